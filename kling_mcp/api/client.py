@@ -1,0 +1,105 @@
+"""`KlingClient`: one method per endpoint of the Elements API, for one account.
+
+It does what it is told, once: checks of pictures, names and repeats belong to `media` and `creation`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kling_mcp.api import wire
+from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint
+from kling_mcp.api.wire import Request
+from kling_mcp.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kling_mcp.api.models import ElementTask
+    from kling_mcp.api.sender import Sender
+    from kling_mcp.clock import Clock
+
+
+class KlingClient:
+    """The five endpoints, with the credential of one account over a shared `Sender`.
+
+    Every method raises `KlingError`; see `kling_mcp.errors` for the classes.
+    """
+
+    def __init__(self, sender: Sender, credential: Credential, clock: Clock) -> None:
+        self.sender = sender
+        self._auth = Authenticator(credential, clock.wall)
+        self.account = account_fingerprint(credential, sender.host)
+
+    @property
+    def credential_kind(self) -> str:
+        """`api_key`, `key_pair` or `sandbox`."""
+        return self._auth.kind
+
+    async def create_element(self, body: Mapping[str, Any], *, external_task_id: str) -> ElementTask:
+        """Send a creation; the answer is its task. Creations cost nothing (fact: create-is-free).
+
+        Args:
+            body: section 4.1 of the API reference, as `media.PreparedElement.body()` makes it.
+            external_task_id: sent along, so that a lost reply can be looked up.
+
+        Raises:
+            UnknownOutcomeError, ServerError: the task may exist; look it up by `external_task_id`.
+        """
+        request = Request(
+            "POST",
+            wire.CUSTOM_ELEMENTS,
+            "create",
+            body={**body, "external_task_id": external_task_id},
+            external_task_id=external_task_id,
+        )
+        return wire.decode_task(request, await self._send(request))
+
+    async def get_task(self, task_or_external_id: str) -> ElementTask:
+        """One task by its id or external id, never by an element id. fact: query-takes-task-id
+
+        Raises:
+            NotFoundError: Kling knows no such task (fact: msg-task-not-found).
+        """
+        request = wire.query_task(task_or_external_id)
+        return wire.decode_task(request, await self._send(request))
+
+    async def list_elements(self, page_num: int = 1, page_size: int = 30) -> list[ElementTask]:
+        """One page of the account's own tasks, running, failed and deleted ones among them.
+
+        `page_num` 1 to 1000, `page_size` 1 to 500. facts: list-is-tasks, list-shows-deleted
+        """
+        return wire.decode_tasks(await self._send(wire.page_of(wire.CUSTOM_ELEMENTS, page_num, page_size)))
+
+    async def list_preset_elements(self, page_num: int = 1, page_size: int = 30) -> list[ElementTask]:
+        """One page of the official elements, owned by `kling`. fact: presets"""
+        return wire.decode_tasks(await self._send(wire.page_of(wire.PRESET_ELEMENTS, page_num, page_size)))
+
+    async def delete_element(self, element_id: str) -> None:
+        """Delete one of the account's own elements, at once and for good. fact: delete-synchronous
+
+        An element that is deleted already counts as done. fact: delete-twice-is-success
+
+        Raises:
+            UnknownOutcomeError: the answer was lost; deleting again does no harm.
+        """
+        request = Request("POST", wire.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
+        try:
+            await self._send(request)
+        except RequestError as error:
+            if not is_deleted_already(error):
+                raise
+
+    async def _send(self, request: Request) -> Any:
+        return await self.sender.send(request, self._auth)
+
+
+def is_deleted_already(error: RequestError) -> bool:
+    """fact: msg-deleted-twice"""
+    return error.code == 1201 and "already be deleted" in error.vendor_message.lower()
+
+
+def is_external_id_used(error: RequestError) -> bool:
+    """Kling has a task with this external id already. fact: msg-external-id-used"""
+    text = error.vendor_message.lower()
+    return error.code == 1201 and "external_task_id" in text and "already exist" in text

@@ -1,0 +1,238 @@
+"""What Kling says, read tolerantly: every field optional, ids as strings, unknown fields ignored.
+
+Nothing here is shaped for a caller; `server.views` does that.
+Field sources: section 4.3 of the API reference.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+TaskStatus = Literal["submitted", "processing", "succeed", "failed", "unknown"]
+
+MAX_SAFE_INTEGER = 2**53 - 1
+_STATUS_WORDS: dict[str, TaskStatus] = {
+    "submitted": "submitted",
+    "processing": "processing",
+    "succeed": "succeed",
+    "succeeded": "succeed",  # fact: terminal-succeed (new routes)
+    "failed": "failed",
+}
+
+
+def _read_id(value: Any) -> str:
+    """An id as text, whatever form it came in. fact: id-as-string
+
+    Python reads JSON integers exactly, so a number of 18 digits is safe here. A float is not: its digits
+    are already lost above 2^53, and a wrong id is worse than none.
+    """
+    if isinstance(value, bool) or value is None:
+        return ""
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) <= MAX_SAFE_INTEGER else ""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _read_text(value: Any) -> str:
+    """Text, or "" for null; a number (units, voice ids before 2026-03-11) becomes its digits."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return str(value) if isinstance(value, int) or not value.is_integer() else str(int(value))
+
+
+def _read_ms(value: Any) -> int:
+    """Unix milliseconds; text and floats are tolerated, anything else is 0."""
+    if isinstance(value, str):
+        value = int(value) if value.strip().isdecimal() and len(value) < 20 else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0
+    return int(value)
+
+
+def _read_object(value: Any) -> Any:
+    """An object, or {} where Kling sends null, a list or text. fact: empty-while-running"""
+    return value if isinstance(value, dict | BaseModel) else {}
+
+
+def _read_objects(value: Any) -> list[Any]:
+    """The objects of a list; null or a bare object is tolerated."""
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict | BaseModel)] if isinstance(value, list) else []
+
+
+def _read_tags(value: Any) -> list[Any]:
+    """Tags come as [], as objects with `id` or `tag_id`, or as bare ids. (section 10: read every form)"""
+    items = value if isinstance(value, list) else []
+    return [{"id": item} if isinstance(item, str | int) else item for item in items if item]
+
+
+def _read_status(value: Any) -> TaskStatus:
+    """Kling's word, or `unknown`, which must not be polled for ever. fact: status-unknown"""
+    return _STATUS_WORDS.get(value.strip().lower(), "unknown") if isinstance(value, str) else "unknown"
+
+
+Id = Annotated[str, BeforeValidator(_read_id)]
+Text = Annotated[str, BeforeValidator(_read_text)]
+Milliseconds = Annotated[int, BeforeValidator(_read_ms)]
+
+
+class _FromKling(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+
+class Tag(_FromKling):
+    """A tag as Kling names it; `name` may be empty."""
+
+    tag_id: Id = ""
+    name: Text = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_both_spellings(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "tag_id" not in data and "id" in data:
+            return {**data, "tag_id": data["id"]}
+        return data
+
+
+class VoiceInfo(_FromKling):
+    """The voice bound to an element; all empty where none is."""
+
+    voice_id: Id = ""
+    voice_name: Text = ""
+    trial_url: Text = ""
+    owned_by: Id = ""
+
+
+class ReferImage(_FromKling):
+    """One further picture of an image element."""
+
+    image_url: Text = ""
+
+
+class ImageList(_FromKling):
+    """The pictures of an image element, as sent or as links."""
+
+    frontal_image: Text = ""
+    refer_images: Annotated[list[ReferImage], BeforeValidator(_read_objects)] = Field(default_factory=list)
+
+
+class ReferVideo(_FromKling):
+    """The clip of a video element."""
+
+    video_url: Text = ""
+
+
+class VideoList(_FromKling):
+    """The clips of a video element."""
+
+    refer_videos: Annotated[list[ReferVideo], BeforeValidator(_read_objects)] = Field(default_factory=list)
+
+
+class Element(_FromKling):
+    """A reusable subject. `status` is Kling's: `succeed`, or `deleted` once removed."""
+
+    element_id: Id = ""
+    element_name: Text = ""
+    element_description: Text = ""
+    reference_type: Text = ""
+    element_image_list: Annotated[ImageList, BeforeValidator(_read_object)] = Field(default_factory=ImageList)
+    element_video_list: Annotated[VideoList, BeforeValidator(_read_object)] = Field(default_factory=VideoList)
+    element_voice_info: Annotated[VoiceInfo, BeforeValidator(_read_object)] = Field(default_factory=VoiceInfo)
+    tag_list: Annotated[list[Tag], BeforeValidator(_read_tags)] = Field(default_factory=list)
+    owned_by: Id = ""
+    status: Text = ""
+
+    @property
+    def kind(self) -> str:
+        """`image_refer`, `video_refer`, or "" where nothing tells. fact: reference-type-null"""
+        if self.reference_type in {"image_refer", "video_refer"}:
+            return self.reference_type
+        if self.element_video_list.refer_videos:
+            return "video_refer"
+        images = self.element_image_list
+        return "image_refer" if images.frontal_image or images.refer_images else ""
+
+    @property
+    def is_deleted(self) -> bool:
+        """fact: list-shows-deleted"""
+        return self.status.lower() == "deleted"
+
+    @property
+    def is_official(self) -> bool:
+        """fact: presets"""
+        return self.owned_by.lower() == "kling"
+
+
+class TaskInfo(_FromKling):
+    """What the caller named the task."""
+
+    external_task_id: Text = ""
+
+
+class TaskResult(_FromKling):
+    """The elements of a finished task."""
+
+    elements: Annotated[list[Element], BeforeValidator(_read_objects)] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_flat_result(cls, data: Any) -> Any:
+        """fact: flat-result (`task_result.element_id` with no list)"""
+        if isinstance(data, dict) and not data.get("elements") and data.get("element_id"):
+            return {"elements": [data]}
+        return data
+
+
+class ElementTask(_FromKling):
+    """A creation, from submission to its element. Times are Unix milliseconds, 0 where unknown."""
+
+    task_id: Id = ""
+    task_status: Annotated[TaskStatus, BeforeValidator(_read_status)] = "unknown"
+    task_status_msg: Text = ""
+    task_info: Annotated[TaskInfo, BeforeValidator(_read_object)] = Field(default_factory=TaskInfo)
+    task_result: Annotated[TaskResult, BeforeValidator(_read_object)] = Field(default_factory=TaskResult)
+    final_unit_deduction: Text = ""
+    created_at: Milliseconds = 0
+    updated_at: Milliseconds = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_bare_element(cls, data: Any) -> Any:
+        """A preset may be the element itself, without a task around it. fact: presets-thin"""
+        if isinstance(data, dict) and data.get("element_id") and not data.get("task_result"):
+            return {
+                **data,
+                "task_result": {"elements": [data]},
+                "task_status": data.get("task_status", "succeed"),
+            }
+        return data
+
+    @property
+    def external_task_id(self) -> str:
+        """The caller's id, or ""."""
+        return self.task_info.external_task_id
+
+    @property
+    def elements(self) -> list[Element]:
+        """The elements of a finished task; those without an id are left out."""
+        return [element for element in self.task_result.elements if element.element_id]
+
+    @property
+    def element_ids(self) -> list[str]:
+        """The ids to use in later requests."""
+        return [element.element_id for element in self.elements]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether waiting longer cannot change it. A success still without its element is not final."""
+        if self.task_status == "succeed":
+            return bool(self.elements)
+        return self.task_status == "failed"

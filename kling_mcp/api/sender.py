@@ -1,0 +1,174 @@
+"""Sends requests over one shared httpx client: authenticate, send, decode, retry.
+
+The only importer of httpx, and it imports it at the first request: the library costs 130 ms to load.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+
+from kling_mcp._version import __version__
+from kling_mcp.api.retry import RetryPolicy, delay_before_retry
+from kling_mcp.api.wire import Reply, Request, decode, lost_reply
+from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from kling_mcp.api.auth import Authenticator
+    from kling_mcp.clock import Clock
+
+LARGEST_REPLY_BYTES = 64 * 1024 * 1024  # a page of 500 records with links is near 2 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `exchange` bounds one attempt as a whole: a peer that drips bytes cannot hold a call."""
+
+    connect: float = 10.0
+    read: float = 40.0
+    write: float = 120.0
+    exchange: float = 300.0
+
+
+class Sender:
+    """One connection pool to one host, shared by every credential; open until `aclose`.
+
+    Attributes:
+        requests_sent: attempts that reached the network layer, for `checkup` and benchmarks.
+        last_date: the last `Date` header seen, for `checkup`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        clock: Clock,
+        *,
+        make_transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.requests_sent = 0
+        self.last_date = ""
+        self._clock = clock
+        self._make_transport = make_transport
+        self._retry = retry or RetryPolicy()
+        self._timeouts = timeouts or Timeouts()
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        self._client: httpx.AsyncClient | None = None
+
+    @property
+    def host(self) -> str:
+        """The host name that requests go to."""
+        return urlsplit(self.base_url).hostname or self.base_url
+
+    async def send(self, request: Request, auth: Authenticator) -> Any:
+        """The `data` of Kling's answer.
+
+        Raises:
+            KlingError: whatever `wire.decode` raises, `ConnectionFailedError`, or a lost reply.
+        """
+        started = self._clock.monotonic()
+        attempt = 0
+        clock_corrected = False
+        while True:
+            attempt += 1
+            try:
+                return await self._attempt(request, auth)
+            except (ClockError, AuthError):
+                # Kling refused the token, so nothing was done: one more try with the vendor's time.
+                if clock_corrected or not auth.correct_clock(self.last_date):
+                    raise
+                clock_corrected = True
+            except KlingError as error:
+                elapsed = self._clock.monotonic() - started
+                delay = delay_before_retry(
+                    self._retry, error, request.effect, attempt=attempt, elapsed=elapsed, rng=self._rng
+                )
+                if delay is None:
+                    raise
+                await self._clock.sleep(delay)
+
+    async def aclose(self) -> None:
+        """Close the pool; a later request opens a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _attempt(self, request: Request, auth: Authenticator) -> Any:
+        self.requests_sent += 1
+        reply = await self._exchange(request, auth.header())
+        self.last_date = reply.headers.get("date", "")
+        return decode(request, reply)
+
+    async def _exchange(self, request: Request, authorization: str) -> Reply:
+        import httpx  # noqa: PLC0415 - see the module's docstring
+
+        try:
+            with anyio.fail_after(self._timeouts.exchange):
+                return await self._receive(request, authorization)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            raise ConnectionFailedError(
+                f"No connection to {self.host} could be made ({type(error).__name__}), so nothing was sent.",
+                advice="Check the network, a proxy or a firewall; then call again. check_setup tells more.",
+            ) from None
+        except (httpx.TimeoutException, TimeoutError):
+            raise lost_reply(request, f"{self.host} did not answer in time", still_at_work=True) from None
+        except httpx.HTTPError as error:
+            raise lost_reply(
+                request,
+                f"The connection to {self.host} broke ({type(error).__name__}) before the answer came",
+            ) from None
+
+    async def _receive(self, request: Request, authorization: str) -> Reply:
+        client = self._open()
+        outgoing = client.build_request(
+            request.method,
+            self.base_url + request.path,
+            params=dict(request.params) or None,
+            json=request.body,
+            headers={"Authorization": authorization, "Content-Type": "application/json"},  # fact: headers
+        )
+        response = await client.send(outgoing, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > LARGEST_REPLY_BYTES:
+                    raise _too_large(request, response.status_code)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status_code, headers, bytes(body))
+        finally:
+            await response.aclose()
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            import httpx  # noqa: PLC0415 - see the module's docstring
+
+            limits = self._timeouts
+            self._client = httpx.AsyncClient(
+                transport=self._make_transport() if self._make_transport else None,
+                timeout=httpx.Timeout(
+                    connect=limits.connect, read=limits.read, write=limits.write, pool=limits.connect
+                ),
+                limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30),
+                follow_redirects=False,  # a credential is never carried to another address
+                headers={"User-Agent": f"kling-mcp/{__version__}", "Accept": "application/json"},
+            )
+        return self._client
+
+
+def _too_large(request: Request, http_status: int) -> KlingError:
+    what = f"The answer is larger than {LARGEST_REPLY_BYTES // 2**20} MiB and was not read"
+    if request.effect != "read":
+        return lost_reply(request, what)
+    return UnexpectedReplyError(f"{what}.", http_status=http_status, advice="Ask for a smaller page_size.")

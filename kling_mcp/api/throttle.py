@@ -1,0 +1,72 @@
+"""The create gate: few creations in flight, first come, first served, and a pause for all when Kling is busy.
+
+1302 and 1303 mean that nothing was created (fact: slots-refused), so whoever meets them stays first in the queue.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    import random
+
+    from kling_mcp.clock import Clock
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # fact: slots-refused (back off from 1 s)
+
+
+class CreateGate:
+    """Lets at most `width` creations of an account through at a time, in the order in which they came."""
+
+    def __init__(self, width: int, clock: Clock, rng: random.Random) -> None:
+        self._free = width
+        self._clock = clock
+        self._rng = rng
+        self._queue: deque[anyio.Event] = deque()
+        self._pause = FIRST_PAUSE
+        self._open_at = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many callers stand in the queue."""
+        return len(self._queue)
+
+    async def enter(self) -> None:
+        """Take one of the places; `leave` must follow. A cancelled caller leaves the queue."""
+        if self._free and not self._queue:
+            self._free -= 1
+            return
+        turn = anyio.Event()
+        self._queue.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.leave()  # the place came just as the caller left
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def leave(self) -> None:
+        """Give the place to the next in the queue."""
+        if self._queue:
+            self._queue.popleft().set()
+        else:
+            self._free += 1
+
+    def opens_in(self) -> float:
+        """Seconds until the pause that Kling asked of everybody is over; 0 or less if there is none."""
+        return self._open_at - self._clock.monotonic()
+
+    def was_busy(self, asked: float | None) -> None:
+        """Kling said 1302 or 1303: everybody pauses, longer each time, with jitter; or as long as Kling asked."""
+        pause = self._rng.uniform(self._pause / 2, self._pause)
+        self._open_at = self._clock.monotonic() + max(pause, min(asked or 0.0, LONGEST_PAUSE))
+        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+
+    def was_accepted(self) -> None:
+        """Kling took a creation: the next pause is a short one again."""
+        self._pause = FIRST_PAUSE

@@ -1,0 +1,282 @@
+"""From (status, headers, body) to data or an error, and from arguments to a request. Pure: no network.
+
+Kling's code decides, not the HTTP status. facts: errors-code-decides, envelope-http
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from kling_mcp.api.codes import CODES, UNLISTED, CodeRule
+from kling_mcp.api.models import ElementTask
+from kling_mcp.errors import (
+    ApiError,
+    InputError,
+    KlingError,
+    LostReplyError,
+    NotFoundError,
+    Problem,
+    UnexpectedReplyError,
+    UnknownOutcomeError,
+)
+from kling_mcp.untrusted import clean, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Effect = Literal["read", "create", "delete"]
+
+CUSTOM_ELEMENTS = "/v1/general/advanced-custom-elements"  # fact: no-trailing-slash
+PRESET_ELEMENTS = "/v1/general/advanced-presets-elements"
+DELETE_ELEMENTS = "/v1/general/delete-elements"  # fact: delete-two-paths
+CUSTOM_VOICES = "/v1/general/custom-voices"
+PRESET_VOICES = "/v1/general/presets-voices"
+
+_SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
+_KEPT_BODY = 300
+_GATEWAY_STATUSES = (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `effect` says what a lost reply may leave behind; `external_task_id` names a creation."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    effect: Effect = "read"
+    params: Mapping[str, int] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    external_task_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply as it arrived. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def query_task(task_or_external_id: str) -> Request:
+    """fact: query-takes-task-id; an external id may work too (fact: query-external-id).
+
+    Raises:
+        InputError: for ids that cannot stand in a path.
+    """
+    if task_or_external_id in {"", ".", ".."}:
+        raise InputError([Problem("id", "names a task", quoted(task_or_external_id), "give a task id")])
+    return Request("GET", f"{CUSTOM_ELEMENTS}/{quote(task_or_external_id, safe='')}")
+
+
+def page_of(path: str, page_num: int, page_size: int) -> Request:
+    """One page of a list; section 4.4 gives the parameters."""
+    return Request("GET", path, params={"pageNum": page_num, "pageSize": page_size})
+
+
+def decode(request: Request, reply: Reply) -> Any:
+    """The `data` of a successful reply; None where there is none.
+
+    Raises:
+        ApiError: Kling answered with a code of its table.
+        NotFoundError: the code and text that mean an unknown task.
+        UnknownOutcomeError: a request that changes something got an answer that settles nothing.
+        UnexpectedReplyError: any other reply that is not in Kling's form.
+    """
+    envelope = _parse_envelope(reply.body)
+    if envelope is None:
+        raise _unreadable(request, reply)
+    code = envelope["code"]
+    request_id = clean(str(envelope.get("request_id") or ""), 80)
+    if code in _SUCCESS_CODES and reply.status < 300:
+        return envelope.get("data")
+    if code in _SUCCESS_CODES:
+        raise _unreadable(request, reply, request_id)
+    raise _vendor_error(request, reply, code, envelope, request_id)
+
+
+def decode_task(request: Request, data: Any) -> ElementTask:
+    """One task from `data`.
+
+    Raises:
+        UnknownOutcomeError: a creation was accepted but its answer names no task.
+        UnexpectedReplyError: a read whose data is no task.
+    """
+    try:
+        task = ElementTask.model_validate(data)
+    except ValidationError:
+        task = ElementTask()
+    if task.task_id:
+        return task
+    if request.effect == "create":
+        raise UnknownOutcomeError(
+            "Kling accepted the creation, but its answer names no task.",
+            external_task_id=request.external_task_id,
+            advice=_look_up_advice(request),
+        )
+    raise UnexpectedReplyError("Kling's answer names no task.", http_status=200, advice=_PROXY)
+
+
+def decode_tasks(data: Any) -> list[ElementTask]:
+    """The records of a list page; a record that is no object is left out. fact: list-shape
+
+    Raises:
+        UnexpectedReplyError: `data` is neither an array nor null.
+    """
+    if data is None:
+        return []
+    if not isinstance(data, list):
+        raise UnexpectedReplyError("Kling's list is not a list.", http_status=200, advice=_PROXY)
+    tasks = []
+    for record in data:
+        try:
+            tasks.append(ElementTask.model_validate(record))
+        except ValidationError:
+            continue
+    return tasks
+
+
+def _parse_envelope(body: bytes) -> dict[str, Any] | None:
+    """The envelope, or None if the body is not one. facts: envelope, envelope-not-json"""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(parsed, dict):
+        return None
+    code = parsed.get("code")
+    if isinstance(code, str) and code.strip().isdecimal():
+        parsed["code"] = code = int(code)
+    return parsed if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _vendor_error(request: Request, reply: Reply, code: int, envelope: dict[str, Any], request_id: str) -> KlingError:
+    rule = CODES.get(code, UNLISTED)
+    vendor_message = clean(str(envelope.get("message") or ""), 300)
+    if code == 1201 and "task not found" in vendor_message.lower():
+        return _task_not_found(vendor_message, request_id)
+    created = rule.created_on_create if request.effect == "create" else "no"
+    if rule is UNLISTED and request.effect == "create" and reply.status >= 500:
+        created = "maybe"
+    said = f" and said {quoted(vendor_message, 300)}" if vendor_message else ""
+    return rule.error(
+        f"Kling answered {code}, {rule.meaning}{said} (HTTP {reply.status}).",
+        http_status=reply.status,
+        vendor_message=vendor_message,
+        retry_after=_retry_after(reply.headers),
+        kind=rule.kind,
+        created=created,
+        retry=rule.retry,
+        code=code,
+        request_id=request_id,
+        advice=_advice_for(request, rule, created),
+    )
+
+
+def _advice_for(request: Request, rule: CodeRule, created: str) -> str:
+    return _look_up_advice(request) if created == "maybe" else rule.advice
+
+
+def _task_not_found(vendor_message: str, request_id: str) -> NotFoundError:
+    """fact: msg-task-not-found"""
+    error = NotFoundError(
+        f"Kling knows no such task: {quoted(vendor_message, 300)}.",
+        advice="Check the id: it must be a task id or an external task id of this account and region.",
+    )
+    error.code, error.request_id = 1201, request_id
+    return error
+
+
+_PROXY = "Something between this computer and Kling may be answering for it; check_setup shows the address."
+
+
+def _unreadable(request: Request, reply: Reply, request_id: str = "") -> KlingError:
+    """The error for a reply without a usable envelope, by what the HTTP status leaves possible."""
+    body = clean(reply.body[:_KEPT_BODY].decode("utf-8", "replace"), _KEPT_BODY)
+    status = reply.status
+    what = f"The answer (HTTP {status}) is not in Kling's form"
+    settled = 300 <= status < 500  # a gateway refused or redirected it: it never reached Kling's logic
+    if request.effect != "read" and not settled:
+        return UnknownOutcomeError(
+            f"{what}, so it is not known whether Kling did what was asked.",
+            external_task_id=request.external_task_id,
+            still_at_work=status == 504,
+            created="maybe" if request.effect == "create" else "no",
+            retry="later",
+            request_id=request_id,
+            advice=_look_up_advice(request),
+        )
+    special = _BY_STATUS.get(status)
+    return UnexpectedReplyError(
+        f"{what}{_redirect_target(reply)}.",
+        http_status=status,
+        body=body,
+        kind=special.kind if special else None,
+        retry=special.retry if special else ("never" if 300 <= status < 400 else "later"),
+        request_id=request_id,
+        advice=special.advice if special else _PROXY,
+    )
+
+
+def _redirect_target(reply: Reply) -> str:
+    if not 300 <= reply.status < 400:
+        return ""
+    target = quoted(reply.headers.get("location", ""), 120)
+    return f": it sends us to {target}, and a credential is never carried to another address"
+
+
+# Statuses that a gateway answers with before Kling sees the request; nothing was done.
+_BY_STATUS: dict[int, CodeRule] = {
+    401: CODES[1000],
+    403: CODES[1103],
+    413: CodeRule(
+        413,
+        "the request is too large",
+        ApiError,
+        "limit",
+        advice="The pictures together are too large; use smaller files or https links.",  # fact: body-40mb
+    ),
+    429: CODES[1302],
+}
+
+
+def _look_up_advice(request: Request) -> str:
+    if request.effect == "create":
+        name = request.external_task_id
+        return (
+            f"Look before creating again: call get_element with id={name} (its external_task_id), or repeat "
+            "the same call with the same arguments, which sends the same external_task_id."
+        )
+    if request.effect == "delete":
+        return "Call delete_element again with the same arguments; deleting twice does no harm."
+    return _PROXY
+
+
+def lost_reply(request: Request, what: str, *, still_at_work: bool = False) -> KlingError:
+    """The error for a request that was sent and whose reply never came. fact: retry-create"""
+    if request.effect == "read":
+        return LostReplyError(f"{what}; this was only a look-up.")
+    return UnknownOutcomeError(
+        f"{what}, so it is not known whether Kling did what was asked.",
+        external_task_id=request.external_task_id,
+        still_at_work=still_at_work,
+        created="maybe" if request.effect == "create" else "no",
+        retry="later" if request.effect == "create" else "now",
+        advice=_look_up_advice(request),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, or None. fact: retry-after-unseen; the date form is not worth reading for a retry."""
+    value = headers.get("retry-after", "").strip()
+    return float(value) if value.isdecimal() and len(value) < 7 else None
+
+
+def is_gateway_failure(error: KlingError) -> bool:
+    """Whether a proxy in front of Kling answered 502, 503 or 504."""
+    return isinstance(error, UnexpectedReplyError) and error.http_status in _GATEWAY_STATUSES

@@ -1,0 +1,52 @@
+"""The one source of time, so that tests can own it.
+
+Nothing else in the package calls `time` or sleeps.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+import anyio
+
+
+class Clock(Protocol):
+    """Seconds, three ways."""
+
+    def wall(self) -> float:
+        """Seconds since 1970, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Give way for `seconds`."""
+        ...
+
+
+class SystemClock:
+    """The real clock."""
+
+    def wall(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(max(0.0, seconds))
+
+
+def iso_utc(milliseconds: int) -> str:
+    """Kling's Unix milliseconds as ISO 8601 in UTC with milliseconds; "" for 0 or less or out of range."""
+    if milliseconds <= 0:
+        return ""
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,257 @@
+"""Creates an element once: check, claim, guard the name, fulfil.
+
+The journal knows who may send. A wish that was fulfilled before is answered with its task.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import to_thread
+
+from kling_mcp.alongside import alongside
+from kling_mcp.api.models import ElementTask
+from kling_mcp.errors import (
+    AccountError,
+    AuthError,
+    ClockError,
+    ConnectionFailedError,
+    KlingError,
+    NameTakenError,
+    NotFoundError,
+    StorageError,
+    UnknownOutcomeError,
+)
+from kling_mcp.fulfilment import Attempt, Fulfiller, Outcome
+from kling_mcp.journal import RENEW_SECONDS, Entry, Verdict, Wish, end_state
+from kling_mcp.media.preflight import prepare
+from kling_mcp.recovery import Searcher
+from kling_mcp.untrusted import quoted
+
+if TYPE_CHECKING:
+    from kling_mcp.api.client import KlingClient
+    from kling_mcp.api.throttle import CreateGate
+    from kling_mcp.clock import Clock
+    from kling_mcp.journal import Journal
+    from kling_mcp.library.names import NameBook
+    from kling_mcp.media.draft import ElementDraft, PreparedElement
+    from kling_mcp.media.policy import MediaPolicy
+
+LEAST_PATIENCE_SECONDS = 5.0  # also wait_seconds=0 leaves time for one honest attempt
+FIRST_HELD_PAUSE, LONGEST_HELD_PAUSE = 0.1, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A task that exists at Kling, how we came by it, and what the caller should know."""
+
+    task: ElementTask
+    external_task_id: str
+    outcome: Outcome
+    warnings: tuple[str, ...] = ()
+
+
+class Creator:
+    """Creations of one account."""
+
+    def __init__(
+        self,
+        client: KlingClient,
+        *,
+        policy: MediaPolicy,
+        journal: Journal,
+        names: NameBook,
+        gate: CreateGate,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._policy = policy
+        self._journal = journal
+        self._names = names
+        self._clock = clock
+        self._searcher = Searcher(client, journal)
+        self._fulfiller = Fulfiller(client, journal, self._searcher, gate, clock)
+        self._callers = itertools.count(1)
+
+    async def create(self, draft: ElementDraft, *, allow_duplicate_name: bool, patience: float) -> Creation:
+        """The task of this wish: made now, found, or already there.
+
+        Args:
+            patience: seconds for queueing and for looking after a lost reply, at least five.
+
+        Raises:
+            InputError: every problem of the input; nothing was sent.
+            NameTakenError: another element, ready or coming, has this name; nothing was sent.
+            StorageError: the wish could not be written down; nothing was sent.
+            BusyError, RateLimitError, LimitError: others were in front all the time; nothing was created.
+            UnknownOutcomeError, ServerError: it is not known; repeating the call is safe.
+            KlingError: what else Kling or the network answers.
+        """
+        deadline = self._clock.monotonic() + max(patience, LEAST_PATIENCE_SECONDS)
+        prepared = await to_thread.run_sync(prepare, draft, self._policy)
+        wish = wish_for(self._client.account, prepared)
+        caller = str(next(self._callers))
+        while True:
+            entry, verdict = await self._claim(wish, caller, deadline)
+            if verdict is Verdict.KNOWN:
+                creation = await self._repeat(entry, prepared)
+                if creation is not None:
+                    return creation
+            else:
+                attempt = Attempt(entry, prepared.body(), deadline, warnings=list(prepared.warnings))
+                task = await self._work_on(attempt, verdict, guard=not allow_duplicate_name)
+                ended_badly = end_state(task) in {"failed", "deleted"}
+                if not (ended_badly and attempt.outcome == "recovered"):
+                    return Creation(task, attempt.entry.external_task_id, attempt.outcome, tuple(attempt.warnings))
+                await self._journal.ended(attempt.entry, task)  # open again: claim it as the next attempt
+
+    async def _claim(self, wish: Wish, caller: str, deadline: float) -> tuple[Entry, Verdict]:
+        """Claim the wish; while an identical call is at work, wait for what it brings."""
+        pause = FIRST_HELD_PAUSE
+        while True:
+            entry, verdict = await self._journal.claim(wish, caller)
+            if verdict is not Verdict.HELD:
+                return entry, verdict
+            if self._clock.monotonic() >= deadline:
+                raise _held_by_another(entry)
+            await self._clock.sleep(pause)
+            pause = min(LONGEST_HELD_PAUSE, pause * 2)
+
+    async def _work_on(self, attempt: Attempt, verdict: Verdict, *, guard: bool) -> ElementTask:
+        async def keep_lease() -> None:
+            while True:
+                await self._clock.sleep(RENEW_SECONDS)
+                # A folder that fails now is met again when the outcome is written.
+                with suppress(StorageError):
+                    await self._journal.renew(attempt.entry)
+
+        async with alongside(keep_lease):
+            if guard and verdict is Verdict.SEND:
+                await self._guard_name(attempt)
+            return await self._fulfiller.fulfil(attempt, look_first=verdict is Verdict.LOOK)
+
+    async def _repeat(self, entry: Entry, prepared: PreparedElement) -> Creation | None:
+        """The task of a wish that was fulfilled before; None if nothing of it is left, so that it is open again."""
+        warnings = list(prepared.warnings)
+        try:
+            task = await self._client.get_task(entry.task_id)
+        except NotFoundError:
+            finding = await self._searcher.search(entry)
+            if finding.task is None and finding.is_absent:
+                await self._journal.gone(entry)
+                return None
+            task = finding.task or _task_unseen(entry)
+        except KlingError as error:
+            warnings.append(f"The task exists, but looking at it failed: {error.message}")
+            task = _task_unseen(entry)
+        if end_state(task) in {"failed", "deleted"}:
+            await self._journal.ended(entry, task)
+            return None
+        return Creation(task, entry.external_task_id, "already_submitted", tuple(warnings))
+
+    async def _guard_name(self, attempt: Attempt) -> None:
+        """Refuse a second element of the same name.
+
+        Raises:
+            NameTakenError: nothing was sent, and the claim is given back.
+        """
+        try:
+            taken = await self._who_has_name(attempt.entry)
+        except (ConnectionFailedError, AuthError, ClockError, AccountError) as error:
+            await self._give_back(attempt.entry, error)  # the creation would meet the same
+            raise
+        except KlingError as error:
+            attempt.warnings.append(f"Whether another element has this name could not be checked: {error.message}")
+            return
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True), suppress(StorageError):
+                await self._journal.let_go(attempt.entry)
+            raise
+        if taken:
+            refusal = _name_taken(attempt.entry.element_name, taken)
+            await self._give_back(attempt.entry, refusal)
+            raise refusal
+
+    async def _give_back(self, entry: Entry, error: KlingError) -> None:
+        with suppress(StorageError):
+            await self._journal.refused(entry, error.last_line())
+
+    async def _who_has_name(self, entry: Entry) -> list[str]:
+        """Element ids, or the tasks of elements on their way; calls that came later give way to this one."""
+        others = await self._journal.same_name(entry.element_name, entry.intent)
+        if any(other.state == "ready" and other.updated_at > self._names.read_at_wall for other in others):
+            self._names.forget()
+        taken = [f"element_id={element_id}" for element_id in await self._names.ready_elements(entry.element_name)]
+        mine = (entry.created_at, entry.external_task_id)
+        coming = [
+            f"external_task_id={other.external_task_id} (on its way)"
+            for other in others
+            if other.state != "ready" and (other.created_at, other.external_task_id) < mine
+        ]
+        return taken + coming
+
+
+def wish_for(account: str, prepared: PreparedElement) -> Wish:
+    """What a checked draft asks for, apart from how it is asked.
+
+    Texts, kind, voice, tags in any order, and the bytes of the pictures make the content; a callback address
+    does not. The caller's own external_task_id, where given, is the identity.
+    """
+    frontal = prepared.frontal_image
+    content: list[object] = [
+        account,
+        prepared.element_name,
+        prepared.element_description,
+        prepared.reference_type,
+        frontal.digest() if frontal else "",
+        [picture.digest() for picture in prepared.refer_images],
+        prepared.video_url,
+        prepared.element_voice_id,
+        sorted(prepared.tag_ids),
+    ]
+    digest = _short_hash(content)
+    named = prepared.external_task_id
+    return Wish(
+        intent=_short_hash([account, "named", named]) if named else digest,
+        digest=digest,
+        element_name=prepared.element_name,
+        reference_type=prepared.reference_type,
+        named=named,
+    )
+
+
+def _short_hash(content: list[object]) -> str:
+    """52 characters of lower-case Base32: safe in a path and in a name."""
+    digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).digest()
+    return base64.b32encode(digest).decode().rstrip("=").lower()
+
+
+def _task_unseen(entry: Entry) -> ElementTask:
+    """A task that exists and could not be looked at just now."""
+    return ElementTask.model_validate(
+        {"task_id": entry.task_id, "task_info": {"external_task_id": entry.external_task_id}}
+    )
+
+
+def _held_by_another(entry: Entry) -> UnknownOutcomeError:
+    name = entry.external_task_id
+    return UnknownOutcomeError(
+        f"Another call is creating the same element {quoted(entry.element_name, 40)} just now and has not ended.",
+        external_task_id=name,
+        advice=f"Repeat the same call, or call get_element with id={name} (its external_task_id).",
+    )
+
+
+def _name_taken(name: str, taken: list[str]) -> NameTakenError:
+    return NameTakenError(
+        f"An element named {quoted(name, 40)} exists already: {', '.join(taken[:10])}.",
+        candidates=taken,
+        advice="Use that one, choose another name, or pass allow_duplicate_name=true to make a second one.",
+    )

@@ -1,0 +1,48 @@
+"""What the demo asks for. Checks nothing: the server says what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Drawn by tools/draw_demo_pictures.py.
+PIP_PICTURES = tuple(str(Path(__file__).parent / "pictures" / name) for name in ("pip-front.jpg", "pip-side.jpg"))
+PIP_DESCRIPTION = "A small round teal robot with glowing eyes on a dark screen, coral ears and one antenna"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One element to create, from pictures of which the first is the frontal one."""
+
+    name: str
+    description: str
+    pictures: tuple[str, ...]
+    wait_seconds: int
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of create_element_and_wait."""
+        return {
+            "element_name": self.name,
+            "element_description": self.description,
+            "reference_type": "image_refer",
+            "frontal_image": self.pictures[0],
+            "refer_images": list(self.pictures[1:]),
+            "tags": ["Character"],
+            "wait_seconds": self.wait_seconds,
+        }
+
+    def folders(self) -> list[str]:
+        """The folders of the pictures that are files here; a server must be allowed to read them."""
+        files = [Path(picture).expanduser().absolute() for picture in self.pictures if Path(picture).is_file()]
+        return list(dict.fromkeys(str(file.parent) for file in files))
+
+
+def wish_for(name: str, description: str, pictures: tuple[str, ...], *, live: bool) -> Wish:
+    """A wish with what was not said filled in.
+
+    Simulated tasks take 5 seconds, real ones up to two minutes (fact: time-image).
+    """
+    name = name or ("kmcp demo" if live else "Pip")
+    description = description or (name if pictures else PIP_DESCRIPTION)
+    return Wish(name, description, pictures or PIP_PICTURES, wait_seconds=300 if live else 15)

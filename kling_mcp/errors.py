@@ -1,0 +1,366 @@
+"""Every way a call can fail, as classes that say who must act.
+
+This module only describes failures; it never logs, retries or decides.
+
+    KlingError                  kind, created, retry, code, request_id, advice
+    ├── ConfigurationError      the settings: missing_credentials, read_only, bad_input
+    ├── InputError              bad_input; .problems lists them all
+    ├── NameTakenError          name_taken; .candidates
+    ├── AmbiguousNameError      ambiguous_name; .candidates
+    ├── NotFoundError           not_found; .candidates
+    ├── LimitError              limit or busy, refused here before anything was sent
+    ├── ConnectionFailedError   network; no connection was made, so nothing was sent
+    ├── LostReplyError          network; a look-up was sent and its answer was lost
+    ├── UnknownOutcomeError     unknown_outcome; .external_task_id
+    ├── UnexpectedReplyError    vendor_fault; .body holds a capped copy
+    ├── StorageError            internal; the state folder cannot be used, nothing was sent
+    ├── TaskFailedError         task_failed; .task_id
+    └── ApiError                Kling's own refusal: .http_status, .vendor_message, .retry_after
+        ├── AuthError           auth: the credentials are not accepted
+        ├── ClockError          clock: the signed token is too old or not yet valid
+        ├── AccountError        permission, balance
+        ├── RequestError        bad_input, not_found: the request must change
+        ├── ContentError        content_policy: the material must change
+        ├── RateLimitError      rate_limited: slow down; nothing was done
+        ├── BusyError           busy: too many at once; nothing was done
+        └── ServerError         vendor_fault: Kling failed; a creation may have happened
+
+The class says who must act, Kling's code what happened.
+A wait that runs out of time is a result, so it has no class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Kind = Literal[
+    "missing_credentials",
+    "auth",
+    "clock",
+    "permission",
+    "balance",
+    "bad_input",
+    "content_policy",
+    "rate_limited",
+    "busy",
+    "not_found",
+    "name_taken",
+    "ambiguous_name",
+    "read_only",
+    "network",
+    "vendor_fault",
+    "unknown_outcome",
+    "task_failed",
+    "stale_plan",
+    "limit",
+    "internal",
+]
+Created = Literal["no", "yes", "maybe"]
+Retry = Literal["never", "later", "now"]
+
+_CREATED_SENTENCE: dict[Created, str] = {
+    "no": "Nothing was created.",
+    "yes": "The element was created.",
+    "maybe": "It is not known whether an element was created.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the input: the argument, the rule, what was given, and the fix."""
+
+    argument: str
+    rule: str
+    actual: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.argument}: {self.rule}; got {self.actual}. Fix: {self.fix}"
+
+
+class KlingError(Exception):
+    """The root. `str()` is one line for a log, without secrets; `for_caller()` is what an agent reads.
+
+    Attributes:
+        kind, created, retry: the words of the public contract.
+        code: Kling's code as a number, or None where Kling said nothing.
+        request_id: Kling's id of the request, or "".
+        advice: one or two sentences that say what to do next.
+    """
+
+    kind: Kind = "internal"
+    created: Created = "no"
+    retry: Retry = "never"
+    code: int | None = None
+    request_id: str = ""
+    advice: str = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: Kind | None = None,
+        created: Created | None = None,
+        retry: Retry | None = None,
+        code: int | None = None,
+        request_id: str = "",
+        advice: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.kind = kind or self.kind
+        self.created = created or self.created
+        self.retry = retry or self.retry
+        self.code = code
+        self.request_id = request_id
+        self.advice = advice or self.advice
+
+    def created_sentence(self) -> str:
+        """Whether anything was created, in words."""
+        return _CREATED_SENTENCE[self.created]
+
+    def last_line(self) -> str:
+        """The line for programs that ends every failed answer (contract, "Errors")."""
+        code = "-" if self.code is None else str(self.code)
+        return (
+            f"kind={self.kind} created={self.created} retry={self.retry} "
+            f"code={code} request_id={self.request_id or '-'}"
+        )
+
+    def for_caller(self) -> str:
+        """What happened, whether anything was created, what to do next; then the line for programs."""
+        told = [self.message, self.created_sentence(), self.advice]
+        return "\n".join([*(part for part in told if part), self.last_line()])
+
+
+class ConfigurationError(KlingError):
+    """The settings cannot be used, or forbid the call; the message names the variable."""
+
+    kind: Kind = "bad_input"
+
+
+class InputError(KlingError):
+    """The input breaks rules that are known before anything is sent; `problems` lists every one."""
+
+    kind: Kind = "bad_input"
+
+    def __init__(self, problems: Sequence[Problem], *, advice: str = "") -> None:
+        self.problems = tuple(problems)
+        count = "One problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        lines = "\n".join(f"- {problem}" for problem in self.problems)
+        super().__init__(
+            f"{count} with the input:\n{lines}",
+            advice=advice or "Nothing was sent. Correct the input and call again.",
+        )
+
+    def __str__(self) -> str:
+        return "; ".join(str(problem) for problem in self.problems)
+
+
+class _CandidatesError(KlingError):
+    """Shared by the errors that name the elements that could have been meant."""
+
+    def __init__(
+        self, message: str, *, candidates: Sequence[str] = (), advice: str = "", kind: Kind | None = None
+    ) -> None:
+        self.candidates = tuple(candidates)
+        super().__init__(message, advice=advice, kind=kind)
+
+
+class NameTakenError(_CandidatesError):
+    """A ready element of this name exists already."""
+
+    kind: Kind = "name_taken"
+
+
+class AmbiguousNameError(_CandidatesError):
+    """Several elements carry this name."""
+
+    kind: Kind = "ambiguous_name"
+
+
+class NotFoundError(_CandidatesError):
+    """Nothing carries this id or name."""
+
+    kind: Kind = "not_found"
+
+
+class LimitError(KlingError):
+    """A limit of this server was reached; nothing was sent."""
+
+    kind: Kind = "limit"
+    retry: Retry = "later"
+
+
+class ConnectionFailedError(KlingError):
+    """No connection to Kling was made, so nothing can have happened there."""
+
+    kind: Kind = "network"
+    retry: Retry = "now"
+
+
+class LostReplyError(KlingError):
+    """A look-up was sent and its answer was lost; looking up changes nothing, so asking again is safe."""
+
+    kind: Kind = "network"
+    retry: Retry = "now"
+    advice: str = "Call again."
+
+
+class UnknownOutcomeError(KlingError):
+    """A request that changes something was sent and its answer was lost.
+
+    `external_task_id` is what a creation can be looked up by; "" for a deletion.
+    `still_at_work` says that Kling may be busy with the request yet: it fell silent instead of breaking off.
+    """
+
+    kind: Kind = "unknown_outcome"
+    created: Created = "maybe"
+    retry: Retry = "later"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        external_task_id: str = "",
+        still_at_work: bool = False,
+        created: Created | None = None,
+        retry: Retry | None = None,
+        code: int | None = None,
+        request_id: str = "",
+        advice: str = "",
+    ) -> None:
+        self.external_task_id = external_task_id
+        self.still_at_work = still_at_work
+        super().__init__(message, created=created, retry=retry, code=code, request_id=request_id, advice=advice)
+
+
+class UnexpectedReplyError(KlingError):
+    """The reply is not in Kling's form: a proxy's page, a cut body, a missing field.
+
+    `body` keeps at most 300 characters of it, cleaned, for the log.
+    """
+
+    kind: Kind = "vendor_fault"
+    retry: Retry = "later"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int,
+        body: str = "",
+        kind: Kind | None = None,
+        retry: Retry | None = None,
+        request_id: str = "",
+        advice: str = "",
+    ) -> None:
+        self.http_status = http_status
+        self.body = body
+        super().__init__(message, kind=kind, retry=retry, request_id=request_id, advice=advice)
+
+
+class StorageError(KlingError):
+    """The state folder cannot be written or read; nothing was sent to Kling."""
+
+    kind: Kind = "internal"
+    retry: Retry = "later"
+
+
+class TaskFailedError(KlingError):
+    """Kling accepted the task and then refused its inputs. fact: failed-has-no-code"""
+
+    kind: Kind = "task_failed"
+
+    def __init__(self, message: str, *, task_id: str, external_task_id: str = "", advice: str = "") -> None:
+        self.task_id = task_id
+        self.external_task_id = external_task_id
+        super().__init__(message, advice=advice)
+
+
+class ApiError(KlingError):
+    """Kling answered with a code other than success. fact: errors-code-decides"""
+
+    kind: Kind = "vendor_fault"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int,
+        vendor_message: str = "",
+        retry_after: float | None = None,
+        kind: Kind | None = None,
+        created: Created | None = None,
+        retry: Retry | None = None,
+        code: int | None = None,
+        request_id: str = "",
+        advice: str = "",
+    ) -> None:
+        self.http_status = http_status
+        self.vendor_message = vendor_message
+        self.retry_after = retry_after
+        super().__init__(
+            message,
+            kind=kind,
+            created=created,
+            retry=retry,
+            code=code,
+            request_id=request_id,
+            advice=advice,
+        )
+
+
+class AuthError(ApiError):
+    """1000-1002: the credentials are not accepted."""
+
+    kind: Kind = "auth"
+
+
+class ClockError(ApiError):
+    """1003, 1004: the signed token is not valid yet or no longer. fact: jwt-clock"""
+
+    kind: Kind = "clock"
+
+
+class AccountError(ApiError):
+    """1100-1103, 1304: the account's state, balance or rights."""
+
+    kind: Kind = "permission"
+
+
+class RequestError(ApiError):
+    """1200-1203: the request itself."""
+
+    kind: Kind = "bad_input"
+
+
+class ContentError(ApiError):
+    """1300, 1301: Kling's content rules."""
+
+    kind: Kind = "content_policy"
+
+
+class RateLimitError(ApiError):
+    """1302: too many requests in a time; nothing was done."""
+
+    kind: Kind = "rate_limited"
+    retry: Retry = "later"
+
+
+class BusyError(ApiError):
+    """1303: too many at once; nothing was done. fact: slots-refused"""
+
+    kind: Kind = "busy"
+    retry: Retry = "later"
+
+
+class ServerError(ApiError):
+    """5000-5002: Kling failed; a creation may have happened all the same. fact: retry-create"""
+
+    kind: Kind = "vendor_fault"
+    retry: Retry = "later"

@@ -1,0 +1,362 @@
+"""Never twice, never lost: every creation is written down before it is sent, and completed after the reply.
+
+The journal decides who may send what; it sends nothing itself. It holds no secret, no picture and no link.
+
+A wish (the same account, texts and pictures, or the caller's own external_task_id) has one entry per attempt:
+
+    claimed ── sending ── accepted ── ready | failed | deleted
+                  │  └─── refused      Kling said that nothing was done: the entry may be sent again
+                  └────── unclear      the reply was lost: look before sending again
+
+Whoever works on an entry holds its lease and renews it; a lease that ran out means that its holder died.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.untrusted import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kling_mcp.api.models import ElementTask
+    from kling_mcp.clock import Clock
+    from kling_mcp.store import Row, Store, Transaction
+
+LEASE_SECONDS = 10.0
+RENEW_SECONDS = 3.0
+UNFINISHED = ("claimed", "sending", "unclear", "accepted")
+_OVER = ("failed", "deleted")
+_MOST_IN_ONE_QUERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants created. `intent` is its identity, `digest` its content, `named` the caller's own id."""
+
+    intent: str
+    digest: str
+    element_name: str
+    reference_type: str
+    named: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One attempt at a wish, as the journal knows it. Times are seconds since 1970."""
+
+    account: str
+    external_task_id: str
+    intent: str
+    attempt: int
+    digest: str
+    element_name: str
+    reference_type: str
+    state: str
+    task_id: str = ""
+    element_ids: str = ""
+    detail: str = ""
+    owner: str = ""
+    lease_until: float = 0.0
+    sent_at: float = 0.0
+    settles_at: float = 0.0
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a request with this id may ever have left this computer."""
+        return self.sent_at > 0
+
+
+class Verdict(Enum):
+    """What a claim allows."""
+
+    SEND = "nothing was sent under this id: send it"
+    LOOK = "something was sent under this id and its outcome is not known: look first"
+    KNOWN = "the task exists"
+    HELD = "another call is working on the same wish"
+
+
+class Journal:
+    """The entries of one account. Every method may raise `StorageError`."""
+
+    def __init__(self, store: Store, account: str, clock: Clock, owner: str) -> None:
+        self._store = store
+        self._account = account
+        self._clock = clock
+        self._owner = owner
+
+    async def claim(self, wish: Wish, caller: str) -> tuple[Entry, Verdict]:
+        """Take hold of a wish, or learn who has it or what became of it.
+
+        Args:
+            caller: names this call among those of this process.
+
+        Raises:
+            InputError: the caller's own external_task_id already stands for something else.
+        """
+
+        def work(tx: Transaction) -> tuple[Entry, Verdict]:
+            now = self._clock.wall()
+            entry = self._latest(tx, wish)
+            if entry is None or entry.state in _OVER:
+                return self._begin(tx, wish, caller, entry, now), self._first_verdict()
+            if entry.state == "refused":  # nothing stands under this id, so it may stand for something else now
+                entry = replace(entry, digest=wish.digest, element_name=wish.element_name)
+            if entry.digest != wish.digest:
+                raise InputError([_id_stands_for_another(entry)])
+            if entry.state in {"accepted", "ready"}:
+                return entry, Verdict.KNOWN
+            if entry.lease_until > now and not self._has_died(entry):
+                return entry, Verdict.HELD
+            taken = replace(entry, owner=self._holder(caller), lease_until=now + LEASE_SECONDS, updated_at=now)
+            self._write(tx, taken)
+            return taken, self._verdict_on(entry)
+
+        return await self._store.run(work, write=True)
+
+    def _first_verdict(self) -> Verdict:
+        # After the loss of a damaged file, what is not written here may have been sent all the same.
+        return Verdict.LOOK if self._store.was_damaged else Verdict.SEND
+
+    @staticmethod
+    def _verdict_on(entry: Entry) -> Verdict:
+        return Verdict.LOOK if entry.state in {"sending", "unclear"} else Verdict.SEND
+
+    async def renew(self, entry: Entry) -> None:
+        """Keep the lease for a while longer."""
+
+        def work(tx: Transaction) -> None:
+            tx.execute(
+                "UPDATE creations SET lease_until = ? WHERE account = ? AND external_task_id = ? AND owner = ?",
+                self._clock.wall() + LEASE_SECONDS,
+                entry.account,
+                entry.external_task_id,
+                entry.owner,
+            )
+
+        await self._store.run(work, write=True)
+
+    async def sending(self, entry: Entry) -> Entry:
+        """Write down that the request leaves now; it is on the disk when this returns."""
+        now = self._clock.wall()
+        return await self._put(replace(entry, state="sending", sent_at=now, lease_until=now + LEASE_SECONDS))
+
+    async def accepted(self, entry: Entry, task_id: str) -> Entry:
+        """Kling has the task."""
+        return await self._put(replace(entry, state="accepted", task_id=task_id, lease_until=0.0, detail=""))
+
+    async def refused(self, entry: Entry, detail: str) -> Entry:
+        """Kling, or the network before it, said that nothing was done."""
+        return await self._put(replace(entry, state="refused", lease_until=0.0, sent_at=0.0, detail=detail))
+
+    async def unclear(self, entry: Entry, detail: str, settles_at: float) -> Entry:
+        """The reply was lost. Before `settles_at` the request may still be at work at Kling."""
+        return await self._put(replace(entry, state="unclear", lease_until=0.0, settles_at=settles_at, detail=detail))
+
+    async def let_go(self, entry: Entry) -> None:
+        """End the lease and change nothing else: the call ends without having learnt anything."""
+        await self._put(replace(entry, lease_until=0.0))
+
+    async def saw(self, tasks: Iterable[ElementTask]) -> None:
+        """Write down what became of tasks; those that are not ours are ignored."""
+        ended = [(task, state) for task in tasks if (state := end_state(task))]
+        if not ended:
+            return
+
+        def work(tx: Transaction) -> None:
+            for task, state in ended:
+                tx.execute(
+                    "UPDATE creations SET state = ?, element_ids = ?, updated_at = ? "
+                    "WHERE account = ? AND task_id = ? AND state <> ?",
+                    state,
+                    ",".join(task.element_ids),
+                    self._clock.wall(),
+                    self._account,
+                    task.task_id,
+                    state,
+                )
+
+        await self._store.run(work, write=True)
+
+    async def ended(self, entry: Entry, task: ElementTask) -> None:
+        """What became of this entry's task."""
+        await self._put(replace(entry, state=end_state(task), element_ids=",".join(task.element_ids), lease_until=0.0))
+
+    async def gone(self, entry: Entry) -> None:
+        """The task that this entry names does not exist any more: the next claim is a new attempt."""
+        await self._put(replace(entry, state="deleted", lease_until=0.0))
+
+    async def find(self, name: str) -> Entry | None:
+        """The entry with this task id or external task id."""
+
+        def work(tx: Transaction) -> list[Row]:
+            return tx.fetch(
+                "SELECT * FROM creations WHERE account = ? AND (external_task_id = ? OR task_id = ?)",
+                self._account,
+                name,
+                name,
+            )
+
+        rows = await self._store.run(work, write=False)
+        return Entry(**rows[0]) if rows else None
+
+    async def unfinished(self) -> list[Entry]:
+        """What has not ended yet, oldest first."""
+        return [entry for entry in await self.entries() if entry.state in UNFINISHED][::-1]
+
+    async def known_tasks(self, limit: int = 3) -> list[Entry]:
+        """A few entries whose tasks are known to exist, newest first."""
+        return [entry for entry in await self.entries() if entry.state in {"accepted", "ready"}][:limit]
+
+    async def same_name(self, name: str, intent: str) -> list[Entry]:
+        """Other wishes for an element of this name that are under way or done."""
+
+        def work(tx: Transaction) -> list[Row]:
+            return tx.fetch(
+                "SELECT * FROM creations WHERE account = ? AND element_name = ? AND intent <> ? "
+                "AND state IN ('claimed', 'sending', 'unclear', 'accepted', 'ready') ORDER BY created_at",
+                self._account,
+                name,
+                intent,
+            )
+
+        return [Entry(**row) for row in await self._store.run(work, write=False)]
+
+    async def entries(self, limit: int = _MOST_IN_ONE_QUERY) -> list[Entry]:
+        """The newest entries of this account."""
+        return await read_entries(self._store, self._account, limit)
+
+    def _holder(self, caller: str) -> str:
+        return f"{self._owner}/{caller}"
+
+    def _has_died(self, entry: Entry) -> bool:
+        """Whether the holder was a process of this computer that runs no more; else its lease must run out."""
+        host, _, pid = entry.owner.partition("/")[0].rpartition(":")
+        return host == self._owner.rpartition(":")[0] and is_process_gone(pid)
+
+    def _latest(self, tx: Transaction, wish: Wish) -> Entry | None:
+        intent = wish.intent
+        if wish.named:
+            # A caller may hand back the id that we made for the same wish.
+            named = tx.fetch(
+                "SELECT intent FROM creations WHERE account = ? AND external_task_id = ?", self._account, wish.named
+            )
+            intent = named[0]["intent"] if named else intent
+        rows = tx.fetch(
+            "SELECT * FROM creations WHERE account = ? AND intent = ? ORDER BY attempt DESC LIMIT 1",
+            self._account,
+            intent,
+        )
+        return Entry(**rows[0]) if rows else None
+
+    def _begin(self, tx: Transaction, wish: Wish, caller: str, last: Entry | None, now: float) -> Entry:
+        attempt = last.attempt + 1 if last else 1
+        entry = Entry(
+            account=self._account,
+            external_task_id=external_id_of(wish, attempt),
+            intent=last.intent if last else wish.intent,
+            attempt=attempt,
+            digest=wish.digest,
+            element_name=wish.element_name,
+            reference_type=wish.reference_type,
+            state="claimed",
+            owner=self._holder(caller),
+            lease_until=now + LEASE_SECONDS,
+            created_at=now,
+            updated_at=now,
+        )
+        columns = list(Entry.__dataclass_fields__)
+        tx.execute(
+            f"INSERT INTO creations ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608
+            *(getattr(entry, column) for column in columns),
+        )
+        return entry
+
+    async def _put(self, entry: Entry) -> Entry:
+        entry = replace(entry, updated_at=self._clock.wall())
+        await self._store.run(lambda tx: self._write(tx, entry), write=True)
+        return entry
+
+    @staticmethod
+    def _write(tx: Transaction, entry: Entry) -> None:
+        values: dict[str, Any] = {
+            "digest": entry.digest,
+            "element_name": entry.element_name,
+            "state": entry.state,
+            "task_id": entry.task_id,
+            "element_ids": entry.element_ids,
+            "detail": entry.detail[:200],
+            "owner": entry.owner,
+            "lease_until": entry.lease_until,
+            "sent_at": entry.sent_at,
+            "settles_at": entry.settles_at,
+            "updated_at": entry.updated_at,
+        }
+        tx.execute(
+            f"UPDATE creations SET {', '.join(f'{column} = ?' for column in values)} "  # noqa: S608 - names of ours
+            "WHERE account = ? AND external_task_id = ?",
+            *values.values(),
+            entry.account,
+            entry.external_task_id,
+        )
+
+
+async def read_entries(store: Store, account: str | None, limit: int) -> list[Entry]:
+    """The newest entries of an account, or of all accounts, newest first."""
+
+    def work(tx: Transaction) -> list[Row]:
+        if account is None:
+            return tx.fetch("SELECT * FROM creations ORDER BY created_at DESC LIMIT ?", limit)
+        return tx.fetch("SELECT * FROM creations WHERE account = ? ORDER BY created_at DESC LIMIT ?", account, limit)
+
+    return [Entry(**row) for row in await store.run(work, write=False)]
+
+
+def external_id_of(wish: Wish, attempt: int) -> str:
+    """The id that Kling is given: the caller's own, or one that follows from the wish."""
+    base = wish.named or f"kmcp-{wish.intent[:28]}"
+    return base if attempt == 1 else f"{base}-{attempt}"
+
+
+def process_owner() -> str:
+    """Names this process on this computer: `host:pid`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def is_process_gone(pid: str) -> bool:
+    """Whether a process of this computer has certainly ended. Only POSIX can ask without doing harm."""
+    if os.name != "posix" or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
+def end_state(task: ElementTask) -> str:
+    """`ready`, `failed`, `deleted`, or "" while the task runs."""
+    if not task.is_final:
+        return ""
+    if task.task_status == "failed":
+        return "failed"
+    return "deleted" if all(element.is_deleted for element in task.elements) else "ready"
+
+
+def _id_stands_for_another(entry: Entry) -> Problem:
+    return Problem(
+        "external_task_id",
+        f"stands already for another creation, the element {quoted(entry.element_name, 40)}",
+        quoted(entry.external_task_id, 64),
+        "leave external_task_id empty, or choose one that was never used",
+    )

@@ -1,0 +1,95 @@
+"""What a caller asks for, and what may be sent: the two ends of `preflight`.
+
+Plain data. Nothing here reads, checks or sends.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ElementDraft:
+    """The creation arguments of the contract as plain values; "" and () mean not given."""
+
+    element_name: str
+    element_description: str
+    reference_type: str
+    frontal_image: str = ""
+    refer_images: tuple[str, ...] = ()
+    video_url: str = ""
+    element_voice_id: str = ""
+    tags: tuple[str, ...] = ()
+    callback_url: str = ""
+    external_task_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture, ready to send: either an https link, or the bytes exactly as they were given.
+
+    `argument` says where it came from, as in `refer_images[1]` (counted from 0).
+    `width` and `height` are pixels after EXIF rotation; with `format` they are known for bytes only.
+    """
+
+    argument: str
+    link: str = ""
+    data: bytes = field(default=b"", repr=False)
+    width: int = 0
+    height: int = 0
+    format: str = ""
+
+    def digest(self) -> str:
+        """SHA-256 in hex over the bytes, or over the link's text."""
+        return hashlib.sha256(self.data or self.link.encode()).hexdigest()
+
+    def wire(self) -> str:
+        """The link as given, or bare Base64 without a `data:` part. fact: base64-bare"""
+        return self.link or base64.b64encode(self.data).decode("ascii")
+
+    def inline_bytes(self) -> int:
+        """How many bytes of a request body the picture's Base64 takes; 0 for a link."""
+        return (len(self.data) + 2) // 3 * 4
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedElement:
+    """A creation that broke no rule, in normal form. `warnings` are sentences for the caller."""
+
+    element_name: str
+    element_description: str
+    reference_type: str
+    frontal_image: Picture | None = None
+    refer_images: tuple[Picture, ...] = ()
+    video_url: str = ""
+    element_voice_id: str = ""
+    tag_ids: tuple[str, ...] = ()
+    callback_url: str = ""
+    external_task_id: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def body(self) -> dict[str, object]:
+        """The JSON body of API reference section 4.1: documented fields only, no empty optional ones."""
+        body: dict[str, object] = {
+            "element_name": self.element_name,
+            "element_description": self.element_description,
+            "reference_type": self.reference_type,
+        }
+        if self.frontal_image is not None:
+            body["element_image_list"] = {
+                "frontal_image": self.frontal_image.wire(),  # fact: frontal-is-string
+                "refer_images": [{"image_url": picture.wire()} for picture in self.refer_images],
+            }
+        if self.video_url:
+            body["element_video_list"] = {"refer_videos": [{"video_url": self.video_url}]}
+        if self.tag_ids:
+            body["tag_list"] = [{"tag_id": tag} for tag in self.tag_ids]
+        optional = {
+            "element_voice_id": self.element_voice_id,
+            "callback_url": self.callback_url,
+            "external_task_id": self.external_task_id,
+        }
+        body.update({field_name: value for field_name, value in optional.items() if value})
+        return body

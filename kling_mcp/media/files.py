@@ -1,0 +1,187 @@
+"""Reads local pictures, inside the allowed folders only.
+
+Links are resolved before the folder is checked. Whether a file outside exists is never told.
+Nothing but a regular file is opened; nothing is written.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import os
+import stat
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.media import elsewhere
+from kling_mcp.media.limits import IMAGE_MAX_BYTES
+from kling_mcp.untrusted import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kling_mcp.media.policy import MediaPolicy
+
+# O_NONBLOCK: a pipe put in place of the file after the check must not hang the server.
+# O_NOFOLLOW: nor may a link put there lead outside. O_NOCTTY: nor may a terminal become ours.
+_OPEN_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
+_NEAR_NAMES = 3
+_MOST_NAMES_SEEN = 5000
+
+
+def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
+    """The bytes of the file as they are on disk, at most one more than IMAGE_MAX_BYTES.
+
+    A relative path counts from the working directory; `~` is the home folder.
+    Raises InputError, in the same words for every path outside the allowed folders.
+    """
+    if not policy.allowed_dirs:
+        raise _files_off(path, argument, policy)
+    real = _resolve_inside(_expand_home(path), path, argument, policy)
+    if not os.path.lexists(real):
+        # A folder above the allowed ones is not looked into, not even for a better name.
+        beside = _names(real.parent) if _is_inside(real.parent, policy) else []
+        twins = [name for name in beside if _look(name) == _look(real.name)]
+        if len(twins) != 1:
+            raise _missing(real.name, beside, path, argument, policy)
+        real = _resolve_inside(str(real.parent / twins[0]), path, argument, policy)
+    return read_regular(real, path, argument)
+
+
+def read_regular(path: Path, given: str, argument: str) -> bytes:
+    """Opens and reads `path`, which must be a resolved regular file; `given` is what to call it."""
+    try:
+        _require_regular(path.lstat().st_mode, given, argument)
+        descriptor = os.open(path, _OPEN_FLAGS)
+        try:
+            return read_opened(descriptor, given, argument)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        rule = f"the file must be readable by this server ({reason.lower()})"
+        fix = "check the file's permissions, or copy it to another allowed folder."
+        raise _refused(argument, rule, quoted(given), fix) from None
+
+
+def read_opened(descriptor: int, given: str, argument: str) -> bytes:
+    """The bytes behind an open descriptor, after a second look at what was really opened."""
+    about = os.fstat(descriptor)
+    _require_regular(about.st_mode, given, argument)
+    if about.st_size > IMAGE_MAX_BYTES:
+        refuse_size(about.st_size, given, argument)
+    data = bytearray()
+    # One byte more than allowed shows a file that grew, or that lies about its size.
+    while len(data) <= IMAGE_MAX_BYTES and (part := os.read(descriptor, IMAGE_MAX_BYTES + 1 - len(data))):
+        data += part
+    return bytes(data)
+
+
+def refuse_size(size_bytes: int, given: str, argument: str) -> NoReturn:
+    """Raises the InputError for a picture above the byte limit. fact: image-bytes"""
+    rule = f"a picture has at most 10 MB, counted here as {IMAGE_MAX_BYTES} bytes"
+    fix = "save it as a JPEG of lower quality, or scale it down."
+    raise _refused(argument, rule, f"{quoted(given)} with {size_bytes} bytes", fix)
+
+
+def _expand_home(path: str) -> str:
+    """`~` and `~/x` only: other people's homes are never meant."""
+    if path[:2] not in {"~", f"~{os.sep}", "~/"}:
+        return path
+    # Path.expanduser raises for an account without a home folder; this leaves the path as it is.
+    return os.path.expanduser(path)  # noqa: PTH111  see above
+
+
+def _is_inside(real: Path, policy: MediaPolicy) -> bool:
+    return any(real.is_relative_to(os.path.realpath(folder)) for folder in policy.allowed_dirs)
+
+
+def _resolve_inside(path: str, given: str, argument: str, policy: MediaPolicy) -> Path:
+    """The path with every link followed, if it lies inside an allowed folder."""
+    # Not strict, so that a missing file outside is answered like an existing one.
+    real = Path(os.path.realpath(path))
+    if _is_inside(real, policy):
+        return real
+    if elsewhere.is_chat_upload(given):
+        raise elsewhere.chat_upload_refused(argument, given, policy)
+    rule = f"local pictures are read only inside the allowed folders: {policy.folders_named()}"
+    fix = (
+        "move the file into one of them, or have its folder added to KLING_MCP_MEDIA_DIRS and this server "
+        "restarted; or give an https link."
+    )
+    raise _refused(argument, rule, quoted(given), fix)
+
+
+def _files_off(path: str, argument: str, policy: MediaPolicy) -> InputError:
+    if elsewhere.is_chat_upload(path):
+        return elsewhere.chat_upload_refused(argument, path, policy)
+    reason = policy.local_files_off_reason.rstrip(". ") or "KLING_MCP_MEDIA_DIRS names no folder"
+    return _refused(argument, f"local files are off ({reason})", quoted(path), policy.ways_in())
+
+
+def _require_regular(mode: int, given: str, argument: str) -> None:
+    """Raises InputError for folders, devices, pipes and sockets."""
+    if stat.S_ISREG(mode):
+        return
+    what = "a device, pipe or socket"
+    if stat.S_ISDIR(mode):
+        what = "a folder"
+    elif stat.S_ISLNK(mode):
+        what = "a link that leads nowhere"
+    rule = "a picture is a regular file"
+    raise _refused(argument, rule, f"{quoted(given)}, {what}", "give the path of one JPEG or PNG file.")
+
+
+def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy: MediaPolicy) -> InputError:
+    """The answer for a file that an allowed folder could hold but does not."""
+    if elsewhere.is_chat_upload(given):
+        return elsewhere.chat_upload_refused(argument, given, policy)
+    near = _near_names(name, beside)
+    if near:
+        fix = f"did you mean {' or '.join(quoted(name) for name in near)} in the same folder?"
+    else:
+        fix = (
+            "check the path and give it in full. A picture that was only attached to the chat is not on this "
+            f"computer: {policy.ways_in()}"
+        )
+    return _refused(argument, "there is no such file", quoted(given), fix)
+
+
+def _near_names(wanted: str, beside: Sequence[str]) -> list[str]:
+    """Up to three pictures in the same folder whose names are close; other names are nobody's business."""
+    by_key = {_look(name).lower(): name for name in beside if name.lower().endswith(_PICTURE_ENDINGS)}
+    close = difflib.get_close_matches(_look(wanted).lower(), by_key, n=_NEAR_NAMES)
+    return [by_key[key] for key in close]
+
+
+def _look(name: str) -> str:
+    """The name as a screen shows it: composed accents, and every kind of space as the plain one.
+
+    macOS writes narrow no-break spaces into the names of screenshots and decomposed accents into archives;
+    a model that copies such a name types the plain characters.
+    """
+    composed = unicodedata.normalize("NFC", name)
+    return "".join(" " if unicodedata.category(character) == "Zs" else character for character in composed)
+
+
+def _names(folder: Path) -> list[str]:
+    """The first names in the folder, or none where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in itertools.islice(entries, _MOST_NAMES_SEEN)]
+    except OSError:
+        return []
+
+
+def _refused(argument: str, rule: str, actual: str, fix: str) -> InputError:
+    return InputError([Problem(argument, rule, actual, fix)])

@@ -1,0 +1,68 @@
+"""What Kling takes in a creation, as data: numbers and words, each with the fact it comes from.
+
+It checks nothing itself and knows no file, link or picture.
+Fact ids are those of the API reference; "" marks a rule of ours, explained beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+
+class Limit(int):
+    """A number that remembers its fact id, and is otherwise a plain int."""
+
+    fact: str
+
+    def __new__(cls, value: int, fact: str) -> Self:
+        limit = super().__new__(cls, value)
+        limit.fact = fact
+        return limit
+
+
+NAME_MAX_CHARACTERS: Final = Limit(20, "name-20")
+DESCRIPTION_MAX_CHARACTERS: Final = Limit(100, "description-100")
+
+REFER_IMAGES_MIN: Final = Limit(1, "image-count")
+REFER_IMAGES_MAX: Final = Limit(3, "image-count")
+
+# "10 MB" may mean 10,000,000 or 10,485,760 bytes, and the page does not say. What we send must pass under
+# either reading, so the smaller one is ours: a file between the two costs a re-save, never a refusal.
+IMAGE_MAX_BYTES: Final = Limit(10_000_000, "image-bytes")
+IMAGE_MIN_SIDE_PX: Final = Limit(300, "image-pixels")
+# The longer side may be at most 5/2 of the shorter one; whole numbers keep the boundary exact.
+IMAGE_RATIO_LONG: Final = Limit(5, "image-ratio")
+IMAGE_RATIO_SHORT: Final = Limit(2, "image-ratio")
+# Ours: no photograph within the byte limit has more pixels, so a header that claims more is an attack on
+# whoever decodes it.
+IMAGE_MAX_PIXELS: Final = Limit(150_000_000, "")
+
+# The Base64 text of all pictures together. One party met the cap "near 40 MB"; read as decimal for the
+# same reason as above.
+INLINE_MAX_BASE64_BYTES: Final = Limit(40_000_000, "body-40mb")
+
+# Ours. Kling states no length for links and external ids; a path segment and a header must hold them.
+LINK_MAX_CHARACTERS: Final = Limit(2048, "")
+EXTERNAL_TASK_ID_MAX_CHARACTERS: Final = Limit(64, "")
+
+VOICE_ID_USUAL_DIGITS: Final = Limit(18, "voice-record")
+# Ours: an unsigned 64-bit number has no more.
+VOICE_ID_MAX_DIGITS: Final = Limit(20, "")
+
+VIDEO_RULE: Final = "mp4 or mov, 3 to 8 s, 1080P, 16:9 or 9:16, at most 200 MB"  # fact: video-format
+
+IMAGE_REFER: Final = "image_refer"
+VIDEO_REFER: Final = "video_refer"
+REFERENCE_TYPES: Final = (IMAGE_REFER, VIDEO_REFER)
+
+# The tag table of the seed page, section 4.1.
+TAGS: Final[dict[str, str]] = {
+    "o_101": "Hottest",
+    "o_102": "Character",
+    "o_103": "Animal",
+    "o_104": "Item",
+    "o_105": "Costume",
+    "o_106": "Scene",
+    "o_107": "Effect",
+    "o_108": "Others",
+}

@@ -1,0 +1,43 @@
+"""Which local files may be read for a caller, and how to say what else works.
+
+It reads nothing itself: `files` does, and obeys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kling_mcp.untrusted import quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MOST_FOLDERS_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPolicy:
+    """The folders inside which local pictures are read.
+
+    Without `allowed_dirs` local files are off, and `local_files_off_reason` says why, as a sentence.
+    """
+
+    allowed_dirs: tuple[Path, ...] = ()
+    local_files_off_reason: str = ""
+
+    def folders_named(self) -> str:
+        """The allowed folders as they were configured, quoted, for a sentence."""
+        named = ", ".join(quoted(str(folder)) for folder in self.allowed_dirs[:_MOST_FOLDERS_NAMED])
+        more = len(self.allowed_dirs) - _MOST_FOLDERS_NAMED
+        return f"{named} and {more} more" if more > 0 else named
+
+    def ways_in(self) -> str:
+        """What to do with a picture that this server cannot read where it is."""
+        if not self.allowed_dirs:
+            return "give an https link to the picture, or a data: URI if it is small."
+        return (
+            "save the picture on the computer this server runs on, inside an allowed folder "
+            f"({self.folders_named()}), and give that full path; "
+            "or give an https link to it, or a data: URI if it is small."
+        )

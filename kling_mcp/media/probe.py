@@ -1,0 +1,168 @@
+"""Looks at the bytes of a picture: format, size in pixels as shown, whether the file is whole.
+
+Only headers are read and checksums compared: no pixel is ever decoded, so a small file that unfolds into
+gigabytes costs nothing. Files are never changed, and an error never shows their content.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import threading
+import warnings
+import zlib
+from dataclasses import dataclass
+
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.media import limits
+from kling_mcp.media.files import refuse_size
+from kling_mcp.media.formats import describe_other, name_format
+from kling_mcp.untrusted import quoted
+
+# What Pillow's readers are known to raise on damaged input.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+# Pillow warns about damaged metadata. The list of warning filters belongs to the whole process, so only
+# one look at a time may replace it.
+_quiet = threading.Lock()
+
+_JPEG_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_JPEG_END = 0xD9
+_JPEG_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
+
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+
+_EXIF_ORIENTATION = 0x0112
+_EXIF_SHORT = 3
+_SIDES_SWAPPED = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """`format` is jpeg or png; `width` and `height` are pixels after EXIF rotation."""
+
+    format: str
+    width: int
+    height: int
+
+
+class _TooManyPixelsError(Exception):
+    """Pillow refused the size before it could be read."""
+
+
+def look_at(data: bytes, given: str, argument: str) -> PictureFacts:
+    """The facts of a picture that Kling takes; `given` is what to call it in an answer.
+
+    Raises InputError with every problem found: image-formats, image-bytes, image-pixels, image-ratio, and
+    files that are cut short or damaged.
+    """
+    if len(data) > limits.IMAGE_MAX_BYTES:
+        refuse_size(len(data), given, argument)
+    found = name_format(data)
+    if not found:
+        what, fix = describe_other(data)
+        rule = "a picture is a JPEG or PNG file by its content, whatever its name"
+        raise InputError([Problem(argument, rule, f"{quoted(given)}, which is {what}", fix)])
+    try:
+        width, height = _size_as_shown(data, found)
+    except _TooManyPixelsError:
+        raise InputError([_too_many_pixels(argument, quoted(given))]) from None
+    except _DAMAGE:
+        rule = "a picture file must be whole and readable"
+        fix = "save or download it again, or open it in an image program and export it anew."
+        actual = f"{quoted(given)}, a {found.upper()} file that is cut short or damaged"
+        raise InputError([Problem(argument, rule, actual, fix)]) from None
+    problems = _size_problems(width, height, given, argument)
+    if problems:
+        raise InputError(problems)
+    return PictureFacts(found, width, height)
+
+
+def _size_as_shown(data: bytes, found: str) -> tuple[int, int]:
+    """Width and height in pixels, swapped where EXIF turns the picture on its side."""
+    # Imported on first use: it takes a good part of the server's start-up time.
+    from PIL import Image  # noqa: PLC0415
+
+    # Pillow forgives a missing end of either format.
+    if not (is_whole_jpeg(data) if found == "jpeg" else _PNG_END in data):
+        raise EOFError
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
+                width, height = picture.size
+                exif = picture.info.get("exif", b"")
+                # For a PNG this compares all checksums up to the end mark; for a JPEG it does nothing.
+                picture.verify()
+        except Image.DecompressionBombError:
+            raise _TooManyPixelsError from None
+    return (height, width) if read_orientation(exif) in _SIDES_SWAPPED else (width, height)
+
+
+def is_whole_jpeg(data: bytes) -> bool:
+    """Whether the picture's own end mark is there.
+
+    Walks from segment to segment, so the end mark of a thumbnail inside the metadata does not count; what
+    follows the end mark (more pictures in an iPhone's file, a motion photo's film) is not looked at.
+    """
+    position = 2
+    while found := _JPEG_MARKER.search(data, position):
+        marker, position = found[1][0], found.end()
+        if marker == _JPEG_END:
+            return True
+        if marker not in _JPEG_WITHOUT_LENGTH:
+            position += max(2, int.from_bytes(data[position : position + 2], "big"))
+    return False
+
+
+def read_orientation(exif: bytes) -> int:
+    """The EXIF orientation, 1 to 8; 1 where it is missing or the block is damaged."""
+    block = exif.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(order + "I", block, 4)
+        (count,) = struct.unpack_from(order + "H", block, start)
+        for entry in range(start + 2, start + 2 + count * 12, 12):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", block, entry)
+            if tag == _EXIF_ORIENTATION and kind == _EXIF_SHORT:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _size_problems(width: int, height: int, given: str, argument: str) -> list[Problem]:
+    """Every rule on pixels that the size breaks. facts: image-pixels, image-ratio"""
+    actual = f"{quoted(given)} with {width} x {height} px"
+    if width * height > limits.IMAGE_MAX_PIXELS:
+        return [_too_many_pixels(argument, actual)]
+    shorter, longer = sorted((width, height))
+    problems = []
+    if shorter < limits.IMAGE_MIN_SIDE_PX:
+        rule = f"each side of a picture has at least {limits.IMAGE_MIN_SIDE_PX} px"
+        fix = "give a larger version; enlarging this one works but adds no detail."
+        problems.append(Problem(argument, rule, actual, fix))
+    if longer * limits.IMAGE_RATIO_SHORT > shorter * limits.IMAGE_RATIO_LONG:
+        most = shorter * limits.IMAGE_RATIO_LONG // limits.IMAGE_RATIO_SHORT
+        rule = "the sides of a picture relate as 1:2.5 to 2.5:1"
+        problems.append(Problem(argument, rule, actual, f"crop the longer side to at most {most} px."))
+    return problems
+
+
+def _too_many_pixels(argument: str, actual: str) -> Problem:
+    rule = f"a picture has at most {limits.IMAGE_MAX_PIXELS // 1_000_000} million pixels"
+    return Problem(argument, rule, actual, f"scale it down; {limits.IMAGE_MIN_SIDE_PX} px a side are enough for Kling.")

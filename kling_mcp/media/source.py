@@ -1,0 +1,192 @@
+"""Takes one picture argument apart: a link, bytes inside the text, or a local path.
+
+Pure text: no file is opened here and no link is fetched; `files` reads what turns out to be a path.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_to_bytes
+
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.media import elsewhere
+from kling_mcp.media.limits import IMAGE_MAX_BYTES
+from kling_mcp.media.links import require_link, show_link
+from kling_mcp.untrusted import quoted
+
+if TYPE_CHECKING:
+    from kling_mcp.media.policy import MediaPolicy
+
+ON_WINDOWS = os.name == "nt"
+
+_FOUR_FORMS = "a picture is a local path, a file: URI, an https link or a data: URI"
+_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "<": ">"}
+# Two letters at least: one letter and a colon is a Windows drive.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
+_KNOWN_SCHEMES = frozenset({"https", "http", "file", "data"}) | elsewhere.CHAT_SCHEMES
+_BASE64_START = re.compile(r"/9j/|iVBORw0KGgo")
+_BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]+=*\s*")
+# No file name is that long, while the Base64 of the smallest picture is longer.
+_BASE64_FOR_SURE_CHARACTERS = 512
+_BASE64_LIKELY_CHARACTERS = 40
+_PATH_MAX_CHARACTERS = 4096
+# The worst honest case is Base64 with every character percent-encoded; past it nothing can fit.
+_DATA_MAX_CHARACTERS = IMAGE_MAX_BYTES * 4 + 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An https link that Kling opens itself."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """The decoded bytes of a data: URI."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPath:
+    """A path on this machine, not looked at yet: absolute, relative or starting with `~`."""
+
+    path: str
+
+
+def parse_source(
+    text: str, argument: str, policy: MediaPolicy, *, windows: bool = ON_WINDOWS
+) -> Link | Inline | LocalPath:
+    """What the picture argument stands for.
+
+    Surrounding quotes and white space are tolerated. `windows` is the kind of machine this server runs on.
+    Raises InputError for anything that is none of the four forms.
+    """
+    value = unwrap(text)
+    if not value:
+        raise _refused(argument, _FOUR_FORMS, "an empty text", "give one of the four forms.")
+    scheme = _scheme(value)
+    if scheme == "data":
+        return Inline(_decode_data_uri(value, argument))
+    if _is_bare_base64(value):
+        fix = "put data:image/jpeg;base64, or data:image/png;base64, in front of it, or give a path or link."
+        raise _refused(argument, _FOUR_FORMS, f"{len(value)} characters of bare Base64", fix)
+    _require_plain(value, argument)
+    if scheme in {"https", "http"}:
+        return Link(require_link(value, argument))
+    if scheme in elsewhere.CHAT_SCHEMES:
+        raise elsewhere.chat_upload_refused(argument, value, policy)
+    if scheme == "file":
+        value = _path_of_file_uri(value, argument, windows=windows)
+    elif scheme or re.match(r"www\.[^/\s]+/", value, re.IGNORECASE):
+        raise _refused(argument, _FOUR_FORMS, show_link(value), "give an https link or save the file here.")
+    return LocalPath(_require_native(value, argument, policy, windows=windows))
+
+
+def unwrap(text: str) -> str:
+    """The text without surrounding white space and pairs of quotes, which models like to add."""
+    value = text.strip()
+    while len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
+        value = value[1:-1].strip()
+    return value
+
+
+def _scheme(value: str) -> str:
+    """The lower-case scheme if this is a URI, else "": `a:b.png` is a file name."""
+    found = _SCHEME.match(value)
+    if found is None:
+        return ""
+    scheme = found[1].lower()
+    return scheme if scheme in _KNOWN_SCHEMES or found[2] else ""
+
+
+def _is_bare_base64(value: str) -> bool:
+    """Whether a model pasted a picture without the data: part; `/9j/…` even looks like a path."""
+    if len(value) >= _BASE64_FOR_SURE_CHARACTERS:
+        return _BASE64_ONLY.fullmatch(value) is not None
+    starts = _BASE64_START.match(value) is not None and len(value) >= _BASE64_LIKELY_CHARACTERS
+    return starts and _BASE64_ONLY.fullmatch(value) is not None
+
+
+def _require_plain(value: str, argument: str) -> None:
+    """Raises InputError where the text can be no path and no link on any system."""
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+        fix = "give the path or link on one line, without such characters."
+        raise _refused(argument, "a path or link has no control characters", quoted(value), fix)
+
+
+def _decode_data_uri(uri: str, argument: str) -> bytes:
+    """The bytes of `data:[type][;base64],…`, whichever way they are encoded."""
+    header, comma, payload = uri.partition(",")
+    shown = f"a data: URI of {len(uri)} characters"
+    if not comma:
+        fix = "write it as data:image/png;base64, and then the Base64 text."
+        raise _refused(argument, "a data: URI has a comma before its data", shown, fix)
+    if len(payload) > _DATA_MAX_CHARACTERS:
+        fix = "save it as a smaller JPEG, or give a path or an https link."
+        raise _refused(argument, f"a picture has at most {IMAGE_MAX_BYTES} bytes", shown, fix)
+    if not re.search(r";\s*base64\s*$", header, re.IGNORECASE):
+        return unquote_to_bytes(payload)
+    packed = "".join(unquote(payload).split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
+    try:
+        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        fix = "encode the file again, or give its path; Base64 typed from memory does not work."
+        raise _refused(argument, "the data of a data: URI must be valid Base64", shown, fix) from None
+
+
+def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
+    """The path a file: URI names, decoded. `?` and `#` stay: in practice they are part of the name."""
+    rest = uri[len("file:") :]
+    if windows:
+        rest = rest.replace("\\", "/")
+    if rest.startswith("//"):
+        rest = re.sub(r"^localhost(?=/)", "", rest[2:], flags=re.IGNORECASE)
+        # file://C:/x, a slash short, is common and can mean one thing only.
+        if re.match(r"[A-Za-z]:/", rest):
+            rest = "/" + rest
+    fix = "write file:/// and the full path, or give the plain path."
+    if not rest.startswith("/"):
+        raise _refused(argument, "a file: URI names a full path on this computer", quoted(uri), fix)
+    try:
+        path = unquote(rest, errors="strict")
+    except UnicodeDecodeError:
+        raise _refused(argument, "a file: URI is percent-encoded UTF-8", quoted(uri), fix) from None
+    _require_plain(path, argument)
+    return path[1:] if re.match(r"/[A-Za-z]:[\\/]", path) else path
+
+
+def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: bool) -> str:
+    """The path, if this kind of machine can have it and it climbs nowhere."""
+    if len(path) > _PATH_MAX_CHARACTERS:
+        actual = f"{len(path)} characters"
+        raise _refused(argument, "no path on this computer is that long", actual, "give the file's path.")
+    if ".." in re.split(r"[\\/]" if windows else "/", path):
+        raise _refused(argument, 'a path has no ".." parts', quoted(path), "give the full path, written out.")
+    if not windows:
+        if elsewhere.is_windows_absolute(path):
+            raise elsewhere.other_machine_refused(argument, path, policy, windows=False)
+        return path
+    if elsewhere.is_chat_upload(path):
+        raise elsewhere.chat_upload_refused(argument, path, policy)
+    # Opening a share or a device path already talks to another machine or to hardware.
+    if path.startswith(("\\\\", "//")):
+        rule = "network shares and device paths are not read"
+        raise _refused(argument, rule, quoted(path), "copy the file to a folder of this computer.")
+    if path.startswith("/"):
+        raise elsewhere.other_machine_refused(argument, path, policy, windows=True)
+    if re.match(r"[A-Za-z]:(?![\\/])", path):
+        rule = "a path with a drive needs a backslash after the colon"
+        raise _refused(argument, rule, quoted(path), "give the full path.")
+    return path
+
+
+def _refused(argument: str, rule: str, actual: str, fix: str) -> InputError:
+    return InputError([Problem(argument, rule, actual, fix)])

@@ -1,0 +1,98 @@
+"""Finds out what became of a creation whose reply was lost. Reads only.
+
+It looks by external task id, then through the list (query-external-id, retry-create), and tells three cases apart:
+the task is there, it surely is not, or nobody can say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kling_mcp.errors import KlingError, NotFoundError
+
+if TYPE_CHECKING:
+    from kling_mcp.api.client import KlingClient
+    from kling_mcp.api.models import ElementTask
+    from kling_mcp.journal import Entry, Journal
+
+PAGE_SIZE = 500
+MOST_PAGES = 20
+CLOCKS_MAY_DIFFER_MS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`task` where it exists; else `is_absent` says whether that is sure, and `reason` why it is not."""
+
+    task: ElementTask | None = None
+    is_absent: bool = False
+    reason: str = ""
+
+
+class Searcher:
+    """Looks for tasks of one account by the external ids they were sent with."""
+
+    def __init__(self, client: KlingClient, journal: Journal) -> None:
+        self._client = client
+        self._journal = journal
+        self._external_query_works = False
+
+    async def search(self, entry: Entry) -> Finding:
+        """One look at everything that can show the entry's task."""
+        try:
+            found = await self._by_external_id(entry.external_task_id)
+            if found is not None:
+                return Finding(found)
+            if await self._is_external_query_proven():
+                return Finding(is_absent=True)
+            return await self._through_list(entry)
+        except KlingError as error:
+            return Finding(reason=error.message)
+
+    async def _by_external_id(self, external_task_id: str) -> ElementTask | None:
+        try:
+            task = await self._client.get_task(external_task_id)
+        except NotFoundError:
+            return None
+        if task.external_task_id not in {"", external_task_id}:
+            return None  # an answer to another question
+        self._external_query_works = True
+        return task
+
+    async def _is_external_query_proven(self) -> bool:
+        """Whether "not found" by external id means that the task is not there.
+
+        For elements nobody has shown that such queries work (query-external-id), so a task that is known to
+        exist is asked for in the same way.
+        """
+        if not self._external_query_works:
+            for known in await self._journal.known_tasks():
+                if await self._by_external_id(known.external_task_id) is not None:
+                    break
+        return self._external_query_works
+
+    async def _through_list(self, entry: Entry) -> Finding:
+        sent_ms = entry.sent_at * 1000
+        doubtful = False
+        for page_num in range(1, MOST_PAGES + 1):
+            page = await self._client.list_elements(page_num, PAGE_SIZE)
+            for task in page:
+                if task.external_task_id == entry.external_task_id:
+                    return Finding(task)
+                doubtful = doubtful or _could_be(task, entry, sent_ms)
+            if len(page) < PAGE_SIZE:
+                if doubtful:
+                    return Finding(reason="the list shows a task without an external id that may be this one")
+                return Finding(is_absent=True)
+        return Finding(reason="the list is too long to be sure")
+
+
+def _could_be(task: ElementTask, entry: Entry, sent_ms: float) -> bool:
+    """Whether a record without an external id may be the one that was lost. fact: empty-while-running"""
+    if task.external_task_id:
+        return False
+    if task.created_at and task.created_at < sent_ms - CLOCKS_MAY_DIFFER_MS:
+        return False
+    names = {element.element_name for element in task.elements}
+    return not names or entry.element_name in names

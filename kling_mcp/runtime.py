@@ -1,0 +1,218 @@
+"""Puts the parts together: settings in, accounts out; the real Kling or the simulator.
+
+Opens nothing until an account is first used.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kling_mcp.api.auth import ApiKey, Credential, KeyPair, account_fingerprint
+from kling_mcp.api.client import KlingClient
+from kling_mcp.api.sender import Sender
+from kling_mcp.api.throttle import CreateGate
+from kling_mcp.clock import Clock, SystemClock
+from kling_mcp.creation import Creator
+from kling_mcp.errors import ConfigurationError
+from kling_mcp.journal import Journal, process_owner
+from kling_mcp.library.names import NameBook
+from kling_mcp.media.policy import MediaPolicy
+from kling_mcp.settings import (
+    HOSTS,
+    Region,
+    Settings,
+    Transport,
+    default_state_dir,
+    missing_credentials,
+    read_region,
+    refuse_half_a_pair,
+    refuse_token_as_key,
+    validated_secret,
+)
+from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.waiting import Poller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import httpx
+
+SANDBOX_URL = "http://sandbox.invalid"
+SANDBOX_KEY = "sandbox"
+
+_FILES_OFF_OVER_HTTP = (
+    "this server is reached over http and cannot see files on your computer; its operator can allow folders "
+    "with KLING_MCP_MEDIA_DIRS"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything that belongs to one Kling account; nothing here is shared with another."""
+
+    client: KlingClient
+    creator: Creator
+    poller: Poller
+    journal: Journal
+    names: NameBook
+
+
+class Runtime:
+    """One per process: the store, the connections, and the accounts that use them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        transport: Transport = "stdio",
+        clock: Clock | None = None,
+        make_transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
+        owner: str = "",
+    ) -> None:
+        """Nothing is opened here.
+
+        Args:
+            make_transport: replaces the network, for tests.
+            owner: names this process in the journal; `host:pid` by default.
+        """
+        self.settings = settings
+        self.transport = transport
+        self.clock = clock or SystemClock()
+        self._make_transport = make_transport
+        self._owner = owner or process_owner()
+        self._rng = random.Random()  # noqa: S311 - jitter, not a secret
+        self._store: SqliteStore | None = None
+        self._senders: dict[str, Sender] = {}
+        self._accounts: dict[str, Account] = {}
+
+    def own_account(self) -> Account:
+        """The account of the server's own settings.
+
+        Raises:
+            ConfigurationError: `missing_credentials`.
+        """
+        return self.account(self.own_credential())
+
+    def own_credential(self) -> Credential:
+        """The credential of the settings; the API key where both are set (auth-api-key-everywhere).
+
+        Raises:
+            ConfigurationError: `missing_credentials`.
+        """
+        settings = self.settings
+        if settings.sandbox:
+            return ApiKey(SANDBOX_KEY, "sandbox")
+        if settings.api_key:
+            return ApiKey(settings.api_key)
+        if settings.access_key:
+            return KeyPair(settings.access_key, settings.secret_key)
+        raise missing_credentials()
+
+    def account_of_caller(self, headers: Mapping[str, str] | None) -> Account:
+        """The account that a request belongs to.
+
+        Over stdio that is the server's own. Over http the caller's credentials come in headers, and the
+        server's own are used only where KLING_MCP_SHARED_ACCOUNT allows it.
+
+        Raises:
+            ConfigurationError: `missing_credentials`, or a header that cannot be a credential.
+        """
+        if self.transport == "stdio":
+            return self.own_account()
+        credential, region = read_caller_headers(headers or {})
+        if credential is not None:
+            return self.account(credential, region)
+        if self.settings.sandbox or self.settings.shared_account:
+            return self.own_account()
+        raise ConfigurationError(
+            "This request carries no Kling credentials.",
+            kind="missing_credentials",
+            advice="Over http each caller sends its own: the header X-Kling-Api-Key, or X-Kling-Access-Key "
+            "with X-Kling-Secret-Key, in the headers of the client's configuration.",
+        )
+
+    def account(self, credential: Credential, region: Region | None = None) -> Account:
+        """The account behind a credential; the same object for the same credential and host."""
+        sender = self._sender(self._base_url(region))
+        name = account_fingerprint(credential, sender.host)
+        if name not in self._accounts:
+            self._accounts[name] = self._make_account(KlingClient(sender, credential, self.clock))
+        return self._accounts[name]
+
+    @property
+    def store(self) -> SqliteStore:
+        """The state. The sandbox keeps its own in memory: its Kling ends with the process, too."""
+        if self._store is None:
+            settings = self.settings
+            folder = None if settings.sandbox else settings.state_dir or default_state_dir()
+            self._store = SqliteStore(folder, self.clock)
+        return self._store
+
+    def _make_account(self, client: KlingClient) -> Account:
+        journal = Journal(self.store, client.account, self.clock, self._owner)
+        names = NameBook(client, self.clock)
+        creator = Creator(
+            client,
+            policy=self.media_policy(),
+            journal=journal,
+            names=names,
+            gate=CreateGate(self.settings.max_creates, self.clock, self._rng),
+            clock=self.clock,
+        )
+        return Account(client, creator, Poller(client, self.clock), journal, names)
+
+    def media_policy(self) -> MediaPolicy:
+        """Which local files may be read."""
+        return MediaPolicy(self.settings.readable_dirs(self.transport), _FILES_OFF_OVER_HTTP)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for sender in self._senders.values():
+            await sender.aclose()
+        if self._store is not None:
+            self._store.close()
+
+    def _base_url(self, region: Region | None) -> str:
+        if self.settings.sandbox:
+            return SANDBOX_URL
+        if region is None or self.settings.base_url not in HOSTS.values():
+            return self.settings.base_url
+        return HOSTS[region]
+
+    def _sender(self, base_url: str) -> Sender:
+        sender = self._senders.get(base_url)
+        if sender is None:
+            make_transport = self._make_transport
+            if self.settings.sandbox and make_transport is None:
+                make_transport = self._sandbox
+            sender = self._senders[base_url] = Sender(base_url, self.clock, make_transport=make_transport)
+        return sender
+
+    def _sandbox(self) -> httpx.AsyncBaseTransport:
+        from kling_mcp.simulator import SimulatorTransport, World  # noqa: PLC0415 - only the sandbox loads it
+
+        return SimulatorTransport(World(self.clock.wall, api_keys=[SANDBOX_KEY]))
+
+
+def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, Region | None]:
+    """A caller's own credential and region; names are compared without case.
+
+    Raises:
+        ConfigurationError: the sentence names the header and never shows its value.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+
+    def secret(name: str) -> str:
+        return validated_secret(name, lower.get(name.lower(), ""))
+
+    api_key = secret("X-Kling-Api-Key")
+    refuse_token_as_key(api_key, "X-Kling-Api-Key")
+    access_key, secret_key = secret("X-Kling-Access-Key"), secret("X-Kling-Secret-Key")
+    refuse_half_a_pair(access_key, secret_key, "X-Kling-Access-Key", "X-Kling-Secret-Key")
+    wanted = lower.get("x-kling-region", "").strip()
+    region = read_region(wanted, "X-Kling-Region") if wanted else None
+    if api_key:
+        return ApiKey(api_key), region
+    return (KeyPair(access_key, secret_key) if access_key else None), region

@@ -1,0 +1,109 @@
+"""`build_server(settings)`: the whole MCP server, built and not yet running."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver import MCPServer
+from mcp_types import CallToolResult, TextContent
+
+from kling_mcp._version import __version__
+from kling_mcp.errors import ConfigurationError
+from kling_mcp.runtime import Runtime
+from kling_mcp.server.tools import TOOLS
+from kling_mcp.server.tools._base import KlingTool, ToolSpec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
+    from kling_mcp.settings import Settings
+
+INSTRUCTIONS = (
+    "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI video "
+    "and images. Make one with create_element_and_wait; its element_id keeps the subject looking the same "
+    "from shot to shot. Look first whether it exists already. Ids are text: never turn them into numbers. "
+    "When a call fails, its last line says whether anything was created; repeating the same call with the "
+    "same arguments never makes a second element."
+)
+
+
+def build_server(settings: Settings, runtime: Runtime | None = None) -> MCPServer[Runtime]:
+    """The server with the tools that the settings allow.
+
+    Args:
+        runtime: for tests and for the http transport; one over stdio is made from `settings` otherwise.
+
+    Raises:
+        ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
+    """
+    chosen, hidden = select_tools(settings)
+    the_runtime = runtime or Runtime(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
+        try:
+            yield the_runtime
+        finally:
+            await the_runtime.aclose()
+
+    return MCPServer(
+        "kling-mcp",
+        title="Kling Elements",
+        instructions=INSTRUCTIONS,
+        version=__version__,
+        tools=[KlingTool.of(spec, settings) for spec in chosen],
+        lifespan=lifespan,
+        log_level=_sdk_log_level(),
+        middleware=[_HiddenTools(hidden)] if hidden else [],
+    )
+
+
+def select_tools(settings: Settings) -> tuple[list[ToolSpec], dict[str, str]]:
+    """The tools to register, and for each one left out the variable that hides it.
+
+    Raises:
+        ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
+    """
+    known = {spec.name for spec in TOOLS}
+    if unknown := [name for name in settings.tools if name not in known]:
+        raise ConfigurationError(
+            f"KLING_MCP_TOOLS names {', '.join(unknown)}, which is no tool; the tools are {', '.join(sorted(known))}."
+        )
+    chosen: list[ToolSpec] = []
+    hidden: dict[str, str] = {}
+    for spec in TOOLS:
+        if settings.read_only and spec.changes_something:
+            hidden[spec.name] = "KLING_MCP_READ_ONLY"
+        elif settings.tools and spec.name not in settings.tools:
+            hidden[spec.name] = "KLING_MCP_TOOLS"
+        else:
+            chosen.append(spec)
+    return chosen, hidden
+
+
+class _HiddenTools:
+    """Answers a call of a tool that the operator left out; the SDK would only say that it is unknown."""
+
+    def __init__(self, hidden: Mapping[str, str]) -> None:
+        self._hidden = hidden
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        name = str((ctx.params or {}).get("name", "")) if ctx.method == "tools/call" else ""
+        variable = self._hidden.get(name)
+        if variable is None:
+            return await call_next(ctx)
+        error = ConfigurationError(
+            f"The tool {name} is switched off on this server ({variable}).",
+            kind="read_only",
+            advice=f"Whoever runs the server can allow it by changing {variable}.",
+        )
+        return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
+
+
+def _sdk_log_level() -> Any:
+    """The level that logging is set to already; the SDK's constructor sets one where nobody did."""
+    return logging.getLevelName(logging.getLogger().getEffectiveLevel())

@@ -1,0 +1,86 @@
+"""One tool call as a handler sees it: whose account, how to report progress, what time it is."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from kling_mcp.errors import KlingError
+from kling_mcp.runtime import Account, Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp.server.mcpserver import Context
+
+    from kling_mcp.clock import Clock
+    from kling_mcp.server.arguments import ToolArguments
+    from kling_mcp.settings import Settings
+
+PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
+
+
+class Call:
+    """Everything a handler may ask of its surroundings; the only user of the SDK's context object."""
+
+    def __init__(self, context: Context[Any, Any]) -> None:
+        self._context = context
+        runtime = context.request_context.lifespan_context
+        assert isinstance(runtime, Runtime)  # noqa: S101 - build_server's lifespan yields nothing else
+        self.runtime: Runtime = runtime
+
+    @property
+    def settings(self) -> Settings:
+        """The server's settings."""
+        return self.runtime.settings
+
+    @property
+    def clock(self) -> Clock:
+        """The server's clock."""
+        return self.runtime.clock
+
+    def wait_seconds(self, arguments: ToolArguments) -> int:
+        """How long this call may wait: what the caller said, else KLING_MCP_WAIT_SECONDS."""
+        said = getattr(arguments, "wait_seconds", None) if "wait_seconds" in arguments.model_fields_set else None
+        return self.settings.wait_seconds if said is None else int(said)
+
+    @property
+    def account(self) -> Account:
+        """The caller's Kling account.
+
+        Raises:
+            ConfigurationError: `missing_credentials`.
+        """
+        return self.runtime.account_of_caller(self._context.headers)
+
+    @asynccontextmanager
+    async def heartbeat(self, message: str, seconds: float) -> AsyncIterator[None]:
+        """While the block runs, report progress often enough that a client sees life.
+
+        Progress is the seconds waited, out of `seconds`; strictly rising. A client that did not ask for
+        progress gets none.
+        """
+
+        async def beat() -> None:
+            started = self.clock.monotonic()
+            last = -1.0
+            while True:
+                waited = self.clock.monotonic() - started
+                last = max(last + 0.001, waited)
+                await self._context.report_progress(
+                    round(last, 3), max(seconds, round(last, 3)), f"{message} ({waited:.0f} s)"
+                )
+                await self.clock.sleep(PROGRESS_EVERY_SECONDS)
+
+        failure: KlingError | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(beat)
+            try:
+                yield
+            except KlingError as error:  # carried out by hand: a task group would wrap it
+                failure = error
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure

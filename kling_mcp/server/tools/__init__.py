@@ -1,0 +1,22 @@
+"""The tools, one file each, in the order in which clients see them."""
+
+from __future__ import annotations
+
+from kling_mcp.server.tools._base import ToolSpec
+from kling_mcp.server.tools.check_setup import check_setup
+from kling_mcp.server.tools.create_element import create_element
+from kling_mcp.server.tools.create_element_and_wait import create_element_and_wait
+from kling_mcp.server.tools.delete_element import delete_element
+from kling_mcp.server.tools.get_element import get_element
+from kling_mcp.server.tools.list_elements import list_elements
+from kling_mcp.server.tools.list_preset_elements import list_preset_elements
+
+TOOLS: tuple[ToolSpec, ...] = (
+    create_element_and_wait,
+    create_element,
+    get_element,
+    list_elements,
+    list_preset_elements,
+    delete_element,
+    check_setup,
+)

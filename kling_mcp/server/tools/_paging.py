@@ -1,0 +1,14 @@
+"""The arguments of both listing tools."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kling_mcp.server.arguments import ToolArguments
+
+
+class PageArguments(ToolArguments):
+    """Section 4.4 of the API reference."""
+
+    page_num: int = Field(1, ge=1, le=1000)
+    page_size: int = Field(30, ge=1, le=500)

@@ -1,0 +1,39 @@
+"""How a task is told to a caller: as a view, as the next step, or as the error that a failed task is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_mcp.errors import TaskFailedError
+from kling_mcp.untrusted import clean, quoted
+
+if TYPE_CHECKING:
+    from kling_mcp.api.models import ElementTask
+
+
+def raise_if_failed(task: ElementTask, external_task_id: str = "") -> None:
+    """A failed task is an error with Kling's reason. fact: failed-has-no-code
+
+    Raises:
+        TaskFailedError: says that the inputs were refused, not the network.
+    """
+    if task.task_status != "failed":
+        return
+    reason = clean(task.task_status_msg, 300)
+    name = clean(task.external_task_id or external_task_id, 128)
+    raise TaskFailedError(
+        f"Kling accepted task {clean(task.task_id, 80)} (external_task_id {name or '-'}) and then refused its "
+        f"inputs{f', saying {quoted(reason, 300)}' if reason else ' without a reason'}. The network was fine.",
+        task_id=task.task_id,
+        external_task_id=name,
+        advice="Change the pictures, the name or the description, then create again.",
+    )
+
+
+def next_step_for(task: ElementTask, *, running: str) -> str:
+    """One sentence: what to call next, or "" where nothing is left to do."""
+    if task.is_final:
+        return ""
+    if task.task_status == "succeed":
+        return "Kling says it is done but names no element yet; " + running[0].lower() + running[1:]
+    return running

@@ -1,0 +1,79 @@
+"""`check_setup`: whether credentials, region, clock and network are right."""
+
+from __future__ import annotations
+
+from kling_mcp.checkup import check
+from kling_mcp.errors import ConfigurationError
+from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.views import View
+
+
+class NoArguments(ToolArguments):
+    """Nothing to say."""
+
+
+class SetupView(View):
+    """What was found, in plain sentences."""
+
+    ok: bool
+    region: str
+    base_url: str
+    credential: str
+    clock_skew_seconds: float
+    elements: int
+    problems: list[str]
+
+
+@tool(
+    "check_setup",
+    title="Check the setup",
+    annotations=READS,
+    arguments=NoArguments,
+    view=SetupView,
+)
+async def check_setup(arguments: NoArguments, call: Call) -> Answer:
+    """Say in plain sentences whether credentials, region, clock and network are right. Sends one free read.
+    Call it when another tool reports auth, clock, network or missing_credentials."""
+    settings = call.settings
+    try:
+        account = call.account
+    except ConfigurationError as error:
+        problem = f"{error.kind}: {error.message} {error.advice}"
+        view = SetupView(
+            ok=False,
+            region=settings.region,
+            base_url=settings.base_url,
+            credential="none",
+            clock_skew_seconds=0.0,
+            elements=0,
+            problems=[problem],
+        )
+        return Answer(view, _text(view, more=""))
+    client = account.client
+    found = await check(client, call.clock)
+    view = SetupView(
+        ok=found.ok,
+        region=settings.region,
+        base_url=client.sender.base_url,
+        credential=client.credential_kind,
+        clock_skew_seconds=found.clock_skew_seconds,
+        elements=found.elements,
+        problems=list(found.problems),
+    )
+    return Answer(view, _text(view, more=" on the first page; there are more" if found.is_full else ""))
+
+
+def _text(view: SetupView, more: str) -> str:
+    head = "Everything is right." if view.ok else "Something is not right:"
+    facts = (
+        f"ok={str(view.ok).lower()} region={view.region} base_url={view.base_url} "
+        f"credential={view.credential} clock_skew_seconds={view.clock_skew_seconds:g} elements={view.elements}{more}"
+    )
+    empty = (
+        "This account's API library is empty; elements made on Kling's web site are reported not to appear here."
+        if view.ok and not view.elements
+        else ""
+    )
+    return "\n".join(line for line in [head, *(f"- {p}" for p in view.problems), facts, empty] if line)

@@ -1,0 +1,37 @@
+"""`create_element`: submit a creation and return its task at once."""
+
+from __future__ import annotations
+
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import CREATES, Answer, tool
+from kling_mcp.server.tools._creating import CreationArguments
+from kling_mcp.server.tools._telling import next_step_for, raise_if_failed
+from kling_mcp.server.views import TaskView, task_text, task_view
+
+
+@tool(
+    "create_element",
+    title="Create an element (no wait)",
+    annotations=CREATES,
+    arguments=CreationArguments,
+    view=TaskView,
+)
+async def create_element(arguments: CreationArguments, call: Call) -> Answer:
+    """Submit a new element and return its task at once, without an element_id. For making several in
+    parallel; for a single one use create_element_and_wait. Free of charge; delete_element undoes it."""
+    creation = await call.account.creator.create(
+        arguments.draft(),
+        allow_duplicate_name=arguments.allow_duplicate_name,
+        patience=call.settings.wait_seconds,
+    )
+    raise_if_failed(creation.task, creation.external_task_id)
+    view = task_view(
+        creation.task,
+        external_task_id=creation.external_task_id,
+        outcome=creation.outcome,
+        warnings=creation.warnings,
+        next_step=next_step_for(
+            creation.task, running=f"Call get_element with id={creation.task.task_id} to get the element_id."
+        ),
+    )
+    return Answer(view, task_text(view))

@@ -1,0 +1,62 @@
+"""`create_element_and_wait`: submit a creation and wait, within bounds, for the element id."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import CREATES, Answer, tool
+from kling_mcp.server.tools._creating import CreationArguments
+from kling_mcp.server.tools._telling import next_step_for, raise_if_failed
+from kling_mcp.server.views import TaskView, task_text, task_view
+from kling_mcp.settings import LONGEST_WAIT_SECONDS
+from kling_mcp.untrusted import quoted
+from kling_mcp.waiting import Sighting
+
+
+class CreateAndWaitArguments(CreationArguments):
+    """The creation arguments and how long to wait."""
+
+    wait_seconds: int = Field(45, ge=0, le=LONGEST_WAIT_SECONDS)
+
+
+@tool(
+    "create_element_and_wait",
+    title="Create an element and wait for its id",
+    annotations=CREATES,
+    arguments=CreateAndWaitArguments,
+    view=TaskView,
+)
+async def create_element_and_wait(arguments: CreateAndWaitArguments, call: Call) -> Answer:
+    """Make a reusable element from 2 to 4 pictures (or one clip) and wait for its element_ids; takes 5 s to
+    2 minutes. Running out of wait_seconds is no failure: the answer names the task and the next call. Free
+    of charge; delete_element undoes it."""
+    seconds = call.wait_seconds(arguments)
+    account, started = call.account, call.clock.monotonic()
+    name = quoted(arguments.element_name, 40)
+    async with call.heartbeat(f"Creating {name} at Kling", seconds):
+        creation = await account.creator.create(
+            arguments.draft(),
+            allow_duplicate_name=arguments.allow_duplicate_name,
+            patience=seconds,
+        )
+        task = creation.task
+        left = seconds - (call.clock.monotonic() - started)
+        sighting = Sighting(task)
+        if not task.is_final and left > 0:
+            sightings = await account.poller.wait([task.task_id], left, known={task.task_id: task})
+            sighting = sightings[task.task_id]
+    task = sighting.task or task
+    raise_if_failed(task, creation.external_task_id)
+    trouble = [f"The last look at the task failed: {sighting.trouble.message}"] if sighting.trouble else []
+    view = task_view(
+        task,
+        external_task_id=creation.external_task_id,
+        outcome=creation.outcome,
+        waited_seconds=call.clock.monotonic() - started,
+        warnings=[*creation.warnings, *trouble],
+        next_step=next_step_for(
+            task, running=f"Call get_element with id={task.task_id}; creating again is not needed."
+        ),
+    )
+    return Answer(view, task_text(view))

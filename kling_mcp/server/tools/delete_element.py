@@ -1,0 +1,48 @@
+"""`delete_element`: delete one of the account's own elements."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kling_mcp.deletion import delete_element as delete
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import DELETES, Answer, tool
+from kling_mcp.server.views import View
+from kling_mcp.untrusted import clean, quoted
+
+
+class DeleteElementArguments(ToolArguments):
+    """Which one, twice: by id and by name."""
+
+    element_id: str = Field(description="Its element_id, not a task_id")
+    element_name: str = Field(description="Its exact name, as a safety catch")
+
+
+class DeletedView(View):
+    """What was deleted."""
+
+    element_id: str
+    element_name: str
+    deleted: bool
+
+
+@tool(
+    "delete_element",
+    title="Delete an element for good",
+    annotations=DELETES,
+    arguments=DeleteElementArguments,
+    view=DeletedView,
+)
+async def delete_element(arguments: DeleteElementArguments, call: Call) -> Answer:
+    """Delete one of your own elements, at once and for good; later requests that name its id will fail. Only
+    when the user asked for it. Official elements cannot be deleted."""
+    element_id = arguments.element_id.strip()
+    if not element_id:
+        raise InputError([Problem("element_id", "names an element", "nothing", "give an element_id")])
+    done = await delete(call.account.client, element_id, arguments.element_name)
+    view = DeletedView(element_id=done.element_id, element_name=clean(done.element_name, 60), deleted=True)
+    what = "is deleted" if done.sent else "had been deleted before; nothing was sent"
+    text = f"Element {view.element_id} {quoted(done.element_name, 60)} {what}. deleted=true"
+    return Answer(view, text)

@@ -1,0 +1,23 @@
+"""`list_elements`: one page of the account's own elements."""
+
+from __future__ import annotations
+
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.tools._paging import PageArguments
+from kling_mcp.server.views import ElementPage, page_text, page_view
+
+
+@tool(
+    "list_elements",
+    title="List your elements",
+    annotations=READS,
+    arguments=PageArguments,
+    view=ElementPage,
+)
+async def list_elements(arguments: PageArguments, call: Call) -> Answer:
+    """One page of your own elements as Kling lists them; running, failed and deleted ones stand among them,
+    in no promised order."""
+    tasks = await call.account.client.list_elements(arguments.page_num, arguments.page_size)
+    view = page_view(tasks, arguments.page_num, arguments.page_size)
+    return Answer(view, page_text(view, "of your elements and tasks"))

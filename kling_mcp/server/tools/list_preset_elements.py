@@ -1,0 +1,22 @@
+"""`list_preset_elements`: one page of Kling's official elements."""
+
+from __future__ import annotations
+
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.tools._paging import PageArguments
+from kling_mcp.server.views import ElementPage, page_text, page_view
+
+
+@tool(
+    "list_preset_elements",
+    title="List official elements",
+    annotations=READS,
+    arguments=PageArguments,
+    view=ElementPage,
+)
+async def list_preset_elements(arguments: PageArguments, call: Call) -> Answer:
+    """One page of Kling's official elements, which every account may use and nobody can delete."""
+    tasks = await call.account.client.list_preset_elements(arguments.page_num, arguments.page_size)
+    view = page_view(tasks, arguments.page_num, arguments.page_size)
+    return Answer(view, page_text(view, "official elements"))

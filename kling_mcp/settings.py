@@ -1,0 +1,308 @@
+"""The settings, read from the environment once and validated; the only reader of the environment.
+
+Every message names the variable at fault and never shows the value of a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast, get_args
+from urllib.parse import urlsplit
+
+from kling_mcp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Region = Literal["global", "china"]
+Transport = Literal["stdio", "http"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+HOSTS: dict[Region, str] = {
+    "global": "https://api-singapore.klingai.com",  # fact: host-global
+    "china": "https://api-beijing.klingai.com",  # fact: host-china
+}
+LONGEST_WAIT_SECONDS = 600
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_UNFILLED = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[^<>]+>")
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
+_LARGEST_SECRET_FILE = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, after validation. `repr` shows no secret.
+
+    `access_key` and `secret_key` are either both set or both empty. `base_url` has no trailing slash.
+    `media_dirs` is None where the variable is unset; `readable_dirs()` then gives the defaults.
+    `tools` is empty for "all of them".
+    """
+
+    api_key: str = ""
+    access_key: str = ""
+    secret_key: str = ""
+    region: Region = "global"
+    base_url: str = HOSTS["global"]
+    sandbox: bool = False
+    read_only: bool = False
+    tools: tuple[str, ...] = ()
+    media_dirs: tuple[Path, ...] | None = None
+    state_dir: Path | None = None
+    wait_seconds: int = 45
+    max_creates: int = 3
+    shared_account: bool = False
+    log_level: LogLevel = "WARNING"
+
+    def __repr__(self) -> str:
+        return f"<Settings region={self.region} base_url={self.base_url} credential={self.credential_kind}>"
+
+    @property
+    def credential_kind(self) -> str:
+        """`sandbox`, `api_key`, `key_pair` or `none`."""
+        if self.sandbox:
+            return "sandbox"
+        if self.api_key:
+            return "api_key"
+        return "key_pair" if self.access_key else "none"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        return tuple(value for value in (self.api_key, self.access_key, self.secret_key) if value)
+
+    def readable_dirs(self, transport: Transport) -> tuple[Path, ...]:
+        """The folders from which local pictures may be read.
+
+        Over http there are none unless they are configured. Over stdio the default is the working
+        directory and the home directory; a working directory that is the root of a disk does not count,
+        because several desktop clients start their servers there.
+        """
+        if self.media_dirs is not None:
+            return self.media_dirs
+        if transport == "http":
+            return ()
+        home, here = Path.home(), Path.cwd()
+        return (home,) if here.parent == here else (here, home)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read and validate.
+
+        Raises:
+            ConfigurationError: one sentence that names the variable.
+        """
+        env = _Environment(os.environ if environ is None else environ)
+        access_key, secret_key = env.secret("KLING_ACCESS_KEY"), env.secret("KLING_SECRET_KEY")
+        refuse_half_a_pair(access_key, secret_key)
+        api_key = env.secret("KLING_API_KEY")
+        refuse_token_as_key(api_key)
+        region = read_region(env.text("KLING_REGION"))
+        return cls(
+            api_key=api_key,
+            access_key=access_key,
+            secret_key=secret_key,
+            region=region,
+            base_url=_read_base_url(env.text("KLING_BASE_URL")) or HOSTS[region],
+            sandbox=env.flag("KLING_MCP_SANDBOX"),
+            read_only=env.flag("KLING_MCP_READ_ONLY"),
+            tools=env.names("KLING_MCP_TOOLS"),
+            media_dirs=env.folders("KLING_MCP_MEDIA_DIRS"),
+            state_dir=env.folder("KLING_MCP_STATE_DIR"),
+            wait_seconds=env.number("KLING_MCP_WAIT_SECONDS", 45, 0, LONGEST_WAIT_SECONDS),
+            max_creates=env.number("KLING_MCP_MAX_CREATES", 3, 1, 100),
+            shared_account=env.flag("KLING_MCP_SHARED_ACCOUNT"),
+            log_level=env.log_level("KLING_MCP_LOG_LEVEL"),
+        )
+
+
+class _Environment:
+    """Typed reading of single variables; an empty variable counts as unset."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str:
+        value = self._values.get(name, "").strip()
+        if _UNFILLED.fullmatch(value):
+            raise ConfigurationError(
+                f"{name} holds the placeholder {value} instead of a value: your client did not fill it in. "
+                "Put the value itself there, or remove the variable."
+            )
+        return value
+
+    def secret(self, name: str) -> str:
+        """A secret, from the variable or from the file that `<name>_FILE` names."""
+        value, file_name = self._values.get(name, ""), self.text(f"{name}_FILE")
+        if value.strip() and file_name:
+            raise ConfigurationError(f"Both {name} and {name}_FILE are set; keep one of them.")
+        if file_name:
+            return validated_secret(f"{name}_FILE", _read_secret_file(f"{name}_FILE", file_name))
+        return validated_secret(name, value.strip("\r\n"))
+
+    def flag(self, name: str) -> bool:
+        value = self.text(name).lower()
+        if value in {"1", "true", "yes", "on"}:
+            return True
+        if value in {"", "0", "false", "no", "off"}:
+            return False
+        raise ConfigurationError(f"{name} must be 1 or 0; it is {value!r}.")
+
+    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
+        value = self.text(name)
+        if not value:
+            return default
+        if not value.isdecimal() or not lowest <= int(value) <= highest:
+            raise ConfigurationError(f"{name} must be a whole number from {lowest} to {highest}; it is {value!r}.")
+        return int(value)
+
+    def log_level(self, name: str) -> LogLevel:
+        """`WARNING` where nothing is said: over stdio some clients show every line as an error."""
+        value = self.text(name).upper() or "WARNING"
+        for level in get_args(LogLevel):
+            if value == level:
+                return cast("LogLevel", level)
+        raise ConfigurationError(f"{name} must be one of {', '.join(get_args(LogLevel))}; it is {value[:40]!r}.")
+
+    def names(self, name: str) -> tuple[str, ...]:
+        return tuple(part for part in re.split(r"[\s,]+", self.text(name)) if part)
+
+    def folder(self, name: str) -> Path | None:
+        value = self.text(name)
+        return Path(value).expanduser() if value else None
+
+    def folders(self, name: str) -> tuple[Path, ...] | None:
+        value = self.text(name)
+        if not value:
+            return None
+        folders = tuple(Path(part.strip()).expanduser() for part in value.split(os.pathsep) if part.strip())
+        for folder in folders:
+            if not folder.is_absolute() or not folder.is_dir():
+                raise ConfigurationError(
+                    f"{name} must list existing folders by their full paths, separated by {os.pathsep!r}; "
+                    f"{str(folder)!r} is not one."
+                )
+        return folders
+
+
+def validated_secret(name: str, value: str) -> str:
+    """A secret as it may be sent, or "".
+
+    Raises:
+        ConfigurationError: the sentence names `name` and never shows the value.
+    """
+    if not value.strip():
+        return ""
+    if "${" in value or _UNFILLED.fullmatch(value.strip()):
+        raise ConfigurationError(
+            f"{name} holds a placeholder such as ${{VAR}} instead of a key: your client did not fill it in. "
+            "Put the key itself there."
+        )
+    if value.strip()[0] in "\"'`“‘" or value.strip()[-1] in "\"'`”’":
+        raise ConfigurationError(f"{name} is wrapped in quotes; remove them.")
+    if value.lower().startswith("bearer"):
+        raise ConfigurationError(f"{name} starts with 'Bearer'; give the bare key, the prefix is added here.")
+    if any(character.isspace() for character in value):
+        raise ConfigurationError(f"{name} contains white space; copy the key again without it.")
+    if not value.isascii() or not value.isprintable():
+        raise ConfigurationError(f"{name} contains characters that no key has; copy the key again.")
+    return value
+
+
+def refuse_half_a_pair(
+    access_key: str,
+    secret_key: str,
+    access_name: str = "KLING_ACCESS_KEY",
+    secret_name: str = "KLING_SECRET_KEY",  # noqa: S107 - the name of a variable
+) -> None:
+    """Both halves or none.
+
+    Raises:
+        ConfigurationError: names the half that is missing.
+    """
+    if bool(access_key) != bool(secret_key):
+        given, missing = (access_name, secret_name) if access_key else (secret_name, access_name)
+        raise ConfigurationError(f"{given} is set but {missing} is not; set both, or an API key instead.")
+
+
+def refuse_token_as_key(api_key: str, name: str = "KLING_API_KEY") -> None:
+    """A signed token in the place of an API key would work for minutes and then fail.
+
+    Raises:
+        ConfigurationError: names the variable.
+    """
+    if _JWT.fullmatch(api_key) and api_key.startswith("ey"):
+        raise ConfigurationError(
+            f"{name} holds a signed token (JWT), which ends within minutes. Put an API key there, or use the "
+            "access key and the secret key, from which fresh tokens are made (KLING_ACCESS_KEY, "
+            "KLING_SECRET_KEY)."
+        )
+
+
+def read_region(value: str, name: str = "KLING_REGION") -> Region:
+    """`global` where nothing is said.
+
+    Raises:
+        ConfigurationError: names the variable.
+    """
+    match value.lower():
+        case "" | "global":
+            return "global"
+        case "china":
+            return "china"
+    raise ConfigurationError(f"{name} must be global or china; it is {value[:40]!r}.")
+
+
+def _read_base_url(value: str) -> str:
+    """https only; plain http for this computer alone, where tests and the simulator live."""
+    if not value:
+        return ""
+    rule = "KLING_BASE_URL must be an https address such as https://api-singapore.klingai.com"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError(f"{rule}; it cannot be read as an address.") from None
+    if parts.username or parts.password:
+        raise ConfigurationError(f"{rule}; remove the user name or password from it.")
+    if not host or parts.query or parts.fragment or any(c.isspace() for c in value):
+        raise ConfigurationError(f"{rule}, without a query; it is not.")
+    if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK):
+        return value.rstrip("/")
+    raise ConfigurationError(f"{rule}; plain http is allowed for loopback addresses (127.0.0.1) alone.")
+
+
+def _read_secret_file(name: str, file_name: str) -> str:
+    path = Path(file_name).expanduser()
+    try:
+        if path.stat().st_size > _LARGEST_SECRET_FILE:
+            raise ConfigurationError(f"{name} names a file that is too large to hold a key.")
+        value = path.read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{name} names a file that cannot be read ({type(error).__name__}).") from None
+    if not value.strip():
+        raise ConfigurationError(f"{name} names a file that is empty.")
+    return value
+
+
+MISSING_CREDENTIALS_ADVICE = (
+    "Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) in the environment of this server, in the "
+    '"env" block of your client\'s configuration, and restart it. KLING_MCP_SANDBOX=1 tries everything '
+    "without an account."
+)
+
+
+def missing_credentials() -> ConfigurationError:
+    """The answer of every tool that needs Kling while no credential is set."""
+    return ConfigurationError(
+        "No Kling credentials are set.", kind="missing_credentials", advice=MISSING_CREDENTIALS_ADVICE
+    )
+
+
+def default_state_dir() -> Path:
+    """The platform's per-user state folder for this program; it may not exist yet."""
+    import platformdirs  # noqa: PLC0415 - only needed where no folder was set
+
+    return Path(platformdirs.user_state_dir("kling-mcp", appauthor=False))

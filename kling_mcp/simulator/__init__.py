@@ -1,0 +1,70 @@
+"""Kling in a box: a stateful and unkind simulator of Kling's Elements API, for the sandbox, the demo and tests.
+
+An independent reading of the API reference: it imports nothing else of this package, so that it cannot share a
+misreading. Public names load on first use; importing this package costs next to nothing.
+
+    world = World(clock, api_keys=["key"])           # accounts, tasks, elements, voices
+    faults = Faults()                                # faults.lose_reply_after_create()
+    httpx.AsyncClient(transport=SimulatorTransport(world, faults))   # in process
+    serve(world, faults, port)                       # over TCP, with control routes under /_simulator/
+
+What it does that a kind fake would not, each by its fact id:
+
+- Ids (`id-as-string`): numbers of 15 or 18 digits, or strings; task ids of 18 or 19 digits, in no order.
+- Lists: running and failed tasks are rows (`list-is-tasks`), deleted elements stay (`list-shows-deleted`), any
+  order (`list-order-unknown`), no total (`list-no-total`), presets with empty task fields (`presets-thin`).
+- Records: `reference_type` null (`reference-type-null`), empty or missing `task_info` and `task_result`
+  (`empty-while-running`), one flat result (`flat-result`), other status words (`terminal-succeed`,
+  `status-unknown`), tags in three forms, unknown fields, deductions as numbers.
+- Envelope: code 200 (`envelope-code-200`), refusals on HTTP 200 (`envelope-http`), `data` absent or null
+  (`envelope-no-data`), bodies that are no JSON (`envelope-not-json`).
+- Deletion: with or without `data` (`delete-reply`, `delete-has-no-data`), at once (`delete-synchronous`), never
+  twice (`msg-deleted-twice`), on two paths (`delete-two-paths`).
+- Lookup by external id may not work (`query-external-id`), a used one is refused (`msg-external-id-used`) or not.
+- Voices show or never do (`video-voice-unreliable`), foreign ids are refused (`voice-catalogues`).
+- Strict reading: unknown fields, unknown query parameters, `data:` prefixes (`base64-bare`), pictures that do not
+  decode or break `image-formats`, `image-bytes`, `image-pixels`, `image-ratio`.
+
+`Quirks` holds the switches, `Faults` the misfortunes.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kling_mcp.simulator.app import build_app
+    from kling_mcp.simulator.credentials import SANDBOX_API_KEY
+    from kling_mcp.simulator.faults import Faults
+    from kling_mcp.simulator.quirks import Quirks
+    from kling_mcp.simulator.serving import serve, served_in_background
+    from kling_mcp.simulator.transport import SimulatorTransport
+    from kling_mcp.simulator.world import World
+else:  # kept from the type checker, which would take it as leave to ask for any name
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+__all__ = [
+    "SANDBOX_API_KEY",
+    "Faults",
+    "Quirks",
+    "SimulatorTransport",
+    "World",
+    "build_app",
+    "serve",
+    "served_in_background",
+]
+
+_HOMES = {
+    "SANDBOX_API_KEY": "credentials",
+    "Faults": "faults",
+    "Quirks": "quirks",
+    "SimulatorTransport": "transport",
+    "World": "world",
+    "build_app": "app",
+    "serve": "serving",
+    "served_in_background": "serving",
+}

@@ -1,0 +1,158 @@
+"""The simulated Kling over ASGI: reads requests, plays delays and lost replies, writes replies with their Date.
+
+What a request does is said in `visit`; here is only what needs HTTP or waits. Keeps no state of its own.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from hashlib import sha256
+
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from kling_mcp.simulator.actions import Ending, Plan
+from kling_mcp.simulator.control import control_routes
+from kling_mcp.simulator.credentials import credential_kind
+from kling_mcp.simulator.faults import Faults
+from kling_mcp.simulator.recording import SECRET_HEADERS, RequestRecord
+from kling_mcp.simulator.replies import Reply, proxy_page
+from kling_mcp.simulator.routes import Match, match_route
+from kling_mcp.simulator.visit import Visit
+from kling_mcp.simulator.world import World
+
+Sleep = Callable[[float], Awaitable[None]]
+
+# An ASGI message of our own: end the connection in this way, without a response.
+DROP = "simulator.drop"
+# Scope keys that the in-process transport fills in: its plan for the request, and the client's read time-out.
+PLAN = "simulator.plan"
+PATIENCE = "simulator.patience"
+
+
+def build_app(
+    world: World, faults: Faults | None = None, *, control: bool = False, sleep: Sleep = anyio.sleep
+) -> Starlette:
+    """The app that answers as Kling.
+
+    `control` adds the routes under `/_simulator/`; `sleep` plays delays (seconds).
+    Lost replies need somebody who holds the connection: `SimulatorTransport` in process, `serve` over TCP.
+    """
+    armed = Faults() if faults is None else faults
+    desk = _FrontDesk(world, armed, sleep)
+    routes: list[BaseRoute] = control_routes(world, armed) if control else []
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    return Starlette(routes=[*routes, Route("/{path:path}", desk.answer, methods=methods)])
+
+
+class _NoReply(Response):
+    """No response at all: the connection ends."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__()
+        self._ending = ending
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Leave the ending to whoever holds the connection; a hanging one first lasts as long as the client."""
+        if self._ending == "hang" and scope.get(PATIENCE) is None:
+            await receive()  # the body has been read, so the next message is that the client has left
+        await send({"type": DROP, "ending": self._ending})
+
+
+@dataclass(frozen=True, slots=True)
+class _FrontDesk:
+    world: World
+    faults: Faults
+    sleep: Sleep
+
+    async def answer(self, request: Request) -> Response:
+        self.world.settle()
+        match = match_route(request.method, request.scope["raw_path"].decode("latin-1"))
+        plan: Plan = request.scope.get(PLAN) or self.faults.plan(match.name)
+        visit = self._open(request, match, plan)
+        body = await _read(request, self.world.max_body_bytes)
+        if body is None:
+            visit.record.status = 413
+            return _as_response(proxy_page(413), visit)  # fact: body-40mb
+        visit.body = body
+        visit.record.body_bytes, visit.record.body_sha256 = len(body), sha256(body).hexdigest()
+        outcome = await self._play(visit, request.scope.get(PATIENCE))
+        return _as_response(outcome, visit) if isinstance(outcome, Reply) else _NoReply(outcome)
+
+    def _open(self, request: Request, match: Match, plan: Plan) -> Visit:
+        authorization = request.headers.get("authorization")
+        record = RequestRecord(
+            number=self.world.next_number(),
+            time=self.world.clock(),
+            method=request.method,
+            path=request.url.path,
+            route=match.name,
+            query=request.url.query,
+            headers={name: text for name, text in request.headers.items() if name not in SECRET_HEADERS},
+            credential=credential_kind(authorization),
+            faults=list(plan.names),
+        )
+        self.world.record(record)
+        return Visit(
+            world=self.world,
+            faults=self.faults,
+            plan=plan,
+            record=record,
+            item_id=match.item_id,
+            authorization=authorization,
+        )
+
+    async def _play(self, visit: Visit, patience: float | None) -> Reply | Ending:
+        """The outcome after its delay. `patience` is the client's read time-out, where it is known."""
+        delay = visit.plan.delay
+        seconds = delay.seconds if delay else 0.0
+        leaves = patience is not None and delay is not None and seconds >= patience
+        outcome: Reply | Ending = "hang"
+        if delay is not None and not delay.after_commit:
+            if leaves:
+                self.world.defer(self.world.clock() + seconds, visit.outcome)
+            else:
+                await self._wait_before(visit, seconds)
+                outcome = visit.outcome()
+        else:
+            outcome = visit.outcome()
+            if leaves:
+                visit.record.status = visit.record.code = None
+                outcome = "hang"
+            elif delay is not None:
+                await self.sleep(seconds)
+        if outcome == "hang" and patience is not None:
+            await self.sleep(patience)
+        return outcome
+
+    async def _wait_before(self, visit: Visit, seconds: float) -> None:
+        """Wait before doing the work, which a client that is cancelled meanwhile does not stop."""
+        due = self.world.clock() + seconds
+        try:
+            await self.sleep(seconds)
+        except anyio.get_cancelled_exc_class():
+            self.world.defer(due, visit.outcome)
+            raise
+
+
+def _as_response(reply: Reply, visit: Visit) -> Response:
+    headers = dict(reply.headers)
+    date = visit.plan.date
+    text = formatdate(visit.server_time(), usegmt=True) if date is None else date.text
+    if text:
+        headers["date"] = text
+    return Response(reply.body, reply.status, headers, reply.media_type)
+
+
+async def _read(request: Request, most: int) -> bytes | None:
+    """The body, or None if it is longer than `most` bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)

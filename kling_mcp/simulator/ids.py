@@ -1,0 +1,34 @@
+"""Ids of the sizes Kling uses, all different, in no order that a client could rely on.
+
+Must not keep state: an id follows from its number alone.
+"""
+
+from typing import Literal
+
+# fact: id-as-string. 2^53 is 9007199254740992: the 18-digit ids below lie above it and are odd,
+# so a reader that takes them through a float gets another id.
+_SPREAD = 6_180_339_887_498_949  # no factor in common with a power of ten, so no number comes twice
+_SPAN = 10**16
+
+
+def task_id(number: int) -> str:
+    """18 or 19 digits (section 4.3)."""
+    base = 1_800_000_000_000_000_000 if number % 3 == 0 else 870_000_000_000_000_000
+    return str(base + number * _SPREAD % _SPAN)
+
+
+def element_id(number: int, digits: Literal[15, 18]) -> str:
+    """15 digits, or 18 digits above 2^53."""
+    if digits == 15:
+        return str(300_000_000_000_000 + number * _SPREAD % 10**14)
+    return str(820_000_000_000_000_000 + 2 * (number * _SPREAD % (_SPAN // 2)) + 1)
+
+
+def voice_id(number: int) -> str:
+    """18 digits (fact: voice-record)."""
+    return str(830_000_000_000_000_000 + number * _SPREAD % _SPAN)
+
+
+def request_id(number: int) -> str:
+    """Text such as Kling's `Cl6x...`."""
+    return f"Cl6sim{number:08d}"

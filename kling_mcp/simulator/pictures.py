@@ -1,0 +1,81 @@
+"""Looks at one picture of a creation the way section 4.1 says: really decodes it.
+
+Must not fetch anything, and must not keep the bytes.
+"""
+
+import base64
+import binascii
+import io
+import warnings
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from PIL import Image, UnidentifiedImageError
+
+from kling_mcp.simulator.codes import refuse_value
+
+MAX_PICTURE_BYTES = 10 * 1024 * 1024  # fact: image-bytes, in the larger reading of MB
+MIN_SIDE_PIXELS = 300  # fact: image-pixels
+_FORMATS = ("JPEG", "PNG")  # fact: image-formats
+# Decoding more than this would only burn time; the facts name no upper bound of pixels.
+_DECODE_PIXELS = 40_000_000
+
+
+def require_link(text: str, field: str, *, opened: bool = True) -> None:
+    """Refuse what is no http(s) link, or, if it is to be `opened`, one that leads nowhere: a host under `.invalid`."""
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = None, ""
+    if parts is None or parts.scheme not in {"http", "https"} or not host:
+        raise refuse_value(f"{field} is not a valid url")
+    if opened and host.endswith(".invalid"):
+        raise refuse_value(f"{field} can not be downloaded")
+
+
+def is_link(text: str) -> bool:
+    """Whether a picture was given as a link and not as Base64 (fact: image-source)."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def check_picture(text: str, field: str) -> str:
+    """Return the SHA-256 of a Base64 picture's bytes, or "" for a link.
+
+    Raises RefusedError (1201) for anything that section 4.1 does not allow.
+    """
+    if is_link(text):
+        require_link(text, field)
+        return ""
+    if text.startswith("data:"):
+        raise refuse_value(f"{field}: base64 must not have a data: prefix")  # fact: base64-bare
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise refuse_value(f"{field} is neither a url nor base64") from None
+    _check_content(content, field)
+    return sha256(content).hexdigest()
+
+
+def _check_content(content: bytes, field: str) -> None:
+    if len(content) > MAX_PICTURE_BYTES:
+        raise refuse_value(f"{field}: file size exceeds 10MB")
+    width, height = _decode(content, field)
+    if min(width, height) < MIN_SIDE_PIXELS:
+        raise refuse_value(f"{field}: image pixel is invalid, each side must be at least 300px")
+    if 2 * max(width, height) > 5 * min(width, height):  # fact: image-ratio
+        raise refuse_value(f"{field}: image ratio must be between 1:2.5 and 2.5:1")
+
+
+def _decode(content: bytes, field: str) -> tuple[int, int]:
+    """Width and height in pixels. EXIF rotation swaps them, which none of the rules minds."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+                if picture.width * picture.height <= _DECODE_PIXELS:
+                    picture.load()
+                return picture.size
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+        # Pillow's decoders raise all of these for broken files.
+        raise refuse_value(f"{field}: image format is invalid, jpg and png are supported") from None

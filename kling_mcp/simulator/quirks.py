@@ -1,0 +1,60 @@
+"""Everything the vendor is known, said or feared to do differently from its own page, as switches.
+
+Each field names its fact. Holds choices only: it must not act on them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+ListOrder = Literal["newest-first", "oldest-first", "shuffled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """How this Kling behaves. The defaults are what was measured live, or the official page where nothing was.
+
+    A world's quirks may be replaced while it runs: `world.quirks = dataclasses.replace(world.quirks, ...)`.
+    The digits of ids already handed out stay as they are.
+    """
+
+    # fact: id-as-string. Custom element ids: 15 digits seen, 18 (above 2^53) in vendor samples.
+    element_id_digits: Literal[15, 18] = 15
+    element_id_json: Literal["number", "string"] = "number"
+    reference_type_null: bool = False  # fact: reference-type-null
+    # fact: empty-while-running. What `task_info` (the caller's id) looks like.
+    task_info: Literal["full", "empty-while-running", "missing-while-running", "always-empty"] = "full"
+    flat_result: bool = False  # fact: flat-result
+    # Section 4.3, `tag_list`: the seed shows [], the documentation {id, name, description}.
+    tags: Literal["full", "ids", "empty"] = "full"
+    # Section 4.3: pictures "as sent, or {}". `links` keeps https links and replaces Base64 by made-up ones.
+    pictures: Literal["as-sent", "links", "empty"] = "as-sent"
+    # Section 4.3: `element_voice_info` may be {} or absent when there is no voice.
+    no_voice_info: Literal["empty", "absent"] = "empty"
+    delete_data: Literal["absent", "null", "task"] = "absent"  # facts: delete-reply, delete-has-no-data
+    success_code: Literal[0, 200] = 0  # fact: envelope-code-200
+    # fact: envelope-http. Refusals arrive with HTTP 200.
+    refusals_on_http_200: bool = False
+    error_data: Literal["absent", "null"] = "absent"  # fact: envelope-no-data
+    # facts: terminal-succeed, status-unknown. Maps a documented word to the one that is really sent.
+    status_words: Mapping[str, str] = field(default_factory=dict)
+    # Unknown fields at every level of a reply: readers must be tolerant.
+    extra_fields: bool = False
+    # Section 4.3: `final_unit_deduction` is a string, and may be a number (live).
+    deduction: Literal["string", "number"] = "string"
+    # fact: query-external-id. Off: only the task id finds a task.
+    query_by_external_id: bool = True
+    # fact: msg-external-id-used, open for elements. Off: a used id is accepted and makes a second element.
+    refuse_used_external_id: bool = True
+    # facts: video-voice-unreliable, voice-on-images. Off: a bound voice never shows.
+    bind_voices: bool = True
+    # facts: video-voice (the seed promises it), video-voice-unreliable (it never came).
+    voice_from_video: bool = False
+    list_order: ListOrder = "newest-first"  # fact: list-order-unknown
+    # fact: list-is-tasks. Off: only finished ones are rows; such a page costs a walk over the whole list.
+    list_running: bool = True
+    # fact: list-shows-deleted. Off: a deleted element leaves the list at once.
+    list_deleted: bool = True
+    presets_thin: bool = True  # fact: presets-thin
+    # facts: name-20, description-100. The page says "characters"; a Java server may count UTF-16 units.
+    characters: Literal["code-points", "utf-16"] = "code-points"

@@ -1,0 +1,122 @@
+"""Serves the simulator over TCP on the loopback address, for `kling-mcp simulate` and tests with real processes.
+
+A lost reply really ends the connection here. Must not log requests: they carry credentials.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from kling_mcp.simulator.app import DROP, build_app
+from kling_mcp.simulator.faults import Faults
+from kling_mcp.simulator.world import World
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HOST = "127.0.0.1"
+
+
+def serve(
+    world: World,
+    faults: Faults | None = None,
+    port: int = 0,
+    *,
+    control: bool = True,
+    on_listening: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until interrupted. `port` 0 takes a free one; `on_listening` is told the base URL.
+
+    Raises OSError if the port is taken.
+    """
+    with contextlib.closing(_listen(port)) as listener:
+        server = _build_server(world, faults, control=control)
+        if on_listening is not None:
+            on_listening(_base_url(listener))
+        server.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def served_in_background(
+    world: World, faults: Faults | None = None, port: int = 0, *, control: bool = True
+) -> Iterator[str]:
+    """Serve in a thread while the block runs, which gets the base URL. Raises OSError if the port is taken."""
+    with contextlib.closing(_listen(port)) as listener:
+        server = _build_server(world, faults, control=control)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield _base_url(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listen(port: int) -> socket.socket:
+    # Listening before the server runs, so that nobody who was told the address comes too early.
+    return socket.create_server((HOST, port))
+
+
+def _base_url(listener: socket.socket) -> str:
+    return f"http://{HOST}:{listener.getsockname()[1]}"
+
+
+def _build_server(world: World, faults: Faults | None, *, control: bool) -> "uvicorn.Server":
+    # Imported on first use: a test or a sandbox in process never needs a server.
+    import uvicorn  # noqa: PLC0415
+    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
+
+    class DroppingProtocol(H11Protocol):
+        """Gives every connection an app that can end that connection."""
+
+        # asyncio promises a BaseTransport and always gives a full one; uvicorn relies on it in the same way.
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.app = _Dropping(self.app, transport)
+
+    config = uvicorn.Config(
+        build_app(world, faults, control=control),
+        http=DroppingProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # its lines hold query strings, and nobody promised that those are no secrets
+        date_header=False,  # the world's clock says what date it is
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config)
+
+
+class _Dropping:
+    """Ends the TCP connection when the app says so instead of answering."""
+
+    def __init__(self, app: "ASGIApp", transport: asyncio.Transport) -> None:
+        self._app = app
+        self._transport = transport
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        ending = ""
+
+        async def watch(message: "Message") -> None:
+            nonlocal ending
+            if message["type"] == DROP:
+                ending = message["ending"]
+            else:
+                await send(message)
+
+        await self._app(scope, receive, watch)
+        if not ending:
+            return
+        if ending == "reset":
+            # Lingering for zero seconds makes closing send RST instead of FIN.
+            linger = struct.pack("ii", 1, 0)
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._transport.abort()
+        await receive()  # until the server has noticed; else it would try to answer 500

@@ -1,0 +1,99 @@
+"""Puts the simulator behind an httpx client in the same process, connection failures included.
+
+The only module of the simulator that imports httpx. Must not decide what goes wrong: faults do.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import anyio
+import httpx
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kling_mcp.simulator.actions import Ending, Plan, Refuse
+from kling_mcp.simulator.app import DROP, PATIENCE, PLAN, Sleep, build_app
+from kling_mcp.simulator.faults import Faults
+from kling_mcp.simulator.routes import CONTROL_PREFIX, match_route
+from kling_mcp.simulator.world import World
+
+
+class SimulatorTransport(httpx.AsyncBaseTransport):
+    """`httpx.AsyncClient(transport=SimulatorTransport(world, faults))` talks to that world; the host is ignored.
+
+    Raises what httpx raises over a network: ConnectError or ConnectTimeout before anything arrives, ReadError or
+    RemoteProtocolError for a lost reply, ReadTimeout when the reply takes longer than the client's read time-out.
+    `sleep` plays delays and time-outs (seconds); the default runs on any event loop, a virtual one included.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        faults: Faults | None = None,
+        *,
+        control: bool = False,
+        sleep: Sleep = anyio.sleep,
+    ) -> None:
+        self.world = world
+        self.faults = Faults() if faults is None else faults
+        self._sleep = sleep
+        self._app: ASGIApp = build_app(world, self.faults, control=control, sleep=sleep)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Carry one request into the app and its reply, or its connection's end, back."""
+        raw_path = request.url.raw_path.partition(b"?")[0].decode("ascii")
+        if raw_path.startswith(CONTROL_PREFIX):
+            return await httpx.ASGITransport(self._app).handle_async_request(request)
+        timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
+        plan = self.faults.plan(match_route(request.method, raw_path).name)
+        if isinstance(plan.reply, Refuse):
+            await self._refuse(plan.reply, request, timeouts.get("connect"))
+        courier = _Courier(self._app, plan, timeouts.get("read"))
+        try:
+            return await httpx.ASGITransport(courier).handle_async_request(request)
+        except _DroppedError as dropped:
+            error, text = _ERRORS[dropped.ending]
+            raise error(text, request=request) from None
+
+    async def _refuse(self, fault: Refuse, request: httpx.Request, patience: float | None) -> None:
+        if not fault.timeout:
+            raise httpx.ConnectError("All connection attempts failed", request=request)
+        await (anyio.sleep_forever() if patience is None else self._sleep(patience))
+        raise httpx.ConnectTimeout("Connecting timed out", request=request)
+
+
+class _DroppedError(Exception):
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending)
+        self.ending = ending
+
+
+class _Courier:
+    """Carries the plan in, and the app's wish to drop the connection out."""
+
+    def __init__(self, app: ASGIApp, plan: Plan, patience: float | None) -> None:
+        self._app = app
+        self._plan = plan
+        self._patience = patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ending: Ending | None = None
+
+        async def watch(message: Message) -> None:
+            nonlocal ending
+            if message["type"] == DROP:
+                ending = message["ending"]
+            else:
+                await send(message)
+
+        await self._app({**scope, PLAN: self._plan, PATIENCE: self._patience}, receive, watch)
+        if ending is not None:
+            raise _DroppedError(ending)
+
+
+_ERRORS: Mapping[Ending, tuple[type[httpx.TransportError], str]] = MappingProxyType(
+    {
+        "closed": (httpx.RemoteProtocolError, "Server disconnected without sending a response."),
+        "reset": (httpx.ReadError, "Connection reset by peer"),
+        "hang": (httpx.ReadTimeout, "Reading timed out"),
+    }
+)

@@ -1,0 +1,40 @@
+"""The tables, as steps from one version to the next. A step, once released, never changes.
+
+Later versions only add, so that an older program still reads a newer file.
+"""
+
+from __future__ import annotations
+
+CREATIONS = """
+CREATE TABLE creations (
+    account          TEXT NOT NULL,
+    external_task_id TEXT NOT NULL,
+    intent           TEXT NOT NULL,
+    attempt          INTEGER NOT NULL,
+    digest           TEXT NOT NULL,
+    element_name     TEXT NOT NULL,
+    reference_type   TEXT NOT NULL,
+    state            TEXT NOT NULL,
+    task_id          TEXT NOT NULL DEFAULT '',
+    element_ids      TEXT NOT NULL DEFAULT '',
+    detail           TEXT NOT NULL DEFAULT '',
+    owner            TEXT NOT NULL DEFAULT '',
+    lease_until      DOUBLE PRECISION NOT NULL DEFAULT 0,
+    sent_at          DOUBLE PRECISION NOT NULL DEFAULT 0,
+    settles_at       DOUBLE PRECISION NOT NULL DEFAULT 0,
+    created_at       DOUBLE PRECISION NOT NULL,
+    updated_at       DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (account, external_task_id)
+)
+"""
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        CREATIONS,
+        "CREATE UNIQUE INDEX creations_by_intent ON creations (account, intent, attempt)",
+        "CREATE INDEX creations_by_state ON creations (account, state, created_at)",
+        "CREATE INDEX creations_by_task ON creations (account, task_id)",
+        "CREATE INDEX creations_by_name ON creations (account, element_name)",
+    ),
+)
+VERSION = len(STEPS)

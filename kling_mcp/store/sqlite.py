@@ -1,0 +1,182 @@
+"""The default store: one SQLite file in the state folder, shared by the processes of one user.
+
+Statements run on the event loop: each takes well under a millisecond. A lock held by another process is waited
+for without blocking the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kling_mcp.errors import StorageError
+from kling_mcp.store.schema import STEPS, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kling_mcp.clock import Clock
+    from kling_mcp.store import Row, Transaction
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "state.sqlite3"
+LOCK_PATIENCE_SECONDS = 5.0
+IN_MEMORY = None
+
+
+class SqliteStore:
+    """State in `folder`, or in memory where `folder` is None (the sandbox, whose Kling ends with it)."""
+
+    def __init__(self, folder: Path | None, clock: Clock, rng: random.Random | None = None) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._connection: sqlite3.Connection | None = None
+        self._was_damaged = False
+
+    @property
+    def was_damaged(self) -> bool:
+        """Whether a damaged file was put aside by this object."""
+        return self._was_damaged
+
+    async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        """See `Store.run`.
+
+        Raises:
+            StorageError: the folder cannot be used, the disk is full, or another process holds the lock.
+        """
+        deadline = self._clock.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                return self._attempt(work, write=write)
+            except sqlite3.Error as error:
+                if self._is_damaged(error):
+                    self._put_aside()
+                elif not _is_locked(error) or self._clock.monotonic() > deadline:
+                    raise self._explained(error) from None
+            except OSError as error:
+                raise self._explained(error) from None
+            await self._clock.sleep(self._rng.uniform(0.005, 0.05))
+
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        connection = self._connection or self._open()
+        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        try:
+            result = work(_SqliteTransaction(connection))
+            connection.execute("COMMIT")
+        except BaseException:
+            # After some errors (a full disk) SQLite has rolled back already.
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+        return result
+
+    def _open(self) -> sqlite3.Connection:
+        target = ":memory:"
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = self._folder / FILE_NAME
+            # Created by us first, because SQLite would leave it readable for everybody.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            target = str(path)
+        connection = sqlite3.connect(target, timeout=0, isolation_level=None)
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            # FULL: a creation is on the disk before it is sent, also if the power fails.
+            connection.execute("PRAGMA synchronous = FULL")
+            _bring_up_to_date(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _is_damaged(self, error: sqlite3.Error) -> bool:
+        codes = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+        return self._folder is not None and _primary_code(error) in codes
+
+    def _put_aside(self) -> None:
+        """Keep a damaged file for whoever wants to look, and begin anew."""
+        assert self._folder is not None  # noqa: S101 - memory is never damaged
+        self.close()
+        path = self._folder / FILE_NAME
+        aside = path.with_name(f"{FILE_NAME}.damaged-{int(self._clock.wall())}")
+        logger.error("The state file %s is damaged; it is kept as %s and a new one is begun.", path, aside.name)
+        path.replace(aside)
+        for ending in ("-wal", "-shm"):
+            path.with_name(FILE_NAME + ending).unlink(missing_ok=True)
+        self._was_damaged = True
+
+    def _explained(self, error: sqlite3.Error | OSError) -> StorageError:
+        where = f"the state folder {self._folder}" if self._folder else "memory"
+        code = _primary_code(error) if isinstance(error, sqlite3.Error) else None
+        if code == sqlite3.SQLITE_FULL:
+            return StorageError(
+                f"The disk of {where} is full, so a creation could not be written down before sending it.",
+                kind="limit",
+                advice="Nothing was sent. Free some space and call again.",
+            )
+        if _is_locked(error):
+            return StorageError(
+                f"Another process holds {where} locked.", kind="busy", advice="Nothing was sent. Call again."
+            )
+        return StorageError(
+            f"{where[0].upper()}{where[1:]} cannot be written ({error}), so creations are off; reading works.",
+            kind="read_only",
+            retry="never",
+            advice="Nothing was sent. Make the folder writable, or set KLING_MCP_STATE_DIR to one that is.",
+        )
+
+
+class _SqliteTransaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def fetch(self, sql: str, *parameters: Any) -> list[Row]:
+        return [dict(row) for row in self._connection.execute(sql, parameters)]
+
+    def execute(self, sql: str, *parameters: Any) -> int:
+        return self._connection.execute(sql, parameters).rowcount
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Take the steps that this file has not seen; a file from a newer version is left as it is."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again under the lock: another process may have taken the steps meanwhile.
+        seen = connection.execute("PRAGMA user_version").fetchone()[0]
+        for step in STEPS[seen:]:
+            for statement in step:
+                connection.execute(statement)
+        if seen < VERSION:
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; the extended ones carry it in their low byte."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

@@ -1,0 +1,34 @@
+"""Makes text from outside (Kling, a library entry, a file name) safe to show.
+
+Such text is data: control and direction-changing characters are removed, its length is capped and it is
+quoted, so that it can neither end a line, nor hide, nor pass for words of ours.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Direction overrides and isolates, zero-width and invisible characters, tags block, BOM, interlinear marks.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+def clean(text: str, limit: int = 200) -> str:
+    """One line of at most `limit` characters, without control, direction or invisible characters.
+
+    The zero-width joiner and non-joiner stay: emoji and several scripts need them.
+    """
+    # Everything past this point cannot survive the cap, so a huge text costs little.
+    text = text[: limit * 4 + 64]
+    text = _INVISIBLE.sub("", text)
+    text = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"} else c for c in text)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def quoted(text: str, limit: int = 200) -> str:
+    """`clean` text between double quotes; inner double quotes become typographic ones."""
+    return '"' + clean(text, limit).replace('"', "”") + '"'
