@@ -32,7 +32,6 @@ from kling_mcp.errors import (
 from kling_mcp.fulfilment import Attempt, Fulfiller, Outcome
 from kling_mcp.journal import RENEW_SECONDS, Entry, Verdict, Wish, end_state
 from kling_mcp.media.preflight import prepare
-from kling_mcp.recovery import Searcher
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.names import NameBook
     from kling_mcp.media.draft import ElementDraft, PreparedElement
     from kling_mcp.media.policy import MediaPolicy
+    from kling_mcp.recovery import Searcher
 
 LEAST_PATIENCE_SECONDS = 5.0  # also wait_seconds=0 leaves time for one honest attempt
 FIRST_HELD_PAUSE, LONGEST_HELD_PAUSE = 0.1, 1.0
@@ -67,6 +67,7 @@ class Creator:
         *,
         policy: MediaPolicy,
         journal: Journal,
+        searcher: Searcher,
         names: NameBook,
         gate: CreateGate,
         clock: Clock,
@@ -76,8 +77,8 @@ class Creator:
         self._journal = journal
         self._names = names
         self._clock = clock
-        self._searcher = Searcher(client, journal)
-        self._fulfiller = Fulfiller(client, journal, self._searcher, gate, clock)
+        self._searcher = searcher
+        self._fulfiller = Fulfiller(client, journal, searcher, gate, clock)
         self._callers = itertools.count(1)
 
     async def create(self, draft: ElementDraft, *, allow_duplicate_name: bool, patience: float) -> Creation:

@@ -6,6 +6,7 @@ Opens nothing until an account is first used.
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.clock import Clock, SystemClock
+from kling_mcp.collecting import Collector
 from kling_mcp.creation import Creator
-from kling_mcp.errors import ConfigurationError
+from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.journal import Journal, process_owner
 from kling_mcp.library.names import NameBook
 from kling_mcp.media.policy import MediaPolicy
+from kling_mcp.recovery import Searcher
 from kling_mcp.settings import (
     HOSTS,
     Region,
@@ -35,9 +38,11 @@ from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.waiting import Poller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import httpx
+
+    from kling_mcp.api.models import ElementTask
 
 SANDBOX_URL = "http://sandbox.invalid"
 SANDBOX_KEY = "sandbox"
@@ -57,6 +62,15 @@ class Account:
     poller: Poller
     journal: Journal
     names: NameBook
+    collector: Collector
+
+    async def saw(self, tasks: Iterable[ElementTask]) -> None:
+        """Write down what became of tasks that were just looked at.
+
+        A state folder that fails does not matter here: the next look says the same.
+        """
+        with suppress(StorageError):
+            await self.journal.saw(tasks)
 
 
 class Runtime:
@@ -153,15 +167,19 @@ class Runtime:
     def _make_account(self, client: KlingClient) -> Account:
         journal = Journal(self.store, client.account, self.clock, self._owner)
         names = NameBook(client, self.clock)
+        searcher = Searcher(client, journal)
+        poller = Poller(client, self.clock)
         creator = Creator(
             client,
+            searcher=searcher,
             policy=self.media_policy(),
             journal=journal,
             names=names,
             gate=CreateGate(self.settings.max_creates, self.clock, self._rng),
             clock=self.clock,
         )
-        return Account(client, creator, Poller(client, self.clock), journal, names)
+        collector = Collector(journal, poller, searcher, self.clock)
+        return Account(client, creator, poller, journal, names, collector)
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""

@@ -16,7 +16,7 @@ _SPREAD = 0.14  # a duration of 100 s stands for 86 to 114 s
 _REMEMBERED = 60
 _STEP = 0.25
 # Looks per square root of hazard: the one knob between requests and lag; benchmarks/waiting.py shows both.
-_LOOKS = 1.9
+_LOOKS = 1.75
 SHORTEST_GAP, LONGEST_GAP = 1.0, 12.0  # fact: poll (2 s growing to 10 s), widened where nothing can end
 _FLOOR_HAZARD = 0.0025  # a task may always end; keeps the gap finite where no duration is known
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import anyio
 from tqdm import tqdm
@@ -11,17 +12,26 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mcp.shared.dispatcher import ProgressFnT
-
     from kling_mcp.clock import Clock
 
 _FRAME_SECONDS = 0.1
+_WIDEST = 100
 _BAR = "   {bar:30} {desc}"
 
 
+class WaitDisplay(Protocol):
+    """A progress callback for one tool call."""
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
+
+    def complete(self) -> None:
+        """What was waited for has come."""
+        ...
+
+
 @asynccontextmanager
-async def showing_progress(out: TextIO, clock: Clock) -> AsyncIterator[ProgressFnT]:
-    """A progress callback for one tool call, shown on `out` while the block runs."""
+async def showing_wait(out: TextIO, clock: Clock) -> AsyncIterator[WaitDisplay]:
+    """Shows on `out` what is reported while the block runs."""
     if not out.isatty():
         yield _Lines(out)
         return
@@ -32,7 +42,7 @@ async def showing_progress(out: TextIO, clock: Clock) -> AsyncIterator[ProgressF
             yield bar
         finally:
             group.cancel_scope.cancel()
-            bar.end()
+            bar.close()
 
 
 class _Lines:
@@ -44,6 +54,9 @@ class _Lines:
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
         print(f"   {message or f'{progress:.0f} s'}", file=self._out, flush=True)
 
+    def complete(self) -> None:
+        pass
+
 
 class _Bar:
     """A bar that follows the reports; between two of them it goes on by the clock."""
@@ -51,11 +64,13 @@ class _Bar:
     def __init__(self, out: TextIO, clock: Clock) -> None:
         self._clock = clock
         self._progress, self._reported_at = 0.0, clock.monotonic()
-        self._bar = tqdm(total=1.0, file=out, bar_format=_BAR, desc="")
+        self._total = 1.0
+        width = shutil.get_terminal_size().columns  # tqdm's own look finds 0 columns in some terminals
+        self._bar = tqdm(total=self._total, file=out, bar_format=_BAR, desc="", ncols=min(width, _WIDEST))
 
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
         self._progress, self._reported_at = progress, self._clock.monotonic()
-        self._bar.total = total or self._bar.total
+        self._bar.total = self._total = total or self._total
         self._bar.set_description_str(message or "", refresh=False)
         self._draw()
 
@@ -65,12 +80,15 @@ class _Bar:
             await self._clock.sleep(_FRAME_SECONDS)
             self._draw()
 
-    def end(self) -> None:
-        """Leave the bar where the wait ended: full, as nothing is waited for any more."""
-        self._bar.n = self._bar.total
+    def complete(self) -> None:
+        self._bar.n = self._total
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.refresh()
         self._bar.close()
 
     def _draw(self) -> None:
         waited = self._progress + self._clock.monotonic() - self._reported_at
-        self._bar.n = min(waited, self._bar.total)
+        self._bar.n = min(waited, self._total)
         self._bar.refresh()

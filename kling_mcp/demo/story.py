@@ -8,7 +8,7 @@ from mcp import Client, MCPError
 from mcp_types import TextContent
 
 from kling_mcp.clock import SystemClock
-from kling_mcp.demo.progress import showing_progress
+from kling_mcp.demo.progress import showing_wait
 from kling_mcp.errors import KlingError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
     from kling_mcp.clock import Clock
+    from kling_mcp.demo.progress import WaitDisplay
     from kling_mcp.demo.wish import Wish
 
 CREATE, LOOK_UP = "create_element_and_wait", "get_element"
@@ -33,16 +34,17 @@ async def play(
 
     Raises:
         KlingError: what went wrong, as the server said it; or that the server did not start.
+        BrokenPipeError: nobody reads `out` any more.
     """
-    failure: KlingError | None = None
+    failure: KlingError | BrokenPipeError | None = None
     row: dict[str, Any] = {}
     try:
         async with Client(server) as client:
             try:
                 row = await _Story(client, wish, out, clock or SystemClock()).tell()
-            except KlingError as error:  # carried out by hand: the client's task groups would wrap it
+            except (KlingError, BrokenPipeError) as error:  # by hand: the client's task groups would wrap it
                 failure = error
-    except* (MCPError, OSError) as broken:
+    except* MCPError as broken:
         failure = KlingError(f"The server ended or did not answer: {_first(broken)}.", created="maybe")
     if failure is not None:
         raise failure
@@ -70,7 +72,12 @@ class _Story:
         self._say(f'2. Creating the element "{self._wish.name}" with {CREATE} from')
         for picture in self._wish.pictures:
             self._say(f"   {picture}")
-        task = await self._call(CREATE, self._wish.arguments())
+        async with showing_wait(self._out, self._clock) as wait:
+            task = await self._call(CREATE, self._wish.arguments(), wait)
+            if task["element_ids"]:
+                wait.complete()
+        if task["outcome"] == "already_submitted":
+            self._say("   Kling has this element already, so none was made.")
         for warning in task["warnings"]:
             self._say(f"   Note: {warning}")
         if not task["element_ids"]:
@@ -81,14 +88,13 @@ class _Story:
         self._say(f"   Ready after {task['waited_seconds']:g} seconds: element_id {task['element_ids'][0]}")
         return task
 
-    async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        async with showing_progress(self._out, self._clock) as report:
-            result = await self._client.call_tool(
-                tool,
-                arguments,
-                read_timeout_seconds=self._wish.wait_seconds + _PATIENCE_SECONDS,
-                progress_callback=report,
-            )
+    async def _call(self, tool: str, arguments: dict[str, Any], report: WaitDisplay | None = None) -> dict[str, Any]:
+        result = await self._client.call_tool(
+            tool,
+            arguments,
+            read_timeout_seconds=self._wish.wait_seconds + _PATIENCE_SECONDS,
+            progress_callback=report,
+        )
         if result.is_error or result.structured_content is None:
             raise KlingError(f"{tool} answered with an error:\n{_text(result)}")
         return dict(result.structured_content)

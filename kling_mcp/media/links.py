@@ -15,16 +15,22 @@ from kling_mcp.errors import InputError, Problem
 from kling_mcp.media.limits import LINK_MAX_CHARACTERS
 from kling_mcp.untrusted import clean, quoted
 
-_USER_PART = re.compile(r"(?<=:)[/\\]*[^?#]*@")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".intranet", ".home.arpa")
 _FIX_PUBLIC = "give an https link that opens without signing in, from anywhere on the internet."
 
 
 def show_link(link: str) -> str:
     """The link, quoted, without what may be secret in it: user names, passwords, signed queries."""
-    shown = _USER_PART.sub("//…@", link)
-    base, mark, _ = shown.partition("?")
-    return quoted(base + ("?…" if mark else ""))
+    base = re.split("[?#]", link, maxsplit=1)[0]
+    scheme, _, rest = base.partition(":")
+    _, at, after = rest.rpartition("@")
+    cut = "…" if len(base) < len(link) else ""
+    if at:
+        return quoted(f"{scheme}://…@{after}{cut}")
+    if "@" in link[len(base) :] and "/" not in rest.lstrip("/"):
+        # What reads as a host and a query may be a password that holds a question mark.
+        return quoted(f"{scheme}://…")
+    return quoted(base + cut)
 
 
 def require_link(text: str, argument: str, *, public: bool = True) -> str:

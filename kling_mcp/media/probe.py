@@ -38,7 +38,8 @@ _DAMAGE = (
 # one look at a time may replace it.
 _quiet = threading.Lock()
 
-_JPEG_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+# One 0xFF, though a marker may have several: a repeat here would take quadratic time on a run of them.
+_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _JPEG_END = 0xD9
 _JPEG_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
 

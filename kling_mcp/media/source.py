@@ -27,11 +27,12 @@ ON_WINDOWS = os.name == "nt"
 
 _FOUR_FORMS = "a picture is a local path, a file: URI, an https link or a data: URI"
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "<": ">"}
+_QUOTE_LAYERS = 3
 # Two letters at least: one letter and a colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"https", "http", "file", "data"}) | elsewhere.CHAT_SCHEMES
 _BASE64_START = re.compile(r"/9j/|iVBORw0KGgo")
-_BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]+=*\s*")
+_BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]+=*")
 # No file name is that long, while the Base64 of the smallest picture is longer.
 _BASE64_FOR_SURE_CHARACTERS = 512
 _BASE64_LIKELY_CHARACTERS = 40
@@ -78,9 +79,9 @@ def parse_source(
     if _is_bare_base64(value):
         fix = "put data:image/jpeg;base64, or data:image/png;base64, in front of it, or give a path or link."
         raise _refused(argument, _FOUR_FORMS, f"{len(value)} characters of bare Base64", fix)
-    _require_plain(value, argument)
     if scheme in {"https", "http"}:
         return Link(require_link(value, argument))
+    _require_plain(value, argument)
     if scheme in elsewhere.CHAT_SCHEMES:
         raise elsewhere.chat_upload_refused(argument, value, policy)
     if scheme == "file":
@@ -93,8 +94,9 @@ def parse_source(
 def unwrap(text: str) -> str:
     """The text without surrounding white space and pairs of quotes, which models like to add."""
     value = text.strip()
-    while len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
-        value = value[1:-1].strip()
+    for _ in range(_QUOTE_LAYERS):
+        if len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
+            value = value[1:-1].strip()
     return value
 
 
@@ -116,10 +118,13 @@ def _is_bare_base64(value: str) -> bool:
 
 
 def _require_plain(value: str, argument: str) -> None:
-    """Raises InputError where the text can be no path and no link on any system."""
+    """Raises InputError where the text can be no path on any system."""
+    if len(value) > _PATH_MAX_CHARACTERS:
+        actual = f"{len(value)} characters"
+        raise _refused(argument, "no path on this computer is that long", actual, "give the file's path.")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
-        fix = "give the path or link on one line, without such characters."
-        raise _refused(argument, "a path or link has no control characters", quoted(value), fix)
+        fix = "give the path on one line, without such characters."
+        raise _refused(argument, "a path has no control characters", quoted(value), fix)
 
 
 def _decode_data_uri(uri: str, argument: str) -> bytes:
@@ -165,9 +170,6 @@ def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
 
 def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: bool) -> str:
     """The path, if this kind of machine can have it and it climbs nowhere."""
-    if len(path) > _PATH_MAX_CHARACTERS:
-        actual = f"{len(path)} characters"
-        raise _refused(argument, "no path on this computer is that long", actual, "give the file's path.")
     if ".." in re.split(r"[\\/]" if windows else "/", path):
         raise _refused(argument, 'a path has no ".." parts', quoted(path), "give the full path, written out.")
     if not windows:

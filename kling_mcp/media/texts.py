@@ -14,6 +14,8 @@ from kling_mcp.media import limits
 from kling_mcp.media.suggestions import suggest_description, suggest_names
 from kling_mcp.untrusted import clean, quoted
 
+# A text past this is refused for its length anyway.
+_LOOKED_AT_CHARACTERS = 1000
 _EXTERNAL_ID = re.compile(r"[!-~]+")
 _EXTERNAL_ID_FORBIDDEN = re.compile(r"[/?#%]")
 # Words that agents try, and the tag they mean. Only proposed, never applied.
@@ -139,7 +141,7 @@ def _require_plain_text(text: str, argument: str) -> str:
     value = text.strip()
     if not value:
         raise InputError([Problem(argument, "this text is required", "an empty text", "write it.")])
-    for place, character in enumerate(value, start=1):
+    for place, character in enumerate(value[:_LOOKED_AT_CHARACTERS], start=1):
         # Invisible characters would make a name that nobody can type again, for example to delete it.
         if character != " " and clean(f"x{character}x") != f"x{character}x" and not _is_wide_space(character):
             rule = "texts have no line ends, control, direction-changing or invisible characters"

@@ -5,13 +5,11 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from kling_mcp.errors import KlingError
+from kling_mcp.alongside import alongside
 from kling_mcp.runtime import Account, Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from mcp.server.mcpserver import Context
 
@@ -56,7 +54,7 @@ class Call:
         return self.runtime.account_of_caller(self._context.headers)
 
     @asynccontextmanager
-    async def heartbeat(self, message: str, seconds: float) -> AsyncIterator[None]:
+    async def heartbeat(self, message: Callable[[], str], seconds: float) -> AsyncIterator[None]:
         """While the block runs, report progress often enough that a client sees life.
 
         Progress is the seconds waited, out of `seconds`; strictly rising. A client that did not ask for
@@ -70,17 +68,9 @@ class Call:
                 waited = self.clock.monotonic() - started
                 last = max(last + 0.001, waited)
                 await self._context.report_progress(
-                    round(last, 3), max(seconds, round(last, 3)), f"{message} ({waited:.0f} s)"
+                    round(last, 3), max(seconds, round(last, 3)), f"{message()} ({waited:.0f} s)"
                 )
                 await self.clock.sleep(PROGRESS_EVERY_SECONDS)
 
-        failure: KlingError | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(beat)
-            try:
-                yield
-            except KlingError as error:  # carried out by hand: a task group would wrap it
-                failure = error
-            group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+        async with alongside(beat):
+            yield

@@ -6,6 +6,7 @@ Both serve what `build_server` builds; neither may add, hide or change a tool.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.logs import StdoutGuard
     from kling_mcp.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -58,6 +61,8 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
     previous = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     try:
         anyio.run(run)
+    except* BrokenPipeError:
+        logger.info("The client has gone before its last answer.")
     finally:
         signal.signal(signal.SIGINT, previous)
 

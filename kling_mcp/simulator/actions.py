@@ -4,7 +4,7 @@ Arming and using up is the business of `faults`; playing is that of the app, the
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Ending = Literal["closed", "reset", "hang"]
 Shape = Literal[
@@ -19,18 +19,7 @@ Shape = Literal[
     "wrong-code",
     "bad-utf8",
 ]
-SHAPES: tuple[Shape, ...] = (
-    "html",
-    "empty",
-    "truncated",
-    "array",
-    "no-data",
-    "null-data",
-    "wrong-data",
-    "wrong-fields",
-    "wrong-code",
-    "bad-utf8",
-)
+SHAPES: tuple[Shape, ...] = get_args(Shape)
 
 PROXY_PAGE = "<html><head><title>{status}</title></head><body><center>nginx</center></body></html>"
 

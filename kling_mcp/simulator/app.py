@@ -45,7 +45,7 @@ def build_app(
     armed = Faults() if faults is None else faults
     desk = _FrontDesk(world, armed, sleep)
     routes: list[BaseRoute] = control_routes(world, armed) if control else []
-    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return Starlette(routes=[*routes, Route("/{path:path}", desk.answer, methods=methods)])
 
 

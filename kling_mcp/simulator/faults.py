@@ -33,7 +33,7 @@ from kling_mcp.simulator.routes import ANY, ROUTE_NAMES
 A = TypeVar("A", bound=Action)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Fault:
     """An armed fault. `left` counts down; None never ends."""
 
@@ -42,16 +42,6 @@ class Fault:
     left: int | None
     action: Action
     used: int = 0
-
-    def fits(self, route: str) -> bool:
-        """Whether it can be used for a request of this route now."""
-        return self.left != 0 and self.route in {ANY, route}
-
-    def use(self) -> None:
-        """Count one use."""
-        self.used += 1
-        if self.left is not None:
-            self.left -= 1
 
     def as_json(self) -> dict[str, object]:
         """For the control route."""
@@ -226,15 +216,23 @@ class Faults:
         if found is None:
             return None
         fault, action = found
-        fault.use()
-        names.append(fault.name)
+        self.use(fault, names)
         return action
+
+    def use(self, fault: Fault, names: list[str]) -> None:
+        """Count one use of an armed fault and add its name to `names`; a used-up fault is no longer armed."""
+        fault.used += 1
+        names.append(fault.name)
+        if fault.left is not None:
+            fault.left -= 1
+            if not fault.left:
+                self.armed.remove(fault)
 
     def find(self, route: str, kind: type[A]) -> tuple[Fault, A] | None:
         """The first armed fault of this kind that fits, not used up yet."""
         for fault in self.armed:
             action = fault.action
-            if isinstance(action, kind) and fault.fits(route):
+            if isinstance(action, kind) and fault.route in {ANY, route}:
                 return fault, action
         return None
 

@@ -159,8 +159,7 @@ def _claim_slot(call: Call) -> None:
         return
     fault, slots = found
     if call.account.running(call.world.clock()) >= slots.most:
-        fault.use()
-        call.record.faults.append(fault.name)
+        call.faults.use(fault, call.record.faults)
         raise RefusedError(PARALLEL_EXCEEDED)  # facts: slots-refused, msg-parallel
 
 
@@ -190,7 +189,8 @@ def _query_values(call: Call, known: frozenset[str]) -> dict[str, str]:
 
 def _whole(text: str, name: str, most: int | None = None) -> int:
     # Open in the facts: what pageNum 1001 and pageSize 501 really answer. Unkind: refused.
-    if not text.isascii() or not text.isdigit() or int(text) < 1 or (most is not None and int(text) > most):
+    plain = text.isascii() and text.isdigit() and len(text) < 18
+    if not plain or int(text) < 1 or (most is not None and int(text) > most):
         raise refuse_value(f"{name} is out of range")
     return int(text)
 

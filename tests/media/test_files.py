@@ -105,6 +105,7 @@ def test_outside_the_folders_every_path_gets_the_same_answer(tmp_path: Path, alb
         "/mnt/user-data/uploads/mia.png",
         "/mnt/data/mia.png",
         "/home/claude/mia.png",
+        "/mnt/data",
         "/tmp/outputs/mia.png",  # noqa: S108  a place to recognise
         "file-AbCdEfGh1234567890",
         "file_0000000012345678abcdef",

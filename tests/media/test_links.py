@@ -106,6 +106,8 @@ def test_a_malformed_link_is_refused_with_its_rule(link: str, rule: str) -> None
         "https://mia:canary@example.com/a.png",
         "https://mia:can/ary-canary@example.com/a.png",
         "http://mia:canary@example.com/a.png",
+        "https://mia:canary?canary@example.com/a.png",
+        "https://mia:canary#@example.com/a.png",
         "https:\\\\mia:canary@example.com/a.png",
         "https://localhost/a.png?X-Signature=canary",
         "https://nas/a.png?token=canary#canary",
@@ -113,3 +115,8 @@ def test_a_malformed_link_is_refused_with_its_rule(link: str, rule: str) -> None
 )
 def test_a_refused_link_keeps_its_secrets(link: str) -> None:
     assert "canary" not in str(refusal(link))
+
+
+def test_a_refused_link_is_still_recognisable() -> None:
+    assert refusal("http://example.com/a.png?to=mia@example.com").actual == '"http://example.com/a.png…"'
+    assert refusal("https://mia:pw@example.com/a.png").actual == '"https://…@example.com/a.png"'

@@ -159,6 +159,12 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_its_picture() -> None:
     assert "cut short" in problem.actual
 
 
+def test_a_long_run_of_marker_bytes_is_passed_over_at_once() -> None:
+    """Anything slower than linear would not come back."""
+    (problem,) = refusals(pictures.jpeg()[:-2] + b"\xff" * 5_000_000)
+    assert "cut short" in problem.actual
+
+
 def test_a_png_with_a_flipped_bit_is_refused() -> None:
     picture = bytearray(pictures.png())
     picture[len(picture) // 2] ^= 1

@@ -246,3 +246,20 @@ def test_a_short_path_that_starts_like_base64_is_still_a_path() -> None:
     assert parse_source("/9j/mia", "frontal_image", POLICY, windows=False) == LocalPath("/9j/mia")
     name = "iVBORw0KGgo-the-story-of-a-magic-number.png"
     assert parse_source(name, "frontal_image", POLICY, windows=False) == LocalPath(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http:" + ":" * 1_000_000,
+        "https://" + "@" * 1_000_000,
+        '"' * 1_000_000,
+        "A" + " " * 1_000_000 + "!",
+        "data:" + "; " * 500_000,
+        "../" * 400_000,
+        "~" * 1_000_000,
+    ],
+)
+def test_a_huge_text_is_answered_as_fast_as_a_short_one(text: str) -> None:
+    """Anything slower than linear would not come back."""
+    assert len(str(refusal(text))) < 700

@@ -82,6 +82,7 @@ async def test_list_order_unknown(listed: Literal["oldest-first", "shuffled"], l
         ({"pageNum": 1001}, "pageNum is out of range"),
         ({"pageNum": "one"}, "pageNum is out of range"),
         ({"pageNum": "٣"}, "pageNum is out of range"),
+        ({"pageNum": "1" * 5000}, "pageNum is out of range"),
         ({"pageNum": ""}, "pageNum is out of range"),
         ({"pageSize": 0}, "pageSize is out of range"),
         ({"pageSize": 501}, "pageSize is out of range"),

@@ -73,6 +73,7 @@ async def test_envelope_no_data_errors_lack_it_or_hold_null(box: Box) -> None:
     ("method", "path"),
     [
         ("PUT", ELEMENTS),
+        ("OPTIONS", ELEMENTS),
         ("GET", DELETE),
         ("DELETE", ELEMENTS + "/1"),
         ("POST", ELEMENTS + "/1"),

@@ -10,10 +10,12 @@ from kling_mcp.server.tools.delete_element import delete_element
 from kling_mcp.server.tools.get_element import get_element
 from kling_mcp.server.tools.list_elements import list_elements
 from kling_mcp.server.tools.list_preset_elements import list_preset_elements
+from kling_mcp.server.tools.wait_for_elements import wait_for_elements
 
 TOOLS: tuple[ToolSpec, ...] = (
     create_element_and_wait,
     create_element,
+    wait_for_elements,
     get_element,
     list_elements,
     list_preset_elements,

@@ -31,7 +31,8 @@ async def create_element(arguments: CreationArguments, call: Call) -> Answer:
         outcome=creation.outcome,
         warnings=creation.warnings,
         next_step=next_step_for(
-            creation.task, running=f"Call get_element with id={creation.task.task_id} to get the element_id."
+            creation.task,
+            running=f"Call wait_for_elements with ids=[{creation.task.task_id}] to get the element_id.",
         ),
     )
     return Answer(view, task_text(view))

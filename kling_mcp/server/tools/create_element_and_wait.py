@@ -34,7 +34,7 @@ async def create_element_and_wait(arguments: CreateAndWaitArguments, call: Call)
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()
     name = quoted(arguments.element_name, 40)
-    async with call.heartbeat(f"Creating {name} at Kling", seconds):
+    async with call.heartbeat(lambda: f"Creating {name} at Kling", seconds):
         creation = await account.creator.create(
             arguments.draft(),
             allow_duplicate_name=arguments.allow_duplicate_name,
@@ -47,6 +47,7 @@ async def create_element_and_wait(arguments: CreateAndWaitArguments, call: Call)
             sightings = await account.poller.wait([task.task_id], left, known={task.task_id: task})
             sighting = sightings[task.task_id]
     task = sighting.task or task
+    await account.saw([task])
     raise_if_failed(task, creation.external_task_id)
     trouble = [f"The last look at the task failed: {sighting.trouble.message}"] if sighting.trouble else []
     view = task_view(
@@ -56,7 +57,7 @@ async def create_element_and_wait(arguments: CreateAndWaitArguments, call: Call)
         waited_seconds=call.clock.monotonic() - started,
         warnings=[*creation.warnings, *trouble],
         next_step=next_step_for(
-            task, running=f"Call get_element with id={task.task_id}; creating again is not needed."
+            task, running=f"Call wait_for_elements with ids=[{task.task_id}]; creating again is not needed."
         ),
     )
     return Answer(view, task_text(view))

@@ -1,0 +1,233 @@
+"""The command line: which words do what, what is said when it fails, and exit codes.
+
+The only module besides the demo that prints. Each command imports what it needs when it is called, so that
+`--help` is instant and a client that starts the server pays for the server alone.
+
+Exit codes: 0 done, 1 failed with a sentence on stderr, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from kling_mcp._version import __version__
+from kling_mcp.errors import KlingError
+from kling_mcp.logs import STDOUT, StdoutGuard, configure_logging
+from kling_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kling_mcp.checkup import Checkup
+
+    # A command gets its options and the environment, and returns the exit code.
+    Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+LOCALHOST = "127.0.0.1"
+
+_AT_A_TERMINAL = (
+    "kling-mcp now speaks MCP over stdin and stdout; it is meant to be started by an assistant. "
+    "Ctrl-C ends it. To see something, try: kling-mcp demo"
+)
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command and return its exit code. `argv` and `environ` default to the process's own."""
+    try:
+        options = _build_parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
+        return int(stop.code or DONE)
+    run: Command = options.run
+    try:
+        # Handed on as it is: only `settings` reads from it.
+        return run(options, os.environ if environ is None else environ)
+    except KlingError as error:
+        print(" ".join(part for part in (f"kling-mcp: {error.message}", error.advice) if part), file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # as in `kling-mcp demo | head -3`: nobody reads on, so there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+        return FAILED
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kling-mcp",
+        description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
+        epilog="Settings come from environment variables; the README lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
+    parser.set_defaults(run=_serve, transport="stdio")
+    commands = parser.add_subparsers(title="commands", metavar="")
+    for add in (_add_serve, _add_demo, _add_check, _add_simulate):
+        add(commands)
+    return parser
+
+
+# --- serve
+
+
+def _add_serve(commands: Commands) -> None:
+    serve = commands.add_parser("serve", help="serve MCP over stdin and stdout, or over http")
+    serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
+    serve.add_argument("--host", default=LOCALHOST, help="for http; a loopback address (default: %(default)s)")
+    serve.add_argument("--port", type=_port, default=8000, help="for http; 0 takes a free one (default: %(default)s)")
+    serve.set_defaults(run=_serve)
+
+
+def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    settings = _read_settings(environ)
+    if options.transport == "http":
+        from kling_mcp.server.hosting import serve_http  # noqa: PLC0415 - half a second
+
+        serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C ends it)"))
+        return DONE
+    if sys.stdin.isatty():
+        _note(_AT_A_TERMINAL)
+    with StdoutGuard() as stdout:
+        from kling_mcp.server.hosting import serve_stdio  # noqa: PLC0415 - may print, so only now
+
+        serve_stdio(settings, stdout)
+    return DONE
+
+
+# --- demo
+
+
+def _add_demo(commands: Commands) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="create an element on the built-in simulator and watch; needs no account",
+        description="A real MCP client starts the real server, creates an element from two pictures, waits with a "
+        "progress bar, looks it up and prints its id. On the built-in simulator, unless --live is given.",
+    )
+    demo.add_argument("--live", action="store_true", help="do it at Kling, with your credentials, after asking")
+    demo.add_argument("--yes", action="store_true", help="with --live: do not ask")
+    demo.add_argument(
+        "--picture",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a picture of your own; give it 2 to 4 times, the front view first",
+    )
+    demo.add_argument("--name", default="", help="the element's name, at most 20 characters")
+    demo.add_argument("--description", default="", help="what it looks like, at most 100 characters")
+    demo.set_defaults(run=_demo)
+
+
+def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.demo.run import run_live_demo, run_sandbox_demo  # noqa: PLC0415 - loads the MCP client
+    from kling_mcp.demo.wish import wish_for  # noqa: PLC0415
+
+    configure_logging()
+    _print_every_character()
+    wish = wish_for(options.name, options.description, tuple(options.picture), live=options.live)
+    if not options.live:
+        run_sandbox_demo(wish, environ)
+        return DONE
+    return DONE if run_live_demo(wish, environ, assume_yes=options.yes) else FAILED
+
+
+# --- check
+
+
+def _add_check(commands: Commands) -> None:
+    check = commands.add_parser("check", help="say whether credentials, region, clock and network are right")
+    check.set_defaults(run=_check)
+
+
+def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    import anyio  # noqa: PLC0415
+
+    from kling_mcp.checkup import check  # noqa: PLC0415
+    from kling_mcp.runtime import Runtime  # noqa: PLC0415
+
+    runtime = Runtime(_read_settings(environ))
+    _print_every_character()
+
+    async def look() -> Checkup:
+        try:
+            return await check(runtime.own_account().client, runtime.clock)
+        finally:
+            await runtime.aclose()
+
+    found = anyio.run(look)
+    settings = runtime.settings
+    where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
+    print(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
+    for problem in found.problems:
+        print(f"Problem: {problem}")
+    if not found.ok:
+        return FAILED
+    print("Everything is right: credentials, region, clock and network.")
+    more = " on the first page; there are more" if found.is_full else ""
+    print(f"Elements of yours there: {found.elements}{more}.")
+    return DONE
+
+
+_CREDENTIALS = {"api_key": "an API key", "key_pair": "an access key and a secret key", "sandbox": "no credentials"}
+
+
+# --- simulate
+
+
+def _add_simulate(commands: Commands) -> None:
+    simulate = commands.add_parser("simulate", help="run the Kling simulator as an http server")
+    simulate.add_argument("--port", type=_port, required=True, help="0 takes a free one")
+    simulate.add_argument("--host", choices=[LOCALHOST, "localhost"], default=LOCALHOST, help="loopback only")
+    simulate.add_argument("--control", action="store_true", help="add routes under /_simulator/ that arm faults")
+    simulate.set_defaults(run=_simulate)
+
+
+def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
+    from kling_mcp.simulator import SANDBOX_API_KEY, World, serve  # noqa: PLC0415
+
+    configure_logging()
+
+    def tell(url: str) -> None:
+        print(f"The Kling simulator serves {url} (Ctrl-C ends it). Point the server at it with:")
+        print(f"   KLING_BASE_URL={url} KLING_API_KEY={SANDBOX_API_KEY}", flush=True)
+
+    try:
+        serve(World(sandbox=True), port=options.port, control=options.control, on_listening=tell)
+    except OSError as error:
+        raise KlingError(f"Port {options.port} cannot be used ({error.strerror or error}); choose another.") from None
+    return DONE
+
+
+# --- shared
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, which is a number from 0 to 65535")
+    return int(text)
+
+
+def _read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings; from here on no log line holds one of their secrets.
+
+    Raises:
+        ConfigurationError: names the variable that is wrong.
+    """
+    settings = Settings.from_env(environ)
+    configure_logging(settings.log_level, settings.secrets)
+    return settings
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print_every_character() -> None:
+    """A terminal or pipe that cannot show a character of a name gets an escape, not a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,88 @@
+"""Waits for any number of creations, given by id or all that the journal knows as unfinished.
+
+A creation whose reply was lost has no task id yet; it is looked for first.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kling_mcp.errors import StorageError
+from kling_mcp.waiting import Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kling_mcp.clock import Clock
+    from kling_mcp.journal import Entry, Journal
+    from kling_mcp.recovery import Searcher
+    from kling_mcp.waiting import Poller
+
+STILL_LOST = "Kling does not show this creation; repeat the same create call to settle it, nothing is made twice."
+
+
+@dataclass(slots=True)
+class Collected:
+    """One creation: how it is called, what was seen of it, and what the caller should know."""
+
+    name: str
+    external_task_id: str
+    element_name: str
+    sighting: Sighting
+    warning: str = ""
+
+
+class Collector:
+    """Waits of one account across calls, chats and restarts."""
+
+    def __init__(self, journal: Journal, poller: Poller, searcher: Searcher, clock: Clock) -> None:
+        self._journal = journal
+        self._poller = poller
+        self._searcher = searcher
+        self._clock = clock
+
+    async def begin(self, ids: Sequence[str]) -> list[Collected]:
+        """What to wait for: the given ones, or every unfinished one of this account.
+
+        Raises:
+            StorageError: the journal is needed (no ids were given) and cannot be read.
+        """
+        if not ids:
+            return [await self._from_entry(entry) for entry in await self._journal.unfinished()]
+        return [await self._from_id(name) for name in dict.fromkeys(ids)]
+
+    async def wait(self, collected: Sequence[Collected], seconds: float) -> None:
+        """Wait for all of them together and note what became of each; a mix of ends is no error."""
+        waiting = [item for item in collected if not item.warning]
+        if not waiting:
+            return
+        sightings = await self._poller.wait([item.name for item in waiting], seconds)
+        for item in waiting:
+            item.sighting = sightings[item.name]
+        with suppress(StorageError):
+            await self._journal.saw(item.sighting.task for item in waiting if item.sighting.task)
+
+    async def _from_id(self, name: str) -> Collected:
+        entry = None
+        with suppress(StorageError):  # the ids say enough without the journal
+            entry = await self._journal.find(name)
+        return Collected(name, "", "", Sighting()) if entry is None else await self._from_entry(entry)
+
+    async def _from_entry(self, entry: Entry) -> Collected:
+        item = Collected(
+            entry.task_id or entry.external_task_id, entry.external_task_id, entry.element_name, Sighting()
+        )
+        if entry.task_id:
+            return item
+        finding = await self._searcher.search(entry)
+        if finding.task is None:
+            item.warning = STILL_LOST
+            return item
+        item.name = finding.task.task_id
+        # Another call may hold the entry just now; it will find the same task.
+        if entry.lease_until <= self._clock.wall():
+            with suppress(StorageError):
+                await self._journal.accepted(entry, finding.task.task_id)
+        return item

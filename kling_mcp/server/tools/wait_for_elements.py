@@ -1,0 +1,85 @@
+"""`wait_for_elements`: wait, within bounds, for creations that were submitted before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from kling_mcp.api.models import ElementTask
+from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.views import TaskView, View, task_text, task_view
+from kling_mcp.settings import LONGEST_WAIT_SECONDS
+
+if TYPE_CHECKING:
+    from kling_mcp.collecting import Collected
+
+
+class WaitArguments(ToolArguments):
+    """Which ones, and how long."""
+
+    ids: list[str] = Field(default_factory=list, description="Task ids or external task ids; [] = all unfinished ones")
+    wait_seconds: int = Field(45, ge=0, le=LONGEST_WAIT_SECONDS)
+
+
+class WaitView(View):
+    """What became of each."""
+
+    tasks: list[TaskView]
+    pending: int
+    next_step: str
+
+
+@tool(
+    "wait_for_elements",
+    title="Wait for elements",
+    annotations=READS,
+    arguments=WaitArguments,
+    view=WaitView,
+)
+async def wait_for_elements(arguments: WaitArguments, call: Call) -> Answer:
+    """Wait for elements that were submitted before, also in another chat or before a restart, and return
+    what is ready, failed or pending. Without ids: all unfinished ones. Waiting for many at once costs no more
+    than for one."""
+    seconds = call.wait_seconds(arguments)
+    account, started = call.account, call.clock.monotonic()
+    collected: list[Collected] = []
+    async with call.heartbeat(lambda: f"Waiting for {len(collected) or 'the'} element(s) at Kling", seconds):
+        collected = await account.collector.begin(arguments.ids)
+        await account.collector.wait(collected, max(0.0, seconds - (call.clock.monotonic() - started)))
+    errors = [item.sighting.error for item in collected]
+    if collected and all(errors) and errors[0] is not None:
+        raise errors[0]
+    waited = call.clock.monotonic() - started
+    tasks = [_view(item, waited) for item in collected]
+    pending = [view for item, view in zip(collected, tasks, strict=True) if not item.sighting.is_final]
+    view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, pending))
+    return Answer(view, _text(view))
+
+
+def _view(item: Collected, waited: float) -> TaskView:
+    sighting = item.sighting
+    task = sighting.task or ElementTask(task_id=item.name if item.name != item.external_task_id else "")
+    problems = [item.warning, sighting.trouble.message if sighting.trouble else ""]
+    return task_view(
+        task,
+        external_task_id=item.external_task_id,
+        waited_seconds=waited,
+        warnings=[problem for problem in problems if problem],
+    )
+
+
+def _next_step(tasks: list[TaskView], pending: list[TaskView]) -> str:
+    if not tasks:
+        return "Nothing is unfinished; list_elements shows what exists."
+    running = [view.task_id for view in pending if view.task_id]
+    return f"Call wait_for_elements with ids=[{', '.join(running)}] again." if running else ""
+
+
+def _text(view: WaitView) -> str:
+    ready = sum(bool(task.element_ids) for task in view.tasks)
+    failed = sum(task.task_status == "failed" for task in view.tasks)
+    head = f"{ready} ready, {failed} failed, pending={view.pending}."
+    return "\n\n".join(part for part in [head, *map(task_text, view.tasks), view.next_step] if part)
