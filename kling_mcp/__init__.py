@@ -1,0 +1,122 @@
+"""An MCP server for Kling AI's Elements API, and the library below it.
+
+The names here are the library's; they load on first use, so that importing this package costs next to nothing.
+None of them needs MCP: the server is `kling_mcp.server.build.build_server`, the simulator `kling_mcp.simulator`.
+
+    runtime = Runtime(Settings.from_env())              # reads KLING_API_KEY and the like
+    account = runtime.own_account()
+    creation = await account.creator.create(ElementDraft(...), allow_duplicate_name=False, patience=30)
+    sightings = await account.poller.wait([creation.task.task_id], seconds=300)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kling_mcp._version import __version__
+    from kling_mcp.api.auth import ApiKey, KeyPair
+    from kling_mcp.api.client import KlingClient
+    from kling_mcp.api.models import Element, ElementTask
+    from kling_mcp.api.sender import Sender
+    from kling_mcp.clock import Clock, SystemClock
+    from kling_mcp.creation import Creation
+    from kling_mcp.errors import (
+        AccountError,
+        AmbiguousNameError,
+        ApiError,
+        AuthError,
+        BusyError,
+        ClockError,
+        ConfigurationError,
+        ConnectionFailedError,
+        ContentError,
+        InputError,
+        KlingError,
+        LimitError,
+        LostReplyError,
+        NameTakenError,
+        NotFoundError,
+        Problem,
+        RateLimitError,
+        RequestError,
+        ServerError,
+        StorageError,
+        TaskFailedError,
+        UnexpectedReplyError,
+        UnknownOutcomeError,
+    )
+    from kling_mcp.media.draft import ElementDraft
+    from kling_mcp.runtime import Account, Runtime
+    from kling_mcp.settings import Settings
+    from kling_mcp.waiting import Sighting
+else:  # kept from the type checker, which would take it as leave to ask for any name
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{home}"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "Account",
+    "AccountError",
+    "AmbiguousNameError",
+    "ApiError",
+    "ApiKey",
+    "AuthError",
+    "BusyError",
+    "Clock",
+    "ClockError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "ContentError",
+    "Creation",
+    "Element",
+    "ElementDraft",
+    "ElementTask",
+    "InputError",
+    "KeyPair",
+    "KlingClient",
+    "KlingError",
+    "LimitError",
+    "LostReplyError",
+    "NameTakenError",
+    "NotFoundError",
+    "Problem",
+    "RateLimitError",
+    "RequestError",
+    "Runtime",
+    "Sender",
+    "ServerError",
+    "Settings",
+    "Sighting",
+    "StorageError",
+    "SystemClock",
+    "TaskFailedError",
+    "UnexpectedReplyError",
+    "UnknownOutcomeError",
+    "__version__",
+]
+
+# Where a name lives; errors live in `errors`.
+_HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error") or name == "Problem"), "errors") | {
+    "Account": "runtime",
+    "ApiKey": "api.auth",
+    "Clock": "clock",
+    "Creation": "creation",
+    "Element": "api.models",
+    "ElementDraft": "media.draft",
+    "ElementTask": "api.models",
+    "KeyPair": "api.auth",
+    "KlingClient": "api.client",
+    "Runtime": "runtime",
+    "Sender": "api.sender",
+    "Settings": "settings",
+    "Sighting": "waiting",
+    "SystemClock": "clock",
+    "__version__": "_version",
+}

@@ -6,6 +6,7 @@ A credential says who calls; an `Authenticator` turns it into a header and keeps
 from __future__ import annotations
 
 import hmac
+from collections import deque
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +20,7 @@ TOKEN_SECONDS = 1800  # fact: jwt-shape
 BACKDATED_SECONDS = 5  # fact: jwt-shape
 RENEW_BEFORE_SECONDS = 300  # fact: jwt-refresh; a wait of ten minutes never meets an old token
 SKEW_WORTH_CORRECTING_SECONDS = 3.0  # a Date header has whole seconds and takes time to arrive
+_TOKENS_REMEMBERED = 8  # answers to requests that carried an older token may still be on their way
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -77,7 +79,7 @@ class Authenticator:
         self._credential = credential
         self._wall = wall
         self._skew = 0.0
-        self._token = ""
+        self._tokens: deque[str] = deque(maxlen=_TOKENS_REMEMBERED)
         self._renew_at = 0.0
 
     def __repr__(self) -> str:
@@ -93,24 +95,35 @@ class Authenticator:
         if isinstance(self._credential, ApiKey):
             return f"Bearer {self._credential.secret}"
         now = self._wall() + self._skew
-        if not self._token or now >= self._renew_at:
-            self._token = _mint(self._credential, int(now))
+        if now >= self._renew_at:
+            self._tokens.append(_mint(self._credential, int(now)))
             self._renew_at = now + TOKEN_SECONDS - RENEW_BEFORE_SECONDS
-        return f"Bearer {self._token}"
+        return f"Bearer {self._tokens[-1]}"
 
-    def correct_clock(self, date_header: str) -> bool:
-        """Learn the vendor's time from its `Date` header. True if tokens will now differ. fact: jwt-clock
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown, should somebody send it back: the credential and the tokens made from it."""
+        return () if self.kind == "sandbox" else (*self._credential.secrets, *self._tokens)
+
+    def correct_clock(self, date_header: str, *, refused: str) -> bool:
+        """Learn the vendor's time from its `Date` header. fact: jwt-clock
 
         An API key has no clock, so there is nothing to correct.
+
+        Args:
+            refused: the header that was not accepted.
+
+        Returns:
+            Whether the next header differs from the refused one: this call corrected the clock, or another did
+            while the refused request was on its way.
         """
         if isinstance(self._credential, ApiKey):
             return False
         skew = clock_skew(date_header, self._wall())
-        if skew is None or abs(skew - self._skew) < SKEW_WORTH_CORRECTING_SECONDS:
-            return False
-        self._skew = skew
-        self._token = ""
-        return True
+        if skew is not None and abs(skew - self._skew) >= SKEW_WORTH_CORRECTING_SECONDS:
+            self._skew = skew
+            self._renew_at = 0.0
+        return self.header() != refused
 
 
 def clock_skew(date_header: str, now: float) -> float | None:

@@ -141,13 +141,19 @@ def check_video_link(text: str) -> str:
     return link
 
 
-def check_inline_total(pictures: Sequence[Picture]) -> None:
-    """Raises InputError where the pictures together make too large a request. fact: body-40mb"""
+def inline_warnings(pictures: Sequence[Picture]) -> list[str]:
+    """A warning where the pictures together make a request that Kling may refuse for its size.
+
+    Not a refusal: the cap is one party's finding, and each picture keeps the official limit. fact: body-40mb
+    """
     total = sum(picture.inline_bytes() for picture in pictures)
-    if total > limits.INLINE_MAX_BASE64_BYTES:
-        rule = f"all pictures together have at most {limits.INLINE_MAX_BASE64_BYTES} bytes as Base64"
-        fix = "give some of them as https links, or save them smaller."
-        raise InputError([Problem("frontal_image, refer_images", rule, f"{total} bytes", fix)])
+    if total <= limits.INLINE_MAX_BASE64_BYTES:
+        return []
+    return [
+        f"The pictures together are {total} bytes as Base64; requests above about "
+        f"{limits.INLINE_MAX_BASE64_BYTES} bytes are reported to be refused. "
+        "If this one is, give some of them as https links or save them smaller."
+    ]
 
 
 def _take_pictures(
@@ -169,8 +175,7 @@ def _take_pictures(
         wanted.append((f"refer_images[{place}]", text))
     loaded = [found.take(None, load_picture, text, argument, policy) for argument, text in wanted]
     pictures = [picture for picture in loaded if picture is not None]
-    found.take(None, check_inline_total, pictures)
-    found.warn(*_format_warnings(pictures), *_repeat_warnings(pictures))
+    found.warn(*inline_warnings(pictures), *_format_warnings(pictures), *_repeat_warnings(pictures))
     frontal = next((picture for picture in pictures if picture.argument == "frontal_image"), None)
     return frontal, tuple(picture for picture in pictures if picture is not frontal)
 

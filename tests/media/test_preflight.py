@@ -14,7 +14,7 @@ import pytest
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import ElementDraft, MediaPolicy, Picture, PreparedElement, prepare
 from kling_mcp.media.limits import INLINE_MAX_BASE64_BYTES
-from kling_mcp.media.preflight import check_inline_total
+from kling_mcp.media.preflight import inline_warnings
 from media import pictures
 
 MIA = ElementDraft(
@@ -204,26 +204,27 @@ def test_a_link_that_promises_another_format_is_a_warning() -> None:
     assert warning.startswith("frontal_image: the link ends in .webp")
 
 
-def test_the_pictures_together_must_fit_into_one_request(album: Path, policy: MediaPolicy) -> None:
+def test_pictures_that_make_a_very_large_request_are_sent_with_a_warning(album: Path, policy: MediaPolicy) -> None:
     """fact: body-40mb"""
     for name, size in (("a", 9_999_999), ("b", 9_999_999), ("c", 9_999_999), ("d", 3)):
         (album / name).write_bytes(pictures.png_of_exactly(max(size, 5000), shade=ord(name)))
     four = dataclasses.replace(
         MIA, frontal_image=str(album / "a"), refer_images=tuple(str(album / name) for name in "bcd")
     )
-    (problem,) = refusals(four, policy)
-    assert problem.argument == "frontal_image, refer_images"
-    assert str(INLINE_MAX_BASE64_BYTES) in problem.rule
-    assert "https links" in problem.fix
+    warning = prepare(four, policy).warnings[0]
+    assert str(INLINE_MAX_BASE64_BYTES) in warning
+    assert "https links" in warning
     three = dataclasses.replace(four, refer_images=four.refer_images[:2])
-    assert prepare(three, policy).refer_images[1].inline_bytes() == 13_333_332
+    prepared = prepare(three, policy)
+    assert prepared.refer_images[1].inline_bytes() == 13_333_332
+    assert not prepared.warnings
 
 
-def test_the_limit_on_the_sum_is_exact() -> None:
+def test_the_sum_that_is_warned_of_is_exact() -> None:
     at_limit = [Picture("frontal_image", data=bytes(INLINE_MAX_BASE64_BYTES // 4 * 3))]
-    check_inline_total(at_limit)
-    with pytest.raises(InputError, match=f"{INLINE_MAX_BASE64_BYTES + 4} bytes"):
-        check_inline_total([*at_limit, Picture("refer_images[0]", data=b"x")])
+    assert inline_warnings(at_limit) == []
+    (warning,) = inline_warnings([*at_limit, Picture("refer_images[0]", data=b"x")])
+    assert f"{INLINE_MAX_BASE64_BYTES + 4} bytes" in warning
 
 
 @pytest.mark.parametrize("data", [b"", b"a", b"ab", b"abc", b"abcd"])

@@ -1,0 +1,54 @@
+# What people and CI run. A fresh clone needs Python 3.11 or later and make; everything else goes into .venv,
+# once: an installation is repeated only after pyproject.toml has changed.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench nightly clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
+
+demo: $(VENV)/.package ## create an element on the built-in simulator; needs no account
+	@$(BIN)/kling-mcp demo
+
+test: check ## everything that CI checks: `make check`, then the tests with branch coverage
+	$(BIN)/pytest -n auto --cov
+
+check: $(VENV)/.checkers ## formatting, lint, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+nightly: $(VENV)/.checkers ## the tests again, with many more random histories; takes long
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto
+
+bench: $(VENV)/.package ## measure waiting and searching against plain ways of doing the same
+	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit 1; done
+
+clean: ## remove everything that these targets made
+	rm -rf .venv build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --group came with pip 25.1; the pip that a new environment starts with may be older.
+$(VENV)/.pip:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(NEEDS_PYTHON)")'
+	@echo "Preparing $(VENV); this happens once."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.pip pyproject.toml
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.checkers: $(VENV)/.package
+	@$(PIP) --group check
+	@touch $@

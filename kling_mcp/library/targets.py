@@ -1,0 +1,212 @@
+"""Where an element can be used: every target of `use_elements` and what Kling lets stand beside elements there.
+
+Data only: the whole matrix of section 9 of the API reference, one row per target, other inputs and kinds.
+`fragments` reads it; nothing here decides, sends or formats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TargetName = Literal[
+    "omni-video/kling-v3-omni",
+    "omni-video/kling-video-o1",
+    "image2video/kling-v3",
+    "omni-image/kling-v3-omni",
+    "omni-image/kling-image-o1",
+    "image-to-video/kling-3.0",
+    "omni-video/kling-3.0-omni",
+    "omni-video/kling-o1",
+    "motion-control/kling-3.0",
+]
+Kinds = Literal["image", "video", "both"]
+Standard = Literal["older", "3.0"]
+
+OMNI_COUNTS = "omni-counts"
+# The table that opens section 9 has no fact id of its own: this stands for its column "limit".
+TARGET_TABLE = "section-9"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many elements of some kinds fit beside one set of other inputs.
+
+    `kinds` says whether the row is about image elements alone, video elements alone or both together.
+    `most` counts all elements, `most_videos` those made from a video; 0 means that Kling allows none.
+    `shared` is the most that pictures and image elements may add up to; None where Kling states no such sum.
+    `beside` reads on from "the elements fit"; `unstated` says what Kling leaves open.
+    """
+
+    beside: str
+    kinds: Kinds
+    most: int
+    most_videos: int
+    shared: int | None
+    fact: str
+    unstated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One route and model. `model_name` is empty where the path names the model.
+
+    `voice` says when a bound voice is heard; empty where there is nothing to hear. `twin` is the same model in
+    the older standard, or "". `notes` are warnings that every use of this target needs.
+    """
+
+    name: TargetName
+    standard: Standard
+    path: str
+    model_name: str
+    limits: tuple[Limit, ...]
+    voice: str = ""
+    twin: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def takes_videos(self) -> bool:
+        """Whether elements made from a video are allowed at all. fact: video-models"""
+        return any(limit.most_videos for limit in self.limits)
+
+    @property
+    def most(self) -> int:
+        """The most elements that any case allows."""
+        return max(limit.most for limit in self.limits)
+
+
+_FRAMES = "with a first frame, or first and last frame"
+_LAST_FRAME = "with first and last frame"
+_NO_VIDEO = "without a reference video"
+_VIDEO = "with a reference video"
+_ALWAYS = ""
+_PICTURES_UNSTATED = "Kling states no number of pictures for this"
+
+# Section 9.1. fact: omni-counts
+_OMNI = (
+    Limit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=OMNI_COUNTS),
+    Limit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
+    Limit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
+    Limit(_NO_VIDEO, "image", most=7, most_videos=0, shared=7, fact=OMNI_COUNTS),
+    Limit(_NO_VIDEO, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS, unstated=_PICTURES_UNSTATED),
+    Limit(_NO_VIDEO, "both", most=7, most_videos=3, shared=4, fact=OMNI_COUNTS),
+    Limit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=OMNI_COUNTS),
+    Limit(_VIDEO, "video", most=1, most_videos=1, shared=0, fact=OMNI_COUNTS),
+    Limit(_VIDEO, "both", most=0, most_videos=0, shared=0, fact=OMNI_COUNTS),
+)
+# O1 takes image elements alone (video-models), and none between two frames. A first frame by itself is one of
+# the pictures: nothing says otherwise, and counting it keeps the sum on the safe side.
+_O1 = (
+    Limit(_LAST_FRAME, "image", most=0, most_videos=0, shared=0, fact=TARGET_TABLE),
+    Limit(_NO_VIDEO, "image", most=7, most_videos=0, shared=7, fact=TARGET_TABLE),
+    Limit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=TARGET_TABLE),
+)
+_FROM_FRAMES = (
+    Limit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=TARGET_TABLE),
+    Limit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
+    Limit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
+)
+_OMNI_IMAGE = (Limit(_ALWAYS, "image", most=10, most_videos=0, shared=10, fact=TARGET_TABLE),)
+_KINDS_UNSTATED = "Kling does not state which kinds of element Motion Control takes"
+# fact: no-elements ("3.0 Motion Control takes one")
+_MOTION = (
+    Limit(_ALWAYS, "image", most=1, most_videos=0, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
+    Limit(_ALWAYS, "video", most=1, most_videos=1, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
+    Limit(_ALWAYS, "both", most=0, most_videos=0, shared=None, fact="no-elements"),
+)
+
+# fact: voice-needs-audio; what else each model allows is in sections 9.2 and 9.3.
+_WITH_SOUND = 'is heard only with "sound": "on" (the default is "off")'
+_WITH_AUDIO = 'is heard only with "audio": "native" in settings (the default is "off")'
+_NO_SOUND_BESIDE_VIDEO = "; beside a reference video it stays silent"
+
+
+def _default_model(wanted: str, default: str) -> str:
+    """Section 9.2: left out, the model is the other one, and the call is billed all the same."""
+    return f'Set "model_name": "{wanted}"; without it Kling uses {default}.'
+
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        Target(
+            name="omni-video/kling-v3-omni",
+            standard="older",
+            path="/v1/videos/omni-video",
+            model_name="kling-v3-omni",
+            limits=_OMNI,
+            voice=_WITH_SOUND + _NO_SOUND_BESIDE_VIDEO,
+            notes=(_default_model("kling-v3-omni", "kling-video-o1"),),
+        ),
+        Target(
+            name="omni-video/kling-video-o1",
+            standard="older",
+            path="/v1/videos/omni-video",
+            model_name="kling-video-o1",
+            limits=_O1,
+            voice="may never be heard: the 3.0 form of this model has no native audio",
+        ),
+        Target(
+            name="image2video/kling-v3",
+            standard="older",
+            path="/v1/videos/image2video",
+            model_name="kling-v3",
+            limits=_FROM_FRAMES,
+            voice=_WITH_SOUND,
+            notes=(
+                'Send no "voice_list" beside "element_list": this route takes one or the other. A voice comes with '
+                "its element.",
+            ),
+        ),
+        Target(
+            name="omni-image/kling-v3-omni",
+            standard="older",
+            path="/v1/images/omni-image",
+            model_name="kling-v3-omni",
+            limits=_OMNI_IMAGE,
+            notes=(_default_model("kling-v3-omni", "kling-image-o1"),),
+        ),
+        Target(
+            name="omni-image/kling-image-o1",
+            standard="older",
+            path="/v1/images/omni-image",
+            model_name="kling-image-o1",
+            limits=_OMNI_IMAGE,
+        ),
+        Target(
+            name="image-to-video/kling-3.0",
+            standard="3.0",
+            path="/image-to-video/kling-3.0",
+            model_name="",
+            limits=_FROM_FRAMES,
+            voice=_WITH_AUDIO,
+            twin="image2video/kling-v3",
+        ),
+        Target(
+            name="omni-video/kling-3.0-omni",
+            standard="3.0",
+            path="/omni-video/kling-3.0-omni",
+            model_name="",
+            limits=_OMNI,
+            voice=_WITH_AUDIO + _NO_SOUND_BESIDE_VIDEO,
+            twin="omni-video/kling-v3-omni",
+        ),
+        Target(
+            name="omni-video/kling-o1",
+            standard="3.0",
+            path="/omni-video/kling-o1",
+            model_name="",
+            limits=_O1,
+            voice='is never heard: this model\'s "audio" is "off" or "original", never "native"',
+            twin="omni-video/kling-video-o1",
+        ),
+        Target(
+            name="motion-control/kling-3.0",
+            standard="3.0",
+            path="/motion-control/kling-3.0",
+            model_name="",
+            limits=_MOTION,
+            voice="is heard only with native audio, and Kling does not state whether Motion Control has it",
+        ),
+    )
+}
