@@ -26,6 +26,7 @@ from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
+from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
 from kling_mcp.schedule import Durations
 from kling_mcp.simulator import SimulatorTransport, World
@@ -116,16 +117,13 @@ def ours(durations: Durations) -> Callable[[Scene, str], Awaitable[None]]:
 
     async def wait(scene: Scene, task_id: str) -> None:
         poller = pollers.setdefault(id(scene), Poller(scene.client, scene.clock, durations))
-        known = await_free(task_id, scene)
-        await poller.wait([task_id], 600, known={task_id: known})
+        await poller.wait([task_id], 600, known={task_id: as_submitted(task_id, scene)})
 
     return wait
 
 
-def await_free(task_id: str, scene: Scene) -> object:
+def as_submitted(task_id: str, scene: Scene) -> ElementTask:
     """The task as its creation answered it, without a request."""
-    from kling_mcp.api.models import ElementTask
-
     created = int(scene.clock.wall() * 1000)
     return ElementTask(task_id=task_id, task_status="submitted", created_at=created, updated_at=created)
 

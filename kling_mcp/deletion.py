@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import InputError, KlingError, NotFoundError, Problem, UnknownOutcomeError
+from kling_mcp.errors import InputError, KlingError, NotFoundError, Problem, ServerError, UnknownOutcomeError
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
     Raises:
         NotFoundError: no own element has this id.
         InputError: the name is not that element's exact name, or the element is an official one.
-        UnknownOutcomeError: the answer was lost and the list does not show it as deleted yet.
+        UnknownOutcomeError, ServerError: it is not known, and the list does not show it as deleted yet.
     """
     element = await find_in_pages(client.list_elements, element_id)
     if element is None:
@@ -47,8 +47,8 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
         return Deletion(element_id, element.element_name, sent=False)
     try:
         await client.delete_element(element_id)
-    except KlingError as error:
-        if not isinstance(error, UnknownOutcomeError) or not await _is_gone(client, element_id):
+    except (UnknownOutcomeError, ServerError):
+        if not await _is_gone(client, element_id):
             raise
     return Deletion(element_id, element.element_name, sent=True)
 

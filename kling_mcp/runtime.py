@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.api.auth import ApiKey, Credential, KeyPair, account_fingerprint
+from kling_mcp.api.auth import ApiKey, Credential, KeyPair
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
@@ -47,10 +47,11 @@ if TYPE_CHECKING:
 SANDBOX_URL = "http://sandbox.invalid"
 SANDBOX_KEY = "sandbox"
 
-_FILES_OFF_OVER_HTTP = (
-    "this server is reached over http and cannot see files on your computer; its operator can allow folders "
-    "with KLING_MCP_MEDIA_DIRS"
-)
+_FILES_OFF: dict[Transport, str] = {
+    "http": "this server is reached over http and cannot see files on your computer; its operator can allow folders "
+    "with KLING_MCP_MEDIA_DIRS",
+    "stdio": "this server has neither a home folder nor a working folder; KLING_MCP_MEDIA_DIRS can allow others",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Runtime:
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._store: SqliteStore | None = None
         self._senders: dict[str, Sender] = {}
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[tuple[Credential, str], Account] = {}
 
     def own_account(self) -> Account:
         """The account of the server's own settings.
@@ -148,12 +149,16 @@ class Runtime:
         )
 
     def account(self, credential: Credential, region: Region | None = None) -> Account:
-        """The account behind a credential; the same object for the same credential and host."""
+        """The account behind a credential; the same object for the same credential and host.
+
+        The whole credential counts, not the account's fingerprint: whoever knows somebody's access key must not
+        come by the client that holds the right secret.
+        """
         sender = self._sender(self._base_url(region))
-        name = account_fingerprint(credential, sender.host)
-        if name not in self._accounts:
-            self._accounts[name] = self._make_account(KlingClient(sender, credential, self.clock))
-        return self._accounts[name]
+        key = credential, sender.base_url
+        if key not in self._accounts:
+            self._accounts[key] = self._make_account(KlingClient(sender, credential, self.clock))
+        return self._accounts[key]
 
     @property
     def store(self) -> SqliteStore:
@@ -183,7 +188,7 @@ class Runtime:
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
-        return MediaPolicy(self.settings.readable_dirs(self.transport), _FILES_OFF_OVER_HTTP)
+        return MediaPolicy(self.settings.readable_dirs(self.transport), _FILES_OFF[self.transport])
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -2,12 +2,25 @@
 
 Such text is data: control and direction-changing characters are removed, its length is capped and it is
 quoted, so that it can neither end a line, nor hide, nor pass for words of ours.
+Secrets that somebody sends back are taken out of it before anything reads it.
 """
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HIDDEN = "[hidden]"
+# Shorter than any key. To hide a short word wherever it stands would tear holes into ordinary text.
+_SHORTEST_SECRET = 8
+_PLAIN_WORD = re.compile(r"[\w.:@+-]+")
 
 # Direction overrides and isolates, zero-width and invisible characters, tags block, BOM, interlinear marks.
 _INVISIBLE = re.compile(
@@ -32,3 +45,23 @@ def clean(text: str, limit: int = 200) -> str:
 def quoted(text: str, limit: int = 200) -> str:
     """`clean` text between double quotes; inner double quotes become typographic ones."""
     return '"' + clean(text, limit).replace('"', "”") + '"'
+
+
+def word(text: str, limit: int = 80) -> str:
+    """An id or another single word as it is; anything else is `quoted`."""
+    text = clean(text, limit)
+    return text if _PLAIN_WORD.fullmatch(text) else quoted(text, limit)
+
+
+def without_secrets(data: bytes, secrets: Iterable[str]) -> bytes:
+    """The bytes of a reply without these secrets, as they are or as JSON, HTML or an address writes them."""
+    forms = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in _written_forms(secret)}
+    # The longest first, as one may be part of another.
+    for form in sorted(forms, key=len, reverse=True):
+        data = data.replace(form.encode(), HIDDEN.encode())
+    return data
+
+
+def _written_forms(secret: str) -> tuple[str, ...]:
+    as_json = json.dumps(secret)[1:-1]
+    return secret, as_json, as_json.replace("/", "\\/"), html.escape(secret), quote(secret, safe="")

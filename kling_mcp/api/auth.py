@@ -95,7 +95,7 @@ class Authenticator:
         if isinstance(self._credential, ApiKey):
             return f"Bearer {self._credential.secret}"
         now = self._wall() + self._skew
-        if now >= self._renew_at:
+        if not self._tokens or now >= self._renew_at:
             self._tokens.append(_mint(self._credential, int(now)))
             self._renew_at = now + TOKEN_SECONDS - RENEW_BEFORE_SECONDS
         return f"Bearer {self._tokens[-1]}"

@@ -71,7 +71,8 @@ def _read_objects(value: Any) -> list[Any]:
 def _read_tags(value: Any) -> list[Any]:
     """Tags come as [], as objects with `id` or `tag_id`, or as bare ids. (section 10: read every form)"""
     items = value if isinstance(value, list) else []
-    return [{"id": item} if isinstance(item, str | int) else item for item in items if item]
+    readable = [item for item in items if item and isinstance(item, str | int | dict | BaseModel)]
+    return [{"id": item} if isinstance(item, str | int) else item for item in readable]
 
 
 def _read_status(value: Any) -> TaskStatus:

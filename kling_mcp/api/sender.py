@@ -16,6 +16,7 @@ from kling_mcp._version import __version__
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
 from kling_mcp.api.wire import Reply, Request, decode, lost_reply
 from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
+from kling_mcp.untrusted import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,11 +83,12 @@ class Sender:
         clock_corrected = False
         while True:
             attempt += 1
+            authorization = auth.header()
             try:
-                return await self._attempt(request, auth)
+                return await self._attempt(request, auth, authorization)
             except (ClockError, AuthError):
                 # Kling refused the token, so nothing was done: one more try with the vendor's time.
-                if clock_corrected or not auth.correct_clock(self.last_date):
+                if clock_corrected or not auth.correct_clock(self.last_date, refused=authorization):
                     raise
                 clock_corrected = True
             except KlingError as error:
@@ -104,9 +106,9 @@ class Sender:
         if client is not None:
             await client.aclose()
 
-    async def _attempt(self, request: Request, auth: Authenticator) -> Any:
+    async def _attempt(self, request: Request, auth: Authenticator, authorization: str) -> Any:
         self.requests_sent += 1
-        reply = await self._exchange(request, auth.header())
+        reply = _hide_secrets(await self._exchange(request, authorization), auth)
         self.last_date = reply.headers.get("date", "")
         return decode(request, reply)
 
@@ -165,6 +167,16 @@ class Sender:
                 headers={"User-Agent": f"kling-mcp/{__version__}", "Accept": "application/json"},
             )
         return self._client
+
+
+def _hide_secrets(reply: Reply, auth: Authenticator) -> Reply:
+    """Kling, or a proxy, may send back what it was sent; from here on nobody can show it by mistake."""
+    secrets = auth.secrets
+    headers = {
+        name: without_secrets(value.encode(), secrets).decode("utf-8", "replace")
+        for name, value in reply.headers.items()
+    }
+    return Reply(reply.status, headers, without_secrets(reply.body, secrets))
 
 
 def _too_large(request: Request, http_status: int) -> KlingError:

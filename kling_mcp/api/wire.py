@@ -6,6 +6,7 @@ Kling's code decides, not the HTTP status. facts: errors-code-decides, envelope-
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -38,6 +39,8 @@ CUSTOM_VOICES = "/v1/general/custom-voices"
 PRESET_VOICES = "/v1/general/presets-voices"
 
 _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
+_CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
+_NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
 _KEPT_BODY = 300
 _GATEWAY_STATUSES = (502, 503, 504)
 
@@ -92,11 +95,11 @@ def decode(request: Request, reply: Reply) -> Any:
     if envelope is None:
         raise _unreadable(request, reply)
     code = envelope["code"]
-    request_id = clean(str(envelope.get("request_id") or ""), 80)
+    request_id = _read_request_id(envelope.get("request_id"))
     if code in _SUCCESS_CODES and reply.status < 300:
         return envelope.get("data")
     if code in _SUCCESS_CODES:
-        raise _unreadable(request, reply, request_id)
+        raise _unreadable(request, reply, request_id, was_carried_out=True)
     raise _vendor_error(request, reply, code, envelope, request_id)
 
 
@@ -150,9 +153,14 @@ def _parse_envelope(body: bytes) -> dict[str, Any] | None:
     if not isinstance(parsed, dict):
         return None
     code = parsed.get("code")
-    if isinstance(code, str) and code.strip().isdecimal():
+    if isinstance(code, str) and _CODE_AS_TEXT.fullmatch(code):
         parsed["code"] = code = int(code)
     return parsed if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _read_request_id(value: Any) -> str:
+    """Kling's id of the request as one word, so that it cannot add fields to the line for programs."""
+    return _NOT_IN_AN_ID.sub("_", clean(str(value or ""), 80))
 
 
 def _vendor_error(request: Request, reply: Reply, code: int, envelope: dict[str, Any], request_id: str) -> KlingError:
@@ -161,8 +169,8 @@ def _vendor_error(request: Request, reply: Reply, code: int, envelope: dict[str,
     if code == 1201 and "task not found" in vendor_message.lower():
         return _task_not_found(vendor_message, request_id)
     created = rule.created_on_create if request.effect == "create" else "no"
-    if rule is UNLISTED and request.effect == "create" and reply.status >= 500:
-        created = "maybe"
+    if rule is UNLISTED and request.effect == "create" and not 400 <= reply.status < 500:
+        created = "maybe"  # nobody knows what such a code means; only a refusal's status says that nothing was done
     said = f" and said {quoted(vendor_message, 300)}" if vendor_message else ""
     return rule.error(
         f"Kling answered {code}, {rule.meaning}{said} (HTTP {reply.status}).",
@@ -171,7 +179,7 @@ def _vendor_error(request: Request, reply: Reply, code: int, envelope: dict[str,
         retry_after=_retry_after(reply.headers),
         kind=rule.kind,
         created=created,
-        retry=rule.retry,
+        retry="later" if created == "maybe" else rule.retry,
         code=code,
         request_id=request_id,
         advice=_advice_for(request, rule, created),
@@ -195,12 +203,16 @@ def _task_not_found(vendor_message: str, request_id: str) -> NotFoundError:
 _PROXY = "Something between this computer and Kling may be answering for it; check_setup shows the address."
 
 
-def _unreadable(request: Request, reply: Reply, request_id: str = "") -> KlingError:
-    """The error for a reply without a usable envelope, by what the HTTP status leaves possible."""
+def _unreadable(request: Request, reply: Reply, request_id: str = "", *, was_carried_out: bool = False) -> KlingError:
+    """The error for a reply without a usable envelope, by what the HTTP status leaves possible.
+
+    `was_carried_out`: the envelope says so, and the status does not.
+    """
     body = clean(reply.body[:_KEPT_BODY].decode("utf-8", "replace"), _KEPT_BODY)
     status = reply.status
     what = f"The answer (HTTP {status}) is not in Kling's form"
-    settled = 300 <= status < 500  # a gateway refused or redirected it: it never reached Kling's logic
+    # A gateway refused or redirected it: it never reached Kling's logic.
+    settled = 300 <= status < 500 and not was_carried_out
     if request.effect != "read" and not settled:
         return UnknownOutcomeError(
             f"{what}, so it is not known whether Kling did what was asked.",

@@ -67,6 +67,11 @@ class ToolSpec:
         """Whether read-only mode leaves it out."""
         return not self.annotations.read_only_hint
 
+    @property
+    def may_create(self) -> bool:
+        """Whether a defect in the middle of it may leave an element behind."""
+        return self.changes_something and not self.annotations.destructive_hint
+
 
 def tool(
     name: str,
@@ -127,7 +132,7 @@ class KlingTool(Tool):
         except Exception:  # the boundary: a defect must not reach the client as a traceback
             reference = secrets.token_hex(4)
             logger.exception("%s failed with a defect of kling-mcp; reference %s", self.name, reference)
-            return _failed(_defect(reference))
+            return _failed(_defect(reference, spec.may_create))
         return CallToolResult(
             content=[TextContent(type="text", text=answer.text), *answer.extra],
             structured_content=answer.view.model_dump(mode="json"),
@@ -139,10 +144,10 @@ def _failed(error: KlingError) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
 
 
-def _defect(reference: str) -> KlingError:
+def _defect(reference: str, may_have_created: bool) -> KlingError:
     """A defect of ours: a reference that stands in the log too, and nothing of the inside."""
     return KlingError(
         f"This is a defect of kling-mcp, not of your input (reference {reference}).",
-        created="maybe",
+        created="maybe" if may_have_created else "no",
         advice=f"Please report it with the lines that the server's log (stderr) shows for {reference}.",
     )
