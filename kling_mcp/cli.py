@@ -65,7 +65,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
     parser.set_defaults(run=_serve, transport="stdio")
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_add_serve, _add_demo, _add_check, _add_simulate):
         add(commands)
     return parser
@@ -183,26 +183,40 @@ def _add_simulate(commands: Commands) -> None:
     simulate.add_argument("--port", type=_port, required=True, help="0 takes a free one")
     simulate.add_argument("--host", choices=[LOCALHOST, "localhost"], default=LOCALHOST, help="loopback only")
     simulate.add_argument("--control", action="store_true", help="add routes under /_simulator/ that arm faults")
+    key = "accept this API key only (repeatable); without keys, any API key is an account of its own"
+    simulate.add_argument("--api-key", action="append", default=[], metavar="KEY", help=key)
+    pair = "accept tokens made from this key pair (repeatable)"
+    simulate.add_argument("--key-pair", type=_key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
     simulate.set_defaults(run=_simulate)
 
 
 def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
-    from kling_mcp.simulator import SANDBOX_API_KEY, World, serve  # noqa: PLC0415
+    from kling_mcp.simulator import World, serve  # noqa: PLC0415
 
     configure_logging()
+    is_open = not (options.api_key or options.key_pair)
+    world = World(api_keys=options.api_key, key_pairs=dict(options.key_pair), any_api_key=is_open)
 
     def tell(url: str) -> None:
         print(f"The Kling simulator serves {url} (Ctrl-C ends it). Point the server at it with:")
-        print(f"   KLING_BASE_URL={url} KLING_API_KEY={SANDBOX_API_KEY}", flush=True)
+        credential = "KLING_API_KEY=any" if is_open else "and the credentials that you gave"
+        print(f"   KLING_BASE_URL={url} {credential}", flush=True)
 
     try:
-        serve(World(sandbox=True), port=options.port, control=options.control, on_listening=tell)
+        serve(world, port=options.port, control=options.control, on_listening=tell)
     except OSError as error:
         raise KlingError(f"Port {options.port} cannot be used ({error.strerror or error}); choose another.") from None
     return DONE
 
 
 # --- shared
+
+
+def _key_pair(text: str) -> tuple[str, str]:
+    access_key, _, secret_key = text.partition(":")
+    if not access_key or not secret_key:
+        raise argparse.ArgumentTypeError("a key pair is written ACCESS:SECRET")
+    return access_key, secret_key
 
 
 def _port(text: str) -> int:

@@ -9,11 +9,14 @@ A wish (the same account, texts and pictures, or the caller's own external_task_
                   └────── unclear      the reply was lost: look before sending again
 
 Whoever works on an entry holds its lease and renews it; a lease that ran out means that its holder died.
+A holder that was only slow (a laptop that slept) may find that another call has taken over: it may then write
+what it knows of the task, but not send.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -31,9 +34,10 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
-UNFINISHED = ("claimed", "sending", "unclear", "accepted")
+# How long a request may be at work at Kling after nobody was left to hear the answer: a crash, or a caller who left.
+SETTLES_AFTER_DESERTION = 30.0
 _OVER = ("failed", "deleted")
-_MOST_IN_ONE_QUERY = 500
+_UNSENT = ("claimed", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Entry:
         return self.sent_at > 0
 
 
+class OvertakenError(Exception):
+    """Another call has taken over the wish, because the lease ran out: nothing may be sent, claim it again."""
+
+
 class Verdict(Enum):
     """What a claim allows."""
 
@@ -92,6 +100,8 @@ class Journal:
         self._account = account
         self._clock = clock
         self._owner = owner
+        # Tells two journals of one process apart, and a process from an earlier one with the same number.
+        self._token = secrets.token_hex(4)
 
     async def claim(self, wish: Wish, caller: str) -> tuple[Entry, Verdict]:
         """Take hold of a wish, or learn who has it or what became of it.
@@ -108,27 +118,27 @@ class Journal:
             entry = self._latest(tx, wish)
             if entry is None or entry.state in _OVER:
                 return self._begin(tx, wish, caller, entry, now), self._first_verdict()
-            if entry.state == "refused":  # nothing stands under this id, so it may stand for something else now
-                entry = replace(entry, digest=wish.digest, element_name=wish.element_name)
-            if entry.digest != wish.digest:
-                raise InputError([_id_stands_for_another(entry)])
+            is_held = entry.lease_until > now and not self._has_died(entry)
+            if entry.digest != wish.digest and (is_held or entry.state not in _UNSENT):
+                raise InputError([id_stands_for_another(entry)])
             if entry.state in {"accepted", "ready"}:
                 return entry, Verdict.KNOWN
-            if entry.lease_until > now and not self._has_died(entry):
+            if is_held:
                 return entry, Verdict.HELD
-            taken = replace(entry, owner=self._holder(caller), lease_until=now + LEASE_SECONDS, updated_at=now)
+            taken = replace(
+                _begun_anew(entry, wish, now) if entry.state in _UNSENT else _settling(entry),
+                owner=self._holder(caller),
+                lease_until=now + LEASE_SECONDS,
+                updated_at=now,
+            )
             self._write(tx, taken)
-            return taken, self._verdict_on(entry)
+            return taken, Verdict.SEND if entry.state in _UNSENT else Verdict.LOOK
 
         return await self._store.run(work, write=True)
 
     def _first_verdict(self) -> Verdict:
         # After the loss of a damaged file, what is not written here may have been sent all the same.
         return Verdict.LOOK if self._store.was_damaged else Verdict.SEND
-
-    @staticmethod
-    def _verdict_on(entry: Entry) -> Verdict:
-        return Verdict.LOOK if entry.state in {"sending", "unclear"} else Verdict.SEND
 
     async def renew(self, entry: Entry) -> None:
         """Keep the lease for a while longer."""
@@ -145,25 +155,32 @@ class Journal:
         await self._store.run(work, write=True)
 
     async def sending(self, entry: Entry) -> Entry:
-        """Write down that the request leaves now; it is on the disk when this returns."""
+        """Write down that the request leaves now; it is on the disk when this returns.
+
+        Raises:
+            OvertakenError: another call holds the wish by now.
+        """
         now = self._clock.wall()
-        return await self._put(replace(entry, state="sending", sent_at=now, lease_until=now + LEASE_SECONDS))
+        entry = replace(entry, state="sending", sent_at=now, lease_until=now + LEASE_SECONDS, updated_at=now)
+        if not await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True):
+            raise OvertakenError
+        return entry
 
     async def accepted(self, entry: Entry, task_id: str) -> Entry:
         """Kling has the task."""
         return await self._put(replace(entry, state="accepted", task_id=task_id, lease_until=0.0, detail=""))
 
     async def refused(self, entry: Entry, detail: str) -> Entry:
-        """Kling, or the network before it, said that nothing was done."""
-        return await self._put(replace(entry, state="refused", lease_until=0.0, sent_at=0.0, detail=detail))
+        """Nothing stands under this id: Kling or the network before it refused it, or it surely never arrived."""
+        return await self._end_hold(replace(entry, state="refused", sent_at=0.0, detail=detail))
 
     async def unclear(self, entry: Entry, detail: str, settles_at: float) -> Entry:
         """The reply was lost. Before `settles_at` the request may still be at work at Kling."""
-        return await self._put(replace(entry, state="unclear", lease_until=0.0, settles_at=settles_at, detail=detail))
+        return await self._end_hold(replace(entry, state="unclear", settles_at=settles_at, detail=detail))
 
     async def let_go(self, entry: Entry) -> None:
         """End the lease and change nothing else: the call ends without having learnt anything."""
-        await self._put(replace(entry, lease_until=0.0))
+        await self._end_hold(entry)
 
     async def saw(self, tasks: Iterable[ElementTask]) -> None:
         """Write down what became of tasks; those that are not ours are ignored."""
@@ -196,43 +213,39 @@ class Journal:
 
     async def find(self, name: str) -> Entry | None:
         """The entry with this task id or external task id."""
-
-        def work(tx: Transaction) -> list[Row]:
-            return tx.fetch(
-                "SELECT * FROM creations WHERE account = ? AND (external_task_id = ? OR task_id = ?)",
-                self._account,
-                name,
-                name,
-            )
-
-        rows = await self._store.run(work, write=False)
-        return Entry(**rows[0]) if rows else None
+        found = await self._select("(external_task_id = ? OR task_id = ?)", name, name)
+        return found[0] if found else None
 
     async def unfinished(self) -> list[Entry]:
-        """What has not ended yet, oldest first."""
-        return [entry for entry in await self.entries() if entry.state in UNFINISHED][::-1]
+        """What was sent or is about to be, and has not ended yet; oldest first."""
+        return await self._select(
+            "(state IN ('sending', 'unclear', 'accepted') OR state = 'claimed' AND lease_until > ?)",
+            self._clock.wall(),
+        )
 
-    async def known_tasks(self, limit: int = 3) -> list[Entry]:
-        """A few entries whose tasks are known to exist, newest first."""
-        return [entry for entry in await self.entries() if entry.state in {"accepted", "ready"}][:limit]
+    async def known_tasks(self) -> list[Entry]:
+        """The entries whose tasks are known to exist, oldest first."""
+        return await self._select("state IN ('accepted', 'ready')")
 
-    async def same_name(self, name: str, intent: str) -> list[Entry]:
-        """Other wishes for an element of this name that are under way or done."""
+    async def same_name(self, entry: Entry) -> list[Entry]:
+        """Other wishes for an element of this name that are under way or done, oldest first."""
+        return await self._select(
+            "element_name = ? AND intent <> ? AND (state IN ('sending', 'unclear', 'accepted', 'ready') "
+            "OR state = 'claimed' AND lease_until > ?)",
+            entry.element_name,
+            entry.intent,
+            self._clock.wall(),
+        )
 
+    async def _select(self, condition: str, *parameters: object) -> list[Entry]:
         def work(tx: Transaction) -> list[Row]:
             return tx.fetch(
-                "SELECT * FROM creations WHERE account = ? AND element_name = ? AND intent <> ? "
-                "AND state IN ('claimed', 'sending', 'unclear', 'accepted', 'ready') ORDER BY created_at",
+                f"SELECT {_COLUMNS} FROM creations WHERE account = ? AND {condition} ORDER BY created_at",  # noqa: S608
                 self._account,
-                name,
-                intent,
+                *parameters,
             )
 
         return [Entry(**row) for row in await self._store.run(work, write=False)]
-
-    async def entries(self, limit: int = _MOST_IN_ONE_QUERY) -> list[Entry]:
-        """The newest entries of this account."""
-        return await read_entries(self._store, self._account, limit)
 
     def _holder(self, caller: str) -> str:
         return f"{self._owner}/{caller}"

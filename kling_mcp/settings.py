@@ -77,15 +77,14 @@ class Settings:
         """The folders from which local pictures may be read.
 
         Over http there are none unless they are configured. Over stdio the default is the working
-        directory and the home directory; a working directory that is the root of a disk does not count,
-        because several desktop clients start their servers there.
+        directory and the home directory. One that is the root of a disk does not count: several desktop
+        clients start their servers there, and so do containers, whose users may have it as their home.
         """
         if self.media_dirs is not None:
             return self.media_dirs
         if transport == "http":
             return ()
-        home, here = Path.home(), Path.cwd()
-        return (home,) if here.parent == here else (here, home)
+        return tuple(folder for folder in (_working_dir(), _home_dir()) if folder and folder.parent != folder)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -148,14 +147,16 @@ class _Environment:
             return True
         if value in {"", "0", "false", "no", "off"}:
             return False
-        raise ConfigurationError(f"{name} must be 1 or 0; it is {value!r}.")
+        raise ConfigurationError(f"{name} must be 1 or 0; it is {value[:40]!r}.")
 
     def number(self, name: str, default: int, lowest: int, highest: int) -> int:
         value = self.text(name)
         if not value:
             return default
-        if not value.isdecimal() or not lowest <= int(value) <= highest:
-            raise ConfigurationError(f"{name} must be a whole number from {lowest} to {highest}; it is {value!r}.")
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not lowest <= int(value) <= highest:
+            raise ConfigurationError(
+                f"{name} must be a whole number from {lowest} to {highest}; it is {value[:40]!r}."
+            )
         return int(value)
 
     def log_level(self, name: str) -> LogLevel:
@@ -171,13 +172,13 @@ class _Environment:
 
     def folder(self, name: str) -> Path | None:
         value = self.text(name)
-        return Path(value).expanduser() if value else None
+        return _without_tilde(name, value) if value else None
 
     def folders(self, name: str) -> tuple[Path, ...] | None:
         value = self.text(name)
         if not value:
             return None
-        folders = tuple(Path(part.strip()).expanduser() for part in value.split(os.pathsep) if part.strip())
+        folders = tuple(_without_tilde(name, part.strip()) for part in value.split(os.pathsep) if part.strip())
         for folder in folders:
             if not folder.is_absolute() or not folder.is_dir():
                 raise ConfigurationError(
@@ -275,16 +276,37 @@ def _read_base_url(value: str) -> str:
 
 
 def _read_secret_file(name: str, file_name: str) -> str:
-    path = Path(file_name).expanduser()
+    path = _without_tilde(name, file_name)
     try:
         if path.stat().st_size > _LARGEST_SECRET_FILE:
             raise ConfigurationError(f"{name} names a file that is too large to hold a key.")
-        value = path.read_text(encoding="utf-8").strip("\r\n")
+        value = path.read_text(encoding="utf-8-sig").strip("\r\n")  # Windows editors put a mark in front
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{name} names a file that cannot be read ({type(error).__name__}).") from None
     if not value.strip():
         raise ConfigurationError(f"{name} names a file that is empty.")
     return value
+
+
+def _without_tilde(name: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{name} begins with ~, but there is no such home; give the full path.") from None
+
+
+def _home_dir() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without an entry in the system's list, as containers have
+        return None
+
+
+def _working_dir() -> Path | None:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it was deleted meanwhile
+        return None
 
 
 MISSING_CREDENTIALS_ADVICE = (

@@ -42,6 +42,7 @@ _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
 _CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
 _NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
 _KEPT_BODY = 300
+_ABSENT = re.compile(r"not (be )?found|not exist|no such|unknown (task|id)", re.IGNORECASE)
 _GATEWAY_STATUSES = (502, 503, 504)
 
 
@@ -55,6 +56,11 @@ class Request:
     params: Mapping[str, int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     external_task_id: str = ""
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it asks for one task by its id."""
+        return self.method == "GET" and self.path.startswith((f"{CUSTOM_ELEMENTS}/", f"{CUSTOM_VOICES}/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +116,7 @@ def decode_task(request: Request, data: Any) -> ElementTask:
         UnknownOutcomeError: a creation was accepted but its answer names no task.
         UnexpectedReplyError: a read whose data is no task.
     """
-    try:
-        task = ElementTask.model_validate(data)
-    except ValidationError:
-        task = ElementTask()
+    task = _read_task(data)
     if task.task_id:
         return task
     if request.effect == "create":
@@ -126,22 +129,24 @@ def decode_task(request: Request, data: Any) -> ElementTask:
 
 
 def decode_tasks(data: Any) -> list[ElementTask]:
-    """The records of a list page; a record that is no object is left out. fact: list-shape
+    """The records of a list page. fact: list-shape
+
+    A record that cannot be read stands there as an empty task: whoever looks for something must know that the
+    page held more than was understood, and that a full page was full.
 
     Raises:
-        UnexpectedReplyError: `data` is neither an array nor null.
+        UnexpectedReplyError: `data` is no array; an empty list is one too (fact: list-no-total).
     """
-    if data is None:
-        return []
     if not isinstance(data, list):
         raise UnexpectedReplyError("Kling's list is not a list.", http_status=200, advice=_PROXY)
-    tasks = []
-    for record in data:
-        try:
-            tasks.append(ElementTask.model_validate(record))
-        except ValidationError:
-            continue
-    return tasks
+    return [_read_task(record) for record in data]
+
+
+def _read_task(data: Any) -> ElementTask:
+    try:
+        return ElementTask.model_validate(data)
+    except ValidationError:
+        return ElementTask()
 
 
 def _parse_envelope(body: bytes) -> dict[str, Any] | None:
@@ -166,8 +171,8 @@ def _read_request_id(value: Any) -> str:
 def _vendor_error(request: Request, reply: Reply, code: int, envelope: dict[str, Any], request_id: str) -> KlingError:
     rule = CODES.get(code, UNLISTED)
     vendor_message = clean(str(envelope.get("message") or ""), 300)
-    if code == 1201 and "task not found" in vendor_message.lower():
-        return _task_not_found(vendor_message, request_id)
+    if request.is_query and _says_absent(code, vendor_message):
+        return _task_not_found(code, vendor_message, request_id)
     created = rule.created_on_create if request.effect == "create" else "no"
     if rule is UNLISTED and request.effect == "create" and not 400 <= reply.status < 500:
         created = "maybe"  # nobody knows what such a code means; only a refusal's status says that nothing was done
@@ -190,13 +195,20 @@ def _advice_for(request: Request, rule: CodeRule, created: str) -> str:
     return _look_up_advice(request) if created == "maybe" else rule.advice
 
 
-def _task_not_found(vendor_message: str, request_id: str) -> NotFoundError:
-    """fact: msg-task-not-found"""
+def _says_absent(code: int, vendor_message: str) -> bool:
+    """Whether a query's answer means that the task does not exist.
+
+    The wording for elements is a guess (msg-task-not-found), so its likely relatives count, too.
+    """
+    return code == 1203 or (code == 1201 and _ABSENT.search(vendor_message) is not None)
+
+
+def _task_not_found(code: int, vendor_message: str, request_id: str) -> NotFoundError:
     error = NotFoundError(
         f"Kling knows no such task: {quoted(vendor_message, 300)}.",
         advice="Check the id: it must be a task id or an external task id of this account and region.",
     )
-    error.code, error.request_id = 1201, request_id
+    error.code, error.request_id = code, request_id
     return error
 
 
@@ -259,7 +271,7 @@ _BY_STATUS: dict[int, CodeRule] = {
 
 def _look_up_advice(request: Request) -> str:
     if request.effect == "create":
-        name = request.external_task_id
+        name = quoted(request.external_task_id, 128)
         return (
             f"Look before creating again: call get_element with id={name} (its external_task_id), or repeat "
             "the same call with the same arguments, which sends the same external_task_id."

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.library.targets import Kinds, Limit, Target
 
-# What a JSON number may be: a long without a leading zero. fact: legacy-id-type
-_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
+# A long as a JSON number, and text that is the same text everywhere. facts: legacy-id-type, new-id-string
+_IDS = {
+    "older": (re.compile(r"[1-9][0-9]{0,18}"), "ids that are whole numbers"),
+    "3.0": (re.compile(r"[0-9A-Za-z_-]{1,80}"), "ids of letters and digits"),
+}
 _VARIATION_SELECTORS = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _NAMELESS = "element"
 _SHOWN = 60
@@ -59,11 +62,11 @@ class Tally:
 
     def __str__(self) -> str:
         parts = [(self.images, "image"), (self.videos, "video")]
-        said = [f"{count} {kind} element{'' if count == 1 else 's'}" for count, kind in parts if count]
-        return " and ".join(said) or "no element"
+        said = [f"{count} {kind} element{_s(count)}" for count, kind in parts if count]
+        return " and ".join(said)
 
 
-def prepare(target: Target, elements: Sequence[LibraryElement], *, has_api_key: bool = True) -> Use:
+def prepare(target: Target, elements: Sequence[LibraryElement], *, has_api_key: bool) -> Use:
     """The ids, handles, fragment and warnings for ready elements in this order.
 
     Raises:
@@ -91,6 +94,9 @@ def find_problems(target: Target, elements: Sequence[LibraryElement | None]) -> 
 
     None stands for an element that could not be resolved: the others are checked all the same, but not counted.
     """
+    if not elements:
+        fix = "give exact names or element ids"
+        return [Problem("elements", "names at least one element", "an empty list", fix)]
     problems: list[Problem] = []
     seen: dict[str, int] = {}
     for place, element in enumerate(elements):
@@ -111,15 +117,14 @@ def refuse_too_many(target: Target, count: int) -> None:
         InputError: with the most that any case of this target allows.
     """
     if count > target.most:
-        rule = f"{target.name} takes at most {target.most} element{'' if target.most == 1 else 's'} in one request"
-        raise InputError([Problem("elements", rule, str(count), "leave some out, or split the work into more requests")])
+        raise InputError([_too_many(target, f"{target.most} element{_s(target.most)}", str(count))])
 
 
 def describe_room(target: Target, elements: Sequence[LibraryElement]) -> str:
-    """One sentence: which other inputs remain possible beside these elements, case by case."""
+    """Which other inputs remain possible beside these elements, case by case."""
     tally = _count(target, elements)
     said = [_outcome(limit, tally) for limit in target.limits if limit.kinds == tally.kinds]
-    return f"Beside {tally} {target.name} allows: {'; '.join(said)}."
+    return f"Other inputs beside {tally} in {target.name}: {'; '.join(said)}."
 
 
 def make_handles(target: Target, names: Sequence[str]) -> tuple[str, ...]:
@@ -161,17 +166,18 @@ def _problems_of_one(target: Target, element: LibraryElement, place: int) -> lis
         rule = f"{target.name} takes image elements only"
         fix = f"use an image element, or one of {others}"
         problems.append(Problem(f"elements[{place}]", rule, f"{name}, made from a video", fix))
-    if target.standard == "older" and not _NUMBER.fullmatch(element.element_id):
-        rule = f"{target.name} wants the id as a number"
-        fix = "use a target of the 3.0 standard, which takes ids as text"
-        problems.append(Problem(f"elements[{place}]", rule, f"{name}, whose id is none", fix))
+    pattern, wanted = _IDS[target.standard]
+    if not pattern.fullmatch(element.element_id):
+        rule = f"{target.name} takes {wanted}"
+        fix = "look at it with find_elements; the id that Kling gave cannot be used here"
+        problems.append(Problem(f"elements[{place}]", rule, f"{name} with another kind of id", fix))
     return problems
 
 
 def _repeated(element: LibraryElement, place: int, first: int) -> Problem:
     rule = "names each element once"
     actual = f"{quoted(element.element_name, _SHOWN)}, which is elements[{first}] already"
-    return Problem(f"elements[{place}]", rule, actual, "leave it out; its handle may stand in the prompt several times")
+    return Problem(f"elements[{place}]", rule, actual, "leave it out")
 
 
 def _count_problems(target: Target, elements: Sequence[LibraryElement]) -> list[Problem]:
@@ -179,9 +185,16 @@ def _count_problems(target: Target, elements: Sequence[LibraryElement]) -> list[
     rows = [limit for limit in target.limits if limit.kinds == tally.kinds]
     if any(_fits(limit, tally) for limit in rows):
         return []
-    most = dict.fromkeys(_allowance(limit) for limit in rows if limit.most)
-    rule = f"{target.name} takes {', or '.join(most) or 'image and video elements only apart from each other'}"
-    return [Problem("elements", rule, str(tally), "leave some out, or split the work into more requests")]
+    if len(elements) > target.most:
+        return [_too_many(target, f"{target.most} element{_s(target.most)}", str(tally))]
+    # What is left are too many video elements, alone or beside image elements.
+    roomiest = max(rows, key=lambda limit: limit.most)
+    return [_too_many(target, str(Tally(roomiest.shared or 0, roomiest.most_videos)), str(tally))]
+
+
+def _too_many(target: Target, most: str, actual: str) -> Problem:
+    fix = "leave some out, or split the work into more requests"
+    return Problem("elements", f"{target.name} takes at most {most} in one request", actual, fix)
 
 
 def _count(target: Target, elements: Sequence[LibraryElement]) -> Tally:
@@ -203,28 +216,19 @@ def _fits(limit: Limit, tally: Tally) -> bool:
     return tally.images + tally.videos <= limit.most and tally.videos <= limit.most_videos and fits_sum
 
 
-def _allowance(limit: Limit) -> str:
-    """The most elements of a row in words; pictures would take their places."""
-    if limit.kinds != "both":
-        most = str(Tally(limit.most, 0) if limit.kinds == "image" else Tally(0, limit.most))
-    elif limit.shared is None:
-        most = f"{limit.most} elements"
-    else:
-        most = str(Tally(limit.shared, limit.most_videos))
-    return f"at most {most} {limit.beside}".rstrip()
-
-
 def _outcome(limit: Limit, tally: Tally) -> str:
     if not _fits(limit, tally):
-        return f"{limit.beside}: not possible"
-    if limit.shared is not None:
-        room = limit.shared - tally.images
-        said = "no pictures" if room == 0 else f"up to {room} picture{'' if room == 1 else 's'}"
+        said = "not possible"
+    elif limit.shared is None:
+        said = limit.unstated or "possible"
     else:
-        said = "possible"
-    if limit.unstated:
-        said = f"{said} ({limit.unstated})"
-    return f"{limit.beside}: {said}".removeprefix(": ")
+        room = limit.shared - tally.images
+        said = f"up to {room} picture{_s(room)}" if room else "no pictures"
+    return f"{limit.beside}: {said}" if limit.beside else said
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _handle_warning(target: Target, elements: Sequence[LibraryElement], handles: Sequence[str]) -> str:
@@ -289,7 +293,9 @@ def _letters_and_digits(name: str) -> str:
 
     Later words begin with a capital letter, so that "red fox" stays readable as "redFox".
     """
-    text = _VARIATION_SELECTORS.sub("", clean(unicodedata.normalize("NFKC", name)))
+    visible = _VARIATION_SELECTORS.sub("", clean(unicodedata.normalize("NFKC", name)))
+    # Once more, because what was taken out may have stood between a letter and its accent.
+    text = unicodedata.normalize("NFKC", visible)
     words: list[str] = []
     inside = False
     for character in text:
@@ -301,12 +307,10 @@ def _letters_and_digits(name: str) -> str:
         else:
             inside = False
     # fact: name-20; what Kling itself would not have accepted is cut.
-    return "".join(words)[:NAME_MAX_CHARACTERS] or _NAMELESS
+    return unicodedata.normalize("NFC", "".join(words))[:NAME_MAX_CHARACTERS] or _NAMELESS
 
 
 def _parts_of_others(handles: Sequence[str]) -> set[int]:
     """The places whose handle is a part of, or the same as, another one, in any case of letters."""
     folded = [handle.casefold() for handle in handles]
-    return {
-        i for i, part in enumerate(folded) if any(i != j and part in whole for j, whole in enumerate(folded))
-    }
+    return {i for i, part in enumerate(folded) if any(i != j and part in whole for j, whole in enumerate(folded))}

@@ -35,7 +35,8 @@ class Limit:
     `kinds` says whether the row is about image elements alone, video elements alone or both together.
     `most` counts all elements, `most_videos` those made from a video; 0 means that Kling allows none.
     `shared` is the most that pictures and image elements may add up to; None where Kling states no such sum.
-    `beside` reads on from "the elements fit"; `unstated` says what Kling leaves open.
+    `beside` names the other inputs, or is "" where there is one case only; `unstated` stands where Kling leaves
+    open what exactly fits.
     """
 
     beside: str
@@ -80,7 +81,7 @@ _LAST_FRAME = "with first and last frame"
 _NO_VIDEO = "without a reference video"
 _VIDEO = "with a reference video"
 _ALWAYS = ""
-_PICTURES_UNSTATED = "Kling states no number of pictures for this"
+_PICTURES_UNSTATED = "possible, with a number of pictures that Kling does not state"
 
 # Section 9.1. fact: omni-counts
 _OMNI = (
@@ -94,11 +95,13 @@ _OMNI = (
     Limit(_VIDEO, "video", most=1, most_videos=1, shared=0, fact=OMNI_COUNTS),
     Limit(_VIDEO, "both", most=0, most_videos=0, shared=0, fact=OMNI_COUNTS),
 )
-# O1 takes image elements alone (video-models), and none between two frames. A first frame by itself is one of
-# the pictures: nothing says otherwise, and counting it keeps the sum on the safe side.
+# O1 takes image elements alone (video-models), and none between two frames. Whether a first frame by itself is one
+# of the pictures is not stated; counting it keeps the sum on the safe side.
 _O1 = (
     Limit(_LAST_FRAME, "image", most=0, most_videos=0, shared=0, fact=TARGET_TABLE),
-    Limit(_NO_VIDEO, "image", most=7, most_videos=0, shared=7, fact=TARGET_TABLE),
+    Limit(
+        f"{_NO_VIDEO} (count a first frame as a picture)", "image", most=7, most_videos=0, shared=7, fact=TARGET_TABLE
+    ),
     Limit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=TARGET_TABLE),
 )
 _FROM_FRAMES = (
@@ -107,8 +110,8 @@ _FROM_FRAMES = (
     Limit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
 )
 _OMNI_IMAGE = (Limit(_ALWAYS, "image", most=10, most_videos=0, shared=10, fact=TARGET_TABLE),)
-_KINDS_UNSTATED = "Kling does not state which kinds of element Motion Control takes"
-# fact: no-elements ("3.0 Motion Control takes one")
+_KINDS_UNSTATED = "Kling states no limit for them, nor which kinds of element this target takes"
+# Motion Control takes one. fact: no-elements
 _MOTION = (
     Limit(_ALWAYS, "image", most=1, most_videos=0, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
     Limit(_ALWAYS, "video", most=1, most_videos=1, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
@@ -153,10 +156,7 @@ TARGETS: dict[str, Target] = {
             model_name="kling-v3",
             limits=_FROM_FRAMES,
             voice=_WITH_SOUND,
-            notes=(
-                'Send no "voice_list" beside "element_list": this route takes one or the other. A voice comes with '
-                "its element.",
-            ),
+            notes=('Send no "voice_list" beside "element_list": this route takes one or the other.',),
         ),
         Target(
             name="omni-image/kling-v3-omni",

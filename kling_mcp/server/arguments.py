@@ -20,7 +20,9 @@ from kling_mcp.untrusted import quoted
 _SHOWN = 80
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
 # A comma separates pictures only where the next one visibly begins: names of files may contain commas.
-_NEXT_SOURCE = re.compile(r",\s*(?=https?://|data:|file:|~|\.{0,2}[/\\]|[A-Za-z]:[/\\])|(?<=\.jpg),|(?<=\.png),")
+_SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
+_NEXT_SOURCE = re.compile(rf",\s*(?={_SOURCE_START})|(?<=\.jpg),|(?<=\.jpeg),|(?<=\.png),", re.IGNORECASE)
+_IS_SOURCE = re.compile(rf"{_SOURCE_START}|.*\.(jpe?g|png)\b", re.IGNORECASE)
 _DATA_HEADER = re.compile(r"data:[^,]*,", re.IGNORECASE)
 _BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 
@@ -141,7 +143,7 @@ def _split(text: str) -> list[Any]:
     if text.startswith("["):
         try:
             parsed = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
         else:
             if isinstance(parsed, list):
@@ -152,7 +154,7 @@ def _split(text: str) -> list[Any]:
 
 
 def _split_at_commas(text: str) -> list[str]:
-    if not re.match(r"(?i)(https?:|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\])|.*\.(jpe?g|png)\b", text):
+    if not _IS_SOURCE.match(text):
         return text.split(",")
     parts: list[str] = []
     rest = text
@@ -171,7 +173,7 @@ def _unknown_name(name: str, known: list[str]) -> Problem:
     return Problem(
         quoted(name, 40),
         "is not an argument of this tool",
-        "it",
+        "an unknown name",
         f"{_nearest(name, known)}; the arguments are {', '.join(known) or 'none'}",
     )
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kling_mcp.clock import iso_utc
 from kling_mcp.media.limits import TAGS
-from kling_mcp.untrusted import clean, quoted
+from kling_mcp.untrusted import clean, quoted, word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 RowStatus = Literal["ready", "pending", "failed", "deleted"]
 
 _NAME, _DESCRIPTION, _MESSAGE = 60, 120, 300
+_ID, _EXTERNAL_ID, _OWNER = 80, 128, 40
+LAST_PAGE_NUM = 1000  # section 4.4 of the API reference
 
 
 class View(BaseModel):
@@ -89,16 +91,16 @@ def element_row(element: Element, task: ElementTask) -> ElementRow:
     ready = task.task_status == "succeed" or element.status.lower() in {"succeed", "succeeded"}
     status: RowStatus = "deleted" if element.is_deleted else "ready" if ready else pending_or_failed(task)
     return ElementRow(
-        element_id=element.element_id,
+        element_id=clean(element.element_id, _ID),
         element_name=clean(element.element_name, _NAME),
         element_description=clean(element.element_description, _DESCRIPTION),
         reference_type=element.kind,
         tags=[name for name in map(tag_name, element.tag_list) if name],
-        voice_id=voice.voice_id,
+        voice_id=clean(voice.voice_id, _ID),
         voice_name=clean(voice.voice_name, _NAME),
-        owned_by=clean(element.owned_by, 40),
+        owned_by=clean(element.owned_by, _OWNER),
         status=status,
-        task_id=clean(task.task_id, 80),
+        task_id=clean(task.task_id, _ID),
         created_at=iso_utc(task.created_at),
     )
 
@@ -109,8 +111,11 @@ def pending_or_failed(task: ElementTask) -> RowStatus:
 
 
 def task_rows(task: ElementTask) -> list[ElementRow]:
-    """A row for each element; one row without an id for a task that has none yet. fact: list-is-tasks"""
-    if task.elements:
+    """A row for each element; one row without an id for a task that has none yet. fact: list-is-tasks
+
+    A record that names neither cannot be told, so it has no row.
+    """
+    if task.elements or not task.task_id:
         return [element_row(element, task) for element in task.elements]
     return [
         ElementRow(
@@ -123,7 +128,7 @@ def task_rows(task: ElementTask) -> list[ElementRow]:
             voice_name="",
             owned_by="",
             status=pending_or_failed(task),
-            task_id=clean(task.task_id, 80),
+            task_id=clean(task.task_id, _ID),
             created_at=iso_utc(task.created_at),
         )
     ]
@@ -140,12 +145,12 @@ def task_view(
 ) -> TaskView:
     """A task as a caller sees it. `external_task_id` fills in what Kling left out (empty-while-running)."""
     return TaskView(
-        task_id=clean(task.task_id, 80),
-        external_task_id=clean(task.external_task_id or external_task_id, 128),
+        task_id=clean(task.task_id, _ID),
+        external_task_id=clean(task.external_task_id or external_task_id, _EXTERNAL_ID),
         task_status=task.task_status,
         task_status_msg=clean(task.task_status_msg, _MESSAGE),
         outcome=outcome,
-        element_ids=task.element_ids,
+        element_ids=[clean(element_id, _ID) for element_id in task.element_ids],
         elements=[element_row(element, task) for element in task.elements],
         waited_seconds=round(waited_seconds, 1),
         units_deducted=clean(task.final_unit_deduction, 20),
@@ -159,14 +164,15 @@ def task_view(
 def row_text(row: ElementRow) -> str:
     """One line with every fact of the row that is not empty."""
     facts = [
-        row.element_id and f"element_id={row.element_id}",
+        row.element_id and f"element_id={word(row.element_id)}",
         row.element_name and f"name={quoted(row.element_name, _NAME)}",
         f"status={row.status}",
         row.reference_type,
-        row.tags and f"tags={', '.join(row.tags)}",
-        row.voice_id and f"voice={row.voice_id} {quoted(row.voice_name, _NAME)}",
-        row.owned_by and f"owned_by={row.owned_by}",
-        row.task_id and f"task={row.task_id}",
+        row.tags and f"tags={', '.join(map(word, row.tags))}",
+        row.voice_id and f"voice={word(row.voice_id)}",
+        row.voice_name and f"voice_name={quoted(row.voice_name, _NAME)}",
+        row.owned_by and f"owned_by={word(row.owned_by)}",
+        row.task_id and f"task={word(row.task_id)}",
         row.created_at and f"created={row.created_at}",
         row.element_description and f"description={quoted(row.element_description, _DESCRIPTION)}",
     ]
@@ -177,13 +183,13 @@ def task_text(view: TaskView) -> str:
     """The facts of a task, the most important first."""
     lines = [_headline(view), *(row_text(row) for row in view.elements)]
     facts = [
-        f"task_id={view.task_id}",
-        view.external_task_id and f"external_task_id={view.external_task_id}",
+        f"task_id={word(view.task_id)}",
+        view.external_task_id and f"external_task_id={word(view.external_task_id, _EXTERNAL_ID)}",
         f"task_status={view.task_status}",
         view.task_status_msg and f"task_status_msg={quoted(view.task_status_msg, _MESSAGE)}",
         view.outcome and f"outcome={view.outcome}",
-        f"waited_seconds={view.waited_seconds:g}",
-        view.units_deducted and f"units_deducted={view.units_deducted}",
+        f"waited_seconds={view.waited_seconds}",
+        view.units_deducted and f"units_deducted={word(view.units_deducted)}",
         view.created_at and f"created_at={view.created_at}",
         view.updated_at and f"updated_at={view.updated_at}",
         isinstance(view, FoundTaskView) and f"matched_by={view.matched_by}",
@@ -196,7 +202,8 @@ def task_text(view: TaskView) -> str:
 
 def _headline(view: TaskView) -> str:
     if view.element_ids:
-        return f"Ready: element_ids={', '.join(view.element_ids)}"
+        is_deleted = all(row.status == "deleted" for row in view.elements)
+        return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(word, view.element_ids))}"
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
     if view.task_status == "unknown":
@@ -210,7 +217,7 @@ def page_view(tasks: Sequence[ElementTask], page_num: int, page_size: int) -> El
         elements=[row for task in tasks for row in task_rows(task)],
         page_num=page_num,
         page_size=page_size,
-        has_more=len(tasks) >= page_size,
+        has_more=len(tasks) >= page_size and page_num < LAST_PAGE_NUM,
     )
 
 

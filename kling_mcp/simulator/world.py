@@ -46,7 +46,8 @@ class World:
 
     `clock` gives Unix seconds and moves everything; `skew_seconds` sets the server's own idea of the time apart
     from it (Date header, JWT checks). An API key or access key is one account of its own; `accounts` maps
-    credentials to account names where several share one. `sandbox` lets `SANDBOX_API_KEY` in as well.
+    credentials to account names where several share one. `sandbox` lets `SANDBOX_API_KEY` in as well, and
+    `any_api_key` every API key, each as an account of its own.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class World:
         api_keys: Iterable[str] = (),
         key_pairs: Mapping[str, str] = _NOTHING,
         accounts: Mapping[str, str] = _NOTHING,
+        any_api_key: bool = False,
         sandbox: bool = False,
         quirks: Quirks | None = None,
         durations: Durations = default_durations,
@@ -72,7 +74,7 @@ class World:
         self.max_body_bytes = max_body_bytes
         self.strict = strict
         keys = frozenset(api_keys) | ({SANDBOX_API_KEY} if sandbox else set())
-        self.keyring = Keyring(keys, dict(key_pairs), dict(accounts))
+        self.keyring = Keyring(keys, any_api_key, dict(key_pairs), dict(accounts))
         self._seed = seed
         self._keep_requests = keep_requests
         self.reset()

@@ -28,6 +28,22 @@ CREATE TABLE creations (
 )
 """
 
+HANDLES = """
+CREATE TABLE handles (
+    handle_id        TEXT NOT NULL PRIMARY KEY,
+    account          TEXT NOT NULL,
+    principal        TEXT NOT NULL,
+    tool             TEXT NOT NULL,
+    names            TEXT NOT NULL DEFAULT '[]',
+    owner            TEXT NOT NULL,
+    status           TEXT NOT NULL,
+    detail           TEXT NOT NULL DEFAULT '',
+    created_at       DOUBLE PRECISION NOT NULL,
+    updated_at       DOUBLE PRECISION NOT NULL,
+    expires_at       DOUBLE PRECISION NOT NULL
+)
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = (
     (
         CREATIONS,
@@ -35,6 +51,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX creations_by_state ON creations (account, state, created_at)",
         "CREATE INDEX creations_by_task ON creations (account, task_id)",
         "CREATE INDEX creations_by_name ON creations (account, element_name)",
+    ),
+    (
+        HANDLES,
+        "CREATE INDEX handles_by_account ON handles (account, expires_at)",
     ),
 )
 VERSION = len(STEPS)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.views import LAST_PAGE_NUM
 
 
 class PageArguments(ToolArguments):
     """Section 4.4 of the API reference."""
 
-    page_num: int = Field(1, ge=1, le=1000)
+    page_num: int = Field(1, ge=1, le=LAST_PAGE_NUM)
     page_size: int = Field(30, ge=1, le=500)

@@ -30,6 +30,11 @@ def raise_if_failed(task: ElementTask, external_task_id: str = "") -> None:
     )
 
 
+def shown_id(task: ElementTask) -> str:
+    """The task's id between double quotes, so that whoever copies it sends text: its digits exceed a number's."""
+    return quoted(task.task_id, 80)
+
+
 def next_step_for(task: ElementTask, *, running: str) -> str:
     """One sentence: what to call next, or "" where nothing is left to do."""
     if task.is_final:

@@ -8,6 +8,7 @@ from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import READS, Answer, tool
 from kling_mcp.server.views import View
+from kling_mcp.settings import HOSTS
 
 
 class NoArguments(ToolArguments):
@@ -53,9 +54,11 @@ async def check_setup(arguments: NoArguments, call: Call) -> Answer:
         return Answer(view, _text(view, more=""))
     client = account.client
     found = await check(client, call.clock)
+    # Over http a caller may have named another region than the server's own.
+    region = next((name for name, url in HOSTS.items() if url == client.sender.base_url), settings.region)
     view = SetupView(
         ok=found.ok,
-        region=settings.region,
+        region=region,
         base_url=client.sender.base_url,
         credential=client.credential_kind,
         clock_skew_seconds=found.clock_skew_seconds,
@@ -69,7 +72,7 @@ def _text(view: SetupView, more: str) -> str:
     head = "Everything is right." if view.ok else "Something is not right:"
     facts = (
         f"ok={str(view.ok).lower()} region={view.region} base_url={view.base_url} "
-        f"credential={view.credential} clock_skew_seconds={view.clock_skew_seconds:g} elements={view.elements}{more}"
+        f"credential={view.credential} clock_skew_seconds={view.clock_skew_seconds} elements={view.elements}{more}"
     )
     empty = (
         "This account's API library is empty; elements made on Kling's web site are reported not to appear here."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import CREATES, Answer, tool
 from kling_mcp.server.tools._creating import CreationArguments
-from kling_mcp.server.tools._telling import next_step_for, raise_if_failed
+from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id
 from kling_mcp.server.views import TaskView, task_text, task_view
 
 
@@ -32,7 +32,7 @@ async def create_element(arguments: CreationArguments, call: Call) -> Answer:
         warnings=creation.warnings,
         next_step=next_step_for(
             creation.task,
-            running=f"Call wait_for_elements with ids=[{creation.task.task_id}] to get the element_id.",
+            running=f"Call wait_for_elements with ids=[{shown_id(creation.task)}] to get the element_id.",
         ),
     )
     return Answer(view, task_text(view))

@@ -8,7 +8,7 @@ from kling_mcp.errors import InputError, Problem
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import READS, Answer, tool
-from kling_mcp.server.tools._telling import next_step_for, raise_if_failed
+from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id
 from kling_mcp.server.views import FoundTaskView, task_text, task_view
 
 
@@ -34,7 +34,7 @@ async def get_element(arguments: GetElementArguments, call: Call) -> Answer:
     task = await call.account.client.get_task(wanted)
     raise_if_failed(task)
     view = task_view(
-        task, next_step=next_step_for(task, running=f"Call get_element with id={task.task_id} again later.")
+        task, next_step=next_step_for(task, running=f"Call get_element with id={shown_id(task)} again later.")
     )
     found = FoundTaskView(
         **view.model_dump(exclude={"elements"}),

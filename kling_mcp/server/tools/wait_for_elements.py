@@ -12,6 +12,7 @@ from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import READS, Answer, tool
 from kling_mcp.server.views import TaskView, View, task_text, task_view
 from kling_mcp.settings import LONGEST_WAIT_SECONDS
+from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
     from kling_mcp.collecting import Collected
@@ -74,7 +75,7 @@ def _view(item: Collected, waited: float) -> TaskView:
 def _next_step(tasks: list[TaskView], pending: list[TaskView]) -> str:
     if not tasks:
         return "Nothing is unfinished; list_elements shows what exists."
-    running = [view.task_id for view in pending if view.task_id]
+    running = [quoted(view.task_id, 80) for view in pending if view.task_id]
     return f"Call wait_for_elements with ids=[{', '.join(running)}] again." if running else ""
 
 

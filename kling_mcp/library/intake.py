@@ -1,0 +1,79 @@
+"""From Kling's records to the library's: every text capped, nothing that is no link kept as one. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_mcp.library.records import ElementStatus, LibraryElement, Source
+from kling_mcp.media.limits import TAGS
+
+if TYPE_CHECKING:
+    from kling_mcp.api.models import Element, ElementTask
+
+# Far above what Kling allows (facts: name-20, description-100); a hostile record stops here.
+LONGEST_NAME, LONGEST_DESCRIPTION, LONGEST_ID, LONGEST_LINK = 200, 600, 128, 2048
+MOST_TAGS, MOST_LINKS = 16, 4
+
+
+def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
+    """A record for each element; one without an element id for a task that has none. fact: list-is-tasks
+
+    Empty where neither an id of an element nor of a task is there to know it by.
+    """
+    if task.elements:
+        return [_element_record(element, task, source) for element in task.elements[:MOST_TAGS]]
+    if not task.task_id:
+        return []
+    return [
+        LibraryElement(
+            source=source,
+            status="failed" if task.task_status == "failed" else "pending",
+            task_id=task.task_id[:LONGEST_ID],
+            external_task_id=task.external_task_id[:LONGEST_ID],
+            created_at_ms=task.created_at,
+        )
+    ]
+
+
+def _element_record(element: Element, task: ElementTask, source: Source) -> LibraryElement:
+    voice = element.element_voice_info
+    return LibraryElement(
+        source=source,
+        element_id=element.element_id[:LONGEST_ID],
+        element_name=element.element_name[:LONGEST_NAME],
+        element_description=element.element_description[:LONGEST_DESCRIPTION],
+        reference_type=element.kind,
+        tags=_tags(element),
+        voice_id=voice.voice_id[:LONGEST_ID],
+        voice_name=voice.voice_name[:LONGEST_NAME],
+        owned_by=element.owned_by[:LONGEST_ID],
+        status=_status(element, task, source),
+        task_id=task.task_id[:LONGEST_ID],
+        external_task_id=task.external_task_id[:LONGEST_ID],
+        created_at_ms=task.created_at,
+        image_urls=_links(element),
+    )
+
+
+def _status(element: Element, task: ElementTask, source: Source) -> ElementStatus:
+    if element.is_deleted:
+        return "deleted"
+    if task.task_status == "failed":
+        return "failed"
+    # fact: presets-thin; what is offered to everybody is ready, whatever its empty fields say.
+    if source == "preset" or task.task_status == "succeed" or element.status.lower() in {"succeed", "succeeded"}:
+        return "ready"
+    return "pending"
+
+
+def _tags(element: Element) -> tuple[str, ...]:
+    """Names where Kling or its table has them, else ids; each once. (section 10: read every form)"""
+    named = (tag.name.strip() or TAGS.get(tag.tag_id, tag.tag_id) for tag in element.tag_list[:MOST_TAGS])
+    return tuple(dict.fromkeys(name[:LONGEST_NAME] for name in named if name))
+
+
+def _links(element: Element) -> tuple[str, ...]:
+    """Links only: a picture may be shown as the Base64 text that was sent (section 4.3)."""
+    images = element.element_image_list
+    given = [images.frontal_image, *(image.image_url for image in images.refer_images)]
+    return tuple(url for url in given if url.startswith("https://") and len(url) <= LONGEST_LINK)[:MOST_LINKS]

@@ -1,0 +1,48 @@
+"""Typing errors: how many a word may have, and how far two words are apart. Pure.
+
+A word with digits has none to spare: "clip 7" must never find "clip 8".
+"""
+
+from __future__ import annotations
+
+SHORTEST_CORRECTED, TWO_ERRORS_FROM = 3, 8
+
+
+def errors_allowed(word: str) -> int:
+    """0 for words of one or two letters and for anything with a digit, 2 for long words, else 1."""
+    if len(word) < SHORTEST_CORRECTED or any(character.isdigit() for character in word):
+        return 0
+    return 2 if len(word) >= TWO_ERRORS_FROM else 1
+
+
+def intact_ends(word: str, errors: int) -> tuple[str, str]:
+    """A beginning and an end of which at least one survives that many errors.
+
+    With one error, cut in halves, one half is whole. With two, cut in thirds, the first or the last one is whole
+    unless both were hit; such words are not found.
+    """
+    cut = len(word) // (errors + 1)
+    return word[: max(1, cut)], word[-max(1, cut) :]
+
+
+def distance(one: str, other: str, most: int) -> int:
+    """Insertions, deletions, substitutions and swaps of neighbours; `most + 1` where there are more than `most`."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, character in enumerate(one, start=1):
+        now = [row]
+        for column, rival in enumerate(other, start=1):
+            cost = min(
+                last[column] + 1,
+                now[column - 1] + 1,
+                last[column - 1] + (character != rival),
+            )
+            if row > 1 and column > 1 and character == other[column - 2] and one[row - 2] == rival:
+                cost = min(cost, before[column - 2] + 1)
+            now.append(cost)
+        if min(now) > most:
+            return most + 1
+        before, last = last, now
+    return min(last[-1], most + 1)

@@ -1,0 +1,187 @@
+"""How a record lies in the SQLite file: its key, its place in time, its searchable words. Pure, and the tables.
+
+`place` is the row id everywhere: the moment of creation, then a number within that millisecond. So "newest first"
+is the order of the row ids, which SQLite's full-text index walks without sorting.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import dataclass, fields, replace
+
+from kling_mcp.library.folding import fold, name_key, runs, tokens
+from kling_mcp.library.records import ElementStatus, LibraryElement
+from kling_mcp.library.spelling import errors_allowed
+
+SCHEMA = (
+    """
+    CREATE TABLE elements (
+        place            INTEGER PRIMARY KEY,
+        key              TEXT NOT NULL UNIQUE,
+        source           TEXT NOT NULL,
+        status           TEXT NOT NULL,
+        name             TEXT NOT NULL,
+        name_key         TEXT NOT NULL,
+        task_id          TEXT NOT NULL,
+        external_task_id TEXT NOT NULL,
+        voice_id         TEXT NOT NULL,
+        facets           TEXT NOT NULL,
+        record           TEXT NOT NULL,
+        written_at       REAL NOT NULL,
+        missed           INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+    "CREATE INDEX elements_by_name ON elements (name_key, place)",
+    "CREATE INDEX elements_by_task ON elements (task_id) WHERE task_id <> ''",
+    "CREATE INDEX elements_by_external_id ON elements (external_task_id) WHERE external_task_id <> ''",
+    "CREATE INDEX elements_by_voice ON elements (voice_id, place) WHERE voice_id <> ''",
+    "CREATE INDEX elements_pending ON elements (place) WHERE status = 'pending'",
+    # Our own tokens reach it, apart by blanks: its tokenizer must only split there, whatever its Unicode version.
+    "CREATE VIRTUAL TABLE words USING fts5 (name, text, facets, content='', tokenize='ascii', prefix='1 2')",
+    # Every word once, from both ends, by length: where the right spelling of a wrong word is looked for.
+    """
+    CREATE TABLE vocabulary (
+        size INTEGER NOT NULL, word TEXT NOT NULL, backwards TEXT NOT NULL, PRIMARY KEY (size, word)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX vocabulary_backwards ON vocabulary (size, backwards)",
+    # Counted by triggers, so that totals without words cost nothing.
+    "CREATE TABLE tally (facets TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
+    """
+    CREATE TRIGGER elements_added AFTER INSERT ON elements BEGIN
+        INSERT INTO tally VALUES (new.facets, 1) ON CONFLICT (facets) DO UPDATE SET count = count + 1;
+    END
+    """,
+    """
+    CREATE TRIGGER elements_removed AFTER DELETE ON elements BEGIN
+        UPDATE tally SET count = count - 1 WHERE facets = old.facets;
+        DELETE FROM tally WHERE facets = old.facets AND count = 0;
+    END
+    """,
+    "CREATE TABLE sightings (source TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (source, place)) WITHOUT ROWID",
+    "CREATE TABLE progress (source TEXT PRIMARY KEY, walk REAL NOT NULL, state TEXT NOT NULL) WITHOUT ROWID",
+)
+# The words of a record must come out as they went in, or they could not be taken out of the index again.
+VERSION = f"{unicodedata.unidata_version} 1"
+
+PLACES_IN_A_MILLISECOND = 4096
+_LATEST_MS = 2**50
+_FIELDS = [field.name for field in fields(LibraryElement)]
+_LATER = {"pending": 0, "failed": 1, "ready": 1, "deleted": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What of a record stands in the full-text index."""
+
+    name: str
+    text: str
+    facets: str
+
+
+def words_of(element: LibraryElement) -> Words:
+    """Blank-separated tokens of the name, of everything else that is said, and of the facets."""
+    said = " ".join([element.element_description, *element.tags, element.voice_name])
+    return Words(" ".join(tokens(element.element_name)), " ".join(tokens(said)), facets_of(element))
+
+
+def spelled_words(element: LibraryElement) -> set[str]:
+    """The words that a typing error can be corrected to."""
+    said = f"{element.element_name} {element.element_description} {' '.join(element.tags)}"
+    return {run.text for run in runs(said) if not run.is_dense and errors_allowed(f"{run.text}xx")}
+
+
+def facets_of(element: LibraryElement) -> str:
+    """Source, status, voice and tags as tokens; blanks at both ends, so that each can be found between two."""
+    voiced = voice_facet(is_voiced=bool(element.voice_id))
+    tags = sorted(tag_facet(tag) for tag in element.tags)
+    return f" {source_facet(element.source)} {status_facet(element.status)} {' '.join([voiced, *tags])} "
+
+
+def source_facet(source: str) -> str:
+    """The token of a source."""
+    return f"o{source}"
+
+
+def status_facet(status: str) -> str:
+    """The token of a status."""
+    return f"s{status}"
+
+
+def voice_facet(*, is_voiced: bool) -> str:
+    """The token of having a voice, or none."""
+    return "vyes" if is_voiced else "vno"
+
+
+def tag_facet(tag: str) -> str:
+    """The token of a tag's name, in any case; it can be read back."""
+    return "t" + fold(tag).strip().encode().hex()
+
+
+def tag_of_facet(facet: str) -> str:
+    """The folded name of a tag's token."""
+    return bytes.fromhex(facet[1:]).decode()
+
+
+def key_of(element: LibraryElement) -> str:
+    """What makes two records the same."""
+    if element.element_id:
+        return f"{element.source}:e:{element.element_id}"
+    return task_key(element)
+
+
+def task_key(element: LibraryElement) -> str:
+    """The key of the record that stands for the task while it has no element."""
+    return f"{element.source}:t:{element.task_id}"
+
+
+def first_place(element: LibraryElement) -> int:
+    """The lowest place of the moment in which it was created."""
+    return min(max(element.created_at_ms, 0), _LATEST_MS) * PLACES_IN_A_MILLISECOND
+
+
+def pack(element: LibraryElement) -> str:
+    """The record as it is stored."""
+    return json.dumps([getattr(element, name) for name in _FIELDS], ensure_ascii=False, separators=(",", ":"))
+
+
+def unpack(packed: str) -> LibraryElement:
+    """The record as it was stored."""
+    values = (tuple(value) if isinstance(value, list) else value for value in json.loads(packed))
+    return LibraryElement(**dict(zip(_FIELDS, values, strict=True)))
+
+
+def name_key_of(element: LibraryElement) -> str:
+    """The folded name."""
+    return name_key(element.element_name)
+
+
+def merged(new: LibraryElement, old: LibraryElement) -> LibraryElement:
+    """The new record with what only the old one knew. fact: empty-while-running
+
+    An older page of the list may arrive after newer news: no record goes back to an earlier status.
+    """
+    if _LATER[new.status] < _LATER[old.status] and new.element_id == old.element_id:
+        return old
+    known = replace(
+        new,
+        task_id=new.task_id or old.task_id,
+        external_task_id=new.external_task_id or old.external_task_id,
+        created_at_ms=new.created_at_ms or old.created_at_ms,
+        asked_voice_id=new.asked_voice_id or old.asked_voice_id,
+    )
+    if new.element_id:
+        return known
+    return replace(
+        known,
+        element_name=new.element_name or old.element_name,
+        element_description=new.element_description or old.element_description,
+        reference_type=new.reference_type or old.reference_type,
+        tags=new.tags or old.tags,
+    )
+
+
+def is_earlier(status: ElementStatus, other: ElementStatus) -> bool:
+    """Whether the first comes before the second in the life of an element."""
+    return _LATER[status] < _LATER[other]

@@ -1,0 +1,179 @@
+"""A SQLite file whose loss costs time and nothing else: the place for what can be read again.
+
+It is apart from the state file, so that a large index can neither delay nor damage the journal of creations.
+Statements run in worker threads, one at a time, because a large library takes more than a moment.
+A file that is damaged, or that another version made, is begun anew; where no file can be, memory does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from kling_mcp.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+LOCK_PATIENCE_SECONDS = 10.0
+CACHE_KIB = 16_000
+OLD_VERSION_SECONDS = 7 * 86_400.0
+_NO_PLACE_FOR_A_FILE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class CacheFile:
+    """`<folder>/<name>-<version>.sqlite3`, or memory where `folder` is None or cannot be used.
+
+    The version follows from `schema`, so programs of different versions never share a file.
+    """
+
+    def __init__(self, folder: Path | None, name: str, schema: Sequence[str], *, version: str = "") -> None:
+        self._folder = folder
+        self._name = name
+        self._schema = tuple(schema)
+        self._version = hashlib.sha256("\0".join([*self._schema, version]).encode()).hexdigest()[:8]
+        self._connection: sqlite3.Connection | None = None
+        self._turn = anyio.Lock()
+
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
+        """Run `work` in one transaction, in a worker thread. It may run twice, on a new and empty file.
+
+        Raises:
+            StorageError: the disk is full, or another process holds the lock.
+        """
+        async with self._turn:
+            return await to_thread.run_sync(self._run, work, write)
+
+    async def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        async with self._turn:
+            await to_thread.run_sync(self._close)
+
+    def _run(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
+        for is_last_try in (False, False, True):
+            try:
+                return _in_transaction(self._connection or self._open(), work, write=write)
+            except (sqlite3.Error, OSError) as error:
+                if is_last_try or not self._mend(error):
+                    raise _explained(error) from None
+        raise AssertionError  # unreachable: the last try returns or raises
+
+    def _mend(self, error: sqlite3.Error | OSError) -> bool:
+        """Whether a second try makes sense, after a new beginning."""
+        if self._folder is None:
+            return False
+        code = _primary_code(error) if isinstance(error, sqlite3.Error) else sqlite3.SQLITE_CANTOPEN
+        if code in _DAMAGED:
+            logger.warning("The index file %s is damaged; it is begun anew.", self._path(self._folder).name)
+            self._close()
+            with suppress(OSError):
+                _remove(self._path(self._folder))
+                return True
+        elif code not in _NO_PLACE_FOR_A_FILE:
+            return False
+        logger.warning("No index file can be kept in %s (%s); it is kept in memory.", self._folder, error)
+        self._close()
+        self._folder = None
+        return True
+
+    def _path(self, folder: Path) -> Path:
+        return folder / f"{self._name}-{self._version}.sqlite3"
+
+    def _open(self) -> sqlite3.Connection:
+        target = ":memory:"
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = self._path(self._folder)
+            # Created by us first, because SQLite would leave it readable for everybody.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            os.utime(path)
+            _remove_old_versions(self._folder, self._name, path)
+            target = str(path)
+        connection = sqlite3.connect(
+            target, timeout=LOCK_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A power failure may take the last moments with it, never the file's consistency.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            self._make_tables(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
+        def make(connection: sqlite3.Connection) -> None:
+            if connection.execute("PRAGMA user_version").fetchone()[0]:
+                return
+            for statement in self._schema:
+                connection.execute(statement)
+            connection.execute("PRAGMA user_version = 1")
+
+        _in_transaction(connection, make, write=True)
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
+    connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors (a full disk) SQLite has rolled back already.
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _remove_old_versions(folder: Path, name: str, path: Path) -> None:
+    """Remove files of other versions that nobody opened in the week before this one."""
+    now = path.stat().st_mtime
+    for other in folder.glob(f"{name}-*.sqlite3"):
+        with suppress(OSError):
+            if other != path and now - other.stat().st_mtime > OLD_VERSION_SECONDS:
+                _remove(other)
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; the extended ones carry it in their low byte."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _explained(error: sqlite3.Error | OSError) -> StorageError:
+    code = _primary_code(error) if isinstance(error, sqlite3.Error) else 0
+    if code == sqlite3.SQLITE_FULL:
+        return StorageError(
+            "The disk is full, so the library's index cannot be kept.", kind="limit", advice="Free some space."
+        )
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return StorageError("Another process holds the library's index locked.", kind="busy", advice="Call again.")
+    return StorageError(
+        f"The library's index cannot be used ({error}).",
+        retry="never",
+        advice="list_elements and list_preset_elements work without it.",
+    )

@@ -1,0 +1,126 @@
+"""Fixtures for every test: virtual time, a simulated Kling, and a real MCP client in front of the real server.
+
+A test that needs real time (a subprocess, a socket) overrides `anyio_backend`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from PIL import Image
+from stage import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, OlderClient, Pictures
+from virtual_time import VirtualClock, VirtualLoop
+
+from kling_mcp.runtime import Account, Runtime
+from kling_mcp.server.build import build_server
+from kling_mcp.settings import Settings
+from kling_mcp.simulator import Faults, SimulatorTransport, World
+
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-snapshots", action="store_true", help="write tests/snapshots anew instead of comparing")
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    return "asyncio", {"loop_factory": VirtualLoop}
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Virtual seconds. It can be asked only while a loop runs."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def world(clock: VirtualClock) -> World:
+    """Kling, which knows one API key and one key pair, each with an account of its own."""
+    return World(clock.wall, api_keys=[API_KEY], key_pairs={ACCESS_KEY: SECRET_KEY})
+
+
+@pytest.fixture
+def faults() -> Faults:
+    """What goes wrong; nothing at first."""
+    return Faults()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Pictures:
+    """Three pictures that Kling would take, no two alike."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    made = Pictures(folder, folder / "front.jpg", folder / "side view.png", folder / "背面.jpg")
+    for path, colour in ((made.front, "tomato"), (made.side, "seagreen"), (made.back, "orchid")):
+        Image.new("RGB", (400, 500), colour).save(path)
+    return made
+
+
+@pytest.fixture
+def settings(tmp_path: Path, pictures: Pictures) -> Settings:
+    """An API key, an allowed folder, and state that ends with the test."""
+    return Settings(api_key=API_KEY, media_dirs=(pictures.folder,), state_dir=tmp_path / "state")
+
+
+@pytest.fixture
+async def runtime(settings: Settings, clock: VirtualClock, world: World, faults: Faults) -> AsyncIterator[Runtime]:
+    """The parts, put together in front of the simulated Kling."""
+    made = Runtime(settings, clock=clock, make_transport=lambda: SimulatorTransport(world, faults))
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def account(runtime: Runtime) -> Account:
+    """The account of the settings' credential."""
+    return runtime.own_account()
+
+
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest) -> str:
+    """The protocol era of a behavioural test: it runs once in each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def connect(settings: Settings, clock: VirtualClock, world: World, faults: Faults) -> Connect:
+    """`connect(era, **settings)`: a client of a server of its own in memory, in front of the same Kling."""
+
+    @asynccontextmanager
+    async def connected(era: str = "auto", **changes: Any) -> AsyncIterator[Client]:
+        chosen = Settings(**{**{name: getattr(settings, name) for name in settings.__slots__}, **changes})
+        made = Runtime(chosen, clock=clock, make_transport=lambda: SimulatorTransport(world, faults))
+        server = build_server(chosen, made)
+        client = (
+            Client(OlderClient(server), mode="legacy") if era == OLDEST_HANDSHAKE else Client(server, mode=era)
+        )
+        async with client:
+            yield client
+
+    return connected
+
+
+@pytest.fixture
+async def client(connect: Connect, era: str) -> AsyncIterator[Client]:
+    """A connected client, once in each era."""
+    async with connect(era) as connected:
+        yield connected
+
+
+@pytest.fixture
+def creation(pictures: Pictures) -> dict[str, Any]:
+    """The arguments of a creation that succeeds."""
+    return {
+        "element_name": "Mia",
+        "element_description": "Barista, short red hair, green apron",
+        "reference_type": "image_refer",
+        "frontal_image": str(pictures.front),
+        "refer_images": [str(pictures.side)],
+        "tags": ["Character"],
+    }
