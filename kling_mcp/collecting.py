@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import StorageError
+from kling_mcp.errors import NotFoundError, StorageError
+from kling_mcp.journal import settling
+from kling_mcp.untrusted import quoted
 from kling_mcp.waiting import Sighting
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from kling_mcp.waiting import Poller
 
 STILL_LOST = "Kling does not show this creation; repeat the same create call to settle it, nothing is made twice."
+NEVER_ARRIVED = "Nothing was made; if it is still wanted, repeat the same create call."
 
 
 @dataclass(slots=True)
@@ -76,13 +79,30 @@ class Collector:
         )
         if entry.task_id:
             return item
-        finding = await self._searcher.search(entry)
-        if finding.task is None:
-            item.warning = STILL_LOST
-            return item
-        item.name = finding.task.task_id
-        # Another call may hold the entry just now; it will find the same task.
-        if entry.lease_until <= self._clock.wall():
-            with suppress(StorageError):
-                await self._journal.accepted(entry, finding.task.task_id)
+        await self._find(entry, item)
         return item
+
+    async def _find(self, entry: Entry, item: Collected) -> None:
+        """Look for a creation whose reply was lost, and settle it if nobody works on it."""
+        finding = await self._searcher.search(entry)
+        now = self._clock.wall()
+        is_held, is_settled = entry.lease_until > now, settling(entry).settles_at <= now
+        with suppress(StorageError):
+            if finding.task is not None:
+                item.name = finding.task.task_id
+                if not is_held:  # else whoever holds it finds the same task
+                    await self._journal.accepted(entry, finding.task.task_id)
+            elif finding.is_absent and is_settled and not is_held:
+                item.sighting.error = _never_arrived(entry)
+                item.warning = item.sighting.error.message
+                await self._journal.refused(entry, "it never arrived")
+            else:
+                item.warning = STILL_LOST
+
+
+def _never_arrived(entry: Entry) -> NotFoundError:
+    name = entry.external_task_id
+    return NotFoundError(
+        f"The creation of {quoted(entry.element_name, 40)} (external_task_id {name}) never arrived at Kling.",
+        advice=NEVER_ARRIVED,
+    )

@@ -10,10 +10,9 @@ import hashlib
 import itertools
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import anyio
 from anyio import to_thread
 
 from kling_mcp.alongside import alongside
@@ -23,6 +22,7 @@ from kling_mcp.errors import (
     AuthError,
     ClockError,
     ConnectionFailedError,
+    InputError,
     KlingError,
     NameTakenError,
     NotFoundError,
@@ -30,11 +30,23 @@ from kling_mcp.errors import (
     UnknownOutcomeError,
 )
 from kling_mcp.fulfilment import Attempt, Fulfiller, Outcome
-from kling_mcp.journal import RENEW_SECONDS, Entry, Verdict, Wish, end_state
+from kling_mcp.journal import (
+    RENEW_SECONDS,
+    UNFINISHED,
+    Entry,
+    OvertakenError,
+    Verdict,
+    Wish,
+    end_state,
+    id_stands_for_another,
+    is_for_another,
+)
 from kling_mcp.media.preflight import prepare
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.throttle import CreateGate
     from kling_mcp.clock import Clock
@@ -46,6 +58,7 @@ if TYPE_CHECKING:
 
 LEAST_PATIENCE_SECONDS = 5.0  # also wait_seconds=0 leaves time for one honest attempt
 FIRST_HELD_PAUSE, LONGEST_HELD_PAUSE = 0.1, 1.0
+VISIBLE_WITHIN_SECONDS = 30.0  # a task this young that Kling does not show is not taken for deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +94,19 @@ class Creator:
         self._fulfiller = Fulfiller(client, journal, searcher, gate, clock)
         self._callers = itertools.count(1)
 
-    async def create(self, draft: ElementDraft, *, allow_duplicate_name: bool, patience: float) -> Creation:
+    async def create(
+        self,
+        draft: ElementDraft,
+        *,
+        allow_duplicate_name: bool,
+        patience: float,
+        on_claim: Callable[[str], Awaitable[None]] | None = None,
+    ) -> Creation:
         """The task of this wish: made now, found, or already there.
 
         Args:
             patience: seconds for queueing and for looking after a lost reply, at least five.
+            on_claim: is told the external_task_id before anything is sent, and again where a new attempt has another.
 
         Raises:
             InputError: every problem of the input; nothing was sent.
@@ -101,17 +122,16 @@ class Creator:
         caller = str(next(self._callers))
         while True:
             entry, verdict = await self._claim(wish, caller, deadline)
+            if on_claim is not None:
+                await on_claim(entry.external_task_id)
             if verdict is Verdict.KNOWN:
                 creation = await self._repeat(entry, prepared)
-                if creation is not None:
-                    return creation
             else:
-                attempt = Attempt(entry, prepared.body(), deadline, warnings=list(prepared.warnings))
-                task = await self._work_on(attempt, verdict, guard=not allow_duplicate_name)
-                ended_badly = end_state(task) in {"failed", "deleted"}
-                if not (ended_badly and attempt.outcome == "recovered"):
-                    return Creation(task, attempt.entry.external_task_id, attempt.outcome, tuple(attempt.warnings))
-                await self._journal.ended(attempt.entry, task)  # open again: claim it as the next attempt
+                guard = _allow if allow_duplicate_name else self._guard_name
+                attempt = Attempt(entry, prepared.body(), deadline, guard, warnings=list(prepared.warnings))
+                creation = await self._work_on(attempt, look_first=verdict is Verdict.LOOK)
+            if creation is not None:
+                return creation
 
     async def _claim(self, wish: Wish, caller: str, deadline: float) -> tuple[Entry, Verdict]:
         """Claim the wish; while an identical call is at work, wait for what it brings."""
@@ -125,7 +145,9 @@ class Creator:
             await self._clock.sleep(pause)
             pause = min(LONGEST_HELD_PAUSE, pause * 2)
 
-    async def _work_on(self, attempt: Attempt, verdict: Verdict, *, guard: bool) -> ElementTask:
+    async def _work_on(self, attempt: Attempt, *, look_first: bool) -> Creation | None:
+        """The creation, or None if the wish is open again."""
+
         async def keep_lease() -> None:
             while True:
                 await self._clock.sleep(RENEW_SECONDS)
@@ -133,10 +155,15 @@ class Creator:
                 with suppress(StorageError):
                     await self._journal.renew(attempt.entry)
 
-        async with alongside(keep_lease):
-            if guard and verdict is Verdict.SEND:
-                await self._guard_name(attempt)
-            return await self._fulfiller.fulfil(attempt, look_first=verdict is Verdict.LOOK)
+        try:
+            async with alongside(keep_lease):
+                task = await self._fulfiller.fulfil(attempt, look_first=look_first)
+        except OvertakenError:
+            return None
+        if attempt.outcome != "submitted" and end_state(task) in {"failed", "deleted"}:
+            await self._journal.ended(attempt.entry, task)
+            return None
+        return Creation(task, attempt.entry.external_task_id, attempt.outcome, tuple(attempt.warnings))
 
     async def _repeat(self, entry: Entry, prepared: PreparedElement) -> Creation | None:
         """The task of a wish that was fulfilled before; None if nothing of it is left, so that it is open again."""
@@ -145,13 +172,16 @@ class Creator:
             task = await self._client.get_task(entry.task_id)
         except NotFoundError:
             finding = await self._searcher.search(entry)
-            if finding.task is None and finding.is_absent:
+            is_young = self._clock.wall() - entry.updated_at < VISIBLE_WITHIN_SECONDS
+            if finding.is_absent and not is_young:
                 await self._journal.gone(entry)
                 return None
             task = finding.task or _task_unseen(entry)
         except KlingError as error:
             warnings.append(f"The task exists, but looking at it failed: {error.message}")
             task = _task_unseen(entry)
+        if is_for_another(entry, task):
+            raise InputError([id_stands_for_another(replace(entry, element_name=task.elements[0].element_name))])
         if end_state(task) in {"failed", "deleted"}:
             await self._journal.ended(entry, task)
             return None
@@ -161,32 +191,22 @@ class Creator:
         """Refuse a second element of the same name.
 
         Raises:
-            NameTakenError: nothing was sent, and the claim is given back.
+            NameTakenError: another element, ready or coming, has it.
+            KlingError: the names could not be read, and the creation would meet the same.
         """
         try:
             taken = await self._who_has_name(attempt.entry)
-        except (ConnectionFailedError, AuthError, ClockError, AccountError) as error:
-            await self._give_back(attempt.entry, error)  # the creation would meet the same
+        except (ConnectionFailedError, AuthError, ClockError, AccountError):
             raise
         except KlingError as error:
             attempt.warnings.append(f"Whether another element has this name could not be checked: {error.message}")
             return
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True), suppress(StorageError):
-                await self._journal.let_go(attempt.entry)
-            raise
         if taken:
-            refusal = _name_taken(attempt.entry.element_name, taken)
-            await self._give_back(attempt.entry, refusal)
-            raise refusal
-
-    async def _give_back(self, entry: Entry, error: KlingError) -> None:
-        with suppress(StorageError):
-            await self._journal.refused(entry, error.last_line())
+            raise _name_taken(attempt.entry.element_name, taken)
 
     async def _who_has_name(self, entry: Entry) -> list[str]:
         """Element ids, or the tasks of elements on their way; calls that came later give way to this one."""
-        others = await self._journal.same_name(entry.element_name, entry.intent)
+        others = [await self._look_again(other) for other in await self._journal.same_name(entry)]
         if any(other.state == "ready" and other.updated_at > self._names.read_at_wall for other in others):
             self._names.forget()
         taken = [f"element_id={element_id}" for element_id in await self._names.ready_elements(entry.element_name)]
@@ -194,9 +214,24 @@ class Creator:
         coming = [
             f"external_task_id={other.external_task_id} (on its way)"
             for other in others
-            if other.state != "ready" and (other.created_at, other.external_task_id) < mine
+            if other.state in UNFINISHED and (other.created_at, other.external_task_id) < mine
         ]
         return taken + coming
+
+    async def _look_again(self, other: Entry) -> Entry:
+        """What became meanwhile of a task that nobody waited for: one that failed is in nobody's way."""
+        if other.state != "accepted":
+            return other
+        try:
+            task = await self._client.get_task(other.task_id)
+            await self._journal.saw([task])
+        except KlingError:
+            return other
+        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
+
+
+async def _allow(_: Attempt) -> None:
+    """The guard of a caller who wants a second element of the same name."""
 
 
 def wish_for(account: str, prepared: PreparedElement) -> Wish:

@@ -7,7 +7,7 @@ whether the entry may be sent, must be looked for, or is done.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 import anyio
@@ -15,6 +15,7 @@ import anyio
 from kling_mcp.api.client import is_external_id_used
 from kling_mcp.errors import (
     BusyError,
+    InputError,
     KlingError,
     LimitError,
     RateLimitError,
@@ -22,10 +23,11 @@ from kling_mcp.errors import (
     StorageError,
     UnknownOutcomeError,
 )
+from kling_mcp.journal import SETTLES_AFTER_DESERTION, id_stands_for_another, is_for_another, lost
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import ElementTask
@@ -41,18 +43,18 @@ FIRST_LOOK_PAUSE, LONGEST_LOOK_PAUSE = 1.0, 8.0
 # How long after the last sign of it a request may still be at work at Kling.
 SETTLES_AFTER_BREAK = 10.0
 SETTLES_AFTER_SILENCE = 60.0
-SETTLES_AFTER_DESERTION = 30.0  # nobody was left to hear the answer: a crash, or a caller who gave up
 
 NOT_WRITTEN = "The task exists, but the state folder could not be written: do not create it again."
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One call's work on one entry."""
+    """One call's work on one entry. `guard` is asked once before anything is sent; it refuses with a KlingError."""
 
     entry: Entry
     body: Mapping[str, object]
     deadline: float  # monotonic
+    guard: Callable[[Attempt], Awaitable[None]]
     outcome: Outcome = "submitted"
     posts: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -75,16 +77,19 @@ class Fulfiller:
 
         Raises:
             UnknownOutcomeError, ServerError: the time ran out before it was known.
+            OvertakenError: this call was out of action for so long that another one holds the entry.
             KlingError: nothing was created.
         """
         try:
-            lost: KlingError | None = _still_unknown(attempt.entry) if look_first else None
+            unknown: KlingError | None = _still_unknown(attempt.entry) if look_first else None
             while True:
-                if lost is not None:
-                    task = await self._look(attempt, lost)
+                if unknown is not None:
+                    task = await self._look(attempt, unknown)
                     if task is not None:
                         return task
-                task, lost = await self._send(attempt)
+                if attempt.posts == 0:
+                    await self._ask_guard(attempt)
+                task, unknown = await self._send(attempt)
                 if task is not None:
                     return task
         except anyio.get_cancelled_exc_class():
@@ -94,9 +99,14 @@ class Fulfiller:
 
     async def _desert(self, entry: Entry) -> None:
         if entry.state == "sending":
-            await self._journal.unclear(entry, "the caller gave up", self._clock.wall() + SETTLES_AFTER_DESERTION)
-        else:
-            await self._journal.let_go(entry)
+            entry = lost(entry, "the caller gave up", self._clock.wall() + SETTLES_AFTER_DESERTION)
+        await self._journal.let_go(entry)
+
+    async def _ask_guard(self, attempt: Attempt) -> None:
+        try:
+            await attempt.guard(attempt)
+        except KlingError as refusal:
+            await self._refuse(attempt, refusal)
 
     async def _send(self, attempt: Attempt) -> tuple[ElementTask | None, KlingError | None]:
         """The task, or the error that leaves its existence open.
@@ -111,6 +121,7 @@ class Fulfiller:
                     return await self._post(attempt), None
                 except (BusyError, RateLimitError) as busy:  # fact: slots-refused
                     self._gate.was_busy(busy.retry_after)
+                    attempt.entry = replace(attempt.entry, state="claimed")  # as if it had not been sent
                     if self._gate.opens_in() > self._left(attempt):
                         await self._refuse(attempt, busy)
                 except KlingError as failure:
@@ -129,47 +140,50 @@ class Fulfiller:
             return await self._adopt_used(attempt, failure), None
         if failure.created == "no":
             await self._refuse(attempt, failure)
-        settles_at = self._clock.wall() + _settling_seconds(failure)
+        attempt.entry = lost(attempt.entry, failure.last_line(), self._clock.wall() + _settling_seconds(failure))
+        if attempt.posts >= POSTS_PER_CALL or self._left(attempt) <= 0:
+            await self._give_up(attempt, failure)
         # A folder that fails just now leaves the entry as "sending", which is looked for in the same way.
         with suppress(StorageError):
-            attempt.entry = await self._journal.unclear(attempt.entry, failure.last_line(), settles_at)
-        if attempt.posts >= POSTS_PER_CALL or self._left(attempt) <= 0:
-            raise failure
+            await self._journal.keep(attempt.entry)
         return None, failure
 
     async def _adopt_used(self, attempt: Attempt, failure: RequestError) -> ElementTask:
         """Kling refuses the id because a task has it, so the task exists. fact: msg-external-id-used"""
         finding = await self._searcher.search(attempt.entry)
         if finding.task is None:
-            with suppress(StorageError):
-                await self._journal.unclear(attempt.entry, "the id is in use", self._clock.wall())
-            raise _used_but_unseen(attempt.entry, failure, finding)
+            attempt.entry = lost(attempt.entry, "the id is in use", self._clock.wall())
+            await self._give_up(attempt, _used_but_unseen(attempt.entry, failure, finding))
         first_try = attempt.posts == 1 and attempt.outcome == "submitted"
         attempt.outcome = "already_submitted" if first_try else "recovered"
-        return await self._accept(attempt, finding.task)
+        return await self._adopt(attempt, finding.task)
 
-    async def _look(self, attempt: Attempt, lost: KlingError) -> ElementTask | None:
+    async def _look(self, attempt: Attempt, unknown: KlingError) -> ElementTask | None:
         """The lost task, or None once it surely does not exist.
 
         Raises:
-            KlingError: `lost`, when the time is over and nobody can say.
+            KlingError: `unknown`, when the time is over and nobody can say.
         """
         attempt.outcome = "recovered"
         pause = FIRST_LOOK_PAUSE
         while True:
             finding = await self._searcher.search(attempt.entry)
             if finding.task is not None:
-                return await self._accept(attempt, finding.task)
+                return await self._adopt(attempt, finding.task)
             settles_in = attempt.entry.settles_at - self._clock.wall()
             if finding.is_absent and settles_in <= 0:
                 attempt.outcome = "submitted"
                 return None
             if self._left(attempt) <= 0:
-                with suppress(StorageError):
-                    await self._journal.let_go(attempt.entry)
-                raise lost
+                await self._give_up(attempt, unknown)
             await self._clock.sleep(min(pause, self._left(attempt)))
             pause = min(LONGEST_LOOK_PAUSE, pause * 2)
+
+    async def _adopt(self, attempt: Attempt, task: ElementTask) -> ElementTask:
+        if is_for_another(attempt.entry, task):
+            other = replace(attempt.entry, element_name=task.elements[0].element_name)
+            await self._refuse(attempt, InputError([id_stands_for_another(other)]))
+        return await self._accept(attempt, task)
 
     async def _accept(self, attempt: Attempt, task: ElementTask) -> ElementTask:
         try:
@@ -182,6 +196,11 @@ class Fulfiller:
         with suppress(StorageError):
             await self._journal.refused(attempt.entry, failure.last_line())
         raise failure
+
+    async def _give_up(self, attempt: Attempt, unknown: KlingError) -> NoReturn:
+        with suppress(StorageError):
+            await self._journal.let_go(attempt.entry)
+        raise unknown
 
     @asynccontextmanager
     async def _place(self, attempt: Attempt) -> AsyncIterator[None]:

@@ -18,9 +18,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.untrusted import quoted
@@ -36,6 +37,7 @@ LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
 # How long a request may be at work at Kling after nobody was left to hear the answer: a crash, or a caller who left.
 SETTLES_AFTER_DESERTION = 30.0
+UNFINISHED = ("claimed", "sending", "unclear", "accepted")
 _OVER = ("failed", "deleted")
 _UNSENT = ("claimed", "refused")
 
@@ -73,10 +75,8 @@ class Entry:
     created_at: float = 0.0
     updated_at: float = 0.0
 
-    @property
-    def was_sent(self) -> bool:
-        """Whether a request with this id may ever have left this computer."""
-        return self.sent_at > 0
+
+_COLUMNS = ", ".join(field.name for field in fields(Entry))  # never *: a newer version may have added some
 
 
 class OvertakenError(Exception):
@@ -116,17 +116,19 @@ class Journal:
         def work(tx: Transaction) -> tuple[Entry, Verdict]:
             now = self._clock.wall()
             entry = self._latest(tx, wish)
-            if entry is None or entry.state in _OVER:
-                return self._begin(tx, wish, caller, entry, now), self._first_verdict()
+            if entry is None:
+                return self._begin(tx, wish, caller, None, now), self._first_verdict()
             is_held = entry.lease_until > now and not self._has_died(entry)
-            if entry.digest != wish.digest and (is_held or entry.state not in _UNSENT):
+            if _stands_for_other_content(entry, wish, is_held=is_held):
                 raise InputError([id_stands_for_another(entry)])
+            if entry.state in _OVER:
+                return self._begin(tx, wish, caller, entry, now), self._first_verdict()
             if entry.state in {"accepted", "ready"}:
                 return entry, Verdict.KNOWN
             if is_held:
                 return entry, Verdict.HELD
             taken = replace(
-                _begun_anew(entry, wish, now) if entry.state in _UNSENT else _settling(entry),
+                _begun_anew(entry, wish, now) if entry.state in _UNSENT else settling(entry),
                 owner=self._holder(caller),
                 lease_until=now + LEASE_SECONDS,
                 updated_at=now,
@@ -170,17 +172,20 @@ class Journal:
         """Kling has the task."""
         return await self._put(replace(entry, state="accepted", task_id=task_id, lease_until=0.0, detail=""))
 
-    async def refused(self, entry: Entry, detail: str) -> Entry:
-        """Nothing stands under this id: Kling or the network before it refused it, or it surely never arrived."""
-        return await self._end_hold(replace(entry, state="refused", sent_at=0.0, detail=detail))
+    async def refused(self, entry: Entry, detail: str) -> None:
+        """Nothing stands under this id: it was refused, or it surely never arrived. Ends the lease."""
+        await self.let_go(replace(entry, state="refused", sent_at=0.0, detail=detail))
 
-    async def unclear(self, entry: Entry, detail: str, settles_at: float) -> Entry:
-        """The reply was lost. Before `settles_at` the request may still be at work at Kling."""
-        return await self._end_hold(replace(entry, state="unclear", settles_at=settles_at, detail=detail))
+    async def keep(self, entry: Entry) -> None:
+        """Write down what this call knows of its entry, and keep the lease."""
+        now = self._clock.wall()
+        entry = replace(entry, lease_until=now + LEASE_SECONDS, updated_at=now)
+        await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
     async def let_go(self, entry: Entry) -> None:
-        """End the lease and change nothing else: the call ends without having learnt anything."""
-        await self._end_hold(entry)
+        """Write down what this call knows of its entry, and end the lease: the call is over."""
+        entry = replace(entry, lease_until=0.0, updated_at=self._clock.wall())
+        await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
     async def saw(self, tasks: Iterable[ElementTask]) -> None:
         """Write down what became of tasks; those that are not ours are ignored."""
@@ -224,8 +229,8 @@ class Journal:
         )
 
     async def known_tasks(self) -> list[Entry]:
-        """The entries whose tasks are known to exist, oldest first."""
-        return await self._select("state IN ('accepted', 'ready')")
+        """The entries whose tasks Kling once named, oldest first."""
+        return await self._select("task_id <> ''")
 
     async def same_name(self, entry: Entry) -> list[Entry]:
         """Other wishes for an element of this name that are under way or done, oldest first."""
@@ -248,7 +253,7 @@ class Journal:
         return [Entry(**row) for row in await self._store.run(work, write=False)]
 
     def _holder(self, caller: str) -> str:
-        return f"{self._owner}/{caller}"
+        return f"{self._owner}/{self._token}.{caller}"
 
     def _has_died(self, entry: Entry) -> bool:
         """Whether the holder was a process of this computer that runs no more; else its lease must run out."""
@@ -264,14 +269,22 @@ class Journal:
             )
             intent = named[0]["intent"] if named else intent
         rows = tx.fetch(
-            "SELECT * FROM creations WHERE account = ? AND intent = ? ORDER BY attempt DESC LIMIT 1",
+            f"SELECT {_COLUMNS} FROM creations WHERE account = ? AND intent = ? "  # noqa: S608 - names of ours
+            "ORDER BY attempt DESC LIMIT 1",
             self._account,
             intent,
         )
         return Entry(**rows[0]) if rows else None
 
+    def _free_attempt(self, tx: Transaction, wish: Wish, attempt: int) -> int:
+        """This attempt, or a later one if a caller has given its id to something else."""
+        sql = "SELECT attempt FROM creations WHERE account = ? AND external_task_id = ?"
+        while tx.fetch(sql, self._account, external_id_of(wish, attempt)):
+            attempt += 1
+        return attempt
+
     def _begin(self, tx: Transaction, wish: Wish, caller: str, last: Entry | None, now: float) -> Entry:
-        attempt = last.attempt + 1 if last else 1
+        attempt = self._free_attempt(tx, wish, last.attempt + 1) if last else 1
         entry = Entry(
             account=self._account,
             external_task_id=external_id_of(wish, attempt),
@@ -286,11 +299,9 @@ class Journal:
             created_at=now,
             updated_at=now,
         )
-        columns = list(Entry.__dataclass_fields__)
-        tx.execute(
-            f"INSERT INTO creations ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608
-            *(getattr(entry, column) for column in columns),
-        )
+        values = [getattr(entry, field.name) for field in fields(Entry)]
+        marks = ", ".join("?" * len(values))
+        tx.execute(f"INSERT INTO creations ({_COLUMNS}) VALUES ({marks})", *values)  # noqa: S608 - names of ours
         return entry
 
     async def _put(self, entry: Entry) -> Entry:
@@ -299,10 +310,12 @@ class Journal:
         return entry
 
     @staticmethod
-    def _write(tx: Transaction, entry: Entry) -> None:
-        values: dict[str, Any] = {
+    def _write(tx: Transaction, entry: Entry, *, if_held: bool = False) -> bool:
+        """Whether there was such an entry, and with `if_held` one that is still this holder's."""
+        values: dict[str, object] = {
             "digest": entry.digest,
             "element_name": entry.element_name,
+            "reference_type": entry.reference_type,
             "state": entry.state,
             "task_id": entry.task_id,
             "element_ids": entry.element_ids,
@@ -311,26 +324,79 @@ class Journal:
             "lease_until": entry.lease_until,
             "sent_at": entry.sent_at,
             "settles_at": entry.settles_at,
+            "created_at": entry.created_at,
             "updated_at": entry.updated_at,
         }
-        tx.execute(
+        changed = tx.execute(
             f"UPDATE creations SET {', '.join(f'{column} = ?' for column in values)} "  # noqa: S608 - names of ours
-            "WHERE account = ? AND external_task_id = ?",
+            f"WHERE account = ? AND external_task_id = ?{' AND owner = ?' if if_held else ''}",
             *values.values(),
             entry.account,
             entry.external_task_id,
+            *([entry.owner] if if_held else []),
         )
+        return changed > 0
 
 
 async def read_entries(store: Store, account: str | None, limit: int) -> list[Entry]:
     """The newest entries of an account, or of all accounts, newest first."""
 
     def work(tx: Transaction) -> list[Row]:
+        sql = f"SELECT {_COLUMNS} FROM creations"  # noqa: S608 - names of ours
         if account is None:
-            return tx.fetch("SELECT * FROM creations ORDER BY created_at DESC LIMIT ?", limit)
-        return tx.fetch("SELECT * FROM creations WHERE account = ? ORDER BY created_at DESC LIMIT ?", account, limit)
+            return tx.fetch(f"{sql} ORDER BY created_at DESC LIMIT ?", limit)
+        return tx.fetch(f"{sql} WHERE account = ? ORDER BY created_at DESC LIMIT ?", account, limit)
 
     return [Entry(**row) for row in await store.run(work, write=False)]
+
+
+def _stands_for_other_content(entry: Entry, wish: Wish, *, is_held: bool) -> bool:
+    """A caller's own id may change its meaning while nothing stands under it; an id of ours has one content."""
+    if entry.digest == wish.digest:
+        return False
+    is_ours = entry.intent == entry.digest
+    return is_ours or is_held or entry.state not in {*_UNSENT, *_OVER}
+
+
+def _begun_anew(entry: Entry, wish: Wish, now: float) -> Entry:
+    """Nothing was sent under this id, so it may stand for something else now, and comes after all others."""
+    return replace(
+        entry,
+        state="claimed",
+        digest=wish.digest,
+        element_name=wish.element_name,
+        reference_type=wish.reference_type,
+        created_at=now,
+    )
+
+
+def settling(entry: Entry) -> Entry:
+    """What is left by a holder that died while its request was at work."""
+    if entry.state != "sending":
+        return entry
+    last_sign = max(entry.sent_at, entry.lease_until - LEASE_SECONDS)
+    return lost(entry, "its call ended without a word", last_sign + SETTLES_AFTER_DESERTION)
+
+
+def lost(entry: Entry, detail: str, settles_at: float) -> Entry:
+    """The reply was lost. Before `settles_at` the request may still be at work at Kling."""
+    return replace(entry, state="unclear", settles_at=settles_at, detail=detail)
+
+
+def is_for_another(entry: Entry, task: ElementTask) -> bool:
+    """Whether a caller's own id names a task that visibly makes something else."""
+    is_ours = entry.intent == entry.digest
+    return not is_ours and bool(task.elements) and task.elements[0].element_name != entry.element_name
+
+
+def id_stands_for_another(entry: Entry) -> Problem:
+    """For a caller's own external_task_id that was used for another creation."""
+    return Problem(
+        "external_task_id",
+        f"stands already for another creation, the element {quoted(entry.element_name, 40)}",
+        quoted(entry.external_task_id, 64),
+        "leave external_task_id empty, or choose one that was never used",
+    )
 
 
 def external_id_of(wish: Wish, attempt: int) -> str:
@@ -340,8 +406,12 @@ def external_id_of(wish: Wish, attempt: int) -> str:
 
 
 def process_owner() -> str:
-    """Names this process on this computer: `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Names this process on this computer: `host:pid`, where the host includes the space that the pid belongs to."""
+    try:
+        space = f"+{Path('/proc/self/ns/pid').stat().st_ino}"  # containers may share a host name
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()}{space}:{os.getpid()}"
 
 
 def is_process_gone(pid: str) -> bool:
@@ -364,12 +434,3 @@ def end_state(task: ElementTask) -> str:
     if task.task_status == "failed":
         return "failed"
     return "deleted" if all(element.is_deleted for element in task.elements) else "ready"
-
-
-def _id_stands_for_another(entry: Entry) -> Problem:
-    return Problem(
-        "external_task_id",
-        f"stands already for another creation, the element {quoted(entry.element_name, 40)}",
-        quoted(entry.external_task_id, 64),
-        "leave external_task_id empty, or choose one that was never used",
-    )

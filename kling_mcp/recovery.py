@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500
 MOST_PAGES = 20
+_ASKED_FOR_PROOF = 3
 CLOCKS_MAY_DIFFER_MS = 300_000
 
 
@@ -55,8 +56,8 @@ class Searcher:
             task = await self._client.get_task(external_task_id)
         except NotFoundError:
             return None
-        if task.external_task_id not in {"", external_task_id}:
-            return None  # an answer to another question
+        if task.external_task_id not in {"", external_task_id} or task.task_id == external_task_id:
+            return None  # an answer to another question, or a caller's id that looks like a task id
         self._external_query_works = True
         return task
 
@@ -67,32 +68,37 @@ class Searcher:
         exist is asked for in the same way.
         """
         if not self._external_query_works:
-            for known in await self._journal.known_tasks():
+            for known in (await self._journal.known_tasks())[-_ASKED_FOR_PROOF:]:
                 if await self._by_external_id(known.external_task_id) is not None:
                     break
         return self._external_query_works
 
     async def _through_list(self, entry: Entry) -> Finding:
-        sent_ms = entry.sent_at * 1000
-        doubtful = False
+        seen: dict[str, ElementTask] = {}
         for page_num in range(1, MOST_PAGES + 1):
             page = await self._client.list_elements(page_num, PAGE_SIZE)
             for task in page:
-                if task.external_task_id == entry.external_task_id:
+                if entry.external_task_id == task.external_task_id or entry.task_id == task.task_id:
                     return Finding(task)
-                doubtful = doubtful or _could_be(task, entry, sent_ms)
+                if seen.setdefault(task.task_id, task) is not task:
+                    return Finding(reason="the list changed while it was read")
             if len(page) < PAGE_SIZE:
-                if doubtful:
-                    return Finding(reason="the list shows a task without an external id that may be this one")
-                return Finding(is_absent=True)
+                return await self._judge_absence(entry, seen)
         return Finding(reason="the list is too long to be sure")
 
+    async def _judge_absence(self, entry: Entry, seen: dict[str, ElementTask]) -> Finding:
+        """What it means that no record of the whole list carries the entry's id."""
+        others = {known.task_id for known in await self._journal.known_tasks()}
+        if any(_could_be(task, entry) for task_id, task in seen.items() if task_id not in others):
+            return Finding(reason="the list shows a task without an external id that may be this one")
+        return Finding(is_absent=True)
 
-def _could_be(task: ElementTask, entry: Entry, sent_ms: float) -> bool:
+
+def _could_be(task: ElementTask, entry: Entry) -> bool:
     """Whether a record without an external id may be the one that was lost. fact: empty-while-running"""
     if task.external_task_id:
         return False
-    if task.created_at and task.created_at < sent_ms - CLOCKS_MAY_DIFFER_MS:
+    if task.created_at and task.created_at < entry.sent_at * 1000 - CLOCKS_MAY_DIFFER_MS:
         return False
     names = {element.element_name for element in task.elements}
     return not names or entry.element_name in names

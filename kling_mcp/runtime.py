@@ -96,7 +96,7 @@ class Runtime:
         self.transport = transport
         self.clock = clock or SystemClock()
         self._make_transport = make_transport
-        self._owner = owner or process_owner()
+        self.owner = owner or process_owner()
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._store: SqliteStore | None = None
         self._senders: dict[str, Sender] = {}
@@ -170,7 +170,7 @@ class Runtime:
         return self._store
 
     def _make_account(self, client: KlingClient) -> Account:
-        journal = Journal(self.store, client.account, self.clock, self._owner)
+        journal = Journal(self.store, client.account, self.clock, self.owner)
         names = NameBook(client, self.clock)
         searcher = Searcher(client, journal)
         poller = Poller(client, self.clock)

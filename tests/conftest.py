@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from mcp import Client
 from PIL import Image
@@ -22,6 +23,10 @@ from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+# Examples are slower while coverage is measured; nothing here is a benchmark.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

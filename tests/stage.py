@@ -5,11 +5,16 @@ Nothing here stands in for code of ours; Kling is played by the simulator, the c
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+import pytest
 from mcp.client._memory import InMemoryTransport
 from mcp_types import CallToolResult, TextContent
+
+from kling_mcp.api.client import KlingClient
+from kling_mcp.errors import KlingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,12 +31,32 @@ if TYPE_CHECKING:
 # Canaries: no output, log line, result or file may ever hold one of these.
 API_KEY = "api-key-CANARY-5b1f0c2e7d"
 ACCESS_KEY = "access-key-CANARY-93ab"
-SECRET_KEY = "secret-key-CANARY-c40d77"
+SECRET_KEY = "secret-key-CANARY-c40d77a91e6b5530"
 CANARIES = (API_KEY, ACCESS_KEY, SECRET_KEY)
 
 # Both protocol eras, and the oldest handshake that the issue names.
 OLDEST_HANDSHAKE = "2025-06-18"
 ERAS = (OLDEST_HANDSHAKE, "legacy", "auto")
+
+ATTEMPTS = 4  # of a request that may be repeated, the first one included
+
+# A creation that needs no picture, as `KlingClient.create_element` takes it.
+VIDEO_CREATION: dict[str, Any] = {
+    "element_name": "Host",
+    "element_description": "Presenter, grey suit",
+    "reference_type": "video_refer",
+    "element_video_list": {"refer_videos": [{"video_url": "https://example.com/host.mp4"}]},
+}
+
+Send = Callable[[KlingClient], Awaitable[object]]
+# One request of each kind, by the simulator's name of its route.
+SENDS: dict[str, Send] = {
+    "query": lambda client: client.get_task("880000000000000101"),
+    "list": lambda client: client.list_elements(),
+    "presets": lambda client: client.list_preset_elements(),
+    "create": lambda client: client.create_element(VIDEO_CREATION, external_task_id="kmcp-mia"),
+    "delete": lambda client: client.delete_element("320000000000007"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +129,10 @@ def structured(result: CallToolResult) -> dict[str, Any]:
 def requests_to(world: World, *routes: str) -> list[RequestRecord]:
     """The requests that the simulator saw on these routes, in order."""
     return [request for request in world.requests if request.route in routes]
+
+
+async def failure_of(client: KlingClient, route: str) -> KlingError:
+    """The error that this kind of request ends with."""
+    with pytest.raises(KlingError) as caught:
+        await SENDS[route](client)
+    return caught.value

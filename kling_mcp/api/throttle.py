@@ -63,9 +63,10 @@ class CreateGate:
 
     def was_busy(self, asked: float | None) -> None:
         """Kling said 1302 or 1303: everybody pauses, longer each time, with jitter; or as long as Kling asked."""
-        pause = self._rng.uniform(self._pause / 2, self._pause)
-        self._open_at = self._clock.monotonic() + max(pause, min(asked or 0.0, LONGEST_PAUSE))
-        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        pause = max(self._rng.uniform(self._pause / 2, self._pause), min(asked or 0.0, LONGEST_PAUSE))
+        if self.opens_in() <= 0:  # several refusals in one breath are one
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        self._open_at = max(self._open_at, self._clock.monotonic() + pause)
 
     def was_accepted(self) -> None:
         """Kling took a creation: the next pause is a short one again."""

@@ -58,7 +58,8 @@ class Progress:
     """How far the reading of one list has come. Times are seconds since 1970, 0 for never.
 
     `began_at` names a walk through all pages; while one is under way `next_page` is its next page, else 0.
-    `completed_at` is when the last complete walk began. `holes` are pages that could not be read.
+    `completed_at` is when the last complete walk began. `holes` are pages that could not be read. `is_cut` says
+    that Kling shows no more pages, `is_doubtful` that the list grew while its pages were read side by side.
     """
 
     began_at: float = 0.0
@@ -68,6 +69,7 @@ class Progress:
     holes: tuple[int, ...] = ()
     failed_at: float = 0.0
     is_cut: bool = False
+    is_doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def find_problems(target: Target, elements: Sequence[LibraryElement | None]) -> 
     """
     if not elements:
         fix = "give exact names or element ids"
-        return [Problem("elements", "names at least one element", "an empty list", fix)]
+        return [Problem("elements", "must name at least one element", "an empty list", fix)]
     problems: list[Problem] = []
     seen: dict[str, int] = {}
     for place, element in enumerate(elements):
@@ -162,7 +162,7 @@ def _problems_of_one(target: Target, element: LibraryElement, place: int) -> lis
     problems = []
     name = quoted(element.element_name, _SHOWN)
     if element.reference_type == "video_refer" and not target.takes_videos:
-        others = ", ".join(other.name for other in TARGETS.values() if other.takes_videos)
+        others = ", ".join(other.name for other in TARGETS.values() if other.takes_videos and other.states_kinds)
         rule = f"{target.name} takes image elements only"
         fix = f"use an image element, or one of {others}"
         problems.append(Problem(f"elements[{place}]", rule, f"{name}, made from a video", fix))
@@ -175,7 +175,7 @@ def _problems_of_one(target: Target, element: LibraryElement, place: int) -> lis
 
 
 def _repeated(element: LibraryElement, place: int, first: int) -> Problem:
-    rule = "names each element once"
+    rule = "must not name an element again"
     actual = f"{quoted(element.element_name, _SHOWN)}, which is elements[{first}] already"
     return Problem(f"elements[{place}]", rule, actual, "leave it out")
 

@@ -28,8 +28,8 @@ def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
         LibraryElement(
             source=source,
             status="failed" if task.task_status == "failed" else "pending",
-            task_id=task.task_id[:LONGEST_ID],
-            external_task_id=task.external_task_id[:LONGEST_ID],
+            task_id=_text(task.task_id, LONGEST_ID),
+            external_task_id=_text(task.external_task_id, LONGEST_ID),
             created_at_ms=task.created_at,
         )
     ]
@@ -39,20 +39,25 @@ def _element_record(element: Element, task: ElementTask, source: Source) -> Libr
     voice = element.element_voice_info
     return LibraryElement(
         source=source,
-        element_id=element.element_id[:LONGEST_ID],
-        element_name=element.element_name[:LONGEST_NAME],
-        element_description=element.element_description[:LONGEST_DESCRIPTION],
+        element_id=_text(element.element_id, LONGEST_ID),
+        element_name=_text(element.element_name, LONGEST_NAME),
+        element_description=_text(element.element_description, LONGEST_DESCRIPTION),
         reference_type=element.kind,
         tags=_tags(element),
-        voice_id=voice.voice_id[:LONGEST_ID],
-        voice_name=voice.voice_name[:LONGEST_NAME],
-        owned_by=element.owned_by[:LONGEST_ID],
+        voice_id=_text(voice.voice_id, LONGEST_ID),
+        voice_name=_text(voice.voice_name, LONGEST_NAME),
+        owned_by=_text(element.owned_by, LONGEST_ID),
         status=_status(element, task, source),
-        task_id=task.task_id[:LONGEST_ID],
-        external_task_id=task.external_task_id[:LONGEST_ID],
+        task_id=_text(task.task_id, LONGEST_ID),
+        external_task_id=_text(task.external_task_id, LONGEST_ID),
         created_at_ms=task.created_at,
         image_urls=_links(element),
     )
+
+
+def _text(text: str, limit: int) -> str:
+    """Capped, and without halves of characters, which JSON can carry and no file can hold."""
+    return text[:limit].encode("utf-8", "ignore").decode()
 
 
 def _status(element: Element, task: ElementTask, source: Source) -> ElementStatus:
@@ -67,13 +72,14 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
 
 
 def _tags(element: Element) -> tuple[str, ...]:
-    """Names where Kling or its table has them, else ids; each once. (section 10: read every form)"""
-    named = (tag.name.strip() or TAGS.get(tag.tag_id, tag.tag_id) for tag in element.tag_list[:MOST_TAGS])
-    return tuple(dict.fromkeys(name[:LONGEST_NAME] for name in named if name))
+    """The names of Kling's page, else what the record says; each once. (section 10: read every form)"""
+    named = (TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id for tag in element.tag_list[:MOST_TAGS])
+    return tuple(dict.fromkeys(_text(name, LONGEST_NAME) for name in named if name))
 
 
 def _links(element: Element) -> tuple[str, ...]:
     """Links only: a picture may be shown as the Base64 text that was sent (section 4.3)."""
     images = element.element_image_list
     given = [images.frontal_image, *(image.image_url for image in images.refer_images)]
-    return tuple(url for url in given if url.startswith("https://") and len(url) <= LONGEST_LINK)[:MOST_LINKS]
+    links = (_text(url, LONGEST_LINK) for url in given if url.startswith("https://") and len(url) <= LONGEST_LINK)
+    return tuple(links)[:MOST_LINKS]

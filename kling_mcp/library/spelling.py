@@ -8,9 +8,14 @@ from __future__ import annotations
 SHORTEST_CORRECTED, TWO_ERRORS_FROM = 3, 8
 
 
+def has_spelling(word: str) -> bool:
+    """Whether a word can be misspelt: it has letters, more than one, and no digit."""
+    return len(word) > 1 and not any(character.isdigit() for character in word)
+
+
 def errors_allowed(word: str) -> int:
     """0 for words of one or two letters and for anything with a digit, 2 for long words, else 1."""
-    if len(word) < SHORTEST_CORRECTED or any(character.isdigit() for character in word):
+    if len(word) < SHORTEST_CORRECTED or not has_spelling(word):
         return 0
     return 2 if len(word) >= TWO_ERRORS_FROM else 1
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import unicodedata
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from kling_mcp.library.folding import fold, name_key, runs, tokens
-from kling_mcp.library.records import ElementStatus, LibraryElement
-from kling_mcp.library.spelling import errors_allowed
+from kling_mcp.library.records import LibraryElement
+from kling_mcp.library.spelling import has_spelling
 
 SCHEMA = (
     """
@@ -68,6 +69,7 @@ VERSION = f"{unicodedata.unidata_version} 1"
 PLACES_IN_A_MILLISECOND = 4096
 _LATEST_MS = 2**50
 _FIELDS = [field.name for field in fields(LibraryElement)]
+_LISTS = ("tags", "image_urls")
 _LATER = {"pending": 0, "failed": 1, "ready": 1, "deleted": 2}
 
 
@@ -89,7 +91,7 @@ def words_of(element: LibraryElement) -> Words:
 def spelled_words(element: LibraryElement) -> set[str]:
     """The words that a typing error can be corrected to."""
     said = f"{element.element_name} {element.element_description} {' '.join(element.tags)}"
-    return {run.text for run in runs(said) if not run.is_dense and errors_allowed(f"{run.text}xx")}
+    return {run.text for run in runs(said) if not run.is_dense and has_spelling(run.text)}
 
 
 def facets_of(element: LibraryElement) -> str:
@@ -148,8 +150,10 @@ def pack(element: LibraryElement) -> str:
 
 def unpack(packed: str) -> LibraryElement:
     """The record as it was stored."""
-    values = (tuple(value) if isinstance(value, list) else value for value in json.loads(packed))
-    return LibraryElement(**dict(zip(_FIELDS, values, strict=True)))
+    values: dict[str, Any] = dict(zip(_FIELDS, json.loads(packed), strict=True))
+    for name in _LISTS:
+        values[name] = tuple(values[name])
+    return LibraryElement(**values)
 
 
 def name_key_of(element: LibraryElement) -> str:
@@ -180,8 +184,3 @@ def merged(new: LibraryElement, old: LibraryElement) -> LibraryElement:
         reference_type=new.reference_type or old.reference_type,
         tags=new.tags or old.tags,
     )
-
-
-def is_earlier(status: ElementStatus, other: ElementStatus) -> bool:
-    """Whether the first comes before the second in the life of an element."""
-    return _LATER[status] < _LATER[other]

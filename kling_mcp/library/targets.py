@@ -53,7 +53,8 @@ class Target:
     """One route and model. `model_name` is empty where the path names the model.
 
     `voice` says when a bound voice is heard; empty where there is nothing to hear. `twin` is the same model in
-    the older standard, or "". `notes` are warnings that every use of this target needs.
+    the older standard, or "". `notes` are warnings that every use of this target needs. `states_kinds` is False
+    where Kling does not say which kinds of element fit.
     """
 
     name: TargetName
@@ -64,6 +65,7 @@ class Target:
     voice: str = ""
     twin: str = ""
     notes: tuple[str, ...] = ()
+    states_kinds: bool = True
 
     @property
     def takes_videos(self) -> bool:
@@ -207,6 +209,7 @@ TARGETS: dict[str, Target] = {
             model_name="",
             limits=_MOTION,
             voice="is heard only with native audio, and Kling does not state whether Motion Control has it",
+            states_kinds=False,
         ),
     )
 }

@@ -12,7 +12,9 @@ import struct
 import threading
 import warnings
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import limits
@@ -20,8 +22,11 @@ from kling_mcp.media.files import refuse_size
 from kling_mcp.media.formats import describe_other, name_format
 from kling_mcp.untrusted import quoted
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # What Pillow's readers are known to raise on damaged input.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -63,6 +68,14 @@ class _TooManyPixelsError(Exception):
     """Pillow refused the size before it could be read."""
 
 
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """A turn with Pillow, one at a time in the whole process, without its warnings on damaged metadata."""
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def look_at(data: bytes, given: str, argument: str) -> PictureFacts:
     """The facts of a picture that Kling takes; `given` is what to call it in an answer.
 
@@ -80,7 +93,7 @@ def look_at(data: bytes, given: str, argument: str) -> PictureFacts:
         width, height = _size_as_shown(data, found)
     except _TooManyPixelsError:
         raise InputError([_too_many_pixels(argument, quoted(given))]) from None
-    except _DAMAGE:
+    except DAMAGE:
         rule = "a picture file must be whole and readable"
         fix = "save or download it again, or open it in an image program and export it anew."
         actual = f"{quoted(given)}, a {found.upper()} file that is cut short or damaged"
@@ -99,8 +112,7 @@ def _size_as_shown(data: bytes, found: str) -> tuple[int, int]:
     # Pillow forgives a missing end of either format.
     if not (is_whole_jpeg(data) if found == "jpeg" else _PNG_END in data):
         raise EOFError
-    with _quiet, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_pillow():
         try:
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
                 width, height = picture.size

@@ -12,6 +12,7 @@ from mcp_types import CallToolResult, TextContent
 from kling_mcp._version import __version__
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
+from kling_mcp.server.tasks.extension import TasksExtension
 from kling_mcp.server.tools import TOOLS
 from kling_mcp.server.tools._base import KlingTool, ToolSpec
 
@@ -31,22 +32,27 @@ INSTRUCTIONS = (
 )
 
 
-def build_server(settings: Settings, runtime: Runtime | None = None) -> MCPServer[Runtime]:
+def build_server(
+    settings: Settings, runtime: Runtime | None = None, *, tasks: TasksExtension | None = None
+) -> MCPServer[Runtime]:
     """The server with the tools that the settings allow.
 
     Args:
         runtime: for tests and for the http transport; one over stdio is made from `settings` otherwise.
+        tasks: for tests, whose own tools may become tasks, too.
 
     Raises:
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
     """
     chosen, hidden = select_tools(settings)
     the_runtime = runtime or Runtime(settings)
+    the_tasks = tasks or TasksExtension()
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
         try:
-            yield the_runtime
+            async with the_tasks.running():
+                yield the_runtime
         finally:
             await the_runtime.aclose()
 
@@ -57,6 +63,7 @@ def build_server(settings: Settings, runtime: Runtime | None = None) -> MCPServe
         version=__version__,
         tools=[KlingTool.of(spec, settings) for spec in chosen],
         lifespan=lifespan,
+        extensions=[the_tasks],
         log_level=_sdk_log_level(),
         middleware=[_HiddenTools(hidden)] if hidden else [],
     )

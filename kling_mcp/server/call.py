@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_mcp.alongside import alongside
 from kling_mcp.runtime import Account, Runtime
+from kling_mcp.server.tasks.run import current_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,9 +41,15 @@ class Call:
         return self.runtime.clock
 
     def wait_seconds(self, arguments: ToolArguments) -> int:
-        """How long this call may wait: what the caller said, else KLING_MCP_WAIT_SECONDS."""
+        """How long this call may wait: what the caller said, else KLING_MCP_WAIT_SECONDS.
+
+        Both bound how long a call is held. A task holds none, so it goes on until it has something to tell; only 0
+        still means not to wait.
+        """
         said = getattr(arguments, "wait_seconds", None) if "wait_seconds" in arguments.model_fields_set else None
-        return self.settings.wait_seconds if said is None else int(said)
+        seconds = self.settings.wait_seconds if said is None else int(said)
+        run = current_run()
+        return int(run.seconds_left()) if run and seconds else seconds
 
     @property
     def account(self) -> Account:
@@ -53,13 +60,21 @@ class Call:
         """
         return self.runtime.account_of_caller(self._context.headers)
 
+    async def stands_for(self, *names: str) -> None:
+        """Say which creations this call is about, so that its task, if it becomes one, survives a restart."""
+        if run := current_run():
+            await run.stands_for(names)
+
     @asynccontextmanager
     async def heartbeat(self, message: Callable[[], str], seconds: float) -> AsyncIterator[None]:
         """While the block runs, report progress often enough that a client sees life.
 
         Progress is the seconds waited, out of `seconds`; strictly rising. A client that did not ask for
-        progress gets none.
+        progress gets none, and one whose call became a task reads `message` there.
         """
+        run = current_run()
+        if run:
+            run.says(message)
 
         async def beat() -> None:
             started = self.clock.monotonic()
@@ -67,9 +82,10 @@ class Call:
             while True:
                 waited = self.clock.monotonic() - started
                 last = max(last + 0.001, waited)
-                await self._context.report_progress(
-                    round(last, 3), max(seconds, round(last, 3)), f"{message()} ({waited:.0f} s)"
-                )
+                if not (run and run.is_detached):
+                    await self._context.report_progress(
+                        round(last, 3), max(seconds, round(last, 3)), f"{message()} ({waited:.0f} s)"
+                    )
                 await self.clock.sleep(PROGRESS_EVERY_SECONDS)
 
         async with alongside(beat):

@@ -1,7 +1,10 @@
 """The default store: one SQLite file in the state folder, shared by the processes of one user.
 
-Statements run on the event loop: each takes well under a millisecond. A lock held by another process is waited
+Statements run on the event loop: each takes about a millisecond. A lock held by another process is waited
 for without blocking the loop.
+
+A rollback journal rather than a write-ahead log: what was committed stands in the one file, where damage shows.
+A log that lost its end would be taken for a shorter one, and a creation that was written down would be forgotten.
 """
 
 from __future__ import annotations
@@ -39,11 +42,12 @@ class SqliteStore:
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None  # device and inode
         self._was_damaged = False
 
     @property
     def was_damaged(self) -> bool:
-        """Whether a damaged file was put aside by this object."""
+        """Whether earlier state was lost: a damaged file was put aside once, or the file was emptied or removed."""
         return self._was_damaged
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
@@ -56,13 +60,9 @@ class SqliteStore:
         while True:
             try:
                 return self._attempt(work, write=write)
-            except sqlite3.Error as error:
-                if self._is_damaged(error):
-                    self._put_aside()
-                elif not _is_locked(error) or self._clock.monotonic() > deadline:
+            except (sqlite3.Error, OSError) as error:
+                if self._clock.monotonic() > deadline or not self._may_pass(error):
                     raise self._explained(error) from None
-            except OSError as error:
-                raise self._explained(error) from None
             await self._clock.sleep(self._rng.uniform(0.005, 0.05))
 
     def close(self) -> None:
@@ -72,6 +72,8 @@ class SqliteStore:
             connection.close()
 
     def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        if self._connection is not None and self._is_replaced():
+            self.close()
         connection = self._connection or self._open()
         connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
@@ -87,44 +89,65 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         target = ":memory:"
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = self._folder / FILE_NAME
-            # Created by us first, because SQLite would leave it readable for everybody.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            target = str(path)
+            target = str(self._make_file(self._folder))
         connection = sqlite3.connect(target, timeout=0, isolation_level=None)
         try:
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
             # FULL: a creation is on the disk before it is sent, also if the power fails.
             connection.execute("PRAGMA synchronous = FULL")
             _bring_up_to_date(connection)
+            _check_creations(connection)
         except BaseException:
             connection.close()
             raise
         self._connection = connection
         return connection
 
-    def _is_damaged(self, error: sqlite3.Error) -> bool:
-        codes = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-        return self._folder is not None and _primary_code(error) in codes
+    def _make_file(self, folder: Path) -> Path:
+        """The path of the file, which exists then; notes whether something went before it."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / FILE_NAME
+        is_emptied = path.exists() and path.stat().st_size == 0
+        # Created by us first, because SQLite would leave it readable for everybody.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._opened = _identity(path)
+        if is_emptied or any(folder.glob(f"{FILE_NAME}.damaged-*")):
+            self._was_damaged = True
+        return path
 
-    def _put_aside(self) -> None:
-        """Keep a damaged file for whoever wants to look, and begin anew."""
-        assert self._folder is not None  # noqa: S101 - memory is never damaged
+    def _is_replaced(self) -> bool:
+        """Whether the path leads to another file than the open one: somebody put it aside, or removed it."""
+        if self._folder is None or _identity(self._folder / FILE_NAME) == self._opened:
+            return False
+        self._was_damaged = True
+        return True
+
+    def _may_pass(self, error: sqlite3.Error | OSError) -> bool:
+        """Whether trying again can help; a damaged file is put aside for that."""
+        if self._folder is None or _primary_code(error) not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            return _is_locked(error)
         self.close()
-        path = self._folder / FILE_NAME
-        aside = path.with_name(f"{FILE_NAME}.damaged-{int(self._clock.wall())}")
+        try:
+            self._put_aside(self._folder / FILE_NAME)
+        except OSError as failure:
+            logger.error("The damaged state file cannot be put aside: %s", failure)  # noqa: TRY400 - says it all
+            return False
+        return True
+
+    def _put_aside(self, path: Path) -> None:
+        """Keep a damaged file for whoever wants to look."""
+        if _identity(path) != self._opened:
+            return  # another process was faster
+        aside = path.with_name(f"{FILE_NAME}.damaged-{int(self._clock.wall())}-{os.getpid()}")
         logger.error("The state file %s is damaged; it is kept as %s and a new one is begun.", path, aside.name)
         path.replace(aside)
-        for ending in ("-wal", "-shm"):
-            path.with_name(FILE_NAME + ending).unlink(missing_ok=True)
-        self._was_damaged = True
+        with suppress(FileNotFoundError):  # what is left of a transaction belongs to the old file
+            path.with_name(f"{FILE_NAME}-journal").replace(f"{aside}-journal")
 
     def _explained(self, error: sqlite3.Error | OSError) -> StorageError:
         where = f"the state folder {self._folder}" if self._folder else "memory"
-        code = _primary_code(error) if isinstance(error, sqlite3.Error) else None
-        if code == sqlite3.SQLITE_FULL:
+        if _primary_code(error) == sqlite3.SQLITE_FULL:
             return StorageError(
                 f"The disk of {where} is full, so a creation could not be written down before sending it.",
                 kind="limit",
@@ -173,10 +196,32 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _primary_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; the extended ones carry it in their low byte."""
+def _check_creations(connection: sqlite3.Connection) -> None:
+    """Find damage before it is believed. Only this table: it is small, and nobody could make it again.
+
+    Raises:
+        sqlite3.DatabaseError: with SQLite's code for a damaged file.
+    """
+    (found,) = connection.execute("PRAGMA quick_check(creations)").fetchone()
+    if found != "ok":
+        error = sqlite3.DatabaseError(found)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to; None for no file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _primary_code(error: Exception) -> int:
+    """SQLite's primary result code, or 0; the extended ones carry it in their low byte."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _is_locked(error: Exception) -> bool:
-    return isinstance(error, sqlite3.Error) and _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

@@ -5,13 +5,11 @@ The expectations are a second reading of section 3 of the API reference, not the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import pytest
-from stage import API_KEY, requests_to
+from stage import API_KEY, ATTEMPTS, SENDS, failure_of, requests_to
 
-from kling_mcp.api.client import KlingClient
 from kling_mcp.api.codes import CODES
 from kling_mcp.errors import (
     AccountError,
@@ -20,7 +18,6 @@ from kling_mcp.errors import (
     BusyError,
     ClockError,
     ContentError,
-    KlingError,
     NotFoundError,
     RateLimitError,
     RequestError,
@@ -68,23 +65,6 @@ TABLE = {
     5001: Row(ServerError, "vendor_fault", "later", "maybe", read_repeats=True),
     5002: Row(ServerError, "vendor_fault", "later", "maybe", read_repeats=True),
 }
-ATTEMPTS = 4  # of a request that may be repeated, the first one included
-
-Send = Callable[[KlingClient], Awaitable[object]]
-SENDS: dict[str, Send] = {
-    "query": lambda client: client.get_task("880000000000000101"),
-    "list": lambda client: client.list_elements(),
-    "presets": lambda client: client.list_preset_elements(),
-    "create": lambda client: client.create_element({"element_name": "Mia"}, external_task_id="kmcp-mia"),
-    "delete": lambda client: client.delete_element("320000000000007"),
-}
-
-
-async def failure_of(client: KlingClient, route: str) -> KlingError:
-    """The error that this request ends with."""
-    with pytest.raises(KlingError) as caught:
-        await SENDS[route](client)
-    return caught.value
 
 
 @pytest.mark.parametrize("route", SENDS)

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import API_KEY, requests_to
-from test_codes import ATTEMPTS, SENDS, failure_of
+from stage import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, requests_to
 
 from kling_mcp.api.wire import Reply, Request, decode, decode_task, decode_tasks
 from kling_mcp.errors import (
@@ -65,15 +64,6 @@ DATA_LESS: dict[str, Arm] = {
 }
 
 
-def _creation() -> dict[str, Any]:
-    return {
-        "element_name": "Mia",
-        "element_description": "Barista",
-        "reference_type": "video_refer",
-        "element_video_list": {"refer_videos": [{"video_url": "https://example.com/host.mp4"}]},
-    }
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("arm", "route", "end"),
@@ -105,7 +95,7 @@ async def test_a_success_that_names_no_task_leaves_a_creation_open(
     """fact: retry-create. The task exists; only its name is missing."""
     arm(faults)
     with pytest.raises(UnknownOutcomeError) as caught:
-        await account.client.create_element(_creation(), external_task_id="kmcp-mia")
+        await account.client.create_element(VIDEO_CREATION, external_task_id="kmcp-mia")
     assert (caught.value.created, caught.value.external_task_id) == ("maybe", "kmcp-mia")
     assert world.accepted_creations() == {"kmcp-mia": 1}
 
@@ -113,7 +103,7 @@ async def test_a_success_that_names_no_task_leaves_a_creation_open(
 @pytest.mark.anyio
 @pytest.mark.parametrize("arm", DATA_LESS.values(), ids=DATA_LESS)
 async def test_a_task_without_data_is_an_error_of_the_read(account: Account, faults: Faults, arm: Arm) -> None:
-    task = await account.client.create_element(_creation(), external_task_id="kmcp-mia")
+    task = await account.client.create_element(VIDEO_CREATION, external_task_id="kmcp-mia")
     arm(faults)
     with pytest.raises(UnexpectedReplyError, match="names no task"):
         await account.client.get_task(task.task_id)
@@ -132,7 +122,7 @@ async def test_a_deletion_needs_no_data(account: Account, world: World, data: An
 @pytest.mark.anyio
 async def test_fields_of_wrong_types_are_left_out_and_the_rest_is_read(account: Account, faults: Faults) -> None:
     faults.malformed("wrong-fields", route="list")
-    await account.client.create_element(_creation(), external_task_id="kmcp-mia")
+    await account.client.create_element(VIDEO_CREATION, external_task_id="kmcp-mia")
     (task,) = await account.client.list_elements()
     assert (task.task_id, task.task_status, task.created_at, task.elements) == ("", "unknown", 0, [])
 
@@ -234,14 +224,14 @@ class TestLists:
             decode_tasks(data)
 
 
+NAMES = st.sampled_from(
+    "task_id task_status task_info task_result elements element_id element_name tag_list id status created_at "
+    "element_image_list refer_images element_voice_info voice_id external_task_id owned_by code data".split()
+)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=6),
     max_leaves=12,
-)
-NAMES = st.sampled_from(
-    "task_id task_status task_info task_result elements element_id element_name tag_list id status created_at "
-    "element_image_list refer_images element_voice_info voice_id external_task_id owned_by code data".split()
 )
 
 

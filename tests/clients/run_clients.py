@@ -20,7 +20,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 HERE = Path(__file__).resolve().parent
 KEY = "clients-key"
@@ -52,7 +52,7 @@ def main() -> int:
 class Simulator:
     """`kling-mcp simulate` in a process, with a state folder for the servers that use it."""
 
-    def __enter__(self) -> Simulator:
+    def __enter__(self) -> Self:
         self.folder = tempfile.TemporaryDirectory()
         command = [*SERVER, "simulate", "--port", "0", "--control"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

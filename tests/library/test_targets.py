@@ -185,7 +185,7 @@ def test_an_image_only_target_refuses_each_video_element_by_name_and_says_where_
         assert problem.rule == f"{name} takes image elements only"
         assert "made from a video" in problem.actual
         assert "omni-video/kling-3.0-omni" in problem.fix
-        assert not any(other in problem.fix for other in IMAGES_ONLY)
+        assert not any(other in problem.fix for other in [*IMAGES_ONLY, "motion-control/kling-3.0"])
 
 
 def test_too_many_video_elements_are_told_with_the_most_that_the_target_takes() -> None:
@@ -208,7 +208,7 @@ def test_a_list_longer_than_any_case_is_refused_before_a_look_up() -> None:
 def test_the_same_element_twice_is_refused() -> None:
     mia = element(element_name="Mia")
     assert rules_of("omni-video/kling-v3-omni", [mia, element(2), mia]) == [
-        'elements[2]: names each element once; "Mia", which is elements[0] already'
+        'elements[2]: must not name an element again; "Mia", which is elements[0] already'
     ]
 
 

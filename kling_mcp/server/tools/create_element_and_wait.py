@@ -39,6 +39,7 @@ async def create_element_and_wait(arguments: CreateAndWaitArguments, call: Call)
             arguments.draft(),
             allow_duplicate_name=arguments.allow_duplicate_name,
             patience=seconds,
+            on_claim=call.stands_for,
         )
         task = creation.task
         left = seconds - (call.clock.monotonic() - started)

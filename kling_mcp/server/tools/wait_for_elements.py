@@ -49,6 +49,7 @@ async def wait_for_elements(arguments: WaitArguments, call: Call) -> Answer:
     collected: list[Collected] = []
     async with call.heartbeat(lambda: f"Waiting for {len(collected) or 'the'} element(s) at Kling", seconds):
         collected = await account.collector.begin(arguments.ids)
+        await call.stands_for(*(item.external_task_id or item.name for item in collected))
         await account.collector.wait(collected, max(0.0, seconds - (call.clock.monotonic() - started)))
     errors = [item.sighting.error for item in collected]
     if collected and all(errors) and errors[0] is not None:

@@ -1,0 +1,111 @@
+"""The create gate: so many at once, first come, first served, and one pause for all when Kling is busy."""
+
+from __future__ import annotations
+
+import random
+
+import anyio
+import pytest
+from virtual_time import VirtualClock
+
+from kling_mcp.api.throttle import FIRST_PAUSE, LONGEST_PAUSE, CreateGate
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def gate(clock: VirtualClock) -> CreateGate:
+    return CreateGate(2, clock, random.Random(7))
+
+
+class Visitors:
+    """Callers that go through the gate one after the other, and stay for a second each."""
+
+    def __init__(self, gate: CreateGate, clock: VirtualClock) -> None:
+        self.gate, self.clock = gate, clock
+        self.came: list[str] = []
+        self.inside = self.most = 0
+
+    async def visit(self, name: str) -> None:
+        await self.gate.enter()
+        self.came.append(name)
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        await self.clock.sleep(1)
+        self.inside -= 1
+        self.gate.leave()
+
+
+async def test_so_many_at_once_in_the_order_they_came(gate: CreateGate, clock: VirtualClock) -> None:
+    visitors = Visitors(gate, clock)
+    async with anyio.create_task_group() as group:
+        for name in "abcde":
+            group.start_soon(visitors.visit, name)
+        await clock.sleep(0.5)
+        assert gate.waiting == 3
+    assert (visitors.came, visitors.most, clock.monotonic()) == (list("abcde"), 2, 3.0)
+
+
+async def test_nobody_passes_those_who_wait(gate: CreateGate, clock: VirtualClock) -> None:
+    """A place that is freed goes to the first in the queue, also when somebody arrives at that moment."""
+    visitors = Visitors(gate, clock)
+    async with anyio.create_task_group() as group:
+        for name in "abc":
+            group.start_soon(visitors.visit, name)
+        await clock.sleep(1)
+        group.start_soon(visitors.visit, "late")
+    assert visitors.came == ["a", "b", "c", "late"]
+
+
+async def test_a_cancelled_caller_leaves_the_queue(gate: CreateGate, clock: VirtualClock) -> None:
+    visitors = Visitors(gate, clock)
+    async with anyio.create_task_group() as group:
+        for name in "ab":
+            group.start_soon(visitors.visit, name)
+        await clock.sleep(0.1)
+        with anyio.move_on_after(0.2):
+            await gate.enter()
+        assert gate.waiting == 0
+        group.start_soon(visitors.visit, "c")
+    assert visitors.came == ["a", "b", "c"]
+
+
+async def test_a_place_given_to_somebody_who_just_left_is_passed_on(gate: CreateGate, clock: VirtualClock) -> None:
+    await gate.enter()
+    await gate.enter()
+    async with anyio.create_task_group() as group:
+        group.start_soon(gate.enter)
+        await clock.sleep(0)
+        gate.leave()  # the place is its own now; it has not run since
+        group.cancel_scope.cancel()
+    assert gate.waiting == 0
+    with anyio.fail_after(1):
+        await gate.enter()
+
+
+class TestThePause:
+    """fact: slots-refused (back off from 1 s)"""
+
+    async def test_it_grows_with_jitter_and_is_bounded(self, gate: CreateGate, clock: VirtualClock) -> None:
+        assert gate.opens_in() <= 0
+        ceiling = FIRST_PAUSE
+        for _ in range(8):
+            gate.was_busy(None)
+            assert ceiling / 2 <= gate.opens_in() <= ceiling
+            ceiling = min(LONGEST_PAUSE, ceiling * 2)
+        assert ceiling == LONGEST_PAUSE
+
+    async def test_kling_may_ask_for_more_within_a_cap(self, gate: CreateGate, clock: VirtualClock) -> None:
+        gate.was_busy(6)
+        assert gate.opens_in() == 6
+        gate.was_busy(3600)
+        assert gate.opens_in() == LONGEST_PAUSE
+
+    async def test_it_is_short_again_after_a_success(self, gate: CreateGate, clock: VirtualClock) -> None:
+        for _ in range(5):
+            gate.was_busy(None)
+        await clock.sleep(60)
+        assert gate.opens_in() < 0
+        gate.was_accepted()
+        gate.was_busy(None)
+        assert gate.opens_in() <= FIRST_PAUSE

@@ -1,0 +1,41 @@
+"""The real server with the fixtures of the official conformance suite beside its own tools, over http on loopback.
+
+    python tests/conformance/overlay.py PORT
+
+For tests only: the fixtures are no part of the product, and the run without them is published, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from general_fixtures import add_general_fixtures
+from task_fixtures import MODES, add_task_fixtures
+
+from kling_mcp.runtime import Runtime
+from kling_mcp.server.build import build_server
+from kling_mcp.server.tasks.extension import TasksExtension
+from kling_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
+
+# The scenarios make dozens of tasks: nothing is gained by letting each wait its full grace.
+GRACE_SECONDS = 0.3
+
+
+def build_overlay() -> MCPServer[Any]:
+    """What `build_server` builds for the sandbox, and the fixtures."""
+    settings = Settings(sandbox=True)
+    runtime = Runtime(settings, transport="http")
+    server = build_server(settings, runtime, tasks=TasksExtension(MODES, grace=GRACE_SECONDS))
+    add_general_fixtures(server)
+    add_task_fixtures(server)
+    return server
+
+
+if __name__ == "__main__":
+    app = build_overlay().streamable_http_app(host="127.0.0.1")
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", ws="none")
