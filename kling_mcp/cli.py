@@ -88,13 +88,13 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         from kling_mcp.server.hosting import serve_http  # noqa: PLC0415 - half a second
 
         serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C ends it)"))
-        return DONE
-    if sys.stdin.isatty():
-        _note(_AT_A_TERMINAL)
-    with StdoutGuard() as stdout:
-        from kling_mcp.server.hosting import serve_stdio  # noqa: PLC0415 - may print, so only now
+    else:
+        if sys.stdin.isatty():
+            _note(_AT_A_TERMINAL)
+        with StdoutGuard() as stdout:
+            from kling_mcp.server.hosting import serve_stdio  # noqa: PLC0415 - may print, so only now
 
-        serve_stdio(settings, stdout)
+            serve_stdio(settings, stdout)
     return DONE
 
 
@@ -158,8 +158,10 @@ def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
         finally:
             await runtime.aclose()
 
-    found = anyio.run(look)
-    settings = runtime.settings
+    return _tell(anyio.run(look), runtime.settings)
+
+
+def _tell(found: Checkup, settings: Settings) -> int:
     where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
     print(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
     for problem in found.problems:

@@ -95,7 +95,7 @@ class Collector:
             elif finding.is_absent and is_settled and not is_held:
                 item.sighting.error = _never_arrived(entry)
                 item.warning = item.sighting.error.message
-                await self._journal.refused(entry, "it never arrived")
+                await self._journal.refused(settling(entry), "it never arrived")
             else:
                 item.warning = STILL_LOST
 

@@ -38,9 +38,11 @@ from kling_mcp.journal import (
     Verdict,
     Wish,
     end_state,
+    external_id_of,
     id_stands_for_another,
     is_for_another,
 )
+from kling_mcp.library.index import Asked
 from kling_mcp.media.preflight import prepare
 from kling_mcp.untrusted import quoted
 
@@ -131,6 +133,7 @@ class Creator:
                 attempt = Attempt(entry, prepared.body(), deadline, guard, warnings=list(prepared.warnings))
                 creation = await self._work_on(attempt, look_first=verdict is Verdict.LOOK)
             if creation is not None:
+                await self._names.made(creation.task, _asked(prepared))
                 return creation
 
     async def _claim(self, wish: Wish, caller: str, deadline: float) -> tuple[Entry, Verdict]:
@@ -234,6 +237,15 @@ async def _allow(_: Attempt) -> None:
     """The guard of a caller who wants a second element of the same name."""
 
 
+def _asked(prepared: PreparedElement) -> Asked:
+    return Asked(
+        element_name=prepared.element_name,
+        element_description=prepared.element_description,
+        reference_type=prepared.reference_type,
+        voice_id=prepared.element_voice_id,
+    )
+
+
 def wish_for(account: str, prepared: PreparedElement) -> Wish:
     """What a checked draft asks for, apart from how it is asked.
 
@@ -253,14 +265,11 @@ def wish_for(account: str, prepared: PreparedElement) -> Wish:
         sorted(prepared.tag_ids),
     ]
     digest = _short_hash(content)
+    wish = Wish(digest, digest, prepared.element_name, prepared.reference_type)
     named = prepared.external_task_id
-    return Wish(
-        intent=_short_hash([account, "named", named]) if named else digest,
-        digest=digest,
-        element_name=prepared.element_name,
-        reference_type=prepared.reference_type,
-        named=named,
-    )
+    if named in {"", external_id_of(wish, 1)}:  # an agent may hand back the id that we made
+        return wish
+    return replace(wish, intent=_short_hash([account, "named", named]), named=named)
 
 
 def _short_hash(content: list[object]) -> str:

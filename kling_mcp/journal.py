@@ -284,7 +284,7 @@ class Journal:
         return attempt
 
     def _begin(self, tx: Transaction, wish: Wish, caller: str, last: Entry | None, now: float) -> Entry:
-        attempt = self._free_attempt(tx, wish, last.attempt + 1) if last else 1
+        attempt = self._free_attempt(tx, wish, last.attempt + 1 if last else 1)
         entry = Entry(
             account=self._account,
             external_task_id=external_id_of(wish, attempt),
@@ -351,11 +351,12 @@ async def read_entries(store: Store, account: str | None, limit: int) -> list[En
 
 
 def _stands_for_other_content(entry: Entry, wish: Wish, *, is_held: bool) -> bool:
-    """A caller's own id may change its meaning while nothing stands under it; an id of ours has one content."""
+    """An id of ours has one content; a caller's own may change it while nothing stands, or may yet stand, under it."""
     if entry.digest == wish.digest:
         return False
     is_ours = entry.intent == entry.digest
-    return is_ours or is_held or entry.state not in {*_UNSENT, *_OVER}
+    was_ever_lost = entry.settles_at > 0
+    return is_ours or is_held or not (entry.state in _OVER or (entry.state in _UNSENT and not was_ever_lost))
 
 
 def _begun_anew(entry: Entry, wish: Wish, now: float) -> Entry:

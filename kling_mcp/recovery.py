@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import KlingError, NotFoundError
+from kling_mcp.journal import end_state
 
 if TYPE_CHECKING:
     from kling_mcp.api.client import KlingClient
@@ -88,10 +89,22 @@ class Searcher:
 
     async def _judge_absence(self, entry: Entry, seen: dict[str, ElementTask]) -> Finding:
         """What it means that no record of the whole list carries the entry's id."""
-        others = {known.task_id for known in await self._journal.known_tasks()}
+        known = await self._journal.known_tasks()
+        others = {other.task_id for other in known}
         if any(_could_be(task, entry) for task_id, task in seen.items() if task_id not in others):
             return Finding(reason="the list shows a task without an external id that may be this one")
+        newest = next((other for other in reversed(known) if other.state in {"accepted", "ready"}), None)
+        if newest is not None and newest.task_id not in seen and await self._exists(newest.task_id):
+            return Finding(reason="the list does not show every task")
         return Finding(is_absent=True)
+
+    async def _exists(self, task_id: str) -> bool:
+        """Whether a task that the list does not show is there all the same. fact: list-is-tasks (a guess)"""
+        try:
+            task = await self._client.get_task(task_id)
+        except NotFoundError:
+            return False
+        return end_state(task) != "deleted"
 
 
 def _could_be(task: ElementTask, entry: Entry) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.api.auth import ApiKey, Credential, KeyPair
+from kling_mcp.api.auth import ApiKey, Credential, KeyPair, credential_fingerprint
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
@@ -19,7 +19,9 @@ from kling_mcp.collecting import Collector
 from kling_mcp.creation import Creator
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.journal import Journal, process_owner
+from kling_mcp.library.index import Library
 from kling_mcp.library.names import NameBook
+from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.recovery import Searcher
 from kling_mcp.settings import (
@@ -39,6 +41,7 @@ from kling_mcp.waiting import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     import httpx
 
@@ -64,14 +67,17 @@ class Account:
     journal: Journal
     names: NameBook
     collector: Collector
+    library: Library
 
     async def saw(self, tasks: Iterable[ElementTask]) -> None:
         """Write down what became of tasks that were just looked at.
 
         A state folder that fails does not matter here: the next look says the same.
         """
+        seen = list(tasks)
         with suppress(StorageError):
-            await self.journal.saw(tasks)
+            await self.journal.saw(seen)
+        await self.library.saw(seen)
 
 
 class Runtime:
@@ -157,21 +163,26 @@ class Runtime:
         sender = self._sender(self._base_url(region))
         key = credential, sender.base_url
         if key not in self._accounts:
-            self._accounts[key] = self._make_account(KlingClient(sender, credential, self.clock))
+            self._accounts[key] = self._make_account(sender, credential)
         return self._accounts[key]
 
     @property
     def store(self) -> SqliteStore:
         """The state. The sandbox keeps its own in memory: its Kling ends with the process, too."""
         if self._store is None:
-            settings = self.settings
-            folder = None if settings.sandbox else settings.state_dir or default_state_dir()
-            self._store = SqliteStore(folder, self.clock)
+            self._store = SqliteStore(self._state_folder(), self.clock)
         return self._store
 
-    def _make_account(self, client: KlingClient) -> Account:
+    def _state_folder(self) -> Path | None:
+        return None if self.settings.sandbox else self.settings.state_dir or default_state_dir()
+
+    def _make_account(self, sender: Sender, credential: Credential) -> Account:
+        client = KlingClient(sender, credential, self.clock)
         journal = Journal(self.store, client.account, self.clock, self.owner)
-        names = NameBook(client, self.clock)
+        # By the whole credential: the index answers without asking Kling whether the secret is right.
+        catalogue = SqliteCatalogue(self._state_folder(), credential_fingerprint(credential, sender.host))
+        library = Library(client, catalogue, self.clock)
+        names = NameBook(library)
         searcher = Searcher(client, journal)
         poller = Poller(client, self.clock)
         creator = Creator(
@@ -184,7 +195,7 @@ class Runtime:
             clock=self.clock,
         )
         collector = Collector(journal, poller, searcher, self.clock)
-        return Account(client, creator, poller, journal, names, collector)
+        return Account(client, creator, poller, journal, names, collector, library)
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
@@ -194,6 +205,8 @@ class Runtime:
         """Close every connection."""
         for sender in self._senders.values():
             await sender.aclose()
+        for account in self._accounts.values():
+            account.library.close()
         if self._store is not None:
             self._store.close()
 

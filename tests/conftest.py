@@ -5,8 +5,8 @@ A test that needs real time (a subprocess, a socket) overrides `anyio_backend`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,13 @@ import hypothesis
 import pytest
 from mcp import Client
 from PIL import Image
-from stage import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, OlderClient, Pictures
+from stage import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.runtime import Account, Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
-
-Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 # Examples are slower while coverage is measured; nothing here is a benchmark.
 hypothesis.settings.register_profile("patient", deadline=None)

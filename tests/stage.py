@@ -6,10 +6,12 @@ Nothing here stands in for code of ours; Kling is played by the simulator, the c
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from mcp import Client
 from mcp.client._memory import InMemoryTransport
 from mcp_types import CallToolResult, TextContent
 
@@ -47,6 +49,9 @@ VIDEO_CREATION: dict[str, Any] = {
     "reference_type": "video_refer",
     "element_video_list": {"refer_videos": [{"video_url": "https://example.com/host.mp4"}]},
 }
+
+# The `connect` fixture: a protocol era and changed settings make a connected client.
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 Send = Callable[[KlingClient], Awaitable[object]]
 # One request of each kind, by the simulator's name of its route.

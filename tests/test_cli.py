@@ -251,6 +251,19 @@ def test_check_without_credentials_says_what_to_set(run: Run) -> None:
     assert "KLING_API_KEY" in ran.err
 
 
+class Gone(io.StringIO):
+    """A pipe whose reader has had enough, as behind `| head -1`."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_reader_that_leaves_early_gets_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone())
+    ran = run("check", KLING_MCP_SANDBOX="1", KLING_MCP_STATE_DIR=str(tmp_path))
+    assert (ran.code, ran.err) == (1, "")
+
+
 # --- the simulator, as a process
 
 

@@ -172,4 +172,4 @@ def test_source_distribution_can_be_tested(built: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "Makefile", "server.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"} <= names
-    assert {"tests/test_packaging.py", "examples/never_twice.py", "tools/write_readme.py"} <= names
+    assert {"tests/test_packaging.py", "examples/lost_reply.py", "tools/write_readme.py"} <= names

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult
 
-    from kling_mcp.simulator import World
+    from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio
 
@@ -141,11 +141,13 @@ async def test_a_name_in_another_case_is_no_exact_name(connect: Connect, world: 
 
 
 async def test_two_elements_of_one_name_have_to_be_told_apart_by_id(connect: Connect, world: World) -> None:
-    first, second = add(world, "Mia"), add(world, "Mia")
+    first, second = add(world, "Mia", description="Barista"), add(world, "Mia", description="Pilot")
     async with connect() as client:
         text = assert_refused_without_ids(await use(client, ["Mia"]), kind="ambiguous_name")
-        assert 'must mean one element; got "Mia", as which 2 ready ones are known' in text
-        assert 'find_elements with query="Mia"' in text
+        assert 'must mean one element; got "Mia", which can mean 2 elements: (ready, created 20' in text
+        assert '"Barista")' in text
+        assert '"Pilot")' in text
+        assert 'find_elements with query="Mia" shows the ids' in text
         given = structured(await use(client, [second, first], OMNI_3))
     assert given["element_ids"] == [second, first]
     assert given["prompt_handles"] == ["@Mia_1", "@Mia_2"]
@@ -184,6 +186,28 @@ async def test_an_element_that_was_never_made_is_refused(connect: Connect, world
     async with connect() as client:
         told = assert_refused_without_ids(await use(client, [task.task_id]), task.task_id, kind="bad_input")
     assert "was never made, because Kling refused its inputs" in told
+
+
+async def test_the_id_of_a_task_is_no_id_of_its_element(connect: Connect, world: World) -> None:
+    # Somebody's own task id is somebody else's name: which of the two is meant cannot be known.
+    world.add_element(world.account_of(API_KEY), "Rex", external_task_id="Mia")
+    add(world, "Mia")
+    async with connect() as client:
+        text = assert_refused_without_ids(await use(client, ["Mia"]), kind="bad_input")
+    assert 'got "Mia", an id of the task that made "Rex". Fix: if that is meant, give "Rex" or its element_id' in text
+
+
+async def test_what_a_library_with_gaps_does_not_show_is_not_said_to_be_missing(
+    connect: Connect, world: World, faults: Faults
+) -> None:
+    mia = add(world, "Mia")
+    faults.reply_code(5000, times=None, route="presets")
+    async with connect() as client:
+        missing = assert_refused_without_ids(await use(client, ["Corner Baker"]), kind="not_found")
+        by_name, by_id = structured(await use(client, ["Mia"])), structured(await use(client, [mia]))
+    assert "could not be read in full: what is missing may exist all the same" in missing
+    assert any("another element may carry one of these names" in warning for warning in by_name["warnings"])
+    assert not any("could not be read in full" in warning for warning in by_id["warnings"])
 
 
 async def test_everything_wrong_with_a_list_is_told_at_once(client: Client, world: World) -> None:

@@ -70,6 +70,15 @@ def account_fingerprint(credential: Credential, host: str) -> str:
     return hmac.new(key.encode(), f"kling-mcp account 1 {host}".encode(), "sha256").hexdigest()[:32]
 
 
+def credential_fingerprint(credential: Credential, host: str) -> str:
+    """A stable name for a whole credential at a host; 32 hex digits, which reveal nothing.
+
+    For copies of what Kling showed: whoever knows only half of a key pair must not find them.
+    """
+    key = "\0".join(credential.secrets)
+    return hmac.new(key.encode(), f"kling-mcp credential 1 {host}".encode(), "sha256").hexdigest()[:32]
+
+
 class Authenticator:
     """Makes the header for each request; mints a token early enough and corrects the clock once told.
 

@@ -1,4 +1,4 @@
-"""`KlingClient`: one method per endpoint of the Elements API, for one account.
+"""`KlingClient`: one method per endpoint for elements, and the lists of voices, for one account.
 
 It does what it is told, once: checks of pictures, names and repeats belong to `media` and `creation`.
 """
@@ -15,13 +15,13 @@ from kling_mcp.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kling_mcp.api.models import ElementTask
+    from kling_mcp.api.models import ElementTask, VoiceTask
     from kling_mcp.api.sender import Sender
     from kling_mcp.clock import Clock
 
 
 class KlingClient:
-    """The five endpoints, with the credential of one account over a shared `Sender`.
+    """The endpoints, with the credential of one account over a shared `Sender`.
 
     Every method raises `KlingError`; see `kling_mcp.errors` for the classes.
     """
@@ -74,6 +74,14 @@ class KlingClient:
     async def list_preset_elements(self, page_num: int = 1, page_size: int = 30) -> list[ElementTask]:
         """One page of the official elements, owned by `kling`. fact: presets"""
         return wire.decode_tasks(await self._send(wire.page_of(wire.PRESET_ELEMENTS, page_num, page_size)))
+
+    async def list_voices(self, page_num: int = 1, page_size: int = 30) -> list[VoiceTask]:
+        """One page of the account's own voices. `page_size` 1 to 1000. fact: voice-page"""
+        return wire.decode_voices(await self._send(wire.page_of(wire.CUSTOM_VOICES, page_num, page_size)))
+
+    async def list_preset_voices(self, page_num: int = 1, page_size: int = 30) -> list[VoiceTask]:
+        """One page of the official voices. `page_size` 1 to 1000. fact: voice-page"""
+        return wire.decode_voices(await self._send(wire.page_of(wire.PRESET_VOICES, page_num, page_size)))
 
     async def delete_element(self, element_id: str) -> None:
         """Delete one of the account's own elements, at once and for good. fact: delete-synchronous

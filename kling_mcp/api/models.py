@@ -192,6 +192,44 @@ class TaskResult(_FromKling):
         return data
 
 
+class Voice(VoiceInfo):
+    """A voice as the lists show it. `status` is "" or `deleted`. fact: voice-record"""
+
+    status: Text = ""
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it was removed; nothing says that voices leave the list."""
+        return self.status.lower() == "deleted"
+
+
+class VoiceResult(_FromKling):
+    """The voices of a finished task."""
+
+    voices: Annotated[list[Voice], BeforeValidator(_read_objects)] = Field(default_factory=list)
+
+
+class VoiceTask(_FromKling):
+    """A voice's creation. An official voice may come with empty task fields, or without any task. fact: presets-thin"""
+
+    task_id: Id = ""
+    task_status: Annotated[TaskStatus, BeforeValidator(_read_status)] = "unknown"
+    task_result: Annotated[VoiceResult, BeforeValidator(_read_object)] = Field(default_factory=VoiceResult)
+    created_at: Milliseconds = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_bare_voice(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("voice_id") and not data.get("task_result"):
+            return {**data, "task_result": {"voices": [data]}, "task_status": data.get("task_status", "succeed")}
+        return data
+
+    @property
+    def voices(self) -> list[Voice]:
+        """Its voices; those without an id are left out."""
+        return [voice for voice in self.task_result.voices if voice.voice_id]
+
+
 class ElementTask(_FromKling):
     """A creation, from submission to its element. Times are Unix milliseconds, 0 where unknown."""
 

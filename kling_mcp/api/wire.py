@@ -14,7 +14,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from kling_mcp.api.codes import CODES, UNLISTED, CodeRule
-from kling_mcp.api.models import ElementTask
+from kling_mcp.api.models import ElementTask, VoiceTask
 from kling_mcp.errors import (
     ApiError,
     InputError,
@@ -140,6 +140,24 @@ def decode_tasks(data: Any) -> list[ElementTask]:
     if not isinstance(data, list):
         raise UnexpectedReplyError("Kling's list is not a list.", http_status=200, advice=_PROXY)
     return [_read_task(record) for record in data]
+
+
+def decode_voices(data: Any) -> list[VoiceTask]:
+    """The records of a page of voices; one that cannot be read stands there as an empty task, as for elements.
+
+    Raises:
+        UnexpectedReplyError: `data` is no array.
+    """
+    if not isinstance(data, list):
+        raise UnexpectedReplyError("Kling's list is not a list.", http_status=200, advice=_PROXY)
+    return [_read_voice(record) for record in data]
+
+
+def _read_voice(data: Any) -> VoiceTask:
+    try:
+        return VoiceTask.model_validate(data)
+    except ValidationError:
+        return VoiceTask()
 
 
 def _read_task(data: Any) -> ElementTask:

@@ -25,7 +25,7 @@ class WaitDisplay(Protocol):
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
 
     def complete(self) -> None:
-        """What was waited for has come."""
+        """Nothing is waited for any more."""
         ...
 
 

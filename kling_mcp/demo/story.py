@@ -63,7 +63,7 @@ class _Story:
         self._say(f"1. The server offers {len(tools)} tools: {', '.join(tool.name for tool in tools)}")
         task = await self._create()
         self._say(f"3. Looking the element up again with {LOOK_UP}")
-        found = await self._call(LOOK_UP, {"id": task["task_id"]})
+        found = _facts(LOOK_UP, await self._call(LOOK_UP, {"id": task["task_id"]}))
         row: dict[str, Any] = found["elements"][0]
         self._say(f'   "{row["element_name"]}" is {row["status"]}, made {row["created_at"]}')
         return row
@@ -73,9 +73,14 @@ class _Story:
         for picture in self._wish.pictures:
             self._say(f"   {picture}")
         async with showing_wait(self._out, self._clock) as wait:
-            task = await self._call(CREATE, self._wish.arguments(), wait)
-            if task["element_ids"]:
+            result = await self._call(CREATE, self._wish.arguments(), wait)
+            if not result.is_error:
                 wait.complete()
+        task = _facts(CREATE, result)
+        self._tell_task(task)
+        return task
+
+    def _tell_task(self, task: dict[str, Any]) -> None:
         if task["outcome"] == "already_submitted":
             self._say("   Kling has this element already, so none was made.")
         for warning in task["warnings"]:
@@ -86,25 +91,29 @@ class _Story:
                 advice=task["next_step"],
             )
         self._say(f"   Ready after {task['waited_seconds']:g} seconds: element_id {task['element_ids'][0]}")
-        return task
 
-    async def _call(self, tool: str, arguments: dict[str, Any], report: WaitDisplay | None = None) -> dict[str, Any]:
-        result = await self._client.call_tool(
+    async def _call(self, tool: str, arguments: dict[str, Any], report: WaitDisplay | None = None) -> CallToolResult:
+        return await self._client.call_tool(
             tool,
             arguments,
             read_timeout_seconds=self._wish.wait_seconds + _PATIENCE_SECONDS,
             progress_callback=report,
         )
-        if result.is_error or result.structured_content is None:
-            raise KlingError(f"{tool} answered with an error:\n{_text(result)}")
-        return dict(result.structured_content)
 
     def _say(self, line: str) -> None:
         print(line, file=self._out, flush=True)
 
 
-def _text(result: CallToolResult) -> str:
-    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+def _facts(tool: str, result: CallToolResult) -> dict[str, Any]:
+    """The structured content of a result.
+
+    Raises:
+        KlingError: the tool failed; the message holds all that the server said.
+    """
+    if result.is_error or result.structured_content is None:
+        text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+        raise KlingError(f"{tool} answered with an error:\n{text}")
+    return dict(result.structured_content)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> str:

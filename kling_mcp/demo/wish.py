@@ -34,8 +34,8 @@ class Wish:
 
     def folders(self) -> list[str]:
         """The folders of the pictures that are files here; a server must be allowed to read them."""
-        files = [Path(picture).expanduser().absolute() for picture in self.pictures if Path(picture).is_file()]
-        return list(dict.fromkeys(str(file.parent) for file in files))
+        paths = [Path(picture).expanduser() for picture in self.pictures]
+        return list(dict.fromkeys(str(path.absolute().parent) for path in paths if path.is_file()))
 
 
 def wish_for(name: str, description: str, pictures: tuple[str, ...], *, live: bool) -> Wish:

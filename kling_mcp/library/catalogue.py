@@ -59,7 +59,8 @@ class Progress:
 
     `began_at` names a walk through all pages; while one is under way `next_page` is its next page, else 0.
     `completed_at` is when the last complete walk began. `holes` are pages that could not be read. `is_cut` says
-    that Kling shows no more pages, `is_doubtful` that the list grew while its pages were read side by side.
+    that Kling shows no more pages, `is_doubtful` that the list grew while its pages were read side by side;
+    `unreadable` counts the entries of this walk that name neither an element nor a task.
     """
 
     began_at: float = 0.0
@@ -70,6 +71,7 @@ class Progress:
     failed_at: float = 0.0
     is_cut: bool = False
     is_doubtful: bool = False
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,6 @@ class Catalogue(Protocol):
         """What there is, counted."""
         ...
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let go of files and connections."""
         ...

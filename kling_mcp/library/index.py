@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from kling_mcp.errors import StorageError
-from kling_mcp.library.catalogue import Census, Filters, Hits, Position
+from kling_mcp.errors import KlingError, StorageError
+from kling_mcp.library.catalogue import Filters, Hits
 from kling_mcp.library.intake import records_of
-from kling_mcp.library.resolve import Resolution, choose
-from kling_mcp.library.walking import Condition, Walk
+from kling_mcp.library.resolve import Match, choose_by_id, choose_by_name, not_found
+from kling_mcp.library.walking import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,24 +23,28 @@ if TYPE_CHECKING:
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import ElementTask
     from kling_mcp.clock import Clock
-    from kling_mcp.library.catalogue import Catalogue
+    from kling_mcp.library.catalogue import Catalogue, Position
     from kling_mcp.library.records import LibraryElement, Source
+    from kling_mcp.library.walking import Condition
 
 logger = logging.getLogger(__name__)
 
-ALL: tuple[Source, ...] = ("custom", "preset")
+EVERYWHERE: tuple[Source, ...] = ("custom", "preset")
 NEAR_NAMES = 5
-SURE_SECONDS = 5.0  # before something is said not to exist, the library is read again unless that just happened
+# Before something is said not to exist, a list is read again in full unless that was done so lately; a long list
+# is not, because its first page was read and reading all of it takes minutes.
+SURE_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
+SURELY_READ_UP_TO = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Asked:
     """What a creation from here asked for; while its task runs, Kling shows none of it (empty-while-running)."""
 
     element_name: str
-    element_description: str
-    reference_type: str
-    element_voice_id: str = ""
+    element_description: str = ""
+    reference_type: str = ""
+    voice_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,166 @@ class Library:
             "preset": Walk("preset", client.list_preset_elements, catalogue, clock),
         }
 
-    async def refresh(self, sources: Iterable[Source] = ALL, *, surely: bool = False) -> tuple[Condition, ...]:
-        """Bring lists up to date. `surely` reads all pages again unless that happened just now.
+    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> Found:
+        """A page of results. Only a first page asks Kling, and only for what is not fresh.
 
         Raises:
-            KlingError: nothing of any of the lists could be read.
+            KlingError: no list could be read, now or ever.
         """
-        wanted = tuple(sources)
-        conditions: dict[Source, Condition] = {}
-        ...
+        sources = filters.sources or EVERYWHERE
+        conditions = await (self.refresh(sources) if after is None else self.conditions(sources))
+        hits = await self.catalogue.search(text, filters, limit, after)
+        if text.strip() and after is None and (not hits.total or hits.spelling != "exact"):
+            conditions = await self._make_sure(sources, conditions)
+            hits = await self.catalogue.search(text, filters, limit)
+        return Found(hits, conditions)
+
+    async def resolve(self, name_or_id: str) -> LibraryElement:
+        """See `Resolver.resolve`."""
+        return (await self.match(name_or_id)).element
+
+    async def match(self, name_or_id: str) -> Match:
+        """The same, and whether it was the name or which id.
+
+        Raises:
+            NotFoundError, AmbiguousNameError: as `resolve` does.
+            KlingError: it is not known here, and no list could be read.
+        """
+        failure: KlingError | None = None
+        conditions: tuple[Condition, ...] = ()
+        try:
+            conditions = await self.refresh()
+        except StorageError:
+            raise
+        except KlingError as error:
+            failure = error
+        found = await self._known(name_or_id)
+        if found is None and failure is not None:
+            raise failure
+        if found is None:
+            conditions = await self._make_sure(EVERYWHERE, conditions)
+            found = await self._known(name_or_id)
+        if found is None:
+            near = await self.catalogue.near(name_or_id, NEAR_NAMES)
+            raise not_found(name_or_id, near, is_complete=all(condition.is_complete for condition in conditions))
+        return found
+
+    async def known_by_id(self, any_id: str) -> Match | None:
+        """What is known here under an id; nothing is sent."""
+        return choose_by_id(any_id, await self.catalogue.with_id(any_id))
+
+    async def refresh(
+        self, sources: Iterable[Source] = EVERYWHERE, *, head_age: float | None = None
+    ) -> tuple[Condition, ...]:
+        """Bring lists up to date, side by side.
+
+        Raises:
+            AuthError, ClockError: the credentials are not accepted.
+            KlingError: no list could be read, now or ever.
+        """
+        return _usable(await self._walk_all(tuple(sources), dict.fromkeys(EVERYWHERE), head_age))
+
+    async def conditions(self, sources: Iterable[Source]) -> tuple[Condition, ...]:
+        """How the lists stand; nothing is sent."""
+        return tuple([await self._walks[source].condition() for source in sources])
+
+    def expect_news(self) -> None:
+        """Something was created elsewhere: read the first page again at the next question."""
+        self._walks["custom"].expect_news()
+
+    async def saw(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
+        """Take over what was just seen of the account's own tasks; `asked` belongs to each of them.
+
+        It never fails: what is not written now is read again later.
+        """
+        records = [record for task in tasks for record in records_of(task, "custom")]
+        if asked is not None:
+            records = [_with_wish(record, asked) for record in records]
+        await self._note(records)
+
+    async def deleted(self, element_id: str) -> None:
+        """An element of the account was deleted just now. It never fails, either."""
+        try:
+            known = await self.catalogue.with_id(element_id)
+        except StorageError as error:
+            logger.warning("The deletion is not in the library's index: %s", error.message)
+            return
+        own = [record for record in known if record.element_id == element_id and record.source == "custom"]
+        await self._note([replace(record, status="deleted") for record in own])
+        self.expect_news()
+
+    def close(self) -> None:
+        """Let go of the index file."""
+        self.catalogue.close()
+
+    # ---- inside
+
+    async def _known(self, name_or_id: str) -> Match | None:
+        """By id, else by name, as given or without blanks around it."""
+        for text in dict.fromkeys((name_or_id, name_or_id.strip())):
+            found = await self.known_by_id(text) or choose_by_name(text, await self.catalogue.with_name(text))
+            if found is not None:
+                return found
+        return None
+
+    async def _make_sure(self, sources: tuple[Source, ...], before: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        """Read short lists again in full, unless that was done just now."""
+        census = await self.catalogue.census()
+        ages = {
+            source: SURE_SECONDS[source] if census.of(source) <= SURELY_READ_UP_TO else None for source in EVERYWHERE
+        }
+        if all(ages[source] is None for source in sources):
+            return before
+        return _usable(await self._walk_all(sources, ages, None))
+
+    async def _walk_all(
+        self, sources: tuple[Source, ...], whole_ages: dict[Source, float | None], head_age: float | None
+    ) -> list[Condition]:
+        results: dict[Source, Condition | KlingError] = {}
+
+        async def refresh(source: Source) -> None:
+            try:
+                results[source] = await self._walks[source].refresh(head_age=head_age, whole_age=whole_ages[source])
+            except KlingError as error:
+                results[source] = error
+
+        async with anyio.create_task_group() as group:
+            for source in sources:
+                group.start_soon(refresh, source)
+        conditions: list[Condition] = []
+        for source in sources:
+            result = results[source]
+            if isinstance(result, KlingError):
+                raise result
+            conditions.append(result)
+        return conditions
+
+    async def _note(self, records: list[LibraryElement]) -> None:
+        if not records:
+            return
+        try:
+            await self.catalogue.put(records, now=self._clock.wall())
+        except StorageError as error:
+            logger.warning("The library's index is behind: %s", error.message)
+
+
+def _with_wish(record: LibraryElement, asked: Asked) -> LibraryElement:
+    return replace(
+        record,
+        element_name=record.element_name or asked.element_name,
+        element_description=record.element_description or asked.element_description,
+        reference_type=record.reference_type or asked.reference_type,
+        asked_voice_id=asked.voice_id,
+    )
+
+
+def _usable(conditions: list[Condition]) -> tuple[Condition, ...]:
+    """The conditions, if at least one list was ever read.
+
+    Raises:
+        KlingError: why none of them could be.
+    """
+    failures = [condition.failure for condition in conditions if condition.is_blank]
+    if failures and len(failures) == len(conditions) and failures[0] is not None:
+        raise failures[0]
+    return tuple(conditions)

@@ -1,63 +1,55 @@
-"""Which ready elements carry a name: the guard against making a second Mia.
+"""Which elements carry a name: the guard against making a second Mia.
 
-Kling has no look-up by name (no-search), so the own list is read and kept for a minute.
+Kling has no look-up by name (no-search), so the library's index answers, read again where it is older than a minute.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
+from kling_mcp.errors import LimitError
 
 if TYPE_CHECKING:
-    from kling_mcp.api.client import KlingClient
-    from kling_mcp.clock import Clock
+    from kling_mcp.api.models import ElementTask
+    from kling_mcp.library.index import Asked, Library
 
-PAGE_SIZE = 500
-MOST_PAGES = 1000
 FRESH_SECONDS = 60.0
 
 
 class NameBook:
-    """The names of the account's own ready elements, at most `FRESH_SECONDS` old.
+    """The names of the account's own elements, at most `FRESH_SECONDS` old.
 
     `read_at_wall` is when the reading began, in seconds since 1970.
     """
 
-    def __init__(self, client: KlingClient, clock: Clock) -> None:
-        self._client = client
-        self._clock = clock
-        self._ids: dict[str, list[str]] = {}
-        self._read_at: float | None = None
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self.read_at_wall = 0.0
-        self._lock = anyio.Lock()
 
     def forget(self) -> None:
         """Read again at the next question: something was created or deleted."""
-        self._read_at = None
+        self._library.expect_news()
+
+    async def made(self, task: ElementTask, asked: Asked) -> None:
+        """A creation from here has this task. It never fails."""
+        await self._library.saw([task], asked)
 
     async def ready_elements(self, name: str) -> list[str]:
-        """The ids of the ready elements of exactly this name. One reading serves all who ask meanwhile.
+        """The ids of the elements of exactly this name that are not deleted.
 
         Raises:
             KlingError: the list could not be read to its end.
         """
-        async with self._lock:
-            now = self._clock.monotonic()
-            if self._read_at is None or now - self._read_at > FRESH_SECONDS:
-                began = self._clock.wall()
-                self._ids = await self._read()
-                self._read_at, self.read_at_wall = now, began
-        return self._ids.get(name, [])
+        (condition,) = await self._library.refresh(("custom",), head_age=FRESH_SECONDS)
+        if not condition.is_complete:
+            raise condition.failure or _not_read_yet()
+        self.read_at_wall = condition.progress.head_at
+        return [
+            record.element_id
+            for record in await self._library.catalogue.with_name(name)
+            if record.source == "custom" and record.element_id and record.status != "deleted"
+        ]
 
-    async def _read(self) -> dict[str, list[str]]:
-        ids: dict[str, list[str]] = {}
-        for page_num in range(1, MOST_PAGES + 1):
-            page = await self._client.list_elements(page_num, PAGE_SIZE)
-            for task in page:
-                for element in task.elements:
-                    if not element.is_deleted:
-                        ids.setdefault(element.element_name, []).append(element.element_id)
-            if len(page) < PAGE_SIZE:
-                break
-        return ids
+
+def _not_read_yet() -> LimitError:
+    return LimitError("the library is long and still being read", kind="busy")

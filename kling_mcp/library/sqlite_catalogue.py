@@ -89,7 +89,8 @@ class SqliteCatalogue:
 
     async def newest_pending_ms(self) -> int:
         def work(db: sqlite3.Connection) -> int:
-            place = db.execute("SELECT max(place) FROM elements WHERE status = 'pending'").fetchone()[0]
+            sql = "SELECT max(place) FROM elements WHERE source = 'custom' AND status = 'pending'"
+            place = db.execute(sql).fetchone()[0]
             return int(place or 0) // rows.PLACES_IN_A_MILLISECOND
 
         return await self._file.run(work, write=False)
@@ -97,8 +98,8 @@ class SqliteCatalogue:
     async def census(self) -> Census:
         return await self._file.run(_census, write=False)
 
-    async def close(self) -> None:
-        await self._file.close()
+    def close(self) -> None:
+        self._file.close()
 
 
 class _Writing:
@@ -183,7 +184,7 @@ class _Writing:
             record.task_id,
             record.external_task_id,
             record.voice_id,
-            words.facets,
+            rows.facets_of(record),
             rows.pack(record),
             self._now,
         )

@@ -37,7 +37,7 @@ SCHEMA = (
     "CREATE INDEX elements_by_task ON elements (task_id) WHERE task_id <> ''",
     "CREATE INDEX elements_by_external_id ON elements (external_task_id) WHERE external_task_id <> ''",
     "CREATE INDEX elements_by_voice ON elements (voice_id, place) WHERE voice_id <> ''",
-    "CREATE INDEX elements_pending ON elements (place) WHERE status = 'pending'",
+    "CREATE INDEX elements_by_status ON elements (source, status, place)",
     # Our own tokens reach it, apart by blanks: its tokenizer must only split there, whatever its Unicode version.
     "CREATE VIRTUAL TABLE words USING fts5 (name, text, facets, content='', tokenize='ascii', prefix='1 2')",
     # Every word once, from both ends, by length: where the right spelling of a wrong word is looked for.
@@ -63,6 +63,9 @@ SCHEMA = (
     "CREATE TABLE sightings (source TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (source, place)) WITHOUT ROWID",
     "CREATE TABLE progress (source TEXT PRIMARY KEY, walk REAL NOT NULL, state TEXT NOT NULL) WITHOUT ROWID",
 )
+# What nearly every record has stands in no list of its own: it would be walked in every search. Whoever wants it
+# leaves out the others of its group instead.
+COMMON = frozenset({"ocustom", "sready", "vno"})
 # The words of a record must come out as they went in, or they could not be taken out of the index again.
 VERSION = f"{unicodedata.unidata_version} 1"
 
@@ -85,7 +88,8 @@ class Words:
 def words_of(element: LibraryElement) -> Words:
     """Blank-separated tokens of the name, of everything else that is said, and of the facets."""
     said = " ".join([element.element_description, *element.tags, element.voice_name])
-    return Words(" ".join(tokens(element.element_name)), " ".join(tokens(said)), facets_of(element))
+    facets = [facet for facet in facets_of(element).split() if facet not in COMMON]
+    return Words(" ".join(tokens(element.element_name)), " ".join(tokens(said)), " ".join(facets))
 
 
 def spelled_words(element: LibraryElement) -> set[str]:

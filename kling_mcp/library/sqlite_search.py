@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from kling_mcp.library import sqlite_rows as rows
 from kling_mcp.library.catalogue import Filters, Hits, Position, Spelling
 from kling_mcp.library.folding import Run, name_key, pairs, runs
+from kling_mcp.library.records import ElementStatus, Source
 from kling_mcp.library.spelling import distance, errors_allowed, intact_ends
 
 if TYPE_CHECKING:
@@ -41,15 +42,9 @@ class _Query:
     beginning: str
     filters: Filters
 
-    @property
-    def facets(self) -> str:
-        """The filters as a full-text expression, or ""."""
-        return " AND ".join(f"({' OR '.join(_quoted(token) for token in tokens)})" for tokens in _facet_groups(self))
 
-
-def _facet_groups(query: _Query) -> Iterator[list[str]]:
+def _facet_groups(filters: Filters) -> Iterator[list[str]]:
     """Groups of facet tokens: of each group one must be there."""
-    filters = query.filters
     if filters.sources:
         yield [rows.source_facet(source) for source in filters.sources]
     if filters.statuses:
@@ -60,6 +55,34 @@ def _facet_groups(query: _Query) -> Iterator[list[str]]:
         yield [rows.voice_facet(is_voiced=filters.voiced == "yes")]
 
 
+_RIVALS = (
+    tuple(rows.source_facet(source) for source in get_args(Source)),
+    tuple(rows.status_facet(status) for status in get_args(ElementStatus)),
+    tuple(rows.voice_facet(is_voiced=is_voiced) for is_voiced in (True, False)),
+)
+
+
+def _facet_expressions(filters: Filters) -> tuple[list[str], list[str]]:
+    """The filters as full-text expressions: those that must hold, and those that must not.
+
+    A common facet is in no list, so it is asked for by leaving out its rivals.
+    """
+    wanted: list[str] = []
+    unwanted: list[str] = []
+    for group in _facet_groups(filters):
+        if not rows.COMMON.intersection(group):
+            wanted.append(_any_facet(group))
+            continue
+        rivals = next(rivals for rivals in _RIVALS if group[0] in rivals)
+        if others := [facet for facet in rivals if facet not in group]:
+            unwanted.append(_any_facet(others))
+    return wanted, unwanted
+
+
+def _any_facet(facets: Sequence[str]) -> str:
+    return f"facets : ({' OR '.join(_quoted(facet) for facet in facets)})"
+
+
 def _parse(text: str, filters: Filters) -> _Query:
     text = text.strip()
     found = runs(text)[:MOST_WORDS]
@@ -68,9 +91,9 @@ def _parse(text: str, filters: Filters) -> _Query:
 
 
 def _term(run: Run) -> str:
-    """A word as a prefix; a dense run as the phrase of its pairs, which is found inside longer runs too."""
+    """A word as a prefix, a number as it is; a dense run as the phrase of its pairs, which is found inside others."""
     if not run.is_dense or len(run.text) == 1:
-        return f"{_quoted(run.text)} *"
+        return _quoted(run.text) if run.text.isdecimal() else f"{_quoted(run.text)} *"
     return _quoted(" ".join(pairs(run.text)[:-1]))
 
 
@@ -85,7 +108,9 @@ def _beginning(found: Sequence[Run]) -> str:
             return f"^ {_quoted(' '.join([*parts, *pairs(run.text)[:-1]]))}"
         else:
             parts.extend(pairs(run.text))
-    return f"^ {_quoted(' '.join(parts))} *" if parts else ""
+    if not parts:
+        return ""
+    return f"^ {_quoted(' '.join(parts))}" + ("" if parts[-1].isdecimal() else " *")
 
 
 def _quoted(tokens: str) -> str:
@@ -152,7 +177,7 @@ class _Search:
             for layer in range(start.layer, 6):
                 below = start.place if layer == start.layer else _END_OF_TIME
                 found.extend((layer, place) for place in self._layer(layer, below, limit + 1 - len(found)))
-                if len(found) > limit:
+                if len(found) > limit or (after is None and len(found) == total):
                     break
         more = len(found) > limit
         del found[limit:]
@@ -200,17 +225,24 @@ class _Search:
         return [place for (place,) in self._db.execute(sql, values)]
 
     def _with_facets(self, expression: str) -> str:
-        facets = self._query.facets
-        return f"({expression}) AND (facets : ({facets}))" if facets else expression
+        wanted, unwanted = _facet_expressions(self._query.filters)
+        joined = " AND ".join(f"({part})" for part in (expression, *wanted) if part)
+        return f"({joined}) NOT ({' OR '.join(f'({part})' for part in unwanted)})" if unwanted else joined
 
     def _everything(self, below: int, limit: int) -> list[int]:
-        facets = self._query.facets
-        if facets:
+        """Without words: by rare facets through their lists, by common ones through the table."""
+        filters = self._query.filters
+        wanted, _ = _facet_expressions(filters)
+        if wanted:
             sql = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
-            found = self._db.execute(sql, (f"facets : ({facets})", below, limit))
+            return [place for (place,) in self._db.execute(sql, (self._with_facets(""), below, limit))]
+        if len(filters.sources) == len(filters.statuses) == 1 and filters.voiced == "any":
+            sql = "SELECT place FROM elements WHERE source = ? AND status = ? AND place < ? ORDER BY place DESC LIMIT ?"
+            found = self._db.execute(sql, (filters.sources[0], filters.statuses[0], below, limit))
         else:
-            sql = "SELECT place FROM elements WHERE place < ? ORDER BY place DESC LIMIT ?"
-            found = self._db.execute(sql, (below, limit))
+            allowed, tokens = self._facet_rule()
+            sql = f"SELECT place FROM elements WHERE {allowed} AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
+            found = self._db.execute(sql, (*tokens, below, limit))
         return [place for (place,) in found]
 
     def _named(self, rule: str, below: int, limit: int) -> list[int]:
@@ -225,7 +257,7 @@ class _Search:
 
     def _facet_rule(self) -> tuple[str, list[str]]:
         """The filters as a condition on the table, and its values."""
-        groups = list(_facet_groups(self._query))
+        groups = list(_facet_groups(self._query.filters))
         rule = " AND ".join(f"({' OR '.join(['instr(facets, ?)'] * len(group))})" for group in groups)
         return rule or "1", [f" {token} " for group in groups for token in group]
 

@@ -41,10 +41,7 @@ LATER_PORTION_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What may be said of the records of one list. `failure` is why the last reading stopped, or None.
-
-    `reads_on` says that the first reading is not done and that the next question continues it.
-    """
+    """What may be said of the records of one list. `failure` is why the last reading stopped, or None."""
 
     source: Source
     progress: Progress
@@ -54,14 +51,18 @@ class Condition:
     def is_complete(self) -> bool:
         """Whether everything that Kling showed when it was read is there."""
         state = self.progress
-        return bool(state.completed_at) and not (
-            self.failure or state.holes or state.is_cut or state.is_doubtful
-        )
+        is_in_doubt = state.holes or state.is_cut or state.is_doubtful or state.unreadable
+        return bool(state.completed_at) and not self.failure and not is_in_doubt
 
     @property
-    def reads_on(self) -> bool:
-        """Whether the first reading has begun and is not done."""
+    def is_first_reading(self) -> bool:
+        """Whether the first reading is not done; the next question continues it."""
         return not self.progress.completed_at
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was ever read."""
+        return self.failure is not None and self.is_first_reading and self.progress.next_page <= 1
 
 
 class Walk:
@@ -89,24 +90,23 @@ class Walk:
 
         Raises:
             AuthError, ClockError: the credentials are not accepted.
-            KlingError: nothing could be read, now or ever.
         """
         async with self._lock:
             progress = await self._catalogue.progress(self._source)
             if not self._must_rest(progress):
                 self._failure = None
                 progress = await self._read_what_is_due(progress, head_age, whole_age)
-            if self._failure is not None and not progress.completed_at and progress.next_page <= 1:
-                raise self._failure
             return Condition(self._source, progress, self._failure)
+
+    async def condition(self) -> Condition:
+        """How the list stands; nothing is sent."""
+        return Condition(self._source, await self._catalogue.progress(self._source), self._failure)
 
     def _must_rest(self, progress: Progress) -> bool:
         """Whether the last failure is so recent that asking again would only cost time."""
         return self._failure is not None and _is_within(RETRY_SECONDS, progress.failed_at, self._clock.wall())
 
-    async def _read_what_is_due(
-        self, progress: Progress, head_age: float | None, whole_age: float | None
-    ) -> Progress:
+    async def _read_what_is_due(self, progress: Progress, head_age: float | None, whole_age: float | None) -> Progress:
         if not progress.completed_at:
             return await self._go_on(progress, FIRST_PORTION_SECONDS, at_once=PAGES_AT_ONCE)
         now = self._clock.wall()
@@ -191,7 +191,7 @@ class Walk:
     async def _go_on(self, progress: Progress, seconds: float, *, at_once: int) -> Progress:
         """Walk on where the last portion ended, or begin anew; stop at the end of the list or of the time."""
         if not progress.next_page:
-            progress = replace(progress, began_at=self._clock.wall(), next_page=1, holes=())
+            progress = replace(progress, began_at=self._clock.wall(), next_page=1, holes=(), unreadable=0)
             await self._catalogue.begin_walk(self._source, progress)
         deadline = self._clock.monotonic() + seconds
         was_wide = False
@@ -228,6 +228,8 @@ class Walk:
                 continue
             await self._take_in(reply, progress)
             at_end = at_end or len(reply) < PAGE_SIZE  # fact: list-no-total
+            unreadable = sum(not task.task_id and not task.elements for task in reply)
+            progress = replace(progress, unreadable=progress.unreadable + unreadable)
             if page_num == 1:
                 self._expects_news = False
                 progress = replace(progress, head_at=progress.began_at)

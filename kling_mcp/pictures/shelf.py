@@ -91,7 +91,8 @@ class FolderShelf:
         self._puts += 1
 
     def _write(self, path: Path, jpeg: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self._folder.parent.parent, self._folder.parent, self._folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f"{path.stem}.{secrets.token_hex(4)}.part")
         try:
             with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:

@@ -147,6 +147,7 @@ def _upright(picture: Image.Image, exif: bytes) -> Image.Image:
 
 def _as_jpeg(picture: Image.Image, most_bytes: int) -> bytes:
     """Saved anew, so that nothing of the original file is left; smaller where the cap asks for it."""
+    picture.info.clear()  # Pillow would carry comments over
     jpeg = b""
     for quality in _QUALITIES:
         out = io.BytesIO()

@@ -21,7 +21,7 @@ _SHOWN = 80
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
 # A comma separates pictures only where the next one visibly begins: names of files may contain commas.
 _SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
-_NEXT_SOURCE = re.compile(rf",\s*(?={_SOURCE_START})|(?<=\.jpg),|(?<=\.jpeg),|(?<=\.png),", re.IGNORECASE)
+_NEXT_SOURCE = re.compile(rf",\s*(?={_SOURCE_START})|(?<=\.jpg|\.png)\s*,|(?<=\.jpeg)\s*,", re.IGNORECASE)
 _IS_SOURCE = re.compile(rf"{_SOURCE_START}|.*\.(jpe?g|png)\b", re.IGNORECASE)
 _DATA_HEADER = re.compile(r"data:[^,]*,", re.IGNORECASE)
 _BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}

@@ -56,10 +56,11 @@ class CacheFile:
         async with self._turn:
             return await to_thread.run_sync(self._run, work, write)
 
-    async def close(self) -> None:
-        """Close the file; a later call opens it again."""
-        async with self._turn:
-            await to_thread.run_sync(self._close)
+    def close(self) -> None:
+        """Close the file, while nothing runs; a later call opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _run(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
         for is_last_try in (False, False, True):
@@ -77,14 +78,14 @@ class CacheFile:
         code = _primary_code(error) if isinstance(error, sqlite3.Error) else sqlite3.SQLITE_CANTOPEN
         if code in _DAMAGED:
             logger.warning("The index file %s is damaged; it is begun anew.", self._path(self._folder).name)
-            self._close()
+            self.close()
             with suppress(OSError):
                 _remove(self._path(self._folder))
                 return True
         elif code not in _NO_PLACE_FOR_A_FILE:
             return False
         logger.warning("No index file can be kept in %s (%s); it is kept in memory.", self._folder, error)
-        self._close()
+        self.close()
         self._folder = None
         return True
 
@@ -125,11 +126,6 @@ class CacheFile:
             connection.execute("PRAGMA user_version = 1")
 
         _in_transaction(connection, make, write=True)
-
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:

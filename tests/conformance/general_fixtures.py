@@ -70,27 +70,27 @@ class Choices(BaseModel):
 def add_general_fixtures(server: MCPServer[Any]) -> None:
     """Put them beside the real tools."""
     tools = (
-        test_simple_text,
-        test_image_content,
-        test_audio_content,
-        test_embedded_resource,
-        test_multiple_content_types,
-        test_tool_with_progress,
-        test_error_handling,
-        test_elicitation,
-        test_elicitation_sep1034_defaults,
-        test_elicitation_sep1330_enums,
-        test_x_mcp_header,
-        test_missing_capability,
-        test_input_required_result_elicitation,
-        test_input_required_result_request_state,
-        test_input_required_result_tampered_state,
-        test_input_required_result_multi_round,
-        test_input_required_result_capabilities,
-        test_trigger_prompt_change,
+        simple_text,
+        image_content,
+        audio_content,
+        embedded_resource,
+        multiple_content_types,
+        tool_with_progress,
+        error_handling,
+        elicitation,
+        elicitation_sep1034_defaults,
+        elicitation_sep1330_enums,
+        x_mcp_header,
+        missing_capability,
+        input_required_result_elicitation,
+        input_required_result_request_state,
+        input_required_result_tampered_state,
+        input_required_result_multi_round,
+        input_required_result_capabilities,
+        trigger_prompt_change,
     )
     for tool in tools:
-        server.add_tool(tool, description="Conformance fixture")
+        server.add_tool(tool, name=f"test_{tool.__name__}", description="Conformance fixture")
     _add_a_changing_tool(server)
     _add_resources(server)
     _add_prompts(server)
@@ -108,23 +108,23 @@ def _says(text: str) -> UserMessage:
     return UserMessage(TextContent(type="text", text=text))
 
 
-def test_simple_text() -> str:
+def simple_text() -> str:
     return "This is a simple text response for testing."
 
 
-def test_image_content() -> list[ImageContent]:
+def image_content() -> list[ImageContent]:
     return [_picture()]
 
 
-def test_audio_content() -> list[AudioContent]:
+def audio_content() -> list[AudioContent]:
     return [AudioContent(type="audio", data=SOUND, mime_type="audio/wav")]
 
 
-def test_embedded_resource() -> list[EmbeddedResource]:
+def embedded_resource() -> list[EmbeddedResource]:
     return [_embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")]
 
 
-def test_multiple_content_types() -> list[TextContent | ImageContent | EmbeddedResource]:
+def multiple_content_types() -> list[TextContent | ImageContent | EmbeddedResource]:
     return [
         TextContent(type="text", text="Multiple content types test:"),
         _picture(),
@@ -132,36 +132,36 @@ def test_multiple_content_types() -> list[TextContent | ImageContent | EmbeddedR
     ]
 
 
-async def test_tool_with_progress(ctx: AnyContext) -> str:
+async def tool_with_progress(ctx: AnyContext) -> str:
     for progress in (0, 50, 100):
         await ctx.report_progress(progress, 100, f"{progress} of 100")
         await anyio.sleep(0.05)
     return "Done"
 
 
-def test_error_handling() -> str:
+def error_handling() -> str:
     raise ToolError("This tool intentionally returns an error for testing")
 
 
-async def test_elicitation(message: str, ctx: AnyContext) -> str:
+async def elicitation(message: str, ctx: AnyContext) -> str:
     return f"User response: {(await ctx.elicit(message, Reply)).action}"
 
 
-async def test_elicitation_sep1034_defaults(ctx: AnyContext) -> str:
+async def elicitation_sep1034_defaults(ctx: AnyContext) -> str:
     return f"Elicitation completed: {(await ctx.elicit('Please check these', Prefilled)).action}"
 
 
-async def test_elicitation_sep1330_enums(ctx: AnyContext) -> str:
+async def elicitation_sep1330_enums(ctx: AnyContext) -> str:
     return f"Elicitation completed: {(await ctx.elicit('Please choose', Choices)).action}"
 
 
-def test_x_mcp_header(
+def x_mcp_header(
     region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})] = "none",
 ) -> str:
     return region
 
 
-async def test_missing_capability(ctx: AnyContext) -> str:
+async def missing_capability(ctx: AnyContext) -> str:
     """Needs a capability that the suite's client does not declare."""
     capabilities = ctx.client_capabilities
     if capabilities is None or capabilities.sampling is None:
@@ -171,22 +171,22 @@ async def test_missing_capability(ctx: AnyContext) -> str:
     return "ok"
 
 
-async def test_input_required_result_elicitation(ctx: AnyContext) -> str | InputRequiredResult:
+async def input_required_result_elicitation(ctx: AnyContext) -> str | InputRequiredResult:
     name = answered(ctx.input_responses, "user_name", "name")
     return f"Hello, {name}!" if name else _ask(user_name="name")
 
 
-async def test_input_required_result_request_state(ctx: AnyContext) -> str | InputRequiredResult:
+async def input_required_result_request_state(ctx: AnyContext) -> str | InputRequiredResult:
     if ctx.input_responses and ctx.request_state == "first":
         return "state-ok"
     return _ask(state="first", confirm="ok")
 
 
-async def test_input_required_result_tampered_state(ctx: AnyContext) -> str | InputRequiredResult:
+async def input_required_result_tampered_state(ctx: AnyContext) -> str | InputRequiredResult:
     return "state-ok" if ctx.request_state else _ask(state="first", confirm="ok")
 
 
-async def test_input_required_result_multi_round(ctx: AnyContext) -> str | InputRequiredResult:
+async def input_required_result_multi_round(ctx: AnyContext) -> str | InputRequiredResult:
     """Two questions, one after the other; the state carries the first answer."""
     known = json.loads(ctx.request_state) if ctx.request_state else {}
     name = known.get("name") or answered(ctx.input_responses, "step1", "name")
@@ -198,14 +198,14 @@ async def test_input_required_result_multi_round(ctx: AnyContext) -> str | Input
     return f"{name} likes {colour}"
 
 
-async def test_input_required_result_capabilities(ctx: AnyContext) -> InputRequiredResult:
+async def input_required_result_capabilities(ctx: AnyContext) -> InputRequiredResult:
     """Asks only for what the client can be asked."""
     capabilities = ctx.client_capabilities
     can_ask = capabilities is None or capabilities.elicitation is not None
     return _ask(state="asked", ask="name") if can_ask else _ask(state="asked")
 
 
-async def test_trigger_prompt_change(ctx: AnyContext) -> str:
+async def trigger_prompt_change(ctx: AnyContext) -> str:
     await ctx.notify_prompts_changed()
     return "changed"
 
@@ -220,13 +220,13 @@ def _ask(state: str | None = None, **fields: str) -> InputRequiredResult:
 
 
 def _add_a_changing_tool(server: MCPServer[Any]) -> None:
-    async def test_trigger_tool_change(ctx: AnyContext) -> str:
+    async def trigger_tool_change(ctx: AnyContext) -> str:
         server.add_tool(lambda: "here", name="test_dynamic_tool", description="Conformance fixture")
         server.remove_tool("test_dynamic_tool")
         await ctx.notify_tools_changed()
         return "changed"
 
-    server.add_tool(test_trigger_tool_change, description="Conformance fixture")
+    server.add_tool(trigger_tool_change, name="test_trigger_tool_change", description="Conformance fixture")
 
 
 def _add_resources(server: MCPServer[Any]) -> None:
@@ -244,27 +244,28 @@ def _add_resources(server: MCPServer[Any]) -> None:
 
 
 def _add_prompts(server: MCPServer[Any]) -> None:
-    @server.prompt(description="Conformance fixture")
-    def test_simple_prompt() -> list[UserMessage]:
+    @server.prompt("test_simple_prompt", description="Conformance fixture")
+    def simple_prompt() -> list[UserMessage]:
         return [_says("This is a simple prompt for testing.")]
 
-    @server.prompt(description="Conformance fixture")
-    def test_prompt_with_arguments(arg1: str, arg2: str) -> list[UserMessage]:
+    @server.prompt("test_prompt_with_arguments", description="Conformance fixture")
+    def prompt_with_arguments(arg1: str, arg2: str) -> list[UserMessage]:
         return [_says(f"Prompt with arguments: arg1='{arg1}', arg2='{arg2}'")]
 
-    @server.prompt(description="Conformance fixture")
-    def test_prompt_with_embedded_resource(resourceUri: str) -> list[UserMessage]:  # noqa: N803 - the suite's name
+    @server.prompt("test_prompt_with_embedded_resource", description="Conformance fixture")
+    def prompt_with_embedded_resource(resourceUri: str) -> list[UserMessage]:  # noqa: N803 - the suite's name
         return [UserMessage(_embedded(resourceUri, "text/plain", "For testing.")), _says("Please process it.")]
 
-    @server.prompt(description="Conformance fixture")
-    def test_prompt_with_image() -> list[UserMessage]:
+    @server.prompt("test_prompt_with_image", description="Conformance fixture")
+    def prompt_with_image() -> list[UserMessage]:
         return [UserMessage(_picture()), _says("Please look at it.")]
 
-    @server.prompt(description="Conformance fixture")
-    async def test_input_required_result_prompt(ctx: AnyContext) -> list[UserMessage] | InputRequiredResult:
+    @server.prompt("test_input_required_result_prompt", description="Conformance fixture")
+    async def input_required_result_prompt(ctx: AnyContext) -> list[UserMessage] | InputRequiredResult:
         context = answered(ctx.input_responses, "user_context", "context")
         return [_says(f"Use this: {context}")] if context else _ask(user_context="context")
 
-    @server.completion()
-    async def complete(*_: Any) -> Completion:
+    # The SDK leaves this decorator without types.
+    @server.completion()  # type: ignore[no-untyped-call,untyped-decorator]
+    async def complete(*_: object) -> Completion:
         return Completion(values=["paris", "park", "party"], total=3, has_more=False)

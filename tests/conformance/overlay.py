@@ -1,13 +1,14 @@
 """The real server with the fixtures of the official conformance suite beside its own tools, over http on loopback.
 
-    python tests/conformance/overlay.py PORT
+    python tests/conformance/overlay.py
 
-For tests only: the fixtures are no part of the product, and the run without them is published, too.
+Serves on a free port, whose address it prints first.
+For tests only: the fixtures are no part of the product, and the run without them is shown, too.
 """
 
 from __future__ import annotations
 
-import sys
+import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -22,6 +23,7 @@ from kling_mcp.settings import Settings
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
+HOST = "127.0.0.1"
 # The scenarios make dozens of tasks: nothing is gained by letting each wait its full grace.
 GRACE_SECONDS = 0.3
 
@@ -36,6 +38,13 @@ def build_overlay() -> MCPServer[Any]:
     return server
 
 
+def main() -> None:
+    """Serve until terminated."""
+    with socket.create_server((HOST, 0)) as listener:
+        print(f"http://{HOST}:{listener.getsockname()[1]}/mcp", flush=True)
+        config = uvicorn.Config(build_overlay().streamable_http_app(host=HOST), log_level="warning", ws="none")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
 if __name__ == "__main__":
-    app = build_overlay().streamable_http_app(host="127.0.0.1")
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", ws="none")
+    main()

@@ -10,6 +10,7 @@ from kling_mcp.server.tools.delete_element import delete_element
 from kling_mcp.server.tools.get_element import get_element
 from kling_mcp.server.tools.list_elements import list_elements
 from kling_mcp.server.tools.list_preset_elements import list_preset_elements
+from kling_mcp.server.tools.use_elements import use_elements
 from kling_mcp.server.tools.wait_for_elements import wait_for_elements
 
 TOOLS: tuple[ToolSpec, ...] = (
@@ -19,6 +20,7 @@ TOOLS: tuple[ToolSpec, ...] = (
     get_element,
     list_elements,
     list_preset_elements,
+    use_elements,
     delete_element,
     check_setup,
 )

@@ -46,6 +46,7 @@ async def delete_element(arguments: DeleteElementArguments, call: Call) -> Answe
         done = await delete(account.client, element_id, arguments.element_name)
     finally:
         account.names.forget()  # the name is free again, also where the answer was lost
+    await call.account.library.deleted(element_id)
     view = DeletedView(element_id=done.element_id, element_name=clean(done.element_name, 60), deleted=True)
     what = "is deleted" if done.sent else "had been deleted before; nothing was sent"
     text = f"Element {view.element_id} {quoted(done.element_name, 60)} {what}. deleted=true"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
 from kling_mcp.library.fragments import find_problems, prepare, refuse_too_many
+from kling_mcp.library.index import EVERYWHERE
 from kling_mcp.library.targets import TARGETS, TargetName
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.call import Call
@@ -17,11 +19,15 @@ from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
     from kling_mcp.errors import Kind, Retry
+    from kling_mcp.library.index import Library
     from kling_mcp.library.records import LibraryElement
-    from kling_mcp.library.resolve import Resolver
     from kling_mcp.library.targets import Target
 
 _SHOWN = 60
+_MOST_CANDIDATES = 5
+_ID_OF_CANDIDATE = re.compile(r"(?:element|task)_id=[^,]*, ")
+_EXACT = "must be the exact name or the id of an element"
+_GAPS = "The library could not be read in full:"
 _ADVICE = "No ids are given, because nothing may stand in for what you named. Correct the list and call again."
 # Records that are there and cannot be used: what they are, and what to do.
 _IS = {
@@ -72,12 +78,12 @@ async def use_elements(arguments: UseElementsArguments, call: Call) -> Answer:
         element_ids=list(use.element_ids),
         prompt_handles=list(use.prompt_handles),
         request_fragment=use.request_fragment,
-        warnings=list(use.warnings),
+        warnings=[*use.warnings, *await _doubts(account.library, arguments.elements, elements)],
     )
     return Answer(view, _text(view, target, elements))
 
 
-async def _resolve_all(library: Resolver, target: Target, named: list[str]) -> list[LibraryElement]:
+async def _resolve_all(library: Library, target: Target, named: list[str]) -> list[LibraryElement]:
     """The ready element behind each name or id.
 
     Raises:
@@ -93,8 +99,8 @@ async def _resolve_all(library: Resolver, target: Target, named: list[str]) -> l
         except (NotFoundError, AmbiguousNameError) as error:
             problems.append(_unresolved(place, text, error))
             verdicts.add((error.kind, error.retry))
-        if element is not None and element.status != "ready":
-            problems.append(_unusable(place, text, element))
+        if element is not None and (problem := _unusable(place, text, element)):
+            problems.append(problem)
             verdicts.add(("bad_input", "later" if element.status == "pending" else "never"))
             element = None
         found.append(element)
@@ -102,34 +108,55 @@ async def _resolve_all(library: Resolver, target: Target, named: list[str]) -> l
         problems.extend(misfits)
         verdicts.add(("bad_input", "never"))
     if problems:
-        raise _refusal(sorted(problems, key=lambda problem: problem.argument), verdicts)
+        is_whole = ("not_found", "never") not in verdicts or await _is_whole(library)
+        raise _refusal(problems, verdicts, "" if is_whole else f"{_GAPS} what is missing may exist all the same. ")
     return [element for element in found if element is not None]
 
 
-def _unusable(place: int, text: str, element: LibraryElement) -> Problem:
-    rule = "must be ready for use"
-    return Problem(
-        f"elements[{place}]", rule, f"{quoted(text, _SHOWN)}, which {_IS[element.status]}", _DO[element.status]
-    )
-
-
 def _unresolved(place: int, text: str, error: NotFoundError | AmbiguousNameError) -> Problem:
-    """Near names and no ids: an id within reach would be taken for the element that was meant."""
+    """Near names and candidates, and no ids: an id within reach would be taken for the element that was meant."""
     argument, given = f"elements[{place}]", quoted(text, _SHOWN)
     if isinstance(error, AmbiguousNameError):
-        actual = f"{given}, as which {len(error.candidates)} ready ones are known"
-        fix = f"find_elements with query={given} tells them apart; give the element_id of the one that is meant"
+        told = [f"({_ID_OF_CANDIDATE.sub('', candidate)})" for candidate in error.candidates[:_MOST_CANDIDATES]]
+        actual = f"{given}, which can mean {len(error.candidates)} elements: {', '.join(told)}"
+        fix = f"give the element_id of the one that is meant; find_elements with query={given} shows the ids"
         return Problem(argument, "must mean one element", actual, fix)
     near = ", ".join(quoted(name, _SHOWN) for name in error.candidates)
     fix = f"similar names are {near}; take one only if it is meant" if near else "find_elements shows what there is"
-    return Problem(argument, "must be the exact name or the id of an element", f"{given}, which none carries", fix)
+    return Problem(argument, _EXACT, f"{given}, which none carries", fix)
 
 
-def _refusal(problems: list[Problem], verdicts: set[tuple[Kind, Retry]]) -> KlingError:
-    """One error for all of them, of the kind that they have in common, where there is one."""
-    told = InputError(problems, advice=_ADVICE)
-    kind, retry = verdicts.pop() if len(verdicts) == 1 else (told.kind, told.retry)
-    return KlingError(told.message, kind=kind, retry=retry, advice=_ADVICE)
+def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
+    """A record that is not ready, or that was named by another id than the element's own."""
+    argument, given = f"elements[{place}]", quoted(text, _SHOWN)
+    if element.status != "ready":
+        return Problem(argument, "must be ready for use", f"{given}, which {_IS[element.status]}", _DO[element.status])
+    if text in (element.element_id, element.element_name):
+        return None
+    # The id of a task may at the same time be the name of another element, and that one may be meant.
+    name = quoted(element.element_name, _SHOWN)
+    fix = f"if that is meant, give {name} or its element_id"
+    return Problem(argument, _EXACT, f"{given}, an id of the task that made {name}", fix)
+
+
+def _refusal(problems: list[Problem], verdicts: set[tuple[Kind, Retry]], doubt: str) -> KlingError:
+    """One error for all of them, in the order of the list, of the kind that they have in common if there is one."""
+    told = InputError(sorted(problems, key=lambda problem: problem.argument))
+    kind, retry = next(iter(verdicts)) if len(verdicts) == 1 else (told.kind, told.retry)
+    return KlingError(told.message, kind=kind, retry=retry, advice=doubt + _ADVICE)
+
+
+async def _doubts(library: Library, named: list[str], elements: list[LibraryElement]) -> list[str]:
+    """Where pages are missing, a name may be another's too. fact: name-not-unique"""
+    by_name = any(text != element.element_id for text, element in zip(named, elements, strict=True))
+    if not by_name or await _is_whole(library):
+        return []
+    return [f"{_GAPS} another element may carry one of these names. An element_id leaves no doubt."]
+
+
+async def _is_whole(library: Library) -> bool:
+    """Whether the last reading of both lists left nothing out; nothing is sent."""
+    return all(condition.is_complete for condition in await library.conditions(EVERYWHERE))
 
 
 def _text(view: UseView, target: Target, elements: list[LibraryElement]) -> str:

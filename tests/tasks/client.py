@@ -8,12 +8,10 @@ import anyio
 from mcp import Client
 from mcp.client.extension import ClientExtension, ResultClaim
 from mcp_types import CallToolResult, Request, RequestParams, Result
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 TASKS = "io.modelcontextprotocol/tasks"
 TERMINAL = ("completed", "failed", "cancelled")
-
-_ANSWER = TypeAdapter(dict[str, Any])
 
 
 class TaskCreated(Result):
@@ -41,6 +39,10 @@ class DeclaresTasks(ClientExtension):
         raise NotImplementedError
 
 
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
 class _Params(RequestParams):
     model_config = ConfigDict(extra="allow")
 
@@ -52,7 +54,7 @@ class _TaskRequest(Request[_Params, str]):
 async def ask(client: Client, method: str, task_id: str, **more: Any) -> dict[str, Any]:
     """One request of the extension."""
     request = _TaskRequest(method=method, params=_Params.model_validate({"taskId": task_id, **more}))
-    return await client.session.send_request(request, _ANSWER)
+    return (await client.session.send_request(request, _Answer)).model_dump()
 
 
 async def get(client: Client, task_id: str) -> dict[str, Any]:

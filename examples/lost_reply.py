@@ -1,6 +1,6 @@
 """Never twice, never lost: the reply is lost, the program restarts, the call is repeated: one element.
 
-python examples/never_twice.py
+python examples/lost_reply.py
 """
 
 from __future__ import annotations

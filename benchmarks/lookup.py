@@ -1,0 +1,312 @@
+"""How fast a library as long as Kling allows is read and searched, beside a plain scan and beside bare SQLite FTS5.
+
+    python benchmarks/lookup.py [--elements 500000] [--keep FOLDER]
+
+The elements are generated, never stored with this project. The fill goes through `KlingClient` and `Library`, as in
+the server; a small transport writes Kling's pages. All three searches see the same rows in the same run. Each search
+is asked with several different words and counts all matches beside giving the newest 20; the figure is the median.
+
+Bare FTS5 is one full-text table with SQLite's own tokenizers and nothing of this project: `unicode61` for words,
+`trigram` for a run of characters. It knows no typing errors, no ids and no single characters of Chinese.
+The plain scan looks at lists in memory that were folded beforehand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import resource
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import httpx
+
+from kling_mcp.api.auth import ApiKey
+from kling_mcp.api.client import KlingClient
+from kling_mcp.api.sender import Sender
+from kling_mcp.clock import SystemClock
+from kling_mcp.library.catalogue import Filters
+from kling_mcp.library.folding import fold
+from kling_mcp.library.index import Library
+from kling_mcp.library.spelling import distance
+from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
+
+NEWEST_MS = 1_790_000_000_000
+PAGE = 20
+READY = Filters(sources=("custom",), statuses=("ready",))
+
+FIRST = "Mia Leo Ana Noah Ida Omar Lena Ravi Zoe Hugo Nora Igor Yara Paul Emma Jan Sofia Amir Clara Finn".split()
+LAST = "Bell Rossi Kraus Silva Novak Okafor Tanaka Larsen Moreau Costa Weber Haddad Lindqvist Petrov Marlowe".split()
+THINGS = "lantern teapot basket raincoat umbrella bicycle rocket piano compass saddle helmet anchor".split()
+LOOKS = "red green pale striped velvet wooden rusty silver cheerful weary ancient freckled tall quiet".split()
+PLACES = "harbour kitchen forest rooftop station desert market library meadow theatre workshop canyon".split()
+HAN = "小红帽东京塔海边少年古城猫狐狸老师厨娘骑士月光森林山谷木偶飞行员渔夫花园"
+TAGS = [("o_102", "Character"), ("o_103", "Animal"), ("o_104", "Item"), ("o_105", "Costume"), ("o_106", "Scene")]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A generated element; number 1 is the oldest."""
+
+    number: int
+    name: str
+    description: str
+    tag: tuple[str, str]
+    status: str
+
+
+def make(number: int) -> Made:
+    """The element of this number, always the same: names people give, some Chinese, some serial numbers."""
+    dice = number * 2_654_435_761 % 2**32
+    first, last = FIRST[dice % len(FIRST)], LAST[dice // 31 % len(LAST)]
+    match dice // 7 % 10:
+        case 0 | 1:
+            start = dice // 11 % (len(HAN) - 4)
+            name = HAN[start : start + 2 + dice % 3] + str(number % 1000)
+        case 2 | 3 | 4:
+            name = f"{THINGS[dice // 13 % len(THINGS)].title()} {number}"
+        case 5:
+            name = f"{first}{_syllables(dice)}"
+        case _:
+            name = f"{first} {last}"
+    words = [LOOKS[dice // 17 % len(LOOKS)], LOOKS[dice // 239 % len(LOOKS)], THINGS[dice // 41 % len(THINGS)]]
+    description = f"{first}, {words[0]} and {words[1]}, with a {words[2]} in the {PLACES[dice // 53 % len(PLACES)]}"
+    status = "deleted" if dice // 59 % 20 == 0 else "succeed"
+    return Made(number, name[:20], description, TAGS[dice // 61 % len(TAGS)], status)
+
+
+def _syllables(dice: int) -> str:
+    """Names that nearly nobody else has, so that the vocabulary is large."""
+    return "".join("bcdfglmnprstvz"[dice // 14**place % 14] + "aeiou"[dice // 5**place % 5] for place in range(3))
+
+
+class GeneratedKling(httpx.AsyncBaseTransport):
+    """Answers the list of elements, newest first, and an empty list of official ones."""
+
+    def __init__(self, elements: int) -> None:
+        self.elements = elements
+        self.requests = 0
+        self.seconds = 0.0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        began = time.perf_counter()
+        self.requests += 1
+        page_num, page_size = int(request.url.params["pageNum"]), int(request.url.params["pageSize"])
+        records: list[dict[str, object]] = []
+        if "presets" not in request.url.path:
+            newest = self.elements - (page_num - 1) * page_size
+            records = [_record(make(number)) for number in range(newest, max(newest - page_size, 0), -1)]
+        body = json.dumps({"code": 0, "message": "SUCCEED", "request_id": "bench", "data": records}).encode()
+        self.seconds += time.perf_counter() - began
+        return httpx.Response(200, content=body)
+
+
+def _record(made: Made) -> dict[str, object]:
+    moment = NEWEST_MS + made.number * 1000
+    element = {
+        "element_id": 300_000_000_000_000 + made.number,
+        "element_name": made.name,
+        "element_description": made.description,
+        "reference_type": "image_refer",
+        "element_image_list": {
+            "frontal_image": f"https://pictures.example.com/{made.number}/front.png",
+            "refer_images": [{"image_url": f"https://pictures.example.com/{made.number}/side.png"}],
+        },
+        "element_video_list": {},
+        "element_voice_info": {},
+        "tag_list": [{"id": made.tag[0], "name": made.tag[1], "description": made.tag[1]}],
+        "owned_by": "10000001",
+        "status": made.status,
+    }
+    return {
+        "task_id": str(880_000_000_000_000_000 + made.number),
+        "task_status": "succeed",
+        "task_status_msg": "",
+        "task_info": {"external_task_id": f"bench-{made.number}"},
+        "task_result": {"elements": [element]},
+        "final_unit_deduction": "0",
+        "created_at": moment,
+        "updated_at": moment,
+    }
+
+
+class Bare:
+    """The same rows in bare FTS5 tables."""
+
+    def __init__(self, path: Path, elements: int) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA cache_size = -16000")
+        self._db.execute("CREATE VIRTUAL TABLE bare USING fts5 (name, description, tag, status)")
+        self._db.execute("CREATE VIRTUAL TABLE runs USING fts5 (name, tokenize='trigram')")
+        for start in range(1, elements + 1, 500):
+            numbers = range(start, min(start + 500, elements + 1))
+            rows = [(m.number, m.name, m.description, m.tag[1], m.status) for m in map(make, numbers)]
+            self._db.execute("BEGIN")
+            self._db.executemany(
+                "INSERT INTO bare (rowid, name, description, tag, status) VALUES (?, ?, ?, ?, ?)", rows
+            )
+            self._db.executemany("INSERT INTO runs (rowid, name) VALUES (?, ?)", [row[:2] for row in rows])
+            self._db.execute("COMMIT")
+
+    def words(self, expression: str) -> int:
+        """The newest matches, and how many there are."""
+        match = f"({expression}) AND status : succeed"
+        self._db.execute("SELECT * FROM bare WHERE bare MATCH ? ORDER BY rowid DESC LIMIT 20", (match,)).fetchall()
+        return int(self._db.execute("SELECT count(*) FROM bare WHERE bare MATCH ?", (match,)).fetchone()[0])
+
+    def run(self, text: str) -> int:
+        """The same for a run of three or more characters; the status has to be looked up."""
+        sql = "FROM runs WHERE runs MATCH ?"
+        self._db.execute(f"SELECT * {sql} ORDER BY rowid DESC LIMIT 20", (f'"{text}"',)).fetchall()  # noqa: S608
+        return int(self._db.execute(f"SELECT count(*) {sql}", (f'"{text}"',)).fetchone()[0])  # noqa: S608
+
+
+class Scan:
+    """The same rows in lists, folded beforehand, newest first."""
+
+    def __init__(self, elements: int) -> None:
+        made = [make(number) for number in range(elements, 0, -1)]
+        self._rows = [(fold(f"{m.name} {m.description} {m.tag[1]}"), m.tag[1], m.status, m.number) for m in made]
+        self._names = [fold(m.name).split() for m in made]
+
+    def words(self, text: str) -> int:
+        """Every word somewhere in the text."""
+        wanted = fold(text).split()
+        hits = [row for row in self._rows if row[2] == "succeed" and all(word in row[0] for word in wanted)]
+        return len(hits) if hits[:PAGE] is not None else 0
+
+    def tag(self, name: str) -> int:
+        """One tag."""
+        hits = [row for row in self._rows if row[2] == "succeed" and row[1] == name]
+        return len(hits)
+
+    def similar(self, text: str) -> int:
+        """Names with a word that is one error away."""
+        word = fold(text)
+        return sum(any(distance(word, rival, 1) == 1 for rival in names) for names in self._names)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One kind of search: what is asked of each of the three. None where one of them cannot do it."""
+
+    kind: str
+    texts: tuple[str, ...]
+    filters: Filters
+    bare: Callable[[Bare, str], int] | None
+    scan: Callable[[Scan, str], int]
+    scans: int = 3
+
+
+def searches(elements: int) -> Iterator[Search]:
+    """Typical ones, each with several texts so that nothing is answered from the last answer."""
+    some = [make(elements * place // 9 + 1) for place in range(9)]
+    names = tuple(f"{first} {last}" for first, last in zip(FIRST[:9], LAST[:9], strict=True))
+    serial = tuple(f"{THINGS[place]} {made.number}" for place, made in enumerate(some))
+    runs = tuple(HAN[place : place + 3] for place in range(0, 27, 3))
+    typos = ("Rosi", "Karus", "Slva", "Novka", "Lasen", "Moreaux", "Coste", "Wber", "Petrof")
+    both = '"{0}"'
+    yield Search("exact name", names, READY, lambda b, t: b.words(f'name : ^ "{t}"'), Scan.words)
+    yield Search("serial name", serial, READY, lambda b, t: b.words(f'"{t}"'), Scan.words)
+    yield Search("prefix", tuple(last[:4] for last in LAST[:9]), READY, lambda b, t: b.words(f'"{t}" *'), Scan.words)
+    yield Search(
+        "two words",
+        tuple(f"{look} {place}" for look, place in zip(LOOKS[:9], PLACES[:9], strict=True)),
+        READY,
+        lambda b, t: b.words(" AND ".join(both.format(word) for word in t.split())),
+        Scan.words,
+    )
+    yield Search("one word, many hits", tuple(LOOKS[:9]), READY, lambda b, t: b.words(f'"{t}"'), Scan.words)
+    yield Search("typing error", typos, READY, None, Scan.similar, scans=1)
+    yield Search("Chinese, 3 characters", runs, READY, Bare.run, Scan.words)
+    yield Search("Chinese, 2 characters", tuple(run[:2] for run in runs), READY, None, Scan.words)
+    yield Search("Chinese, 1 character", tuple(run[:1] for run in runs), READY, None, Scan.words)
+    ids = tuple(str(300_000_000_000_000 + made.number) for made in some)
+    yield Search("element id", ids, READY, None, Scan.words)
+
+
+async def fill(library: Library, kling: GeneratedKling) -> None:
+    began = time.perf_counter()
+    calls = 0
+    while True:
+        calls += 1
+        (condition,) = await library.refresh(("custom",))
+        if condition.is_complete:
+            break
+    seconds = time.perf_counter() - began
+    own = seconds - kling.seconds
+    print(f"fill: {kling.requests} requests in {calls} portions, {seconds:.1f} s, of which {kling.seconds:.1f} s made the pages")
+    print(f"      {own / kling.elements * 10_000:.2f} s per 10,000 elements without that")
+    print(f"      {_rss()}")
+
+
+def _rss() -> str:
+    now = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return f"memory of the process: {int(now.split()[1]) / 1024:.0f} MB now, {peak:.0f} MB at most"
+
+
+async def ask(library: Library, search: Search) -> tuple[float, int]:
+    """Milliseconds in the middle, and the hits of the last one."""
+    times = []
+    total = 0
+    for text in search.texts:
+        began = time.perf_counter()
+        found = await library.search(text, search.filters, PAGE)
+        times.append(time.perf_counter() - began)
+        total = found.hits.total
+    return statistics.median(times) * 1000, total
+
+
+def timed(work: Callable[[str], int], texts: tuple[str, ...]) -> tuple[float, int]:
+    times = []
+    total = 0
+    for text in texts:
+        began = time.perf_counter()
+        total = work(text)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times) * 1000, total
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--elements", type=int, default=500_000)
+    parser.add_argument("--keep", type=Path, default=None, help="keep the index file in this folder")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.keep or Path(scratch)
+        clock = SystemClock()
+        kling = GeneratedKling(options.elements)
+        sender = Sender("https://kling.invalid", clock, make_transport=lambda: kling)
+        library = Library(KlingClient(sender, ApiKey("bench"), clock), SqliteCatalogue(folder, "bench"), clock)
+        await fill(library, kling)
+        kinds = list(searches(options.elements))
+        ours = [await ask(library, search) for search in kinds]
+        print(f"after the searches: {_rss()}, index file {sum(f.stat().st_size for f in folder.glob('library-*')) / 2**20:.0f} MB")
+        bare, scan = Bare(Path(scratch) / "bare.sqlite3", options.elements), Scan(options.elements)
+        gc.freeze()
+        print(f"{'median of a search, ms':26}{'ours':>10}{'bare':>10}{'scan':>10}{'ours/bare':>11}{'scan/ours':>11}{'hits':>9}")
+        for search, (mine, hits) in zip(kinds, ours, strict=True):
+            its = search.bare
+            raw = timed(lambda text, its=its: its(bare, text), search.texts)[0] if its else None
+            slow = timed(lambda text, s=search: s.scan(scan, text), search.texts[: search.scans])[0]
+            print(
+                f"{search.kind:26}{mine:10.2f}{raw if raw is None else round(raw, 2)!s:>10}{slow:10.1f}"
+                f"{'-' if raw is None else format(mine / raw, '.2f'):>11}{slow / mine:11.0f}{hits:9}"
+            )
+        library.close()
+        await sender.aclose()
+
+
+if __name__ == "__main__":
+    sys.exit(anyio.run(main))

@@ -1,0 +1,114 @@
+"""Completes element names and tags while somebody types them into a prompt or a resource's address.
+
+It answers from the library that is known here and never fails: without an answer there are no suggestions.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import Completion, ResourceTemplateReference
+
+from kling_mcp.errors import KlingError
+from kling_mcp.library.catalogue import Filters
+from kling_mcp.media.limits import TAGS
+from kling_mcp.runtime import Runtime
+from kling_mcp.server.prompts import CAST_PROMPT, NAME_ARGUMENT, PICTURES_PROMPT, TAG_ARGUMENT
+from kling_mcp.server.resources import ELEMENT_URI, PICTURE_URI
+from kling_mcp.untrusted import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp.server.mcpserver import MCPServer
+    from mcp_types import CompletionArgument, CompletionContext, PromptReference
+
+    from kling_mcp.library.records import LibraryElement
+    from kling_mcp.runtime import Account
+
+    Reference = PromptReference | ResourceTemplateReference
+
+METHOD = "completion/complete"
+MOST_VALUES = 20
+_LONGEST_TYPED = 100
+
+# The SDK hands a completion what was typed, but not the request, which says whose account it is.
+_request: ContextVar[ServerRequestContext[Any, Any]] = ContextVar("request")
+
+
+def register_completions(server: MCPServer[Runtime]) -> None:
+    """Add the completion of names and tags."""
+    server.middleware.append(_remember_request)
+    server.completion()(complete)  # type: ignore[no-untyped-call] # the SDK's decorator is not annotated
+
+
+async def complete(ref: Reference, argument: CompletionArgument, _: CompletionContext | None) -> Completion:
+    """Suggestions for an argument, the best first; none for arguments that are free text."""
+    where = ref.uri if isinstance(ref, ResourceTemplateReference) else ref.name
+    suggest = _SUGGESTIONS.get((where, argument.name))
+    values = await suggest(argument.value[:_LONGEST_TYPED]) if suggest else []
+    return Completion(values=values[:MOST_VALUES], has_more=len(values) > MOST_VALUES)
+
+
+async def _remember_request(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    if ctx.method != METHOD:
+        return await call_next(ctx)
+    token = _request.set(ctx)
+    try:
+        return await call_next(ctx)
+    finally:
+        _request.reset(token)
+
+
+def _account() -> Account:
+    """The account of whoever is typing. Raises ConfigurationError."""
+    ctx = _request.get()
+    runtime = ctx.lifespan_context
+    assert isinstance(runtime, Runtime)  # noqa: S101 - build_server's lifespan yields nothing else
+    return runtime.account_of_caller(getattr(ctx.request, "headers", None))
+
+
+async def _elements(typed: str) -> list[LibraryElement]:
+    """Ready and coming elements that fit what was typed."""
+    try:
+        library = _account().library
+        await library.refresh()
+        hits = await library.catalogue.search(typed, Filters(statuses=("ready", "pending")), MOST_VALUES + 1)
+    except KlingError:
+        return []
+    return hits.elements
+
+
+async def _names_or_ids(typed: str) -> list[str]:
+    """Names where they are plain and stand for one element, else ids."""
+    elements = await _elements(typed)
+    names = [element.element_name for element in elements]
+    values = []
+    for element in elements:
+        name = element.element_name
+        is_plain = name and name == clean(name) and names.count(name) == 1 and not typed.isdecimal()
+        values.append(name if is_plain else clean(element.element_id or element.task_id, 80))
+    return values
+
+
+async def _one_more_name(typed: str) -> list[str]:
+    """The list as typed, with each name that fits its last part."""
+    before, comma, last = typed.rpartition(",")
+    start = f"{before}, " if comma else ""
+    names = (clean(element.element_name, 60) for element in await _elements(last.strip()))
+    return [start + name for name in dict.fromkeys(names) if name and "," not in name]
+
+
+async def _tags(typed: str) -> list[str]:
+    wanted = typed.strip().casefold()
+    return [tag for tag in TAGS.values() if tag.casefold().startswith(wanted)]
+
+
+_SUGGESTIONS: Mapping[tuple[str, str], Callable[[str], Awaitable[list[str]]]] = {
+    (ELEMENT_URI, "id"): _names_or_ids,
+    (PICTURE_URI, "id"): _names_or_ids,
+    (CAST_PROMPT, NAME_ARGUMENT): _one_more_name,
+    (PICTURES_PROMPT, TAG_ARGUMENT): _tags,
+}

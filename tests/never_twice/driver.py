@@ -1,0 +1,234 @@
+"""Runs calls of several processes one await point at a time, in an order that somebody else chooses.
+
+Every seam of a process (see `mortal`) parks its task until it is released, and virtual time stands still until it
+is told to go on. So an interleaving is a list of plain choices, and the same choices are the same interleaving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import to_thread
+from never_twice.mortal import API_KEY, Fate, Process, is_crash
+from never_twice.wishes import tasks_at
+from virtual_time import VirtualClock, VirtualLoop
+
+from kling_mcp.creation import Creation
+from kling_mcp.errors import KlingError
+from kling_mcp.journal import RENEW_SECONDS
+from kling_mcp.simulator import Faults, Quirks, World
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from kling_mcp.media.draft import ElementDraft
+    from kling_mcp.simulator.records import ElementTask
+
+
+class SteppedLoop(VirtualLoop):
+    """A virtual loop that is run until nothing can go on without time or a choice."""
+
+    _ready: deque[asyncio.Handle]
+
+    def run_until_quiet(self) -> None:
+        """Run whatever can run now; time stands still."""
+        self.run_until_complete(self._quiet())
+
+    async def _quiet(self) -> None:
+        while True:
+            await asyncio.sleep(0)
+            busy_threads = to_thread.current_default_thread_limiter().borrowed_tokens
+            if not self._ready and not busy_threads:
+                return
+
+
+@dataclass(slots=True)
+class Parked:
+    """One task at one seam, waiting to be released."""
+
+    where: str
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Parking(Fate):
+    """Parks every task that comes to a seam, until `free` or released one by one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parked: list[Parked] = []
+        self.is_free = False
+
+    async def decide(self, where: str) -> None:
+        if self.is_free or self.is_dead:
+            return
+        place = Parked(where)
+        self.parked.append(place)
+        try:
+            await place.gate.wait()
+        finally:
+            if place in self.parked:
+                self.parked.remove(place)
+
+    def release(self, number: int = 0) -> None:
+        """Let one parked task go on."""
+        if self.parked:
+            self.parked.pop(number % len(self.parked)).gate.set()
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One creation call of somebody. `overlapped` says whether another call for the same content ran beside it."""
+
+    draft: ElementDraft
+    task: asyncio.Task[Creation]
+    fate: Parking
+    overlapped: bool = False
+    was_cancelled: bool = False
+
+    @property
+    def result(self) -> Creation | KlingError | None:
+        """What the caller was told; None if the caller left or died with the process, or still waits."""
+        if not self.task.done() or self.task.cancelled():
+            return None
+        error = self.task.exception()
+        if error is None:
+            return self.task.result()
+        if isinstance(error, KlingError):
+            return error
+        assert self.fate.is_dead, error
+        assert is_crash(error), error
+        return None
+
+
+class Theatre:
+    """One Kling, one state folder, two processes on it, and the calls that they work on."""
+
+    def __init__(self, folder: Path, quirks: Quirks) -> None:
+        self.loop = SteppedLoop()
+        clock = VirtualClock()
+        self.folder = folder
+        self.faults = Faults()
+        self.world = World(lambda: clock.epoch + self.loop.time(), api_keys=[API_KEY], quirks=quirks)
+        self.processes: list[Process] = []
+        self.fates: list[Parking] = []
+        self.calls: list[Call] = []
+        self._born = 0
+        for _ in range(2):
+            self._start_process()
+
+    # ---- what may happen
+
+    def create(self, place: int, draft: ElementDraft, *, allow_duplicate_name: bool, patience: float) -> None:
+        """Somebody asks a process for an element."""
+        process, fate = self.processes[place], self.fates[place]
+        creation = process.own_account().creator.create(
+            draft, allow_duplicate_name=allow_duplicate_name, patience=patience
+        )
+        call = Call(draft, self.loop.create_task(creation), fate)
+        for other in self.unanswered():
+            if other.draft.element_description == draft.element_description:
+                call.overlapped = other.overlapped = True
+        self.calls.append(call)
+        self.loop.run_until_quiet()
+
+    def step(self, place: int, number: int) -> None:
+        """One parked task of a process goes on until it can go no further."""
+        self.fates[place].release(number)
+        self.loop.run_until_quiet()
+
+    def run_on(self) -> None:
+        """Everybody goes on, in turn, as far as it goes without time."""
+        while any(fate.parked for fate in self.fates):
+            for place in range(len(self.fates)):
+                self.step(place, 0)
+
+    def pass_time(self, seconds: float, *, stalling: bool) -> None:
+        """Time passes. Unless `stalling`, nobody is kept from working while it does."""
+        pause = seconds if stalling else RENEW_SECONDS / 2
+        while seconds > 0:
+            if not stalling:
+                self.run_on()
+            self._run(anyio.sleep(min(pause, seconds)))
+            seconds -= pause
+        self.loop.run_until_quiet()
+
+    def cancel(self, number: int) -> None:
+        """A caller gives up."""
+        waiting = self.unanswered()
+        if waiting:
+            call = waiting[number % len(waiting)]
+            call.was_cancelled = True
+            call.task.cancel()
+            self.loop.run_until_quiet()
+
+    def crash(self, place: int) -> None:
+        """A process dies where it stands; another one starts in its place."""
+        fate = self.fates[place]
+        fate.is_dead = True
+        for call in self.calls:
+            if call.fate is fate:
+                call.task.cancel()
+        self.loop.run_until_quiet()
+        self._run(self.processes[place].stop())
+        self._start_process(place)
+
+    # ---- what can be asked
+
+    def unanswered(self) -> list[Call]:
+        """The calls that still run."""
+        return [call for call in self.calls if not call.task.done()]
+
+    def tasks(self) -> list[ElementTask]:
+        """Every element task at Kling."""
+        return tasks_at(self.world)
+
+    def finish(self) -> None:
+        """All misfortune ends and everybody who still waits is answered."""
+        self.faults.clear()
+        for _ in range(200):
+            if not self.unanswered():
+                return
+            self.pass_time(10, stalling=False)
+        raise AssertionError(f"a call never ends: {self.unanswered()[0].draft}")
+
+    def ask(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run something to its end with nobody in its way."""
+        for fate in self.fates:
+            fate.is_free = True
+        try:
+            return self._run(work)
+        finally:
+            for fate in self.fates:
+                fate.is_free = False
+
+    def close(self) -> None:
+        """End everything that this interpreter holds."""
+        for fate in self.fates:
+            fate.is_dead = True
+        for call in self.unanswered():
+            call.task.cancel()
+        self.loop.run_until_quiet()
+        for process in self.processes:
+            self._run(process.stop())
+        self._run(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    # ---- inside
+
+    def _start_process(self, place: int | None = None) -> None:
+        self._born += 1
+        fate = Parking()
+        process = Process(self.folder, self.world, self.faults, owner=f"host-{self._born}:1", fate=fate)
+        if place is None:
+            self.processes.append(process)
+            self.fates.append(fate)
+        else:
+            self.processes[place], self.fates[place] = process, fate
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)

@@ -1,0 +1,76 @@
+"""A crash at every single await point of a creation, then a restart and the same call: one element, one id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from never_twice.mortal import API_KEY, CrashError, DiesAtStep, Process, is_crash
+from never_twice.wishes import draft_of, tasks_at
+from virtual_time import VirtualClock
+
+from kling_mcp.simulator import Faults, Quirks, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+MIA = draft_of("Mia")
+MOST_STEPS = 80  # more than any call has
+
+# What happens to the first creation request, apart from the crash.
+MISFORTUNES: dict[str, Callable[[Faults], object]] = {
+    "nothing": lambda _: None,
+    "reply lost after the commit": lambda faults: faults.lose_reply_after_create(),
+    "reply lost before the commit": lambda faults: faults.lose_reply_before_commit(route="create"),
+    "committed late": lambda faults: faults.delay(8, route="create"),
+    "answered late": lambda faults: faults.delay(8, after_commit=True, route="create"),
+    "5002 after the commit": lambda faults: faults.reply_code(5002, after_commit=True, route="create"),
+    "two refused connections": lambda faults: faults.refuse_connection(times=2),
+    "busy, then accepted": lambda faults: faults.reply_code(1303, route="create", times=2),
+}
+# How Kling behaves. The unkind one accepts a used id again, and finds nothing by it.
+KLINGS: dict[str, Quirks] = {
+    "kind": Quirks(),
+    "unkind": Quirks(refuse_used_external_id=False, query_by_external_id=False, list_order="shuffled"),
+}
+
+
+@pytest.mark.parametrize("kling", KLINGS)
+@pytest.mark.parametrize("misfortune", MISFORTUNES)
+async def test_a_crash_at_any_step_makes_no_second_element(misfortune: str, kling: str, tmp_path: Path) -> None:
+    for step in range(1, MOST_STEPS):
+        folder = tmp_path / f"{step}"
+        met = await _crash_and_repeat(folder, step, misfortune, KLINGS[kling])
+        if len(met) < step:
+            return  # the call ended before it could be killed
+    pytest.fail("a creation never ends")
+
+
+async def _crash_and_repeat(folder: Path, step: int, misfortune: str, quirks: Quirks) -> list[str]:
+    clock, faults = VirtualClock(), Faults()
+    world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
+    MISFORTUNES[misfortune](faults)
+    fate = DiesAtStep(step)
+    first: Any = None
+    process = Process(folder, world, faults, owner="one:1", fate=fate)
+    try:
+        first = await process.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
+    except (CrashError, BaseExceptionGroup) as death:
+        if not is_crash(death):
+            raise
+    finally:
+        await process.stop()
+
+    restarted = Process(folder, world, faults, owner="two:2")
+    try:
+        again = await restarted.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
+    finally:
+        await restarted.stop()
+    tasks = tasks_at(world)
+    assert [task.task_id for task in tasks] == [again.task.task_id], fate.met
+    assert tasks[0].external_task_id == again.external_task_id
+    assert first is None or first.task.task_id == again.task.task_id
+    return fate.met

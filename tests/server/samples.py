@@ -1,0 +1,59 @@
+"""One call of every tool that succeeds, and the world in which it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp import Client
+from stage import API_KEY, structured
+
+from kling_mcp.simulator import World
+
+# Tools that need nothing but these arguments. Words in braces are filled in by `arguments_for`.
+CALLS: dict[str, dict[str, Any]] = {
+    "get_element": {"id": "{task_id}"},
+    "list_elements": {"page_size": 10},
+    "list_preset_elements": {"page_size": 2},
+    "wait_for_elements": {"ids": ["{task_id}"], "wait_seconds": 0},
+    "delete_element": {"element_id": "{element_id}", "element_name": "Zoë “the fox” 東京"},
+    "check_setup": {},
+    "use_elements": {"elements": ["{element_id}"], "target": "omni-video/kling-v3-omni"},
+    "find_elements": {"query": "zoe"},
+    "find_voices": {},
+}
+
+
+def furnish(world: World) -> dict[str, str]:
+    """An account with a ready, a running, a failed and a deleted element; the ids of the ready one."""
+    kling = world.account_of(API_KEY)
+    voice = world.add_voice(kling, "Warm voice")
+    ready = world.add_element(
+        kling,
+        "Zoë “the fox” 東京",
+        description="Fox; red coat, says: hello",
+        tags=("o_102", "o_103"),
+        voice_id=voice.voice_id,
+        external_task_id="someone-elses-7",
+    )
+    world.add_element(kling, "Gone", status="deleted")
+    world.add_element(kling, "Refused", status="failed")
+    world.add_element(kling, "Coming", status="pending")
+    return {"task_id": ready.task_id, "element_id": ready.element_id}
+
+
+def arguments_for(tool: str, ids: dict[str, str], creation: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with which this tool succeeds."""
+    if tool.startswith("create_element"):
+        return creation
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        return value.format(**ids) if isinstance(value, str) else value
+
+    return {name: filled(value) for name, value in CALLS[tool].items()}
+
+
+async def ready_element(client: Client, creation: dict[str, Any]) -> dict[str, Any]:
+    """The task of an element that was just made."""
+    return structured(await client.call_tool("create_element_and_wait", creation))

@@ -1,0 +1,259 @@
+"""What clients really send, and what is made of it: forgiving in encoding, strict in meaning."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from kling_mcp.errors import InputError
+from kling_mcp.server.arguments import ToolArguments, parse_arguments, plain_schema
+
+
+class Everything(ToolArguments):
+    """One argument of each type that tools have."""
+
+    name: str = ""
+    pictures: list[str] = Field(default_factory=list)
+    size: int = Field(30, ge=1, le=500)
+    again: bool = False
+    kind: Literal["image_refer", "video_refer"] = "image_refer"
+
+
+class Required(ToolArguments):
+    """Arguments without defaults."""
+
+    element_id: str
+    element_name: str
+
+
+def read(**raw: Any) -> Everything:
+    return parse_arguments(Everything, raw)
+
+
+def refusal(model: type[ToolArguments] = Everything, /, **raw: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        parse_arguments(model, raw)
+    return caught.value
+
+
+JPEG = "data:image/jpeg;base64,/9j/4AAQSkZJRg=="
+PNG = "data:image/png;base64,iVBORw0KGgo="
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        ("given", "meant"),
+        [
+            (["a.png", "b.png"], ["a.png", "b.png"]),
+            ([" a.png ", "", "  "], ["a.png"]),
+            ([], []),
+            ("", []),
+            ('["a.png", "b.png"]', ["a.png", "b.png"]),
+            (' [ "a.png" ] ', ["a.png"]),
+            ("[]", []),
+            ("a.png,b.png", ["a.png", "b.png"]),
+            ("a.JPG, b.jpeg , c.png", ["a.JPG", "b.jpeg", "c.png"]),
+            ("a.png\nb.png\r\nc.png\n", ["a.png", "b.png", "c.png"]),
+            ("a.png", ["a.png"]),
+            ("Character, Animal", ["Character", "Animal"]),
+            ("o_102", ["o_102"]),
+            (7, ["7"]),
+            ([7, "8"], ["7", "8"]),
+            ("[7]", ["7"]),
+            # Names of files may contain commas; the next source begins visibly.
+            ("/pics/Smith, John.png", ["/pics/Smith, John.png"]),
+            ("Smith, John.png", ["Smith, John.png"]),
+            ("/pics/Smith, John.png,/pics/b.png", ["/pics/Smith, John.png", "/pics/b.png"]),
+            ("~/a, b.png, ~/c.png", ["~/a, b.png", "~/c.png"]),
+            (r"C:\a, b.png,D:\c.png", [r"C:\a, b.png", r"D:\c.png"]),
+            ("./a.webp,../b.webp", ["./a.webp", "../b.webp"]),
+            ("file:///a.png,file:///b.png", ["file:///a.png", "file:///b.png"]),
+            ("https://x.example/a?b=1,2,https://y.example/c", ["https://x.example/a?b=1,2", "https://y.example/c"]),
+            # The comma of a data: URI is its own, and Base64 of a JPEG begins like a path.
+            (JPEG, [JPEG]),
+            (f"{JPEG},{PNG}", [JPEG, PNG]),
+            (f"{PNG}, {JPEG}, /pics/a.png", [PNG, JPEG, "/pics/a.png"]),
+            (f"/pics/a.png,{JPEG}", ["/pics/a.png", JPEG]),
+            (f"{JPEG}\n{PNG}", [JPEG, PNG]),
+            # What only looks like JSON.
+            ("[a.png", ["[a.png"]),
+            ("[draft] a.png", ["[draft] a.png"]),
+            ("[" * 5000, ["[" * 5000]),
+        ],
+    )
+    def test_encodings(self, given: object, meant: list[str]) -> None:
+        assert read(pictures=given).pictures == meant
+
+    @pytest.mark.parametrize("item", [None, True, 1.5, {"image_url": "a.png"}, ["a.png"]])
+    def test_items_that_are_no_text_are_refused(self, item: object) -> None:
+        for given in ([item], json.dumps([item])):
+            assert [problem.rule for problem in refusal(pictures=given).problems] == ["must be text"]
+
+    @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)))
+    def test_a_json_string_means_the_list_that_it_holds(self, items: list[str]) -> None:
+        assert read(pictures=json.dumps(items)) == read(pictures=items)
+
+
+class TestNumbersAndSwitches:
+    @pytest.mark.parametrize("given", [7, "7", " 7 ", "7.0", 7.0])
+    def test_integers(self, given: object) -> None:
+        assert read(size=given).size == 7
+
+    @pytest.mark.parametrize("given", ["seven", "7.5", 7.5, True, "", "1e2", [7], {}, "9" * 40, float("inf")])
+    def test_what_is_no_integer(self, given: object) -> None:
+        (problem,) = refusal(size=given).problems
+        assert (problem.argument, problem.rule) == ("size", "must be a whole number")
+
+    @pytest.mark.parametrize(("given", "bound"), [(0, "greater than or equal to 1"), ("501", "less than or equal to 500")])
+    def test_the_range(self, given: object, bound: str) -> None:
+        (problem,) = refusal(size=given).problems
+        assert problem.rule == f"must be {bound}"
+        assert problem.actual == f'"{int(str(given))}"'
+
+    @pytest.mark.parametrize("given", [True, "true", "True", "1", 1, "yes", "on"])
+    def test_true(self, given: object) -> None:
+        assert read(again=given).again is True
+
+    @pytest.mark.parametrize("given", [False, "false", "FALSE", "0", 0, "no", "off", ""])
+    def test_false(self, given: object) -> None:
+        assert read(again=given).again is False
+
+    @pytest.mark.parametrize("given", ["maybe", 2, [], {"a": 1}])
+    def test_neither(self, given: object) -> None:
+        (problem,) = refusal(again=given).problems
+        assert (problem.argument, problem.rule) == ("again", "must be true or false")
+
+    @pytest.mark.parametrize("name", Everything.model_fields)
+    def test_null_means_not_given(self, name: str) -> None:
+        assert read(**{name: None}) == Everything()
+
+
+class TestWords:
+    @pytest.mark.parametrize("given", ["video_refer", "VIDEO_REFER", " Video_Refer "])
+    def test_letter_case_does_not_matter(self, given: str) -> None:
+        assert read(kind=given).kind == "video_refer"
+
+    def test_another_word_is_answered_with_the_nearest(self) -> None:
+        (problem,) = refusal(kind="video").problems
+        assert problem.rule == "must be one of image_refer, video_refer"
+        assert problem.fix == "did you mean video_refer?"
+
+
+class TestText:
+    @pytest.mark.parametrize("given", ["", " spaces stay ", "829836802793406551"])
+    def test_text_is_taken_as_it_is(self, given: str) -> None:
+        assert read(name=given).name == given
+
+    @pytest.mark.parametrize("number", [160, 2**53 - 1, -(2**53 - 1)])
+    def test_a_number_becomes_its_digits(self, number: int) -> None:
+        assert read(name=number).name == str(number)
+
+    @pytest.mark.parametrize("number", [2**53, 829836802793406551, -(2**53)])
+    def test_a_rounded_id_is_refused(self, number: int) -> None:
+        """fact: id-as-string: clients round such numbers on the way, and a wrong id is worse than none"""
+        for given in ({"name": number}, {"pictures": number}, {"pictures": [number]}, {"pictures": f"[{number}]"}):
+            (problem,) = refusal(**given).problems
+            assert "9007199254740991" in problem.rule
+            assert "double quotes" in problem.fix
+
+    @pytest.mark.parametrize("given", [True, 1.5, [], {}, ["a"]])
+    def test_what_is_no_text(self, given: object) -> None:
+        (problem,) = refusal(name=given).problems
+        assert (problem.argument, problem.rule) == ("name", "must be text")
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("given", "nearest"),
+        [("pictures_", "pictures"), ("Name", "name"), ("nmae", "name"), ("picture", "pictures")],
+    )
+    def test_an_unknown_name_is_answered_with_the_nearest(self, given: str, nearest: str) -> None:
+        (problem,) = refusal(**{given: "x"}).problems
+        assert problem.argument == f'"{given}"'
+        assert problem.fix.startswith(f"did you mean {nearest}?")
+        assert problem.fix.endswith("the arguments are name, pictures, size, again, kind")
+
+    def test_one_like_no_other_is_to_be_left_out(self) -> None:
+        (problem,) = refusal(zzz="CANARY").problems
+        assert problem.fix.startswith("leave it out")
+        assert "CANARY" not in str(problem)  # somebody may have put a key there
+
+    def test_a_tool_without_arguments_says_so(self) -> None:
+        class Nothing(ToolArguments):
+            pass
+
+        (problem,) = refusal(Nothing, verbose=True).problems
+        assert problem.fix.endswith("the arguments are none")
+
+    def test_a_name_is_shown_harmlessly(self) -> None:
+        (problem,) = refusal(**{'x"\n\u202e' + "y" * 100: 1}).problems
+        assert problem.argument.isprintable()
+        assert len(problem.argument) <= 42
+
+
+def test_all_problems_are_reported_together() -> None:
+    error = refusal(nmae="Mia", pictures=[True], size="many", again="maybe", kind="song")
+    assert sorted(problem.argument for problem in error.problems) == ['"nmae"', "again", "kind", "pictures", "size"]
+    assert error.for_caller().startswith("5 problems with the input:\n")
+
+
+def test_what_is_missing_is_named_beside_what_is_wrong() -> None:
+    error = refusal(Required, element_id=True, elment_name="Mia")
+    assert {(problem.argument, problem.rule) for problem in error.problems} == {
+        ("element_id", "must be text"),
+        ('"elment_name"', "is not an argument of this tool"),
+        ("element_name", "is required"),
+    }
+
+
+def test_null_does_not_stand_for_a_required_argument() -> None:
+    error = refusal(Required, element_id=None, element_name="Mia")
+    assert [(problem.argument, problem.rule) for problem in error.problems] == [("element_id", "must be text")]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*Everything.model_fields, "other"]), json_values))
+def test_no_arguments_whatever_are_a_defect(raw: dict[str, Any]) -> None:
+    """They are read or refused, and what was read has the promised types."""
+    try:
+        parsed = parse_arguments(Everything, raw)
+    except InputError as error:
+        assert error.problems  # noqa: PT017 - either way out is right
+        return
+    assert Everything.model_validate(parsed.model_dump()) == parsed
+
+
+class TestSchemas:
+    def test_nested_models_are_written_out(self) -> None:
+        class Inner(BaseModel):
+            """Not for clients."""
+
+            title: str
+
+        class Outer(BaseModel):
+            """Not for clients."""
+
+            rows: list[Inner]
+
+        schema = plain_schema(Outer)
+        row = schema["properties"]["rows"]["items"]
+        assert row == {"properties": {"title": {"type": "string"}}, "required": ["title"], "type": "object"}
+        assert "description" not in schema
+
+    def test_a_type_that_clients_cannot_read_is_a_defect_of_ours(self) -> None:
+        class Union(BaseModel):
+            value: int | None
+
+        with pytest.raises(TypeError, match="anyOf"):
+            plain_schema(Union)

@@ -1,0 +1,181 @@
+"""What clients are shown of every tool: plain schemas, truthful annotations, results that keep their promise."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from mcp import Client
+from mcp_types import Tool
+from server.samples import arguments_for, furnish
+from stage import ERAS, Connect, structured, text_of
+
+from kling_mcp.server.tools import TOOLS
+from kling_mcp.simulator import Quirks, World
+from kling_mcp.untrusted import clean
+
+pytestmark = pytest.mark.anyio
+
+SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
+FORBIDDEN = {"$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "not", "if", "patternProperties"}
+NAMES = [spec.name for spec in TOOLS]
+
+# The contract's columns: what a tool reads, makes or destroys.
+MAKES = {"create_element", "create_element_and_wait", "apply_cast"}
+DESTROYS = {"delete_element"}
+
+
+@pytest.fixture(params=NAMES)
+async def tool(request: pytest.FixtureRequest, connect: Connect) -> Tool:
+    """Each tool as a client sees it."""
+    async with connect() as client:
+        return {tool.name: tool for tool in (await client.list_tools()).tools}[str(request.param)]
+
+
+def nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every schema inside a schema, itself included; names of properties are no schemas."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from nodes(item)
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    for key, value in schema.items():
+        for inner in value.values() if key == "properties" else [value]:
+            yield from nodes(inner)
+
+
+async def test_a_schema_is_plain(tool: Tool) -> None:
+    """Several widely used clients cannot read references, unions or lists of types."""
+    for schema in (tool.input_schema, tool.output_schema):
+        for node in nodes(schema):
+            assert not FORBIDDEN & node.keys(), node
+            assert not isinstance(node.get("type"), list), node
+        jsonschema.Draft202012Validator.check_schema(schema or {})
+
+
+async def test_an_input_is_flat_and_closed(tool: Tool) -> None:
+    """Strings, integers, booleans, and lists of strings; nothing else gets in."""
+    assert tool.input_schema["type"] == "object"
+    assert tool.input_schema["additionalProperties"] is False
+    for argument in tool.input_schema.get("properties", {}).values():
+        assert argument["type"] in {"string", "integer", "boolean", "array"}
+        if argument["type"] == "array":
+            assert argument["items"] == {"type": "string"}
+
+
+async def test_every_id_is_a_string(tool: Tool) -> None:
+    """fact: id-as-string"""
+    for schema in (tool.input_schema, tool.output_schema or {}):
+        for node in nodes(schema):
+            for name, inner in node.get("properties", {}).items():
+                if re.fullmatch(r"(.*_)?ids?", name):
+                    assert (inner["items"] if inner["type"] == "array" else inner)["type"] == "string", name
+
+
+async def test_an_output_names_all_it_holds(tool: Tool) -> None:
+    """Every field is always there; empty text and lists stand for nothing."""
+    for node in nodes(tool.output_schema):
+        if node.get("type") == "object":
+            assert node["additionalProperties"] is False
+            assert sorted(node["required"]) == sorted(node["properties"])
+
+
+async def test_a_tool_says_what_it_is(tool: Tool) -> None:
+    assert tool.title
+    assert tool.description
+    assert tool.description == " ".join(tool.description.split())
+    assert 40 < len(tool.description) < 500
+    assert tool.output_schema
+
+
+async def test_annotations_tell_the_truth(tool: Tool) -> None:
+    hints = tool.annotations
+    assert hints is not None
+    changes = tool.name in MAKES | DESTROYS
+    assert hints.read_only_hint is not changes
+    assert hints.destructive_hint is (tool.name in DESTROYS)
+    # A repeated creation finds the first task, a repeated deletion finds it done.
+    assert hints.idempotent_hint is True
+    assert hints.open_world_hint is not None
+
+
+async def test_no_id_invites_a_new_one_per_retry(tool: Tool) -> None:
+    """Models that read "unique" invent another external_task_id when they try again."""
+    shown = json.dumps(tool.input_schema) + str(tool.description)
+    assert "unique" not in shown.lower()
+
+
+async def test_the_list_of_tools_is_short_enough_to_be_read(connect: Connect) -> None:
+    """Every client pays for it with every conversation."""
+    async with connect() as client:
+        tools = (await client.list_tools()).tools
+    inputs = [tool.model_dump(mode="json", by_alias=True, exclude={"output_schema"}) for tool in tools]
+    assert len(json.dumps(inputs)) < 1500 * len(tools)
+
+
+async def test_the_default_wait_shown_is_the_one_in_force(connect: Connect) -> None:
+    async with connect(wait_seconds=7) as client:
+        shown = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
+    assert shown["create_element_and_wait"]["properties"]["wait_seconds"]["default"] == 7
+
+
+async def test_the_list_is_the_same_in_every_era(connect: Connect) -> None:
+    listed = []
+    for era in ERAS:
+        async with connect(era) as client:
+            listed.append([tool.model_dump() for tool in (await client.list_tools()).tools])
+    assert listed[0] == listed[1] == listed[2]
+    assert [tool["name"] for tool in listed[0]] == NAMES
+
+
+async def test_a_tool_looks_as_in_its_snapshot(tool: Tool, pytestconfig: pytest.Config) -> None:
+    """A change that clients can see is made on purpose: `pytest --rewrite-snapshots` writes it down."""
+    shown = json.dumps(tool.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2) + "\n"
+    path = SNAPSHOTS / f"{tool.name}.json"
+    if pytestconfig.getoption("rewrite_snapshots"):
+        path.write_text(shown, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == shown
+
+
+def test_no_snapshot_is_left_over() -> None:
+    """A tool that was renamed leaves an alias, not a file."""
+    assert {path.stem for path in SNAPSHOTS.glob("*.json")} <= set(NAMES)
+
+
+def scalars(value: Any) -> Iterator[str]:
+    """Every value inside structured content that says something, as text would write it."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from scalars(inner)
+    elif isinstance(value, bool):
+        yield str(value).lower()
+    elif value not in ("", None):
+        yield str(value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("digits", [15, 18])
+async def test_a_result_keeps_its_promise(
+    client: Client, world: World, creation: dict[str, Any], name: str, digits: Any
+) -> None:
+    """Structured content fits the schema, and the text holds every fact of it. fact: id-as-string"""
+    world.quirks = Quirks(element_id_digits=digits)
+    ids = furnish(world)
+    schemas = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
+
+    result = await client.call_tool(name, arguments_for(name, ids, creation))
+
+    content = structured(result)
+    jsonschema.validate(content, schemas[name] or {})
+    text = text_of(result)
+    plain = text.replace("”", '"')
+    missing = [fact for fact in scalars(content) if fact not in text and fact.replace("”", '"') not in plain]
+    assert missing == []
+    assert text == "\n".join(line.rstrip() for line in text.splitlines())
+    assert all(clean(line, 10_000) == " ".join(line.split()) for line in text.splitlines())

@@ -1,0 +1,116 @@
+"""What we rely on in the SDK without its promise: an upgrade that changes it must fail here, not at a user's."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.server.mcpserver import MCPServer
+from mcp_types import CallToolResult, TextContent
+from stage import Connect, last_line, text_of
+
+from kling_mcp._version import __version__
+from kling_mcp.server.build import build_server
+from kling_mcp.server.tools._base import CREATES, DELETES, READS, Answer, KlingTool, tool
+from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.call import Call
+from kling_mcp.server.views import View
+from kling_mcp.runtime import Runtime
+from kling_mcp.settings import Settings
+from virtual_time import VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+
+class Nothing(ToolArguments):
+    """No arguments."""
+
+
+class Nothings(View):
+    """No results."""
+
+
+async def test_run_gets_the_arguments_as_they_came(client: Client) -> None:
+    """The SDK would drop the unknown one, and turn the text into a number, before a handler sees them."""
+    result = await client.call_tool("list_elements", {"page_num": "2", "pages": 3, "page_size": "x"})
+    assert last_line(result)["kind"] == "bad_input"
+    text = text_of(result)
+    assert '"pages": is not an argument of this tool' in text
+    assert 'page_size: must be a whole number; got "x"' in text
+    assert "page_num" not in text.splitlines()[1]
+
+
+async def test_a_result_passes_as_it_was_built(client: Client) -> None:
+    """Text and structure are ours, side by side, and an error carries no structure."""
+    good = await client.call_tool("list_preset_elements", {"page_size": 1})
+    assert isinstance(good, CallToolResult)
+    assert not good.is_error
+    assert good.structured_content is not None
+    assert good.structured_content["page_size"] == 1
+    (block,) = good.content
+    assert isinstance(block, TextContent)
+    assert block.text.startswith("1 official elements on page_num=1")
+
+    bad = await client.call_tool("get_element", {"id": "nothing"})
+    assert bad.is_error
+    assert bad.structured_content is None
+    assert not text_of(bad).startswith("Error executing tool")
+
+
+async def test_the_server_says_who_it_is(client: Client) -> None:
+    assert client.server_info is not None
+    assert (client.server_info.name, client.server_info.version) == ("kling-mcp", __version__)
+    assert "create_element_and_wait" in (client.instructions or "")
+
+
+async def test_each_era_is_spoken(client: Client, era: str) -> None:
+    newest = {"legacy": "2025-11-25", "auto": "2026-07-28"}
+    assert client.protocol_version == newest.get(era, era)
+
+
+class TestDefects:
+    """A defect of ours: a reference, and nothing of the inside."""
+
+    @pytest.mark.parametrize(("kind", "created"), [("read", "no"), ("create", "maybe"), ("delete", "no")])
+    async def test_it_is_internal(
+        self, clock: VirtualClock, era: str, caplog: pytest.LogCaptureFixture, kind: str, created: str
+    ) -> None:
+        annotations = {"read": READS, "create": CREATES, "delete": DELETES}[kind]
+
+        @tool("broken", title="Broken", annotations=annotations, arguments=Nothing, view=Nothings)
+        async def broken(arguments: Nothing, call: Call) -> Answer:
+            """Always fails."""
+            raise ZeroDivisionError("the inside")
+
+        settings = Settings(sandbox=True)
+        server = build_server(settings, Runtime(settings, clock=clock))
+        server._tool_manager._tools["broken"] = KlingTool.of(broken, settings)
+        async with Client(server, mode="legacy" if era != "auto" else era) as client:
+            result = await client.call_tool("broken", {})
+
+        fields = last_line(result)
+        assert (fields["kind"], fields["created"], fields["retry"]) == ("internal", created, "never")
+        text = text_of(result)
+        assert "defect of kling-mcp" in text
+        assert "ZeroDivisionError" not in text
+        assert "the inside" not in text
+        reference = text.split("(reference ")[1].split(")")[0]
+        assert f"reference {reference}" in caplog.text
+        assert "ZeroDivisionError: the inside" in caplog.text
+
+    async def test_an_error_of_ours_is_logged_as_one_line(
+        self, connect: Connect, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        async with connect() as client:
+            await client.call_tool("get_element", {"id": ""})
+        assert "get_element: kind=bad_input created=no" in caplog.text
+
+
+def test_building_a_server_opens_nothing(tmp_path: Any, clock: VirtualClock) -> None:
+    """No file, no connection, no thread: a client may start the server and never use it."""
+    settings = Settings(state_dir=tmp_path / "state")
+    assert isinstance(build_server(settings, Runtime(settings, clock=clock)), MCPServer)
+    assert not (tmp_path / "state").exists()

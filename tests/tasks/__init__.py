@@ -1,0 +1,1 @@
+"""Tasks: calls that leave a handle, and handles that outlive the server."""
