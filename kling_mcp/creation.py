@@ -86,8 +86,11 @@ class Creator:
         names: NameBook,
         gate: CreateGate,
         clock: Clock,
+        keep_picture: Callable[[str, bytes], Awaitable[None]] | None = None,
     ) -> None:
+        """`keep_picture` is given the task id and the frontal picture of each creation, and must not fail."""
         self._client = client
+        self._keep_picture = keep_picture
         self._policy = policy
         self._journal = journal
         self._names = names
@@ -134,6 +137,8 @@ class Creator:
                 creation = await self._work_on(attempt, look_first=verdict is Verdict.LOOK)
             if creation is not None:
                 await self._names.made(creation.task, _asked(prepared))
+                if self._keep_picture and prepared.frontal_image and prepared.frontal_image.data:
+                    await self._keep_picture(creation.task.task_id, prepared.frontal_image.data)
                 return creation
 
     async def _claim(self, wish: Wish, caller: str, deadline: float) -> tuple[Entry, Verdict]:

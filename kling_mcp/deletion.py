@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500
 LAST_PAGE = 1000
+_LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
     element = await find_in_pages(client.list_elements, element_id)
     if element is None:
         raise await _explain_absence(client, element_id)
-    if element.element_name != element_name:
+    # As names are shown: whoever copies one from an answer of ours cannot know a hidden character in it.
+    if quoted(element.element_name, _LONGEST_NAME) != quoted(element_name, _LONGEST_NAME):
         raise InputError([_wrong_name(element, element_name)], advice="Nothing was deleted.")
     if element.is_deleted:
         return Deletion(element_id, element.element_name, sent=False)

@@ -22,7 +22,11 @@ from kling_mcp.journal import Journal, process_owner
 from kling_mcp.library.index import Library
 from kling_mcp.library.names import NameBook
 from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
+from kling_mcp.library.voices import VoiceBook
 from kling_mcp.media.policy import MediaPolicy
+from kling_mcp.pictures.album import Album
+from kling_mcp.pictures.fetch import PictureFetcher
+from kling_mcp.pictures.shelf import FolderShelf, MemoryShelf, Shelf
 from kling_mcp.recovery import Searcher
 from kling_mcp.settings import (
     HOSTS,
@@ -68,6 +72,8 @@ class Account:
     names: NameBook
     collector: Collector
     library: Library
+    voices: VoiceBook
+    album: Album
 
     async def saw(self, tasks: Iterable[ElementTask]) -> None:
         """Write down what became of tasks that were just looked at.
@@ -90,18 +96,21 @@ class Runtime:
         transport: Transport = "stdio",
         clock: Clock | None = None,
         make_transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
+        fetcher: PictureFetcher | None = None,
         owner: str = "",
     ) -> None:
         """Nothing is opened here.
 
         Args:
-            make_transport: replaces the network, for tests.
+            make_transport: replaces the network, for tests; then links to pictures are opened only with a `fetcher`.
+            fetcher: opens links to pictures. The sandbox has none by default, because nothing leaves it.
             owner: names this process in the journal; `host:pid` by default.
         """
         self.settings = settings
         self.transport = transport
         self.clock = clock or SystemClock()
         self._make_transport = make_transport
+        self._fetcher = fetcher if fetcher or settings.sandbox or make_transport else PictureFetcher()
         self.owner = owner or process_owner()
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._store: SqliteStore | None = None
@@ -179,8 +188,10 @@ class Runtime:
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
         client = KlingClient(sender, credential, self.clock)
         journal = Journal(self.store, client.account, self.clock, self.owner)
-        # By the whole credential: the index answers without asking Kling whether the secret is right.
-        catalogue = SqliteCatalogue(self._state_folder(), credential_fingerprint(credential, sender.host))
+        # By the whole credential: index and album answer without asking Kling whether the secret is right.
+        fingerprint = credential_fingerprint(credential, sender.host)
+        catalogue = SqliteCatalogue(self._state_folder(), fingerprint)
+        album = Album(self._shelf(fingerprint), self._fetcher)
         library = Library(client, catalogue, self.clock)
         names = NameBook(library)
         searcher = Searcher(client, journal)
@@ -193,9 +204,17 @@ class Runtime:
             names=names,
             gate=CreateGate(self.settings.max_creates, self.clock, self._rng),
             clock=self.clock,
+            keep_picture=album.keep,
         )
         collector = Collector(journal, poller, searcher, self.clock)
-        return Account(client, creator, poller, journal, names, collector, library)
+        return Account(client, creator, poller, journal, names, collector, library, VoiceBook(client, self.clock), album)
+
+    def _shelf(self, fingerprint: str) -> Shelf | None:
+        """Where an account's thumbnails are kept; nowhere with KLING_MCP_THUMBNAILS=0."""
+        if not self.settings.thumbnails:
+            return None
+        folder = self._state_folder()
+        return FolderShelf(folder, fingerprint) if folder else MemoryShelf()
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""

@@ -16,8 +16,9 @@ _SPREAD = 0.14  # a duration of 100 s stands for 86 to 114 s
 _REMEMBERED = 60
 _STEP = 0.25
 # Looks per square root of hazard: the one knob between requests and lag; benchmarks/waiting.py shows both.
-_LOOKS = 1.75
-SHORTEST_GAP, LONGEST_GAP = 1.0, 12.0  # fact: poll (2 s growing to 10 s), widened where nothing can end
+_LOOKS = 1.6
+SHORTEST_GAP, LONGEST_GAP = 1.0, 10.0  # fact: poll
+FIRST_GAP_OF_THE_UNTAUGHT = 2.0  # fact: poll; published durations are few, so a newcomer looks early once
 _FLOOR_HAZARD = 0.0025  # a task may always end; keeps the gap finite where no duration is known
 
 
@@ -34,6 +35,8 @@ class Durations:
 
     def gap_after(self, elapsed: float) -> float:
         """Seconds until the next look at a task that is `elapsed` seconds old and not ready."""
+        if not self._observed and elapsed < SHORTEST_GAP:
+            return FIRST_GAP_OF_THE_UNTAUGHT
         samples = [*_PUBLISHED, *((seconds, 1.0) for seconds in self._observed)]
         gap = looks = 0.0
         while gap < LONGEST_GAP:

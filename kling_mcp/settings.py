@@ -53,6 +53,7 @@ class Settings:
     state_dir: Path | None = None
     wait_seconds: int = 45
     max_creates: int = 3
+    thumbnails: bool = True
     shared_account: bool = False
     log_level: LogLevel = "WARNING"
 
@@ -112,6 +113,7 @@ class Settings:
             state_dir=env.folder("KLING_MCP_STATE_DIR"),
             wait_seconds=env.number("KLING_MCP_WAIT_SECONDS", 45, 0, LONGEST_WAIT_SECONDS),
             max_creates=env.number("KLING_MCP_MAX_CREATES", 3, 1, 100),
+            thumbnails=env.flag("KLING_MCP_THUMBNAILS", default=True),
             shared_account=env.flag("KLING_MCP_SHARED_ACCOUNT"),
             log_level=env.log_level("KLING_MCP_LOG_LEVEL"),
         )
@@ -141,11 +143,13 @@ class _Environment:
             return validated_secret(f"{name}_FILE", _read_secret_file(f"{name}_FILE", file_name))
         return validated_secret(name, value.strip("\r\n"))
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, *, default: bool = False) -> bool:
         value = self.text(name).lower()
+        if not value:
+            return default
         if value in {"1", "true", "yes", "on"}:
             return True
-        if value in {"", "0", "false", "no", "off"}:
+        if value in {"0", "false", "no", "off"}:
             return False
         raise ConfigurationError(f"{name} must be 1 or 0; it is {value[:40]!r}.")
 

@@ -15,9 +15,17 @@ def looks_until(durations: Durations, end: float) -> list[float]:
     return looks
 
 
-def test_the_first_look_comes_when_the_fastest_published_tasks_end() -> None:
-    """fact: time-image"""
-    assert 4.0 <= Durations().gap_after(0.0) <= 6.0
+def test_a_newcomer_looks_early_once_and_then_when_the_fastest_published_tasks_end() -> None:
+    """facts: poll, time-image"""
+    first, second, *_ = looks_until(Durations(), 60.0)
+    assert first == 2.0
+    assert 4.0 <= second <= 6.0
+
+
+def test_the_early_look_is_saved_where_tasks_are_known_to_take_longer() -> None:
+    durations = Durations()
+    durations.learn(30.0)
+    assert durations.gap_after(0.0) > 4.0
 
 
 def test_looks_are_rare_where_no_task_is_known_to_end() -> None:

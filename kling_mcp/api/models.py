@@ -86,7 +86,8 @@ Milliseconds = Annotated[int, BeforeValidator(_read_ms)]
 
 
 class _FromKling(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    # Built at first use: a server that only lists its tools never reads a reply.
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, defer_build=True)
 
 
 class Tag(_FromKling):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _FRAME_SECONDS = 0.1
 _WIDEST = 100
-_BAR = "   {bar:30} {desc}"
+_BAR = "   |{bar:30}| {desc}"
 
 
 class WaitDisplay(Protocol):
@@ -65,8 +65,9 @@ class _Bar:
         self._clock = clock
         self._progress, self._reported_at = 0.0, clock.monotonic()
         self._total = 1.0
-        width = shutil.get_terminal_size().columns  # tqdm's own look finds 0 columns in some terminals
-        self._bar = tqdm(total=self._total, file=out, bar_format=_BAR, desc="", ncols=min(width, _WIDEST))
+        # Some terminals say that they have no columns and rows; tqdm believes them and draws nothing.
+        columns, rows = shutil.get_terminal_size()
+        self._bar = tqdm(total=self._total, file=out, bar_format=_BAR, desc="", ncols=min(columns, _WIDEST), nrows=rows)
 
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
         self._progress, self._reported_at = progress, self._clock.monotonic()

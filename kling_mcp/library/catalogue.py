@@ -121,8 +121,8 @@ class Catalogue(Protocol):
         """
         ...
 
-    async def count(self, text: str, filters: Filters) -> int:
-        """How many records match as written."""
+    async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
+        """How many records match as written, for each of several filters."""
         ...
 
     async def near(self, text: str, limit: int) -> list[LibraryElement]:

@@ -115,6 +115,11 @@ def tokens(text: str) -> list[str]:
     return found
 
 
+def is_dense(token: str) -> bool:
+    """Whether a token comes from a script without spaces, or is a pictograph."""
+    return not token.isascii() and runs(token)[0].is_dense
+
+
 def pairs(dense: str) -> list[str]:
     """Each character with the next one; the last stands alone."""
     return [dense[place : place + 2] for place in range(len(dense))]

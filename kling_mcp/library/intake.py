@@ -28,8 +28,8 @@ def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
         LibraryElement(
             source=source,
             status="failed" if task.task_status == "failed" else "pending",
-            task_id=_text(task.task_id, LONGEST_ID),
-            external_task_id=_text(task.external_task_id, LONGEST_ID),
+            task_id=capped(task.task_id, LONGEST_ID),
+            external_task_id=capped(task.external_task_id, LONGEST_ID),
             created_at_ms=task.created_at,
         )
     ]
@@ -39,23 +39,24 @@ def _element_record(element: Element, task: ElementTask, source: Source) -> Libr
     voice = element.element_voice_info
     return LibraryElement(
         source=source,
-        element_id=_text(element.element_id, LONGEST_ID),
-        element_name=_text(element.element_name, LONGEST_NAME),
-        element_description=_text(element.element_description, LONGEST_DESCRIPTION),
+        element_id=capped(element.element_id, LONGEST_ID),
+        element_name=capped(element.element_name, LONGEST_NAME),
+        element_description=capped(element.element_description, LONGEST_DESCRIPTION),
         reference_type=element.kind,
         tags=_tags(element),
-        voice_id=_text(voice.voice_id, LONGEST_ID),
-        voice_name=_text(voice.voice_name, LONGEST_NAME),
-        owned_by=_text(element.owned_by, LONGEST_ID),
+        voice_id=capped(voice.voice_id, LONGEST_ID),
+        voice_name=capped(voice.voice_name, LONGEST_NAME),
+        voice_trial_url=link(voice.trial_url),
+        owned_by=capped(element.owned_by, LONGEST_ID),
         status=_status(element, task, source),
-        task_id=_text(task.task_id, LONGEST_ID),
-        external_task_id=_text(task.external_task_id, LONGEST_ID),
+        task_id=capped(task.task_id, LONGEST_ID),
+        external_task_id=capped(task.external_task_id, LONGEST_ID),
         created_at_ms=task.created_at,
         image_urls=_links(element),
     )
 
 
-def _text(text: str, limit: int) -> str:
+def capped(text: str, limit: int) -> str:
     """Capped, and without halves of characters, which JSON can carry and no file can hold."""
     return text[:limit].encode("utf-8", "ignore").decode()
 
@@ -74,12 +75,18 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
 def _tags(element: Element) -> tuple[str, ...]:
     """The names of Kling's page, else what the record says; each once. (section 10: read every form)"""
     named = (TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id for tag in element.tag_list[:MOST_TAGS])
-    return tuple(dict.fromkeys(_text(name, LONGEST_NAME) for name in named if name))
+    return tuple(dict.fromkeys(capped(name, LONGEST_NAME) for name in named if name))
 
 
 def _links(element: Element) -> tuple[str, ...]:
     """Links only: a picture may be shown as the Base64 text that was sent (section 4.3)."""
     images = element.element_image_list
     given = [images.frontal_image, *(image.image_url for image in images.refer_images)]
-    links = (_text(url, LONGEST_LINK) for url in given if url.startswith("https://") and len(url) <= LONGEST_LINK)
-    return tuple(links)[:MOST_LINKS]
+    return tuple(url for url in map(link, given) if url)[:MOST_LINKS]
+
+
+def link(url: str) -> str:
+    """An https link in printable ASCII, not endless; "" for anything else."""
+    return (
+        url if url.startswith("https://") and len(url) <= LONGEST_LINK and url.isascii() and url.isprintable() else ""
+    )

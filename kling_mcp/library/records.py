@@ -18,7 +18,7 @@ class LibraryElement:
 
     `element_id` and `element_name` are "" where a task has no element and nobody here knows what was asked for.
     `tags` are names, or ids where Kling gives no name. `reference_type` is "" where nothing tells.
-    `image_urls` are https links, the frontal picture first; it may be empty.
+    `image_urls` are https links, the frontal picture first; it may be empty. `voice_trial_url` is one too, or "".
     `asked_voice_id` is the voice that a creation from here asked for; Kling may have left it out.
     """
 
@@ -30,6 +30,7 @@ class LibraryElement:
     tags: tuple[str, ...] = ()
     voice_id: str = ""
     voice_name: str = ""
+    voice_trial_url: str = ""
     owned_by: str = ""
     status: ElementStatus = "ready"
     task_id: str = ""

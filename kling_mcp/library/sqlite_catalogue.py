@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from kling_mcp.library import sqlite_rows as rows
@@ -58,8 +58,8 @@ class SqliteCatalogue:
     async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> Hits:
         return await self._file.run(lambda db: finding.search(db, text, filters, limit, after), write=False)
 
-    async def count(self, text: str, filters: Filters) -> int:
-        return await self._file.run(lambda db: finding.count(db, text, filters), write=False)
+    async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
+        return await self._file.run(lambda db: [finding.count(db, text, each) for each in filters], write=False)
 
     async def near(self, text: str, limit: int) -> list[LibraryElement]:
         return await self._file.run(lambda db: finding.near(db, text, limit), write=False)
@@ -109,8 +109,8 @@ class _Writing:
         self._db = db
         self._now = now
         self._walk = walk
+        self._new: dict[int, tuple[str, LibraryElement]] = {}
         self._seen: list[tuple[str, int, float]] = []
-        self._spelled: set[str] = set()
 
     def put(self, records: Sequence[LibraryElement]) -> int:
         """Write all of them; how many were new."""
@@ -122,14 +122,14 @@ class _Writing:
             if not record.element_id and (record.source, record.task_id) in superseded:
                 continue  # an older page of the list: the task has its element by now
             added += self._put_one(key, record, stored)
+        self._insert()
         self._note_sightings()
-        self._learn_words()
         return added
 
-    def _stored(self, keys: Iterable[str]) -> dict[str, tuple[int, LibraryElement, str]]:
-        sql = "SELECT key, place, record FROM elements WHERE key IN (SELECT value FROM json_each(?))"
+    def _stored(self, keys: Iterable[str]) -> dict[str, _Stored]:
+        sql = "SELECT key, place, record, missed FROM elements WHERE key IN (SELECT value FROM json_each(?))"
         found = self._db.execute(sql, (json.dumps(list(keys)),))
-        return {key: (place, rows.unpack(record), record) for key, place, record in found}
+        return {key: _Stored(place, packed, missed) for key, place, packed, missed in found}
 
     def _superseded(self, records: Iterable[LibraryElement]) -> set[tuple[str, str]]:
         """Those tasks without an element, in these records, whose element is known already."""
@@ -140,91 +140,96 @@ class _Writing:
             SELECT source, task_id FROM elements
             WHERE task_id <> '' AND task_id IN (SELECT value FROM json_each(?)) AND key NOT LIKE '%:t:%'
         """
-        return (
-            {(source, task_id) for source, task_id in self._db.execute(sql, (json.dumps(tasks),))} if tasks else set()
-        )
+        return set(self._db.execute(sql, (json.dumps(tasks),)))
 
-    def _put_one(self, key: str, record: LibraryElement, stored: dict[str, tuple[int, LibraryElement, str]]) -> bool:
+    def _put_one(self, key: str, record: LibraryElement, stored: dict[str, _Stored]) -> bool:
         """Write one; whether it is new. A task's record gives way to its element's and leaves what only it knew."""
         known = stored.get(key)
         forerunner = stored.get(rows.task_key(record)) if record.task_id and record.element_id else None
         for old in (forerunner, known):
             if old is not None:
-                record = rows.merged(record, old[1])
-        if forerunner is not None and self._has(forerunner[0]):
-            self._remove(forerunner[0], forerunner[1])
+                record = rows.merged(record, old.record)
+        if forerunner is not None and not forerunner.is_removed:
+            self._remove(forerunner)
         if known is None:
-            self._see(record.source, self._add(key, record))
+            self._add(key, record)
             return forerunner is None
-        place, old_record, packed = known
-        now_packed = rows.pack(record)
-        if now_packed == packed:
-            self._db.execute("UPDATE elements SET missed = 0 WHERE place = ? AND missed <> 0", (place,))
-        elif rows.words_of(record) == rows.words_of(old_record) and record.created_at_ms == old_record.created_at_ms:
-            self._replace(place, record, now_packed)
-        else:
-            self._remove(place, old_record)
-            place = self._add(key, record)
-        self._see(record.source, place)
+        self._renew(key, record, known)
         return False
 
-    def _has(self, place: int) -> bool:
-        return self._db.execute("SELECT 1 FROM elements WHERE place = ?", (place,)).fetchone() is not None
+    def _renew(self, key: str, record: LibraryElement, known: _Stored) -> None:
+        packed = rows.pack(record)
+        if packed == known.packed:
+            if known.missed:
+                self._db.execute("UPDATE elements SET missed = 0 WHERE place = ?", (known.place,))
+        elif _is_found_alike(record, known.record):
+            self._replace(known.place, record, packed)
+        else:
+            self._remove(known)
+            self._add(key, record)
+            return
+        self._seen.append((record.source, known.place, self._walk))
 
-    def _add(self, key: str, record: LibraryElement) -> int:
+    def _add(self, key: str, record: LibraryElement) -> None:
         place = self._free_place(rows.first_place(record))
-        words = rows.words_of(record)
-        values = (
-            place,
-            key,
-            record.source,
-            record.status,
-            record.element_name,
-            rows.name_key_of(record),
-            record.task_id,
-            record.external_task_id,
-            record.voice_id,
-            rows.facets_of(record),
-            rows.pack(record),
-            self._now,
-        )
-        self._db.execute(_INSERT, values)
-        self._db.execute(_INSERT_WORDS, (place, words.name, words.text, words.facets))
-        self._spelled |= rows.spelled_words(record)
-        return place
+        self._new[place] = (key, record)
+        self._seen.append((record.source, place, self._walk))
 
     def _free_place(self, first: int) -> int:
         """The next free place from the moment on; the same millisecond first, then the following ones."""
         while True:
             window = (first, first + rows.PLACES_IN_A_MILLISECOND - 1)
-            last = self._db.execute("SELECT max(place) FROM elements WHERE place BETWEEN ? AND ?", window).fetchone()[0]
-            if last is None:
-                return first
-            if last < window[1]:
-                return int(last) + 1
+            sql = "SELECT max(place) FROM elements WHERE place BETWEEN ? AND ?"
+            (last,) = self._db.execute(sql, window).fetchone()
+            place = first if last is None else int(last) + 1
+            while place in self._new:
+                place += 1
+            if place <= window[1]:
+                return place
             first += rows.PLACES_IN_A_MILLISECOND
+
+    def _insert(self) -> None:
+        """All new records at once, oldest first: in any other order the full-text index would write at each row."""
+        known_words: set[str] = set()
+        table: list[tuple[object, ...]] = []
+        index: list[tuple[int, str, str, str]] = []
+        for place, (key, record) in sorted(self._new.items()):
+            words = rows.words_of(record)
+            known_words.update(words.name.split(), words.text.split())
+            index.append((place, words.name, words.text, words.facets))
+            table.append(
+                (
+                    place,
+                    key,
+                    record.source,
+                    record.status,
+                    record.element_name,
+                    rows.name_key_of(record),
+                    record.task_id,
+                    record.external_task_id,
+                    record.voice_id,
+                    rows.facets_of(record),
+                    rows.pack(record),
+                    self._now,
+                )
+            )
+        self._db.executemany(_INSERT, table)
+        self._db.executemany(_INSERT_WORDS, index)
+        spelled = [(len(word), word, word[::-1]) for word in known_words if rows.is_spelled(word)]
+        self._db.executemany("INSERT OR IGNORE INTO vocabulary (size, word, backwards) VALUES (?, ?, ?)", spelled)
 
     def _replace(self, place: int, record: LibraryElement, packed: str) -> None:
         """The same words and the same moment: the full-text index stays as it is."""
-        self._db.execute(
-            "UPDATE elements SET name = ?, task_id = ?, external_task_id = ?, voice_id = ?, record = ?, "
-            "written_at = ?, missed = 0 WHERE place = ?",
-            (
-                record.element_name,
-                record.task_id,
-                record.external_task_id,
-                record.voice_id,
-                packed,
-                self._now,
-                place,
-            ),
-        )
+        sql = """
+            UPDATE elements SET name = ?, task_id = ?, external_task_id = ?, voice_id = ?, record = ?,
+                written_at = ?, missed = 0 WHERE place = ?
+        """
+        ids = (record.element_name, record.task_id, record.external_task_id, record.voice_id)
+        self._db.execute(sql, (*ids, packed, self._now, place))
 
-    def _remove(self, place: int, record: LibraryElement) -> None:
-        remove(self._db, place, record)
-
-    def _see(self, source: str, place: int) -> None:
-        self._seen.append((source, place, self._walk))
+    def _remove(self, stored: _Stored) -> None:
+        stored.is_removed = True
+        remove(self._db, stored.place, stored.record)
 
     def _note_sightings(self) -> None:
         """Only for the walk that is still the latest: another process may have begun anew."""
@@ -235,9 +240,25 @@ class _Writing:
             """
             self._db.executemany(sql, self._seen)
 
-    def _learn_words(self) -> None:
-        sql = "INSERT OR IGNORE INTO vocabulary (size, word, backwards) VALUES (?, ?, ?)"
-        self._db.executemany(sql, [(len(word), word, word[::-1]) for word in self._spelled])
+
+@dataclass(slots=True)
+class _Stored:
+    """A record as it lies in the table."""
+
+    place: int
+    packed: str
+    missed: int
+    is_removed: bool = False
+
+    @property
+    def record(self) -> LibraryElement:
+        """Unpacked at need: most records of a page have not changed."""
+        return rows.unpack(self.packed)
+
+
+def _is_found_alike(one: LibraryElement, other: LibraryElement) -> bool:
+    """Whether the full-text index and the order need not change."""
+    return one.created_at_ms == other.created_at_ms and rows.words_of(one) == rows.words_of(other)
 
 
 def remove(db: sqlite3.Connection, place: int, record: LibraryElement) -> None:

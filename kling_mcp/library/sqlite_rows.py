@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from kling_mcp.library.folding import fold, name_key, runs, tokens
+from kling_mcp.library.folding import fold, is_dense, name_key, tokens
 from kling_mcp.library.records import LibraryElement
 from kling_mcp.library.spelling import has_spelling
 
@@ -66,12 +66,12 @@ SCHEMA = (
 # What nearly every record has stands in no list of its own: it would be walked in every search. Whoever wants it
 # leaves out the others of its group instead.
 COMMON = frozenset({"ocustom", "sready", "vno"})
-# The words of a record must come out as they went in, or they could not be taken out of the index again.
-VERSION = f"{unicodedata.unidata_version} 1"
 
 PLACES_IN_A_MILLISECOND = 4096
 _LATEST_MS = 2**50
 _FIELDS = [field.name for field in fields(LibraryElement)]
+# The words of a record must come out as they went in, or they could not be taken out of the index again.
+VERSION = f"1 {unicodedata.unidata_version} {' '.join(_FIELDS)}"
 _LISTS = ("tags", "image_urls")
 _LATER = {"pending": 0, "failed": 1, "ready": 1, "deleted": 2}
 
@@ -92,10 +92,9 @@ def words_of(element: LibraryElement) -> Words:
     return Words(" ".join(tokens(element.element_name)), " ".join(tokens(said)), " ".join(facets))
 
 
-def spelled_words(element: LibraryElement) -> set[str]:
-    """The words that a typing error can be corrected to."""
-    said = f"{element.element_name} {element.element_description} {' '.join(element.tags)}"
-    return {run.text for run in runs(said) if not run.is_dense and has_spelling(run.text)}
+def is_spelled(token: str) -> bool:
+    """Whether a token is a word that a typing error can be corrected to."""
+    return has_spelling(token) and not is_dense(token)
 
 
 def facets_of(element: LibraryElement) -> str:

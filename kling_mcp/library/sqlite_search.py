@@ -134,7 +134,7 @@ def search(db: sqlite3.Connection, text: str, filters: Filters, limit: int, afte
 
 
 def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
-    """See `Catalogue.count`."""
+    """See `Catalogue.counts`."""
     return _Search(db, _parse(text, filters)).total()
 
 

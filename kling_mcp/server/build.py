@@ -12,6 +12,10 @@ from mcp_types import CallToolResult, TextContent
 from kling_mcp._version import __version__
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
+from kling_mcp.server.completions import register_completions
+from kling_mcp.server.gallery import gallery_extension
+from kling_mcp.server.prompts import register_prompts
+from kling_mcp.server.resources import register_resources
 from kling_mcp.server.tasks.extension import TasksExtension
 from kling_mcp.server.tools import TOOLS
 from kling_mcp.server.tools._base import KlingTool, ToolSpec
@@ -56,17 +60,21 @@ def build_server(
         finally:
             await the_runtime.aclose()
 
-    return MCPServer(
+    server = MCPServer(
         "kling-mcp",
         title="Kling Elements",
         instructions=INSTRUCTIONS,
         version=__version__,
         tools=[KlingTool.of(spec, settings) for spec in chosen],
         lifespan=lifespan,
-        extensions=[the_tasks],
+        extensions=[the_tasks, gallery_extension()] if any(spec.page_uri for spec in chosen) else [the_tasks],
         log_level=_sdk_log_level(),
         middleware=[_HiddenTools(hidden)] if hidden else [],
     )
+    register_resources(server)
+    register_prompts(server, [spec.name for spec in chosen])
+    register_completions(server)
+    return server
 
 
 def select_tools(settings: Settings) -> tuple[list[ToolSpec], dict[str, str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from mcp.server.apps import client_supports_apps
+
 from kling_mcp.alongside import alongside
 from kling_mcp.runtime import Account, Runtime
 from kling_mcp.server.tasks.run import current_run
@@ -59,6 +61,11 @@ class Call:
             ConfigurationError: `missing_credentials`.
         """
         return self.runtime.account_of_caller(self._context.headers)
+
+    @property
+    def shows_pages(self) -> bool:
+        """Whether the client shows a page beside a result (MCP Apps)."""
+        return client_supports_apps(self._context)
 
     async def stands_for(self, *names: str) -> None:
         """Say which creations this call is about, so that its task, if it becomes one, survives a restart."""

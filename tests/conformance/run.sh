@@ -95,7 +95,7 @@ check() {
 	echo "conformance, $name: $(summary) (exit $code)"
 }
 
-"$python" -c 'import kling_mcp, mcp, uvicorn' || missing "$python has no kling_mcp; set VENV to an environment that has it"
+"$python" -c "import kling_mcp, mcp, uvicorn" 2>/dev/null || missing "$python has no kling_mcp; set VENV to an environment that has it"
 find_node
 install_suite
 

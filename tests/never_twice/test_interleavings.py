@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from never_twice.driver import Call, Theatre
 from never_twice.mortal import API_KEY
-from never_twice.wishes import draft_of, named
+from never_twice.wishes import draft_of
 
 from kling_mcp.creation import Creation
 from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
@@ -43,16 +43,23 @@ class Asked:
     allow_duplicate_name: bool = False
 
 
-FIRST_MIA = draft_of("Mia", "the first Mia")
-ASKED = (
-    Asked(FIRST_MIA),
-    Asked(draft_of("Mia", "the second Mia"), allow_duplicate_name=True),
-    Asked(draft_of("Mia", "the third Mia")),
-    Asked(draft_of("Leo", "the Leo with an id of his own", "leo-1")),
-    Asked(draft_of("Leo", "another Leo with the same id", "leo-1")),
-    Asked(named(draft_of("Mia", "a copy of Mia on purpose"), "mia-2"), allow_duplicate_name=True),
-)
+def new_wish(kind: str, number: int) -> Asked:
+    """A wish that nobody had before; some kinds share a name or an id with others."""
+    content = f"wish {number}"
+    match kind:
+        case "a name of its own":
+            return Asked(draft_of(f"Ada {number}", content))
+        case "a shared name":
+            return Asked(draft_of("Mia", content))
+        case "a shared name, on purpose":
+            return Asked(draft_of("Mia", content), allow_duplicate_name=True)
+        case "an id of its own":
+            return Asked(draft_of("Leo", content, f"leo-{number}"), allow_duplicate_name=True)
+        case _:
+            return Asked(draft_of("Zoe", content, "zoe"), allow_duplicate_name=True)
 
+
+KINDS = ("a name of its own", "a shared name", "a shared name, on purpose", "an id of its own", "a shared id")
 ENDINGS = ("closed", "reset", "hang")
 UNREADABLE = ("html", "empty", "truncated", "array", "wrong-data", "wrong-code", "bad-utf8")
 WITHOUT_DATA = ("no-data", "null-data", "wrong-fields")
@@ -134,6 +141,10 @@ def faults_of_looks(shapes: Iterable[str]) -> st.SearchStrategy[tuple[str, dict[
     )
 
 
+PLACES = st.integers(0, 1)
+PATIENCE = st.sampled_from((5.0, 45.0, 200.0))
+
+
 class NeverTwice(RuleBasedStateMachine):
     """See the module."""
 
@@ -141,6 +152,7 @@ class NeverTwice(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.theatre: Theatre | None = None
+        self.asked: list[Asked] = []
         self.judged: set[int] = set()
 
     @initialize(
@@ -170,17 +182,24 @@ class NeverTwice(RuleBasedStateMachine):
 
     # ---- what may happen
 
-    @rule(
-        place=st.integers(0, 1), asked=st.sampled_from(ASKED), patience=st.sampled_from((5.0, 45.0, 200.0)), go=st.booleans()
-    )
-    def create(self, place: int, asked: Asked, patience: float, go: bool) -> None:
-        self.stage.create(
-            place, asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=patience
-        )
+    @rule(kind=st.sampled_from(KINDS), place=PLACES, patience=PATIENCE, misfortunes=st.data(), go=st.booleans())
+    def ask(self, kind: str, place: int, patience: float, misfortunes: st.DataObject, go: bool) -> None:
+        self.asked.append(new_wish(kind, len(self.asked)))
+        self._create(self.asked[-1], place, patience, misfortunes, go)
+
+    @rule(number=st.integers(0, 2), place=PLACES, patience=PATIENCE, misfortunes=st.data(), go=st.booleans())
+    def ask_again(self, number: int, place: int, patience: float, misfortunes: st.DataObject, go: bool) -> None:
+        if self.asked:
+            self._create(self.asked[-1 - number % len(self.asked)], place, patience, misfortunes, go)
+
+    def _create(self, asked: Asked, place: int, patience: float, misfortunes: st.DataObject, go: bool) -> None:
+        for name, options in misfortunes.draw(st.lists(faults_of_creations(self.late), max_size=2)):
+            self.stage.faults.arm(name, **options)
+        self.stage.create(place, asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=patience)
         if go:
             self.stage.run_on()
 
-    @rule(place=st.integers(0, 1), number=st.integers(0, 3))
+    @rule(place=PLACES, number=st.integers(0, 3))
     def step(self, place: int, number: int) -> None:
         self.stage.step(place, number)
 
@@ -197,15 +216,10 @@ class NeverTwice(RuleBasedStateMachine):
         if not self.callers_stay:
             self.stage.cancel(number)
 
-    @rule(place=st.integers(0, 1))
+    @rule(place=PLACES)
     def crash(self, place: int) -> None:
         if not self.callers_stay:
             self.stage.crash(place)
-
-    @rule(data=st.data())
-    def spoil_a_creation(self, data: st.DataObject) -> None:
-        name, options = data.draw(faults_of_creations(self.late))
-        self.stage.faults.arm(name, **options)
 
     @rule(data=st.data())
     def spoil_a_look(self, data: st.DataObject) -> None:
@@ -230,7 +244,7 @@ class NeverTwice(RuleBasedStateMachine):
             return
         counts = self.stage.world.accepted_creations()
         assert all(count == 1 for count in counts.values()), counts
-        for asked in ASKED:
+        for asked in self.asked:
             attempts = sorted(self._tasks_of(asked.draft), key=lambda task: task.created)
             for earlier, later in zip(attempts, attempts[1:], strict=False):
                 assert is_over(earlier, later.created), f"{asked.draft} was made twice"
@@ -255,8 +269,8 @@ class NeverTwice(RuleBasedStateMachine):
         try:
             self.stage.finish()
             self.everybody_is_told_the_truth()
-            for draft in {call.draft: None for call in self.stage.calls}:
-                self._ends_known(draft)
+            for asked in self.asked:
+                self._ends_known(asked)
             self.stage.pass_time(400, stalling=False)
             self.nothing_is_made_twice()
         finally:
@@ -283,8 +297,8 @@ class NeverTwice(RuleBasedStateMachine):
             alive = [task for task in self._tasks_of(call.draft) if not is_over(task, now)]
             assert not alive, f"told that nothing was created: {told}"
 
-    def _ends_known(self, draft: ElementDraft) -> None:
-        asked = next(asked for asked in ASKED if asked.draft is draft)
+    def _ends_known(self, asked: Asked) -> None:
+        draft = asked.draft
         account = self.stage.processes[0].own_account()
         try:
             creation = self.stage.ask(

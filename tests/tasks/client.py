@@ -54,7 +54,9 @@ class _TaskRequest(Request[_Params, str]):
 async def ask(client: Client, method: str, task_id: str, **more: Any) -> dict[str, Any]:
     """One request of the extension."""
     request = _TaskRequest(method=method, params=_Params.model_validate({"taskId": task_id, **more}))
-    return (await client.session.send_request(request, _Answer)).model_dump()
+    answer = (await client.session.send_request(request, _Answer)).model_dump()
+    answer.pop("_meta", None)  # the SDK's stamp of the server's name
+    return answer
 
 
 async def get(client: Client, task_id: str) -> dict[str, Any]:

@@ -10,17 +10,16 @@ from typing import Any
 
 import anyio
 import pytest
-from conftest import Connect
 from mcp import MCPError
-from mcp_types import HEADER_MISMATCH, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY, CallToolResult
-from stage import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, last_line, structured, text_of
-from tasks.client import TaskCreated, ask, call, get, handle_of, until
-from tasks.conftest import Start
+from mcp_types import INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY, CallToolResult
+from stage import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, last_line, structured, text_of
 
 from kling_mcp.server.tasks.handles import KEEP_SECONDS
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, World
 from kling_mcp.store.sqlite import FILE_NAME
+from tasks.client import TaskCreated, ask, call, get, handle_of, until
+from tasks.conftest import Start
 
 pytestmark = pytest.mark.anyio
 

@@ -76,16 +76,19 @@ class TasksExtension(Extension):
         *,
         grace: float = GRACE_SECONDS,
         seconds: float = TASK_SECONDS,
+        most_runs: int = MOST_RUNS,
     ) -> None:
         """
         Args:
             modes: tools that may become tasks beside those of `FOLLOWERS`; for the fixtures of tests.
             grace: seconds within which a call is answered in the ordinary way.
             seconds: how long a task may go on.
+            most_runs: how many calls and results are kept in memory.
         """
         self._modes: dict[str, Mode] = {**dict.fromkeys(FOLLOWERS, "optional"), **(modes or {})}
         self._grace = grace
         self._seconds = seconds
+        self._most_runs = most_runs
         self._runs: dict[str, Run] = {}
         self._groups: list[TaskGroup] = []
 
@@ -162,7 +165,7 @@ class TasksExtension(Extension):
 
     def _make_room(self) -> bool:
         """Whether one more run may be kept; ended ones give way, because Kling can tell what came of them."""
-        if len(self._runs) >= MOST_RUNS:
+        if len(self._runs) >= self._most_runs:
             ended = next((name for name, run in self._runs.items() if run.is_over), None)
             if ended is None:
                 return False

@@ -6,9 +6,11 @@ Each body answers in the words of the tool whose call it follows.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import KlingError, StorageError, UnknownOutcomeError
+from kling_mcp.collecting import NEVER_ARRIVED
+from kling_mcp.errors import KlingError, NotFoundError, StorageError, UnknownOutcomeError
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.call import Call
 from kling_mcp.server.tasks.run import Run, current_run
@@ -99,11 +101,11 @@ async def _names_of(run: Run, call: Call) -> tuple[str, ...]:
     """
     while True:
         handle = await _latest(run)
-        if handle.detail:
+        if handle.detail and not handle.detail.startswith("kind=task_failed "):  # Kling tells that one in full
             raise _EndedBeforeError(handle.detail)
         if handle.names:
             return handle.names
-        if run.book.is_orphan(handle) or not run.seconds_left():
+        if handle.status != "working" or run.book.is_orphan(handle) or not run.seconds_left():
             raise _never_begun()
         await call.clock.sleep(LOOK_AGAIN_SECONDS)
 
@@ -118,12 +120,14 @@ async def _find_creation(run: Run, call: Call) -> Collected:
     while True:
         # The newest: a creation that is tried again after a failed task goes on under another id.
         name = (await _names_of(run, call))[-1]
-        entry = await account.journal.find(name)
+        entry = None
+        with suppress(StorageError):  # Kling can be asked without the journal
+            entry = await account.journal.find(name)
         if entry is not None and entry.state == "refused":
-            raise _EndedBeforeError(entry.detail)
+            raise _EndedBeforeError(entry.detail) if entry.detail.startswith("kind=") else _never_arrived()
         if entry is None or entry.state != "claimed":
             [item] = await account.collector.begin([name])
-            if not item.warning:
+            if item.sighting.error or not item.warning:
                 return item
         elif run.book.is_orphan(run.handle):
             raise _never_begun()
@@ -133,12 +137,9 @@ async def _find_creation(run: Run, call: Call) -> Collected:
 
 
 async def _latest(run: Run) -> Handle:
-    """The handle as it is now; the last known one where it cannot be read."""
-    try:
-        found = await run.book.find(run.handle.handle_id)
-    except StorageError:
-        found = None
-    run.handle = found or run.handle
+    """The handle as it is now; as it was last known where it cannot be read."""
+    with suppress(StorageError):
+        run.handle = await run.book.find(run.handle.handle_id) or run.handle
     return run.handle
 
 
@@ -149,6 +150,10 @@ def _never_begun() -> KlingError:
         retry="now",
         advice="Call the tool again with the same arguments.",
     )
+
+
+def _never_arrived() -> NotFoundError:
+    return NotFoundError("The creation of this call never arrived at Kling.", advice=NEVER_ARRIVED)
 
 
 def _still_unknown(name: str) -> UnknownOutcomeError:
@@ -172,4 +177,4 @@ class _EndedBeforeError(KlingError):
         self._line = line
 
     def last_line(self) -> str:
-        return self._line if self._line.startswith("kind=") else super().last_line()
+        return self._line

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ class Answer:
     view: View
     text: str
     extra: tuple[ContentBlock, ...] = ()
+    page_data: Mapping[str, object] | None = None  # for the page beside the result; no model sees it
 
 
 Handler = Callable[[Any, Call], Awaitable[Answer]]
@@ -61,6 +62,7 @@ class ToolSpec:
     arguments: type[ToolArguments]
     view: type[View]
     handler: Handler
+    page_uri: str = ""  # the page that Apps clients show beside the result
 
     @property
     def changes_something(self) -> bool:
@@ -80,12 +82,13 @@ def tool(
     annotations: ToolAnnotations,
     arguments: type[ToolArguments],
     view: type[View],
+    page_uri: str = "",
 ) -> Callable[[Handler], ToolSpec]:
     """Declare a tool; the handler's docstring is the description that a model reads."""
 
     def declare(handler: Handler) -> ToolSpec:
         description = " ".join((handler.__doc__ or "").split())
-        return ToolSpec(name, title, description, annotations, arguments, view, handler)
+        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri)
 
     return declare
 
@@ -115,6 +118,7 @@ class KlingTool(Tool):
             is_async=True,
             context_kwarg=None,
             annotations=spec.annotations,
+            meta={"ui": {"resourceUri": spec.page_uri}} if spec.page_uri else None,
         )
         made._spec = spec
         return made
@@ -136,6 +140,7 @@ class KlingTool(Tool):
         return CallToolResult(
             content=[TextContent(type="text", text=answer.text), *answer.extra],
             structured_content=answer.view.model_dump(mode="json"),
+            _meta=dict(answer.page_data) if answer.page_data else None,
         )
 
 

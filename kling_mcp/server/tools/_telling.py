@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import TaskFailedError
-from kling_mcp.untrusted import clean, quoted
+from kling_mcp.untrusted import clean, quoted, word
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
@@ -28,6 +28,22 @@ def raise_if_failed(task: ElementTask, external_task_id: str = "") -> None:
         external_task_id=name,
         advice="Change the pictures, the name or the description, then create again.",
     )
+
+
+def voice_warnings(task: ElementTask, asked_voice_id: str) -> list[str]:
+    """Whether the voice that was asked for is really bound. facts: voice-on-images, video-voice-unreliable"""
+    asked = asked_voice_id.strip()
+    warnings: list[str] = []
+    for element in task.elements:
+        bound = element.element_voice_info.voice_id
+        if not asked or bound == asked or element.is_deleted:
+            continue
+        instead = f"shows the voice {word(bound)} instead" if bound else "shows no voice"
+        warnings.append(
+            f"Kling did not bind the voice {word(asked)}: element {word(element.element_id)} {instead}. Check the id "
+            "with find_voices; a voice fits humanoid elements only."
+        )
+    return warnings
 
 
 def shown_id(task: ElementTask) -> str:

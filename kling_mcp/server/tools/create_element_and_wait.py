@@ -7,7 +7,7 @@ from pydantic import Field
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import CREATES, Answer, tool
 from kling_mcp.server.tools._creating import CreationArguments
-from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id
+from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id, voice_warnings
 from kling_mcp.server.views import TaskView, task_text, task_view
 from kling_mcp.settings import LONGEST_WAIT_SECONDS
 from kling_mcp.untrusted import quoted
@@ -56,7 +56,7 @@ async def create_element_and_wait(arguments: CreateAndWaitArguments, call: Call)
         external_task_id=creation.external_task_id,
         outcome=creation.outcome,
         waited_seconds=call.clock.monotonic() - started,
-        warnings=[*creation.warnings, *trouble],
+        warnings=[*creation.warnings, *trouble, *voice_warnings(task, arguments.element_voice_id)],
         next_step=next_step_for(
             task, running=f"Call wait_for_elements with ids=[{shown_id(task)}]; creating again is not needed."
         ),

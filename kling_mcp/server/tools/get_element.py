@@ -1,21 +1,34 @@
-"""`get_element`: one task, and what came of it, by its id."""
+"""`get_element`: one creation and what came of it, by any id or by the element's exact name."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
-from kling_mcp.errors import InputError, Problem
+from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import READS, Answer, tool
-from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id
-from kling_mcp.server.views import FoundTaskView, task_text, task_view
+from kling_mcp.server.tools._library import record_view
+from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id, voice_warnings
+from kling_mcp.server.views import FoundTaskView, TaskView, task_text, task_view
+
+if TYPE_CHECKING:
+    from kling_mcp.api.models import ElementTask
+    from kling_mcp.library.records import LibraryElement
+    from kling_mcp.library.resolve import MatchedBy
+    from kling_mcp.runtime import Account
+
+TASK_ID_DIGITS = (18, 19)  # section 4.3
+OUR_IDS = "kmcp-"
 
 
 class GetElementArguments(ToolArguments):
     """Which one."""
 
-    id: str = Field(description="Task id or external task id")
+    id: str = Field(description="Task id, external task id, element id or exact element name")
 
 
 @tool(
@@ -26,19 +39,87 @@ class GetElementArguments(ToolArguments):
     view=FoundTaskView,
 )
 async def get_element(arguments: GetElementArguments, call: Call) -> Answer:
-    """Look up one creation and its element by task id or external task id. Returns at once; it does not
-    wait."""
+    """Look up one element by element id, exact name, task id or external task id, and say which it was. Returns
+    at once; it does not wait."""
     wanted = arguments.id.strip()
     if not wanted:
-        raise InputError([Problem("id", "names a task", "nothing", "give a task id or an external task id")])
-    task = await call.account.client.get_task(wanted)
-    raise_if_failed(task)
-    view = task_view(
-        task, next_step=next_step_for(task, running=f"Call get_element with id={shown_id(task)} again later.")
-    )
+        raise InputError([Problem("id", "names an element", "nothing", "give any of its ids, or its exact name")])
+    view, matched_by = await _look_up(call.account, wanted)
     found = FoundTaskView(
         **view.model_dump(exclude={"elements"}),
         elements=view.elements,
-        matched_by="task_id" if task.task_id == wanted else "external_task_id",
+        matched_by=matched_by,
     )
     return Answer(found, task_text(found))
+
+
+async def _look_up(account: Account, wanted: str) -> tuple[TaskView, MatchedBy]:
+    """What looks like a task's id is asked of Kling at once; all else is found in the library first.
+
+    Raises:
+        NotFoundError, AmbiguousNameError: with near names, or with those that can be meant.
+        TaskFailedError: it is a creation that Kling refused.
+    """
+    looks_like_task = wanted.startswith(OUR_IDS) or (wanted.isdecimal() and len(wanted) in TASK_ID_DIGITS)
+    if looks_like_task and (task := await _task_at_kling(account, wanted)):
+        return await _told(account, task), _kind_of(task, wanted)
+    try:
+        match = await account.library.match(wanted)
+    except AmbiguousNameError:
+        raise
+    except KlingError as failure:
+        # The list may not show the caller's own id of a task (empty-while-running), or not be readable at all.
+        task = await _task_of_journal(account, wanted)
+        if task is None and not looks_like_task:
+            task = await _task_at_kling(account, wanted)
+        if task is None:
+            raise failure from None
+        return await _told(account, task), _kind_of(task, wanted)
+    return await _matched(account, match.element), match.matched_by
+
+
+async def _matched(account: Account, record: LibraryElement) -> TaskView:
+    """The task behind a record as it is now; the record itself for an official element, or where Kling is silent."""
+    if record.source == "preset" or not record.task_id:  # fact: presets-thin
+        return record_view(record)
+    try:
+        task = await account.client.get_task(record.task_id)
+    except KlingError as failure:
+        if not record.element_id:
+            raise
+        return record_view(record, warnings=[f"Looking at it just now failed: {failure.message}"])
+    return await _told(account, task)
+
+
+async def _task_at_kling(account: Account, wanted: str) -> ElementTask | None:
+    """By task id or external task id. facts: query-takes-task-id, query-external-id"""
+    try:
+        return await account.client.get_task(wanted)
+    except NotFoundError:
+        return None
+
+
+async def _task_of_journal(account: Account, wanted: str) -> ElementTask | None:
+    """By the external task id of a creation from here, where Kling does not look tasks up by it."""
+    entry = None
+    with suppress(StorageError):
+        entry = await account.journal.find(wanted)
+    return await _task_at_kling(account, entry.task_id) if entry and entry.task_id else None
+
+
+async def _told(account: Account, task: ElementTask) -> TaskView:
+    await account.saw([task])
+    raise_if_failed(task)
+    asked = ""
+    with suppress(StorageError):
+        known = await account.library.catalogue.with_id(task.task_id)
+        asked = next((record.asked_voice_id for record in known if record.asked_voice_id), "")
+    return task_view(
+        task,
+        warnings=voice_warnings(task, asked),
+        next_step=next_step_for(task, running=f"Call get_element with id={shown_id(task)} again later."),
+    )
+
+
+def _kind_of(task: ElementTask, wanted: str) -> MatchedBy:
+    return "task_id" if task.task_id == wanted else "external_task_id"

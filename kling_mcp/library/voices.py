@@ -1,0 +1,167 @@
+"""The voices that an element can be given: Kling's and the account's own. Read whole, kept for a bounded time.
+
+Only voices of the element catalogue are in these lists; those of speech and lip-sync are others (voice-catalogues).
+There are few, so they are kept in memory and looked through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from kling_mcp.errors import AuthError, ClockError, KlingError
+from kling_mcp.library.folding import name_key
+from kling_mcp.library.intake import LONGEST_ID, LONGEST_NAME, capped, link
+from kling_mcp.library.records import ElementStatus, Source
+from kling_mcp.library.spelling import distance, errors_allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from kling_mcp.api.client import KlingClient
+    from kling_mcp.api.models import VoiceTask
+    from kling_mcp.clock import Clock
+
+    ReadPage = Callable[[int, int], Awaitable[list[VoiceTask]]]
+
+PAGE_SIZE = 1000  # fact: voice-page
+MOST_PAGES = 20
+FRESH_SECONDS: dict[Source, float] = {"custom": 60.0, "preset": 3600.0}
+RETRY_SECONDS = 10.0
+CHOOSABLE: tuple[ElementStatus, ...] = ("ready", "pending")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryVoice:
+    """One voice; texts as Kling gave them, capped. `trial_url` is an https link or ""."""
+
+    source: Source
+    voice_id: str
+    voice_name: str = ""
+    trial_url: str = ""
+    owned_by: str = ""
+    status: ElementStatus = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceHits:
+    """All voices that match, the best first. `failures` are the lists that could not be read, and why."""
+
+    voices: list[LibraryVoice]
+    failures: dict[Source, KlingError]
+    is_corrected: bool = False
+
+
+@dataclass(slots=True)
+class _Shelf:
+    voices: list[LibraryVoice]
+    read_at: float
+    failure: KlingError | None = None
+
+
+class VoiceBook:
+    """The voices of one account."""
+
+    def __init__(self, client: KlingClient, clock: Clock) -> None:
+        self._clock = clock
+        self._read_page: dict[Source, ReadPage] = {
+            "custom": client.list_voices,
+            "preset": client.list_preset_voices,
+        }
+        self._shelves: dict[Source, _Shelf] = {}
+        self._lock = anyio.Lock()
+
+    async def search(self, text: str, sources: Sequence[Source]) -> VoiceHits:
+        """The voices with this id or these words in their names; own ones before official ones.
+
+        What is deleted or failed is left out: nothing can be done with it.
+
+        Raises:
+            AuthError, ClockError: the credentials are not accepted.
+            KlingError: no list could be read, now or ever.
+        """
+        shelves = {source: await self._shelf(source) for source in sources}
+        failures = {source: shelf.failure for source, shelf in shelves.items() if shelf.failure is not None}
+        if len(failures) == len(shelves) and not any(shelf.voices for shelf in shelves.values()):
+            raise next(iter(failures.values()))
+        voices = [voice for shelf in shelves.values() for voice in shelf.voices if voice.status in CHOOSABLE]
+        hits, is_corrected = _matching(voices, text.strip())
+        return VoiceHits(hits, failures, is_corrected)
+
+    async def _shelf(self, source: Source) -> _Shelf:
+        """What is known of a list, read again where it is old; one reading serves all who ask meanwhile."""
+        async with self._lock:
+            shelf = self._shelves.get(source)
+            now = self._clock.monotonic()
+            if shelf is None or now - shelf.read_at >= (RETRY_SECONDS if shelf.failure else FRESH_SECONDS[source]):
+                try:
+                    shelf = _Shelf(await self._read(source), now)
+                except (AuthError, ClockError):
+                    raise
+                except KlingError as error:
+                    shelf = _Shelf(shelf.voices if shelf else [], now, error)
+                self._shelves[source] = shelf
+            return shelf
+
+    async def _read(self, source: Source) -> list[LibraryVoice]:
+        voices: dict[str, LibraryVoice] = {}
+        for page_num in range(1, MOST_PAGES + 1):
+            page = await self._read_page[source](page_num, PAGE_SIZE)
+            for task in page:
+                voices.update((voice.voice_id, voice) for voice in voices_of(task, source))
+            if len(page) < PAGE_SIZE:
+                break
+        return list(voices.values())
+
+
+def voices_of(task: VoiceTask, source: Source) -> list[LibraryVoice]:
+    """The voices of a record. Official ones are ready, whatever their empty task fields say (presets-thin)."""
+    status: ElementStatus = "ready" if source == "preset" or task.task_status == "succeed" else "pending"
+    if task.task_status == "failed":
+        status = "failed"
+    return [
+        LibraryVoice(
+            source=source,
+            voice_id=capped(voice.voice_id, LONGEST_ID),
+            voice_name=capped(voice.voice_name, LONGEST_NAME),
+            trial_url=link(voice.trial_url),
+            owned_by=capped(voice.owned_by, LONGEST_ID),
+            status="deleted" if voice.is_deleted else status,
+        )
+        for voice in task.voices
+    ]
+
+
+def _matching(voices: list[LibraryVoice], text: str) -> tuple[list[LibraryVoice], bool]:
+    """The matches, best first, and whether a typing error was forgiven for want of any."""
+    if not text:
+        return voices, False
+    key = name_key(text)
+    ranked = [(rank, voice) for voice in voices if (rank := _rank(voice, text, key)) is not None]
+    if ranked:
+        return [voice for _, voice in sorted(ranked, key=lambda pair: pair[0])], False
+    return [voice for voice in voices if _is_similar(name_key(voice.voice_name), key)], True
+
+
+def _rank(voice: LibraryVoice, text: str, key: str) -> int | None:
+    """0 for the id or the exact name, 1 for the folded name, 2 where it begins so, 3 for the words; else None."""
+    its_key = name_key(voice.voice_name)
+    if text in {voice.voice_id, voice.voice_name}:
+        return 0
+    if its_key == key:
+        return 1
+    if its_key.startswith(key):
+        return 2
+    its_words = its_key.split()
+    is_there = all(any(word.startswith(wanted) for word in its_words) for wanted in key.split())
+    return 3 if is_there else None
+
+
+def _is_similar(its_key: str, key: str) -> bool:
+    its_words = its_key.split()
+    return all(
+        any(distance(wanted, word, errors_allowed(wanted)) <= errors_allowed(wanted) for word in its_words)
+        for wanted in key.split()
+    )

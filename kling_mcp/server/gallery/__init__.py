@@ -1,0 +1,63 @@
+"""The gallery: a view of `find_elements` in clients that show MCP Apps. Other clients never load it.
+
+The page is one file that needs nothing else. Its rows are the tool's structured content; small pictures come in the
+result's `_meta`, which only a view sees and no model pays for. What is not in there the page reads as a resource.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp.server.apps import Apps, ResourceCsp
+
+from kling_mcp.server.faces import data_uri, shrink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kling_mcp.library.records import LibraryElement
+    from kling_mcp.pictures.album import Album
+
+GALLERY_URI = "ui://kling-mcp/gallery.html"
+PICTURES_KEY = "io.github.kling-mcp/pictures"
+PAGE = Path(__file__).with_name("gallery.html")
+
+# What a result may carry for the view: thirty pictures of the usual size.
+MOST_PAGE_CHARACTERS = 120_000
+_SIDE_PX, _MOST_BYTES = 128, 5_000
+
+
+def gallery_extension() -> Apps:
+    """The MCP Apps extension with the page; the tool names the page itself (`ToolSpec.page_uri`)."""
+    apps = Apps()
+    apps.add_html_resource(
+        GALLERY_URI,
+        PAGE.read_text(encoding="utf-8"),
+        name="gallery",
+        title="Element gallery",
+        description="The page that Apps clients show beside find_elements.",
+        # Nothing is loaded from anywhere: pictures are data: URIs.
+        csp=ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], base_uri_domains=[]),
+        prefers_border=True,
+    )
+    return apps
+
+
+async def page_data(album: Album, elements: Sequence[LibraryElement]) -> dict[str, object]:
+    """What the page gets beside the rows: the kept pictures by element id.
+
+    Nothing is fetched; beyond `MOST_PAGE_CHARACTERS` pictures are left out, first those of the last rows.
+    """
+    shown = [element for element in elements if element.element_id]
+    pictures: dict[str, str] = {}
+    left = MOST_PAGE_CHARACTERS
+    for element, jpeg in zip(shown, await album.kept(shown), strict=True):
+        if not jpeg:
+            continue
+        uri = data_uri(await shrink(jpeg, side=_SIDE_PX, most_bytes=_MOST_BYTES))
+        if len(uri) > left:
+            break
+        left -= len(uri)
+        pictures[element.element_id] = uri
+    return {PICTURES_KEY: pictures}

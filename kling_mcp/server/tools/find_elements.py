@@ -1,0 +1,188 @@
+"""`find_elements`: search the whole library, own and official elements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from kling_mcp.errors import InputError
+from kling_mcp.library.catalogue import Filters, Position
+from kling_mcp.library.folding import fold
+from kling_mcp.media.limits import TAGS
+from kling_mcp.media.texts import tag_id
+from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.call import Call
+from kling_mcp.server.faces import Shown, show_faces
+from kling_mcp.server.gallery import GALLERY_URI, view_meta
+from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
+from kling_mcp.server.tools._library import condition_notes, element_row_of, rows_text
+from kling_mcp.server.views import ElementRow, View
+from kling_mcp.untrusted import clean, quoted
+
+if TYPE_CHECKING:
+    from kling_mcp.library.catalogue import Spelling
+    from kling_mcp.library.index import Found, Library
+    from kling_mcp.library.records import ElementStatus, Source
+
+_STATUSES: tuple[ElementStatus, ...] = ("pending", "failed", "deleted")
+_SOURCES: dict[str, tuple[Source, ...]] = {"custom": ("custom",), "preset": ("preset",), "all": ("custom", "preset")}
+_SPELLINGS: dict[str, Spelling] = {"e": "exact", "c": "corrected", "s": "similar"}
+# What is reported of the two libraries is the fact library-web-separate.
+_EMPTY = (
+    "This account's API library is empty; elements made on Kling's web site are reported not to appear here. "
+    "source=preset shows the official elements, which every account may use."
+)
+
+
+class FindElementsArguments(ToolArguments):
+    """What is wanted, and how much of it."""
+
+    query: str = Field("", max_length=200, description="Words of the name or description, in any script; or any id")
+    tags: list[str] = Field(
+        default_factory=list, description=f"Any of these tags, by name or id: {', '.join(TAGS.values())}"
+    )
+    source: Literal["custom", "preset", "all"] = Field("custom", description="custom = your own, preset = official")
+    status: Literal["ready", "pending", "failed", "deleted", "any"] = "ready"
+    has_voice: Literal["any", "yes", "no"] = "any"
+    limit: int = Field(20, ge=1, le=100)
+    cursor: str = Field("", description="next_cursor of the last answer, with the same other arguments")
+    pictures: bool = Field(False, description="Also show their faces")
+
+
+class FoundView(View):
+    """One page of results."""
+
+    elements: list[ElementRow]
+    total: int
+    next_cursor: str
+    duplicate_names: list[str]
+    complete: bool
+    notes: list[str]
+
+
+@tool(
+    "find_elements",
+    title="Find elements",
+    annotations=READS,
+    arguments=FindElementsArguments,
+    view=FoundView,
+    page_uri=GALLERY_URI,
+)
+async def find_elements(arguments: FindElementsArguments, call: Call) -> Answer:
+    """Search your whole library by words, tags, voice or any id; best match first, then newest. Typing errors,
+    case and accents do not matter. Without a query: the newest. Look here before creating something again."""
+    account = call.account
+    library = account.library
+    filters = await _filters(arguments, library)
+    after = _position(arguments) if arguments.cursor.strip() else None
+    found = await library.search(arguments.query, filters, arguments.limit, after)
+    shared = await library.catalogue.shared_names([record.element_name for record in found.hits.elements])
+    shown = await show_faces(account.album, found.hits.elements) if arguments.pictures else Shown()
+    notes = [*condition_notes(found.conditions), *shown.notes]
+    if after is None:
+        notes += await _notes_on_hits(arguments, filters, found, library)
+    following = found.hits.following
+    view = FoundView(
+        elements=[element_row_of(record) for record in found.hits.elements],
+        total=found.hits.total,
+        next_cursor=make_cursor(_as_values(following), _bound(arguments)) if following else "",
+        duplicate_names=[clean(name, 60) for name in shared],
+        complete=found.is_complete,
+        notes=notes,
+    )
+    trials = {record.voice_id: record.voice_trial_url for record in found.hits.elements if record.voice_trial_url}
+    page_data = await view_meta(account.album, found.hits.elements, trials)
+    return Answer(view, _text(view, arguments), shown.blocks, page_data)
+
+
+async def _filters(arguments: FindElementsArguments, library: Library) -> Filters:
+    """Raises InputError for a tag that neither Kling's page nor the library knows."""
+    return Filters(
+        sources=_SOURCES[arguments.source],
+        statuses=() if arguments.status == "any" else (arguments.status,),
+        tags=tuple([await _tag(tag, place, library) for place, tag in enumerate(arguments.tags)]),
+        voiced=arguments.has_voice,
+    )
+
+
+async def _tag(given: str, place: int, library: Library) -> str:
+    try:
+        return TAGS[tag_id(given, f"tags[{place}]")]
+    except InputError:
+        await library.refresh()
+        if fold(given).strip() not in (await library.catalogue.census()).tags:
+            raise
+    return given
+
+
+def _bound(arguments: FindElementsArguments) -> dict[str, object]:
+    """What a cursor belongs to: all that decides which elements there are, and in which order."""
+    return arguments.model_dump(include={"query", "tags", "source", "status", "has_voice"})
+
+
+def _as_values(position: Position) -> dict[str, str | int]:
+    return {"s": position.spelling[0], "l": position.layer, "p": position.place}
+
+
+def _position(arguments: FindElementsArguments) -> Position:
+    cursor = arguments.cursor.strip()
+    values = read_cursor(cursor, _bound(arguments))
+    match values:
+        case {"s": str(spelling), "l": int(layer), "p": int(place)} if (
+            spelling in _SPELLINGS and 0 <= layer < 10 and 0 <= place < 2**63
+        ):
+            return Position(_SPELLINGS[spelling], layer, place)
+    raise InputError([bad_cursor(cursor, "must be the next_cursor of an earlier answer")])
+
+
+async def _notes_on_hits(
+    arguments: FindElementsArguments, filters: Filters, found: Found, library: Library
+) -> list[str]:
+    """What a caller would otherwise have to guess: a forgiven error, and what the filters hide."""
+    notes: list[str] = []
+    hits, query = found.hits, arguments.query.strip()
+    if hits.spelling != "exact":
+        notes.append(f"Nothing matches {quoted(query, 60)} as written; these are similar.")
+    if len(hits.elements) == arguments.limit:
+        return notes
+    hidden = [replace(filters, statuses=(status,)) for status in _STATUSES] if arguments.status == "ready" else []
+    elsewhere: Source = "preset" if arguments.source == "custom" else "custom"
+    official = replace(filters, sources=(elsewhere,))
+    *hidden_counts, there = await library.catalogue.counts(query, [*hidden, official])
+    told = [f"{count} {status}" for status, count in zip(_STATUSES, hidden_counts, strict=False) if count]
+    if told and query:
+        notes.append(f"Not shown, because only ready ones were asked for: {', '.join(told)} (status=any).")
+    elif told and hidden_counts[0]:
+        notes.append(f"{hidden_counts[0]} more on the way (status=pending).")
+    if there and query and not hits.total and arguments.source != "all":
+        notes.append(f"source={elsewhere} has {there}.")
+    if arguments.source != "preset" and found.is_complete and not (await library.catalogue.census()).of("custom"):
+        notes.append(_EMPTY)
+    return notes
+
+
+def _text(view: FoundView, arguments: FindElementsArguments) -> str:
+    shown = len(view.elements)
+    of = f"{shown} of {view.total}" if shown != view.total else str(view.total)
+    what = " ".join(
+        fact
+        for fact in (
+            f"source={arguments.source} status={arguments.status}",
+            arguments.tags and f"tags={clean(', '.join(arguments.tags), 60)}",
+            arguments.has_voice != "any" and f"has_voice={arguments.has_voice}",
+            arguments.query.strip() and f"query={quoted(arguments.query, 60)}",
+        )
+        if fact
+    )
+    names = ", ".join(quoted(name, 60) for name in view.duplicate_names)
+    lines = [
+        f"{of} elements ({what}); total={view.total} complete={str(view.complete).lower()}",
+        *rows_text(view.elements),
+        f"duplicate_names: {names}; tell these apart by element_id." if names else "",
+        *(f"Note: {note}" for note in view.notes),
+        f"More: call again with cursor={view.next_cursor}" if view.next_cursor else "",
+    ]
+    return "\n".join(line for line in lines if line)

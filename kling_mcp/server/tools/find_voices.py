@@ -1,0 +1,134 @@
+"""`find_voices`: the voices that an element can be given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from kling_mcp.errors import InputError
+from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
+from kling_mcp.server.views import View
+from kling_mcp.untrusted import clean, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kling_mcp.library.records import Source
+    from kling_mcp.library.voices import LibraryVoice
+
+_SOURCES: dict[str, tuple[Source, ...]] = {"custom": ("custom",), "preset": ("preset",), "all": ("custom", "preset")}
+_LONGEST_TRIAL = 500
+
+
+class FindVoicesArguments(ToolArguments):
+    """What is wanted, and how much of it."""
+
+    query: str = Field("", max_length=200, description="Words of the name, or a voice id")
+    source: Literal["custom", "preset", "all"] = Field("all", description="custom = your own, preset = official")
+    limit: int = Field(20, ge=1, le=100)
+    cursor: str = Field("", description="next_cursor of the last answer, with the same other arguments")
+
+
+class VoiceRow(View):
+    """One voice."""
+
+    voice_id: str
+    voice_name: str
+    owned_by: str
+    trial_url: str
+    source: Literal["custom", "preset"]
+    status: Literal["ready", "pending", "failed", "deleted"]
+
+
+class VoicesView(View):
+    """One page of voices."""
+
+    voices: list[VoiceRow]
+    total: int
+    next_cursor: str
+    complete: bool
+    notes: list[str]
+
+
+@tool(
+    "find_voices",
+    title="Find voices",
+    annotations=READS,
+    arguments=FindVoicesArguments,
+    view=VoicesView,
+)
+async def find_voices(arguments: FindVoicesArguments, call: Call) -> Answer:
+    """Find a voice for element_voice_id by name or id: your own ones, then Kling's. trial_url lets a person hear
+    it. Voices of speech and lip-sync are other catalogues and do not fit."""
+    hits = await call.account.voices.search(arguments.query, _SOURCES[arguments.source])
+    rest = _after(hits.voices, arguments)
+    page = rest[: arguments.limit]
+    notes = [
+        f"The {'official' if source == 'preset' else 'own'} voices could not be read just now. {failure.message}"
+        for source, failure in hits.failures.items()
+    ]
+    if hits.is_corrected and page:
+        notes.append(f"Nothing matches {quoted(arguments.query, 60)} as written; these are similar.")
+    view = VoicesView(
+        voices=[_row(voice) for voice in page],
+        total=len(hits.voices),
+        next_cursor=make_cursor({"v": page[-1].voice_id}, _bound(arguments)) if len(rest) > len(page) else "",
+        complete=not hits.failures,
+        notes=notes,
+    )
+    return Answer(view, _text(view))
+
+
+def _bound(arguments: FindVoicesArguments) -> dict[str, object]:
+    return {"voices": arguments.query, "source": arguments.source}
+
+
+def _after(voices: Sequence[LibraryVoice], arguments: FindVoicesArguments) -> Sequence[LibraryVoice]:
+    """What stands behind the voice that the cursor names."""
+    cursor = arguments.cursor.strip()
+    if not cursor:
+        return voices
+    last = read_cursor(cursor, _bound(arguments)).get("v")
+    for place, voice in enumerate(voices):
+        if voice.voice_id == last:
+            return voices[place + 1 :]
+    raise InputError([bad_cursor(cursor, "names a voice that is no longer in the list")])
+
+
+def _row(voice: LibraryVoice) -> VoiceRow:
+    return VoiceRow(
+        voice_id=clean(voice.voice_id, 80),
+        voice_name=clean(voice.voice_name, 60),
+        owned_by=clean(voice.owned_by, 40),
+        trial_url=voice.trial_url if len(voice.trial_url) <= _LONGEST_TRIAL else "",
+        source=voice.source,
+        status=voice.status,
+    )
+
+
+def _row_text(row: VoiceRow) -> str:
+    facts = [
+        f"voice_id={row.voice_id}",
+        row.voice_name and f"name={quoted(row.voice_name, 60)}",
+        f"source={row.source}",
+        f"status={row.status}",
+        row.owned_by and f"owned_by={row.owned_by}",
+        row.trial_url and f"trial_url={row.trial_url}",
+    ]
+    return "- " + "; ".join(fact for fact in facts if fact)
+
+
+def _text(view: VoicesView) -> str:
+    shown = len(view.voices)
+    of = f"{shown} of {view.total}" if shown != view.total else str(view.total)
+    lines = [
+        f"{of} voices; total={view.total} complete={str(view.complete).lower()}",
+        *map(_row_text, view.voices),
+        *(f"Note: {note}" for note in view.notes),
+        f"More: call again with cursor={view.next_cursor}" if view.next_cursor else "",
+    ]
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,105 @@
+"""The store of several replicas: one PostgreSQL database instead of a file, behind the same interface.
+
+Writers run one after the other, as SQLite's do, so what is proved of the journal on a file holds here, too.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from psycopg.rows import dict_row
+
+from kling_mcp.store.postgres_database import Part, PostgresDatabase, storable
+from kling_mcp.store.postgres_wakeups import listen, notify
+from kling_mcp.store.schema import STEPS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import psycopg
+
+    from kling_mcp.clock import Clock
+    from kling_mcp.store import Row, Transaction
+
+T = TypeVar("T")
+
+STATE = Part("state", STEPS)
+_MARKS = re.compile(r"'(?:[^']|'')*'|[?%]")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class PostgresStore:
+    """See `Store`; and wake-ups that reach every replica."""
+
+    def __init__(self, url: str, clock: Clock, rng: random.Random | None = None) -> None:
+        """Nothing is opened here.
+
+        Raises:
+            ConfigurationError: the address cannot be read.
+        """
+        self._clock = clock
+        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self.database = PostgresDatabase(url, clock, self._rng)
+
+    @property
+    def was_damaged(self) -> bool:
+        """Whether the tables were made anew while this process used them, as by a restore."""
+        return self.database.was_replaced
+
+    async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        """See `Store.run`."""
+        return await self.database.run(
+            lambda connection: work(_PostgresTransaction(connection)), part=STATE, lock="state" if write else ""
+        )
+
+    async def notify(self, account: str, task_id: str) -> None:
+        """Tell all replicas that a task of this account (its fingerprint) has changed."""
+        await self.database.run(lambda connection: notify(connection, account, task_id), part=STATE, lock="wake")
+
+    def listen(self) -> AsyncIterator[tuple[str, str]]:
+        """What `notify` says anywhere: (account, task id), for ever; ("", "") each time it begins to listen.
+
+        It never raises: while the database cannot be reached it tries again.
+        """
+        return listen(self.database, self._clock, self._rng)
+
+    def close(self) -> None:
+        """Close connections; a later call opens new ones."""
+        self.database.close()
+
+
+class _PostgresTransaction:
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._cursor = connection.cursor(row_factory=dict_row)
+
+    def fetch(self, sql: str, *parameters: Any) -> list[Row]:
+        return list(self._cursor.execute(translated(sql), _storable(parameters)))
+
+    def execute(self, sql: str, *parameters: Any) -> int:
+        return self._cursor.execute(translated(sql), _storable(parameters)).rowcount
+
+
+@lru_cache(maxsize=256)
+def translated(sql: str) -> str:
+    """SQL with `?` for parameters in the driver's notation; literals between quotes keep their question marks."""
+
+    def mark(found: re.Match[str]) -> str:
+        return "%s" if found[0] == "?" else found[0].replace("%", "%%")
+
+    return _MARKS.sub(mark, sql)
+
+
+def _storable(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(storable(value) if isinstance(value, str) else value for value in parameters)
+
+
+def this_boot() -> str:
+    """Names this computer among those that share a database, whose host names and process numbers may be alike."""
+    try:
+        return _BOOT.read_text().strip().replace("-", "")[:16]
+    except OSError:
+        return f"{random.SystemRandom().getrandbits(64):016x}"

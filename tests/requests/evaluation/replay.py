@@ -1,0 +1,120 @@
+"""Plays a request's expected calls, and checks that every answer holds what a model would need to go on.
+
+A value that a later call takes from an earlier answer must stand in that answer's text too: a model may be shown
+only the text, or only the structured content. It asks no model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from evaluation.grading import Play
+from evaluation.scene import Scene, leaves, resolve
+
+from kling_mcp.server.tools import TOOLS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evaluation.scene import Step
+    from evaluation.sheets import Call, Request, Way
+
+OFFERED = frozenset(spec.name for spec in TOOLS)
+_REFERENCE = re.compile(r"\$\{(\d+)\.([^}]+)\}")
+
+
+class UnprovenError(AssertionError):
+    """An answer lacks something that the request needs of it."""
+
+
+def tools_missing(way: Way) -> list[str]:
+    """Tools of this way that the server does not offer yet."""
+    return sorted({call.tool for call in way.call} - OFFERED)
+
+
+async def replay(request: Request, way: Way, folder: Path, era: str = "auto") -> Play:
+    """The play in which exactly the calls of this way are made.
+
+    Raises:
+        UnprovenError: an answer lacks something.
+    """
+    scene = Scene(request, folder)
+    async with scene.opened(era):
+        by_call: dict[int, Step] = {}
+        for group in _groups(way.call):
+            async with anyio.create_task_group() as together:
+                for number, call in group:
+                    together.start_soon(_play, scene, number, call, by_call)
+        ending = scene.ending()
+    steps = tuple(by_call[number] for number in sorted(by_call))
+    return Play(steps, _answer(request, scene, steps), ending, scene.facts)
+
+
+async def _play(scene: Scene, number: int, call: Call, by_call: dict[int, Step]) -> None:
+    _require_in_texts(call, by_call)
+    step = by_call[number] = await scene.call(call.tool, scene.resolve(call.arguments, _results(by_call)))
+    scene.ending()  # gives names to what was made
+    _check(step, call, scene.resolve(call.shows, _results(by_call)), scene.resolve(call.hides, _results(by_call)))
+
+
+def _groups(calls: tuple[Call, ...]) -> list[list[tuple[int, Call]]]:
+    """Numbered calls; those in a row that are played together share a group."""
+    numbered = list(enumerate(calls, 1))
+    return [
+        list(group)
+        for _, group in itertools.groupby(numbered, key=lambda pair: 0 if pair[1].together else pair[0])
+    ]
+
+
+def _results(by_call: dict[int, Step]) -> dict[str, str]:
+    return {
+        f"{number}.{path}": text for number, step in by_call.items() for path, text in leaves(step.structured or {})
+    }
+
+
+def _require_in_texts(call: Call, by_call: dict[int, Step]) -> None:
+    for _, text in leaves(call.arguments):
+        for number, path in _REFERENCE.findall(text):
+            step = by_call[int(number)]
+            if resolve(f"${{{number}.{path}}}", _results(by_call)) not in step.text:
+                raise UnprovenError(f"{path} stands in the structured content and not in the text:\n{step.text}")
+
+
+def _check(step: Step, call: Call, shows: list[str], hides: list[str]) -> None:
+    """The result is what the call expects, in both forms."""
+    if step.kind != call.error:
+        raise UnprovenError(f"{step.tool} ended as {step.kind or 'a success'}, not {call.error or 'one'}:\n{step.text}")
+    structured = "\n".join(text for _, text in leaves(step.structured or {}))
+    for text in shows:
+        if text not in step.text:
+            raise UnprovenError(f"{step.tool} does not say {text!r}:\n{step.text}")
+    if found := [text for text in hides if text in step.text or text in structured]:
+        raise UnprovenError(f"{step.tool} says {found}:\n{step.text}")
+    if call.longest and max(len(step.text), len(structured)) > call.longest:
+        raise UnprovenError(f"{step.tool} answers with {len(step.text)} and {len(structured)} characters")
+    if unsaid := [(path, text) for path, text in leaves(step.structured or {}) if not _is_said(text, step.text)]:
+        raise UnprovenError(f"only the structured content of {step.tool} says {unsaid}:\n{step.text}")
+
+
+def _is_said(text: str, told: str) -> bool:
+    """Whether the text of a result holds a text of its structure, double quotes in it made typographic."""
+    return text in told or text.replace('"', "”") in told
+
+
+def _answer(request: Request, scene: Scene, steps: tuple[Step, ...]) -> str:
+    """What a model that read the results would say: of each group something that really stands there.
+
+    Raises:
+        UnprovenError: nothing of a group stands in any result.
+    """
+    said = []
+    for group in request.tells:
+        texts: list[Any] = [scene.resolve(text) for text in group]
+        found = [text for text in texts if any(text.casefold() in step.text.casefold() for step in steps)]
+        if not found:
+            raise UnprovenError(f"no result says one of {texts}")
+        said.append(found[0])
+    return " ".join(["Done:", *said, *(scene.resolve(group[0]) for group in request.answers)])

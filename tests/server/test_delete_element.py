@@ -1,0 +1,94 @@
+"""`delete_element` as an agent meets it; what is sent in each case is in tests/test_deletion.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mcp import Client
+from stage import API_KEY, Pictures, last_line, requests_to, structured, text_of
+
+from kling_mcp.simulator import Faults, World
+
+pytestmark = pytest.mark.anyio
+
+TOOL = "delete_element"
+
+
+async def test_an_element_is_deleted_and_the_answer_says_which(client: Client, world: World) -> None:
+    mia = world.add_element(world.account_of(API_KEY), "Mia")
+    arguments = {"element_id": f" {mia.element_id} ", "element_name": "Mia"}
+    result = await client.call_tool(TOOL, arguments)
+    assert structured(result) == {"element_id": mia.element_id, "element_name": "Mia", "deleted": True}
+    assert text_of(result) == f'Element {mia.element_id} "Mia" is deleted. deleted=true'
+
+    again = await client.call_tool(TOOL, arguments)
+    assert structured(again)["deleted"] is True
+    assert "had been deleted before; nothing was sent" in text_of(again)
+    assert len(requests_to(world, "delete")) == 1
+
+
+async def test_both_arguments_are_needed(client: Client, world: World) -> None:
+    result = await client.call_tool(TOOL, {})
+    assert last_line(result)["kind"] == "bad_input"
+    assert "element_id: is required" in text_of(result)
+    assert "element_name: is required" in text_of(result)
+    assert world.requests == []
+
+
+@pytest.mark.parametrize("element_id", ["", "  "])
+async def test_an_empty_id_names_nothing(client: Client, world: World, element_id: str) -> None:
+    result = await client.call_tool(TOOL, {"element_id": element_id, "element_name": "Mia"})
+    assert last_line(result)["kind"] == "bad_input"
+    assert world.requests == []
+
+
+async def test_a_wrong_name_is_caught(client: Client, world: World) -> None:
+    mia = world.add_element(world.account_of(API_KEY), "Mia")
+    result = await client.call_tool(TOOL, {"element_id": mia.element_id, "element_name": "Noah"})
+    assert last_line(result) == {
+        "kind": "bad_input",
+        "created": "no",
+        "retry": "never",
+        "code": "-",
+        "request_id": "-",
+    }
+    assert 'which is "Mia"; got "Noah"' in text_of(result)
+    assert "Nothing was deleted." in text_of(result)
+
+
+async def test_a_preset_is_left_alone(client: Client, world: World) -> None:
+    result = await client.call_tool(TOOL, {"element_id": "160", "element_name": "Moon Bicycle"})
+    assert last_line(result)["kind"] == "bad_input"
+    assert "No deletion was sent." in text_of(result)
+    assert requests_to(world, "delete") == []
+
+
+async def test_an_unknown_outcome_tells_how_to_go_on(client: Client, world: World, faults: Faults) -> None:
+    mia = world.add_element(world.account_of(API_KEY), "Mia")
+    faults.lose_reply_before_commit(route="delete")
+    arguments = {"element_id": mia.element_id, "element_name": "Mia"}
+    fields = last_line(await client.call_tool(TOOL, arguments))
+    assert (fields["kind"], fields["created"], fields["retry"]) == ("unknown_outcome", "no", "now")
+    assert structured(await client.call_tool(TOOL, arguments))["deleted"] is True
+
+
+async def test_the_name_is_free_again(
+    client: Client, world: World, creation: dict[str, Any], pictures: Pictures
+) -> None:
+    """The guard on names must not remember what was deleted a moment ago."""
+    first = structured(await client.call_tool("create_element_and_wait", creation))
+    (element_id,) = first["element_ids"]
+    structured(await client.call_tool(TOOL, {"element_id": element_id, "element_name": "Mia"}))
+    another = {**creation, "refer_images": [str(pictures.back)]}
+    second = structured(await client.call_tool("create_element_and_wait", another))
+    assert second["element_ids"] not in ([], [element_id])
+
+
+async def test_the_same_wish_may_be_granted_again(client: Client, creation: dict[str, Any]) -> None:
+    first = structured(await client.call_tool("create_element_and_wait", creation))
+    (element_id,) = first["element_ids"]
+    structured(await client.call_tool(TOOL, {"element_id": element_id, "element_name": "Mia"}))
+    second = structured(await client.call_tool("create_element_and_wait", creation))
+    assert second["outcome"] == "submitted"
+    assert second["element_ids"] not in ([], [element_id])

@@ -1,0 +1,208 @@
+"""Failures as an agent reads them: what happened, whether anything was created, what to do, and the last line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import httpx
+import pytest
+from mcp import Client
+from stage import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, Pictures, last_line, requests_to, text_of
+from virtual_time import VirtualClock
+
+from kling_mcp.runtime import Runtime
+from kling_mcp.server.build import build_server
+from kling_mcp.settings import Settings
+from kling_mcp.simulator import Faults, World
+from kling_mcp.simulator.codes import CODES
+
+pytestmark = pytest.mark.anyio
+
+# kind and retry of every code, and what a creation that ends with it leaves behind.
+WORDS: dict[int, tuple[str, str, str]] = {
+    **dict.fromkeys((1000, 1001, 1002), ("auth", "never", "no")),
+    **dict.fromkeys((1003, 1004), ("clock", "never", "no")),
+    **dict.fromkeys((1100, 1103, 1304), ("permission", "never", "no")),
+    **dict.fromkeys((1101, 1102), ("balance", "never", "no")),
+    **dict.fromkeys((1200, 1201), ("bad_input", "never", "no")),
+    1202: ("vendor_fault", "never", "no"),
+    1203: ("not_found", "never", "no"),
+    **dict.fromkeys((1300, 1301), ("content_policy", "never", "no")),
+    1302: ("rate_limited", "later", "no"),
+    1303: ("busy", "later", "no"),
+    **dict.fromkeys((5000, 5001, 5002), ("vendor_fault", "later", "maybe")),
+}
+
+
+def test_the_table_is_complete() -> None:
+    assert set(WORDS) == set(CODES)
+
+
+@pytest.mark.parametrize("code", WORDS)
+@pytest.mark.parametrize("tool", ["get_element", "list_elements", "list_preset_elements"])
+async def test_a_read_that_fails(connect: Connect, world: World, faults: Faults, code: int, tool: str) -> None:
+    faults.reply_code(code, times=None)
+    async with connect() as client:
+        result = await client.call_tool(tool, {"id": "880"} if tool == "get_element" else {})
+    fields = last_line(result)
+    kind, retry, _ = WORDS[code]
+    assert (fields["kind"], fields["created"], fields["retry"], fields["code"]) == (kind, "no", retry, str(code))
+    assert fields["request_id"] == f"Cl6sim{world.requests[-1].number:08d}"
+    told = text_of(result).splitlines()
+    assert CODES[code].message in told[0]
+    assert told[1] == "Nothing was created."
+    assert len(told) == 4
+    assert result.structured_content is None
+
+
+@pytest.mark.parametrize("code", WORDS)
+@pytest.mark.parametrize("tool", ["create_element", "create_element_and_wait"])
+async def test_a_creation_that_fails(
+    connect: Connect, world: World, faults: Faults, creation: dict[str, Any], code: int, tool: str
+) -> None:
+    faults.reply_code(code, times=None, route="create")
+    async with connect() as client:
+        result = await client.call_tool(tool, creation)
+    fields = last_line(result)
+    kind, retry, created = WORDS[code]
+    assert (fields["kind"], fields["created"], fields["retry"]) == (kind, created, retry)
+    assert fields["code"] == str(code)
+    assert world.accepted_creations() == {}
+    posts = len(requests_to(world, "create"))
+    assert posts == 1 if (created, retry) == ("no", "never") else 1 <= posts <= 20
+    told = text_of(result)
+    assert ("It is not known whether" in told) is (created == "maybe")
+
+
+@pytest.mark.parametrize("shape", ["html", "empty", "truncated", "array"])
+async def test_a_creation_whose_answer_cannot_be_read_is_found_again(
+    connect: Connect, world: World, faults: Faults, creation: dict[str, Any], shape: Any
+) -> None:
+    faults.malformed(shape, route="create")
+    async with connect() as client:
+        result = await client.call_tool("create_element_and_wait", creation)
+    assert not result.is_error
+    assert result.structured_content is not None
+    assert result.structured_content["outcome"] == "recovered"
+    assert sum(world.accepted_creations().values()) == 1
+
+
+async def test_a_failed_task_is_an_error_with_klings_reason(
+    client: Client, faults: Faults, creation: dict[str, Any]
+) -> None:
+    """facts: failed-has-no-code, msg-moderated. The inputs were refused, not the network."""
+    faults.fail_task("Failure to pass the risk control system")
+    result = await client.call_tool("create_element_and_wait", creation)
+    fields = last_line(result)
+    assert (fields["kind"], fields["created"], fields["retry"], fields["code"]) == ("task_failed", "no", "never", "-")
+    text = text_of(result)
+    assert 'saying "Failure to pass the risk control system"' in text
+    assert "refused its inputs" in text
+    assert "external_task_id kmcp-" in text
+    task_id = text.split("accepted task ")[1].split(" ")[0]
+    assert last_line(await client.call_tool("get_element", {"id": task_id}))["kind"] == "task_failed"
+
+
+async def test_without_credentials_every_tool_says_what_to_set(connect: Connect, era: str, world: World) -> None:
+    async with connect(era, api_key="") as client:
+        for tool, arguments in (
+            ("get_element", {"id": "1"}),
+            ("list_elements", {}),
+            ("wait_for_elements", {}),
+            ("delete_element", {"element_id": "1", "element_name": "x"}),
+        ):
+            result = await client.call_tool(tool, arguments)
+            assert last_line(result)["kind"] == "missing_credentials"
+            assert "KLING_API_KEY" in text_of(result)
+    assert world.requests == []
+
+
+async def test_problems_of_all_inputs_come_in_one_answer(
+    client: Client, world: World, pictures: Pictures
+) -> None:
+    arguments = {
+        "element_name": "A name that is far too long for Kling",
+        "element_description": "",
+        "reference_type": "image_refer",
+        "frontal_image": "/mnt/user-data/uploads/front.png",
+        "refer_images": [str(pictures.folder / "missing.png")],
+        "tags": ["Charcter"],
+    }
+    result = await client.call_tool("create_element", arguments)
+    assert last_line(result)["kind"] == "bad_input"
+    lines = text_of(result).splitlines()
+    named = [line.split(":")[0].removeprefix("- ").split("[")[0] for line in lines if line.startswith("- ")]
+    assert set(named) == {"element_name", "element_description", "frontal_image", "refer_images", "tags"}
+    assert all("Fix: " in line for line in lines if line.startswith("- "))
+    assert world.requests == []
+
+
+@pytest.mark.parametrize("tool", ["create_element", "create_element_and_wait"])
+async def test_a_rounded_id_is_refused_before_anything_is_sent(
+    client: Client, world: World, creation: dict[str, Any], tool: str
+) -> None:
+    """fact: id-as-string"""
+    result = await client.call_tool(tool, {**creation, "element_voice_id": 829836802793406551})
+    assert last_line(result)["kind"] == "bad_input"
+    assert "element_voice_id: is an id above 9007199254740991" in text_of(result)
+    assert world.requests == []
+
+
+class TestSecrets:
+    """A canary appears in no answer, no log line and no file, whatever Kling sends back."""
+
+    @pytest.mark.parametrize(
+        "credential",
+        [{"api_key": API_KEY}, {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}],
+        ids=["api-key", "key-pair"],
+    )
+    @pytest.mark.parametrize("status", [200, 400, 502])
+    async def test_an_echoing_kling(
+        self,
+        tmp_path: Any,
+        clock: VirtualClock,
+        pictures: Pictures,
+        creation: dict[str, Any],
+        caplog: pytest.LogCaptureFixture,
+        credential: dict[str, str],
+        status: int,
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        sent: list[str] = []
+
+        def echo(request: httpx.Request) -> httpx.Response:
+            sent.append(request.headers["authorization"].removeprefix("Bearer "))
+            said = " ".join([*sent[-1:], *CANARIES])
+            record = {"task_id": "1", "task_status": "succeed", "task_status_msg": said, "task_info": {}}
+            element = {"element_id": "7", "element_name": said, "element_description": said, "owned_by": said}
+            record["task_result"] = {"elements": [element]}
+            body = {"code": 0 if status == 200 else 1201, "message": said, "request_id": said, "data": record}
+            if request.url.path.endswith("elements") and request.method == "GET":
+                body["data"] = [record]
+            return httpx.Response(status, text=said if status == 502 else json.dumps(body))
+
+        settings = Settings(**credential, media_dirs=(pictures.folder,), state_dir=tmp_path / "state")
+        runtime = Runtime(settings, clock=clock, make_transport=lambda: httpx.MockTransport(echo))
+        texts = []
+        async with Client(build_server(settings, runtime)) as client:
+            for tool, arguments in (
+                ("check_setup", {}),
+                ("list_elements", {}),
+                ("get_element", {"id": "1"}),
+                ("create_element_and_wait", creation),
+                ("wait_for_elements", {"ids": ["1"]}),
+                ("delete_element", {"element_id": "7", "element_name": "x"}),
+            ):
+                result = await client.call_tool(tool, arguments)
+                texts.append(result.model_dump_json())
+
+        assert sent
+        files = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
+        assert files
+        hidden = {value for value in credential.values()} | set(sent)
+        for secret in hidden:
+            assert not any(secret in text for text in texts)
+            assert secret not in caplog.text
+            assert not any(secret.encode() in file for file in files)
