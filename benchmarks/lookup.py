@@ -241,7 +241,7 @@ async def fill(library: Library, kling: GeneratedKling) -> None:
     while True:
         calls += 1
         (condition,) = await library.refresh(("custom",))
-        if condition.is_complete:
+        if not condition.is_first_reading:
             break
     seconds = time.perf_counter() - began
     own = seconds - kling.seconds

@@ -66,7 +66,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
     parser.set_defaults(run=_serve, transport="stdio")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_serve, _add_demo, _add_check, _add_simulate):
+    for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_simulate):
         add(commands)
     return parser
 
@@ -175,6 +175,32 @@ def _tell(found: Checkup, settings: Settings) -> int:
 
 
 _CREDENTIALS = {"api_key": "an API key", "key_pair": "an access key and a secret key", "sandbox": "no credentials"}
+
+
+# --- tasks
+
+
+def _add_tasks(commands: Commands) -> None:
+    tasks = commands.add_parser("tasks", help="list the creations that the journal knows, unfinished ones first")
+    tasks.add_argument("--limit", type=int, default=50, metavar="N", help="at most N (default: %(default)s)")
+    tasks.set_defaults(run=_tasks)
+
+
+def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    import anyio  # noqa: PLC0415
+
+    from kling_mcp.journal import read_entries  # noqa: PLC0415
+    from kling_mcp.runtime import Runtime  # noqa: PLC0415
+    from kling_mcp.tasklist import describe  # noqa: PLC0415
+
+    runtime = Runtime(_read_settings(environ))
+    _print_every_character()
+    try:
+        entries = anyio.run(read_entries, runtime.store, None, max(1, options.limit))
+    finally:
+        runtime.store.close()
+    print("\n".join(describe(entries, place=runtime.state_place)))
+    return DONE
 
 
 # --- simulate

@@ -182,6 +182,11 @@ class Runtime:
             self._store = SqliteStore(self._state_folder(), self.clock)
         return self._store
 
+    @property
+    def state_place(self) -> str:
+        """Where the state lies, in words."""
+        return str(self._state_folder() or "memory")
+
     def _state_folder(self) -> Path | None:
         return None if self.settings.sandbox else self.settings.state_dir or default_state_dir()
 
@@ -207,7 +212,9 @@ class Runtime:
             keep_picture=album.keep,
         )
         collector = Collector(journal, poller, searcher, self.clock)
-        return Account(client, creator, poller, journal, names, collector, library, VoiceBook(client, self.clock), album)
+        return Account(
+            client, creator, poller, journal, names, collector, library, VoiceBook(client, self.clock), album
+        )
 
     def _shelf(self, fingerprint: str) -> Shelf | None:
         """Where an account's thumbnails are kept; nowhere with KLING_MCP_THUMBNAILS=0."""

@@ -41,7 +41,7 @@ class NameBook:
             KlingError: the list could not be read to its end.
         """
         (condition,) = await self._library.refresh(("custom",), head_age=FRESH_SECONDS)
-        if not condition.is_complete:
+        if not (condition.is_complete or condition.progress.is_cut):  # all that Kling shows is all that can be known
             raise condition.failure or _not_read_yet()
         self.read_at_wall = condition.progress.head_at
         return [

@@ -81,8 +81,10 @@ async def _sheet(elements: Sequence[LibraryElement], faces: Sequence[Face]) -> l
 
 
 def _caption(element: LibraryElement) -> str:
-    name = quoted(element.element_name, _NAME) if clean(element.element_name, _NAME) else "without a name"
-    return f"{name}, element_id={word(element.element_id)}" if element.element_id else name
+    name = quoted(element.element_name, _NAME) if clean(element.element_name, _NAME) else "no name"
+    if element.element_id:
+        return f"{name}, element_id={word(element.element_id)}"
+    return f"{name}, task_id={word(element.task_id)}"
 
 
 def _missing(faces: Sequence[Face]) -> list[str]:

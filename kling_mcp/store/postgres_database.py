@@ -230,7 +230,7 @@ class PostgresDatabase:
         # READ COMMITTED: each statement sees what was committed before it, so also what the lock was waited for.
         statements = (
             "BEGIN ISOLATION LEVEL READ COMMITTED",
-            f"SET LOCAL synchronous_commit = {'DEFAULT' if job.is_durable else 'off'}",
+            *(() if job.is_durable else ("SET LOCAL synchronous_commit = off",)),
             f"SELECT pg_advisory_xact_lock({lock_number(job.lock)})",
             "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8",
         )

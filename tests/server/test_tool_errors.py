@@ -49,7 +49,7 @@ async def test_a_read_that_fails(connect: Connect, world: World, faults: Faults,
     fields = last_line(result)
     kind, retry, _ = WORDS[code]
     assert (fields["kind"], fields["created"], fields["retry"], fields["code"]) == (kind, "no", retry, str(code))
-    assert fields["request_id"] == f"Cl6sim{world.requests[-1].number:08d}"
+    assert fields["request_id"] in {f"Cl6sim{seen.number:08d}" for seen in world.requests if seen.code == code}
     told = text_of(result).splitlines()
     assert CODES[code].message in told[0]
     assert told[1] == "Nothing was created."
@@ -150,59 +150,63 @@ async def test_a_rounded_id_is_refused_before_anything_is_sent(
     assert world.requests == []
 
 
-class TestSecrets:
-    """A canary appears in no answer, no log line and no file, whatever Kling sends back."""
+class Echo:
+    """A Kling that sends back what it was sent, in every field. `sent` holds the tokens it saw."""
 
-    @pytest.mark.parametrize(
-        "credential",
-        [{"api_key": API_KEY}, {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}],
-        ids=["api-key", "key-pair"],
-    )
-    @pytest.mark.parametrize("status", [200, 400, 502])
-    async def test_an_echoing_kling(
-        self,
-        tmp_path: Any,
-        clock: VirtualClock,
-        pictures: Pictures,
-        creation: dict[str, Any],
-        caplog: pytest.LogCaptureFixture,
-        credential: dict[str, str],
-        status: int,
-    ) -> None:
-        caplog.set_level(logging.DEBUG)
-        sent: list[str] = []
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.sent: list[str] = []
 
-        def echo(request: httpx.Request) -> httpx.Response:
-            sent.append(request.headers["authorization"].removeprefix("Bearer "))
-            said = " ".join([*sent[-1:], *CANARIES])
-            record = {"task_id": "1", "task_status": "succeed", "task_status_msg": said, "task_info": {}}
-            element = {"element_id": "7", "element_name": said, "element_description": said, "owned_by": said}
-            record["task_result"] = {"elements": [element]}
-            body = {"code": 0 if status == 200 else 1201, "message": said, "request_id": said, "data": record}
-            if request.url.path.endswith("elements") and request.method == "GET":
-                body["data"] = [record]
-            return httpx.Response(status, text=said if status == 502 else json.dumps(body))
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.sent.append(request.headers["authorization"].removeprefix("Bearer "))
+        said = " ".join([*self.sent[-1:], *CANARIES])
+        element = {"element_id": "7", "element_name": said, "element_description": said, "owned_by": said}
+        record = {
+            "task_id": "1",
+            "task_status": "succeed",
+            "task_status_msg": said,
+            "task_result": {"elements": [element]},
+        }
+        is_list = request.url.path.endswith("elements") and request.method == "GET"
+        code = 0 if self.status == 200 else 1201
+        body = {"code": code, "message": said, "request_id": said, "data": [record] if is_list else record}
+        return httpx.Response(self.status, text=said if self.status == 502 else json.dumps(body))
 
-        settings = Settings(**credential, media_dirs=(pictures.folder,), state_dir=tmp_path / "state")
-        runtime = Runtime(settings, clock=clock, make_transport=lambda: httpx.MockTransport(echo))
-        texts = []
-        async with Client(build_server(settings, runtime)) as client:
-            for tool, arguments in (
-                ("check_setup", {}),
-                ("list_elements", {}),
-                ("get_element", {"id": "1"}),
-                ("create_element_and_wait", creation),
-                ("wait_for_elements", {"ids": ["1"]}),
-                ("delete_element", {"element_id": "7", "element_name": "x"}),
-            ):
-                result = await client.call_tool(tool, arguments)
-                texts.append(result.model_dump_json())
 
-        assert sent
-        files = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
-        assert files
-        hidden = {value for value in credential.values()} | set(sent)
-        for secret in hidden:
-            assert not any(secret in text for text in texts)
-            assert secret not in caplog.text
-            assert not any(secret.encode() in file for file in files)
+@pytest.mark.parametrize(
+    "credential",
+    [{"api_key": API_KEY}, {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}],
+    ids=["api-key", "key-pair"],
+)
+@pytest.mark.parametrize("status", [200, 400, 502])
+async def test_a_canary_is_in_no_answer_no_log_and_no_file(
+    settings: Settings,
+    clock: VirtualClock,
+    creation: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    credential: dict[str, str],
+    status: int,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    echo = Echo(status)
+    chosen = Settings(**credential, media_dirs=settings.media_dirs, state_dir=settings.state_dir)
+    runtime = Runtime(chosen, clock=clock, make_transport=lambda: httpx.MockTransport(echo))
+    texts = [caplog.text]
+    async with Client(build_server(chosen, runtime)) as client:
+        for tool, arguments in {
+            "check_setup": {},
+            "list_elements": {},
+            "get_element": {"id": "1"},
+            "create_element_and_wait": creation,
+            "wait_for_elements": {"ids": ["1"]},
+            "delete_element": {"element_id": "7", "element_name": "x"},
+        }.items():
+            texts.append((await client.call_tool(tool, arguments)).model_dump_json())
+
+    assert chosen.state_dir is not None
+    files = [path.read_bytes() for path in chosen.state_dir.rglob("*") if path.is_file()]
+    assert files
+    assert echo.sent
+    everything = b"\n".join([*files, *(text.encode() for text in texts), caplog.text.encode()])
+    for secret in {*credential.values(), *echo.sent}:
+        assert secret.encode() not in everything

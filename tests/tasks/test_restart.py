@@ -163,9 +163,10 @@ async def test_what_another_call_found_out_about_the_creation_counts(
     faults.lose_reply_before_commit(ending="hang", route="create")
     async with start() as client:
         lost = await handle_of(client, CREATE, creation)
-    faults.limit_parallel(0, times=1)
+    faults.limit_parallel(0)
     async with start() as client:
         queued = await handle_of(client, CREATE, {**creation, "element_name": "Ben"})
+    faults.clear()
     async with start() as client:
         await anyio.sleep(60)
         await call(client, "wait_for_elements", {"wait_seconds": 1})

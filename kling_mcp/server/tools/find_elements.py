@@ -15,7 +15,7 @@ from kling_mcp.media.texts import tag_id
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.call import Call
 from kling_mcp.server.faces import Shown, show_faces
-from kling_mcp.server.gallery import GALLERY_URI, view_meta
+from kling_mcp.server.gallery import GALLERY_URI, page_data
 from kling_mcp.server.tools._base import READS, Answer, tool
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
 from kling_mcp.server.tools._library import condition_notes, element_row_of, rows_text
@@ -93,9 +93,8 @@ async def find_elements(arguments: FindElementsArguments, call: Call) -> Answer:
         complete=found.is_complete,
         notes=notes,
     )
-    trials = {record.voice_id: record.voice_trial_url for record in found.hits.elements if record.voice_trial_url}
-    page_data = await view_meta(account.album, found.hits.elements, trials)
-    return Answer(view, _text(view, arguments), shown.blocks, page_data)
+    for_page = await page_data(account.album, found.hits.elements)
+    return Answer(view, _text(view, arguments), shown.blocks, for_page)
 
 
 async def _filters(arguments: FindElementsArguments, library: Library) -> Filters:
@@ -112,7 +111,6 @@ async def _tag(given: str, place: int, library: Library) -> str:
     try:
         return TAGS[tag_id(given, f"tags[{place}]")]
     except InputError:
-        await library.refresh()
         if fold(given).strip() not in (await library.catalogue.census()).tags:
             raise
     return given

@@ -38,7 +38,8 @@ def draw_face(path: str) -> bytes:
     shade = [60 + (seed >> shift) % 150 for shift in (0, 7, 14)]
     image = Image.new("RGB", (600, 600), tuple(shade))
     draw = ImageDraw.Draw(image)
-    skin = tuple(200 - (seed >> shift) % 90 for shift in (3, 9, 15))
+    tone = 110 + (seed >> 5) % 130
+    skin = (tone, tone * 4 // 5, tone * 7 // 10)
     draw.ellipse((120, 380, 480, 900), fill=tuple(255 - part for part in shade))
     draw.ellipse((180, 120, 420, 440), fill=skin)
     draw.pieslice((170, 90, 430, 350), 180, 360, fill=tuple(part // 3 for part in shade))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from evaluation.scene import KEY, leaves, resolve, sent_form, tag_ids
+from evaluation.scene import KEY, known_texts, leaves, resolve, sent_form, tag_ids
 
 from kling_mcp.errors import InputError
 from kling_mcp.server.arguments import parse_arguments
@@ -241,18 +241,10 @@ def _untold(request: Request, play: Play) -> list[str]:
     """The groups of which the answer holds nothing. A fact may be about an element that was never made."""
     reasons = []
     for group in (*request.tells, *request.answers):
-        texts = [resolve(text, play.facts) for text in group if _is_known(text, play.facts)]
+        texts = known_texts(group, play.facts)
         if not any(_has(play.answer, text) for text in texts):
             reasons.append(f"the answer says none of {', '.join(texts or group)}")
     return reasons
-
-
-def _is_known(text: str, facts: Mapping[str, str]) -> bool:
-    try:
-        resolve(text, facts)
-    except KeyError:
-        return False
-    return True
 
 
 def _has(answer: str, text: str) -> bool:

@@ -7,12 +7,13 @@ only the text, or only the structured content. It asks no model.
 from __future__ import annotations
 
 import itertools
+import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from evaluation.grading import Play
-from evaluation.scene import Scene, leaves, resolve
+from evaluation.scene import Scene, known_texts, leaves, resolve
 
 from kling_mcp.server.tools import TOOLS
 
@@ -87,10 +88,10 @@ def _check(step: Step, call: Call, shows: list[str], hides: list[str]) -> None:
     """The result is what the call expects, in both forms."""
     if step.kind != call.error:
         raise UnprovenError(f"{step.tool} ended as {step.kind or 'a success'}, not {call.error or 'one'}:\n{step.text}")
-    structured = "\n".join(text for _, text in leaves(step.structured or {}))
+    structured = json.dumps(step.structured, ensure_ascii=False) if step.structured else ""
     for text in shows:
-        if text not in step.text:
-            raise UnprovenError(f"{step.tool} does not say {text!r}:\n{step.text}")
+        if text not in step.text or (structured and text not in structured):
+            raise UnprovenError(f"{step.tool} does not say {text!r} in both forms:\n{step.text}\n{structured}")
     if found := [text for text in hides if text in step.text or text in structured]:
         raise UnprovenError(f"{step.tool} says {found}:\n{step.text}")
     if call.longest and max(len(step.text), len(structured)) > call.longest:
@@ -112,7 +113,7 @@ def _answer(request: Request, scene: Scene, steps: tuple[Step, ...]) -> str:
     """
     said = []
     for group in request.tells:
-        texts: list[Any] = [scene.resolve(text) for text in group]
+        texts = known_texts(group, scene.facts)
         found = [text for text in texts if any(text.casefold() in step.text.casefold() for step in steps)]
         if not found:
             raise UnprovenError(f"no result says one of {texts}")

@@ -29,7 +29,7 @@ from kling_mcp.simulator.creations import TAG_NAMES
 from kling_mcp.simulator.presets import preset_elements, preset_voices
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from evaluation.sheets import Earlier, Picture, Request
 
@@ -246,6 +246,11 @@ def resolve(value: Any, facts: Mapping[str, Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return [resolve(each, facts) for each in value]
     return value
+
+
+def known_texts(texts: Iterable[str], facts: Mapping[str, str]) -> list[str]:
+    """These texts resolved, without those whose names stand for nothing here, such as an element never made."""
+    return [resolve(text, facts) for text in texts if all(name in facts for name in _NAME.findall(text))]
 
 
 def leaves(value: object, path: str = "") -> list[tuple[str, str]]:
