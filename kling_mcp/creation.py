@@ -17,6 +17,7 @@ from anyio import to_thread
 
 from kling_mcp.alongside import alongside
 from kling_mcp.api.models import ElementTask
+from kling_mcp.closing import Closing
 from kling_mcp.errors import (
     AccountError,
     AuthError,
@@ -87,8 +88,12 @@ class Creator:
         gate: CreateGate,
         clock: Clock,
         keep_picture: Callable[[str, bytes], Awaitable[None]] | None = None,
+        closing: Closing | None = None,
     ) -> None:
-        """`keep_picture` is given the task id and the frontal picture of each creation, and must not fail."""
+        """`keep_picture` is given the task id and the frontal picture of each creation, and must not fail.
+
+        When the end of the server begins (`closing`), calls that wait for others end as if their time were over.
+        """
         self._client = client
         self._keep_picture = keep_picture
         self._policy = policy
@@ -96,7 +101,8 @@ class Creator:
         self._names = names
         self._clock = clock
         self._searcher = searcher
-        self._fulfiller = Fulfiller(client, journal, searcher, gate, clock)
+        self._closing = closing or Closing()
+        self._fulfiller = Fulfiller(client, journal, searcher, gate, clock, self._closing)
         self._callers = itertools.count(1)
 
     async def create(
@@ -148,9 +154,9 @@ class Creator:
             entry, verdict = await self._journal.claim(wish, caller)
             if verdict is not Verdict.HELD:
                 return entry, verdict
-            if self._clock.monotonic() >= deadline:
+            if self._closing.has_begun or self._clock.monotonic() >= deadline:
                 raise _held_by_another(entry)
-            await self._clock.sleep(pause)
+            await self._closing.sleep(self._clock, pause)
             pause = min(LONGEST_HELD_PAUSE, pause * 2)
 
     async def _work_on(self, attempt: Attempt, *, look_first: bool) -> Creation | None:

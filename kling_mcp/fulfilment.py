@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 import anyio
 
 from kling_mcp.api.client import is_external_id_used
+from kling_mcp.closing import Closing
 from kling_mcp.errors import (
     BusyError,
     InputError,
@@ -64,13 +65,21 @@ class Fulfiller:
     """Brings a claimed entry to a task, or to an error that says what is known."""
 
     def __init__(
-        self, client: KlingClient, journal: Journal, searcher: Searcher, gate: CreateGate, clock: Clock
+        self,
+        client: KlingClient,
+        journal: Journal,
+        searcher: Searcher,
+        gate: CreateGate,
+        clock: Clock,
+        closing: Closing | None = None,
     ) -> None:
+        """When the end of the server begins (`closing`), no call has any time left."""
         self._client = client
         self._journal = journal
         self._searcher = searcher
         self._gate = gate
         self._clock = clock
+        self._closing = closing or Closing()
 
     async def fulfil(self, attempt: Attempt, *, look_first: bool) -> ElementTask:
         """The task of the entry.
@@ -176,7 +185,7 @@ class Fulfiller:
                 return None
             if self._left(attempt) <= 0:
                 await self._give_up(attempt, unknown)
-            await self._clock.sleep(min(pause, self._left(attempt)))
+            await self._closing.sleep(self._clock, min(pause, self._left(attempt)))
             pause = min(LONGEST_LOOK_PAUSE, pause * 2)
 
     async def _adopt(self, attempt: Attempt, task: ElementTask) -> ElementTask:
@@ -204,8 +213,11 @@ class Fulfiller:
 
     @asynccontextmanager
     async def _place(self, attempt: Attempt) -> AsyncIterator[None]:
-        with anyio.move_on_after(max(0.0, self._left(attempt))) as scope:
-            await self._gate.enter()
+        with self._closing.move_on_after(max(0.0, self._left(attempt))) as scope:
+            try:
+                await self._gate.enter()
+            except LimitError as full:
+                await self._refuse(attempt, full)
         if scope.cancelled_caught:
             await self._refuse(attempt, _no_place())
         try:
@@ -217,10 +229,10 @@ class Fulfiller:
         while (pause := self._gate.opens_in()) > 0:
             if pause > self._left(attempt):
                 await self._refuse(attempt, _no_place())
-            await self._clock.sleep(pause)
+            await self._closing.sleep(self._clock, pause)
 
     def _left(self, attempt: Attempt) -> float:
-        return attempt.deadline - self._clock.monotonic()
+        return 0.0 if self._closing.has_begun else attempt.deadline - self._clock.monotonic()
 
 
 def _settling_seconds(failure: KlingError) -> float:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
+from kling_mcp.fairness import CreationQuota
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -95,11 +96,14 @@ class Verdict(Enum):
 class Journal:
     """The entries of one account. Every method may raise `StorageError`."""
 
-    def __init__(self, store: Store, account: str, clock: Clock, owner: str) -> None:
+    def __init__(
+        self, store: Store, account: str, clock: Clock, owner: str, quota: CreationQuota | None = None
+    ) -> None:
         self._store = store
         self._account = account
         self._clock = clock
         self._owner = owner
+        self._quota = quota or CreationQuota()
         # Tells two journals of one process apart, and a process from an earlier one with the same number.
         self._token = secrets.token_hex(4)
 
@@ -161,10 +165,18 @@ class Journal:
 
         Raises:
             OvertakenError: another call holds the wish by now.
+            LimitError: the account has created so much that this has to wait; one that was sent before need not.
         """
         now = self._clock.wall()
+        is_first = not entry.sent_at
         entry = replace(entry, state="sending", sent_at=now, lease_until=now + LEASE_SECONDS, updated_at=now)
-        if not await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True):
+
+        def work(tx: Transaction) -> bool:
+            if is_first:
+                self._quota.check(tx, entry.account, entry.external_task_id, now)
+            return self._write(tx, entry, if_held=True)
+
+        if not await self._store.run(work, write=True):
             raise OvertakenError
         return entry
 

@@ -6,7 +6,9 @@ Opens nothing until an account is first used.
 from __future__ import annotations
 
 import random
-from contextlib import suppress
+import weakref
+from collections import OrderedDict
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,9 +17,11 @@ from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.clock import Clock, SystemClock
+from kling_mcp.closing import Closing
 from kling_mcp.collecting import Collector
 from kling_mcp.creation import Creator
 from kling_mcp.errors import ConfigurationError, StorageError
+from kling_mcp.fairness import CallLimit, CreationQuota
 from kling_mcp.journal import Journal, process_owner
 from kling_mcp.library.index import Library
 from kling_mcp.library.names import NameBook
@@ -40,6 +44,7 @@ from kling_mcp.settings import (
     refuse_token_as_key,
     validated_secret,
 )
+from kling_mcp.store.proven import ProvenStore
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.waiting import Poller
 
@@ -50,9 +55,14 @@ if TYPE_CHECKING:
     import httpx
 
     from kling_mcp.api.models import ElementTask
+    from kling_mcp.library.catalogue import Catalogue
+    from kling_mcp.store import Store
+    from kling_mcp.store.postgres import PostgresStore
 
 SANDBOX_URL = "http://sandbox.invalid"
 SANDBOX_KEY = "sandbox"
+MOST_IDLE_ACCOUNTS = 64
+MOST_CALLS_OF_AN_ACCOUNT = 64
 
 _FILES_OFF: dict[Transport, str] = {
     "http": "this server is reached over http and cannot see files on your computer; its operator can allow folders "
@@ -61,7 +71,7 @@ _FILES_OFF: dict[Transport, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Account:
     """Everything that belongs to one Kling account; nothing here is shared with another."""
 
@@ -74,6 +84,7 @@ class Account:
     library: Library
     voices: VoiceBook
     album: Album
+    calls: CallLimit
 
     async def saw(self, tasks: Iterable[ElementTask]) -> None:
         """Write down what became of tasks that were just looked at.
@@ -111,11 +122,15 @@ class Runtime:
         self.clock = clock or SystemClock()
         self._make_transport = make_transport
         self._fetcher = fetcher if fetcher or settings.sandbox or make_transport else PictureFetcher()
-        self.owner = owner or process_owner()
+        self._shared = _shared_store(settings, self.clock)
+        self.owner = owner or (f"{self._shared.computer}." if self._shared else "") + process_owner()
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
-        self._store: SqliteStore | None = None
+        self._store: Store | None = self._shared
         self._senders: dict[str, Sender] = {}
-        self._accounts: dict[tuple[Credential, str], Account] = {}
+        self.closing = Closing()
+        # An account that nobody uses is kept while it is among the last that were; one in use stays the same object.
+        self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
+        self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
 
     def own_account(self) -> Account:
         """The account of the server's own settings.
@@ -171,13 +186,22 @@ class Runtime:
         """
         sender = self._sender(self._base_url(region))
         key = credential, sender.base_url
-        if key not in self._accounts:
-            self._accounts[key] = self._make_account(sender, credential)
-        return self._accounts[key]
+        account = self._accounts.get(key)
+        if account is None:
+            account = self._accounts[key] = self._make_account(sender, credential)
+            weakref.finalize(account, account.library.close)
+        self._recent[key] = account
+        self._recent.move_to_end(key)
+        if len(self._recent) > MOST_IDLE_ACCOUNTS:
+            self._recent.popitem(last=False)
+        return account
 
     @property
-    def store(self) -> SqliteStore:
-        """The state. The sandbox keeps its own in memory: its Kling ends with the process, too."""
+    def store(self) -> Store:
+        """The state: a file, or the database of KLING_MCP_STATE_URL.
+
+        The sandbox keeps its own in memory: its Kling ends with the process, too.
+        """
         if self._store is None:
             self._store = SqliteStore(self._state_folder(), self.clock)
         return self._store
@@ -185,6 +209,8 @@ class Runtime:
     @property
     def state_place(self) -> str:
         """Where the state lies, in words."""
+        if self._shared is not None:
+            return "the database of KLING_MCP_STATE_URL"
         return str(self._state_folder() or "memory")
 
     def _state_folder(self) -> Path | None:
@@ -192,15 +218,16 @@ class Runtime:
 
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
         client = KlingClient(sender, credential, self.clock)
-        journal = Journal(self.store, client.account, self.clock, self.owner)
+        quota = CreationQuota(*self.settings.hosting.creations_allowed(over_http=self.transport == "http"))
+        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, quota)
         # By the whole credential: index and album answer without asking Kling whether the secret is right.
         fingerprint = credential_fingerprint(credential, sender.host)
-        catalogue = SqliteCatalogue(self._state_folder(), fingerprint)
+        catalogue = self._catalogue(fingerprint)
         album = Album(self._shelf(fingerprint), self._fetcher)
         library = Library(client, catalogue, self.clock)
         names = NameBook(library)
         searcher = Searcher(client, journal)
-        poller = Poller(client, self.clock)
+        poller = Poller(client, self.clock, closing=self.closing)
         creator = Creator(
             client,
             searcher=searcher,
@@ -210,11 +237,24 @@ class Runtime:
             gate=CreateGate(self.settings.max_creates, self.clock, self._rng),
             clock=self.clock,
             keep_picture=album.keep,
+            closing=self.closing,
         )
         collector = Collector(journal, poller, searcher, self.clock)
-        return Account(
-            client, creator, poller, journal, names, collector, library, VoiceBook(client, self.clock), album
-        )
+        voices = VoiceBook(client, self.clock)
+        calls = CallLimit(MOST_CALLS_OF_AN_ACCOUNT if self.transport == "http" else 0)
+        return Account(client, creator, poller, journal, names, collector, library, voices, album, calls)
+
+    def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
+        if self.transport == "stdio" or isinstance(credential, ApiKey):
+            return self.store
+        return ProvenStore(self.store, lambda: client.list_elements(1, 1))
+
+    def _catalogue(self, fingerprint: str) -> Catalogue:
+        if self._shared is None:
+            return SqliteCatalogue(self._state_folder(), fingerprint)
+        from kling_mcp.library.postgres_catalogue import PostgresCatalogue  # noqa: PLC0415 - an optional extra
+
+        return PostgresCatalogue(self._shared.database, fingerprint, self.clock)
 
     def _shelf(self, fingerprint: str) -> Shelf | None:
         """Where an account's thumbnails are kept; nowhere with KLING_MCP_THUMBNAILS=0."""
@@ -227,11 +267,34 @@ class Runtime:
         """Which local files may be read."""
         return MediaPolicy(self.settings.readable_dirs(self.transport), _FILES_OFF[self.transport])
 
+    async def wake(self, account: str, task_id: str) -> None:
+        """Something said that this task of this account (its fingerprint) changed: whoever waits for it looks now.
+
+        Also in the other replicas, if they can be reached; waits look by themselves, too, so it never fails.
+        """
+        self._wake_here(account, task_id)
+        if self._shared is not None:
+            with suppress(StorageError):
+                await self._shared.notify(account, task_id)
+
+    async def hear_wakes(self) -> None:
+        """Pass on what is said in other replicas, for ever. Ends at once where the state is not shared."""
+        if self._shared is None:
+            return
+        async with aclosing(self._shared.listen()) as words:
+            async for account, task_id in words:
+                self._wake_here(account, task_id)
+
+    def _wake_here(self, account: str, task_id: str) -> None:
+        for known in list(self._accounts.values()):
+            if known.client.account == account:
+                known.poller.wake(task_id)
+
     async def aclose(self) -> None:
         """Close every connection."""
         for sender in self._senders.values():
             await sender.aclose()
-        for account in self._accounts.values():
+        for account in list(self._accounts.values()):
             account.library.close()
         if self._store is not None:
             self._store.close()
@@ -258,13 +321,34 @@ class Runtime:
         return SimulatorTransport(World(self.clock.wall, api_keys=[SANDBOX_KEY]))
 
 
+def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:
+    """The store of several replicas, where the settings name one; only then is its driver loaded.
+
+    Raises:
+        ConfigurationError: the driver is not installed, or the address cannot be read.
+    """
+    if settings.sandbox or not settings.state_url:
+        return None
+    try:
+        from kling_mcp.store.postgres import PostgresStore  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        raise ConfigurationError(
+            "KLING_MCP_STATE_URL needs the PostgreSQL driver, which is not installed here.",
+            advice='Install it with: pip install "kling-mcp[postgres]"',
+        ) from None
+    return PostgresStore(settings.state_url, clock)
+
+
 def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, Region | None]:
     """A caller's own credential and region; names are compared without case.
 
     Raises:
         ConfigurationError: the sentence names the header and never shows its value.
     """
-    lower = {name.lower(): value for name, value in headers.items()}
+    lower: dict[str, str] = {}
+    for name, value in headers.items():
+        if lower.setdefault(name.lower(), value) != value and name.lower().startswith("x-kling-"):
+            raise ConfigurationError(f"{name} is sent twice, with different values; send one.")
 
     def secret(name: str) -> str:
         return validated_secret(name, lower.get(name.lower(), ""))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.hosting_settings import HostingSettings, read_hosting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ LONGEST_WAIT_SECONDS = 600
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UNFILLED = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[^<>]+>")
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^@/?#:,\[\]]*)(?::\d+)?"
+_STATE_URL = re.compile(rf"postgres(?:ql)?://(?:[^@/?#]*@)?{_HOST}(?:,{_HOST})*(?:/[^@/?#]*)?(?:\?[^#]*)?")
+_SHORTEST_HIDDEN = 8
 _LARGEST_SECRET_FILE = 16 * 1024
 
 
@@ -51,10 +55,12 @@ class Settings:
     tools: tuple[str, ...] = ()
     media_dirs: tuple[Path, ...] | None = None
     state_dir: Path | None = None
+    state_url: str = ""
     wait_seconds: int = 45
     max_creates: int = 3
     thumbnails: bool = True
     shared_account: bool = False
+    hosting: HostingSettings = field(default_factory=HostingSettings)
     log_level: LogLevel = "WARNING"
 
     def __repr__(self) -> str:
@@ -72,7 +78,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown."""
-        return tuple(value for value in (self.api_key, self.access_key, self.secret_key) if value)
+        keys = (self.api_key, self.access_key, self.secret_key, self.hosting.token, self.state_url)
+        return tuple(value for value in (*keys, *_passwords_in(self.state_url)) if value)
 
     def readable_dirs(self, transport: Transport) -> tuple[Path, ...]:
         """The folders from which local pictures may be read.
@@ -111,10 +118,12 @@ class Settings:
             tools=env.names("KLING_MCP_TOOLS"),
             media_dirs=env.folders("KLING_MCP_MEDIA_DIRS"),
             state_dir=env.folder("KLING_MCP_STATE_DIR"),
+            state_url=_read_state_url(env.secret("KLING_MCP_STATE_URL")),
             wait_seconds=env.number("KLING_MCP_WAIT_SECONDS", 45, 0, LONGEST_WAIT_SECONDS),
             max_creates=env.number("KLING_MCP_MAX_CREATES", 3, 1, 100),
             thumbnails=env.flag("KLING_MCP_THUMBNAILS", default=True),
             shared_account=env.flag("KLING_MCP_SHARED_ACCOUNT"),
+            hosting=read_hosting(env),
             log_level=env.log_level("KLING_MCP_LOG_LEVEL"),
         )
 
@@ -158,9 +167,7 @@ class _Environment:
         if not value:
             return default
         if not re.fullmatch(r"[0-9]{1,9}", value) or not lowest <= int(value) <= highest:
-            raise ConfigurationError(
-                f"{name} must be a whole number from {lowest} to {highest}; it is {value[:40]!r}."
-            )
+            raise ConfigurationError(f"{name} must be a whole number from {lowest} to {highest}; it is {value[:40]!r}.")
         return int(value)
 
     def log_level(self, name: str) -> LogLevel:
@@ -277,6 +284,27 @@ def _read_base_url(value: str) -> str:
     if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK):
         return value.rstrip("/")
     raise ConfigurationError(f"{rule}; plain http is allowed for loopback addresses (127.0.0.1) alone.")
+
+
+def _read_state_url(value: str) -> str:
+    """The address of a PostgreSQL database, or "". What it cannot be read as is never shown: it holds a password."""
+    if not value or _STATE_URL.fullmatch(value):
+        return value
+    raise ConfigurationError(
+        "KLING_MCP_STATE_URL must be the address of a PostgreSQL database such as "
+        "postgresql://user:password@host:5432/database, with special characters in the password written as %XX; "
+        "it is not."
+    )
+
+
+def _passwords_in(url: str) -> tuple[str, ...]:
+    """The passwords of a database's address, as they are written there and as they are.
+
+    A short one is a word that logs are full of; hiding it would hide them.
+    """
+    parts = urlsplit(url)
+    written = [parts.netloc.rpartition("@")[0].partition(":")[2], *re.findall(r"(?<=password=)[^&]+", parts.query)]
+    return tuple(form for secret in written for form in (secret, unquote(secret)) if len(form) >= _SHORTEST_HIDDEN)
 
 
 def _read_secret_file(name: str, file_name: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from kling_mcp.closing import Closing
 from kling_mcp.errors import KlingError, NotFoundError
 from kling_mcp.schedule import SHORTEST_GAP, Durations
 
@@ -64,10 +65,14 @@ class _Watch:
 class Poller:
     """Waits for tasks of one account. Use it from one event loop."""
 
-    def __init__(self, client: KlingClient, clock: Clock, durations: Durations | None = None) -> None:
+    def __init__(
+        self, client: KlingClient, clock: Clock, durations: Durations | None = None, *, closing: Closing | None = None
+    ) -> None:
+        """When the end of the server begins (`closing`), waits end as if their time were over."""
         self._client = client
         self._clock = clock
         self._durations = durations or Durations()
+        self._closing = closing or Closing()
         self._watches: dict[str, _Watch] = {}
         self._leading = False
         self._news = anyio.Event()
@@ -91,11 +96,11 @@ class Poller:
         watches = [self._join(name, (known or {}).get(name)) for name in dict.fromkeys(names)]
         try:
             if not all(map(_is_seen, watches)):
-                with anyio.move_on_after(seconds if seconds > 0 else FIRST_LOOK_SECONDS):
+                with self._closing.move_on_after(seconds if seconds > 0 else FIRST_LOOK_SECONDS):
                     await self._until(lambda: all(map(_is_seen, watches)))
             left = deadline - self._clock.monotonic()
             if left > 0:
-                with anyio.move_on_after(left):
+                with self._closing.move_on_after(left):
                     await self._until(lambda: all(watch.sighting.is_final for watch in watches))
         finally:
             for watch in watches:

@@ -102,9 +102,7 @@ def connect(settings: Settings, clock: VirtualClock, world: World, faults: Fault
         chosen = Settings(**{**{name: getattr(settings, name) for name in settings.__slots__}, **changes})
         made = Runtime(chosen, clock=clock, make_transport=lambda: SimulatorTransport(world, faults))
         server = build_server(chosen, made)
-        client = (
-            Client(OlderClient(server), mode="legacy") if era == OLDEST_HANDSHAKE else Client(server, mode=era)
-        )
+        client = Client(OlderClient(server), mode="legacy") if era == OLDEST_HANDSHAKE else Client(server, mode=era)
         async with client:
             yield client
 

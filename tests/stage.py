@@ -5,6 +5,7 @@ Nothing here stands in for code of ours; Kling is played by the simulator, the c
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from anyio.streams.memory import MemoryObjectSendStream
     from mcp.client._transport import TransportStreams
     from mcp.server.mcpserver import MCPServer
+    from mcp.shared._stream_protocols import WriteStream
     from mcp.shared.message import SessionMessage
 
     from kling_mcp.simulator import World
@@ -85,7 +86,7 @@ class OlderClient:
 
     async def __aenter__(self) -> TransportStreams:
         read, write = await self._inner.__aenter__()
-        return read, _OlderHandshake(write)  # type: ignore[return-value] # send and aclose are all that is used
+        return read, _OlderHandshake(write)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -94,7 +95,7 @@ class OlderClient:
 
 
 class _OlderHandshake:
-    def __init__(self, inner: MemoryObjectSendStream[SessionMessage]) -> None:
+    def __init__(self, inner: WriteStream[SessionMessage]) -> None:
         self._inner = inner
 
     async def send(self, item: SessionMessage) -> None:
@@ -141,3 +142,8 @@ async def failure_of(client: KlingClient, route: str) -> KlingError:
     with pytest.raises(KlingError) as caught:
         await SENDS[route](client)
     return caught.value
+
+
+def dice(seed: int) -> random.Random:
+    """Chance that repeats itself."""
+    return random.Random(seed)  # noqa: S311 - guards nothing

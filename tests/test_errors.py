@@ -25,9 +25,7 @@ from kling_mcp.errors import (
     UnknownOutcomeError,
 )
 
-CLASSES = [
-    member for _, member in inspect.getmembers(errors, inspect.isclass) if issubclass(member, KlingError)
-]
+CLASSES = [member for _, member in inspect.getmembers(errors, inspect.isclass) if issubclass(member, KlingError)]
 LAST_LINE = re.compile(
     rf"kind=({'|'.join(get_args(Kind))}) created=({'|'.join(get_args(Created))}) "
     rf"retry=({'|'.join(get_args(Retry))}) code=(-|\d+) request_id=\S+"
@@ -62,11 +60,10 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 
 def test_all_kinds_of_the_contract_are_known() -> None:
-    assert get_args(Kind) == tuple(
-        "missing_credentials auth clock permission balance bad_input content_policy rate_limited busy not_found "
-        "name_taken ambiguous_name read_only network vendor_fault unknown_outcome task_failed stale_plan limit "
-        "internal".split()
-    )
+    contract = """missing_credentials auth clock permission balance bad_input content_policy rate_limited busy
+        not_found name_taken ambiguous_name read_only network vendor_fault unknown_outcome task_failed stale_plan
+        limit internal"""
+    assert list(get_args(Kind)) == contract.split()
 
 
 def test_the_text_says_what_happened_what_exists_and_what_to_do() -> None:

@@ -29,7 +29,7 @@ class TestOwnCredential:
         [
             ({"api_key": API_KEY}, ApiKey(API_KEY)),
             ({"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}, KeyPair(ACCESS_KEY, SECRET_KEY)),
-            # fact: auth-api-key-everywhere
+            # The key of both, because it works on every route. fact: auth-api-key-everywhere
             ({"api_key": API_KEY, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}, ApiKey(API_KEY)),
             ({"sandbox": True, "api_key": API_KEY}, ApiKey("sandbox", "sandbox")),
         ],

@@ -13,9 +13,9 @@ from stage import ACCESS_KEY, API_KEY, SECRET_KEY, last_line, structured, text_o
 from kling_mcp.library.targets import TARGETS
 
 if TYPE_CHECKING:
-    from conftest import Connect
     from mcp import Client
     from mcp_types import CallToolResult
+    from stage import Connect
 
     from kling_mcp.simulator import Faults, World
 

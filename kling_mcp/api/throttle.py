@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from kling_mcp.errors import LimitError
+
 if TYPE_CHECKING:
     import random
 
     from kling_mcp.clock import Clock
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # fact: slots-refused (back off from 1 s)
+MOST_WAITING = 100  # at a second or two for each, the last one waits for minutes
 
 
 class CreateGate:
     """Lets at most `width` creations of an account through at a time, in the order in which they came."""
 
-    def __init__(self, width: int, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, width: int, clock: Clock, rng: random.Random, most_waiting: int = MOST_WAITING) -> None:
         self._free = width
+        self._most_waiting = most_waiting
         self._clock = clock
         self._rng = rng
         self._queue: deque[anyio.Event] = deque()
@@ -35,10 +39,16 @@ class CreateGate:
         return len(self._queue)
 
     async def enter(self) -> None:
-        """Take one of the places; `leave` must follow. A cancelled caller leaves the queue."""
+        """Take one of the places; `leave` must follow. A cancelled caller leaves the queue.
+
+        Raises:
+            LimitError: the queue is full.
+        """
         if self._free and not self._queue:
             self._free -= 1
             return
+        if len(self._queue) >= self._most_waiting:
+            raise _queue_is_full(len(self._queue))
         turn = anyio.Event()
         self._queue.append(turn)
         try:
@@ -71,3 +81,10 @@ class CreateGate:
     def was_accepted(self) -> None:
         """Kling took a creation: the next pause is a short one again."""
         self._pause = FIRST_PAUSE
+
+
+def _queue_is_full(waiting: int) -> LimitError:
+    return LimitError(
+        f"{waiting} creations of this account are waiting for their turn already, which is the most.",
+        advice="Nothing was sent. Repeat the same call in a minute.",
+    )

@@ -56,8 +56,8 @@ class PostgresCatalogue:
     async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> Hits:
         return await self._read(lambda shelf: finding.search(shelf, text, filters, limit, after))
 
-    async def count(self, text: str, filters: Filters) -> int:
-        return await self._read(lambda shelf: finding.count(shelf, text, filters))
+    async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
+        return await self._read(lambda shelf: [finding.count(shelf, text, each) for each in filters])
 
     async def near(self, text: str, limit: int) -> list[LibraryElement]:
         return await self._read(lambda shelf: finding.near(shelf, text, limit))
@@ -98,7 +98,7 @@ class PostgresCatalogue:
         return await self._read(work)
 
     async def newest_pending_ms(self) -> int:
-        sql = "SELECT max(place) FROM library_elements WHERE shelf = %s AND status = 'pending'"
+        sql = "SELECT max(place) FROM library_elements WHERE shelf = %s AND source = 'custom' AND status = 'pending'"
 
         def work(shelf: Shelf) -> int:
             row = shelf.db.execute(sql, (shelf.number,)).fetchone()

@@ -10,18 +10,19 @@ apart: nobody's search reads another's, or grows slow with them.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp.library import sqlite_rows as rows
 from kling_mcp.library.folding import tokens
-from kling_mcp.library.records import LibraryElement
 from kling_mcp.store.postgres_database import Part, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import psycopg
+
+    from kling_mcp.library.records import LibraryElement
 
 # A shelf is one account's records in one edition of the rules by which words are cut.
 _SHELVES = """
@@ -96,9 +97,7 @@ LIBRARY = Part(
     ),
 )
 # Programs that cut words or pack records differently do not share a shelf; to begin a new one only costs time.
-EDITION = hashlib.sha256(
-    "\0".join([rows.VERSION, "postgres 1", *(field.name for field in fields(LibraryElement))]).encode()
-).hexdigest()[:8]
+EDITION = hashlib.sha256(f"postgres 1 {rows.VERSION}".encode()).hexdigest()[:8]
 
 NAME, TEXT = "A", "B"  # PostgreSQL's weights, which say where a word stands
 ANYWHERE = NAME + TEXT

@@ -69,7 +69,7 @@ def search(shelf: Shelf, text: str, filters: Filters, limit: int, after: Positio
 
 
 def count(shelf: Shelf, text: str, filters: Filters) -> int:
-    """See `Catalogue.count`."""
+    """See `Catalogue.counts`."""
     condition, values = _condition(_parse(shelf.number, text, filters))
     return _count(shelf, condition, values)
 
@@ -100,9 +100,9 @@ def _runs(text: str) -> list[Run]:
 
 
 def _term(shelf: int, run: Run) -> str:
-    """A word as a prefix; a dense run as the phrase of its pairs, which is found inside longer runs too."""
+    """A word as a prefix, a number as it is; a dense run as the phrase of its pairs, which is found inside others."""
     if not run.is_dense or len(run.text) == 1:
-        return f"{lexeme(shelf, run.text)}:*{{}}"
+        return f"{lexeme(shelf, run.text)}:{'' if run.text.isdecimal() else '*'}{{}}"
     return f"({' <-> '.join(f'{lexeme(shelf, pair)}:{{}}' for pair in pairs(run.text)[:-1])})"
 
 
@@ -117,7 +117,7 @@ def _beginning(found: Sequence[Run]) -> str:
             return " ".join([*parts, *pairs(run.text)[:-1], ""])
         else:
             parts.extend(pairs(run.text))
-    return " ".join(parts)
+    return " ".join(parts) + (" " if parts and parts[-1].isdecimal() else "")
 
 
 @dataclass(slots=True)

@@ -125,15 +125,14 @@ class Writing:
             if known.missed or known.seen_walk != walk:
                 self._unchanged.setdefault(walk, []).append(storable(key))
             return False
-        self._renew(key, record, known, walk)
+        self._renew(key, record, (known, forerunner), walk)
         return known is None and forerunner is None
 
-    def _renew(self, key: str, record: LibraryElement, known: _Stored | None, walk: float) -> None:
+    def _renew(self, key: str, record: LibraryElement, before: tuple[_Stored | None, ...], walk: float) -> None:
+        """Write one, in the place of what stood for it before, if that is of the same moment."""
+        known = before[0]
         first = rows.first_place(record)
-        if known is not None and rows.first_place(rows.unpack(known.record)) == first:
-            place = known.place
-        else:
-            place = self._places.take(first)
+        place = self._places.inherit(first, [old.place for old in before if old]) or self._places.take(first)
         values = values_of(self._shelf, key, place, record)
         values |= {"written_at": self._now, "seen_walk": walk or (known.seen_walk if known else 0.0), "missed": 0}
         self._written[str(values["key"])] = values
@@ -179,6 +178,15 @@ class _Places:
         self._db = shelf.db
         self._shelf = shelf.number
         self._next: dict[int, int] = {}
+        self._inherited: set[int] = set()
+
+    def inherit(self, first: int, places: Iterable[int]) -> int:
+        """One of these places, if it is of this moment and nobody has inherited it yet; else 0."""
+        for place in places:
+            if first <= place < first + rows.PLACES_IN_A_MILLISECOND and place not in self._inherited:
+                self._inherited.add(place)
+                return place
+        return 0
 
     def look(self, moments: Iterable[int]) -> None:
         """Find out what is free at these moments."""

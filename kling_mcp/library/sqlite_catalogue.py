@@ -26,8 +26,8 @@ _INSERT = """
 INSERT INTO elements (place, key, source, status, name, name_key, task_id, external_task_id, voice_id, facets,
     record, written_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_INSERT_WORDS = "INSERT INTO words (rowid, name, text, facets) VALUES (?, ?, ?, ?)"
-_REMOVE_WORDS = "INSERT INTO words (words, rowid, name, text, facets) VALUES ('delete', ?, ?, ?, ?)"
+_INSERT_WORDS = "INSERT INTO words (rowid, tokens) VALUES (?, ?)"
+_REMOVE_WORDS = "INSERT INTO words (words, rowid, tokens) VALUES ('delete', ?, ?)"
 
 
 class SqliteCatalogue:
@@ -192,11 +192,11 @@ class _Writing:
         """All new records at once, oldest first: in any other order the full-text index would write at each row."""
         known_words: set[str] = set()
         table: list[tuple[object, ...]] = []
-        index: list[tuple[int, str, str, str]] = []
+        index: list[tuple[int, str]] = []
         for place, (key, record) in sorted(self._new.items()):
             words = rows.words_of(record)
             known_words.update(words.name.split(), words.text.split())
-            index.append((place, words.name, words.text, words.facets))
+            index.append((place, words.tokens))
             table.append(
                 (
                     place,
@@ -215,8 +215,8 @@ class _Writing:
             )
         self._db.executemany(_INSERT, table)
         self._db.executemany(_INSERT_WORDS, index)
-        spelled = [(len(word), word, word[::-1]) for word in known_words if rows.is_spelled(word)]
-        self._db.executemany("INSERT OR IGNORE INTO vocabulary (size, word, backwards) VALUES (?, ?, ?)", spelled)
+        words_only = [(word, word[::-1]) for word in known_words if rows.is_word(word)]
+        self._db.executemany("INSERT OR IGNORE INTO vocabulary (word, backwards) VALUES (?, ?)", words_only)
 
     def _replace(self, place: int, record: LibraryElement, packed: str) -> None:
         """The same words and the same moment: the full-text index stays as it is."""
@@ -263,8 +263,7 @@ def _is_found_alike(one: LibraryElement, other: LibraryElement) -> bool:
 
 def remove(db: sqlite3.Connection, place: int, record: LibraryElement) -> None:
     """Take a record out of the table and, with the very words it went in with, out of the index."""
-    words = rows.words_of(record)
-    db.execute(_REMOVE_WORDS, (place, words.name, words.text, words.facets))
+    db.execute(_REMOVE_WORDS, (place, rows.words_of(record).tokens))
     db.execute("DELETE FROM elements WHERE place = ?", (place,))
 
 

@@ -39,14 +39,10 @@ SCHEMA = (
     "CREATE INDEX elements_by_voice ON elements (voice_id, place) WHERE voice_id <> ''",
     "CREATE INDEX elements_by_status ON elements (source, status, place)",
     # Our own tokens reach it, apart by blanks: its tokenizer must only split there, whatever its Unicode version.
-    "CREATE VIRTUAL TABLE words USING fts5 (name, text, facets, content='', tokenize='ascii', prefix='1 2')",
-    # Every word once, from both ends, by length: where the right spelling of a wrong word is looked for.
-    """
-    CREATE TABLE vocabulary (
-        size INTEGER NOT NULL, word TEXT NOT NULL, backwards TEXT NOT NULL, PRIMARY KEY (size, word)
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX vocabulary_backwards ON vocabulary (size, backwards)",
+    "CREATE VIRTUAL TABLE words USING fts5 (tokens, content='', tokenize='ascii', prefix='2 3')",
+    # Every word once, from both ends: what completes a beginning, and what a wrong word may have been.
+    "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, backwards TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX vocabulary_backwards ON vocabulary (backwards)",
     # Counted by triggers, so that totals without words cost nothing.
     "CREATE TABLE tally (facets TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
     """
@@ -70,8 +66,11 @@ COMMON = frozenset({"ocustom", "sready", "vno"})
 PLACES_IN_A_MILLISECOND = 4096
 _LATEST_MS = 2**50
 _FIELDS = [field.name for field in fields(LibraryElement)]
+# What a token is is part of it, so that words of names, and facets, have lists of their own. No text of anybody holds
+# these two characters: they are controls, which the folding takes for blanks.
+NAME_MARK, FACET_MARK = "\x81", "\x82"
 # The words of a record must come out as they went in, or they could not be taken out of the index again.
-VERSION = f"1 {unicodedata.unidata_version} {' '.join(_FIELDS)}"
+VERSION = f"2 {unicodedata.unidata_version} {' '.join(_FIELDS)}"
 _LISTS = ("tags", "image_urls")
 _LATER = {"pending": 0, "failed": 1, "ready": 1, "deleted": 2}
 
@@ -84,12 +83,23 @@ class Words:
     text: str
     facets: str
 
+    @property
+    def tokens(self) -> str:
+        """As the index takes them."""
+        names = [f"{NAME_MARK}{token}" for token in self.name.split()]
+        return " ".join([*names, self.text, *(f"{FACET_MARK}{facet}" for facet in self.facets.split())])
+
 
 def words_of(element: LibraryElement) -> Words:
     """Blank-separated tokens of the name, of everything else that is said, and of the facets."""
     said = " ".join([element.element_description, *element.tags, element.voice_name])
     facets = [facet for facet in facets_of(element).split() if facet not in COMMON]
     return Words(" ".join(tokens(element.element_name)), " ".join(tokens(said)), " ".join(facets))
+
+
+def is_word(token: str) -> bool:
+    """Whether a token can complete a beginning: no number, and not from a script without spaces."""
+    return not token.isdecimal() and not is_dense(token)
 
 
 def is_spelled(token: str) -> bool:

@@ -9,153 +9,54 @@ A page is filled from the first layer that is not used up. Each layer leaves out
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from kling_mcp.library import sqlite_rows as rows
 from kling_mcp.library.catalogue import Filters, Hits, Position, Spelling
-from kling_mcp.library.folding import Run, name_key, pairs, runs
-from kling_mcp.library.records import ElementStatus, Source
-from kling_mcp.library.spelling import distance, errors_allowed, intact_ends
+from kling_mcp.library.sqlite_query import Query, facet_groups, parse, parse_any, rare_facets, with_facets
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
 
     from kling_mcp.library.records import LibraryElement
 
-MOST_WORDS = 40
-MOST_CANDIDATES = 4000
-MOST_CORRECTIONS = 12
 MOST_ID_HITS = 1000
 _END_OF_TIME = 2**63 - 1
-_SPOKEN = "{name text}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """A text as it is looked for. `terms` are full-text expressions, all of which must hold."""
-
-    text: str
-    key: str
-    terms: tuple[str, ...]
-    beginning: str
-    filters: Filters
-
-
-def _facet_groups(filters: Filters) -> Iterator[list[str]]:
-    """Groups of facet tokens: of each group one must be there."""
-    if filters.sources:
-        yield [rows.source_facet(source) for source in filters.sources]
-    if filters.statuses:
-        yield [rows.status_facet(status) for status in filters.statuses]
-    if filters.tags:
-        yield [rows.tag_facet(tag) for tag in filters.tags]
-    if filters.voiced != "any":
-        yield [rows.voice_facet(is_voiced=filters.voiced == "yes")]
-
-
-_RIVALS = (
-    tuple(rows.source_facet(source) for source in get_args(Source)),
-    tuple(rows.status_facet(status) for status in get_args(ElementStatus)),
-    tuple(rows.voice_facet(is_voiced=is_voiced) for is_voiced in (True, False)),
-)
-
-
-def _facet_expressions(filters: Filters) -> tuple[list[str], list[str]]:
-    """The filters as full-text expressions: those that must hold, and those that must not.
-
-    A common facet is in no list, so it is asked for by leaving out its rivals.
-    """
-    wanted: list[str] = []
-    unwanted: list[str] = []
-    for group in _facet_groups(filters):
-        if not rows.COMMON.intersection(group):
-            wanted.append(_any_facet(group))
-            continue
-        rivals = next(rivals for rivals in _RIVALS if group[0] in rivals)
-        if others := [facet for facet in rivals if facet not in group]:
-            unwanted.append(_any_facet(others))
-    return wanted, unwanted
-
-
-def _any_facet(facets: Sequence[str]) -> str:
-    return f"facets : ({' OR '.join(_quoted(facet) for facet in facets)})"
-
-
-def _parse(text: str, filters: Filters) -> _Query:
-    text = text.strip()
-    found = runs(text)[:MOST_WORDS]
-    terms = tuple(dict.fromkeys(_term(run) for run in found))
-    return _Query(text, name_key(text), terms, _beginning(found), filters)
-
-
-def _term(run: Run) -> str:
-    """A word as a prefix, a number as it is; a dense run as the phrase of its pairs, which is found inside others."""
-    if not run.is_dense or len(run.text) == 1:
-        return _quoted(run.text) if run.text.isdecimal() else f"{_quoted(run.text)} *"
-    return _quoted(" ".join(pairs(run.text)[:-1]))
-
-
-def _beginning(found: Sequence[Run]) -> str:
-    """All of the query in its order, as the beginning of a name."""
-    parts: list[str] = []
-    for place, run in enumerate(found):
-        is_last = place == len(found) - 1
-        if not run.is_dense:
-            parts.append(run.text)
-        elif is_last and len(run.text) > 1:
-            return f"^ {_quoted(' '.join([*parts, *pairs(run.text)[:-1]]))}"
-        else:
-            parts.extend(pairs(run.text))
-    if not parts:
-        return ""
-    return f"^ {_quoted(' '.join(parts))}" + ("" if parts[-1].isdecimal() else " *")
-
-
-def _quoted(tokens: str) -> str:
-    """Tokens hold no double quote: only a-z, 0-9 and characters beyond ASCII."""
-    return f'"{tokens}"'
+_CORRECTIONS: tuple[Spelling, ...] = ("corrected", "similar")
 
 
 def search(db: sqlite3.Connection, text: str, filters: Filters, limit: int, after: Position | None) -> Hits:
     """See `Catalogue.search`."""
     spelling: Spelling = after.spelling if after else "exact"
-    hits = _Search(db, _spelled(db, _parse(text, filters), spelling)).page(spelling, limit, after)
-    if hits.total or after is not None:
-        return hits
-    for other in ("corrected", "similar"):
-        query = _spelled(db, _parse(text, filters), other)
-        if query.terms:
-            hits = _Search(db, query).page(other, limit, None)
-            if hits.total:
-                return hits
-    return Hits([], 0)
+    hits = _page(db, parse(db, text, filters, spelling), spelling, limit, after)
+    if after is None:
+        for other in _CORRECTIONS:
+            if not hits.total:
+                hits = _page(db, parse(db, text, filters, other), other, limit, None)
+    return hits if hits.total else Hits([], 0)
+
+
+def _page(db: sqlite3.Connection, query: Query | None, spelling: Spelling, limit: int, after: Position | None) -> Hits:
+    return _Search(db, query).page(spelling, limit, after) if query else Hits([], 0)
 
 
 def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
     """See `Catalogue.counts`."""
-    return _Search(db, _parse(text, filters)).total()
+    query = parse(db, text, filters)
+    return _Search(db, query).total() if query else 0
 
 
 def near(db: sqlite3.Connection, text: str, limit: int) -> list[LibraryElement]:
     """See `Catalogue.near`: words as they are or corrected, else any one of the words."""
     filters = Filters(statuses=("ready",))
     hits = search(db, text, filters, limit, None)
-    if hits.elements:
-        return hits.elements
-    parsed = _parse(text, filters)
-    options = [option for run in runs(text)[:MOST_WORDS] for option in _options(db, run, closest=True)]
-    if not options:
-        return []
-    anything = _Query(parsed.text, "", (" OR ".join(dict.fromkeys(options)),), "", filters)
-    return _Search(db, anything).page("similar", limit, None).elements
+    return hits.elements or _page(db, parse_any(db, text, filters), "similar", limit, None).elements
 
 
 class _Search:
     """One query against the tables."""
 
-    def __init__(self, db: sqlite3.Connection, query: _Query) -> None:
+    def __init__(self, db: sqlite3.Connection, query: Query) -> None:
         self._db = db
         self._query = query
         self._id_hits = self._find_id_hits()
@@ -205,13 +106,10 @@ class _Search:
     def _word_layers(self) -> list[tuple[str, str]]:
         """What each word layer wants, and what an earlier one holds already."""
         query = self._query
-        in_name = f"name : ({_all(query.terms)})"
-        anywhere = f"{_SPOKEN} : ({_all(query.terms)})"
-        beginning = f"name : {query.beginning}" if query.beginning else ""
-        return [(beginning, ""), (in_name, beginning), (anywhere, in_name)]
+        return [(query.beginning, ""), (query.in_name, query.beginning), (query.anywhere, query.in_name)]
 
     def _matching(self, wanted: str, unwanted: str, below: int, limit: int) -> list[int]:
-        match = self._with_facets(wanted)
+        match = with_facets(wanted, self._query.filters)
         if unwanted:
             match = f"({match}) NOT ({unwanted})"
         # The full name is a layer of its own; the index cannot say where a name ends.
@@ -224,18 +122,12 @@ class _Search:
         values = (match, below, json.dumps(self._id_hits), self._query.key, limit)
         return [place for (place,) in self._db.execute(sql, values)]
 
-    def _with_facets(self, expression: str) -> str:
-        wanted, unwanted = _facet_expressions(self._query.filters)
-        joined = " AND ".join(f"({part})" for part in (expression, *wanted) if part)
-        return f"({joined}) NOT ({' OR '.join(f'({part})' for part in unwanted)})" if unwanted else joined
-
     def _everything(self, below: int, limit: int) -> list[int]:
         """Without words: by rare facets through their lists, by common ones through the table."""
         filters = self._query.filters
-        wanted, _ = _facet_expressions(filters)
-        if wanted:
+        if rare_facets(filters):
             sql = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
-            return [place for (place,) in self._db.execute(sql, (self._with_facets(""), below, limit))]
+            return [place for (place,) in self._db.execute(sql, (with_facets("", filters), below, limit))]
         if len(filters.sources) == len(filters.statuses) == 1 and filters.voiced == "any":
             sql = "SELECT place FROM elements WHERE source = ? AND status = ? AND place < ? ORDER BY place DESC LIMIT ?"
             found = self._db.execute(sql, (filters.sources[0], filters.statuses[0], below, limit))
@@ -257,7 +149,7 @@ class _Search:
 
     def _facet_rule(self) -> tuple[str, list[str]]:
         """The filters as a condition on the table, and its values."""
-        groups = list(_facet_groups(self._query.filters))
+        groups = list(facet_groups(self._query.filters))
         rule = " AND ".join(f"({' OR '.join(['instr(facets, ?)'] * len(group))})" for group in groups)
         return rule or "1", [f" {token} " for group in groups for token in group]
 
@@ -281,7 +173,7 @@ class _Search:
         return int(self._db.execute(sql, tokens).fetchone()[0])
 
     def _everywhere(self) -> str:
-        return self._with_facets(f"{_SPOKEN} : ({_all(self._query.terms)})")
+        return with_facets(self._query.anywhere, self._query.filters)
 
     def _count_words(self) -> int:
         sql = "SELECT count(*) FROM words WHERE words MATCH ?"
@@ -305,62 +197,3 @@ class _Search:
         sql = "SELECT place, record FROM elements WHERE place IN (SELECT value FROM json_each(?))"
         packed = dict(self._db.execute(sql, (json.dumps(places),)))
         return [rows.unpack(packed[place]) for place in places]
-
-
-def _all(terms: Sequence[str]) -> str:
-    return " AND ".join(f"({term})" for term in terms)
-
-
-def _spelled(db: sqlite3.Connection, query: _Query, spelling: Spelling) -> _Query:
-    """The query with its wrong words corrected, or with everything similar beside each word.
-
-    Without terms where nothing is similar to some word.
-    """
-    if spelling == "exact":
-        return query
-    terms: list[str] = []
-    for run in runs(query.text)[:MOST_WORDS]:
-        options = _options(db, run, closest=spelling == "corrected")
-        if not options:
-            return _Query(query.text, "", (), "", query.filters)
-        terms.append(" OR ".join(options))
-    return _Query(query.text, "", tuple(dict.fromkeys(terms)), "", query.filters)
-
-
-def _options(db: sqlite3.Connection, run: Run, *, closest: bool) -> list[str]:
-    """Full-text expressions for a word: as it is where it occurs; corrections where it does not, or all of them."""
-    term = _term(run)
-    sql = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
-    occurs = db.execute(sql, (f"{_SPOKEN} : ({term})",)).fetchone() is not None
-    if run.is_dense or (occurs and closest):
-        return [term] if occurs else []
-    corrections = _corrections(db, run.text, closest=closest)
-    return [*([term] if occurs else []), *(_quoted(word) for word in corrections)]
-
-
-def _corrections(db: sqlite3.Connection, word: str, *, closest: bool) -> list[str]:
-    """Known words within the number of errors that the word may have, the nearest first."""
-    errors = errors_allowed(word)
-    if not errors:
-        return []
-    far = [(distance(word, known, errors), known) for known in _candidates(db, word, errors)]
-    near = sorted((how_far, known) for how_far, known in far if 0 < how_far <= errors)
-    if closest:
-        near = [pair for pair in near if pair[0] == near[0][0]]
-    return [known for _, known in near[:MOST_CORRECTIONS]]
-
-
-def _candidates(db: sqlite3.Connection, word: str, errors: int) -> set[str]:
-    """Known words of about this length that begin or end alike, or have two letters swapped in the middle."""
-    start, end = intact_ends(word, errors)
-    found: set[str] = set()
-    for size in range(len(word) - errors, len(word) + errors + 1):
-        for column, part in (("word", start), ("backwards", end[::-1])):
-            sql = f"SELECT word FROM vocabulary WHERE size = ? AND {column} >= ? AND {column} < ? LIMIT ?"  # noqa: S608
-            values = (size, part, part + chr(0x10FFFF), MOST_CANDIDATES)
-            found.update(known for (known,) in db.execute(sql, values))
-    cut = len(start)
-    swapped = word[: cut - 1] + word[cut : cut + 1] + word[cut - 1] + word[cut + 1 :]
-    sql = "SELECT word FROM vocabulary WHERE size = ? AND word = ?"
-    found.update(known for (known,) in db.execute(sql, (len(word), swapped)))
-    return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+import secrets
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +19,7 @@ from kling_mcp.store.postgres_wakeups import listen, notify
 from kling_mcp.store.schema import STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     import psycopg
 
@@ -44,6 +45,8 @@ class PostgresStore:
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self.database = PostgresDatabase(url, clock, self._rng)
+        # Host names and process numbers may be alike on the computers that share a database.
+        self.computer = _this_boot()
 
     @property
     def was_damaged(self) -> bool:
@@ -60,7 +63,7 @@ class PostgresStore:
         """Tell all replicas that a task of this account (its fingerprint) has changed."""
         await self.database.run(lambda connection: notify(connection, account, task_id), part=STATE, lock="wake")
 
-    def listen(self) -> AsyncIterator[tuple[str, str]]:
+    def listen(self) -> AsyncGenerator[tuple[str, str], None]:
         """What `notify` says anywhere: (account, task id), for ever; ("", "") each time it begins to listen.
 
         It never raises: while the database cannot be reached it tries again.
@@ -97,9 +100,9 @@ def _storable(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(storable(value) if isinstance(value, str) else value for value in parameters)
 
 
-def this_boot() -> str:
-    """Names this computer among those that share a database, whose host names and process numbers may be alike."""
+def _this_boot() -> str:
+    """Names this computer since it was started; no other one is called so."""
     try:
-        return _BOOT.read_text().strip().replace("-", "")[:16]
+        return _BOOT.read_text("ascii").strip().replace("-", "")[:16]
     except OSError:
-        return f"{random.SystemRandom().getrandbits(64):016x}"
+        return secrets.token_hex(8)

@@ -16,7 +16,7 @@ from kling_mcp.store.postgres_errors import logged
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from kling_mcp.clock import Clock
     from kling_mcp.store.postgres_database import PostgresDatabase
@@ -36,7 +36,7 @@ def notify(connection: psycopg.Connection[Any], account: str, task_id: str) -> N
         connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, word))
 
 
-async def listen(database: PostgresDatabase, clock: Clock, rng: random.Random) -> AsyncIterator[tuple[str, str]]:
+async def listen(database: PostgresDatabase, clock: Clock, rng: random.Random) -> AsyncGenerator[tuple[str, str], None]:
     """The words of all replicas, this one's included, for ever: a lost connection is made again.
 
     Yields ("", "") whenever it begins to listen: what was said before then was not heard.

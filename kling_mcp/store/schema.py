@@ -56,5 +56,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         HANDLES,
         "CREATE INDEX handles_by_account ON handles (account, expires_at)",
     ),
+    # How much an account created lately.
+    ("CREATE INDEX creations_by_sending ON creations (account, sent_at)",),
 )
 VERSION = len(STEPS)

@@ -35,8 +35,7 @@ def claims_of(header: str) -> dict[str, object]:
     scheme, token = header.split(" ")
     assert scheme == "Bearer"
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
-    checks = {"verify_exp": False, "verify_nbf": False}
-    return dict(jwt.decode(token, SECRET_KEY, algorithms=["HS256"], options=checks))
+    return dict(jwt.decode(token, SECRET_KEY, algorithms=["HS256"], options={"verify_exp": False, "verify_nbf": False}))
 
 
 class TestHeader:
@@ -192,9 +191,7 @@ class TestThroughKling:
         error = await failure_of(runtime.own_account().client, "query")
         assert (type(error), len(world.requests)) == (ClockError, 1)
 
-    async def test_a_long_wait_outlives_its_token(
-        self, client: KlingClient, world: World, clock: VirtualClock
-    ) -> None:
+    async def test_a_long_wait_outlives_its_token(self, client: KlingClient, world: World, clock: VirtualClock) -> None:
         """fact: jwt-refresh"""
         for _ in range(5):
             await client.list_elements()

@@ -85,8 +85,7 @@ async def test_a_code_means_the_same_on_every_route(
     repeats = {"create": False, "delete": row.delete_repeats}.get(route, row.read_repeats)
     assert len(seen) == len(world.requests) == (ATTEMPTS if repeats else 1)
     assert error.last_line() == (
-        f"kind={row.kind} created={error.created} retry={row.retry} "
-        f"code={code} request_id=Cl6sim{seen[-1].number:08d}"
+        f"kind={row.kind} created={error.created} retry={row.retry} code={code} request_id=Cl6sim{seen[-1].number:08d}"
     )
     assert error.advice
     assert f'"{SIMULATED_CODES[code].message}"' in error.message

@@ -60,16 +60,16 @@ class TestNoConnection:
     """Nothing was sent, so every request may be repeated."""
 
     @pytest.mark.parametrize("route", SENDS)
-    @pytest.mark.parametrize("timeout", [False, True], ids=["refused", "timed-out"])
+    @pytest.mark.parametrize("timed_out", [False, True], ids=["refused", "timed-out"])
     async def test_every_request_is_tried_again_and_then_given_up(
-        self, account: Account, world: World, faults: Faults, route: str, timeout: bool
+        self, account: Account, world: World, faults: Faults, route: str, timed_out: bool
     ) -> None:
-        faults.refuse_connection(timeout=timeout, times=None)
+        faults.refuse_connection(timeout=timed_out, times=None)
         error = await failure_of(account.client, route)
         assert end_of(error) == NEVER_SENT
         assert world.requests == []
         # Two time-outs of ten seconds use up the time for repeats.
-        assert account.client.sender.requests_sent == (2 if timeout else ATTEMPTS)
+        assert account.client.sender.requests_sent == (2 if timed_out else ATTEMPTS)
         assert "api-singapore.klingai.com" in error.message
         assert "nothing was sent" in error.message
 
@@ -157,9 +157,7 @@ class TestSilence:
 
 
 class TestTooMuch:
-    @pytest.mark.parametrize(
-        ("route", "error"), [("list", UnexpectedReplyError), ("create", UnknownOutcomeError)]
-    )
+    @pytest.mark.parametrize(("route", "error"), [("list", UnexpectedReplyError), ("create", UnknownOutcomeError)])
     async def test_an_endless_reply_is_not_read_to_its_end(
         self, clock: VirtualClock, route: str, error: type[KlingError]
     ) -> None:
@@ -232,6 +230,4 @@ class TestTheConnection:
 
         sender = Sender("https://gateway.example/kling/", clock, make_transport=lambda: httpx.MockTransport(network))
         await KlingClient(sender, ApiKey(API_KEY), clock).list_elements(2, 5)
-        assert asked == [
-            "https://gateway.example/kling/v1/general/advanced-custom-elements?pageNum=2&pageSize=5"
-        ]
+        assert asked == ["https://gateway.example/kling/v1/general/advanced-custom-elements?pageNum=2&pageSize=5"]

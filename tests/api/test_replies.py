@@ -64,23 +64,24 @@ DATA_LESS: dict[str, Arm] = {
 }
 
 
+CASES = [
+    *((arm, (route, UNREADABLE)) for arm in SPOILT.values() for route in ("query", "list", "presets")),
+    *((arm, ("create", CREATED_MAYBE)) for arm in SPOILT.values()),
+    *((arm, ("delete", DELETED_MAYBE)) for arm in SPOILT.values()),
+    *((arm, ("query", PASSING)) for arm in GATEWAYS.values()),
+    *((arm, ("create", CREATED_MAYBE)) for arm in GATEWAYS.values()),
+    *((arm, ("delete", DELETED_MAYBE)) for arm in GATEWAYS.values()),
+    *((arm, (route, UNREADABLE)) for arm in DATA_LESS.values() for route in ("list", "presets")),
+]
+
+
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("arm", "route", "end"),
-    [
-        *((arm, route, UNREADABLE) for arm in SPOILT.values() for route in ("query", "list", "presets")),
-        *((arm, "create", CREATED_MAYBE) for arm in SPOILT.values()),
-        *((arm, "delete", DELETED_MAYBE) for arm in SPOILT.values()),
-        *((arm, "query", PASSING) for arm in GATEWAYS.values()),
-        *((arm, "create", CREATED_MAYBE) for arm in GATEWAYS.values()),
-        *((arm, "delete", DELETED_MAYBE) for arm in GATEWAYS.values()),
-        *((arm, route, UNREADABLE) for arm in DATA_LESS.values() for route in ("list", "presets")),
-    ],
-)
+@pytest.mark.parametrize(("arm", "expected"), CASES)
 async def test_a_reply_that_cannot_be_read(
-    account: Account, world: World, faults: Faults, arm: Arm, route: str, end: End
+    account: Account, world: World, faults: Faults, arm: Arm, expected: tuple[str, End]
 ) -> None:
     """facts: envelope-not-json, retry-create, retry-reads"""
+    route, end = expected
     arm(faults)
     error = await failure_of(account.client, route)
     assert End(type(error), error.kind, error.created, error.retry, len(requests_to(world, route))) == end
@@ -224,10 +225,9 @@ class TestLists:
             decode_tasks(data)
 
 
-NAMES = st.sampled_from(
-    "task_id task_status task_info task_result elements element_id element_name tag_list id status created_at "
-    "element_image_list refer_images element_voice_info voice_id external_task_id owned_by code data".split()
-)
+FIELDS = """task_id task_status task_info task_result elements element_id element_name tag_list id status created_at
+element_image_list refer_images element_voice_info voice_id external_task_id owned_by code data"""
+NAMES = st.sampled_from(FIELDS.split())
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=6),

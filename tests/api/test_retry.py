@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import API_KEY, ATTEMPTS, failure_of, requests_to
+from stage import API_KEY, ATTEMPTS, dice, failure_of, requests_to
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey
@@ -56,11 +56,11 @@ class TestReads:
                 "https://kling.example",
                 clock,
                 make_transport=lambda: SimulatorTransport(world, faults),
-                rng=random.Random(seed),
+                rng=dice(seed),
             )
             await failure_of(KlingClient(sender, ApiKey(API_KEY), clock), "query")
             times = [request.time for request in world.requests]
-            pauses.append([after - before for before, after in zip(times, times[1:], strict=False)])
+            pauses.append([after - before for before, after in pairwise(times)])
         assert pauses[0] != pauses[1]
         for first, second, third in pauses:
             assert 0.25 <= first <= 0.5 <= second <= 1.0 <= third <= 2.0
@@ -110,7 +110,7 @@ class TestTheDecision:
     @given(st.integers(1, 12), st.floats(0, 60), st.floats(0, 60) | st.none(), st.integers())
     def test_it_never_leaves_its_bounds(self, attempt: int, elapsed: float, asked: float | None, seed: int) -> None:
         delay = delay_before_retry(
-            POLICY, rate_limited(asked), "read", attempt=attempt, elapsed=elapsed, rng=random.Random(seed)
+            POLICY, rate_limited(asked), "read", attempt=attempt, elapsed=elapsed, rng=dice(seed)
         )
         if delay is None:
             return
@@ -135,15 +135,13 @@ class TestTheDecision:
         repeated = {
             effect
             for effect in ("read", "create", "delete")
-            if delay_before_retry(POLICY, error, effect, attempt=1, elapsed=0, rng=random.Random(1)) is not None
+            if delay_before_retry(POLICY, error, effect, attempt=1, elapsed=0, rng=dice(1)) is not None
         }
         assert repeated == effects
 
 
 @pytest.mark.anyio
-async def test_a_deletion_repeats_only_what_was_surely_not_done(
-    account: Account, world: World, faults: Faults
-) -> None:
+async def test_a_deletion_repeats_only_what_was_surely_not_done(account: Account, world: World, faults: Faults) -> None:
     faults.reply_code(1303, times=2, route="delete")
     mia = world.add_element(world.account_of(API_KEY), "Mia")
     await account.client.delete_element(mia.element_id)

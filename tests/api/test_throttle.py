@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import anyio
 import pytest
+from stage import dice
 from virtual_time import VirtualClock
 
 from kling_mcp.api.throttle import FIRST_PAUSE, LONGEST_PAUSE, CreateGate
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def gate(clock: VirtualClock) -> CreateGate:
-    return CreateGate(2, clock, random.Random(7))
+    return CreateGate(2, clock, dice(7))
 
 
 class Visitors:
@@ -49,7 +49,7 @@ async def test_so_many_at_once_in_the_order_they_came(gate: CreateGate, clock: V
 
 async def test_nobody_passes_those_who_wait(clock: VirtualClock) -> None:
     """A place that is freed goes to the first in the queue, also when somebody arrives at that moment."""
-    visitors = Visitors(CreateGate(1, clock, random.Random(7)), clock)
+    visitors = Visitors(CreateGate(1, clock, dice(7)), clock)
     async with anyio.create_task_group() as group:
         for name in "ab":
             group.start_soon(visitors.visit, name)

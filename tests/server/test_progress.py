@@ -105,9 +105,7 @@ class TestTime:
         )
         assert task["next_step"] in text_of(result)
 
-        later = structured(
-            await client.call_tool("wait_for_elements", {"ids": [task["task_id"]], "wait_seconds": 600})
-        )
+        later = structured(await client.call_tool("wait_for_elements", {"ids": [task["task_id"]], "wait_seconds": 600}))
         assert later["pending"] == 0
         assert len(later["tasks"][0]["element_ids"]) == 1
 
@@ -133,9 +131,7 @@ class TestTime:
     ) -> None:
         mia = world.add_element(world.account_of(API_KEY), "Mia")
         started = clock.monotonic()
-        found = structured(
-            await client.call_tool("wait_for_elements", {"ids": [mia.task_id], "wait_seconds": 600})
-        )
+        found = structured(await client.call_tool("wait_for_elements", {"ids": [mia.task_id], "wait_seconds": 600}))
         assert found["tasks"][0]["element_ids"] == [mia.element_id]
         assert clock.monotonic() - started < 0.5
 

@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 from mcp import Client
 from mcp_types import Tool
-from server.samples import arguments_for, furnish
 from stage import ERAS, Connect, structured, text_of
 
 from kling_mcp.server.tools import TOOLS
 from kling_mcp.simulator import Quirks, World
 from kling_mcp.untrusted import clean
+from server.samples import arguments_for, furnish
 
 pytestmark = pytest.mark.anyio
 

@@ -10,16 +10,16 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, TextContent
 from stage import Connect, last_line, text_of
+from virtual_time import VirtualClock
 
 from kling_mcp._version import __version__
-from kling_mcp.server.build import build_server
-from kling_mcp.server.tools._base import CREATES, DELETES, READS, Answer, KlingTool, tool
-from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.call import Call
-from kling_mcp.server.views import View
 from kling_mcp.runtime import Runtime
+from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.build import build_server
+from kling_mcp.server.call import Call
+from kling_mcp.server.tools._base import CREATES, DELETES, READS, Answer, KlingTool, tool
+from kling_mcp.server.views import View
 from kling_mcp.settings import Settings
-from virtual_time import VirtualClock
 
 pytestmark = pytest.mark.anyio
 

@@ -56,6 +56,7 @@ async def test_account_with_too_many_handles_gets_no_more_until_some_expire(
         (f"{process_owner().rpartition(':')[0]}:1", False),
         ("another-computer:1", False),
     ],
+    ids=["own", "ended", "living", "elsewhere"],  # the default ones would hold the number of the process
 )
 async def test_orphans_are_told_from_calls_of_other_processes(
     clock: VirtualClock, owner: str, *, orphaned: bool

@@ -106,11 +106,12 @@ async def test_failure_that_was_told_is_told_again_with_its_reason(
     assert "No face in the picture" in text_of(result)
 
 
+@pytest.mark.parametrize("owner", ["", "another-computer:7"])
 async def test_creation_that_was_still_queued_was_never_made(
-    start: Start, creation: dict[str, Any], faults: Faults, world: World
+    start: Start, creation: dict[str, Any], faults: Faults, world: World, owner: str
 ) -> None:
     faults.limit_parallel(0)
-    async with start() as client:
+    async with start(owner=owner) as client:
         handle = await handle_of(client, CREATE, creation)
     faults.clear()
     async with start() as client:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kling_mcp.server.tasks.handles import Handle
 
 LOOK_AGAIN_SECONDS = 3.0
+# Whoever queues renews its lease every few seconds; a computer that slept gets this long to wake up.
+DESERTED_SECONDS = 60.0
 
 _CREATED: dict[str, Created] = {"no": "no", "yes": "yes"}
 
@@ -129,7 +131,7 @@ async def _find_creation(run: Run, call: Call) -> Collected:
             [item] = await account.collector.begin([name])
             if item.sighting.error or not item.warning:
                 return item
-        elif run.book.is_orphan(run.handle):
+        elif run.book.is_orphan(run.handle) or entry.lease_until + DESERTED_SECONDS < call.clock.wall():
             raise _never_begun()
         if not run.seconds_left():
             raise _still_unknown(name)

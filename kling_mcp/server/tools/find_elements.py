@@ -93,7 +93,7 @@ async def find_elements(arguments: FindElementsArguments, call: Call) -> Answer:
         complete=found.is_complete,
         notes=notes,
     )
-    for_page = await page_data(account.album, found.hits.elements)
+    for_page = await page_data(account.album, found.hits.elements) if call.shows_pages else None
     return Answer(view, _text(view, arguments), shown.blocks, for_page)
 
 

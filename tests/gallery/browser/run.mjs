@@ -35,8 +35,14 @@ function serve(answer) {
 async function startServer() {
   const server = spawn(PYTHON, [path.join(here, "server.py"), state], { stdio: ["ignore", "pipe", "inherit"] });
   closers.push(() => server.kill());
-  for await (const text of server.stdout) return String(text).trim();
-  throw new Error("the server did not start");
+  let told = "";
+  return new Promise((resolve, reject) => {
+    server.once("exit", () => reject(new Error("the server did not start")));
+    server.stdout.on("data", (text) => {
+      told += text;
+      if (told.includes("\n")) resolve(told.trim());
+    });
+  });
 }
 
 async function startHost() {
@@ -115,7 +121,7 @@ const stories = {
     const rows = view.opened.result.structuredContent.elements;
     same("every row is a card", await view.count(), rows.length);
     check("the total is stated", (await view.text("#status")).startsWith(`${rows.length} of ${view.opened.result.structuredContent.total} elements`), await view.text("#status"));
-    await view.until(() => document.querySelectorAll("#grid img").length >= 8);
+    await view.until(() => document.querySelectorAll("#grid img").length >= 6);
     const sources = await view.frame.$$eval("img", (nodes) => nodes.map((node) => node.src.slice(0, 23)));
     check("pictures are data: URIs alone", sources.every((source) => source === "data:image/jpeg;base64,"), sources);
     const { reads, sizes } = await view.seen();
@@ -125,14 +131,13 @@ const stories = {
     check("a hostile name is text", (await view.shown()).some((name) => name.startsWith("<img src=x onerror=")), await view.shown());
     check("nothing of it ran", await view.page.evaluate(() => window.hacked === undefined));
     await view.shot("light");
-    const known = new Set((await view.frame.$$eval("#grid .card", (nodes) => nodes.length)).toString());
     while (await view.frame.$eval("#more", (node) => !node.hidden)) {
       const before = await view.count();
       await view.frame.$eval("#more", (node) => node.click());
       await view.until((count) => document.querySelectorAll("#grid li").length > count, before);
     }
     same("further pages are loaded to the end", await view.count(), view.opened.result.structuredContent.total);
-    check("with the arguments of the first", (await view.seen()).calls.every((call) => call.name === "find_elements" && call.arguments.limit === 40 && call.arguments.cursor), known.size);
+    check("with the arguments of the first", (await view.seen()).calls.every((call) => call.name === "find_elements" && call.arguments.limit === 40 && call.arguments.cursor));
     const outside = view.requests.filter((url) => !url.startsWith("data:") && !Object.values(places).some((place) => url.startsWith(new URL(place).origin)));
     same("no request leaves this computer", outside, []);
     same("no error in the console", view.trouble, []);
@@ -168,7 +173,7 @@ const stories = {
     await view.frame.click("#voiced");
     await view.frame.select("#state", "deleted");
     same("and the status", await view.count(), 4);
-    await view.frame.click("#grid .card");
+    await view.frame.click("#grid li:not([hidden]) .card");
     same("a deleted one cannot be chosen", await view.text("#chosen"), "Nothing chosen");
     check("and it is said why", (await view.text("#status")).includes("Deleted"), await view.text("#status"));
     await view.frame.select("#state", "");
@@ -194,9 +199,9 @@ const stories = {
     await view.press("Space", "Space");
     check("a second press takes it back", !(await view.text("#chosen")).includes("Element 2000"));
     const tree = JSON.stringify(await view.page.accessibility.snapshot({ includeIframes: true, interestingOnly: true }));
-    for (const name of ['"role":"searchbox","name":"Search by name, description, tag or id"', '"name":"Use in conversation"', '"name":"Clear"'])
-      check("the accessibility tree holds " + name, tree.includes(name));
-    check("and pressed cards", /"name":"Mia \\"the fox\\"[^}]*"pressed":true/.test(tree));
+    for (const [role, name] of [["searchbox", "Search by name, description, tag or id"], ["combobox", "Whose"], ["button", "Use in conversation"]])
+      check(`a screen reader meets the ${role} ${name}`, new RegExp(`"role":"${role}"[^{}]*"name":"${name}"`).test(tree));
+    check("and the chosen card as a pressed button with its description", /"name":"Mia \\"the fox\\"","description":"about 2001","pressed":true/.test(tree));
     await view.shot("chosen");
     await view.frame.focus("#use");
     await view.press("Enter");
@@ -284,6 +289,7 @@ const stories = {
     same("the host's colours are taken, links in them are not", await colours(styled), ["rgb(1, 2, 3)", "rgb(255, 255, 255)"]);
     const narrow = await open({ width: 340, height: 560, args: { limit: 20, status: "any" } });
     check("a narrow frame needs no sideways scrolling", await narrow.frame.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    check("and all of the page fits into it", await narrow.frame.evaluate(() => document.body.getBoundingClientRect().height <= innerHeight));
     await narrow.until(() => document.querySelectorAll("#grid img").length >= 2);
     await narrow.shot("narrow");
   },

@@ -1,0 +1,216 @@
+"""The settings that matter only where several callers reach one server over http. `settings` reads the environment.
+
+Every message names the variable at fault and never shows the value of a secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from kling_mcp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+logger = logging.getLogger(__name__)
+
+LARGEST_MB = 44
+# Away from this computer a picture comes as a link; two pictures of a few megabytes still fit as data: URIs.
+LARGEST_MB_ELSEWHERE = 12
+CREATES_PER_MINUTE, CREATES_PER_DAY = 30, 1000
+_MOST_CREATES = 1_000_000
+_SHORT_TOKEN = 16
+_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
+_SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
+
+
+class Reader(Protocol):
+    """What is needed of the reader of the environment."""
+
+    def text(self, name: str) -> str:
+        """The value without blanks around it, or ""."""
+        ...
+
+    def secret(self, name: str) -> str:
+        """A secret, from the variable or from its file, or ""."""
+        ...
+
+    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
+        """A whole number within bounds."""
+        ...
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """A list, separated by commas or blanks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthSettings:
+    """Whose tokens count: those that `issuer` signed with a key of `jwks_url` for `audience`.
+
+    `resource` is this server's own address as clients know it, with its path.
+    """
+
+    issuer: str
+    jwks_url: str
+    audience: str
+    resource: str
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostingSettings:
+    """Validated; `repr` shows no secret.
+
+    `token` is "" and `oauth` None where nobody is asked who he is. `max_request_mb` is 0 for the default, which
+    depends on who can reach the server. `creates_per_minute` and `creates_per_day` are None for the default of the
+    transport, 0 for no limit.
+    """
+
+    token: str = ""
+    oauth: OAuthSettings | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    public_url: str = ""
+    max_request_mb: int = 0
+    creates_per_minute: int | None = None
+    creates_per_day: int | None = None
+
+    def __repr__(self) -> str:
+        signing_in = "token" if self.token else "oauth" if self.oauth else "none"
+        return f"<HostingSettings signing_in={signing_in} allowed_hosts={self.allowed_hosts}>"
+
+    @property
+    def asks_who_calls(self) -> bool:
+        """Whether callers are authenticated."""
+        return bool(self.token or self.oauth)
+
+    def largest_request_bytes(self, *, reaches_others: bool) -> int:
+        """What one request may hold; as much as Kling takes at once, where only this computer can send it."""
+        megabytes = self.max_request_mb or (LARGEST_MB_ELSEWHERE if reaches_others else LARGEST_MB)
+        return megabytes * 1_000_000
+
+    def creations_allowed(self, *, over_http: bool) -> tuple[int, int]:
+        """Per minute and per day; 0 for no limit. Over stdio there is one user, who sets his own pace."""
+        defaults = (CREATES_PER_MINUTE, CREATES_PER_DAY) if over_http else (0, 0)
+        said = (self.creates_per_minute, self.creates_per_day)
+        minute, day = (default if value is None else value for value, default in zip(said, defaults, strict=True))
+        return minute, day
+
+
+def read_hosting(env: Reader) -> HostingSettings:
+    """Read and validate.
+
+    Raises:
+        ConfigurationError: one sentence that names the variable.
+    """
+    token = env.secret("KLING_MCP_HTTP_TOKEN")
+    public_url = _read_address("KLING_MCP_PUBLIC_URL", env.text("KLING_MCP_PUBLIC_URL")).rstrip("/")
+    oauth = _read_oauth(env, public_url)
+    if token and oauth:
+        raise ConfigurationError(
+            "KLING_MCP_HTTP_TOKEN and KLING_MCP_OAUTH_ISSUER are both set; callers sign in in one way, so keep one."
+        )
+    if 0 < len(token) < _SHORT_TOKEN:
+        logger.warning("KLING_MCP_HTTP_TOKEN is short enough to be guessed; `openssl rand -hex 32` makes a better one.")
+    return HostingSettings(
+        token=token,
+        oauth=oauth,
+        allowed_hosts=_read_hosts(env.names("KLING_MCP_ALLOWED_HOSTS")),
+        allowed_origins=tuple(_read_origin(value) for value in env.names("KLING_MCP_ALLOWED_ORIGINS")),
+        public_url=public_url,
+        max_request_mb=env.number("KLING_MCP_MAX_REQUEST_MB", 0, 1, LARGEST_MB),
+        creates_per_minute=_number_or_none(env, "KLING_MCP_CREATES_PER_MINUTE"),
+        creates_per_day=_number_or_none(env, "KLING_MCP_CREATES_PER_DAY"),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, can be reached from this computer alone."""
+    name = re.sub(r":\d+$", "", host) if host.count(":") == 1 or host.startswith("[") else host
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
+
+
+def _read_oauth(env: Reader, public_url: str) -> OAuthSettings | None:
+    """All of it, or nothing."""
+    issuer = _read_address("KLING_MCP_OAUTH_ISSUER", env.text("KLING_MCP_OAUTH_ISSUER"))
+    jwks_url = _read_address("KLING_MCP_OAUTH_JWKS_URL", env.text("KLING_MCP_OAUTH_JWKS_URL"), with_query=True)
+    audience, scopes = env.text("KLING_MCP_OAUTH_AUDIENCE"), env.names("KLING_MCP_OAUTH_SCOPES")
+    if not (issuer or jwks_url or audience or scopes):
+        return None
+    for name, value in (("KLING_MCP_OAUTH_ISSUER", issuer), ("KLING_MCP_OAUTH_JWKS_URL", jwks_url)):
+        if not value:
+            raise ConfigurationError(f"{name} is missing; signing in with OAuth needs it beside the other settings.")
+    if odd := [scope for scope in scopes if not _SCOPE.fullmatch(scope)]:
+        raise ConfigurationError(f"KLING_MCP_OAUTH_SCOPES holds {odd[0][:40]!r}, which cannot be a scope.")
+    resource = f"{public_url}/mcp" if public_url else audience
+    if not re.match(r"https?://", resource):
+        raise ConfigurationError(
+            "KLING_MCP_PUBLIC_URL must be set to this server's public address, such as https://kling.example.com: "
+            "clients that sign in with OAuth ask for it."
+        )
+    if not public_url:
+        _read_address("KLING_MCP_OAUTH_AUDIENCE", resource)
+    return OAuthSettings(
+        issuer=issuer, jwks_url=jwks_url, audience=audience or resource, resource=resource, scopes=scopes
+    )
+
+
+def _read_address(name: str, value: str, *, with_query: bool = False) -> str:
+    """https; plain http for this computer alone. As it was written: issuers are compared letter by letter."""
+    if not value:
+        return ""
+    rule = f"{name} must be an https address such as https://kling.example.com"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError(f"{rule}; it cannot be read as an address.") from None
+    if parts.username or parts.password or parts.fragment or (parts.query and not with_query):
+        raise ConfigurationError(f"{rule}, without a user name, a query or a fragment.")
+    if not host or any(character.isspace() for character in value) or not value.isascii():
+        raise ConfigurationError(f"{rule}; it is not one.")
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
+        return value
+    raise ConfigurationError(f"{rule}; plain http is allowed for loopback addresses (127.0.0.1) alone.")
+
+
+def _read_hosts(values: Iterable[str]) -> tuple[str, ...]:
+    """Names as they stand in a `Host` header, in lower case."""
+    hosts = tuple(value.lower() for value in values)
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ConfigurationError(
+                "KLING_MCP_ALLOWED_HOSTS must list the host names under which callers reach this server, such as "
+                f"kling.example.com, with a port only if it counts; {host[:60]!r} is not one."
+            )
+    return hosts
+
+
+def _read_origin(value: str) -> str:
+    """Scheme, host and port, as browsers send them."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    origin = f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or value.lower().rstrip("/") != origin:
+        raise ConfigurationError(
+            "KLING_MCP_ALLOWED_ORIGINS must list the origins of web pages that may call this server, such as "
+            f"https://chat.example.com; {value[:60]!r} is not one."
+        )
+    return origin
+
+
+def _number_or_none(env: Reader, name: str) -> int | None:
+    return env.number(name, 0, 0, _MOST_CREATES) if env.text(name) else None

@@ -1,0 +1,45 @@
+"""A store that opens only for a credential that Kling accepts.
+
+State is named by the access key of a key pair, so that replacing the secret keeps it. Where callers bring their own
+credentials, half a pair must not be enough to read it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kling_mcp.store import Store, Transaction
+
+T = TypeVar("T")
+
+
+class ProvenStore:
+    """See `Store`; `prove` raises what Kling says of a credential that it does not accept."""
+
+    def __init__(self, store: Store, prove: Callable[[], Awaitable[object]]) -> None:
+        self._store = store
+        self._prove = prove
+        self._is_proven = False
+
+    async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        """See `Store.run`.
+
+        Raises:
+            KlingError: the credential is not accepted, or Kling could not be asked.
+        """
+        if not self._is_proven:
+            await self._prove()
+            self._is_proven = True
+        return await self._store.run(work, write=write)
+
+    @property
+    def was_damaged(self) -> bool:
+        """See `Store.was_damaged`."""
+        return self._store.was_damaged
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._store.close()

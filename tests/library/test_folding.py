@@ -1,0 +1,76 @@
+"""What counts as the same text, and which pieces of it can be looked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from kling_mcp.library.folding import LONGEST_TOKEN, fold, is_dense, name_key, tokens
+
+
+@pytest.mark.parametrize(
+    ("written", "folded"),
+    [
+        ("MIA", "mia"),
+        ("ＭＩＡ", "mia"),  # full width
+        ("Zoë", "zoe"),
+        ("Łukasz", "lukasz"),
+        ("STRASSE", "strasse"),
+        ("Straße", "strasse"),
+        ("İstanbul", "istanbul"),
+        ("ﬁnn", "finn"),
+        ("ｶﾀｶﾅ", "カタカナ"),  # half width
+        ("Ω", "ω"),
+        ("Ёлка", "елка"),
+        ("שָׁלוֹם", "שלום"),
+    ],
+)
+def test_case_accents_and_width_do_not_count(written: str, folded: str) -> None:
+    assert fold(written) == folded
+
+
+@pytest.mark.parametrize("text", ["が", "หมู่", "हिन्दी", "각"])
+def test_marks_that_make_another_letter_stay(text: str) -> None:
+    assert fold(text) == text
+
+
+def test_voiced_and_voiceless_kana_differ() -> None:
+    assert fold("がいこく") != fold("かいこく")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("Mia, the fox!", ["mia", "the", "fox"]),
+        ("jean-luc_2", ["jean", "luc", "2"]),
+        ("東京都", ["東京", "京都", "都"]),
+        ("東京Tower", ["東京", "京", "tower"]),
+        ("小 红", ["小", "红"]),
+        ("🦊 fox", ["🦊", "fox"]),
+        ("❤️‍🔥", ["❤", "🔥"]),
+        ("naïve «café»", ["naive", "cafe"]),
+        ("हिन्दी फिल्म", ["हिन्दी", "फिल्म"]),
+        ("…—!?", []),
+        ('say "hi"', ["say", "hi"]),
+    ],
+)
+def test_a_text_is_cut_into_words_and_pairs(text: str, expected: list[str]) -> None:
+    assert tokens(text) == expected
+
+
+def test_a_hostile_word_is_cut_short() -> None:
+    assert [len(token) for token in tokens("x" * 100_000 + " é" + "é" * 1000)] == [LONGEST_TOKEN, LONGEST_TOKEN]
+
+
+def test_names_that_differ_in_punctuation_share_a_key() -> None:
+    assert name_key("Jean-Luc") == name_key("jean luc") == "jean luc"
+
+
+def test_a_name_of_punctuation_has_a_key_of_its_own() -> None:
+    assert name_key("!!!") == "!!!"
+    assert name_key("") == ""
+
+
+@pytest.mark.parametrize(("token", "expected"), [("mia", False), ("café", False), ("東京", True), ("🦊", True)])
+def test_pairs_are_told_from_words(token: str, expected: bool) -> None:
+    assert is_dense(token) is expected

@@ -1,0 +1,64 @@
+"""Fixtures of the tests on PostgreSQL: one server for all of them, a new database for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from postgres.places import BOTH, FilePlace, Place, PostgresPlace
+from postgres.server import Server, why_not
+from postgres.clocks import ThreadedClock
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A running PostgreSQL server."""
+    if reason := why_not():
+        pytest.skip(reason)
+    started = Server.begin()
+    yield started
+    started.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database of the test's own."""
+
+    server: Server
+    name: str
+
+    @property
+    def url(self) -> str:
+        return self.server.url(self.name)
+
+    def say(self, *statements: str) -> list[tuple[object, ...]]:
+        """Run statements from outside; the rows of the last one."""
+        return self.server.say(self.name, *statements)
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """A new and empty database."""
+    made = Database(server, server.new_database())
+    yield made
+    server.drop(made.name)
+
+
+@pytest.fixture
+def clock() -> ThreadedClock:
+    """Virtual seconds, also for the worker threads in which PostgreSQL is spoken to."""
+    return ThreadedClock()
+
+
+@pytest.fixture(params=BOTH)
+def place(request: pytest.FixtureRequest, tmp_path: Path, clock: ThreadedClock) -> Iterator[Place]:
+    """Where state lies that several processes share: a folder, then a database."""
+    made: Place
+    if request.param == "postgres":
+        made = PostgresPlace(request.getfixturevalue("database").url, clock)
+    else:
+        made = FilePlace(tmp_path / "state", clock)
+    yield made
+    made.close()
