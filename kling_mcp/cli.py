@@ -85,14 +85,14 @@ def _add_serve(commands: Commands) -> None:
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = _read_settings(environ)
     if options.transport == "http":
-        from kling_mcp.server.hosting import serve_http  # noqa: PLC0415 - half a second
+        from kling_mcp.server.hosting.serving import serve_http  # noqa: PLC0415 - half a second
 
         serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C ends it)"))
     else:
         if sys.stdin.isatty():
             _note(_AT_A_TERMINAL)
         with StdoutGuard() as stdout:
-            from kling_mcp.server.hosting import serve_stdio  # noqa: PLC0415 - may print, so only now
+            from kling_mcp.server.hosting.stdio import serve_stdio  # noqa: PLC0415 - may print, so only now
 
             serve_stdio(settings, stdout)
     return DONE

@@ -89,20 +89,23 @@ class Creator:
         clock: Clock,
         keep_picture: Callable[[str, bytes], Awaitable[None]] | None = None,
         closing: Closing | None = None,
+        call_back_to: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         """`keep_picture` is given the task id and the frontal picture of each creation, and must not fail.
 
+        `call_back_to` gives the address that Kling shall call for an external_task_id, or "".
         When the end of the server begins (`closing`), calls that wait for others end as if their time were over.
         """
         self._client = client
         self._keep_picture = keep_picture
+        self._call_back_to = call_back_to
         self._policy = policy
         self._journal = journal
         self._names = names
         self._clock = clock
         self._searcher = searcher
         self._closing = closing or Closing()
-        self._fulfiller = Fulfiller(client, journal, searcher, gate, clock, self._closing)
+        self._fulfiller = Fulfiller(client, journal, searcher, gate, clock, closing=self._closing)
         self._callers = itertools.count(1)
 
     async def create(
@@ -139,13 +142,22 @@ class Creator:
                 creation = await self._repeat(entry, prepared)
             else:
                 guard = _allow if allow_duplicate_name else self._guard_name
-                attempt = Attempt(entry, prepared.body(), deadline, guard, warnings=list(prepared.warnings))
+                attempt = Attempt(entry, await self._body(prepared, entry), deadline, guard, warnings=list(prepared.warnings))
                 creation = await self._work_on(attempt, look_first=verdict is Verdict.LOOK)
             if creation is not None:
                 await self._names.made(creation.task, _asked(prepared))
                 if self._keep_picture and prepared.frontal_image and prepared.frontal_image.data:
                     await self._keep_picture(creation.task.task_id, prepared.frontal_image.data)
                 return creation
+
+    async def _body(self, prepared: PreparedElement, entry: Entry) -> dict[str, object]:
+        """What is sent; a caller's own callback address wins over ours, which is no part of the wish."""
+        body = prepared.body()
+        if self._call_back_to is not None and "callback_url" not in body:
+            with suppress(StorageError):  # waits look by themselves, too
+                if address := await self._call_back_to(entry.external_task_id):
+                    body["callback_url"] = address
+        return body
 
     async def _claim(self, wish: Wish, caller: str, deadline: float) -> tuple[Entry, Verdict]:
         """Claim the wish; while an identical call is at work, wait for what it brings."""

@@ -15,6 +15,7 @@ This module only describes failures; it never logs, retries or decides.
     ├── UnexpectedReplyError    vendor_fault; .body holds a capped copy
     ├── StorageError            internal; the state folder cannot be used, nothing was sent
     ├── TaskFailedError         task_failed; .task_id
+    ├── CallbackError           bad_input; signature, age or body of a callback; .http_status
     └── ApiError                Kling's own refusal: .http_status, .vendor_message, .retry_after
         ├── AuthError           auth: the credentials are not accepted
         ├── ClockError          clock: the signed token is too old or not yet valid
@@ -280,6 +281,16 @@ class TaskFailedError(KlingError):
         self.task_id = task_id
         self.external_task_id = external_task_id
         super().__init__(message, advice=advice)
+
+
+class CallbackError(KlingError):
+    """A callback that is not believed to be Kling's, or says nothing; `http_status` is the answer to it."""
+
+    kind: Kind = "bad_input"
+
+    def __init__(self, message: str, *, http_status: int) -> None:
+        self.http_status = http_status
+        super().__init__(message)
 
 
 class ApiError(KlingError):

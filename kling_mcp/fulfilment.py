@@ -71,6 +71,7 @@ class Fulfiller:
         searcher: Searcher,
         gate: CreateGate,
         clock: Clock,
+        *,
         closing: Closing | None = None,
     ) -> None:
         """When the end of the server begins (`closing`), no call has any time left."""

@@ -33,6 +33,7 @@ ROUNDS_WITHOUT_LIST = 20  # after pages that showed none of ours: the order is n
 ROUNDS_AFTER_LIST_ERROR = 3
 FIRST_LOOK_SECONDS = 10.0  # a look at an unknown task is worth this much, even with wait_seconds=0
 PAUSE_AFTER_ERROR = 5.0
+SLOWER_WHEN_CALLED = 2.0
 NOT_FOUND_GRACE = 30.0  # a task this young may not be visible everywhere yet
 
 
@@ -60,6 +61,7 @@ class _Watch:
     due: float
     sighting: Sighting = field(default_factory=Sighting)
     waiters: int = 0
+    was_called: bool = False  # something said that it changed
 
 
 class Poller:
@@ -78,6 +80,7 @@ class Poller:
         self._news = anyio.Event()
         self._wake = anyio.Event()
         self._list_rests = 0
+        self._is_called = False  # whether we are told of changes, so that looking is only the safety net
         self._last_round = -SHORTEST_GAP
 
     async def wait(
@@ -108,8 +111,13 @@ class Poller:
         return {watch.name: watch.sighting for watch in watches}
 
     def wake(self, name: str) -> None:
-        """Look at this task now: something said that it changed."""
+        """Look at this task now: something said that it changed.
+
+        From then on looks are fewer, until a task ends of which nothing was said. fact: callback-best-effort
+        """
+        self._is_called = True
         if watch := self._watches.get(name):
+            watch.was_called = True
             watch.due = self._clock.monotonic()
             self._wake_leader()
 
@@ -122,7 +130,7 @@ class Poller:
         if known is not None and watch.sighting.task is None:
             watch.sighting.task = known
             watch.started = now - self._age(known)
-            watch.due = now + self._durations.gap_after(now - watch.started)
+            watch.due = now + self._gap_after(now - watch.started)
         watch.waiters += 1
         return watch
 
@@ -219,8 +227,12 @@ class Poller:
         if first_sight:
             watch.started = now - self._age(task)
         if task.is_final:
+            self._is_called = watch.was_called
             self._durations.learn((task.updated_at - task.created_at) / 1000)
-        watch.due = now + self._durations.gap_after(now - watch.started)
+        watch.due = now + self._gap_after(now - watch.started)
+
+    def _gap_after(self, elapsed: float) -> float:
+        return self._durations.gap_after(elapsed) * (SLOWER_WHEN_CALLED if self._is_called else 1.0)
 
     def _failed_to_see(self, watch: _Watch, error: KlingError) -> None:
         """What may pass by itself is waited out; the rest ends the wait for this task."""

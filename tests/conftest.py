@@ -5,6 +5,8 @@ A test that needs real time (a subprocess, a socket) overrides `anyio_backend`.
 
 from __future__ import annotations
 
+import functools
+import io
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +24,8 @@ from kling_mcp.runtime import Account, Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
+
+__all__ = ["Connect"]
 
 # Examples are slower while coverage is measured; nothing here is a benchmark.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -63,8 +67,15 @@ def pictures(tmp_path: Path) -> Pictures:
     folder.mkdir()
     made = Pictures(folder, folder / "front.jpg", folder / "side view.png", folder / "背面.jpg")
     for path, colour in ((made.front, "tomato"), (made.side, "seagreen"), (made.back, "orchid")):
-        Image.new("RGB", (400, 500), colour).save(path)
+        path.write_bytes(_picture(colour, path.suffix))
     return made
+
+
+@functools.cache
+def _picture(colour: str, suffix: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 500), colour).save(out, Image.registered_extensions()[suffix])
+    return out.getvalue()
 
 
 @pytest.fixture

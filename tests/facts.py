@@ -23,10 +23,8 @@ class Fact(NamedTuple):
     deferred: str = ""
 
 
-_NO_CALLBACKS = "callbacks are not received yet"
-_NO_COSTS = "the account routes are only simulated"
+_NO_CALLBACKS = "callbacks only wake a wait; nothing is decided by it"
 _NO_GENERATION = "generation requests are prepared, never sent"
-_SAID_ONLY = "nothing follows from it in code"
 
 FACTS = (
     # 1. Hosts and credentials
@@ -125,16 +123,16 @@ FACTS = (
     Fact("outputs-30-days", "generated outputs go after 30 days", "doc", "4.6", _NO_GENERATION),
     Fact("multi-shot", "a route makes missing angles for 20 units", "doc", "4.6", "it costs; no tool calls it"),
     # 5. Callbacks
-    Fact("callback-repeats", "several deliveries per task", "guess", "5", _NO_CALLBACKS),
-    Fact("callback-best-effort", "retries, order and timeout are unknown: keep polling", "doc", "5", _NO_CALLBACKS),
+    Fact("callback-repeats", "several deliveries per task", "guess", "5"),
+    Fact("callback-best-effort", "retries, order and timeout are unknown: keep polling", "doc", "5"),
     Fact("callback-answer", "answer 200; 4xx for a bad signature", "doc", "5", _NO_CALLBACKS),
-    Fact("callback-legacy-body", "elements send the bare record", "doc", "5", _NO_CALLBACKS),
-    Fact("callback-no-elements", "results are images and videos: query the task", "doc", "5", _NO_CALLBACKS),
-    Fact("callback-new-body", "new routes send another body", "doc", "5", _NO_CALLBACKS),
-    Fact("signature", "Standard Webhooks, if a secret exists", "doc", "5", _NO_CALLBACKS),
-    Fact("signature-headers", "webhook-id, -timestamp, -signature", "doc", "5", _NO_CALLBACKS),
-    Fact("signature-sum", "HMAC-SHA256 over id, time and body; 5 minutes", "doc", "5", _NO_CALLBACKS),
-    Fact("signature-rotation", "a replaced secret lives 7 more days", "doc", "5", _NO_CALLBACKS),
+    Fact("callback-legacy-body", "elements send the bare record", "doc", "5"),
+    Fact("callback-no-elements", "results are images and videos: query the task", "doc", "5"),
+    Fact("callback-new-body", "new routes send another body", "doc", "5"),
+    Fact("signature", "Standard Webhooks, if a secret exists", "doc", "5"),
+    Fact("signature-headers", "webhook-id, -timestamp, -signature", "doc", "5"),
+    Fact("signature-sum", "HMAC-SHA256 over id, time and body; 5 minutes", "doc", "5"),
+    Fact("signature-rotation", "a replaced secret lives 7 more days", "doc", "5"),
     Fact("signature-legacy-unknown", "whether element callbacks are signed is open", "doc", "5", _NO_CALLBACKS),
     # 6. Concurrency
     Fact("slots", "creations count per account until the task ends", "doc", "6"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
 from mcp_types import PromptReference, ResourceTemplateReference
@@ -104,3 +105,13 @@ async def test_without_credentials_nothing_is_suggested(connect: Any, world: Wor
     async with connect(api_key="") as client:
         assert await values(client, ELEMENT, "id", "mi") == []
     assert requests_to(world, "list") == []
+
+
+async def test_nobody_waits_long_for_a_suggestion(client: Client, world: World, faults: Faults) -> None:
+    world.add_element(world.account_of(API_KEY), "Mia")
+    assert await values(client, ELEMENT, "id", "mi") == ["Mia"]
+    await anyio.sleep(100)
+    faults.delay(30, times=None)
+    started = anyio.current_time()
+    assert await values(client, ELEMENT, "id", "mi") == ["Mia"]
+    assert anyio.current_time() - started == pytest.approx(2, abs=0.5)

@@ -14,7 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ResourceTemplateReference
 
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting import build_http_app
+from kling_mcp.server.hosting.app import build_http_app
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import SimulatorTransport, World
 

@@ -29,7 +29,8 @@ from kling_mcp._version import __version__
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
-from kling_mcp.server.hosting import LARGEST_REQUEST_BYTES, build_http_app
+from kling_mcp.server.hosting.app import build_http_app
+LARGEST_REQUEST_BYTES=44_000_000
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import World, served_in_background
 

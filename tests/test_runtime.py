@@ -127,6 +127,7 @@ class TestCallerHeaders:
             ({"X-Kling-Api-Key": "${CANARY}"}, "X-Kling-Api-Key holds a placeholder"),
             ({"X-Kling-Access-Key": "CANARY"}, "X-Kling-Access-Key is set but X-Kling-Secret-Key is not"),
             ({"X-Kling-Secret-Key": "CANARY"}, "X-Kling-Secret-Key is set but X-Kling-Access-Key is not"),
+            ({"X-Kling-Api-Key": "CANARY-1", "x-kling-api-key": "CANARY-2"}, "x-kling-api-key is sent twice"),
             ({"X-Kling-Api-Key": "k", "X-Kling-Region": "mars"}, "X-Kling-Region must be global or china"),
         ],
     )

@@ -294,9 +294,7 @@ def _look_up_advice(request: Request) -> str:
             f"Look before creating again: call get_element with id={name} (its external_task_id), or repeat "
             "the same call with the same arguments, which sends the same external_task_id."
         )
-    if request.effect == "delete":
-        return "Call delete_element again with the same arguments; deleting twice does no harm."
-    return _PROXY
+    return "Call delete_element again with the same arguments; deleting twice does no harm."
 
 
 def lost_reply(request: Request, what: str, *, still_at_work: bool = False) -> KlingError:

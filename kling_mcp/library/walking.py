@@ -76,6 +76,8 @@ class Walk:
         self._lock = anyio.Lock()
         self._failure: KlingError | None = None
         self._expects_news = False
+        self._settled: Condition | None = None
+        self._settled_at = 0.0
 
     def expect_news(self) -> None:
         """Something happened: read the first page again at the next question."""
@@ -92,11 +94,22 @@ class Walk:
             AuthError, ClockError: the credentials are not accepted.
         """
         async with self._lock:
+            if self._settled is not None and self._is_nothing_due(head_age, whole_age):
+                return self._settled
             progress = await self._catalogue.progress(self._source)
             if not self._must_rest(progress):
                 self._failure = None
                 progress = await self._read_what_is_due(progress, head_age, whole_age)
-            return Condition(self._source, progress, self._failure)
+            condition = Condition(self._source, progress, self._failure)
+            self._settled = condition if condition.is_complete and not progress.next_page else None
+            self._settled_at = self._clock.monotonic()
+            return condition
+
+    def _is_nothing_due(self, head_age: float | None, whole_age: float | None) -> bool:
+        """Whether all was fresh so lately that nothing can have come due: a burst of questions looks it up once."""
+        is_usual = whole_age is None and (head_age is None or head_age >= HEAD_SECONDS[self._source])
+        is_lately = self._clock.monotonic() - self._settled_at < HEAD_SECONDS_WHILE_PENDING
+        return is_usual and is_lately and not self._expects_news
 
     async def condition(self) -> Condition:
         """How the list stands; nothing is sent."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FETCHES_AT_ONCE = 6
 ALL_FETCHES_SECONDS = 20.0
 NOT_IN_TIME = "its link did not answer in time"
 SANDBOX_HAS_NO_LINKS = "the sandbox opens no links"
@@ -66,11 +65,9 @@ class Album:
     async def faces(self, elements: Sequence[LibraryElement]) -> list[Face]:
         """A face for each element, in order; the links are opened within `ALL_FETCHES_SECONDS` in all."""
         faces = [Face(jpeg=jpeg, note="" if jpeg else NOT_IN_TIME) for jpeg in await self.kept(elements)]
-        gate = anyio.Semaphore(FETCHES_AT_ONCE)
 
         async def fill(place: int) -> None:
-            async with gate:
-                faces[place] = await self._fetched(elements[place])
+            faces[place] = await self._fetched(elements[place])
 
         with anyio.move_on_after(ALL_FETCHES_SECONDS):
             async with anyio.create_task_group() as group:
@@ -92,8 +89,9 @@ class Album:
         if self._fetcher is None:
             return Face(note=SANDBOX_HAS_NO_LINKS)
         try:
-            data = await self._fetcher.fetch(element.image_urls[0])
-            jpeg = await to_thread.run_sync(make_thumbnail, data)
+            async with self._fetcher.gate:
+                data = await self._fetcher.fetch(element.image_urls[0])
+                jpeg = await to_thread.run_sync(make_thumbnail, data)
         except NoPictureError as error:
             return Face(note=error.reason)
         if self._shelf is not None and element.element_id:

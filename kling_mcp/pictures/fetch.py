@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     TransportMaker = Callable[[], httpx.AsyncBaseTransport]
 
 PORT = 443
+PICTURES_AT_ONCE = 6
 MOST_REDIRECTS = 3
 _MOST_ADDRESSES_TRIED = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -61,7 +62,10 @@ class FetchLimits:
 
 
 class PictureFetcher:
-    """Fetches pictures over https from public addresses. Holds no connection between two pictures."""
+    """Fetches pictures over https from public addresses. Holds no connection between two pictures.
+
+    `gate` is for whoever fetches: so many pictures are in memory at once, whoever asks for them.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class PictureFetcher:
         self._resolve = resolve or resolve_name
         self._make_transport = make_transport or self._direct_transport
         self._limits = limits or FetchLimits()
+        self.gate = anyio.Semaphore(PICTURES_AT_ONCE)
         self._tls: ssl.SSLContext | None = None
 
     async def fetch(self, link: str) -> bytes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -141,13 +143,9 @@ def _read_list(name: str, value: Any) -> list[str]:
 def _split(text: str) -> list[Any]:
     text = text.strip()
     if text.startswith("["):
-        try:
-            parsed = json.loads(text)
-        except (ValueError, RecursionError):
-            pass
-        else:
-            if isinstance(parsed, list):
-                return parsed
+        with suppress(ValueError, RecursionError):
+            parsed: list[Any] = json.loads(text)
+            return parsed
     if "\n" in text:
         return text.splitlines()
     return _split_at_commas(text)
@@ -195,11 +193,17 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
 
     Several widely used clients cannot read references or unions; a test walks every schema for them.
     """
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-    plain: dict[str, Any] = _inlined(schema, definitions)
-    plain.pop("description", None)  # the class's docstring is for us; the tool has its own description
+    schema = _schema_of(model)
+    # The class's docstring is for us; the tool has its own description.
+    shown = {key: value for key, value in schema.items() if key not in {"$defs", "description"}}
+    plain: dict[str, Any] = _inlined(shown, schema.get("$defs", {}))
     return plain
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """As pydantic writes it, which is slow; a model's schema never changes."""
+    return model.model_json_schema()
 
 
 def _inlined(node: Any, definitions: dict[str, Any]) -> Any:

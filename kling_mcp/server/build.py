@@ -51,6 +51,7 @@ def build_server(
     chosen, hidden = select_tools(settings)
     the_runtime = runtime or Runtime(settings)
     the_tasks = tasks or TasksExtension()
+    the_runtime.closing.when_begun(the_tasks.hand_over)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:

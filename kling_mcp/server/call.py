@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.apps import client_supports_apps
 
 from kling_mcp.alongside import alongside
+from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Account, Runtime
 from kling_mcp.server.tasks.run import current_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from mcp.server.mcpserver import Context
 
@@ -31,6 +32,7 @@ class Call:
         runtime = context.request_context.lifespan_context
         assert isinstance(runtime, Runtime)  # noqa: S101 - build_server's lifespan yields nothing else
         self.runtime: Runtime = runtime
+        self._account: Account | None = None
 
     @property
     def settings(self) -> Settings:
@@ -55,12 +57,29 @@ class Call:
 
     @property
     def account(self) -> Account:
-        """The caller's Kling account.
+        """The caller's Kling account, kept for as long as the call is.
 
         Raises:
             ConfigurationError: `missing_credentials`.
         """
-        return self.runtime.account_of_caller(self._context.headers)
+        if self._account is None:
+            self._account = self.runtime.account_of_caller(self._context.headers)
+        return self._account
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the block among the account's running calls; whoever has no account is told so where one is needed.
+
+        Raises:
+            LimitError: the account has too many.
+        """
+        try:
+            account = self.account
+        except ConfigurationError:
+            yield
+        else:
+            with account.calls.one_more():
+                yield
 
     @property
     def shows_pages(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from mcp_types import Completion, ResourceTemplateReference
 
 from kling_mcp.errors import KlingError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 METHOD = "completion/complete"
 MOST_VALUES = 20
+REFRESH_SECONDS = 2.0  # nobody waits longer for a suggestion; what is known by then must do
 _LONGEST_TYPED = 100
 
 # The SDK hands a completion what was typed, but not the request, which says whose account it is.
@@ -73,9 +75,10 @@ def _account() -> Account:
 async def _elements(typed: str) -> list[LibraryElement]:
     """Ready and coming elements that fit what was typed."""
     try:
-        library = _account().library
-        await library.refresh()
-        hits = await library.catalogue.search(typed, Filters(statuses=("ready", "pending")), MOST_VALUES + 1)
+        account = _account()  # held, so that it stays open
+        with anyio.move_on_after(REFRESH_SECONDS):
+            await account.library.refresh()
+        hits = await account.library.catalogue.search(typed, Filters(statuses=("ready", "pending")), MOST_VALUES + 1)
     except KlingError:
         return []
     return hits.elements

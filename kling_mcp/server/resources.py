@@ -13,11 +13,11 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from kling_mcp.api.codes import CODES
-from kling_mcp.clock import iso_utc
 from kling_mcp.errors import Kind, KlingError, NotFoundError
 from kling_mcp.library.targets import TARGETS
 from kling_mcp.media import limits
 from kling_mcp.server.call import Call
+from kling_mcp.server.tools._library import element_row_of
 from kling_mcp.untrusted import clean
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ ERRORS_URI = "kling://errors"
 LIMITS_URI = "kling://limits"
 
 JSON_TYPE = "application/json"
-_ID, _EXTERNAL_ID, _NAME, _DESCRIPTION, _TAG = 80, 128, 60, 120, 40
+_EXTERNAL_ID = 128
 
 KINDS: Mapping[Kind, str] = {
     "missing_credentials": "No key is set, so nothing was sent; whoever runs the server sets one.",
@@ -116,21 +116,8 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
 
 def element_facts(element: LibraryElement) -> dict[str, object]:
     """Every fact of a record that may be shown; links stay out, as they may be signed."""
-    return {
-        "element_id": clean(element.element_id, _ID),
-        "element_name": clean(element.element_name, _NAME),
-        "element_description": clean(element.element_description, _DESCRIPTION),
-        "reference_type": element.reference_type,
-        "tags": [clean(tag, _TAG) for tag in element.tags],
-        "voice_id": clean(element.voice_id, _ID),
-        "voice_name": clean(element.voice_name, _NAME),
-        "owned_by": clean(element.owned_by, _TAG),
-        "source": element.source,
-        "status": element.status,
-        "task_id": clean(element.task_id, _ID),
-        "external_task_id": clean(element.external_task_id, _EXTERNAL_ID),
-        "created_at": iso_utc(element.created_at_ms),
-    }
+    row = element_row_of(element).model_dump()
+    return {**row, "source": element.source, "external_task_id": clean(element.external_task_id, _EXTERNAL_ID)}
 
 
 def tags_table() -> str:

@@ -62,14 +62,13 @@ class CacheFile:
         if connection is not None:
             connection.close()
 
-    def _run(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
-        for is_last_try in (False, False, True):
-            try:
-                return _in_transaction(self._connection or self._open(), work, write=write)
-            except (sqlite3.Error, OSError) as error:
-                if is_last_try or not self._mend(error):
-                    raise _explained(error) from None
-        raise AssertionError  # unreachable: the last try returns or raises
+    def _run(self, work: Callable[[sqlite3.Connection], T], write: bool, tries: int = 3) -> T:
+        try:
+            return _in_transaction(self._connection or self._open(), work, write=write)
+        except (sqlite3.Error, OSError) as error:
+            if tries == 1 or not self._mend(error):
+                raise _explained(error) from None
+        return self._run(work, write, tries - 1)
 
     def _mend(self, error: sqlite3.Error | OSError) -> bool:
         """Whether a second try makes sense, after a new beginning."""

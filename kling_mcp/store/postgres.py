@@ -46,7 +46,7 @@ class PostgresStore:
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self.database = PostgresDatabase(url, clock, self._rng)
         # Host names and process numbers may be alike on the computers that share a database.
-        self.computer = _this_boot()
+        self.computer = computer_name()
 
     @property
     def was_damaged(self) -> bool:
@@ -100,9 +100,9 @@ def _storable(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(storable(value) if isinstance(value, str) else value for value in parameters)
 
 
-def _this_boot() -> str:
+def computer_name(boot: Path = _BOOT) -> str:
     """Names this computer since it was started; no other one is called so."""
     try:
-        return _BOOT.read_text("ascii").strip().replace("-", "")[:16]
+        return boot.read_text("ascii").strip().replace("-", "")[:16]
     except OSError:
         return secrets.token_hex(8)

@@ -44,6 +44,7 @@ SCHEMA = "kling_mcp"
 OLDEST_SERVER = 130_000  # PostgreSQL 13 was the first to tell what became of a transaction by its 64-bit number
 MOST_CONNECTIONS = 4
 PATIENCE_SECONDS = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 MOST_SKEW_SECONDS = 2.5  # two replicas are then at most 5 apart, half a lease
 
 # What is silent for longer than this is gone. Whatever the address itself says comes first.
@@ -57,13 +58,18 @@ _DEFAULTS: Mapping[str, str] = {
     "tcp_user_timeout": "15000",
     "target_session_attrs": "read-write",  # of several hosts the one that takes writes
 }
-# A commit that only might survive a crash would let a creation be sent that nobody remembers.
-_SESSION = f"""
-    SET search_path TO {SCHEMA};
-    SET lock_timeout = '5s';
-    SET statement_timeout = '10s';
-    SET idle_in_transaction_session_timeout = '10s';
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+# Limits where the database sets none: nobody waits for ever, and nobody lets others wait for ever. And a commit that
+# only might survive a crash would let a creation be sent that nobody remembers.
+_SESSION = """
+    SELECT set_config(name, ours, false)
+    FROM (VALUES
+        ('search_path', current_setting('search_path'), 'kling_mcp'),
+        ('lock_timeout', '0', '5s'),
+        ('statement_timeout', '0', '10s'),
+        ('idle_in_transaction_session_timeout', '0', '10s'),
+        ('synchronous_commit', 'off', 'on')
+    ) AS setting (name, unfit, ours)
+    WHERE current_setting(name) = unfit
 """
 
 
@@ -135,6 +141,7 @@ class PostgresDatabase:
         """
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
         job = _Job(work, part, lock, is_durable)
+        pause = FIRST_PAUSE
         while True:
             try:
                 await self._enter(deadline)
@@ -147,7 +154,8 @@ class PostgresDatabase:
                 if is_over or not may_pass(error):
                     logger.warning("The state database cannot be used: %s", logged(error))
                     raise explained(error) from None
-            await self._clock.sleep(self._rng.uniform(0.01, 0.1))
+            await self._clock.sleep(pause * self._rng.uniform(0.5, 1.0))
+            pause = min(LONGEST_PAUSE, 2 * pause)
 
     def close(self) -> None:
         """Close the connections that nobody uses; a later call opens new ones."""
@@ -156,10 +164,13 @@ class PostgresDatabase:
 
     async def _enter(self, deadline: float) -> None:
         """Wait for one of the places at the database, but not for ever."""
-        with anyio.move_on_after(max(0.0, deadline - self._clock.monotonic())) as scope:
-            await self._places.acquire()
-        if scope.cancelled_caught:
-            raise all_places_taken()
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(max(0.0, deadline - self._clock.monotonic())) as scope:
+                await self._places.acquire()
+            if scope.cancelled_caught:
+                raise all_places_taken() from None
 
     def _attempt(self, job: _Job[T]) -> T:
         link = self._take()

@@ -44,6 +44,13 @@ CREATE TABLE handles (
 )
 """
 
+KEYS = """
+CREATE TABLE keys (
+    name             TEXT NOT NULL PRIMARY KEY,
+    value            TEXT NOT NULL
+)
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = (
     (
         CREATIONS,
@@ -58,5 +65,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # How much an account created lately.
     ("CREATE INDEX creations_by_sending ON creations (account, sent_at)",),
+    # What callbacks are told by.
+    (
+        KEYS,
+        "CREATE INDEX creations_by_external_id ON creations (external_task_id)",
+    ),
 )
 VERSION = len(STEPS)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mcp.api.models import MAX_SAFE_INTEGER, Element, ElementTask
+from kling_mcp.api.models import MAX_SAFE_INTEGER, Element, ElementTask, Voice, VoiceTask
 from kling_mcp.server.views import tag_name
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -92,3 +92,30 @@ def test_a_number_where_text_is_promised_becomes_its_digits() -> None:
     """Voice ids were a long before 2026-03-11; deductions may be numbers."""
     task = ElementTask.model_validate({"final_unit_deduction": 2.0, "task_status_msg": False})
     assert (task.final_unit_deduction, task.task_status_msg) == ("2", "")
+
+
+VOICE = {"voice_id": 829836802793406553, "voice_name": "Warm", "owned_by": "kling"}
+
+
+class TestVoices:
+    """fact: voice-record"""
+
+    @pytest.mark.parametrize(
+        ("data", "status"),
+        [
+            ({"task_id": "1", "task_status": "succeed", "task_result": {"voices": [VOICE]}}, "succeed"),
+            ({"task_id": "", "task_status": "", "task_info": {}, "task_result": {"voices": [VOICE]}}, "unknown"),
+            (VOICE, "succeed"),  # an official one, without a task around it (presets-thin)
+        ],
+    )
+    def test_every_form_is_read(self, data: dict[str, Any], status: str) -> None:
+        task = VoiceTask.model_validate(data)
+        (voice,) = task.voices
+        assert (voice.voice_id, voice.voice_name, voice.is_deleted) == ("829836802793406553", "Warm", False)
+        assert task.task_status == status
+
+    def test_a_deleted_one_says_so(self) -> None:
+        assert Voice.model_validate({**VOICE, "status": "Deleted"}).is_deleted
+
+    def test_one_without_an_id_is_left_out(self) -> None:
+        assert VoiceTask.model_validate({"task_result": {"voices": [{"voice_name": "Warm"}]}}).voices == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, requests_to
 
-from kling_mcp.api.wire import Reply, Request, decode, decode_task, decode_tasks
+from kling_mcp.api.wire import Reply, Request, decode, decode_task, decode_tasks, decode_voices
 from kling_mcp.errors import (
     ApiError,
     KlingError,
@@ -221,8 +221,15 @@ class TestLists:
     def test_what_is_no_array_is_no_empty_list(self, data: object) -> None:
         """fact: list-no-total: an empty account gives []"""
         assert decode_tasks([]) == []
-        with pytest.raises(UnexpectedReplyError):
-            decode_tasks(data)
+        assert decode_voices([]) == []
+        for decode_list in (decode_tasks, decode_voices):
+            with pytest.raises(UnexpectedReplyError):
+                decode_list(data)
+
+    def test_voices_keep_their_places_too(self) -> None:
+        """fact: voice-page"""
+        tasks = decode_voices([None, {"voice_id": 7}, "text"])
+        assert [[voice.voice_id for voice in task.voices] for task in tasks] == [[], ["7"], []]
 
 
 FIELDS = """task_id task_status task_info task_result elements element_id element_name tag_list id status created_at

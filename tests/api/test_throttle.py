@@ -10,6 +10,7 @@ from stage import dice
 from virtual_time import VirtualClock
 
 from kling_mcp.api.throttle import FIRST_PAUSE, LONGEST_PAUSE, CreateGate
+from kling_mcp.errors import LimitError
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +83,20 @@ async def test_a_place_given_to_somebody_who_just_left_is_passed_on(gate: Create
         await waiter
     with anyio.fail_after(1):
         await gate.enter()
+
+
+async def test_a_queue_has_an_end(clock: VirtualClock) -> None:
+    """Whoever would have to wait for very many others is told so at once; nothing was sent."""
+    gate = CreateGate(1, clock, dice(7), most_waiting=2)
+    visitors = Visitors(gate, clock)
+    async with anyio.create_task_group() as group:
+        for name in "abc":
+            group.start_soon(visitors.visit, name)
+        await clock.sleep(0.1)
+        with pytest.raises(LimitError) as caught:
+            await gate.enter()
+    assert (caught.value.kind, caught.value.created, caught.value.retry) == ("limit", "no", "later")
+    assert visitors.came == ["a", "b", "c"]
 
 
 class TestThePause:

@@ -161,6 +161,18 @@ async def test_a_dead_link_is_a_note_and_no_error(open_client: Open, world: Worl
     ]
 
 
+async def test_the_faces_that_there_are_keep_the_numbers_of_their_rows(open_client: Open, world: World) -> None:
+    furnish(world, 1)
+    gone = world.add_element(world.account_of(API_KEY), "Gone", created_at=1_790_000_000)
+    gone.frontal_image = "https://gone.example.com/x.jpg"
+    async with open_client(apps=True) as client:
+        result = await client.call_tool("find_elements", {"pictures": True})
+    rows = structured(result)["elements"]
+    captions = [block.text for block in result.content[1:] if isinstance(block, TextContent)]
+    assert captions == [f'Picture of row 2, "Mia 0", element_id={rows[1]["element_id"]}:']
+    assert list((result.meta or {})[PICTURES_KEY]) == [rows[1]["element_id"]]
+
+
 async def test_rows_without_an_element_are_captioned_by_their_task(open_client: Open, world: World) -> None:
     furnish(world, 7)
     failed = world.add_element(world.account_of(API_KEY), "Refused", status="failed", created_at=1_790_000_000)
@@ -192,9 +204,7 @@ async def test_a_picture_that_kling_echoes_as_base64_is_never_text(
 ) -> None:
     async with open_client() as client:
         made = structured(await client.call_tool("create_element_and_wait", creation))
-        (element,) = [
-            one for one in world.account_of(API_KEY).elements.values() if one.element_id in made["element_ids"]
-        ]
+        element = world.account_of(API_KEY).elements[made["element_ids"][0]]
         assert len(element.frontal_image) > 1000
         result = await client.call_tool("find_elements", {"pictures": True})
     told = json.dumps(result.structured_content) + "".join(

@@ -292,6 +292,11 @@ async def test_pages_together_are_the_whole_answer(catalogue: Catalogue, text: s
     assert len(set(everything)) == len(everything) > 0
 
 
+async def test_names_of_punctuation_have_pages_too(catalogue: Catalogue) -> None:
+    await catalogue.put([element(place, "!!!") for place in range(5)], now=1.0)
+    assert len(set(await walk(catalogue, "!!!", 2))) == 5
+
+
 @pytest.mark.parametrize("text", ["", "mia"])
 async def test_a_walk_stays_whole_while_the_library_changes(catalogue: Catalogue, text: str) -> None:
     await catalogue.put([element(place, "Mia") for place in range(10)], now=1.0)

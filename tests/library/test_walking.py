@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 import pytest
-from library.lists import Lists, pages_asked
 from stage import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock
 
@@ -23,6 +22,7 @@ from kling_mcp.runtime import Account, Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, World
 from kling_mcp.simulator.records import ElementTask as SimulatedTask
+from library.lists import Lists, pages_asked
 
 pytestmark = pytest.mark.anyio
 

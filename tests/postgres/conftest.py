@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from postgres.clocks import ThreadedClock
 from postgres.places import BOTH, FilePlace, Place, PostgresPlace
 from postgres.server import Server, why_not
-from postgres.clocks import ThreadedClock
 
 
 @pytest.fixture(scope="session")

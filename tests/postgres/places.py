@@ -12,10 +12,9 @@ from kling_mcp.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from postgres.clocks import ThreadedClock
-
     from kling_mcp.library.catalogue import Catalogue
     from kling_mcp.store import Store
+    from postgres.clocks import ThreadedClock
 
 BOTH = ("file", "postgres")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from postgres.places import Place
-from postgres.records import element, names, task
 
 from kling_mcp.library.catalogue import Catalogue, Census, Filters, Progress
+from postgres.places import Place
+from postgres.records import element, names, task
 
 pytestmark = pytest.mark.anyio
 

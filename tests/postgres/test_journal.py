@@ -6,11 +6,11 @@ from collections import Counter
 
 import anyio
 import pytest
-from postgres.places import Place
 
 from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import InputError
 from kling_mcp.journal import LEASE_SECONDS, Entry, Journal, OvertakenError, Verdict, Wish, read_entries
+from postgres.places import Place
 
 pytestmark = pytest.mark.anyio
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
-from postgres.places import Place
 
 from kling_mcp.store import Store, Transaction
+from postgres.places import Place
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +103,7 @@ async def test_writers_of_many_processes_lose_no_update(place: Place) -> None:
         for _ in range(4):
             store = place.store()
             for _ in range(10):
-                group.start_soon(lambda store=store: store.run(count_on, write=True))
+                group.start_soon(partial(store.run, count_on, write=True))
     [row] = await first.run(lambda tx: tx.fetch("SELECT detail FROM handles"), write=False)
     assert row["detail"] == "40"
 

@@ -60,6 +60,7 @@ class TestLists:
             ("a.JPG, b.jpeg , c.png", ["a.JPG", "b.jpeg", "c.png"]),
             ("a.png\nb.png\r\nc.png\n", ["a.png", "b.png", "c.png"]),
             ("a.png", ["a.png"]),
+            ("a.png,", ["a.png"]),
             ("Character, Animal", ["Character", "Animal"]),
             ("o_102", ["o_102"]),
             (7, ["7"]),

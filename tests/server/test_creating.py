@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
-from stage import API_KEY, VIDEO_CREATION, Connect, Pictures, last_line, requests_to, structured, text_of
+from stage import API_KEY, EVERY_ERA, VIDEO_CREATION, Connect, Pictures, last_line, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
@@ -16,6 +16,12 @@ from kling_mcp.simulator import Faults, Quirks, World
 pytestmark = pytest.mark.anyio
 
 CREATE = "create_element_and_wait"
+
+
+@pytest.fixture(params=EVERY_ERA)
+def era(request: pytest.FixtureRequest) -> str:
+    """The main job runs with the newest handshake, too."""
+    return str(request.param)
 
 
 async def test_an_element_is_made_and_its_id_comes_back(

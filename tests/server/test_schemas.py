@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from mcp import Client
 from mcp_types import Tool
-from stage import ERAS, Connect, structured, text_of
+from stage import EVERY_ERA, Connect, structured, text_of
 
 from kling_mcp.server.tools import TOOLS
 from kling_mcp.simulator import Quirks, World
@@ -127,7 +127,7 @@ async def test_the_default_wait_shown_is_the_one_in_force(connect: Connect) -> N
 
 async def test_the_list_is_the_same_in_every_era(connect: Connect) -> None:
     listed = []
-    for era in ERAS:
+    for era in EVERY_ERA:
         async with connect(era) as client:
             listed.append([tool.model_dump() for tool in (await client.list_tools()).tools])
     assert listed[0] == listed[1] == listed[2]

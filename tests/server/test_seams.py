@@ -9,7 +9,7 @@ import pytest
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, TextContent
-from stage import Connect, last_line, text_of
+from stage import OLDEST_HANDSHAKE, Connect, last_line, text_of
 from virtual_time import VirtualClock
 
 from kling_mcp._version import __version__
@@ -65,9 +65,12 @@ async def test_the_server_says_who_it_is(client: Client) -> None:
     assert "create_element_and_wait" in (client.instructions or "")
 
 
-async def test_each_era_is_spoken(client: Client, era: str) -> None:
-    newest = {"legacy": "2025-11-25", "auto": "2026-07-28"}
-    assert client.protocol_version == newest.get(era, era)
+@pytest.mark.parametrize(
+    ("mode", "version"), [(OLDEST_HANDSHAKE, OLDEST_HANDSHAKE), ("legacy", "2025-11-25"), ("auto", "2026-07-28")]
+)
+async def test_each_era_is_spoken(connect: Connect, mode: str, version: str) -> None:
+    async with connect(mode) as client:
+        assert client.protocol_version == version
 
 
 class TestDefects:

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_mcp.api.models import ElementTask
+from kling_mcp.errors import TaskFailedError
+from kling_mcp.server.tools._telling import next_step_for, raise_if_failed
 from kling_mcp.server.views import (
     element_row,
     page_text,
@@ -108,6 +110,28 @@ def test_the_status_of_a_row(changes: dict[str, Any], status: str) -> None:
 def test_our_own_external_id_stands_in_where_kling_left_it_out() -> None:
     """fact: empty-while-running"""
     assert task_view(task_of(task_info={}), external_task_id="kmcp-2").external_task_id == "kmcp-2"
+
+
+class TestWhatToDoNext:
+    """fact: terminal-succeed"""
+
+    @pytest.mark.parametrize(
+        ("changes", "step"),
+        [
+            ({}, ""),
+            ({"task_status": "failed", "task_result": {}}, ""),
+            ({"task_status": "processing", "task_result": {}}, "Wait."),
+            ({"task_result": {}}, "Kling says it is done but names no element yet; wait."),
+        ],
+    )
+    def test_a_success_is_one_only_with_its_element(self, changes: dict[str, Any], step: str) -> None:
+        assert next_step_for(task_of(**changes), running="Wait.") == step
+
+    def test_a_failure_without_a_reason_is_told_as_one(self) -> None:
+        with pytest.raises(TaskFailedError, match="without a reason") as caught:
+            raise_if_failed(task_of(task_status="failed", task_info={}), "kmcp-2")
+        assert (caught.value.task_id, caught.value.external_task_id) == ("880000000000000101", "kmcp-2")
+        raise_if_failed(task_of())
 
 
 class TestPages:

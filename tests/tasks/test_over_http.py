@@ -18,7 +18,7 @@ from stage import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting import build_http_app
+from kling_mcp.server.hosting.app import build_http_app
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from tasks.client import TASKS, get, handle_of

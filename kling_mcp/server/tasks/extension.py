@@ -103,6 +103,12 @@ class TasksExtension(Extension):
                 self._groups.remove(group)
                 group.cancel_scope.cancel()
 
+    def hand_over(self) -> None:
+        """The server is about to end: what runs in the background is left to the next one, as it stands."""
+        for run in self._runs.values():
+            if run.is_detached:
+                run.leave()
+
     def methods(self) -> Sequence[MethodBinding]:
         """What a client with a handle may ask; no earlier revision of the protocol has it."""
         versions = frozenset(MODERN_PROTOCOL_VERSIONS)
@@ -157,7 +163,7 @@ class TasksExtension(Extension):
     def _start(self, run: Run, work: Any) -> None:
         async def to_the_end() -> None:
             await run.perform(work)
-            if run.is_detached:
+            if run.is_detached and run.is_over:
                 await run.settle()
 
         self._runs[run.handle.handle_id] = run

@@ -174,6 +174,10 @@ class Run:
             self._questions.clear()
         self._scope.cancel()
 
+    def leave(self) -> None:
+        """Stop the call without an end: its handle says that it is at work, and the next server follows it."""
+        self._scope.cancel()
+
     async def gone(self) -> None:
         """Wait until the body has left, its own cleaning up included."""
         await self._over.wait()

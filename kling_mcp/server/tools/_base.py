@@ -129,7 +129,9 @@ class KlingTool(Tool):
         """Parse, handle, and turn whatever happened into a result."""
         spec = self._spec
         try:
-            answer = await spec.handler(parse_arguments(spec.arguments, arguments), Call(context))
+            call = Call(context)
+            with call.counted():
+                answer = await spec.handler(parse_arguments(spec.arguments, arguments), call)
         except KlingError as error:
             logger.info("%s: %s", self.name, error.last_line())
             return _failed(error)

@@ -10,7 +10,7 @@ window.seen = { messages: [], links: [], sizes: [], reads: [], calls: [] };
 
 window.open = async ({ server, sandbox, args, context, capabilities = ALL, refuse = false, height = 640, width = 760 }) => {
   const client = new Client({ name: "host", version: "1" }, { capabilities: { extensions: { [EXTENSION]: { mimeTypes: [RESOURCE_MIME_TYPE] } } } });
-  await client.connect(new StreamableHTTPClientTransport(new URL(server)));
+  await client.connect(new StreamableHTTPClientTransport(new URL(server), { requestInit: { headers: { "X-Kling-Api-Key": "gallery-key" } } }));
   const tool = (await client.listTools()).tools.find(({ name }) => name === "find_elements");
   const uri = getToolUiResourceUri(tool);
   const [page] = (await client.readResource({ uri })).contents;

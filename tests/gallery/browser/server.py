@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pictures.internet import Internet, picture
 
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting import build_http_app
+from kling_mcp.server.hosting.app import build_http_app
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import SimulatorTransport, World
 
-KEY = "gallery-key"
+KEY = "gallery-key"  # the page sends it with every request, as a caller does
 HOSTILE = '<img src=x onerror="top.hacked=1"><script>top.hacked=2</script>'
 NAMES = ("Mia", "Rex", "Noor", "Otto", "Ayşe", "白鹿", "Lantern", "Harbour", "Juno", "Милá", "Tiago", "Copper kettle")
 TAGS = ("o_102", "o_103", "o_102", "o_102", "o_102", "o_103", "o_104", "o_106", "o_102", "o_102", "o_102", "o_104")
@@ -85,7 +85,7 @@ def main() -> None:
     internet = Internet()
     internet.host("faces.example.com", lambda request: picture(draw_face(request.url.path))(request))
     internet.host("gone.example.com", lambda _: httpx.Response(404))
-    settings = Settings(api_key=KEY, shared_account=True, thumbnails=True, state_dir=Path(sys.argv[1]))
+    settings = Settings(state_dir=Path(sys.argv[1]))
     runtime = Runtime(
         settings, transport="http", make_transport=lambda: SimulatorTransport(world), fetcher=internet.fetcher()
     )

@@ -3,22 +3,19 @@
 The same judge for the replay and for a model. It calls nothing and changes nothing; an empty list is a pass.
 
 Operators of `must`, each a table in place of a plain value (which must be equal):
-`one_of` a list of values; `items` the same items in any order; `each_one_of` a list of lists, one for each item in
-order; `contains` a part of the text, in any case of letters; `longest` most characters; `least`, `most` bounds of a
-number.
+`one_of` a list of values; `items` the same items in any order and any case of letters; `each_one_of` a list of lists,
+one for each item in order; `contains` a part of the text, in any case of letters; `longest` most characters; `least`,
+`most` bounds of a number.
 """
 
 from __future__ import annotations
 
-import base64
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from evaluation.scene import KEY, known_texts, leaves, resolve, sent_form, tag_ids
-
 from kling_mcp.errors import InputError
 from kling_mcp.server.arguments import parse_arguments
 from kling_mcp.server.tools import TOOLS
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
     from evaluation.scene import Ending, Step
     from evaluation.sheets import Call, Ends, Made, Request, Way
-
     from kling_mcp.simulator.records import ElementTask
 
 CREATING = frozenset({"create_element", "create_element_and_wait"})
@@ -48,14 +44,13 @@ class Play:
 
 
 def grade(request: Request, play: Play) -> list[str]:
-    """Every reason why this play does not do what was asked; empty if it does."""
-    reasons = [f"broken off: {play.stopped}"] if play.stopped else []
-    if not play.answer.strip():
-        reasons.append("the answer is empty")
-    reasons += _untaken(request, play)
+    """Every reason why this play does not do what was asked; empty if it does.
+
+    Of a play that was broken off only what must not happen is judged beside.
+    """
+    reasons = [f"broken off: {play.stopped}"] if play.stopped else [*_untaken(request, play), *_untold(request, play)]
     reasons += _forbidden(request, play)
     reasons += _ends(request.ends, play)
-    reasons += _untold(request, play)
     if len(play.steps) > request.most_calls:
         reasons.append(f"{len(play.steps)} calls, and {request.most_calls} are enough")
     return reasons
@@ -98,6 +93,7 @@ def _serves(call: Call, step: Step, facts: Mapping[str, str]) -> bool:
     return (
         step.tool in {call.tool, *call.also}
         and step.kind == call.error
+        and step.pictures >= call.pictures
         and all(text in step.text for text in resolve(call.shows, facts))
         and (step.tool != call.tool or keeps(resolve(call.must, facts), step))
     )
@@ -139,7 +135,11 @@ def _plain(value: Any) -> Any:
 
 
 def _is_same_bag(wanted: Any, given: Any) -> bool:
-    return isinstance(given, list) and sorted(map(_plain, wanted)) == sorted(map(_plain, given))
+    return isinstance(given, list) and sorted(map(_caseless, wanted)) == sorted(map(_caseless, given))
+
+
+def _caseless(value: Any) -> str:
+    return str(_plain(value)).casefold()
 
 
 def _is_one_for_each(wanted: Any, given: Any) -> bool:
@@ -239,7 +239,7 @@ def _compared(made: Made, task: ElementTask, facts: Mapping[str, str]) -> Sequen
 
 def _untold(request: Request, play: Play) -> list[str]:
     """The groups of which the answer holds nothing. A fact may be about an element that was never made."""
-    reasons = []
+    reasons = [] if play.answer.strip() else ["the answer is empty"]
     for group in (*request.tells, *request.answers):
         texts = known_texts(group, play.facts)
         if not any(_has(play.answer, text) for text in texts):

@@ -12,9 +12,9 @@ import re
 from typing import TYPE_CHECKING
 
 import anyio
+
 from evaluation.grading import Play
 from evaluation.scene import Scene, known_texts, leaves, resolve
-
 from kling_mcp.server.tools import TOOLS
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def replay(request: Request, way: Way, folder: Path, era: str = "auto") ->
     scene = Scene(request, folder)
     async with scene.opened(era):
         by_call: dict[int, Step] = {}
-        for group in _groups(way.call):
+        for group in groups(way.call):
             async with anyio.create_task_group() as together:
                 for number, call in group:
                     together.start_soon(_play, scene, number, call, by_call)
@@ -61,12 +61,11 @@ async def _play(scene: Scene, number: int, call: Call, by_call: dict[int, Step])
     _check(step, call, scene.resolve(call.shows, _results(by_call)), scene.resolve(call.hides, _results(by_call)))
 
 
-def _groups(calls: tuple[Call, ...]) -> list[list[tuple[int, Call]]]:
+def groups(calls: tuple[Call, ...]) -> list[list[tuple[int, Call]]]:
     """Numbered calls; those in a row that are played together share a group."""
     numbered = list(enumerate(calls, 1))
     return [
-        list(group)
-        for _, group in itertools.groupby(numbered, key=lambda pair: 0 if pair[1].together else pair[0])
+        list(group) for _, group in itertools.groupby(numbered, key=lambda pair: 0 if pair[1].together else pair[0])
     ]
 
 
@@ -88,14 +87,17 @@ def _check(step: Step, call: Call, shows: list[str], hides: list[str]) -> None:
     """The result is what the call expects, in both forms."""
     if step.kind != call.error:
         raise UnprovenError(f"{step.tool} ended as {step.kind or 'a success'}, not {call.error or 'one'}:\n{step.text}")
-    structured = json.dumps(step.structured, ensure_ascii=False) if step.structured else ""
+    as_json = json.dumps(step.structured or {}, ensure_ascii=False)
+    structured = "\n".join([as_json, *(text for _, text in leaves(step.structured or {}))])
     for text in shows:
-        if text not in step.text or (structured and text not in structured):
+        if text not in step.text or (step.structured and text not in structured):
             raise UnprovenError(f"{step.tool} does not say {text!r} in both forms:\n{step.text}\n{structured}")
     if found := [text for text in hides if text in step.text or text in structured]:
         raise UnprovenError(f"{step.tool} says {found}:\n{step.text}")
-    if call.longest and max(len(step.text), len(structured)) > call.longest:
-        raise UnprovenError(f"{step.tool} answers with {len(step.text)} and {len(structured)} characters")
+    if step.pictures < call.pictures:
+        raise UnprovenError(f"{step.tool} shows {step.pictures} pictures")
+    if call.longest and max(len(step.text), len(as_json)) > call.longest:
+        raise UnprovenError(f"{step.tool} answers with {len(step.text)} and {len(as_json)} characters")
     if unsaid := [(path, text) for path, text in leaves(step.structured or {}) if not _is_said(text, step.text)]:
         raise UnprovenError(f"only the structured content of {step.tool} says {unsaid}:\n{step.text}")
 

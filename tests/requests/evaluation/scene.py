@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from evaluation.sheets import Earlier, Picture, Request
-
     from kling_mcp.simulator.records import ElementTask
 
 KEY = "api-key-CANARY-of-the-requests-7c1e"  # must never be shown by anything
@@ -42,13 +41,14 @@ _TAG_IDS = {name: tag_id for tag_id, name in TAG_NAMES.items()}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A call and its answer. `text` is all text of the result, `structured` its structured content."""
+    """A call and its answer: all text of the result, its structured content, and how many pictures it shows."""
 
     tool: str
     arguments: dict[str, Any]
     text: str
     structured: dict[str, Any] | None
     is_error: bool
+    pictures: int = 0
 
     @property
     def kind(self) -> str:
@@ -112,6 +112,12 @@ class Scene:
         self.steps.append(step)
         return step
 
+    def refuse(self, tool: str, text: str) -> Step:
+        """Remember a call that never reached the server."""
+        step = Step(tool, {}, text, None, is_error=True)
+        self.steps.append(step)
+        return step
+
     def ending(self) -> Ending:
         """The difference that was made until now."""
         before, now = self._before, self._look()
@@ -153,7 +159,7 @@ class Scene:
             made = self._world.add_element(
                 account,
                 row.name,
-                description=row.description,
+                description=row.description * row.times,
                 reference_type=row.kind,
                 tags=tuple(_TAG_IDS[tag] for tag in row.tags),
                 status=row.status,
@@ -163,7 +169,9 @@ class Scene:
             )
             self.facts |= {row.key: made.element_id, f"{row.key}.task": made.task_id}
         for number in range(start.crowd):
-            self._world.add_element(account, f"Extra {number + 1:03}", description="One of the crowd")
+            since = self._clock.wall() - start.crowd + number
+            name = f"Extra {number + 1:03}"
+            self._world.add_element(account, name, description="One of the crowd", created_at=since)
 
     async def _play_earlier(self, number: int, earlier: Earlier) -> None:
         """In a server process of its own, which is gone when the request comes."""
@@ -206,11 +214,10 @@ class _Look:
 
 async def _call(client: Client, tool: str, arguments: dict[str, Any]) -> Step:
     result = await client.call_tool(tool, arguments)
-    text = "\n".join(
-        block.text if isinstance(block, TextContent) else f"[a block of type {block.type}]" for block in result.content
-    )
+    text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+    pictures = sum(block.type == "image" for block in result.content)
     structured = dict(result.structured_content) if result.structured_content is not None else None
-    return Step(tool, arguments, text, structured, bool(result.is_error))
+    return Step(tool, arguments, text, structured, bool(result.is_error), pictures)
 
 
 def _draw(folder: Path, picture: Picture) -> Path:

@@ -40,11 +40,15 @@ class Voice(Sheet):
 
 
 class StartElement(Sheet):
-    """An element that is there before: `${KEY}` is its id, `${KEY.task}` its task's. `voice` is a voice's key."""
+    """An element that is there before: `${KEY}` is its id, `${KEY.task}` its task's.
+
+    `voice` is a voice's key; the description stands there `times` over.
+    """
 
     key: str
     name: str
     description: str = ""
+    times: int = 1
     tags: tuple[str, ...] = ()
     kind: Literal["image_refer", "video_refer"] = "image_refer"
     status: Literal["ready", "deleted", "failed", "pending"] = "ready"
@@ -90,8 +94,9 @@ class Call(Sheet):
 
     `arguments` are what the replay sends. A model may say it differently: its call counts if it names this tool or
     one of `also`, keeps what `must` says of the arguments (operators in `grading`), ends as `error` says (a kind of
-    the contract; empty for success), and its result shows every text of `shows`. `hides` must not be in the result,
-    which is at most `longest` characters long (0: any length). Calls in a row that are `together` run side by side.
+    the contract; empty for success), and its result shows every text of `shows` and as many pictures as `pictures`.
+    Replayed, its result holds none of `hides` and is at most `longest` characters long (0: any length). Calls in a
+    row that are `together` run side by side.
     """
 
     tool: str
@@ -102,6 +107,7 @@ class Call(Sheet):
     shows: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
     longest: int = 0
+    pictures: int = 0
     together: bool = False
 
 

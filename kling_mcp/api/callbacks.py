@@ -1,0 +1,109 @@
+"""What Kling's callbacks look like: whether one is signed, and which task it is about. Pure: no network, no clock.
+
+Nothing that a callback says of a task is believed; it only makes somebody ask Kling.
+facts: callback-no-elements, callback-repeats
+
+The check is our own and not the `standardwebhooks` package's: that one reads the clock itself, signs the time as it
+understood it instead of as it was sent, and fails with errors of the interpreter where a forged header has no comma
+or a body is no UTF-8.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from kling_mcp.errors import CallbackError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+LARGEST_BODY_BYTES = 64 * 1024
+TOLERANCE_SECONDS = 300.0  # fact: signature-sum
+SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
+_MOST_SIGNATURES = 16
+_SECONDS = re.compile(r"[0-9]{1,12}")
+_TASK_ID = re.compile(r"[!-~]{1,128}")
+
+
+def signing_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
+    """The keys behind `whsec_` secrets; several, while one replaces the other. facts: signature-sum, signature-rotation
+
+    Raises:
+        ValueError: a secret is not in that form.
+    """
+    return tuple(_signing_key(secret) for secret in secrets)
+
+
+def _signing_key(secret: str) -> bytes:
+    encoded = secret.removeprefix(SECRET_PREFIX)
+    key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    if encoded == secret or not key:
+        raise ValueError("a secret begins with whsec_ and goes on in Base64")
+    return key
+
+
+def check_signature(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float) -> None:
+    """Whether one of the secrets signed exactly this, lately. facts: signature, signature-headers, signature-sum
+
+    Args:
+        headers: in any letter case.
+        keys: as `signing_keys` gives them; one match is enough.
+        now: seconds since 1970.
+
+    Raises:
+        CallbackError: a header is missing or unreadable, it is too old or too new, or no signature fits.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    webhook_id, sent_at = lower.get("webhook-id", ""), lower.get("webhook-timestamp", "")
+    if not webhook_id or not _SECONDS.fullmatch(sent_at):
+        raise CallbackError("The callback is not signed, or its webhook headers cannot be read.", http_status=401)
+    if abs(now - int(sent_at)) > TOLERANCE_SECONDS:
+        raise CallbackError(
+            "The callback was signed too long ago or in the future; perhaps a clock is wrong.", http_status=401
+        )
+    text = f"{webhook_id}.{sent_at}.".encode() + body
+    given = [_signature(part) for part in lower.get("webhook-signature", "").split()[:_MOST_SIGNATURES]]
+    wanted = [hmac.digest(key, text, "sha256") for key in keys]
+    # Every pair is compared, so that the time tells nothing.
+    if not any([hmac.compare_digest(one, other) for one in given for other in wanted]):
+        raise CallbackError("The callback's signature fits none of the secrets.", http_status=401)
+
+
+def _signature(part: str) -> bytes:
+    """The bytes of `v1,<base64>`; none for another version or for anything unreadable."""
+    version, _, encoded = part.partition(",")
+    try:
+        return base64.b64decode(encoded, validate=True) if version == "v1" else b""
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def read_task_id(body: bytes) -> str:
+    """Which task a callback is about; "" where it does not say.
+
+    Elements send the record of a task, newer routes a form of their own; an envelope around the record is read, too,
+    because nobody has shown a callback for an element yet. facts: callback-legacy-body, callback-new-body
+
+    Raises:
+        CallbackError: it is no JSON object.
+    """
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise CallbackError("The callback's body is no JSON object.", http_status=400)
+    inner = said.get("data")
+    records: list[dict[str, Any]] = [said, inner] if isinstance(inner, dict) else [said]
+    ids = (record.get(name) for record in records for name in ("task_id", "id"))
+    return next((found for value in ids if _TASK_ID.fullmatch(found := _text(value))), "")
+
+
+def _text(value: object) -> str:
+    """An id, which is text, and which an older form may write as a number."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

@@ -1,0 +1,30 @@
+"""Random keys of our own that every replica shares: made once, kept with the state. No key of Kling's is among them."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kling_mcp.store import Store, Transaction
+
+KEY_BYTES = 32
+
+
+async def shared_key(store: Store, name: str) -> bytes:
+    """The key of this name, made now if there is none; 32 bytes.
+
+    Raises:
+        StorageError: the state cannot be read, or not written when it must be.
+    """
+
+    def find(tx: Transaction) -> bytes | None:
+        rows = tx.fetch("SELECT value FROM keys WHERE name = ?", name)
+        return bytes.fromhex(rows[0]["value"]) if rows else None
+
+    def make(tx: Transaction) -> bytes:
+        made = secrets.token_bytes(KEY_BYTES)
+        tx.execute("INSERT INTO keys (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", name, made.hex())
+        return find(tx) or made
+
+    return await store.run(find, write=False) or await store.run(make, write=True)

@@ -1,0 +1,135 @@
+"""A hosted server in this process, and the ways in which callers come to it: MCP clients, plain requests, raw ones.
+
+There are no sockets, so it runs on virtual time. Kling is played by the simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from kling_mcp.hosting_settings import HostingSettings
+from kling_mcp.runtime import Runtime
+from kling_mcp.server.hosting.app import build_http_app
+from kling_mcp.settings import Settings
+from kling_mcp.simulator import Faults, SimulatorTransport, World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from starlette.applications import Starlette
+
+    from kling_mcp.clock import Clock
+
+OWN_KEY = "operators-own-key-CANARY"
+TOKEN = "http-token-CANARY-0f1e2d3c4b5a"
+NEAR = "http://127.0.0.1:8000"
+MODERN = "2026-07-28"
+LINKS = ("https://pictures.example.com/front.jpg", "https://pictures.example.com/side.jpg")
+
+
+def bearer(token: str = TOKEN) -> dict[str, str]:
+    """The header of a caller who signs in."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def kling(key: str) -> dict[str, str]:
+    """The header of a caller with an account of his own."""
+    return {"X-Kling-Api-Key": key}
+
+
+def creation(name: str, **changes: Any) -> dict[str, Any]:
+    """The arguments of a creation from links: over http the server sees no files of the caller."""
+    wish = {
+        "element_name": name,
+        "element_description": "made over http",
+        "reference_type": "image_refer",
+        "frontal_image": LINKS[0],
+        "refer_images": [LINKS[1]],
+    }
+    return {**wish, **changes}
+
+
+def message(method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A request of the newest protocol."""
+    meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**(params or {}), "_meta": meta}}
+
+
+def calling(tool: str, **arguments: Any) -> dict[str, Any]:
+    """A call of a tool."""
+    return message("tools/call", {"name": tool, "arguments": arguments})
+
+
+def initializing() -> dict[str, Any]:
+    """The opening request of an older client."""
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    return {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+
+
+def headers_for(body: Mapping[str, Any], **more: str) -> dict[str, str]:
+    """What a client sends with a message besides its credentials."""
+    headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+    if body["method"] != "initialize":
+        headers |= {"MCP-Protocol-Version": MODERN, "Mcp-Method": body["method"]}
+        if name := body["params"].get("name"):
+            headers["Mcp-Name"] = name
+    return {**headers, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A server that runs."""
+
+    app: Starlette
+    runtime: Runtime
+    address: str = NEAR
+
+    def http(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+        """Plain requests."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=self.address, headers=headers)
+
+    async def post(self, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """One message of the newest protocol, or an `initialize`."""
+        async with self.http() as http:
+            return await http.post("/mcp", json=body, headers=headers_for(body, **(headers or {})))
+
+    @asynccontextmanager
+    async def client(self, era: str = "auto", headers: Mapping[str, str] | None = None) -> AsyncIterator[Client]:
+        """An MCP client that sends these headers with every request."""
+        transport = httpx2.ASGITransport(self.app)
+        async with (
+            httpx2.AsyncClient(transport=transport, headers=dict(headers or {}), timeout=600) as http,
+            Client(streamable_http_client(f"{self.address}/mcp", http_client=http), mode=era) as client,
+        ):
+            yield client
+
+
+@asynccontextmanager
+async def served(
+    world: World,
+    clock: Clock,
+    state_dir: Path,
+    *,
+    faults: Faults | None = None,
+    host: str = "127.0.0.1",
+    address: str = NEAR,
+    runtime_class: type[Runtime] = Runtime,
+    hosting: HostingSettings | None = None,
+    **changes: Any,
+) -> AsyncIterator[House]:
+    """A server with a key of its own in front of `world`; `changes` are settings."""
+    settings = Settings(**{"api_key": OWN_KEY, "state_dir": state_dir, **changes}, hosting=hosting or HostingSettings())
+    runtime = runtime_class(
+        settings, transport="http", clock=clock, make_transport=lambda: SimulatorTransport(world, faults)
+    )
+    app = build_http_app(runtime, host)
+    async with app.router.lifespan_context(app):
+        yield House(app, runtime, address)

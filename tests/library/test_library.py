@@ -1,0 +1,140 @@
+"""What the library does when its own file fails, when lists are long, and for the guard on names."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from stage import API_KEY, requests_to
+from virtual_time import VirtualClock
+
+from kling_mcp.errors import KlingError, LimitError, NotFoundError, StorageError
+from kling_mcp.library import index
+from kling_mcp.library.catalogue import Filters, Progress
+from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
+from kling_mcp.runtime import Account
+from kling_mcp.simulator import Faults, World
+
+pytestmark = pytest.mark.anyio
+
+OWN = Filters(sources=("custom",))
+
+
+def add(world: World, name: str) -> str:
+    return world.add_element(world.account_of(API_KEY), name).element_id
+
+
+async def spoil(account: Account) -> None:
+    """From now on the index cannot be used."""
+    catalogue = account.library.catalogue
+    assert isinstance(catalogue, SqliteCatalogue)
+    await catalogue._file.run(lambda db: db.execute("DROP TABLE elements"), write=True)
+
+
+async def test_a_broken_index_fails_no_creation_and_no_deletion(
+    account: Account, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    mia = world.add_element(world.account_of(API_KEY), "Mia")
+    await account.library.resolve("Mia")
+    await spoil(account)
+    with caplog.at_level(logging.WARNING):
+        await account.library.saw([await account.client.get_task(mia.task_id)])
+        await account.library.deleted(mia.element_id)
+    assert "The library's index is behind" in caplog.text
+    assert "The deletion is not in the library's index" in caplog.text
+
+
+async def test_a_broken_index_is_told_to_who_asks(account: Account, world: World) -> None:
+    add(world, "Mia")
+    await account.library.resolve("Mia")
+    await spoil(account)
+    with pytest.raises(StorageError, match="list_elements"):
+        await account.library.resolve("Mia")
+    with pytest.raises(StorageError):
+        await account.library.search("Mia", OWN, 1)
+
+
+async def test_of_a_long_list_only_the_beginning_is_read_again_for_what_is_not_found(
+    account: Account, world: World, clock: VirtualClock
+) -> None:
+    for number in range(index.SURELY_READ_UP_TO + 1):
+        add(world, f"Name {number}")
+    while not (await account.library.search("", OWN, 1)).is_complete:
+        pass
+    await clock.sleep(31)
+    world.requests.clear()
+    assert (await account.library.search("nobody", OWN, 1)).hits.total == 0
+    assert len(requests_to(world, "list")) == 1
+
+
+async def test_an_element_deleted_elsewhere_is_news(account: Account, world: World, clock: VirtualClock) -> None:
+    """An id that the index does not know: the first page is read again."""
+    await account.library.search("", OWN, 1)
+    late = add(world, "Late")
+    await account.library.deleted(late)
+    assert (await account.library.resolve("Late")).element_id == late
+
+
+async def test_nothing_near_is_told_plainly(account: Account, world: World) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        await account.library.resolve("Nobody")
+    assert caught.value.candidates == ()
+    assert caught.value.advice == "find_elements shows what there is."
+
+
+async def test_many_of_one_name_are_not_all_listed(account: Account, world: World) -> None:
+    for _ in range(15):
+        add(world, "Mia")
+    with pytest.raises(KlingError) as caught:
+        await account.library.resolve("Mia")
+    assert caught.value.kind == "ambiguous_name"
+    assert caught.value.message.count("element_id=") == 10
+    assert caught.value.message.endswith("(and 5 more)")
+
+
+# --- the guard on names
+
+
+async def test_the_guard_knows_own_names_only(account: Account, world: World) -> None:
+    mia = add(world, "Mia")
+    world.add_element(world.account_of(API_KEY), "Mia", status="deleted")
+    assert await account.names.ready_elements("Mia") == [mia]
+    assert await account.names.ready_elements("mia") == []
+    assert await account.names.ready_elements("Grey Heron") == []
+
+
+async def test_the_guard_is_at_most_a_minute_behind(account: Account, world: World, clock: VirtualClock) -> None:
+    assert await account.names.ready_elements("Mia") == []
+    read_at = account.names.read_at_wall
+    mia = add(world, "Mia")
+    assert await account.names.ready_elements("Mia") == []
+    assert account.names.read_at_wall == read_at
+    await clock.sleep(61)
+    assert await account.names.ready_elements("Mia") == [mia]
+    assert account.names.read_at_wall > read_at
+
+
+async def test_the_guard_reads_again_when_told(account: Account, world: World) -> None:
+    assert await account.names.ready_elements("Mia") == []
+    mia = add(world, "Mia")
+    account.names.forget()
+    assert await account.names.ready_elements("Mia") == [mia]
+
+
+async def test_the_guard_does_not_guess_when_the_list_fails(account: Account, faults: Faults) -> None:
+    faults.refuse_connection(route="list", times=None)
+    with pytest.raises(KlingError) as caught:
+        await account.names.ready_elements("Mia")
+    assert caught.value.kind == "network"
+
+
+async def test_the_guard_does_not_guess_before_the_list_is_read(account: Account, clock: VirtualClock) -> None:
+    """Here another process has begun to read it, and this one finds it unfinished."""
+    await account.library.catalogue.keep_progress(
+        "custom",
+        Progress(
+            began_at=clock.wall(), completed_at=clock.wall(), head_at=clock.wall(), is_doubtful=False, unreadable=1
+        ),
+    )
+    with pytest.raises(LimitError, match="still being read"):
+        await account.names.ready_elements("Mia")

@@ -1,0 +1,76 @@
+"""Replicas: server processes that share a database and nothing else, and that can die at any await point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from never_twice.driver import Parking, Theatre
+from never_twice.mortal import API_KEY, Fate, MortalClock, MortalTransport, Process
+
+from kling_mcp.runtime import Runtime
+from kling_mcp.settings import Settings
+from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
+from kling_mcp.store.postgres import PostgresStore
+from postgres.clocks import ThreadedClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kling_mcp.store import Transaction
+
+T = TypeVar("T")
+
+
+class MortalThreadedClock(MortalClock, ThreadedClock):
+    """The clock of a process that may die asleep, also for worker threads."""
+
+
+class MortalPostgresStore(PostgresStore):
+    """The real store; the process may die before a transaction and after it. What is not committed is as before."""
+
+    def __init__(self, url: str, clock: MortalThreadedClock, fate: Fate) -> None:
+        super().__init__(url, clock)
+        self._fate = fate
+
+    async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        kind = "writing" if write else "reading"
+        await self._fate.meet(f"before {kind}")
+        result = await super().run(work, write=write)
+        if write:
+            await self._fate.meet(f"after {kind}")
+        return result
+
+
+class Replica(Process):
+    """One server process on a computer of its own, in front of the same Kling as the others."""
+
+    def __init__(self, url: str, world: World, faults: Faults, *, owner: str, fate: Fate | None = None) -> None:
+        self.fate = fate or Fate()
+        clock = MortalThreadedClock(self.fate)
+        Runtime.__init__(
+            self,
+            Settings(api_key=API_KEY, base_url="https://kling.invalid", state_url=url, media_dirs=(), thumbnails=False),
+            clock=clock,
+            make_transport=lambda: MortalTransport(SimulatorTransport(world, faults), self.fate),
+            owner=owner,
+        )
+        self._store = self._shared = MortalPostgresStore(url, clock, self.fate)
+
+
+class SharedTheatre(Theatre):
+    """The proof's stage, with two replicas instead of two processes on one folder."""
+
+    def __init__(self, url: str, folder: Path, quirks: Quirks) -> None:
+        self._url = url
+        super().__init__(folder, quirks)
+
+    def _start_process(self, place: int | None = None) -> None:
+        self._born += 1
+        fate = Parking()
+        process = Replica(self._url, self.world, self.faults, owner=f"host-{self._born}:1", fate=fate)
+        if place is None:
+            self.processes.append(process)
+            self.fates.append(fate)
+        else:
+            self.processes[place], self.fates[place] = process, fate

@@ -1,0 +1,87 @@
+"""Never twice, never lost, over two replicas on one database, with either being killed at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, run_state_machine_as_test
+from never_twice import test_interleavings as proof
+from never_twice.mortal import API_KEY, CrashError, DiesAtStep, is_crash
+from never_twice.test_every_step import KLINGS, MIA, MISFORTUNES, MOST_STEPS
+from never_twice.wishes import tasks_at
+
+from kling_mcp.simulator import Faults, Quirks, World
+from postgres.clocks import ThreadedClock
+from postgres.replicas import Replica, SharedTheatre
+
+if TYPE_CHECKING:
+    from postgres.conftest import Database
+
+EXAMPLES = 25
+
+
+def test_random_interleavings_over_two_replicas_make_nothing_twice(database: Database) -> None:
+    class OverReplicas(proof.NeverTwice):
+        """The same machine and the same rules; only the place of the state differs."""
+
+        @initialize(
+            quirks=st.builds(
+                Quirks,
+                list_order=st.sampled_from(("newest-first", "oldest-first", "shuffled")),
+                query_by_external_id=st.booleans(),
+                refuse_used_external_id=st.booleans(),
+                task_info=st.sampled_from(("full", "empty-while-running", "missing-while-running", "always-empty")),
+            ),
+            callers_stay=st.booleans(),
+        )
+        def open(self, quirks: Quirks, callers_stay: bool) -> None:
+            super().open(quirks=quirks, callers_stay=callers_stay)
+            self.stage.close()
+            database.say("DROP SCHEMA IF EXISTS kling_mcp CASCADE")
+            self.theatre = SharedTheatre(database.url, Path(self.folder.name), quirks)
+
+    inherited = proof.TestNeverTwice.settings
+    run_state_machine_as_test(  # type: ignore[no-untyped-call] # of the library
+        OverReplicas, settings=settings(inherited, max_examples=max(EXAMPLES, inherited.max_examples // 10))
+    )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kling", KLINGS)
+@pytest.mark.parametrize("misfortune", ["nothing", "reply lost after the commit", "committed late"])
+async def test_what_a_killed_replica_began_the_other_ends(database: Database, misfortune: str, kling: str) -> None:
+    for step in range(1, MOST_STEPS):
+        database.say("DROP SCHEMA IF EXISTS kling_mcp CASCADE")
+        met = await kill_and_repeat(database.url, step, misfortune, KLINGS[kling])
+        if len(met) < step:
+            return  # the call ended before its replica could be killed
+    pytest.fail("a creation never ends")
+
+
+async def kill_and_repeat(url: str, step: int, misfortune: str, quirks: Quirks) -> list[str]:
+    clock, faults = ThreadedClock(), Faults()
+    world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
+    MISFORTUNES[misfortune](faults)
+    fate = DiesAtStep(step)
+    first: Any = None
+    killed = Replica(url, world, faults, owner="one:1", fate=fate)
+    other = Replica(url, world, faults, owner="two:1")
+    try:
+        first = await killed.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
+    except (CrashError, BaseExceptionGroup) as death:
+        if not is_crash(death):
+            raise
+    finally:
+        await killed.stop()
+    try:
+        again = await other.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
+    finally:
+        await other.stop()
+    tasks = tasks_at(world)
+    assert [task.task_id for task in tasks] == [again.task.task_id], fate.met
+    assert first is None or first.task.task_id == again.task.task_id
+    return fate.met

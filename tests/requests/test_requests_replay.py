@@ -1,0 +1,69 @@
+"""Every request can be done: its expected calls are made on the real server, in both protocol eras, and judged.
+
+And the judge is no rubber stamp: the same plays, spoilt, must not pass.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+# At the end: the folder has the name of a library, so it can be no package, and must not come first.
+sys.path.append(str(Path(__file__).parent))
+
+from evaluation.grading import Play, grade
+from evaluation.replay import replay, tools_missing
+from evaluation.scene import KEY, Step
+from evaluation.sheets import Request, Way, read_requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _pytest.mark.structures import ParameterSet
+
+pytestmark = pytest.mark.anyio
+
+ERAS = ("auto", "legacy")
+
+
+def plays() -> Iterator[ParameterSet]:
+    """Every way in one era; every request in both, be it by the ways it has."""
+    for number, request in enumerate(read_requests()):
+        eras = ERAS if len(request.way) == 1 else ERAS[number % 2 :] + ERAS[: number % 2]
+        for place in range(max(len(request.way), 2)):
+            way, era = request.way[place % len(request.way)], eras[place % 2]
+            yield pytest.param(request, way, era, id=f"{request.id}-{place % len(request.way) + 1}-{era}")
+
+
+@pytest.mark.parametrize(("request_", "way", "era"), plays())
+async def test_the_expected_calls_do_what_was_asked(request_: Request, way: Way, era: str, tmp_path: Path) -> None:
+    if missing := tools_missing(way):
+        pytest.skip(f"this server does not offer {', '.join(missing)}")
+    play = await replay(request_, way, tmp_path / "scene", era)
+    assert grade(request_, play) == []
+    passed = [name for name, spoilt in spoil(request_, play) if not grade(request_, spoilt)]
+    assert passed == [], "these must not pass"
+
+
+def spoil(request: Request, play: Play) -> Iterator[tuple[str, Play]]:
+    """The same play with something in it that no request allows."""
+    ending, changes = play.ending, {call.tool for way in request.way for call in way.call}
+    yield "says nothing", replace(play, answer="  ")
+    yield "shows the key", replace(play, answer=f"{play.answer} {KEY}")
+    yield "gave up", replace(play, stopped="no time left")
+    yield "makes one more", replace(play, ending=replace(ending, created=max(request.ends.created) + 1))
+    yield "deletes one more", replace(play, ending=replace(ending, deleted=ending.deleted | {"310000000000000"}))
+    if request.tells or request.answers:
+        yield "tells no fact", replace(play, answer="Hm.")
+    if all(way.call for way in request.way):
+        yield "calls nothing", replace(play, steps=())
+    if "delete_element" not in changes:
+        unasked = Step("delete_element", {"element_id": "1", "element_name": "1"}, "", None, is_error=False)
+        yield "tries to delete", replace(play, steps=(*play.steps, unasked))
+    if not any(tool.startswith("create_") for tool in changes):
+        unasked = Step("create_element", {"element_name": "Mia"}, "", None, is_error=False)
+        yield "tries to create", replace(play, steps=(*play.steps, unasked))
