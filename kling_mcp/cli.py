@@ -260,7 +260,7 @@ def _read_settings(environ: Mapping[str, str]) -> Settings:
         ConfigurationError: names the variable that is wrong.
     """
     settings = Settings.from_env(environ)
-    configure_logging(settings.log_level, settings.secrets)
+    configure_logging(settings.log_level, settings.secrets, settings.log_format)
     return settings
 
 

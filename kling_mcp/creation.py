@@ -142,7 +142,9 @@ class Creator:
                 creation = await self._repeat(entry, prepared)
             else:
                 guard = _allow if allow_duplicate_name else self._guard_name
-                attempt = Attempt(entry, await self._body(prepared, entry), deadline, guard, warnings=list(prepared.warnings))
+                attempt = Attempt(
+                    entry, await self._body(prepared, entry), deadline, guard, warnings=list(prepared.warnings)
+                )
                 creation = await self._work_on(attempt, look_first=verdict is Verdict.LOOK)
             if creation is not None:
                 await self._names.made(creation.task, _asked(prepared))

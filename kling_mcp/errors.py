@@ -288,7 +288,7 @@ class CallbackError(KlingError):
 
     kind: Kind = "bad_input"
 
-    def __init__(self, message: str, *, http_status: int) -> None:
+    def __init__(self, message: str, *, http_status: int = 400) -> None:
         self.http_status = http_status
         super().__init__(message)
 

@@ -5,10 +5,13 @@ Every message names the variable at fault and never shows the value of a secret.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
 import logging
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -44,6 +47,10 @@ class Reader(Protocol):
         """A whole number within bounds."""
         ...
 
+    def folder(self, name: str) -> Path | None:
+        """A path, without `~`; None where nothing is said."""
+        ...
+
     def names(self, name: str) -> tuple[str, ...]:
         """A list, separated by commas or blanks."""
         ...
@@ -69,7 +76,7 @@ class HostingSettings:
 
     `token` is "" and `oauth` None where nobody is asked who he is. `max_request_mb` is 0 for the default, which
     depends on who can reach the server. `creates_per_minute` and `creates_per_day` are None for the default of the
-    transport, 0 for no limit.
+    transport, 0 for no limit. `audit_log` is a file, False for none, and None for the default of the transport.
     """
 
     token: str = ""
@@ -77,6 +84,8 @@ class HostingSettings:
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     public_url: str = ""
+    webhook_secrets: tuple[str, ...] = ()
+    audit_log: Path | bool | None = None
     max_request_mb: int = 0
     creates_per_minute: int | None = None
     creates_per_day: int | None = None
@@ -84,6 +93,11 @@ class HostingSettings:
     def __repr__(self) -> str:
         signing_in = "token" if self.token else "oauth" if self.oauth else "none"
         return f"<HostingSettings signing_in={signing_in} allowed_hosts={self.allowed_hosts}>"
+
+    @property
+    def calls_back_to(self) -> str:
+        """The address below which Kling can call this server, or "": it calls public https addresses alone."""
+        return self.public_url if self.public_url.startswith("https://") else ""
 
     @property
     def asks_who_calls(self) -> bool:
@@ -124,6 +138,8 @@ def read_hosting(env: Reader) -> HostingSettings:
         allowed_hosts=_read_hosts(env.names("KLING_MCP_ALLOWED_HOSTS")),
         allowed_origins=tuple(_read_origin(value) for value in env.names("KLING_MCP_ALLOWED_ORIGINS")),
         public_url=public_url,
+        webhook_secrets=_read_webhook_secrets(env.secret("KLING_WEBHOOK_SECRET")),
+        audit_log=_read_audit_log(env),
         max_request_mb=env.number("KLING_MCP_MAX_REQUEST_MB", 0, 1, LARGEST_MB),
         creates_per_minute=_number_or_none(env, "KLING_MCP_CREATES_PER_MINUTE"),
         creates_per_day=_number_or_none(env, "KLING_MCP_CREATES_PER_DAY"),
@@ -137,6 +153,33 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return name.lower() == "localhost"
+
+
+def _read_webhook_secrets(value: str) -> tuple[str, ...]:
+    """Kling's secrets for callbacks; two while one replaces the other. Never shows what it cannot read."""
+    secrets = tuple(part for part in value.split(",") if part)
+    for secret in secrets:
+        try:
+            encoded = secret.removeprefix("whsec_")
+            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not secret.startswith("whsec_") or not key:
+            raise ConfigurationError(
+                "KLING_WEBHOOK_SECRET must be a secret as Kling's console shows it, whsec_ and Base64, or two of them "
+                "with a comma between, while one replaces the other; it is not."
+            )
+    return secrets
+
+
+def _read_audit_log(env: Reader) -> Path | bool | None:
+    name = "KLING_MCP_AUDIT_LOG"
+    if env.text(name).lower() in {"0", "off", "no", "false"}:
+        return False
+    path = env.folder(name)
+    if path is not None and not path.is_absolute():
+        raise ConfigurationError(f"{name} must be the full path of a file, or 0 for none; it is {str(path)[:60]!r}.")
+    return path
 
 
 def _read_oauth(env: Reader, public_url: str) -> OAuthSettings | None:

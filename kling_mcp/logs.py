@@ -10,13 +10,14 @@ import logging
 import os
 import re
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kling_mcp.settings import LogLevel
+    from kling_mcp.settings import LogFormat, LogLevel
 
 HIDDEN = "[hidden]"
 STDOUT, STDERR = 1, 2
@@ -52,17 +53,36 @@ class _SecretFreeHandler(logging.StreamHandler):  # type: ignore[type-arg] # gen
     record of a library that knows nothing of our settings.
     """
 
-    def __init__(self, secrets: tuple[str, ...]) -> None:
+    def __init__(self, secrets: tuple[str, ...], log_format: LogFormat) -> None:
         super().__init__(sys.stderr)
         self._secrets = secrets
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        lines = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self.setFormatter(_JsonFormatter() if log_format == "json" else lines)
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
         return hide_secrets(super().format(record), self._secrets)
 
 
-def configure_logging(level: LogLevel = "WARNING", secrets: tuple[str, ...] = ()) -> None:
+class _JsonFormatter(logging.Formatter):
+    """A record as one line of JSON, for programs that collect logs; a traceback is part of `error`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as text."""
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["error"] = self.formatException(record.exc_info)
+        return json.dumps(told)
+
+
+def configure_logging(
+    level: LogLevel = "WARNING", secrets: tuple[str, ...] = (), log_format: LogFormat = "text"
+) -> None:
     """Log to stderr from this level on, without `secrets`; a second call replaces the first.
 
     Call it before an MCPServer is built: the SDK's constructor adds a handler of its own where it finds none.
@@ -71,7 +91,7 @@ def configure_logging(level: LogLevel = "WARNING", secrets: tuple[str, ...] = ()
     for handler in list(root.handlers):
         if isinstance(handler, _SecretFreeHandler):
             root.removeHandler(handler)
-    root.addHandler(_SecretFreeHandler(secrets))
+    root.addHandler(_SecretFreeHandler(secrets, log_format))
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "DEBUG" else logging.WARNING)

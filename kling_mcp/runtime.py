@@ -10,12 +10,16 @@ import weakref
 from collections import OrderedDict
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.api.auth import ApiKey, Credential, KeyPair, credential_fingerprint
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
+from kling_mcp.audit import FILE_NAME, AuditLog
 from kling_mcp.clock import Clock, SystemClock
 from kling_mcp.closing import Closing
 from kling_mcp.collecting import Collector
@@ -46,13 +50,14 @@ from kling_mcp.settings import (
 )
 from kling_mcp.store.proven import ProvenStore
 from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.summoning import Summons
 from kling_mcp.waiting import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     import httpx
+    from anyio.abc import TaskStatus
 
     from kling_mcp.api.models import ElementTask
     from kling_mcp.library.catalogue import Catalogue
@@ -128,6 +133,9 @@ class Runtime:
         self._store: Store | None = self._shared
         self._senders: dict[str, Sender] = {}
         self.closing = Closing()
+        can_be_called = transport == "http" and not settings.sandbox
+        self.summons = Summons(lambda: self.store, settings.hosting.calls_back_to if can_be_called else "")
+        self.audit = self._audit_log()
         # An account that nobody uses is kept while it is among the last that were; one in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
@@ -238,11 +246,20 @@ class Runtime:
             clock=self.clock,
             keep_picture=album.keep,
             closing=self.closing,
+            call_back_to=self.summons.address_for,
         )
         collector = Collector(journal, poller, searcher, self.clock)
         voices = VoiceBook(client, self.clock)
         calls = CallLimit(MOST_CALLS_OF_AN_ACCOUNT if self.transport == "http" else 0)
         return Account(client, creator, poller, journal, names, collector, library, voices, album, calls)
+
+    def _audit_log(self) -> AuditLog | None:
+        """KLING_MCP_AUDIT_LOG; where that says nothing, a file in the state folder over http and none over stdio."""
+        path = self.settings.hosting.audit_log
+        folder = self._state_folder() if path is None and self.transport == "http" else None
+        if isinstance(path, Path):
+            return AuditLog(path, self.clock, self.owner)
+        return AuditLog(folder / FILE_NAME, self.clock, self.owner) if folder else None
 
     def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
         if self.transport == "stdio" or isinstance(credential, ApiKey):
@@ -277,12 +294,20 @@ class Runtime:
             with suppress(StorageError):
                 await self._shared.notify(account, task_id)
 
-    async def hear_wakes(self) -> None:
-        """Pass on what is said in other replicas, for ever. Ends at once where the state is not shared."""
+    async def hear_wakes(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Pass on what is said in other replicas, for ever. Ends at once where the state is not shared.
+
+        A task group's `start` returns when it begins to hear, which is never while the database is away.
+        """
         if self._shared is None:
+            task_status.started()
             return
+        is_hearing = False
         async with aclosing(self._shared.listen()) as words:
             async for account, task_id in words:
+                if not is_hearing:
+                    is_hearing = True
+                    task_status.started()
                 self._wake_here(account, task_id)
 
     def _wake_here(self, account: str, task_id: str) -> None:

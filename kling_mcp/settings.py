@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Region = Literal["global", "china"]
 Transport = Literal["stdio", "http"]
+LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 HOSTS: dict[Region, str] = {
@@ -62,6 +63,7 @@ class Settings:
     shared_account: bool = False
     hosting: HostingSettings = field(default_factory=HostingSettings)
     log_level: LogLevel = "WARNING"
+    log_format: LogFormat = "text"
 
     def __repr__(self) -> str:
         return f"<Settings region={self.region} base_url={self.base_url} credential={self.credential_kind}>"
@@ -78,7 +80,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown."""
-        keys = (self.api_key, self.access_key, self.secret_key, self.hosting.token, self.state_url)
+        hosting = self.hosting
+        keys = (self.api_key, self.access_key, self.secret_key, hosting.token, *hosting.webhook_secrets, self.state_url)
         return tuple(value for value in (*keys, *_passwords_in(self.state_url)) if value)
 
     def readable_dirs(self, transport: Transport) -> tuple[Path, ...]:
@@ -125,6 +128,7 @@ class Settings:
             shared_account=env.flag("KLING_MCP_SHARED_ACCOUNT"),
             hosting=read_hosting(env),
             log_level=env.log_level("KLING_MCP_LOG_LEVEL"),
+            log_format=env.log_format("KLING_MCP_LOG_FORMAT"),
         )
 
 
@@ -177,6 +181,14 @@ class _Environment:
             if value == level:
                 return cast("LogLevel", level)
         raise ConfigurationError(f"{name} must be one of {', '.join(get_args(LogLevel))}; it is {value[:40]!r}.")
+
+    def log_format(self, name: str) -> LogFormat:
+        match self.text(name).lower():
+            case "" | "text":
+                return "text"
+            case "json":
+                return "json"
+        raise ConfigurationError(f"{name} must be text or json.")
 
     def names(self, name: str) -> tuple[str, ...]:
         return tuple(part for part in re.split(r"[\s,]+", self.text(name)) if part)

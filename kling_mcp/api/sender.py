@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from kling_mcp import telemetry
 from kling_mcp._version import __version__
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
-from kling_mcp.api.wire import Reply, Request, decode, lost_reply
+from kling_mcp.api.wire import Reply, Request, decode, lost_reply, request_id_of
 from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
 from kling_mcp.untrusted import without_secrets
 
@@ -108,9 +109,13 @@ class Sender:
 
     async def _attempt(self, request: Request, auth: Authenticator, authorization: str) -> Any:
         self.requests_sent += 1
-        reply = _hide_secrets(await self._exchange(request, authorization), auth)
-        self.last_date = reply.headers.get("date", "")
-        return decode(request, reply)
+        with telemetry.kling_request(request.operation, self._clock) as exchange:
+            reply = _hide_secrets(await self._exchange(request, authorization), auth)
+            self.last_date = reply.headers.get("date", "")
+            exchange.http_status = reply.status
+            if request.effect != "read":
+                exchange.request_id = request_id_of(reply)
+            return decode(request, reply)
 
     async def _exchange(self, request: Request, authorization: str) -> Reply:
         import httpx  # noqa: PLC0415 - see the module's docstring

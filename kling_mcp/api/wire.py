@@ -62,6 +62,13 @@ class Request:
         """Whether it asks for one task by its id."""
         return self.method == "GET" and self.path.startswith((f"{CUSTOM_ELEMENTS}/", f"{CUSTOM_VOICES}/"))
 
+    @property
+    def operation(self) -> str:
+        """What it does, in one word of few: `query`, `list`, `create` or `delete`."""
+        if self.effect != "read":
+            return self.effect
+        return "query" if self.is_query else "list"
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -179,6 +186,12 @@ def _parse_envelope(body: bytes) -> dict[str, Any] | None:
     if isinstance(code, str) and _CODE_AS_TEXT.fullmatch(code):
         parsed["code"] = code = int(code)
     return parsed if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def request_id_of(reply: Reply) -> str:
+    """Kling's id of the request; "" where the reply does not say. For a reply that may be a success, too."""
+    envelope = _parse_envelope(reply.body)
+    return _read_request_id(envelope.get("request_id")) if envelope else ""
 
 
 def _read_request_id(value: Any) -> str:

@@ -100,8 +100,6 @@ class Library:
         conditions: tuple[Condition, ...] = ()
         try:
             conditions = await self.refresh()
-        except StorageError:
-            raise
         except KlingError as error:
             failure = error
         found = await self._known(name_or_id)

@@ -41,15 +41,13 @@ class NameBook:
             KlingError: the list could not be read to its end.
         """
         (condition,) = await self._library.refresh(("custom",), head_age=FRESH_SECONDS)
-        if not (condition.is_complete or condition.progress.is_cut):  # all that Kling shows is all that can be known
-            raise condition.failure or _not_read_yet()
+        if condition.failure is not None:
+            raise condition.failure
+        if condition.is_first_reading:
+            raise LimitError("The library is long and still being read.", kind="busy")
         self.read_at_wall = condition.progress.head_at
         return [
             record.element_id
             for record in await self._library.catalogue.with_name(name)
             if record.source == "custom" and record.element_id and record.status != "deleted"
         ]
-
-
-def _not_read_yet() -> LimitError:
-    return LimitError("the library is long and still being read", kind="busy")

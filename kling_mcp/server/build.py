@@ -10,6 +10,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, TextContent
 
 from kling_mcp._version import __version__
+from kling_mcp.alongside import alongside
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.completions import register_completions
@@ -56,7 +57,7 @@ def build_server(
     @asynccontextmanager
     async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
         try:
-            async with the_tasks.running():
+            async with alongside(the_runtime.hear_wakes), the_tasks.running():
                 yield the_runtime
         finally:
             await the_runtime.aclose()

@@ -23,8 +23,12 @@ async def shared_key(store: Store, name: str) -> bytes:
         return bytes.fromhex(rows[0]["value"]) if rows else None
 
     def make(tx: Transaction) -> bytes:
+        """Another replica may have been faster."""
+        if found := find(tx):
+            return found
         made = secrets.token_bytes(KEY_BYTES)
-        tx.execute("INSERT INTO keys (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", name, made.hex())
-        return find(tx) or made
+        tx.execute("INSERT INTO keys (name, value) VALUES (?, ?)", name, made.hex())
+        return made
 
-    return await store.run(find, write=False) or await store.run(make, write=True)
+    found = await store.run(find, write=False)
+    return found or await store.run(make, write=True)

@@ -24,6 +24,7 @@ from kling_mcp.simulator import Faults, SimulatorTransport, World
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mcp.server.auth.provider import TokenVerifier
     from starlette.applications import Starlette
 
     from kling_mcp.clock import Clock
@@ -112,6 +113,18 @@ class House:
             yield client
 
 
+class Ear(SimulatorTransport):
+    """Kling behind a wire-tap: every header of every request, as it left."""
+
+    def __init__(self, world: World, faults: Faults | None, heard: list[str]) -> None:
+        super().__init__(world, faults)
+        self._heard = heard
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._heard += [f"{name.decode()}: {value.decode()}" for name, value in request.headers.raw]
+        return await super().handle_async_request(request)
+
+
 @asynccontextmanager
 async def served(
     world: World,
@@ -123,13 +136,17 @@ async def served(
     address: str = NEAR,
     runtime_class: type[Runtime] = Runtime,
     hosting: HostingSettings | None = None,
+    heard: list[str] | None = None,
+    verifier: TokenVerifier | None = None,
+    wire: type[Ear] = Ear,
     **changes: Any,
 ) -> AsyncIterator[House]:
-    """A server with a key of its own in front of `world`; `changes` are settings."""
+    """A server with a key of its own in front of `world`; `changes` are settings. `heard` gets what Kling is sent."""
+    said = [] if heard is None else heard
     settings = Settings(**{"api_key": OWN_KEY, "state_dir": state_dir, **changes}, hosting=hosting or HostingSettings())
     runtime = runtime_class(
-        settings, transport="http", clock=clock, make_transport=lambda: SimulatorTransport(world, faults)
+        settings, transport="http", clock=clock, make_transport=lambda: wire(world, faults, said)
     )
-    app = build_http_app(runtime, host)
+    app = build_http_app(runtime, host, verifier=verifier)
     async with app.router.lifespan_context(app):
         yield House(app, runtime, address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 import pytest
@@ -133,15 +132,14 @@ class TestToken:
         assert (health.status_code, health.json()) == (200, {"status": "ok", "version": __version__})
         assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
 
-    async def test_it_is_compared_without_giving_away_how_much_fits(self) -> None:
-        """Digests are compared, all of them equally long, and in constant time."""
-        check = FixedToken(TOKEN)
-        assert len(check._digest) == 32
-        assert hmac.compare_digest.__name__ in FixedToken.verify_token.__code__.co_names
-        known = await check.verify_token(TOKEN)
+    async def test_it_is_not_kept_with_the_caller_it_lets_in(self) -> None:
+        known = await FixedToken(TOKEN).verify_token(TOKEN)
         assert known is not None
         assert TOKEN not in repr(known)
-        assert await check.verify_token("\udcff\x00") is None
+
+    @pytest.mark.parametrize("odd", ["", "\x00", "ÿ" * 40, "\udcff", TOKEN + "\n", "x" * 100_000])
+    async def test_odd_ones_are_only_wrong(self, odd: str) -> None:
+        assert await FixedToken(TOKEN).verify_token(odd) is None
 
 
 class TestWhoseAccount:
@@ -175,17 +173,13 @@ class TestWhoseAccount:
         assert "CANARY" not in str(result.content)
         assert world.requests == []
 
-    async def test_callers_token_never_reaches_kling(self, serve: Serve, world: World) -> None:
-        async with serve(hosting=WITH_TOKEN) as house:
-            async with house.client(headers={**bearer(), **kling("somebody")}) as client:
-                structured(await client.call_tool("list_elements"))
-            sent = [request.headers for request in world.requests]
-            (sender,) = house.runtime._senders.values()
-            assert sender._client is not None
-            assert TOKEN not in str(sender._client.headers)
-        assert sent
-        assert TOKEN not in str(sent)
-        assert {request.account for request in world.requests} == {world.keyring.account_name("somebody")}
+    async def test_callers_token_never_reaches_kling(self, serve: Serve) -> None:
+        heard: list[str] = []
+        headers = {**bearer(), **kling("somebody")}
+        async with serve(hosting=WITH_TOKEN, heard=heard) as house, house.client(headers=headers) as client:
+            structured(await client.call_tool("list_elements"))
+        assert "Authorization: Bearer somebody" in heard
+        assert not any(TOKEN in header or "x-kling" in header.lower() for header in heard)
 
 
 class TestHostsAndPages:

@@ -45,7 +45,7 @@ def test_random_interleavings_over_two_replicas_make_nothing_twice(database: Dat
             self.theatre = SharedTheatre(database.url, Path(self.folder.name), quirks)
 
     inherited = proof.TestNeverTwice.settings
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # of the library
+    run_state_machine_as_test(
         OverReplicas, settings=settings(inherited, max_examples=max(EXAMPLES, inherited.max_examples // 10))
     )
 

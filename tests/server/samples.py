@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp import Client
-from stage import API_KEY, structured
+from stage import API_KEY
 
 from kling_mcp.simulator import World
 
@@ -52,8 +51,3 @@ def arguments_for(tool: str, ids: dict[str, str], creation: dict[str, Any]) -> d
         return value.format(**ids) if isinstance(value, str) else value
 
     return {name: filled(value) for name, value in CALLS[tool].items()}
-
-
-async def ready_element(client: Client, creation: dict[str, Any]) -> dict[str, Any]:
-    """The task of an element that was just made."""
-    return structured(await client.call_tool("create_element_and_wait", creation))

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from kling_mcp._version import __version__
 from kling_mcp.errors import StorageError
 from kling_mcp.server.build import build_server
+from kling_mcp.server.callbacks import add_callbacks
 from kling_mcp.server.hosting.access import (
     HostCheck,
     check_access,
@@ -26,6 +27,7 @@ from kling_mcp.server.hosting.requests import BodyGuard, OpenRequests
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from mcp.server.auth.provider import TokenVerifier
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -41,7 +43,7 @@ MOST_SESSIONS = 1000  # older clients alone open sessions
 _READY_SECONDS = 2.0
 
 
-def build_http_app(runtime: Runtime, host: str = "127.0.0.1") -> Starlette:
+def build_http_app(runtime: Runtime, host: str = "127.0.0.1", *, verifier: TokenVerifier | None = None) -> Starlette:
     """The server as an ASGI app. `app.state.requests` are its open requests, see `OpenRequests`.
 
     Sessions and event streams are on, as the SDK has them by default: without them older clients get neither
@@ -51,6 +53,7 @@ def build_http_app(runtime: Runtime, host: str = "127.0.0.1") -> Starlette:
     Args:
         runtime: one made for `transport="http"`, so that callers bring their own credentials.
         host: where it will listen; that decides what the settings must hold.
+        verifier: replaces what the settings say of how tokens are checked, for tests.
 
     Raises:
         ConfigurationError: the settings are not enough to serve this host safely, or as `build_server`.
@@ -69,29 +72,38 @@ def build_http_app(runtime: Runtime, host: str = "127.0.0.1") -> Starlette:
     app.add_route(READINESS, _Readiness(runtime).answer, methods=["GET"])
     routes = metadata_routes(hosting.oauth)
     app.router.routes.extend(routes)
-    verifier = verifier_for(hosting, runtime.clock)
+    checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
         """From the outside to the inside: host and page, browser's questions, token, size and time."""
-        known = for_known_callers(BodyGuard(inner, runtime.clock), hosting, verifier)
+        known = for_known_callers(BodyGuard(inner, runtime.clock), hosting, checking)
         app.state.requests = OpenRequests(HostCheck(for_pages(known, hosting.allowed_origins), security))
         requests: ASGIApp = app.state.requests
         return requests
 
-    app.add_middleware(_Door, guard=guard, open_paths={HEALTH, READINESS, *(route.path for route in routes)})
+    open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
+    app.add_middleware(_Door, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
     return app
 
 
 class _Door:
     """Lets everybody through to a few paths, and everything else through the guards."""
 
-    def __init__(self, app: ASGIApp, guard: Callable[[ASGIApp], ASGIApp], open_paths: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        guard: Callable[[ASGIApp], ASGIApp],
+        open_paths: Collection[str],
+        open_below: tuple[str, ...],
+    ) -> None:
         self._app = app
+        self._open_below = tuple(f"{path}/" for path in open_below)
         self._guarded = guard(app)
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_open = scope["type"] != "http" or scope["path"] in self._open_paths
+        path = scope.get("path", "")
+        is_open = scope["type"] != "http" or path in self._open_paths or path.startswith(self._open_below)
         await (self._app if is_open else self._guarded)(scope, receive, send)
 
 

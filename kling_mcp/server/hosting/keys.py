@@ -80,15 +80,16 @@ class IssuerKeys:
         try:
             self._keys = _signing_keys(await self._fetch(self._url))
             self._read_at = self._clock.monotonic()
-        except (OSError, ValueError, jwt.PyJWTError) as error:
+        except (OSError, ValueError, RecursionError, jwt.PyJWTError) as error:
             logger.warning("The keys of the token issuer cannot be read from %s: %s", self._url, error)
 
 
 def _signing_keys(body: bytes) -> list[jwt.PyJWK]:
     """Keys that can check signatures; others, and those of kinds that this library does not know, are left out."""
     data = json.loads(body)
-    if not isinstance(data, dict):
-        raise TypeError("the answer is no key set")
+    listed = data.get("keys") if isinstance(data, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(key, dict) for key in listed):
+        raise ValueError("the answer is no key set")  # noqa: TRY004 - it is the same to whoever catches it
     keys = [key for key in jwt.PyJWKSet.from_dict(data).keys if key.public_key_use in {None, "sig"}]
     return [key for key in keys if key.key_type != "oct"]
 

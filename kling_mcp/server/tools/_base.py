@@ -21,12 +21,14 @@ from pydantic import PrivateAttr
 from kling_mcp.errors import KlingError
 from kling_mcp.server.arguments import ToolArguments, parse_arguments, plain_schema
 from kling_mcp.server.call import Call
+from kling_mcp.server.witness import witnessed
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
     from mcp_types import ContentBlock
 
     from kling_mcp.server.views import View
+    from kling_mcp.server.witness import Witness
     from kling_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -128,17 +130,20 @@ class KlingTool(Tool):
     ) -> CallToolResult:
         """Parse, handle, and turn whatever happened into a result."""
         spec = self._spec
-        try:
-            call = Call(context)
-            with call.counted():
-                answer = await spec.handler(parse_arguments(spec.arguments, arguments), call)
-        except KlingError as error:
-            logger.info("%s: %s", self.name, error.last_line())
-            return _failed(error)
-        except Exception:  # the boundary: a defect must not reach the client as a traceback
-            reference = secrets.token_hex(4)
-            logger.exception("%s failed with a defect of kling-mcp; reference %s", self.name, reference)
-            return _failed(_defect(reference, spec.may_create))
+        call = Call(context)
+        with witnessed(spec, call) as witness:
+            try:
+                witness.begins()
+                with call.counted():
+                    answer = await spec.handler(parse_arguments(spec.arguments, arguments), call)
+            except KlingError as error:
+                logger.info("%s: %s", self.name, error.last_line())
+                return _failed(error, witness)
+            except Exception:  # the boundary: a defect must not reach the client as a traceback
+                reference = secrets.token_hex(4)
+                logger.exception("%s failed with a defect of kling-mcp; reference %s", self.name, reference)
+                return _failed(_defect(reference, spec.may_create), witness)
+            witness.answered(answer.view)
         return CallToolResult(
             content=[TextContent(type="text", text=answer.text), *answer.extra],
             structured_content=answer.view.model_dump(mode="json"),
@@ -146,8 +151,9 @@ class KlingTool(Tool):
         )
 
 
-def _failed(error: KlingError) -> CallToolResult:
+def _failed(error: KlingError, witness: Witness) -> CallToolResult:
     """Errors stay out of structured content: some clients check that against the output schema and throw."""
+    witness.failed(error)
     return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
 
 

@@ -163,15 +163,16 @@ async def converse(
     scene = Scene(request, folder)
     talk = _Talk(endpoint, bounds, shows_structured=shows_structured)
     stopped = ""
+    fatal: EndpointError | None = None
     async with scene.opened(era) as client:
         try:
             await talk.run(scene, client, scene.resolve(request.says))
-        except EndpointError as error:
-            if error.is_fatal:
-                raise
+        except (EndpointError, _BoundError) as error:
             stopped = str(error)
-        except _BoundError as error:
-            stopped = str(error)
+            # Raised in here it would arrive in a group, because the client runs in a task group.
+            fatal = error if isinstance(error, EndpointError) and error.is_fatal else None
         ending = scene.ending()
+    if fatal is not None:
+        raise fatal
     play = Play(tuple(scene.steps), talk.answer, ending, scene.facts, stopped)
     return Conversation(play, talk.tokens_in, talk.tokens_out, time.monotonic() - talk.started, talk.is_estimated)

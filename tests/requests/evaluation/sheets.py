@@ -26,8 +26,8 @@ class Picture(Sheet):
 
     name: str
     colour: str = "tomato"
-    width: int = 400
-    height: int = 500
+    width: int = 320
+    height: int = 360
     text: str = ""
     outside: bool = False
 

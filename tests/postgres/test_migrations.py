@@ -1,0 +1,70 @@
+"""The tables: made by whoever comes first, once, and brought up to date step by step."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio
+import pytest
+
+from kling_mcp.errors import StorageError
+from kling_mcp.store.postgres import PostgresStore
+from kling_mcp.store.postgres_database import Part, PostgresDatabase
+from kling_mcp.store.schema import VERSION
+from postgres.clocks import ThreadedClock
+from postgres.conftest import Database
+from postgres.test_store import handles, put_handle
+
+pytestmark = pytest.mark.anyio
+
+FIRST = Part("notes", (("CREATE TABLE notes (text TEXT NOT NULL)", "INSERT INTO notes VALUES ('one')"),))
+SECOND = Part("notes", (*FIRST.steps, ("ALTER TABLE notes ADD COLUMN at INTEGER NOT NULL DEFAULT 7",)))
+BROKEN = Part("notes", (*FIRST.steps, ("UPDATE notes SET text = 'lost'", "CREATE TABLE notes (again TEXT)")))
+
+
+async def test_replicas_that_start_together_make_the_tables_once(database: Database, clock: ThreadedClock) -> None:
+    stores = [PostgresStore(database.url, clock) for _ in range(6)]
+    async with anyio.create_task_group() as group:
+        for number, store in enumerate(stores):
+            group.start_soon(partial(store.run, partial(put_handle, name=f"h{number}"), write=True))
+    assert await handles(stores[0]) == [f"h{number}" for number in range(6)]
+    assert database.say("SELECT name, version FROM kling_mcp.parts") == [("state", VERSION)]
+    assert not any(store.was_damaged for store in stores)
+    for store in stores:
+        store.close()
+
+
+async def test_a_newer_version_adds_what_is_missing_and_keeps_what_is_there(
+    database: Database, clock: ThreadedClock
+) -> None:
+    old, new = PostgresDatabase(database.url, clock), PostgresDatabase(database.url, clock)
+    read = "SELECT * FROM notes"
+    assert await old.run(lambda db: db.execute(read).fetchall(), part=FIRST) == [("one",)]
+    assert await new.run(lambda db: db.execute(read).fetchall(), part=SECOND) == [("one", 7)]
+    # The older program, still running or started again, goes on.
+    assert await old.run(lambda db: db.execute("SELECT text FROM notes").fetchall(), part=FIRST) == [("one",)]
+    again = PostgresDatabase(database.url, clock)
+    assert await again.run(lambda db: db.execute("SELECT text FROM notes").fetchall(), part=FIRST) == [("one",)]
+    assert database.say("SELECT version FROM kling_mcp.parts WHERE name = 'notes'") == [(2,)]
+    for each in (old, new, again):
+        each.close()
+
+
+async def test_a_step_that_fails_leaves_the_tables_as_they_were(database: Database, clock: ThreadedClock) -> None:
+    old, new = PostgresDatabase(database.url, clock), PostgresDatabase(database.url, clock)
+    await old.run(lambda _: None, part=FIRST)
+    with pytest.raises(StorageError):
+        await new.run(lambda _: None, part=BROKEN)
+    assert database.say("SELECT text FROM kling_mcp.notes") == [("one",)]
+    assert database.say("SELECT version FROM kling_mcp.parts WHERE name = 'notes'") == [(1,)]
+    old.close()
+    new.close()
+
+
+async def test_tables_of_others_in_the_same_database_are_left_alone(database: Database, clock: ThreadedClock) -> None:
+    database.say("CREATE TABLE public.handles (x INTEGER)", "CREATE TABLE public.parts (x INTEGER)")
+    store = PostgresStore(database.url, clock)
+    await store.run(partial(put_handle, name="h1"), write=True)
+    assert await handles(store) == ["h1"]
+    assert database.say("SELECT count(*) FROM public.handles") == [(0,)]
+    store.close()
