@@ -24,11 +24,13 @@ async def shared_key(store: Store, name: str) -> bytes:
 
     def make(tx: Transaction) -> bytes:
         """Another replica may have been faster."""
-        if found := find(tx):
+        if (found := find(tx)) is not None:
             return found
         made = secrets.token_bytes(KEY_BYTES)
         tx.execute("INSERT INTO keys (name, value) VALUES (?, ?)", name, made.hex())
         return made
 
     found = await store.run(find, write=False)
-    return found or await store.run(make, write=True)
+    if found is not None:
+        return found
+    return await store.run(make, write=True)

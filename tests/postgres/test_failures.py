@@ -82,6 +82,30 @@ class TestLoss:
         assert await store.run(lambda tx: put_handle(tx, "h1"), write=True) == 1
         assert await handles(store) == ["h1"]
 
+    async def test_a_commit_that_the_server_still_waits_for_is_not_taken_for_lost(
+        self, store: PostgresStore, wire: Wire, database: Database
+    ) -> None:
+        """Its transaction may yet be committed: whoever ran the work again could do it twice."""
+        await handles(store)
+        wire.cut(COMMIT, "unnoticed")
+        assert (await failure(store)).kind == "busy"
+        assert database.say("SELECT count(*) FROM kling_mcp.handles") == [(0,)]
+        wire.cut_all()
+        assert await store.run(lambda tx: put_handle(tx, "h1"), write=True) == 1
+        assert await handles(store) == ["h1"]
+
+    async def test_a_connection_that_breaks_unseen_during_work_that_fails_is_not_kept(
+        self, store: PostgresStore, wire: Wire
+    ) -> None:
+        def work(tx: Transaction) -> None:
+            put_handle(tx, "h1")
+            wire.cut_all()
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await store.run(work, write=True)
+        assert await handles(store) == []
+
     async def test_a_database_that_stays_away_is_told_within_seconds(
         self, store: PostgresStore, wire: Wire, clock: ThreadedClock, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Cut before a request reaches the server, or after its answer left there: only one of them has happened.
-Moment = Literal["before", "after"]
+# Cut before a request reaches the server, or after its answer left there: only one of them has happened. "unnoticed"
+# is before it, too, but the server goes on waiting for its client until the wire is closed.
+Moment = Literal["before", "after", "unnoticed"]
 
 
 @dataclass(slots=True)
@@ -93,6 +94,9 @@ class _Pair:
         with suppress(OSError):
             while data := self._client.recv(65_536):
                 moment = self._wire.due(data)
+                if moment == "unnoticed":
+                    _close(self._client)
+                    return
                 if moment == "before":
                     break
                 self._is_last_answer = self._is_last_answer or moment == "after"
