@@ -18,6 +18,7 @@ import argparse
 import gc
 import json
 import resource
+import shutil
 import sqlite3
 import statistics
 import sys
@@ -30,6 +31,8 @@ from pathlib import Path
 
 import anyio
 import httpx
+from mcp import Client
+from mcp_types import TextContent
 
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
@@ -40,6 +43,9 @@ from kling_mcp.library.folding import fold
 from kling_mcp.library.index import Library
 from kling_mcp.library.spelling import distance
 from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
+from kling_mcp.runtime import Runtime
+from kling_mcp.server.build import build_server
+from kling_mcp.settings import Settings
 
 NEWEST_MS = 1_790_000_000_000
 PAGE = 20
@@ -295,6 +301,22 @@ def timed(work: Callable[[str], int], texts: tuple[str, ...], rounds: int = 0) -
     return statistics.median(times) * 1000, total
 
 
+async def answer_sizes() -> None:
+    """What a model reads of 620 elements, beside a page of as many as Kling sends it."""
+    kling = GeneratedKling(620)
+    settings = Settings(api_key="bench", base_url="https://kling.invalid", state_dir=Path(tempfile.mkdtemp()))
+    server = build_server(settings, Runtime(settings, make_transport=lambda: kling))
+    async with Client(server) as client:
+        result = await client.call_tool("find_elements", {})
+    text = sum(len(block.text.encode()) for block in result.content if isinstance(block, TextContent))
+    rows = len((result.structured_content or {})["elements"])
+    pages = [json.dumps([_record(make(620 - number)) for number in range(size)]).encode() for size in (rows, 500)]
+    structure = len(json.dumps(result.structured_content, ensure_ascii=False).encode())
+    print(f"default answer over 620 elements, {rows} rows: {text} bytes of text, {structure} as structured content")
+    print(f"as Kling sends them: {len(pages[0])} bytes for {rows}, {len(pages[1])} for a page of 500")
+    shutil.rmtree(settings.state_dir or "", ignore_errors=True)
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--elements", type=int, default=500_000)
@@ -315,14 +337,21 @@ async def main() -> None:
         gc.freeze()
         titles = ("ours", "bare", "scan", "ours/bare", "scan/ours", "hits")
         print(f"{'median of a search, ms':26}{''.join(f'{title:>11}' for title in titles)}")
+        beside_bare, beside_scan = [], []
         for search, (mine, hits) in zip(kinds, ours, strict=True):
             raw = timed(partial(search.bare, bare), search.texts)[0] if search.bare else None
             slow = timed(partial(search.scan, scan), search.texts[: search.scans], rounds=1)[0]
             beside = ("-", "-") if raw is None else (f"{raw:.2f}", f"{mine / raw:.2f}")
             figures = (f"{mine:.2f}", beside[0], f"{slow:.1f}", beside[1], f"{slow / mine:.0f}", str(hits))
             print(f"{search.kind:26}{''.join(f'{figure:>11}' for figure in figures)}")
+            beside_scan.append(slow / mine)
+            if raw is not None:
+                beside_bare.append(mine / raw)
+        print(f"in the middle: ours/bare {statistics.median(beside_bare):.2f}, ", end="")
+        print(f"scan/ours {statistics.median(beside_scan):.0f}")
         library.close()
         await sender.aclose()
+    await answer_sizes()
 
 
 if __name__ == "__main__":

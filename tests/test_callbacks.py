@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -222,8 +223,6 @@ def host(settings: Settings, clock: VirtualClock) -> Callable[..., Any]:
 
 def signed(body: bytes, clock: VirtualClock, webhook_id: str = "msg-1", secret: str = SECRET) -> dict[str, str]:
     """Headers as Kling makes them."""
-    import hmac
-
     sent_at = str(int(clock.wall()))
     code = hmac.digest(signing_keys([secret])[0], f"{webhook_id}.{sent_at}.".encode() + body, "sha256")
     return {
@@ -260,16 +259,16 @@ async def test_looks_are_fewer_while_callbacks_arrive_and_as_many_again_when_the
         looks.append(len(hosted.world.requests) - before)
 
     async with host() as hosted:
-        for _ in range(3):  # until durations are learned
-            await count(hosted, f"warm-{_}", call=False)
+        for number in range(3):  # until durations are learned
+            await count(hosted, f"warm-{number}", call=False)
         await count(hosted, "a", call=True)
         await count(hosted, "b", call=True)
         await count(hosted, "c", call=False)
         await count(hosted, "d", call=False)
     first_called, called, silent, polled = looks[3:]
     assert called < first_called
-    assert called <= polled - 1
-    assert silent <= polled
+    assert called < polled
+    assert silent < polled
 
 
 async def test_forged_part_is_404_and_wakes_nobody(host: Callable[..., Any]) -> None:
@@ -289,7 +288,6 @@ async def test_forged_part_is_404_and_wakes_nobody(host: Callable[..., Any]) -> 
             "A.x",
             "x" * 400,
         ]
-        before = len(hosted.world.requests)
 
         async def forge() -> None:
             body = json.dumps({"task_id": creation.task.task_id}).encode()
@@ -297,16 +295,14 @@ async def test_forged_part_is_404_and_wakes_nobody(host: Callable[..., Any]) -> 
                 assert await hosted.call_back(f"{PUBLIC}{CALLBACKS}/{part}", body) == 404, part
 
         late = await hosted.seconds_until_ready(creation, callback=forge)
-        with_forgeries = len(hosted.world.requests) - before
-    assert late > 0.5
-    assert with_forgeries > 0
+    assert late > 0.5  # as long as looking takes by itself
 
 
 @pytest.mark.parametrize("path", [CALLBACKS, f"{CALLBACKS}/", f"{CALLBACKS}/a/b"])
 async def test_address_without_a_creation_is_404(host: Callable[..., Any], path: str) -> None:
     async with host(token="a-long-token-of-callers") as hosted:
         status = (await hosted.http.post(path, content=b"{}")).status_code
-    assert status in ({401} if path == CALLBACKS else {404})
+    assert status == 404
 
 
 async def test_callers_token_is_not_asked_of_kling(host: Callable[..., Any]) -> None:
@@ -381,7 +377,6 @@ async def test_signed_callback_counts_once(host: Callable[..., Any], clock: Virt
         body = json.dumps({"task_id": task.task_id, "task_status": "submitted"}).encode()
 
         async def replay() -> None:
-            await clock.sleep(-20)
             for _ in range(5):
                 assert await hosted.call_back(task.callback_url, body, **signed(body, clock)) == 200
                 await clock.sleep(2)

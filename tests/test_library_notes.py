@@ -49,5 +49,12 @@ def test_a_failure_over_nothing_says_no_time() -> None:
     assert note == "The list of official elements could not be read just now. The network is down."
 
 
+def test_a_long_list_that_was_compared_long_ago_is_told_but_not_called_short() -> None:
+    condition = Condition("custom", WHOLE, told_at=2000.0)
+    (note,) = condition_notes([condition])
+    assert note.startswith("All of your list of elements was last compared with Kling's at 1970-01-01T00:00:01.000Z")
+    assert condition.is_complete
+
+
 def test_a_whole_library_needs_no_note() -> None:
     assert condition_notes([Condition("custom", WHOLE), Condition("preset", WHOLE)]) == []

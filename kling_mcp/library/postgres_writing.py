@@ -132,7 +132,9 @@ class Writing:
         """Write one, in the place of what stood for it before, if that is of the same moment."""
         known = before[0]
         first = rows.first_place(record)
-        place = self._places.inherit(first, [old.place for old in before if old]) or self._places.take(first)
+        place = self._places.inherit(first, [old.place for old in before if old])
+        if place is None:
+            place = self._places.take(first)
         values = values_of(self._shelf, key, place, record)
         values |= {"written_at": self._now, "seen_walk": walk or (known.seen_walk if known else 0.0), "missed": 0}
         self._written[str(values["key"])] = values
@@ -180,13 +182,13 @@ class _Places:
         self._next: dict[int, int] = {}
         self._inherited: set[int] = set()
 
-    def inherit(self, first: int, places: Iterable[int]) -> int:
-        """One of these places, if it is of this moment and nobody has inherited it yet; else 0."""
+    def inherit(self, first: int, places: Iterable[int]) -> int | None:
+        """One of these places, if it is of this moment and nobody has inherited it yet."""
         for place in places:
             if first <= place < first + rows.PLACES_IN_A_MILLISECOND and place not in self._inherited:
                 self._inherited.add(place)
                 return place
-        return 0
+        return None
 
     def look(self, moments: Iterable[int]) -> None:
         """Find out what is free at these moments."""

@@ -34,18 +34,30 @@ WHOLE_SECONDS: dict[Source, float] = {"custom": 600.0, "preset": 86_400.0}
 HEAD_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 86_400.0}
 HEAD_SECONDS_WHILE_PENDING = 2.0
 PENDING_MATTERS_SECONDS = 1800.0  # fact: poll (10 to 15 minutes in all), doubled
+BEHIND_AFTER = 3.0  # times the age at which everything is read again
 RETRY_SECONDS = 10.0  # after a failure, before Kling is asked the same again
 FIRST_PORTION_SECONDS = 30.0  # below the time-outs of common clients
 LATER_PORTION_SECONDS = 4.0
+PORTION_REST_SECONDS = 30.0  # of a library so long that reading it again takes many portions
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What may be said of the records of one list. `failure` is why the last reading stopped, or None."""
+    """What may be said of the records of one list at a moment, in seconds since 1970.
+
+    `failure` is why the last reading stopped, or None.
+    """
 
     source: Source
     progress: Progress
     failure: KlingError | None = None
+    told_at: float = 0.0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether all of a long list was last compared long ago, so that changes far down may not be known."""
+        longest = BEHIND_AFTER * WHOLE_SECONDS[self.source]
+        return not self.is_first_reading and self.told_at - self.progress.completed_at > longest
 
     @property
     def is_complete(self) -> bool:
@@ -76,6 +88,7 @@ class Walk:
         self._lock = anyio.Lock()
         self._failure: KlingError | None = None
         self._expects_news = False
+        self._portion_ended_at = -PORTION_REST_SECONDS
         self._settled: Condition | None = None
         self._settled_at = 0.0
 
@@ -100,8 +113,8 @@ class Walk:
             if not self._must_rest(progress):
                 self._failure = None
                 progress = await self._read_what_is_due(progress, head_age, whole_age)
-            condition = Condition(self._source, progress, self._failure)
-            self._settled = condition if condition.is_complete and not progress.next_page else None
+            condition = self._judged(progress)
+            self._settled = condition if condition.is_complete else None
             self._settled_at = self._clock.monotonic()
             return condition
 
@@ -113,7 +126,10 @@ class Walk:
 
     async def condition(self) -> Condition:
         """How the list stands; nothing is sent."""
-        return Condition(self._source, await self._catalogue.progress(self._source), self._failure)
+        return self._judged(await self._catalogue.progress(self._source))
+
+    def _judged(self, progress: Progress) -> Condition:
+        return Condition(self._source, progress, self._failure, self._clock.wall())
 
     def _must_rest(self, progress: Progress) -> bool:
         """Whether the last failure is so recent that asking again would only cost time."""
@@ -128,11 +144,17 @@ class Walk:
         oldest_head = await self._oldest_head(HEAD_SECONDS[self._source] if head_age is None else head_age)
         if self._failure is None and (self._expects_news or not _is_within(oldest_head, progress.head_at, now)):
             progress = await self._keep(await self._read_head(progress))
-        oldest = WHOLE_SECONDS[self._source] if whole_age is None else whole_age
-        is_due = progress.next_page or progress.is_doubtful or not _is_within(oldest, progress.completed_at, now)
-        if self._failure is None and is_due:
+        if self._failure is None and self._is_walk_due(progress, whole_age, now):
             progress = await self._go_on(progress, LATER_PORTION_SECONDS, at_once=1)
+            self._portion_ended_at = self._clock.monotonic()
         return progress
+
+    def _is_walk_due(self, progress: Progress, whole_age: float | None, now: float) -> bool:
+        """A new walk when the last one is old; the next portion of one under way after a rest, or when asked for."""
+        if progress.next_page and whole_age is None:
+            return self._clock.monotonic() - self._portion_ended_at >= PORTION_REST_SECONDS
+        oldest = WHOLE_SECONDS[self._source] if whole_age is None else whole_age
+        return bool(progress.next_page) or progress.is_doubtful or not _is_within(oldest, progress.completed_at, now)
 
     async def _oldest_head(self, asked: float) -> float:
         """While a task runs, its end is news that somebody waits for."""

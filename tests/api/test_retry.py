@@ -85,13 +85,14 @@ class TestRetryAfter:
         first, second = world.requests
         assert second.time - first.time == pytest.approx(7)
 
+    @pytest.mark.parametrize("seconds", ["11", "3600"])
     async def test_beyond_the_cap_the_caller_is_told_at_once(
-        self, account: Account, world: World, faults: Faults, clock: VirtualClock
+        self, account: Account, world: World, faults: Faults, clock: VirtualClock, seconds: str
     ) -> None:
-        faults.rate_limit(retry_after="3600", times=None)
+        faults.rate_limit(retry_after=seconds, times=None)
         error = await failure_of(account.client, "list")
         assert isinstance(error, RateLimitError)
-        assert (error.retry_after, error.retry) == (3600.0, "later")
+        assert (error.retry_after, error.retry) == (float(seconds), "later")
         assert (len(world.requests), clock.monotonic()) == (1, 0.0)
 
     @pytest.mark.parametrize("value", ["soon", "-5", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", "9" * 400])

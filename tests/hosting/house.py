@@ -5,11 +5,13 @@ There are no sockets, so it runs on virtual time. Kling is played by the simulat
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 import httpx2
 from mcp import Client
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from mcp.server.auth.provider import TokenVerifier
     from starlette.applications import Starlette
+    from starlette.types import Message, Receive
 
     from kling_mcp.clock import Clock
 
@@ -102,6 +105,36 @@ class House:
         async with self.http() as http:
             return await http.post("/mcp", json=body, headers=headers_for(body, **(headers or {})))
 
+    async def raw(
+        self, body: Mapping[str, Any], headers: Iterable[tuple[bytes, bytes]] = (), receive: Receive | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of a POST whose headers no client library would send, or whose body comes by `receive`."""
+        sent = [(name.lower().encode(), value.encode()) for name, value in headers_for(body).items()]
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/mcp",
+            "raw_path": b"/mcp",
+            "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1:8000"), *sent, *headers],
+        }
+        pending: list[Message] = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+        answer: list[Message] = []
+
+        async def whole() -> Message:
+            if not pending:
+                await anyio.sleep_forever()
+            return pending.pop()
+
+        async def send(message: Message) -> None:
+            answer.append(message)
+
+        await self.app(scope, receive or whole, send)
+        return answer[0]["status"], b"".join(part.get("body", b"") for part in answer[1:])
+
     @asynccontextmanager
     async def client(self, era: str = "auto", headers: Mapping[str, str] | None = None) -> AsyncIterator[Client]:
         """An MCP client that sends these headers with every request."""
@@ -114,13 +147,14 @@ class House:
 
 
 class Ear(SimulatorTransport):
-    """Kling behind a wire-tap: every header of every request, as it left."""
+    """Kling behind a wire-tap: the line (`> GET /path`) and every header of every request, as they left."""
 
     def __init__(self, world: World, faults: Faults | None, heard: list[str]) -> None:
         super().__init__(world, faults)
         self._heard = heard
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._heard.append(f"> {request.method} {request.url.raw_path.decode()}")
         self._heard += [f"{name.decode()}: {value.decode()}" for name, value in request.headers.raw]
         return await super().handle_async_request(request)
 
@@ -139,6 +173,7 @@ async def served(
     heard: list[str] | None = None,
     verifier: TokenVerifier | None = None,
     wire: type[Ear] = Ear,
+    most_sessions: int = 100,
     **changes: Any,
 ) -> AsyncIterator[House]:
     """A server with a key of its own in front of `world`; `changes` are settings. `heard` gets what Kling is sent."""
@@ -147,6 +182,6 @@ async def served(
     runtime = runtime_class(
         settings, transport="http", clock=clock, make_transport=lambda: wire(world, faults, said)
     )
-    app = build_http_app(runtime, host, verifier=verifier)
+    app = build_http_app(runtime, host, verifier=verifier, most_sessions=most_sessions)
     async with app.router.lifespan_context(app):
         yield House(app, runtime, address)

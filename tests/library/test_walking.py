@@ -393,6 +393,33 @@ async def test_a_first_reading_takes_portions(account: Account, clock: VirtualCl
     assert (await account.library.catalogue.census()).of("custom") == 29 * 500 + 1
 
 
+async def test_reading_a_long_list_again_takes_portions_with_rests(account: Account, clock: VirtualClock) -> None:
+    """A search waits a few seconds now and then, not each time."""
+    asked: list[int] = []
+
+    async def read_page(page_num: int, page_size: int) -> list[ElementTask]:
+        await clock.sleep(1)
+        asked.append(page_num)
+        count = page_size if page_num < 10 else int(page_num == 10)
+        return [ElementTask.model_validate({"task_id": f"8{page_num:03}{number:03}"}) for number in range(count)]
+
+    walk = Walk("custom", read_page, account.library.catalogue, clock)
+    assert (await walk.refresh()).is_complete
+    await clock.sleep(3000)
+    asked.clear()
+    behind = await walk.refresh()
+    assert behind.is_behind
+    assert asked == [1, 1, 2, 3, 4]
+    await clock.sleep(3)
+    await walk.refresh()
+    assert asked == [1, 1, 2, 3, 4]
+    for _ in range(2):
+        await clock.sleep(31)
+        last = await walk.refresh()
+    assert [page for page in asked if page > 4] == [5, 6, 7, 8, 9, 10]
+    assert not last.is_behind
+
+
 # --- state
 
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
-from never_twice.mortal import API_KEY, Fate, Process, is_crash
-from never_twice.wishes import tasks_at
+from stage import API_KEY
 from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.creation import Creation
 from kling_mcp.errors import KlingError
 from kling_mcp.journal import RENEW_SECONDS
 from kling_mcp.simulator import Faults, Quirks, World
+from never_twice.mortal import Fate, Process, is_crash
+from never_twice.wishes import tasks_at
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -174,7 +175,7 @@ class Theatre:
             if call.fate is fate:
                 call.task.cancel()
         self.loop.run_until_quiet()
-        self._run(self.processes[place].stop())
+        self._run(self.processes[place].aclose())
         self._start_process(place)
 
     # ---- what can be asked
@@ -214,7 +215,7 @@ class Theatre:
             call.task.cancel()
         self.loop.run_until_quiet()
         for process in self.processes:
-            self._run(process.stop())
+            self._run(process.aclose())
         self._run(self.loop.shutdown_asyncgens())
         self.loop.close()
 

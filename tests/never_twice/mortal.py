@@ -7,9 +7,10 @@ that still runs in this interpreter changes nothing, as if the process had been 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
+from stage import API_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from kling_mcp.creation import Creation
+    from kling_mcp.media.draft import ElementDraft
     from kling_mcp.store import Transaction
 
 T = TypeVar("T")
-API_KEY = "never-twice-CANARY-7d2f"
 
 
 class CrashError(BaseException):
@@ -116,19 +118,62 @@ class MortalClock(VirtualClock):
 
 
 class Process(Runtime):
-    """One server process on a shared folder, in front of a shared Kling."""
+    """One server process on a shared folder, in front of a shared Kling. It may read pictures beside the folder."""
 
-    def __init__(self, folder: Path, world: World, faults: Faults, *, owner: str, fate: Fate | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        faults: Faults,
+        *,
+        owner: str,
+        fate: Fate | None = None,
+        max_creates: int = 3,
+        api_key: str = API_KEY,
+    ) -> None:
         self.fate = fate or Fate()
         clock = MortalClock(self.fate)
         super().__init__(
-            Settings(api_key=API_KEY, base_url="https://kling.invalid", state_dir=folder, media_dirs=(folder,)),
+            Settings(
+                api_key=api_key,
+                base_url="https://kling.invalid",
+                state_dir=folder,
+                media_dirs=(folder.parent,),
+                max_creates=max_creates,
+            ),
             clock=clock,
             make_transport=lambda: MortalTransport(SimulatorTransport(world, faults), self.fate),
             owner=owner,
         )
         self._store = MortalStore(folder, clock, self.fate)
 
-    async def stop(self) -> None:
-        """Let go of what this interpreter holds of the process, dead or alive; nothing is written."""
-        await self.aclose()
+    async def create(
+        self, draft: ElementDraft, *, patience: float = 45.0, allow_duplicate_name: bool = False
+    ) -> Creation:
+        """What the creating tools do."""
+        creator = self.own_account().creator
+        return await creator.create(draft, allow_duplicate_name=allow_duplicate_name, patience=patience)
+
+
+class Processes:
+    """Starts processes on one folder, and closes what they held open."""
+
+    def __init__(self, folder: Path, world: World, faults: Faults) -> None:
+        self.folder = folder
+        self.world = world
+        self.faults = faults
+        self._started: list[Process] = []
+
+    def start(self, **options: Any) -> Process:
+        """One more process, on a computer of its own: only its lease tells the others whether it lives."""
+        owner = f"computer-{len(self._started)}:1"
+        process = Process(self.folder, self.world, self.faults, **{"owner": owner, **options})
+        self._started.append(process)
+        return process
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for process in self._started:
+            await process.aclose()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from never_twice.mortal import API_KEY, CrashError, DiesAtStep, Process, is_crash
-from never_twice.wishes import draft_of, tasks_at
+from stage import API_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
+from never_twice.mortal import CrashError, DiesAtStep, Processes, is_crash
+from never_twice.wishes import draft_of, tasks_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from kling_mcp.creation import Creation
 
 pytestmark = pytest.mark.anyio
 
@@ -54,21 +57,14 @@ async def _crash_and_repeat(folder: Path, step: int, misfortune: str, quirks: Qu
     world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
     MISFORTUNES[misfortune](faults)
     fate = DiesAtStep(step)
-    first: Any = None
-    process = Process(folder, world, faults, owner="one:1", fate=fate)
-    try:
-        first = await process.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
-    except (CrashError, BaseExceptionGroup) as death:
-        if not is_crash(death):
-            raise
-    finally:
-        await process.stop()
-
-    restarted = Process(folder, world, faults, owner="two:2")
-    try:
-        again = await restarted.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
-    finally:
-        await restarted.stop()
+    first: Creation | None = None
+    async with Processes(folder, world, faults) as processes:
+        try:
+            first = await processes.start(fate=fate).create(MIA, patience=120)
+        except (CrashError, BaseExceptionGroup) as death:
+            if not is_crash(death):
+                raise
+        again = await processes.start().create(MIA, patience=120)
     tasks = tasks_at(world)
     assert [task.task_id for task in tasks] == [again.task.task_id], fate.met
     assert tasks[0].external_task_id == again.external_task_id

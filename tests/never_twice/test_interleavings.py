@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from never_twice.driver import Call, Theatre
-from never_twice.mortal import API_KEY
-from never_twice.wishes import draft_of
+from stage import API_KEY
 
 from kling_mcp.creation import Creation
 from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
 from kling_mcp.fulfilment import SETTLES_AFTER_SILENCE
 from kling_mcp.journal import SETTLES_AFTER_DESERTION
 from kling_mcp.simulator import Quirks
+from never_twice.driver import Call, Theatre
+from never_twice.wishes import draft_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,7 +130,9 @@ def faults_of_looks(shapes: Iterable[str]) -> st.SearchStrategy[tuple[str, dict[
     """What may go wrong with a look-up."""
     route = st.sampled_from(("query", "list")).map(lambda name: {"route": name})
     return st.one_of(
-        st.tuples(st.just("refuse_connection"), st.tuples(route, st.integers(1, 5)).map(lambda c: {**c[0], "times": c[1]})),
+        st.tuples(
+            st.just("refuse_connection"), st.tuples(route, st.integers(1, 5)).map(lambda c: {**c[0], "times": c[1]})
+        ),
         st.tuples(st.just("lose_reply_after_commit"), route),
         st.tuples(st.just("reply_code"), route.map(lambda r: {**r, "code": 5000, "times": 5})),
         st.tuples(st.just("reply_status"), route.map(lambda r: {**r, "status": 502})),

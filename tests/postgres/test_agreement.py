@@ -135,7 +135,8 @@ async def answers(catalogue: Catalogue, text: str, wanted: Filters, limit: int) 
         pages.append(await catalogue.search(text, wanted, limit, following))
         following = pages[-1].following
     return [
-        pages,
+        # Where a page ends is each one's own business; which layer it ends in is not.
+        [(hits.elements, hits.total, hits.spelling, hits.following and hits.following.layer) for hits in pages],
         await catalogue.counts(text, [wanted, Filters()]),
         await catalogue.near(text, limit),
         await catalogue.with_id(text),

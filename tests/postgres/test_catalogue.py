@@ -157,6 +157,23 @@ async def test_a_new_name_is_found_and_the_old_one_is_not(catalogue: Catalogue) 
     assert (tom.status, tom.element_description) == ("deleted", "new")
 
 
+async def test_a_moment_that_becomes_known_moves_the_record(catalogue: Catalogue) -> None:
+    await catalogue.put([element(1, "Mia"), element(2, "Tom", created_at_ms=0), element(3, "Zoë")], now=5.0)
+    assert names(await catalogue.search("", ALL, 10)) == ["Zoë", "Mia", "Tom"]
+    await catalogue.put([element(2, "Tom")], now=6.0)
+    assert names(await catalogue.search("", ALL, 10)) == ["Zoë", "Tom", "Mia"]
+    assert (await catalogue.search("tom", ALL, 10)).total == 1
+
+
+async def test_all_elements_of_a_task_take_its_place(catalogue: Catalogue) -> None:
+    await catalogue.put([task(1, external_task_id="kmcp-twins"), element(2, "Zoë")], now=5.0)
+    twins = [element(1, "Mia", element_id="1"), element(1, "Tom", element_id="2")]
+    assert await catalogue.put(twins, now=6.0) == 0
+    hits = await catalogue.search("", ALL, 10)
+    assert (sorted(names(hits)[1:]), hits.total) == (["Mia", "Tom"], 3)
+    assert {found.external_task_id for found in await catalogue.with_id("t1")} == {"kmcp-twins"}
+
+
 async def test_names_are_told_apart_exactly(catalogue: Catalogue) -> None:
     long = "x" * 200
     given = ["Mia", "mia", "Mia", "", long, long, long + "y"]

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from kling_mcp.store import Store, Transaction
+from kling_mcp.store.keys import shared_key
 from postgres.places import Place
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +107,19 @@ async def test_writers_of_many_processes_lose_no_update(place: Place) -> None:
                 group.start_soon(partial(store.run, count_on, write=True))
     [row] = await first.run(lambda tx: tx.fetch("SELECT detail FROM handles"), write=False)
     assert row["detail"] == "40"
+
+
+async def test_replicas_that_need_a_key_at_once_have_the_same(place: Place) -> None:
+    keys: set[bytes] = set()
+
+    async def need(store: Store) -> None:
+        keys.add(await shared_key(store, "callbacks"))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(need, place.store())
+    assert len(keys) == 1
+    assert await shared_key(place.store(), "another") not in keys
 
 
 async def test_a_closed_store_opens_again(place: Place) -> None:

@@ -16,9 +16,9 @@ import pytest
 sys.path.append(str(Path(__file__).parent))
 
 from evaluation.grading import Play, grade
-from evaluation.replay import replay, tools_missing
+from evaluation.replay import UnprovenError, check_answer, replay, require_in_texts, tools_missing
 from evaluation.scene import KEY, Step
-from evaluation.sheets import Request, read_requests
+from evaluation.sheets import Call, Request, Way, read_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,3 +68,52 @@ def spoil(request: Request, play: Play) -> Iterator[tuple[str, Play]]:
     if not any(tool.startswith("create_") for tool in changes):
         unasked = Step("create_element", {"element_name": "Mia"}, "", None, is_error=False)
         yield "tries to create", replace(play, steps=(*play.steps, unasked))
+
+
+# ---- what the replay would notice
+
+ANSWER = Step("get_element", {}, "Ready: Mia 31", {"element_ids": ["31"], "name": "Mia"}, is_error=False)
+REFUSED = Step("get_element", {}, "No.\nkind=not_found created=no retry=never code=- request_id=-", None, is_error=True)
+
+
+@pytest.mark.parametrize(
+    ("step", "expected", "told"),
+    [
+        (REFUSED, {}, "ended as not_found"),
+        (ANSWER, {"error": "not_found"}, "ended as a success"),
+        (replace(ANSWER, text="Traceback", structured=None, is_error=True), {"error": "auth"}, "ended as ?"),
+        (ANSWER, {"shows": ["32"]}, "does not say '32'"),
+        (ANSWER, {"shows": ["Ready"]}, "does not say 'Ready' in both forms"),
+        (replace(ANSWER, text="Ready"), {}, "only the structured content of get_element says"),
+        (ANSWER, {"hides": ["31"]}, "says ['31']"),
+        (ANSWER, {"longest": 5}, "answers with 13 and"),
+        (ANSWER, {"pictures": 1}, "shows 0 pictures"),
+    ],
+)
+def test_an_answer_that_lacks_something_is_no_proof(step: Step, expected: dict[str, object], told: str) -> None:
+    call = Call.model_validate({"tool": "get_element", **expected})
+    with pytest.raises(UnprovenError) as caught:
+        check_answer(step, call, list(call.shows), list(call.hides))
+    assert told in str(caught.value)
+
+
+def test_an_answer_that_has_everything_is_one() -> None:
+    call = Call(tool="get_element", shows=("31", "Mia"), hides=("32",), longest=60)
+    check_answer(ANSWER, call, list(call.shows), list(call.hides))
+
+
+def test_what_the_next_call_needs_must_stand_in_the_text() -> None:
+    following = Call(tool="delete_element", arguments={"element_id": "${1.element_ids.0}"})
+    require_in_texts(following, {1: ANSWER})
+    with pytest.raises(UnprovenError, match=r"element_ids.0 stands in the structured content and not in the text"):
+        require_in_texts(following, {1: replace(ANSWER, text="Ready: Mia")})
+
+
+async def test_a_fact_that_no_result_holds_is_no_fact(tmp_path: Path) -> None:
+    way = Way(call=(Call(tool="list_elements"),))
+    request = Request(id="r", says="?", guards="!", way=(way,), tells=(("nowhere",),))
+    with pytest.raises(UnprovenError, match=r"no result says one of .*nowhere"):
+        await replay(request, way, tmp_path / "scene")
+    failing = Way(call=(Call(tool="list_elements", error="auth"),))
+    with pytest.raises(UnprovenError, match=r"list_elements ended as a success, not auth"):
+        await replay(request, failing, tmp_path / "other")

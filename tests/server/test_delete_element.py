@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
 from stage import API_KEY, Pictures, last_line, requests_to, structured, text_of
+from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, World
 
@@ -83,6 +85,27 @@ async def test_the_name_is_free_again(
     another = {**creation, "refer_images": [str(pictures.back)]}
     second = structured(await client.call_tool("create_element_and_wait", another))
     assert second["element_ids"] not in ([], [element_id])
+
+
+async def test_the_name_is_looked_up_again_after_a_deletion_that_nobody_could_confirm(
+    client: Client, world: World, faults: Faults, clock: VirtualClock, creation: dict[str, Any]
+) -> None:
+    mia = world.add_element(world.account_of(API_KEY), "Mia")
+    assert last_line(await client.call_tool("create_element", creation))["kind"] == "name_taken"
+    faults.delay(5, after_commit=True, route="delete")
+    faults.lose_reply_after_commit(route="delete")
+
+    async def break_the_list() -> None:
+        await clock.sleep(1)
+        faults.reply_code(1000, times=None, route="list")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(break_the_list)
+        arguments = {"element_id": mia.element_id, "element_name": "Mia"}
+        assert last_line(await client.call_tool(TOOL, arguments))["kind"] == "unknown_outcome"
+    faults.clear()
+
+    assert structured(await client.call_tool("create_element", creation))["outcome"] == "submitted"
 
 
 async def test_the_same_wish_may_be_granted_again(client: Client, creation: dict[str, Any]) -> None:

@@ -43,7 +43,13 @@ MOST_SESSIONS = 1000  # older clients alone open sessions
 _READY_SECONDS = 2.0
 
 
-def build_http_app(runtime: Runtime, host: str = "127.0.0.1", *, verifier: TokenVerifier | None = None) -> Starlette:
+def build_http_app(
+    runtime: Runtime,
+    host: str = "127.0.0.1",
+    *,
+    verifier: TokenVerifier | None = None,
+    most_sessions: int = MOST_SESSIONS,
+) -> Starlette:
     """The server as an ASGI app. `app.state.requests` are its open requests, see `OpenRequests`.
 
     Sessions and event streams are on, as the SDK has them by default: without them older clients get neither
@@ -54,6 +60,7 @@ def build_http_app(runtime: Runtime, host: str = "127.0.0.1", *, verifier: Token
         runtime: one made for `transport="http"`, so that callers bring their own credentials.
         host: where it will listen; that decides what the settings must hold.
         verifier: replaces what the settings say of how tokens are checked, for tests.
+        most_sessions: how many sessions of older clients may be open; one more is refused with 503.
 
     Raises:
         ConfigurationError: the settings are not enough to serve this host safely, or as `build_server`.
@@ -65,7 +72,7 @@ def build_http_app(runtime: Runtime, host: str = "127.0.0.1", *, verifier: Token
     server = build_server(settings, runtime)
     app = server.streamable_http_app(
         max_request_body_size=hosting.largest_request_bytes(reaches_others=reaches_others(settings, host)),
-        max_sessions=MOST_SESSIONS,
+        max_sessions=most_sessions,
         transport_security=security,
     )
     app.add_route(HEALTH, _healthz, methods=["GET"])
@@ -103,7 +110,7 @@ class _Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        is_open = scope["type"] != "http" or path in self._open_paths or path.startswith(self._open_below)
+        is_open = scope["type"] != "http" or path in self._open_paths or f"{path}/".startswith(self._open_below)
         await (self._app if is_open else self._guarded)(scope, receive, send)
 
 

@@ -98,6 +98,9 @@ def _notes_on(condition: Condition) -> list[str]:
     if condition.failure is not None:
         known = f"; this is as of {iso_utc(int(state.head_at * 1000))}" if state.head_at else ""
         notes.append(f"{whose[0].upper()}{whose[1:]} could not be read just now{known}. {condition.failure.message}")
+    elif condition.is_behind:
+        moment = iso_utc(int(state.completed_at * 1000))
+        notes.append(f"All of {whose} was last compared with Kling's at {moment}; its newest entries are known.")
     if state.is_doubtful:
         notes.append(f"Something was added to {whose} while it was read; the same call again reads it anew.")
     if state.unreadable:

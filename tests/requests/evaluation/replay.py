@@ -43,22 +43,34 @@ async def replay(request: Request, way: Way, folder: Path, era: str = "auto") ->
         UnprovenError: an answer lacks something.
     """
     scene = Scene(request, folder)
+    by_call: dict[int, Step] = {}
+    problem: UnprovenError | None = None
     async with scene.opened(era):
-        by_call: dict[int, Step] = {}
-        for group in groups(way.call):
-            async with anyio.create_task_group() as together:
-                for number, call in group:
-                    together.start_soon(_play, scene, number, call, by_call)
+        try:
+            for group in groups(way.call):
+                await _play_together(scene, group, by_call)
+        except UnprovenError as error:  # raised in here it would arrive in a group of the client's
+            problem = error
         ending = scene.ending()
+    if problem is not None:
+        raise problem
     steps = tuple(by_call[number] for number in sorted(by_call))
     return Play(steps, _answer(request, scene, steps), ending, scene.facts)
 
 
-async def _play(scene: Scene, number: int, call: Call, by_call: dict[int, Step]) -> None:
-    _require_in_texts(call, by_call)
-    step = by_call[number] = await scene.call(call.tool, scene.resolve(call.arguments, _results(by_call)))
+async def _play_together(scene: Scene, group: list[tuple[int, Call]], by_call: dict[int, Step]) -> None:
+    async def play(number: int, call: Call) -> None:
+        by_call[number] = await scene.call(call.tool, scene.resolve(call.arguments, _results(by_call)))
+
+    for _, call in group:
+        require_in_texts(call, by_call)
+    async with anyio.create_task_group() as together:
+        for number, call in group:
+            together.start_soon(play, number, call)
     scene.ending()  # gives names to what was made
-    _check(step, call, scene.resolve(call.shows, _results(by_call)), scene.resolve(call.hides, _results(by_call)))
+    for number, call in group:
+        said = _results(by_call)
+        check_answer(by_call[number], call, scene.resolve(call.shows, said), scene.resolve(call.hides, said))
 
 
 def groups(calls: tuple[Call, ...]) -> list[list[tuple[int, Call]]]:
@@ -75,7 +87,12 @@ def _results(by_call: dict[int, Step]) -> dict[str, str]:
     }
 
 
-def _require_in_texts(call: Call, by_call: dict[int, Step]) -> None:
+def require_in_texts(call: Call, by_call: dict[int, Step]) -> None:
+    """What this call takes from earlier answers stands in their texts.
+
+    Raises:
+        UnprovenError: only the structured content holds it.
+    """
     for _, text in leaves(call.arguments):
         for number, path in _REFERENCE.findall(text):
             step = by_call[int(number)]
@@ -83,8 +100,12 @@ def _require_in_texts(call: Call, by_call: dict[int, Step]) -> None:
                 raise UnprovenError(f"{path} stands in the structured content and not in the text:\n{step.text}")
 
 
-def _check(step: Step, call: Call, shows: list[str], hides: list[str]) -> None:
-    """The result is what the call expects, in both forms."""
+def check_answer(step: Step, call: Call, shows: list[str], hides: list[str]) -> None:
+    """The result is what the call expects, in both forms; `shows` and `hides` are the call's, resolved.
+
+    Raises:
+        UnprovenError: it is not.
+    """
     if step.kind != call.error:
         raise UnprovenError(f"{step.tool} ended as {step.kind or 'a success'}, not {call.error or 'one'}:\n{step.text}")
     as_json = json.dumps(step.structured or {}, ensure_ascii=False)
