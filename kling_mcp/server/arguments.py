@@ -38,11 +38,19 @@ class ToolArguments(BaseModel):
 A = TypeVar("A", bound=ToolArguments)
 
 
+class ArgumentsError(InputError):
+    """The arguments do not fit the schema; `values` holds those that could be read."""
+
+    def __init__(self, problems: list[Problem], values: dict[str, Any]) -> None:
+        super().__init__(problems)
+        self.values = values
+
+
 def parse_arguments(model: type[A], raw: dict[str, Any]) -> A:
     """The arguments of a call.
 
     Raises:
-        InputError: with every problem found.
+        ArgumentsError: with every problem found.
     """
     problems: list[Problem] = []
     values: dict[str, Any] = {}
@@ -69,9 +77,9 @@ def _validated(model: type[A], values: dict[str, Any], problems: list[Problem]) 
             name = str(detail["loc"][0])
             if name not in known_bad:
                 problems.append(_from_pydantic(name, detail))
-        raise InputError(problems) from None
+        raise ArgumentsError(problems, values) from None
     if problems:
-        raise InputError(problems)
+        raise ArgumentsError(problems, values)
     return parsed
 
 

@@ -4,7 +4,7 @@
 
 Kling is the built-in simulator: nothing is created anywhere and nothing is paid, except for the model's tokens. The
 key is read from the environment variable that `--key-env` names, sent to the endpoint, and shown nowhere.
-Exit: 0 all passed, 1 some failed, 2 nothing could be run.
+Exit: 0 all passed, 1 some failed, 2 the run could not begin or not go on.
 """
 
 from __future__ import annotations
@@ -49,16 +49,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say("\n".join(f"{request.theme:10} {request.id:32} {request.guards}" for request in requests))
             return 0
         endpoint = _endpoint(options)
-        rows = _run_all(requests, endpoint, options)
     except EndpointError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    title = f"{len(rows)} requests done by {options.model} ({options.api}, results as {options.see})"
-    table = as_table(rows, title)
+    rows, ended = _run_all(requests, endpoint, options)
+    if ended:
+        sys.stderr.write(f"{ended}\n")
+    if rows:
+        _tell(rows, options)
+    if ended:
+        return 2
+    return 0 if all(row.passed == row.runs for row in rows) else 1
+
+
+def _tell(rows: Sequence[Row], options: argparse.Namespace) -> None:
+    table = as_table(rows, f"{len(rows)} requests done by {options.model} ({options.api}, results as {options.see})")
     if options.out:
         Path(options.out).write_text(table, "utf-8")
     _say(table if not options.out else summary(rows))
-    return 0 if all(row.passed == row.runs for row in rows) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,11 +111,18 @@ def _endpoint(options: argparse.Namespace) -> Endpoint:
     return Endpoint(options.base_url.rstrip("/").removesuffix("/v1"), Anthropic(), options.model, key)
 
 
-def _run_all(requests: Sequence[Request], endpoint: Endpoint, options: argparse.Namespace) -> list[Row]:
+def _run_all(requests: Sequence[Request], endpoint: Endpoint, options: argparse.Namespace) -> tuple[list[Row], str]:
+    """The rows, and why the run ended before its end, or ""."""
     bounds = Bounds(options.max_turns, options.max_seconds, options.max_tokens, options.max_answer_tokens)
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="requests-") as temporary:
         root = Path(options.folder or temporary).resolve()
-        return [_run_one(request, endpoint, bounds, options, root) for request in requests]
+        for request in requests:
+            try:
+                rows.append(_run_one(request, endpoint, bounds, options, root))
+            except EndpointError as error:
+                return rows, str(error)
+    return rows, ""
 
 
 def _run_one(request: Request, endpoint: Endpoint, bounds: Bounds, options: argparse.Namespace, root: Path) -> Row:

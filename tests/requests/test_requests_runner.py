@@ -288,6 +288,14 @@ def test_a_refused_key_ends_the_run_and_is_not_shown(run: Run) -> None:
     assert len(outcome.asked) == 1
 
 
+def test_a_run_that_cannot_go_on_tells_what_it_did(run: Run) -> None:
+    turns: Iterator[Turn | Raw] = iter([calls("list_elements"), Turn("Yes, a barista."), Raw(403, "quota")])
+    outcome = run(lambda _: next(turns), "--only", "have-mia", "--only", "have-no-mia", "--only", "misspelt")
+    assert outcome.code == 2
+    assert "the endpoint answered 403: quota" in outcome.shown
+    assert "1 of 1 runs of 1 requests passed" in outcome.table
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

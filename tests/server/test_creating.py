@@ -41,6 +41,30 @@ async def test_an_element_is_made_and_its_id_comes_back(
     assert sent.picture_sha256 == tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
 
 
+@pytest.mark.parametrize("tool", [CREATE, "create_element"])
+async def test_wrong_arguments_and_wrong_material_are_told_in_one_answer(
+    client: Client, world: World, creation: dict[str, Any], tool: str
+) -> None:
+    wrong = {
+        **creation,
+        "element_name": "a name that has far too many characters",
+        "reference_type": "photo",
+        "frontal_image": "/mnt/user-data/uploads/mia.png",
+        "refer_image": ["x.png"],
+    }
+    del wrong["element_description"]
+    told = text_of(await client.call_tool(tool, wrong))
+    for argument in ("element_name", "element_description", "reference_type", "frontal_image", '"refer_image"'):
+        assert f"- {argument}:" in told, argument
+    assert told.count("- reference_type:") == 1
+    assert world.requests == []
+
+
+async def test_wrong_arguments_alone_are_told_alone(client: Client, creation: dict[str, Any]) -> None:
+    told = text_of(await client.call_tool(CREATE, {**creation, "wait_seconds": "soon"}))
+    assert told.startswith("One problem with the input:\n- wait_seconds:")
+
+
 async def test_submitting_returns_at_once_with_the_next_call(
     client: Client, clock: VirtualClock, creation: dict[str, Any]
 ) -> None:

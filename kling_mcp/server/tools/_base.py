@@ -18,8 +18,8 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import PrivateAttr
 
-from kling_mcp.errors import KlingError
-from kling_mcp.server.arguments import ToolArguments, parse_arguments, plain_schema
+from kling_mcp.errors import InputError, KlingError, Problem
+from kling_mcp.server.arguments import ArgumentsError, ToolArguments, parse_arguments, plain_schema
 from kling_mcp.server.call import Call
 from kling_mcp.server.witness import witnessed
 
@@ -51,6 +51,7 @@ class Answer:
 
 
 Handler = Callable[[Any, Call], Awaitable[Answer]]
+LookFurther = Callable[[ArgumentsError, Call], Awaitable[list[Problem]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class ToolSpec:
     view: type[View]
     handler: Handler
     page_uri: str = ""  # the page that Apps clients show beside the result
+    look_further: LookFurther | None = None  # what else is wrong where the arguments do not fit the schema
 
     @property
     def changes_something(self) -> bool:
@@ -85,12 +87,13 @@ def tool(
     arguments: type[ToolArguments],
     view: type[View],
     page_uri: str = "",
+    look_further: LookFurther | None = None,
 ) -> Callable[[Handler], ToolSpec]:
     """Declare a tool; the handler's docstring is the description that a model reads."""
 
     def declare(handler: Handler) -> ToolSpec:
         description = " ".join((handler.__doc__ or "").split())
-        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri)
+        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri, look_further)
 
     return declare
 
@@ -135,7 +138,7 @@ class KlingTool(Tool):
             try:
                 witness.begins()
                 with call.counted():
-                    answer = await spec.handler(parse_arguments(spec.arguments, arguments), call)
+                    answer = await spec.handler(await _read(spec, arguments, call), call)
             except KlingError as error:
                 logger.info("%s: %s", self.name, error.last_line())
                 return _failed(error, witness)
@@ -149,6 +152,21 @@ class KlingTool(Tool):
             structured_content=answer.view.model_dump(mode="json"),
             _meta=dict(answer.page_data) if answer.page_data else None,
         )
+
+
+async def _read(spec: ToolSpec, raw: dict[str, Any], call: Call) -> ToolArguments:
+    """The arguments of a call.
+
+    Raises:
+        InputError: with every problem, those of the content as well as those of the form.
+    """
+    try:
+        return parse_arguments(spec.arguments, raw)
+    except ArgumentsError as refused:
+        if spec.look_further is None:
+            raise
+        further = await spec.look_further(refused, call)
+        raise InputError([*refused.problems, *further]) from None
 
 
 def _failed(error: KlingError, witness: Witness) -> CallToolResult:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from anyio import to_thread
 from pydantic import Field
 
+from kling_mcp.errors import InputError
 from kling_mcp.media.draft import ElementDraft
+from kling_mcp.media.preflight import prepare
 from kling_mcp.server.arguments import ToolArguments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kling_mcp.errors import Problem
+    from kling_mcp.server.arguments import ArgumentsError
+    from kling_mcp.server.call import Call
 
 
 class CreationArguments(ToolArguments):
@@ -38,15 +48,32 @@ class CreationArguments(ToolArguments):
 
     def draft(self) -> ElementDraft:
         """The same values for the media checks."""
-        return ElementDraft(
-            element_name=self.element_name,
-            element_description=self.element_description,
-            reference_type=self.reference_type,
-            frontal_image=self.frontal_image,
-            refer_images=tuple(self.refer_images),
-            video_url=self.video_url,
-            element_voice_id=self.element_voice_id,
-            tags=tuple(self.tags),
-            callback_url=self.callback_url,
-            external_task_id=self.external_task_id,
-        )
+        return _draft_of(self.model_dump())
+
+
+async def media_problems(refused: ArgumentsError, call: Call) -> list[Problem]:
+    """What else is wrong with a creation whose arguments do not fit the schema: all is told in one answer."""
+    told = {problem.argument for problem in refused.problems}
+    try:
+        await to_thread.run_sync(prepare, _draft_of(refused.values), call.runtime.media_policy())
+    except InputError as more:
+        return [problem for problem in more.problems if problem.argument not in told]
+    return []
+
+
+def _draft_of(values: Mapping[str, Any]) -> ElementDraft:
+    def text(name: str) -> str:
+        return str(values.get(name, ""))
+
+    return ElementDraft(
+        element_name=text("element_name"),
+        element_description=text("element_description"),
+        reference_type=text("reference_type"),
+        frontal_image=text("frontal_image"),
+        refer_images=tuple(values.get("refer_images", ())),
+        video_url=text("video_url"),
+        element_voice_id=text("element_voice_id"),
+        tags=tuple(values.get("tags", ())),
+        callback_url=text("callback_url"),
+        external_task_id=text("external_task_id"),
+    )

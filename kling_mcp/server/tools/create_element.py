@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import CREATES, Answer, tool
-from kling_mcp.server.tools._creating import CreationArguments
+from kling_mcp.server.tools._creating import CreationArguments, media_problems
 from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id
 from kling_mcp.server.views import TaskView, task_text, task_view
 
@@ -15,6 +15,7 @@ from kling_mcp.server.views import TaskView, task_text, task_view
     annotations=CREATES,
     arguments=CreationArguments,
     view=TaskView,
+    look_further=media_problems,
 )
 async def create_element(arguments: CreationArguments, call: Call) -> Answer:
     """Submit a new element and return its task at once, without an element_id. For making several in

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import CREATES, Answer, tool
-from kling_mcp.server.tools._creating import CreationArguments
+from kling_mcp.server.tools._creating import CreationArguments, media_problems
 from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id, voice_warnings
 from kling_mcp.server.views import TaskView, task_text, task_view
 from kling_mcp.settings import LONGEST_WAIT_SECONDS
@@ -26,6 +26,7 @@ class CreateAndWaitArguments(CreationArguments):
     annotations=CREATES,
     arguments=CreateAndWaitArguments,
     view=TaskView,
+    look_further=media_problems,
 )
 async def create_element_and_wait(arguments: CreateAndWaitArguments, call: Call) -> Answer:
     """Make a reusable element from 2 to 4 pictures (or one clip) and wait for its element_ids; takes 5 s to
