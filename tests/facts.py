@@ -23,7 +23,6 @@ class Fact(NamedTuple):
     deferred: str = ""
 
 
-_NO_CALLBACKS = "callbacks only wake a wait; nothing is decided by it"
 _NO_GENERATION = "generation requests are prepared, never sent"
 
 FACTS = (
@@ -125,7 +124,7 @@ FACTS = (
     # 5. Callbacks
     Fact("callback-repeats", "several deliveries per task", "guess", "5"),
     Fact("callback-best-effort", "retries, order and timeout are unknown: keep polling", "doc", "5"),
-    Fact("callback-answer", "answer 200; 4xx for a bad signature", "doc", "5", _NO_CALLBACKS),
+    Fact("callback-answer", "answer 200; 4xx for a bad signature", "doc", "5"),
     Fact("callback-legacy-body", "elements send the bare record", "doc", "5"),
     Fact("callback-no-elements", "results are images and videos: query the task", "doc", "5"),
     Fact("callback-new-body", "new routes send another body", "doc", "5"),
@@ -133,7 +132,7 @@ FACTS = (
     Fact("signature-headers", "webhook-id, -timestamp, -signature", "doc", "5"),
     Fact("signature-sum", "HMAC-SHA256 over id, time and body; 5 minutes", "doc", "5"),
     Fact("signature-rotation", "a replaced secret lives 7 more days", "doc", "5"),
-    Fact("signature-legacy-unknown", "whether element callbacks are signed is open", "doc", "5", _NO_CALLBACKS),
+    Fact("signature-legacy-unknown", "whether element callbacks are signed is open", "doc", "5"),
     # 6. Concurrency
     Fact("slots", "creations count per account until the task ends", "doc", "6"),
     Fact("slots-size", "the cap is the highest of the packs", "doc", "6", "packs are not read"),

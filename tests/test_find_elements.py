@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -139,12 +140,11 @@ async def test_a_second_search_sends_nothing(client: Client, world: World) -> No
 
 async def test_a_new_element_is_found_at_once(client: Client, world: World, creation: dict[str, Any]) -> None:
     assert await names(client) == []
-    sent = [request.route for request in world.requests]
     made = structured(await client.call_tool("create_element_and_wait", creation))
-    sent = [request.route for request in world.requests]
+    sent = len(world.requests)
     given = await found(client, query="barista green apron")
     assert [row["element_id"] for row in given["elements"]] == made["element_ids"]
-    assert [request.route for request in world.requests] == sent
+    assert len(world.requests) == sent
 
 
 async def test_an_element_on_its_way_is_found_by_the_name_it_will_have(
@@ -184,7 +184,7 @@ async def test_filters_narrow_the_search(connect: Connect, world: World) -> None
     add(world, "Gone", status="deleted")
     add(world, "Refused", status="failed")
     async with connect() as client:
-        assert await names(client) == ["Rex", "Mia"] or await names(client) == ["Mia", "Rex"]
+        assert sorted(await names(client)) == ["Mia", "Rex"]
         assert await names(client, tags=["Animal"]) == ["Rex"]
         assert await names(client, tags="o_103") == ["Rex"]
         assert sorted(await names(client, tags=["animal", "CHARACTER"])) == ["Mia", "Rex"]
@@ -294,8 +294,6 @@ async def test_a_cursor_of_another_tool_is_bad_input(connect: Connect) -> None:
 
 
 async def test_a_cursor_with_a_forged_position_is_bad_input(connect: Connect, world: World) -> None:
-    from base64 import urlsafe_b64decode, urlsafe_b64encode
-
     for number in range(3):
         add(world, f"Mia {number}")
     async with connect() as client:

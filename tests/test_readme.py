@@ -53,10 +53,12 @@ def test_setting_a_variable_to_its_default_changes_nothing(name: str, default: s
 
 
 def test_every_secret_may_come_from_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text("the-key\n", "utf-8")
-    both = {f"{name}_FILE": str(file) for name in secret_variables()}
-    assert Settings.from_env(both).secrets == ("the-key",) * len(both)
+    forms = {"KLING_MCP_STATE_URL": "postgresql://host/kling", "KLING_WEBHOOK_SECRET": "whsec_c2VjcmV0"}
+    values = {name: forms.get(name, f"the-value-of-{name}") for name in secret_variables()}
+    for name, value in values.items():
+        (tmp_path / name).write_text(f"{value}\n", "utf-8")
+    read = Settings.from_env({f"{name}_FILE": str(tmp_path / name) for name in values})
+    assert sorted(read.secrets) == sorted(values.values())
 
 
 def test_table_of_commands_names_exactly_the_commands_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,8 @@ async def test_tool_call_is_told_with_its_requests(told: Told, connect: Connect,
     assert span.attributes["kling.requests"] == len(requests)
     assert span.attributes["waited_seconds"] == made["waited_seconds"]
     assert {request.name for request in requests} >= {"kling_mcp.kling create", "kling_mcp.kling query"}
-    assert {request.parent.trace_id for request in requests if request.parent} == {span.get_span_context().trace_id}
+    assert span.context is not None
+    assert {request.parent.span_id for request in requests if request.parent} == {span.context.span_id}
     assert told.count("kling_mcp.tool.calls", tool="create_element_and_wait", outcome="ok") == 1
     assert told.count("kling_mcp.tool.duration", tool="create_element_and_wait", outcome="ok") == 1
     assert told.count("kling_mcp.tool.waited", tool="create_element_and_wait") == 1

@@ -208,6 +208,29 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
     return plain
 
 
+def output_schema(view: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a result: names and types alone, because every client pays for it in every conversation.
+
+    That all fields are always there, and no others, is the contract's word and held by a test.
+    """
+    lean: dict[str, Any] = _without_demands(plain_schema(view))
+    return lean
+
+
+def _without_demands(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_without_demands(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: {name: _without_demands(sub) for name, sub in value.items()}
+        if key == "properties"
+        else _without_demands(value)
+        for key, value in node.items()
+        if key not in {"required", "additionalProperties"}
+    }
+
+
 @cache
 def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """As pydantic writes it, which is slow; a model's schema never changes."""

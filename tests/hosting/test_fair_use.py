@@ -18,7 +18,7 @@ from hosting.house import House, calling, creation, kling, served
 from kling_mcp.api.throttle import MOST_WAITING
 from kling_mcp.errors import LimitError
 from kling_mcp.fairness import CallLimit, in_words
-from kling_mcp.hosting_settings import CREATES_PER_MINUTE, HostingSettings
+from kling_mcp.hosting_settings import CREATES_PER_DAY, CREATES_PER_MINUTE, HostingSettings
 from kling_mcp.runtime import MOST_CALLS_OF_AN_ACCOUNT
 from kling_mcp.simulator import Faults, World
 
@@ -136,18 +136,26 @@ async def test_lost_reply_is_settled_whatever_the_limit(serve: Serve, faults: Fa
     assert creations_of(world, "anna") == 1
 
 
-async def test_over_http_there_is_a_limit_unless_the_operator_lifts_it(serve: Serve, connect: Connect) -> None:
-    for hosting, refused in ((HostingSettings(), 1), (HostingSettings(creates_per_minute=0, creates_per_day=0), 0)):
-        async with serve(hosting=hosting) as house:
-            key = kling(f"somebody-{refused}")
-            statuses = [
-                "kind=limit" in (await house.post(calling("create_element", **_clip(number)), key)).text
-                for number in range(CREATES_PER_MINUTE + 1)
-            ]
-        assert statuses == [False] * (CREATES_PER_MINUTE + 1 - refused) + [True] * refused
-    async with connect() as client:
-        for number in range(CREATES_PER_MINUTE + 1):
-            structured(await client.call_tool("create_element", _clip(number)))
+@pytest.mark.parametrize(
+    ("hosting", "over_http", "allowed"),
+    [
+        (HostingSettings(), True, (CREATES_PER_MINUTE, CREATES_PER_DAY)),
+        (HostingSettings(), False, (0, 0)),
+        (HostingSettings(creates_per_minute=0), True, (0, CREATES_PER_DAY)),
+        (HostingSettings(creates_per_day=7), True, (CREATES_PER_MINUTE, 7)),
+        (HostingSettings(creates_per_minute=2, creates_per_day=9), False, (2, 9)),
+    ],
+)
+def test_over_http_there_is_a_limit_unless_the_operator_lifts_it(
+    hosting: HostingSettings, over_http: bool, allowed: tuple[int, int]
+) -> None:
+    assert hosting.creations_allowed(over_http=over_http) == allowed
+
+
+async def test_limits_hold_over_stdio_where_they_are_set(connect: Connect) -> None:
+    async with connect(hosting=HostingSettings(creates_per_minute=1)) as client:
+        structured(await client.call_tool("create_element", _clip(1)))
+        assert last_line(await client.call_tool("create_element", _clip(2))) == LIMIT
 
 
 def _clip(number: int) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from never_twice.driver import Parking, Theatre
-from never_twice.mortal import API_KEY, Fate, MortalClock, MortalTransport, Process
+from never_twice.mortal import Fate, MortalClock, MortalTransport, Process
+from stage import API_KEY
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings

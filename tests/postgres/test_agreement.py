@@ -96,7 +96,7 @@ batches = st.lists(st.tuples(pages, st.booleans()), min_size=1, max_size=4)
 questions = st.lists(st.tuples(texts, filters, st.integers(1, 3)), min_size=1, max_size=6)
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches, questions)
 def test_both_find_the_same(
     database: Database, written: list[tuple[list[LibraryElement], bool]], asked: list[tuple[str, Filters, int]]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, run_state_machine_as_test
 from never_twice import test_interleavings as proof
-from never_twice.mortal import API_KEY, CrashError, DiesAtStep, is_crash
+from never_twice.mortal import CrashError, DiesAtStep, is_crash
 from never_twice.test_every_step import KLINGS, MIA, MISFORTUNES, MOST_STEPS
 from never_twice.wishes import tasks_at
+from stage import API_KEY
 
 from kling_mcp.simulator import Faults, Quirks, World
 from postgres.clocks import ThreadedClock
 from postgres.replicas import Replica, SharedTheatre
 
 if TYPE_CHECKING:
+    from kling_mcp.creation import Creation
     from postgres.conftest import Database
 
 EXAMPLES = 25
@@ -67,20 +69,20 @@ async def kill_and_repeat(url: str, step: int, misfortune: str, quirks: Quirks) 
     world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
     MISFORTUNES[misfortune](faults)
     fate = DiesAtStep(step)
-    first: Any = None
+    first: Creation | None = None
     killed = Replica(url, world, faults, owner="one:1", fate=fate)
     other = Replica(url, world, faults, owner="two:1")
     try:
-        first = await killed.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
+        first = await killed.create(MIA, patience=120)
     except (CrashError, BaseExceptionGroup) as death:
         if not is_crash(death):
             raise
     finally:
-        await killed.stop()
+        await killed.aclose()
     try:
-        again = await other.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
+        again = await other.create(MIA, patience=120)
     finally:
-        await other.stop()
+        await other.aclose()
     tasks = tasks_at(world)
     assert [task.task_id for task in tasks] == [again.task.task_id], fate.met
     assert first is None or first.task.task_id == again.task.task_id

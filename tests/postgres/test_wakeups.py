@@ -11,8 +11,8 @@ import anyio
 import anyio.lowlevel
 import psycopg
 import pytest
-from never_twice.mortal import API_KEY
 from never_twice.wishes import draft_of
+from stage import API_KEY
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings

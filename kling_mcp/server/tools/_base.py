@@ -19,7 +19,7 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import PrivateAttr
 
 from kling_mcp.errors import InputError, KlingError, Problem
-from kling_mcp.server.arguments import ArgumentsError, ToolArguments, parse_arguments, plain_schema
+from kling_mcp.server.arguments import ArgumentsError, ToolArguments, output_schema, parse_arguments, plain_schema
 from kling_mcp.server.call import Call
 from kling_mcp.server.witness import witnessed
 
@@ -119,7 +119,7 @@ class KlingTool(Tool):
             title=spec.title,
             description=spec.description,
             parameters=parameters,
-            fn_metadata=FuncMetadata(arg_model=ArgModelBase, output_schema=plain_schema(spec.view)),
+            fn_metadata=FuncMetadata(arg_model=ArgModelBase, output_schema=output_schema(spec.view)),
             is_async=True,
             context_kwarg=None,
             annotations=spec.annotations,

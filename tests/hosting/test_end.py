@@ -1,0 +1,300 @@
+"""The orderly end: whoever waits is answered with what to call next, background work is left to the next server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from stage import last_line, requests_to, structured, text_of
+from starlette.types import Message, Receive, Scope, Send
+from virtual_time import VirtualClock
+
+from hosting.conftest import Serve
+from hosting.house import House, calling, creation, initializing, kling, message
+from kling_mcp.closing import Closing
+from kling_mcp.server.hosting.requests import OpenRequests
+from kling_mcp.simulator import Faults, World
+from tasks.client import DeclaresTasks, get, handle_of
+
+pytestmark = pytest.mark.anyio
+
+ANNA = kling("anna")
+EACH_ERA = pytest.mark.parametrize("era", ["legacy", "auto"])
+
+
+async def end(house: House) -> None:
+    """What the server does when it is told to end, before it closes its connections."""
+    house.runtime.closing.begin()
+    await house.app.state.requests.finish(3.0)
+
+
+@EACH_ERA
+async def test_running_waits_hand_over_their_tickets(
+    serve: Serve, faults: Faults, world: World, clock: VirtualClock, era: str
+) -> None:
+    faults.slow_task(300, times=None)
+    answers: dict[str, Any] = {}
+    async with serve() as house, house.client(era, ANNA) as client:
+
+        async def ask(name: str, tool: str, arguments: dict[str, Any]) -> None:
+            answers[name] = await client.call_tool(tool, arguments)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, "create", "create_element_and_wait", {**creation("Mia"), "wait_seconds": 600})
+            await clock.sleep(20)
+            group.start_soon(ask, "wait", "wait_for_elements", {"wait_seconds": 600})
+            await clock.sleep(20)
+            assert answers == {}
+            began = clock.monotonic()
+            await end(house)
+        assert clock.monotonic() - began < 2
+    created, waited = structured(answers["create"]), structured(answers["wait"])
+    assert created["task_status"] in {"submitted", "processing"}
+    assert created["next_step"] == (
+        f'Call wait_for_elements with ids=["{created["task_id"]}"]; creating again is not needed.'
+    )
+    assert created["waited_seconds"] >= 40
+    assert waited["pending"] == 1
+    assert created["task_id"] in waited["next_step"]
+    async with serve() as house, house.client(era, ANNA) as client:
+        done = structured(await client.call_tool("wait_for_elements", {"ids": [created["task_id"]], "wait_seconds": 600}))
+    assert done["tasks"][0]["element_ids"]
+    assert len(requests_to(world, "create")) == 1
+
+
+async def test_new_callers_are_sent_away_and_their_waits_are_short(
+    serve: Serve, faults: Faults, clock: VirtualClock
+) -> None:
+    faults.slow_task(300)
+    async with serve() as house, house.http() as http:
+        assert (await http.get("/readyz")).status_code == 200
+        await end(house)
+        ready = await http.get("/readyz")
+        assert (ready.status_code, ready.json()) == (503, {"status": "ending"})
+        assert (await http.get("/healthz")).status_code == 200, "the process is alive"
+        began = clock.monotonic()
+        body = calling("create_element_and_wait", **creation("Mia"), wait_seconds=600)
+        reply = (await house.post(body, ANNA)).json()["result"]
+        assert clock.monotonic() - began < 2
+    assert reply["structuredContent"]["task_id"]
+    assert reply["structuredContent"]["next_step"]
+
+
+async def test_creation_on_its_way_to_kling_is_waited_for(serve: Serve, faults: Faults, world: World) -> None:
+    faults.delay(2, route="create")
+    answers: list[Any] = []
+    async with serve() as house:
+
+        async def create() -> None:
+            answers.append(await house.post(calling("create_element", **creation("Mia")), ANNA))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(create)
+            await anyio.sleep(1)
+            await end(house)
+    assert answers[0].json()["result"]["structuredContent"]["task_id"]
+    assert len(requests_to(world, "create")) == 1
+
+
+async def test_creation_that_kling_does_not_answer_is_given_up_and_found_by_the_next_server(
+    serve: Serve, faults: Faults, world: World, clock: VirtualClock
+) -> None:
+    faults.delay(100, after_commit=True, route="create")
+    answers: list[Any] = []
+    async with serve() as house:
+
+        async def create() -> None:
+            answers.append(await house.post(calling("create_element", **creation("Mia")), ANNA))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(create)
+            await anyio.sleep(1)
+            began = clock.monotonic()
+            await end(house)
+        assert clock.monotonic() - began == 3
+    assert (answers[0].status_code, answers[0].json()) == (503, {"error": "The server is ending."})
+    async with serve() as house:
+        body = calling("create_element_and_wait", **creation("Mia"), wait_seconds=300)
+        again = (await house.post(body, ANNA)).json()["result"]["structuredContent"]
+    assert (again["outcome"], len(again["element_ids"])) == ("recovered", 1)
+    assert sum(world.accepted_creations().values()) == 1
+
+
+@pytest.mark.parametrize("busy", ["in the queue", "Kling is busy", "the same wish"])
+async def test_creations_that_were_not_sent_yet_end_with_nothing_created(
+    serve: Serve, faults: Faults, world: World, clock: VirtualClock, busy: str
+) -> None:
+    """Each says that nothing was created, or under which id it can be asked for."""
+    first = {**creation("Mia"), "wait_seconds": 600}
+    second = first if busy == "the same wish" else {**creation("Noa"), "wait_seconds": 600}
+    if busy == "Kling is busy":
+        faults.rate_limit(times=None, route="create")
+    else:
+        faults.delay(100, times=None, route="create")
+    answers: list[Any] = []
+    async with serve(max_creates=1) as house:
+
+        async def create(arguments: dict[str, Any]) -> None:
+            answers.append(await house.post(calling("create_element_and_wait", **arguments), ANNA))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(create, first)
+            await clock.sleep(10)
+            group.start_soon(create, second)
+            await clock.sleep(10)
+            assert answers == []
+            house.runtime.closing.begin()
+            await clock.sleep(1)
+            told = answers[-1].json()["result"]["content"][0]["text"].splitlines()[-1]
+            await end(house)
+    if busy == "the same wish":
+        assert told.startswith("kind=unknown_outcome created=maybe retry=later")
+    else:
+        assert told.startswith(("kind=busy created=no retry=later", "kind=rate_limited created=no retry=later"))
+
+
+async def test_background_tasks_are_left_to_the_next_server(serve: Serve, faults: Faults, clock: VirtualClock) -> None:
+    """A handle must not end as "still running" only because the server did."""
+    faults.slow_task(120)
+    async with serve() as house, _declaring(house) as client:
+        handle = await handle_of(client, "create_element_and_wait", creation("Mia"))
+        await clock.sleep(10)
+        house.runtime.closing.begin()
+        await clock.sleep(1)
+        assert (await get(client, handle))["status"] == "working"
+    async with serve() as house, _declaring(house) as client:
+        assert (await get(client, handle))["status"] == "working"
+        await clock.sleep(200)
+        done = await get(client, handle)
+    assert done["status"] == "completed"
+    assert done["result"]["structuredContent"]["element_ids"]
+
+
+@asynccontextmanager
+async def _declaring(house: House) -> AsyncIterator[Any]:
+    import httpx2
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    transport = httpx2.ASGITransport(house.app)
+    async with (
+        httpx2.AsyncClient(transport=transport, headers=ANNA, timeout=600) as http,
+        Client(streamable_http_client(f"{house.address}/mcp", http_client=http), extensions=[DeclaresTasks()]) as client,
+    ):
+        yield client
+
+
+async def test_streams_that_nobody_would_end_are_ended(serve: Serve, clock: VirtualClock) -> None:
+    """The event stream of an older client, and the subscription of a newer one."""
+    async with serve() as house:
+        opened = await house.post(initializing())
+        session = {"Mcp-Session-Id": opened.headers["Mcp-Session-Id"], "MCP-Protocol-Version": "2025-11-25"}
+        ended: dict[str, int] = {}
+
+        async def stream() -> None:
+            async with house.http({**session, "Accept": "text/event-stream"}) as http:
+                ended["stream"] = (await http.get("/mcp")).status_code
+
+        async def listen() -> None:
+            ended["listen"] = (await house.post(message("subscriptions/listen", {"notifications": {}}))).status_code
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(stream)
+            group.start_soon(listen)
+            await clock.sleep(100)
+            assert ended == {}
+            began = clock.monotonic()
+            await end(house)
+        assert ended == {"stream": 200, "listen": 200}
+        assert clock.monotonic() - began < 1
+
+
+class TestOpenRequests:
+    """Around an app that does as it is told."""
+
+    @staticmethod
+    async def run(work: Callable[[Send], Awaitable[None]], seconds: float) -> list[Message]:
+        answer: list[Message] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await work(send)
+
+        async def send(message: Message) -> None:
+            answer.append(message)
+
+        async def receive() -> Message:
+            return {"type": "http.request"}
+
+        requests = OpenRequests(app)
+        async with anyio.create_task_group() as group:
+            group.start_soon(requests, {"type": "http", "method": "POST", "headers": []}, receive, send)
+            await anyio.sleep(1)
+            await requests.finish(seconds)
+        return answer
+
+    async def test_answer_that_is_being_sent_is_brought_to_an_end(self) -> None:
+        async def half(send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
+            await anyio.sleep(1000)
+
+        answer = await self.run(half, 2.0)
+        assert [part.get("more_body") for part in answer] == [None, True, False]
+
+    async def test_answer_that_takes_its_time_is_waited_for(self) -> None:
+        async def late(send: Send) -> None:
+            await anyio.sleep(2)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        assert len(await self.run(late, 5.0)) == 1
+
+    async def test_defect_does_not_stay_open(self) -> None:
+        async def broken(send: Send) -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await self.run(broken, 5.0)
+        assert caught.group_contains(ZeroDivisionError)
+
+
+class TestClosing:
+    async def test_waits_that_begin_afterwards_are_over_at_once(self, clock: VirtualClock) -> None:
+        closing = Closing()
+        await closing.sleep(clock, 5)
+        assert clock.monotonic() == 5
+        closing.begin()
+        await closing.sleep(clock, 5)
+        with closing.move_on_after(5) as scope:
+            await clock.sleep(5)
+        assert scope.cancelled_caught
+        assert clock.monotonic() == 5
+
+    async def test_whoever_asked_is_told_before_any_wait_ends(self, clock: VirtualClock) -> None:
+        closing, order = Closing(), []
+        closing.when_begun(lambda: order.append("told"))
+
+        async def wait() -> None:
+            await closing.sleep(clock, 100)
+            order.append("ended")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await clock.sleep(1)
+            closing.begin()
+        assert order == ["told", "ended"]
+        assert clock.monotonic() == 1
+
+
+async def test_readiness_says_when_the_state_cannot_be_read(serve: Serve, tmp_path: Any, caplog: Any) -> None:
+    place = tmp_path / "a-file-CANARY"
+    place.write_text("in the way")
+    async with serve(state_dir=place) as house, house.http() as http:
+        reply = await http.get("/readyz")
+        assert (await http.get("/healthz")).status_code == 200
+    assert (reply.status_code, reply.json()) == (503, {"status": "the state cannot be read"})
+    assert "CANARY" in caplog.text
+    assert text_of is not None
+    assert last_line is not None
