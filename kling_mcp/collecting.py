@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import NotFoundError, StorageError
+from kling_mcp.errors import KlingError, NotFoundError, StorageError
 from kling_mcp.journal import settling
 from kling_mcp.untrusted import quoted
 from kling_mcp.waiting import Sighting
@@ -71,7 +71,15 @@ class Collector:
         entry = None
         with suppress(StorageError):  # the ids say enough without the journal
             entry = await self._journal.find(name)
-        return Collected(name, "", "", Sighting()) if entry is None else await self._from_entry(entry)
+        return await self._from_stranger(name) if entry is None else await self._from_entry(entry)
+
+    async def _from_stranger(self, name: str) -> Collected:
+        """An id that the journal does not know. Queries by external id may not work (query-external-id)."""
+        task = None
+        if not name.isdecimal():
+            with suppress(KlingError):  # the wait meets the same trouble and tells it
+                task = await self._searcher.find(name)
+        return Collected(name, "", "", Sighting()) if task is None else Collected(task.task_id, name, "", Sighting())
 
     async def _from_entry(self, entry: Entry) -> Collected:
         item = Collected(

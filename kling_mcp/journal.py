@@ -39,6 +39,7 @@ RENEW_SECONDS = 3.0
 # How long a request may be at work at Kling after nobody was left to hear the answer: a crash, or a caller who left.
 SETTLES_AFTER_DESERTION = 30.0
 UNFINISHED = ("claimed", "sending", "unclear", "accepted")
+_TICK_SECONDS = 1e-5  # the smallest step that a float of seconds since 1970 can be trusted with
 _OVER = ("failed", "deleted")
 _UNSENT = ("claimed", "refused")
 
@@ -132,7 +133,7 @@ class Journal:
             if is_held:
                 return entry, Verdict.HELD
             taken = replace(
-                _begun_anew(entry, wish, now) if entry.state in _UNSENT else settling(entry),
+                _begun_anew(entry, wish, self._arrival(tx)) if entry.state in _UNSENT else settling(entry),
                 owner=self._holder(caller),
                 lease_until=now + LEASE_SECONDS,
                 updated_at=now,
@@ -295,6 +296,11 @@ class Journal:
             attempt += 1
         return attempt
 
+    def _arrival(self, tx: Transaction) -> float:
+        """Now, or just after the last arrival, so that of two calls for one name one is always the earlier."""
+        (row,) = tx.fetch("SELECT MAX(created_at) AS last FROM creations WHERE account = ?", self._account)
+        return max(self._clock.wall(), (row["last"] or 0.0) + _TICK_SECONDS)
+
     def _begin(self, tx: Transaction, wish: Wish, caller: str, last: Entry | None, now: float) -> Entry:
         attempt = self._free_attempt(tx, wish, last.attempt + 1 if last else 1)
         entry = Entry(
@@ -308,7 +314,7 @@ class Journal:
             state="claimed",
             owner=self._holder(caller),
             lease_until=now + LEASE_SECONDS,
-            created_at=now,
+            created_at=self._arrival(tx),
             updated_at=now,
         )
         values = [getattr(entry, field.name) for field in fields(Entry)]
@@ -371,7 +377,7 @@ def _stands_for_other_content(entry: Entry, wish: Wish, *, is_held: bool) -> boo
     return is_ours or is_held or not (entry.state in _OVER or (entry.state in _UNSENT and not was_ever_lost))
 
 
-def _begun_anew(entry: Entry, wish: Wish, now: float) -> Entry:
+def _begun_anew(entry: Entry, wish: Wish, arrival: float) -> Entry:
     """Nothing was sent under this id, so it may stand for something else now, and comes after all others."""
     return replace(
         entry,
@@ -379,7 +385,7 @@ def _begun_anew(entry: Entry, wish: Wish, now: float) -> Entry:
         digest=wish.digest,
         element_name=wish.element_name,
         reference_type=wish.reference_type,
-        created_at=now,
+        created_at=arrival,
     )
 
 

@@ -52,6 +52,23 @@ class Searcher:
         except KlingError as error:
             return Finding(reason=error.message)
 
+    async def find(self, external_task_id: str) -> ElementTask | None:
+        """A task by an external id that the journal does not know; None where neither query nor list shows it.
+
+        Raises:
+            KlingError: what the client raises.
+        """
+        if (task := await self._by_external_id(external_task_id)) is not None:
+            return task
+        for page_num in range(1, MOST_PAGES + 1):
+            page = await self._client.list_elements(page_num, PAGE_SIZE)
+            for task in page:
+                if task.external_task_id == external_task_id:
+                    return task
+            if len(page) < PAGE_SIZE:
+                break
+        return None
+
     async def _by_external_id(self, external_task_id: str) -> ElementTask | None:
         try:
             task = await self._client.get_task(external_task_id)

@@ -18,7 +18,7 @@ from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.callbacks import LARGEST_BODY_BYTES, TOLERANCE_SECONDS, signing_keys
-from kling_mcp.errors import StorageError
+from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.hosting_settings import HostingSettings
 from kling_mcp.media.draft import ElementDraft
 from kling_mcp.runtime import Account, Runtime
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.creation import Creation
     from kling_mcp.simulator.records import ElementTask
+    from kling_mcp.store import Transaction
 
 pytestmark = pytest.mark.anyio
 PUBLIC = "https://kling.example.com/kling"
@@ -397,19 +398,23 @@ async def test_address_names_no_account_and_outlives_a_restart(settings: Setting
 
 
 async def test_two_servers_that_begin_together_share_one_key(settings: Settings, clock: VirtualClock) -> None:
-    stores = [SqliteStore(settings.state_dir, clock) for _ in range(3)]
-    keys: list[bytes] = []
+    """The other one makes the key between our look and our writing."""
+    store, other = SqliteStore(settings.state_dir, clock), SqliteStore(settings.state_dir, clock)
+    theirs: list[bytes] = []
 
-    async def ask(store: SqliteStore) -> None:
-        keys.append(await shared_key(store, "callbacks"))
+    class Slow:
+        was_damaged = False
+        close = store.close
 
-    async with anyio.create_task_group() as group:
-        for store in stores:
-            group.start_soon(ask, store)
-    assert len(set(keys)) == 1
-    assert len(keys[0]) == 32
-    for store in stores:
-        store.close()
+        async def run(self, work: Callable[[Transaction], Any], *, write: bool) -> Any:
+            if write:
+                theirs.append(await shared_key(other, "callbacks"))
+            return await store.run(work, write=write)
+
+    assert [await shared_key(Slow(), "callbacks")] == theirs
+    assert len(theirs[0]) == 32
+    store.close()
+    other.close()
 
 
 async def test_creation_whose_answer_is_not_written_yet_is_found_by_what_the_callback_says(
@@ -423,3 +428,21 @@ async def test_creation_whose_answer_is_not_written_yet_is_found_by_what_the_cal
         own = hosted.account.client.account
         assert names == {(own, "mia-1"), (own, creation.task.task_id)}
         assert await hosted.runtime.summons.names_behind(part) == {(own, "mia-1")}
+
+
+# --- the settings
+
+
+def test_several_secrets_are_read_and_none_is_shown() -> None:
+    """fact: signature-rotation"""
+    settings = Settings.from_env({"KLING_WEBHOOK_SECRET": f"{SECRET},{OTHER_SECRET}"})
+    assert settings.hosting.webhook_secrets == (SECRET, OTHER_SECRET)
+    assert set(settings.secrets) == {SECRET, OTHER_SECRET}
+    assert "whsec_" not in repr(settings) + repr(settings.hosting)
+
+
+@pytest.mark.parametrize("value", ["dGVzdA==", "whsec_,", "whsec_***", f"{SECRET},oops-CANARY", "whsec_x"])
+def test_what_is_no_secret_is_refused_unseen(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="KLING_WEBHOOK_SECRET") as caught:
+        Settings.from_env({"KLING_WEBHOOK_SECRET": value})
+    assert value not in str(caught.value)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 
 import pytest
 from stage import CANARIES
 
+from kling_mcp.errors import ConfigurationError
 from kling_mcp.logs import HIDDEN, configure_logging, hide_secrets
+from kling_mcp.settings import Settings
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJhY2Nlc3MifQ.c2lnbmF0dXJl-_"
 
@@ -76,3 +79,31 @@ def test_requests_of_the_http_library_are_logged_at_debug_alone(capfd: pytest.Ca
         configure_logging(level)  # type: ignore[arg-type] # three of the literals
         logging.getLogger("httpx").info("HTTP Request: GET ...")
         assert capfd.readouterr().err.count("\n") == lines
+
+
+def test_json_lines_hold_the_same_and_no_secret(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", CANARIES, "json")
+    library = logging.getLogger("some.library")
+    library.info('a "quoted" line\nof two, with %s', CANARIES[0])
+    try:
+        int(f"in the exception {CANARIES[1]}")
+    except ValueError:
+        library.exception("it failed")
+    out, err = capfd.readouterr()
+    first, second = (json.loads(line) for line in err.splitlines())
+    assert (first["level"], first["logger"]) == ("INFO", "some.library")
+    assert first["message"] == f'a "quoted" line\nof two, with {HIDDEN}'
+    assert "error" not in first
+    assert second["error"].startswith("Traceback")
+    assert second["error"].endswith(f"'in the exception {HIDDEN}'")
+    assert not [canary for canary in CANARIES if canary in out + err]
+
+
+@pytest.mark.parametrize(("said", "form"), [("", "text"), ("TEXT", "text"), ("Json", "json")])
+def test_form_of_the_log_is_chosen(said: str, form: str) -> None:
+    assert Settings.from_env({"KLING_MCP_LOG_FORMAT": said}).log_format == form
+
+
+def test_unknown_form_of_the_log_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="KLING_MCP_LOG_FORMAT must be text or json"):
+        Settings.from_env({"KLING_MCP_LOG_FORMAT": "xml"})

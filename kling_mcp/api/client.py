@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kling_mcp.api import wire
 from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint
 from kling_mcp.api.wire import Request
-from kling_mcp.errors import RequestError
+from kling_mcp.errors import AuthError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,13 @@ class KlingClient:
                 raise
 
     async def _send(self, request: Request) -> Any:
-        return await self.sender.send(request, self._auth)
+        try:
+            return await self.sender.send(request, self._auth)
+        except AuthError as error:
+            # Two keys and two regions are easily mixed up. fact: region-no-fallback
+            kind = self.credential_kind.replace("_", " ")
+            error.advice = f"It was the {kind} of the settings, sent to {self.sender.base_url}. {error.advice}"
+            raise
 
 
 def is_deleted_already(error: RequestError) -> bool:

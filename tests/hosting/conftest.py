@@ -27,6 +27,6 @@ def serve(world: World, clock: VirtualClock, faults: Faults, tmp_path: Path) -> 
     """`serve(hosting=HostingSettings(...), read_only=True)`: a server on the same state and the same Kling."""
 
     def serving(**changes: Any) -> AbstractAsyncContextManager[House]:
-        return served(world, clock, tmp_path / "state", **{"faults": faults, **changes})
+        return served(world, clock, **{"state_dir": tmp_path / "state", "faults": faults, **changes})
 
     return serving

@@ -136,12 +136,14 @@ class House:
         return answer[0]["status"], b"".join(part.get("body", b"") for part in answer[1:])
 
     @asynccontextmanager
-    async def client(self, era: str = "auto", headers: Mapping[str, str] | None = None) -> AsyncIterator[Client]:
+    async def client(
+        self, era: str = "auto", headers: Mapping[str, str] | None = None, **options: Any
+    ) -> AsyncIterator[Client]:
         """An MCP client that sends these headers with every request."""
         transport = httpx2.ASGITransport(self.app)
         async with (
             httpx2.AsyncClient(transport=transport, headers=dict(headers or {}), timeout=600) as http,
-            Client(streamable_http_client(f"{self.address}/mcp", http_client=http), mode=era) as client,
+            Client(streamable_http_client(f"{self.address}/mcp", http_client=http), mode=era, **options) as client,
         ):
             yield client
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from stage import last_line, requests_to, structured, text_of
+from stage import requests_to, structured
 from starlette.types import Message, Receive, Scope, Send
 from virtual_time import VirtualClock
 
@@ -159,32 +159,18 @@ async def test_creations_that_were_not_sent_yet_end_with_nothing_created(
 async def test_background_tasks_are_left_to_the_next_server(serve: Serve, faults: Faults, clock: VirtualClock) -> None:
     """A handle must not end as "still running" only because the server did."""
     faults.slow_task(120)
-    async with serve() as house, _declaring(house) as client:
+    async with serve() as house, house.client("auto", ANNA, extensions=[DeclaresTasks()]) as client:
         handle = await handle_of(client, "create_element_and_wait", creation("Mia"))
         await clock.sleep(10)
         house.runtime.closing.begin()
         await clock.sleep(1)
         assert (await get(client, handle))["status"] == "working"
-    async with serve() as house, _declaring(house) as client:
+    async with serve() as house, house.client("auto", ANNA, extensions=[DeclaresTasks()]) as client:
         assert (await get(client, handle))["status"] == "working"
         await clock.sleep(200)
         done = await get(client, handle)
     assert done["status"] == "completed"
     assert done["result"]["structuredContent"]["element_ids"]
-
-
-@asynccontextmanager
-async def _declaring(house: House) -> AsyncIterator[Any]:
-    import httpx2
-    from mcp import Client
-    from mcp.client.streamable_http import streamable_http_client
-
-    transport = httpx2.ASGITransport(house.app)
-    async with (
-        httpx2.AsyncClient(transport=transport, headers=ANNA, timeout=600) as http,
-        Client(streamable_http_client(f"{house.address}/mcp", http_client=http), extensions=[DeclaresTasks()]) as client,
-    ):
-        yield client
 
 
 async def test_streams_that_nobody_would_end_are_ended(serve: Serve, clock: VirtualClock) -> None:
@@ -288,7 +274,9 @@ class TestClosing:
         assert clock.monotonic() == 1
 
 
-async def test_readiness_says_when_the_state_cannot_be_read(serve: Serve, tmp_path: Any, caplog: Any) -> None:
+async def test_readiness_says_when_the_state_cannot_be_read(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     place = tmp_path / "a-file-CANARY"
     place.write_text("in the way")
     async with serve(state_dir=place) as house, house.http() as http:
@@ -296,5 +284,3 @@ async def test_readiness_says_when_the_state_cannot_be_read(serve: Serve, tmp_pa
         assert (await http.get("/healthz")).status_code == 200
     assert (reply.status_code, reply.json()) == (503, {"status": "the state cannot be read"})
     assert "CANARY" in caplog.text
-    assert text_of is not None
-    assert last_line is not None

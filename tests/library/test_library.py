@@ -128,6 +128,18 @@ async def test_the_guard_does_not_guess_when_the_list_fails(account: Account, fa
     assert caught.value.kind == "network"
 
 
+async def test_the_guard_trusts_no_old_list(
+    account: Account, world: World, faults: Faults, clock: VirtualClock
+) -> None:
+    add(world, "Leo")
+    assert await account.names.ready_elements("Mia") == []
+    faults.refuse_connection(route="list", times=None)
+    await clock.sleep(61)
+    with pytest.raises(KlingError) as caught:
+        await account.names.ready_elements("Mia")
+    assert caught.value.kind == "network"
+
+
 async def test_the_guard_does_not_guess_before_the_list_is_read(account: Account, world: World, faults: Faults) -> None:
     for number in range(1600):
         add(world, f"Name {number}")

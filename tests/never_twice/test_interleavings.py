@@ -17,6 +17,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from stage import API_KEY
+
+from kling_mcp.creation import Creation
+from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
+from kling_mcp.simulator import Quirks
 from never_twice.driver import Call, Theatre
 from never_twice.misfortunes import (
     ANY_TIME,
@@ -27,11 +32,6 @@ from never_twice.misfortunes import (
     misfortunes_of_looks,
 )
 from never_twice.wishes import draft_of
-from stage import API_KEY
-
-from kling_mcp.creation import Creation
-from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
-from kling_mcp.simulator import Quirks
 
 if TYPE_CHECKING:
     from kling_mcp.media.draft import ElementDraft

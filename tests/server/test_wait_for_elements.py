@@ -1,0 +1,109 @@
+"""`wait_for_elements` through MCP: many at once, any kind of id, a mix of ends, another chat, another process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from stage import API_KEY, Connect, last_line, requests_to, structured, text_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp import Client
+
+    from kling_mcp.simulator import Faults, World
+
+pytestmark = pytest.mark.anyio
+
+WAIT = "wait_for_elements"
+CLIP = {
+    "element_description": "Presenter, grey suit",
+    "reference_type": "video_refer",
+    "video_url": "https://example.com/host.mp4",
+}
+
+
+async def submit(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
+    return structured(await client.call_tool("create_element", {**CLIP, "element_name": name, **arguments}))
+
+
+async def test_without_ids_everything_unfinished_is_waited_for(client: Client) -> None:
+    made = [await submit(client, name) for name in ("Ann", "Ben", "Cid")]
+    view = structured(await client.call_tool(WAIT, {"wait_seconds": 60}))
+    assert {task["task_id"] for task in view["tasks"]} == {task["task_id"] for task in made}
+    assert all(task["task_status"] == "succeed" and task["element_ids"] for task in view["tasks"])
+    assert (view["pending"], view["next_step"]) == (0, "")
+    nothing = structured(await client.call_tool(WAIT, {}))
+    assert (nothing["tasks"], nothing["pending"]) == ([], 0)
+
+
+async def test_a_mix_of_ends_is_no_error(client: Client, faults: Faults) -> None:
+    """fact: failed-has-no-code"""
+    faults.fail_task("Failure to pass the risk control system")
+    failed = await submit(client, "Ann")
+    ready = await submit(client, "Ben")
+    faults.slow_task(500)
+    slow = await submit(client, "Cid")
+    result = await client.call_tool(WAIT, {"wait_seconds": 45})
+    view = structured(result)
+    states = {task["task_id"]: task["task_status"] for task in view["tasks"]}
+    assert states == {failed["task_id"]: "failed", ready["task_id"]: "succeed", slow["task_id"]: "processing"}
+    assert view["pending"] == 1
+    assert slow["task_id"] in view["next_step"]
+    assert failed["task_id"] not in view["next_step"]
+    assert text_of(result).startswith("1 ready, 1 failed, pending=1.")
+
+
+async def test_it_goes_on_in_another_chat_after_a_restart(connect: Connect, tmp_path: Path) -> None:
+    async with connect(state_dir=tmp_path) as first:
+        made = await submit(first, "Ann")
+    async with connect(state_dir=tmp_path) as second:
+        view = structured(await second.call_tool(WAIT, {"wait_seconds": 60}))
+    assert [task["task_id"] for task in view["tasks"]] == [made["task_id"]]
+    assert view["tasks"][0]["element_ids"]
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_an_external_id_made_elsewhere_is_found_by_query_or_in_the_list(
+    client: Client, world: World, works: bool
+) -> None:
+    """fact: query-external-id"""
+    world.quirks = replace(world.quirks, query_by_external_id=works)
+    world.add_element(world.account_of(API_KEY), "Ann", external_task_id="studio-7")
+    view = structured(await client.call_tool(WAIT, {"ids": "studio-7"}))
+    (task,) = view["tasks"]
+    assert (task["external_task_id"], task["task_status"], view["pending"]) == ("studio-7", "succeed", 0)
+
+
+async def test_ids_that_nobody_knows_are_an_error_only_where_no_other_is_known(client: Client) -> None:
+    """fact: msg-task-not-found"""
+    made = await submit(client, "Ann")
+    both = structured(await client.call_tool(WAIT, {"ids": [made["task_id"], "nobody"], "wait_seconds": 60}))
+    assert {task["task_status"] for task in both["tasks"]} == {"succeed", "unknown"}
+    assert both["pending"] == 0
+    alone = last_line(await client.call_tool(WAIT, {"ids": ["nobody"]}))
+    assert (alone["kind"], alone["created"]) == ("not_found", "no")
+
+
+async def test_a_lost_reply_is_settled_by_waiting(client: Client, world: World, faults: Faults) -> None:
+    faults.lose_reply_after_create()
+    faults.reply_code(5000, times=None, route="query")
+    faults.reply_code(5000, times=None, route="list")
+    lost = await client.call_tool("create_element", {**CLIP, "element_name": "Ann"})
+    assert last_line(lost)["created"] == "maybe"
+    faults.clear()
+    view = structured(await client.call_tool(WAIT, {"wait_seconds": 60}))
+    (task,) = view["tasks"]
+    assert task["element_ids"]
+    assert len(requests_to(world, "create")) == 1
+
+
+async def test_twenty_waits_cost_little_more_than_one(client: Client, world: World) -> None:
+    for number in range(20):
+        await submit(client, f"n{number}")
+    before = len(world.requests)
+    view = structured(await client.call_tool(WAIT, {"wait_seconds": 120}))
+    assert len(view["tasks"]) == 20
+    assert len(world.requests) - before < 20
