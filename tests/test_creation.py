@@ -23,6 +23,7 @@ from kling_mcp.errors import (
     NameTakenError,
     UnknownOutcomeError,
 )
+from kling_mcp.library.walking import RETRY_SECONDS
 from kling_mcp.media.draft import ElementDraft
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.media.preflight import prepare
@@ -540,12 +541,13 @@ class TestTheSameName:
         assert any("could not be checked" in warning for warning in creation.warnings)
 
     async def test_a_dead_network_is_met_before_anything_is_sent(
-        self, server: Process, world: World, faults: Faults
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.refuse_connection(times=4)
         with pytest.raises(ConnectionFailedError) as caught:
             await server.create(MIA)
         assert (caught.value.created, posts(world)) == ("no", 0)
+        await clock.sleep(RETRY_SECONDS)
         assert (await server.create(MIA)).outcome == "submitted"
 
     async def test_an_account_in_arrears_too(self, server: Process, world: World, faults: Faults) -> None:

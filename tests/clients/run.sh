@@ -13,8 +13,13 @@ trap 'rm -rf "$work"' EXIT
 arguments=()
 
 # Photographs come from a package that ships some; nothing of it is run.
-"$python" -m pip download --quiet --no-deps --only-binary :all: --dest "$work/wheels" scikit-image
-"$python" -m zipfile -e "$work"/wheels/scikit_image*.whl "$work/photos"
+if "$python" -m pip download --quiet --no-deps --only-binary :all: --dest "$work/wheels" scikit-image; then
+    "$python" -m zipfile -e "$work"/wheels/scikit_image*.whl "$work/photos"
+    photos=("$work/photos/skimage/data/astronaut.png" "$work/photos/skimage/data/coffee.png")
+else
+    echo "note  no photographs can be had here; the pictures of the demo stand in"
+    photos=("$here"/../../kling_mcp/demo/pictures/*.jpg)
+fi
 
 if "$python" -m venv "$work/fastmcp" && "$work/fastmcp/bin/python" -m pip install --quiet fastmcp; then
     arguments+=(--fastmcp "$work/fastmcp/bin/python")
@@ -42,5 +47,4 @@ else
     echo "skip  TypeScript clients and Inspector: there is no Node 22.19 or later with npm"
 fi
 
-data=$work/photos/skimage/data
-"$python" "$here/run_clients.py" "${arguments[@]}" "$data/astronaut.png" "$data/coffee.png"
+"$python" "$here/run_clients.py" "${arguments[@]}" "${photos[@]}"

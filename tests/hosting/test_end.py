@@ -65,6 +65,24 @@ async def test_running_waits_hand_over_their_tickets(
     assert len(requests_to(world, "create")) == 1
 
 
+@EACH_ERA
+async def test_progress_is_told_until_the_element_is_there(serve: Serve, faults: Faults, era: str) -> None:
+    heard: list[tuple[float, str | None]] = []
+
+    async def hear(progress: float, total: float | None, said: str | None) -> None:
+        heard.append((progress, said))
+
+    faults.slow_task(30)
+    async with serve() as house, house.client(era, ANNA) as client:
+        wish = {**creation("Mia"), "wait_seconds": 120}
+        made = structured(await client.call_tool("create_element_and_wait", wish, progress_callback=hear))
+    assert len(made["element_ids"]) == 1
+    assert heard[0][1] == 'Creating "Mia" at Kling (0 s)'
+    seconds = [progress for progress, _ in heard]
+    assert seconds == sorted(set(seconds))
+    assert len(heard) >= 30 / 5
+
+
 async def test_new_callers_are_sent_away_and_their_waits_are_short(
     serve: Serve, faults: Faults, clock: VirtualClock
 ) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,31 +51,31 @@ def kling_at(world: World) -> Iterator[str]:
         yield url
 
 
-def start(state: Path, **settings: str) -> tuple[subprocess.Popen[str], str]:
+@contextmanager
+def started(state: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its address."""
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
         [*COMMAND, "serve", "--transport", "http", "--port", "0"],
         env=environ_with(KLING_MCP_STATE_DIR=str(state), **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if found := re.search(r"kling-mcp serves (http://127\.0\.0\.1:\d+)/mcp", line):
-            return process, found[1]
-    raise AssertionError("it did not start")
+    ) as process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            found = next(found for line in lines if (found := re.search(r"serves (http://127\.0\.0\.1:\d+)/mcp", line)))
+            yield process, found[1]
+        finally:
+            process.kill()
 
 
 def test_it_says_its_address_and_ends_quietly_with_ctrl_c(tmp_path: Path) -> None:
-    process, url = start(tmp_path)
-    try:
+    with started(tmp_path) as (process, url):
         assert httpx.get(f"{url}/healthz", timeout=10).status_code == 200
         assert httpx.get(f"{url}/readyz", timeout=10).status_code == 200
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
-    finally:
-        process.kill()
     assert (process.returncode, out, err) == (130, "", "")
 
 
@@ -151,26 +151,26 @@ async def test_it_keeps_secrets_at_debug_and_hands_over_waits_when_it_is_told_to
     token_file = tmp_path / "token"
     token_file.write_text(f"{TOKEN}\n")
     state = tmp_path / "state"
-    process, url = start(
-        state,
-        KLING_API_KEY=OWN_KEY,
-        KLING_BASE_URL=kling_at,
-        KLING_MCP_LOG_LEVEL="DEBUG",
-        KLING_MCP_HTTP_TOKEN_FILE=str(token_file),
-    )
     log: list[str] = []
-
-    async def read_log() -> None:
+    settings = {
+        "KLING_API_KEY": OWN_KEY,
+        "KLING_BASE_URL": kling_at,
+        "KLING_MCP_LOG_LEVEL": "DEBUG",
+        "KLING_MCP_HTTP_TOKEN_FILE": str(token_file),
+    }
+    with started(state, **settings) as (process, url):
+        assert process.stdout is not None
         assert process.stderr is not None
-        log.append(await to_thread.run_sync(process.stderr.read))
+        read = process.stderr.read
 
-    try:
+        async def read_log() -> None:
+            log.append(await to_thread.run_sync(read))
+
         async with anyio.create_task_group() as group:
             group.start_soon(read_log)
             said = await provoke(url)
             answers, seconds = await wait_and_end(url, process)
-    finally:
-        process.kill()
+        said.append(process.stdout.read())
     for view in map(structured, answers):
         assert view["task_status"] in {"submitted", "processing"}
         assert view["task_id"] in view["next_step"]
@@ -178,11 +178,10 @@ async def test_it_keeps_secrets_at_debug_and_hands_over_waits_when_it_is_told_to
     assert seconds < 4, "a couple of seconds"
     assert process.returncode == -signal.SIGTERM
 
-    assert process.stdout is not None
     written = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file()).decode("latin-1")
     assert " DEBUG " in log[0]
     assert written
     assert "Traceback" not in log[0]
-    for output in (*said, log[0], process.stdout.read(), written, str(answers)):
+    for output in (*said, log[0], written, str(answers)):
         assert MARK not in output, output[max(0, output.index(MARK) - 300) :][:600]
         assert JWT not in output

@@ -7,6 +7,7 @@ that still runs in this interpreter changes nothing, as if the process had been 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
@@ -153,6 +154,20 @@ class Process(Runtime):
         """What the creating tools do."""
         creator = self.own_account().creator
         return await creator.create(draft, allow_duplicate_name=allow_duplicate_name, patience=patience)
+
+    async def die_while_creating(self, draft: ElementDraft, *, after: float) -> None:
+        """Ask for an element, and be killed `after` seconds, at whatever the call is waiting for then."""
+        call = asyncio.ensure_future(self.create(draft))
+        await asyncio.sleep(after)
+        self.fate.is_dead = True
+        call.cancel()
+        try:
+            await call
+        except asyncio.CancelledError:
+            return
+        except BaseException as death:
+            if not is_crash(death):
+                raise
 
 
 class Processes:

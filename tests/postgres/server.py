@@ -60,9 +60,8 @@ class Server:
                 shutil.chown(server.folder, UNPRIVILEGED)
             secret = server.folder / "password"
             secret.write_text(PASSWORD)
-            server._run(
-                "initdb", "--no-sync", "-A", "scram-sha-256", "-U", OWNER, "--pwfile", str(secret), "-E", "UTF8"
-            )
+            login = ("-A", "scram-sha-256", "-U", OWNER, "--pwfile", str(secret))
+            server._run("initdb", "--no-sync", "--no-locale", "-E", "UTF8", *login)
             server.start()
         except BaseException:
             shutil.rmtree(server.folder, ignore_errors=True)
@@ -80,8 +79,10 @@ class Server:
 
     def end(self) -> None:
         """Stop it and remove what it left."""
-        subprocess.run(self._command("pg_ctl", "-m", "immediate", "stop"), check=False, capture_output=True)  # noqa: S603 - programs of the packages
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, database: str, *, host: str = "", password: str = PASSWORD, user: str = OWNER) -> str:
         """The address of a database, through the server's socket or through `host:port`."""
@@ -124,11 +125,13 @@ class Server:
         return [str(folder / program), *where, *arguments]
 
     def _run(self, program: str, *arguments: str) -> None:
-        user = UNPRIVILEGED if os.geteuid() == 0 else None
+        user = pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
         done = subprocess.run(  # noqa: S603 - programs of the packages
             self._command(program, *arguments),
             check=False,
-            user=user,
+            user=user and user.pw_uid,
+            group=user and user.pw_gid,
+            extra_groups=user and [],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

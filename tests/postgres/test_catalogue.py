@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kling_mcp.library.catalogue import Catalogue, Census, Filters, Progress
-from postgres.places import Place
+from postgres.clocks import ThreadedClock
+from postgres.conftest import Database
+from postgres.places import Place, PostgresPlace
 from postgres.records import element, names, task
 
 pytestmark = pytest.mark.anyio
@@ -196,6 +198,45 @@ async def test_more_than_a_millisecond_can_hold_keep_their_order(catalogue: Cata
     await catalogue.put(many[4090:], now=5.0)
     hits = await catalogue.search("", ALL, 3)
     assert (names(hits), hits.total) == (["preset 4200", "preset 4199", "preset 4198"], 4200)
+
+
+async def test_what_nobody_has_used_for_a_month_is_removed(database: Database, clock: ThreadedClock) -> None:
+    """Accounts come and go on a shared server."""
+    place = PostgresPlace(database.url, clock)
+    mine, gone = place.catalogue(ACCOUNT), place.catalogue("f" * 32)
+    for catalogue in (mine, gone):
+        await catalogue.put([element(1, "Mia Barista")], now=5.0)
+    await clock.sleep(20 * 86_400)
+    await mine.begin_walk("custom", Progress(began_at=10.0))
+    assert (await gone.search("", ALL, 10)).total == 1
+    await clock.sleep(20 * 86_400)
+    await mine.begin_walk("custom", Progress(began_at=20.0))
+    assert (await gone.search("", ALL, 10)).total == 0
+    assert (await mine.search("", ALL, 10)).total == 1
+    assert database.say("SELECT count(*) FROM kling_mcp.library_words") == [(2,)]
+    assert await gone.put([element(1, "Mia")], now=6.0) == 1  # somebody came back
+    place.close()
+
+
+async def test_words_that_another_version_cut_are_not_read(database: Database, clock: ThreadedClock) -> None:
+    place = PostgresPlace(database.url, clock)
+    catalogue = place.catalogue(ACCOUNT)
+    await catalogue.put([element(1, "Mia")], now=5.0)
+    database.say("UPDATE kling_mcp.library_shelves SET edition = 'another'")
+    assert (await catalogue.search("", ALL, 10)).total == 0
+    assert await catalogue.put([element(1, "Mia")], now=6.0) == 1
+    place.close()
+
+
+async def test_progress_of_a_newer_version_is_read_as_far_as_it_is_known(
+    database: Database, clock: ThreadedClock
+) -> None:
+    place = PostgresPlace(database.url, clock)
+    catalogue = place.catalogue(ACCOUNT)
+    await catalogue.keep_progress("custom", Progress(began_at=3.0, holes=(2,)))
+    database.say("UPDATE kling_mcp.library_progress SET state = replace(state, '{', '{\"news\": 1, ')")
+    assert await catalogue.progress("custom") == Progress(began_at=3.0, holes=(2,))
+    place.close()
 
 
 class TestWalks:

@@ -379,6 +379,16 @@ async def test_a_commit_is_on_the_disk_even_where_the_server_is_told_not_to_wait
     store.close()
 
 
+async def test_nobody_waits_for_ever_unless_the_database_says_so(database: Database, clock: ThreadedClock) -> None:
+    database.say(f'ALTER DATABASE "{database.name}" SET statement_timeout = 3000')
+    store = PostgresStore(database.url, clock)
+    names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+    sql = "SELECT " + ", ".join(f"current_setting('{name}') AS {name}" for name in names)
+    [row] = await store.run(lambda tx: tx.fetch(sql), write=False)
+    assert [row[name] for name in names] == ["5s", "3s", "10s"]
+    store.close()
+
+
 def test_two_computers_are_called_differently_and_two_processes_of_one_alike(tmp_path: Path) -> None:
     """A process may judge another one dead by its number only if both run on the same computer."""
     url = "postgresql://h/db"

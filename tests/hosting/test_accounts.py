@@ -1,0 +1,126 @@
+"""Accounts of callers in memory: few of them, each the same as long as somebody uses it, and closed when nobody does."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+
+import anyio
+import pytest
+from stage import last_line, requests_to, structured, text_of
+from virtual_time import VirtualClock
+
+from hosting.conftest import Serve
+from hosting.house import calling, creation, kling
+from kling_mcp.api.auth import ApiKey
+from kling_mcp.errors import AuthError, ConnectionFailedError
+from kling_mcp.runtime import MOST_IDLE_ACCOUNTS
+from kling_mcp.simulator import Faults, World
+from kling_mcp.store.proven import ProvenStore
+from kling_mcp.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.anyio
+
+ACCESS, SECRET = "access-key-of-cleo", "secret-key-of-cleo-with-more-than-32-characters"
+PAIR = {"X-Kling-Access-Key": ACCESS, "X-Kling-Secret-Key": SECRET}
+HALF = {"X-Kling-Access-Key": ACCESS, "X-Kling-Secret-Key": "guessed-secret-with-more-than-32-characters"}
+
+
+async def test_idle_ones_are_dropped_and_their_files_closed(serve: Serve) -> None:
+    async with serve() as house:
+        for number in range(3 * MOST_IDLE_ACCOUNTS):
+            house.runtime.account(ApiKey(f"key-{number}"))
+        await house.post(calling("find_elements"), kling("anna"))
+        anna = weakref.ref(house.runtime.account(ApiKey("anna")))
+        for number in range(MOST_IDLE_ACCOUNTS):
+            house.runtime.account(ApiKey(f"other-{number}"))
+        gc.collect()
+        assert anna() is None
+        assert len(house.runtime._accounts) == MOST_IDLE_ACCOUNTS
+        again = await house.post(calling("find_elements"), kling("anna"))
+        assert "isError\":false" in again.text.replace(" ", "")
+
+
+async def test_those_used_last_are_kept(serve: Serve) -> None:
+    async with serve() as house:
+        kept = [weakref.ref(house.runtime.account(ApiKey(f"key-{number}"))) for number in range(MOST_IDLE_ACCOUNTS)]
+        house.runtime.account(ApiKey("key-0"))
+        house.runtime.account(ApiKey("one-more"))
+        gc.collect()
+        assert kept[0]() is not None
+        assert kept[1]() is None
+
+
+async def test_a_wait_keeps_its_account(serve: Serve, faults: Faults, world: World, clock: VirtualClock) -> None:
+    """Else a second wait would poll on its own, and a second queue would let twice as many creations through."""
+    faults.slow_task(120)
+    answers: list[str] = []
+    async with serve() as house:
+
+        async def wait() -> None:
+            body = calling("create_element_and_wait", **creation("Mia"), wait_seconds=300)
+            answers.append((await house.post(body, kling("anna"))).text)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await clock.sleep(30)
+            anna = weakref.ref(house.runtime.account(ApiKey("anna")))
+            for number in range(2 * MOST_IDLE_ACCOUNTS):
+                house.runtime.account(ApiKey(f"key-{number}"))
+            gc.collect()
+            assert anna() is not None
+            assert house.runtime.account(ApiKey("anna")) is anna()
+    assert "element_ids" in answers[0]
+    assert len(requests_to(world, "create")) == 1
+
+
+class TestHalfAKeyPair:
+    """State is named by the access key alone, so that a new secret keeps it. Whoever has only that must see nothing."""
+
+    @pytest.fixture
+    def world(self, clock: VirtualClock) -> World:
+        return World(clock.wall, key_pairs={ACCESS: SECRET})
+
+    async def test_it_reads_nobodys_journal(self, serve: Serve, faults: Faults) -> None:
+        faults.slow_task(300)
+        async with serve() as house:
+            async with house.client(headers=PAIR) as client:
+                made = structured(await client.call_tool("create_element", creation("Mia")))
+            async with house.client(headers=HALF) as client:
+                for tool, arguments in (
+                    ("wait_for_elements", {"wait_seconds": 0}),
+                    ("wait_for_elements", {"ids": [made["task_id"]], "wait_seconds": 0}),
+                    ("create_element", creation("Mia")),
+                    ("get_element", {"id": made["external_task_id"]}),
+                ):
+                    refused = await client.call_tool(tool, arguments)
+                    assert last_line(refused)["kind"] == "auth"
+                    assert last_line(refused)["created"] == "no"
+                    assert made["external_task_id"] not in text_of(refused) or "id" in arguments
+            async with house.client(headers=PAIR) as client:
+                waited = structured(await client.call_tool("wait_for_elements", {"wait_seconds": 0}))
+        assert [task["task_id"] for task in waited["tasks"]] == [made["task_id"]]
+
+    async def test_it_is_asked_once(self, serve: Serve, world: World) -> None:
+        async with serve() as house, house.client(headers=PAIR) as client:
+            for _ in range(5):
+                structured(await client.call_tool("wait_for_elements", {"wait_seconds": 0}))
+        assert len(world.requests) == 1
+
+    async def test_proof_that_failed_is_asked_for_again(self, tmp_path: Path, clock: VirtualClock) -> None:
+        answers: list[Exception | None] = [AuthError("no", http_status=401), ConnectionFailedError("down"), None]
+
+        async def prove() -> None:
+            if (answer := answers.pop(0)) is not None:
+                raise answer
+
+        store = ProvenStore(SqliteStore(tmp_path, clock), prove)
+        for error in (AuthError, ConnectionFailedError):
+            with pytest.raises(error):
+                await store.run(lambda tx: tx.fetch("SELECT 1 AS one"), write=False)
+        for _ in range(2):
+            assert await store.run(lambda tx: tx.fetch("SELECT 1 AS one"), write=False) == [{"one": 1}]
+        assert not store.was_damaged
+        store.close()
+

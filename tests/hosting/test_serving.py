@@ -1,0 +1,100 @@
+"""The app on a real port, and the issuer's keys over a real connection: what only sockets can show."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from kling_mcp.errors import ConfigurationError
+from kling_mcp.server.hosting import serving
+from kling_mcp.server.hosting.keys import LARGEST_BYTES, fetch_bytes
+from kling_mcp.settings import Settings
+
+
+class Pages(BaseHTTPRequestHandler):
+    """A site with a few pages."""
+
+    pages: ClassVar[dict[str, tuple[int, dict[str, str], bytes]]] = {
+        "/keys": (200, {}, b'{"keys": []}'),
+        "/elsewhere": (302, {"Location": "/keys"}, b""),
+        "/broken": (500, {}, b"oh"),
+        "/large": (200, {}, b"x" * (LARGEST_BYTES + 1)),
+    }
+
+    def do_GET(self) -> None:  # noqa: N802 - the library's name
+        status, headers, body = self.pages[self.path]
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Pages) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+class TestFetchingKeys:
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    @pytest.mark.anyio
+    async def test_what_stands_there_is_read(self, site: str) -> None:
+        assert await fetch_bytes(f"{site}/keys") == b'{"keys": []}'
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        ("path", "why"), [("/elsewhere", "302"), ("/broken", "500"), ("/large", "too large"), ("/gone", "ReadError|Protocol")]
+    )
+    async def test_everything_else_is_a_failure(self, site: str, path: str, why: str) -> None:
+        with pytest.raises(OSError, match=why):
+            await fetch_bytes(f"{site}{path}")
+
+    @pytest.mark.anyio
+    async def test_nobody_there_is_a_failure(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="ConnectError"):
+            await fetch_bytes(f"http://127.0.0.1:{port}/keys")
+
+
+def test_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 cannot be used"):
+            serving.serve_http(Settings(state_dir=tmp_path), "127.0.0.1", port, lambda _: None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_many_files_may_be_open() -> None:
+    """Each connection is one; the usual limit of 1024 would be reached before our own."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        serving._allow_many_files()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert soft > 256
+        assert hard == before[1]
+        serving._allow_many_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard), "enough is enough"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
