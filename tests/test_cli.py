@@ -169,11 +169,14 @@ def test_person_at_a_terminal_is_told_what_this_is(run: Run, monkeypatch: pytest
     assert "kling-mcp demo" in ran.err
 
 
-@pytest.mark.parametrize("host", [ANYWHERE, "192.168.1.7", "example.com", "::", ""])
-def test_http_is_not_served_to_other_computers(run: Run, host: str) -> None:
+@pytest.mark.parametrize("host", [ANYWHERE, "192.168.1.7", "example.com", "::"])
+def test_http_is_not_served_to_other_computers_without_names_and_a_way_to_sign_in(run: Run, host: str) -> None:
     ran = run("serve", "--transport", "http", "--host", host)
     assert ran.code == 1
-    assert "--host must be a loopback address" in ran.err
+    assert ran.err.count("\n") == 1
+    assert f"--host {host} opens this server to other computers" in ran.err
+    assert "KLING_MCP_ALLOWED_HOSTS" in ran.err
+    assert "KLING_MCP_HTTP_TOKEN" in ran.err
 
 
 @pytest.mark.parametrize("command", [["serve", "--transport", "http"], ["simulate"]], ids=" ".join)

@@ -181,9 +181,7 @@ async def served(
     """A server with a key of its own in front of `world`; `changes` are settings. `heard` gets what Kling is sent."""
     said = [] if heard is None else heard
     settings = Settings(**{"api_key": OWN_KEY, "state_dir": state_dir, **changes}, hosting=hosting or HostingSettings())
-    runtime = runtime_class(
-        settings, transport="http", clock=clock, make_transport=lambda: wire(world, faults, said)
-    )
+    runtime = runtime_class(settings, transport="http", clock=clock, make_transport=lambda: wire(world, faults, said))
     app = build_http_app(runtime, host, verifier=verifier, most_sessions=most_sessions)
     async with app.router.lifespan_context(app):
         yield House(app, runtime, address)

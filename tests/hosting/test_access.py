@@ -223,9 +223,7 @@ class TestHostsAndPages:
         ids=str,
     )
     async def test_checks_are_on_for_every_host(self, serve: Serve, headers: dict[str, str], status: int) -> None:
-        hosting = HostingSettings(
-            token=TOKEN, allowed_hosts=(PUBLIC,), allowed_origins=("https://chat.example.com",)
-        )
+        hosting = HostingSettings(token=TOKEN, allowed_hosts=(PUBLIC,), allowed_origins=("https://chat.example.com",))
         async with serve(hosting=hosting, host="0.0.0.0", address=f"https://{PUBLIC}") as house:  # noqa: S104
             assert (await house.post(LIST, {**bearer(), **headers})).status_code == status
 

@@ -39,7 +39,7 @@ async def test_idle_ones_are_dropped_and_their_files_closed(serve: Serve) -> Non
         assert anna() is None
         assert len(house.runtime._accounts) == MOST_IDLE_ACCOUNTS
         again = await house.post(calling("find_elements"), kling("anna"))
-        assert "isError\":false" in again.text.replace(" ", "")
+        assert 'isError":false' in again.text.replace(" ", "")
 
 
 async def test_those_used_last_are_kept(serve: Serve) -> None:
@@ -123,4 +123,3 @@ class TestHalfAKeyPair:
             assert await store.run(lambda tx: tx.fetch("SELECT 1 AS one"), write=False) == [{"one": 1}]
         assert not store.was_damaged
         store.close()
-

@@ -60,7 +60,9 @@ async def test_running_waits_hand_over_their_tickets(
     assert waited["pending"] == 1
     assert created["task_id"] in waited["next_step"]
     async with serve() as house, house.client(era, ANNA) as client:
-        done = structured(await client.call_tool("wait_for_elements", {"ids": [created["task_id"]], "wait_seconds": 600}))
+        done = structured(
+            await client.call_tool("wait_for_elements", {"ids": [created["task_id"]], "wait_seconds": 600})
+        )
     assert done["tasks"][0]["element_ids"]
     assert len(requests_to(world, "create")) == 1
 

@@ -40,7 +40,10 @@ def creations_of(world: World, key: str) -> int:
 
 
 async def test_creations_within_a_minute(serve: Serve, world: World, clock: VirtualClock) -> None:
-    async with serve(hosting=HostingSettings(creates_per_minute=3)) as house, house.client(headers=kling("anna")) as client:
+    async with (
+        serve(hosting=HostingSettings(creates_per_minute=3)) as house,
+        house.client(headers=kling("anna")) as client,
+    ):
         for number in range(3):
             structured(await create(client, f"Mia {number}"))
             await clock.sleep(10)
@@ -110,7 +113,10 @@ async def test_each_account_has_its_own(serve: Serve, world: World) -> None:
 
 
 async def test_same_wish_again_costs_nothing(serve: Serve) -> None:
-    async with serve(hosting=HostingSettings(creates_per_minute=1)) as house, house.client(headers=kling("anna")) as client:
+    async with (
+        serve(hosting=HostingSettings(creates_per_minute=1)) as house,
+        house.client(headers=kling("anna")) as client,
+    ):
         first = structured(await create(client, "Mia"))
         again = structured(await create(client, "Mia"))
     assert again["task_id"] == first["task_id"]
@@ -119,7 +125,10 @@ async def test_same_wish_again_costs_nothing(serve: Serve) -> None:
 
 async def test_what_kling_refused_costs_nothing(serve: Serve, faults: Faults) -> None:
     faults.reply_code(1201, times=3, route="create")
-    async with serve(hosting=HostingSettings(creates_per_minute=1)) as house, house.client(headers=kling("anna")) as client:
+    async with (
+        serve(hosting=HostingSettings(creates_per_minute=1)) as house,
+        house.client(headers=kling("anna")) as client,
+    ):
         for _ in range(3):
             assert last_line(await create(client, "Mia"))["kind"] == "bad_input"
         structured(await create(client, "Mia"))
@@ -129,7 +138,10 @@ async def test_what_kling_refused_costs_nothing(serve: Serve, faults: Faults) ->
 async def test_lost_reply_is_settled_whatever_the_limit(serve: Serve, faults: Faults, world: World) -> None:
     """It was let through before: counting it twice would leave it unsettled."""
     faults.lose_reply_before_commit(route="create")
-    async with serve(hosting=HostingSettings(creates_per_minute=1)) as house, house.client(headers=kling("anna")) as client:
+    async with (
+        serve(hosting=HostingSettings(creates_per_minute=1)) as house,
+        house.client(headers=kling("anna")) as client,
+    ):
         wish = {**creation("Mia"), "wait_seconds": 120}
         structured(await client.call_tool("create_element_and_wait", wish))
         assert last_line(await create(client, "Noa")) == LIMIT

@@ -124,7 +124,9 @@ async def test_without_a_token_a_client_learns_where_to_get_one(house: House) ->
     assert refusal.status_code == 401
     assert f'resource_metadata="{METADATA}"' in refusal.headers["WWW-Authenticate"]
     async with house.http() as http:
-        told = await http.get("/.well-known/oauth-protected-resource/mcp", headers={"Origin": "https://any.example.com"})
+        told = await http.get(
+            "/.well-known/oauth-protected-resource/mcp", headers={"Origin": "https://any.example.com"}
+        )
     assert told.status_code == 200
     assert told.json() == {
         "resource": RESOURCE,

@@ -278,11 +278,20 @@ class TestPaths:
 
     @pytest.mark.parametrize(
         "any_id",
-        ["../../v1/account", "..", ".", "x/../../y", "%2e%2e%2f", "1?page=2", "1#x", "1\r\nX-Evil: 1", "//evil.example", "1;x"],
+        [
+            "../../v1/account",
+            "..",
+            ".",
+            "x/../../y",
+            "%2e%2e%2f",
+            "1?page=2",
+            "1#x",
+            "1\r\nX-Evil: 1",
+            "//evil.example",
+            "1;x",
+        ],
     )
-    async def test_ids_do_not_lead_elsewhere_at_kling(
-        self, serve: Serve, world: World, any_id: str
-    ) -> None:
+    async def test_ids_do_not_lead_elsewhere_at_kling(self, serve: Serve, world: World, any_id: str) -> None:
         heard: list[str] = []
         async with serve(heard=heard) as house, house.client(headers=kling("somebody")) as client:
             for tool, arguments in (
@@ -293,7 +302,10 @@ class TestPaths:
                 assert "kind=internal" not in text_of(await client.call_tool(tool, arguments))
         assert UNKNOWN not in {request.route for request in world.requests}
         lines = [line for line in heard if line.startswith(">")]
-        assert all(re.fullmatch(r"> (GET|POST) /v1/general/[a-z-]+(/[\w.%-]+)?(\?pageNum=\d+&pageSize=\d+)?", line) for line in lines)
+        assert all(
+            re.fullmatch(r"> (GET|POST) /v1/general/[a-z-]+(/[\w.%-]+)?(\?pageNum=\d+&pageSize=\d+)?", line)
+            for line in lines
+        )
         assert not any(line.endswith(("/.", "/..")) for line in lines)
         assert not any("evil" in line.lower() for line in heard if not line.startswith(">"))
 
@@ -327,10 +339,14 @@ class TestHeaders:
         assert world.requests == []
         assert heard == []
 
-    @pytest.mark.parametrize("value", [b"mars", b"https://attacker.example.com", b"global\r\nX-Evil: 1", b"china,global"])
+    @pytest.mark.parametrize(
+        "value", [b"mars", b"https://attacker.example.com", b"global\r\nX-Evil: 1", b"china,global"]
+    )
     async def test_region_is_one_of_two_words(self, serve: Serve, world: World, value: bytes) -> None:
         async with serve() as house:
-            _, said = await house.raw(calling("list_elements"), [(b"x-kling-api-key", b"k"), (b"x-kling-region", value)])
+            _, said = await house.raw(
+                calling("list_elements"), [(b"x-kling-api-key", b"k"), (b"x-kling-region", value)]
+            )
         assert b"X-Kling-Region must be global or china" in said
         assert world.requests == []
 

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import anyio
+import httpx2
 import pytest
+from anyio import to_thread
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult
+from sse_starlette.sse import AppStatus
+from stage import structured
 
+from hosting.house import creation, kling
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.runtime import Runtime
 from kling_mcp.server.hosting import serving
+from kling_mcp.server.hosting.app import build_http_app
 from kling_mcp.server.hosting.keys import LARGEST_BYTES, fetch_bytes
 from kling_mcp.settings import Settings
+from kling_mcp.simulator import SimulatorTransport, World
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -29,6 +43,9 @@ class Pages(BaseHTTPRequestHandler):
     }
 
     def do_GET(self) -> None:  # noqa: N802 - the library's name
+        if self.path not in self.pages:
+            self.close_connection = True
+            return
         status, headers, body = self.pages[self.path]
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
@@ -61,7 +78,8 @@ class TestFetchingKeys:
 
     @pytest.mark.anyio
     @pytest.mark.parametrize(
-        ("path", "why"), [("/elsewhere", "302"), ("/broken", "500"), ("/large", "too large"), ("/gone", "ReadError|Protocol")]
+        ("path", "why"),
+        [("/elsewhere", "302"), ("/broken", "500"), ("/large", "too large"), ("/gone", "ProtocolError")],
     )
     async def test_everything_else_is_a_failure(self, site: str, path: str, why: str) -> None:
         with pytest.raises(OSError, match=why):
@@ -73,6 +91,57 @@ class TestFetchingKeys:
             port = taken.getsockname()[1]
         with pytest.raises(OSError, match="ConnectError"):
             await fetch_bytes(f"http://127.0.0.1:{port}/keys")
+
+
+class TestOnAPort:
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    @pytest.fixture(autouse=True)
+    def streams_as_before(self) -> Iterator[None]:
+        """What `make_server` sets holds for the whole process."""
+        yield
+        AppStatus.enable_automatic_graceful_drain_mode()  # type: ignore[no-untyped-call] # that library has no types
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("era", ["legacy", "auto"])
+    async def test_told_to_end_it_answers_who_waits_and_is_gone(self, tmp_path: Path, era: str) -> None:
+        """An older client holds an event stream open besides, which nobody but the server ends."""
+        world = World(any_api_key=True, durations=lambda _kind, _rng: 3600.0)
+        runtime = Runtime(
+            Settings(state_dir=tmp_path), transport="http", make_transport=lambda: SimulatorTransport(world)
+        )
+        server = serving.make_server(build_http_app(runtime), runtime)
+        answers: list[CallToolResult] = []
+        waiting = anyio.Event()
+
+        async def heard(_: float, __: float | None, ___: str | None) -> None:
+            waiting.set()
+
+        async def wait(url: str) -> None:
+            async with (
+                httpx2.AsyncClient(headers=kling("anna"), timeout=30) as http,
+                Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
+            ):
+                await client.list_tools()  # the SDK checks answers against these, and would ask for them afterwards
+                wish = {**creation("Mia"), "wait_seconds": 600}
+                answers.append(await client.call_tool("create_element_and_wait", wish, progress_callback=heard))
+
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+            thread.start()
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait, f"http://127.0.0.1:{listener.getsockname()[1]}")
+                await waiting.wait()
+                await anyio.sleep(0.5)  # the creation is at Kling by then
+                began = time.monotonic()
+                server.should_exit = True
+                await to_thread.run_sync(thread.join, 20)
+            assert time.monotonic() - began < 3
+        view = structured(answers[0])
+        assert view["task_status"] == "submitted"
+        assert view["task_id"] in view["next_step"]
 
 
 def test_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
