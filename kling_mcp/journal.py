@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.fairness import CreationQuota
+from kling_mcp.media.limits import EXTERNAL_TASK_ID_MAX_CHARACTERS
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -421,7 +422,8 @@ def id_stands_for_another(entry: Entry) -> Problem:
 def external_id_of(wish: Wish, attempt: int) -> str:
     """The id that Kling is given: the caller's own, or one that follows from the wish."""
     base = wish.named or f"kmcp-{wish.intent[:28]}"
-    return base if attempt == 1 else f"{base}-{attempt}"
+    ending = "" if attempt == 1 else f"-{attempt}"
+    return base[: EXTERNAL_TASK_ID_MAX_CHARACTERS - len(ending)] + ending
 
 
 def process_owner() -> str:

@@ -93,6 +93,8 @@ class SqliteStore:
         connection = sqlite3.connect(target, timeout=0, isolation_level=None)
         try:
             connection.row_factory = sqlite3.Row
+            # A damaged letter in a name is no reason to stop: what decides is compared, and then is unequal.
+            connection.text_factory = lambda text: text.decode("utf-8", "replace")
             connection.execute("PRAGMA journal_mode = TRUNCATE")
             # FULL: a creation is on the disk before it is sent, also if the power fails.
             connection.execute("PRAGMA synchronous = FULL")
@@ -187,8 +189,7 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
         for step in STEPS[seen:]:
             for statement in step:
                 connection.execute(statement)
-        if seen < VERSION:
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {max(seen, VERSION)}")
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

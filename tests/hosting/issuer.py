@@ -1,4 +1,4 @@
-"""An OAuth issuer as far as a resource server sees one: keys, the address where they stand, and tokens signed with them."""
+"""An OAuth issuer as far as a resource server sees one: the keys, where they stand, and tokens signed with them."""
 
 from __future__ import annotations
 

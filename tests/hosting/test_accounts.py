@@ -1,4 +1,4 @@
-"""Accounts of callers in memory: few of them, each the same as long as somebody uses it, and closed when nobody does."""
+"""Accounts of callers in memory: few of them, each the same while somebody uses it, closed when nobody does."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from stage import requests_to, structured
 from starlette.types import Message, Receive, Scope, Send
+from tasks.client import DeclaresTasks, get, handle_of
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
@@ -17,7 +18,6 @@ from hosting.house import House, calling, creation, initializing, kling, message
 from kling_mcp.closing import Closing
 from kling_mcp.server.hosting.requests import OpenRequests
 from kling_mcp.simulator import Faults, World
-from tasks.client import DeclaresTasks, get, handle_of
 
 pytestmark = pytest.mark.anyio
 
@@ -71,8 +71,8 @@ async def test_running_waits_hand_over_their_tickets(
 async def test_progress_is_told_until_the_element_is_there(serve: Serve, faults: Faults, era: str) -> None:
     heard: list[tuple[float, str | None]] = []
 
-    async def hear(progress: float, total: float | None, said: str | None) -> None:
-        heard.append((progress, said))
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, message))
 
     faults.slow_task(30)
     async with serve() as house, house.client(era, ANNA) as client:

@@ -1,4 +1,4 @@
-"""Fair use: creations in a minute and in a day, calls and creations that wait; over a limit there is an answer at once."""
+"""Fair use: creations in a minute and in a day, calls, and creations that wait; the answer comes at once."""
 
 from __future__ import annotations
 

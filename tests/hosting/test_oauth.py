@@ -140,7 +140,7 @@ async def test_without_a_token_a_client_learns_where_to_get_one(house: House) ->
 @pytest.mark.parametrize(
     "good",
     [
-        lambda: token(),
+        token,
         lambda: token(EC_KEY, "ES256", "ec-1"),
         lambda: token(aud=["https://other.example.com", RESOURCE]),
         lambda: token(exp=int(time.time()) - LEEWAY_SECONDS // 2),

@@ -122,7 +122,7 @@ async def wait_and_end(url: str, process: subprocess.Popen[str]) -> tuple[list[A
     waiting = anyio.Event()
     ended_at = 0.0
 
-    async def heard(_: float, __: float | None, ___: str | None) -> None:
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
         waiting.set()
 
     async def wait(era: str) -> None:

@@ -103,23 +103,23 @@ async def test_http_and_stdio_tell_the_same(kling_at: str, tmp_path: Path, era: 
     assert far == near
 
 
+LEFT_OUT: dict[str, tuple[dict[str, str], set[str], str]] = {
+    "read-only": (READ_ONLY, READING, "KLING_MCP_READ_ONLY"),
+    "chosen": (CHOSEN, {"get_element", "check_setup", "create_element"}, "KLING_MCP_TOOLS"),
+    "both": ({**CHOSEN, **READ_ONLY}, {"get_element", "check_setup"}, "KLING_MCP_READ_ONLY"),
+}
+
+
 @pytest.mark.parametrize("era", ["legacy", "auto"])
-@pytest.mark.parametrize(
-    ("chosen", "tools", "variable"),
-    [
-        (READ_ONLY, READING, "KLING_MCP_READ_ONLY"),
-        (CHOSEN, {"get_element", "check_setup", "create_element"}, "KLING_MCP_TOOLS"),
-        ({**CHOSEN, **READ_ONLY}, {"get_element", "check_setup"}, "KLING_MCP_READ_ONLY"),
-    ],
-    ids=["read-only", "chosen", "both"],
-)
+@pytest.mark.parametrize("name", LEFT_OUT)
 async def test_what_the_operator_left_out_is_left_out_over_http(
-    kling_at: str, tmp_path: Path, era: str, chosen: dict[str, str], tools: set[str], variable: str
+    kling_at: str, tmp_path: Path, era: str, name: str
 ) -> None:
+    chosen, tools, variable = LEFT_OUT[name]
     async with over_http(era, environ(kling_at, tmp_path, **chosen)) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == tools
-        for name in ("delete_element", "create_element_and_wait"):
-            refused = await client.call_tool(name, {})
+        for hidden in ("delete_element", "create_element_and_wait"):
+            refused = await client.call_tool(hidden, {})
             assert last_line(refused)["kind"] == "read_only"
             assert variable in text_of(refused)
         assert not (await client.call_tool("get_element", {"id": "Mia"})).is_error

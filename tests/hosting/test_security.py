@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from stage import last_line, structured, text_of
 from starlette.responses import PlainTextResponse
@@ -46,7 +47,7 @@ def endless(chunk: bytes) -> Receive:
     """A body without a declared length that does not end."""
 
     async def receive() -> Message:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return {"type": "http.request", "body": chunk, "more_body": True}
 
     return receive

@@ -42,7 +42,7 @@ class Pages(BaseHTTPRequestHandler):
         "/large": (200, {}, b"x" * (LARGEST_BYTES + 1)),
     }
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         if self.path not in self.pages:
             self.close_connection = True
             return
@@ -116,7 +116,7 @@ class TestOnAPort:
         answers: list[CallToolResult] = []
         waiting = anyio.Event()
 
-        async def heard(_: float, __: float | None, ___: str | None) -> None:
+        async def heard(progress: float, total: float | None, message: str | None) -> None:
             waiting.set()
 
         async def wait(url: str) -> None:
