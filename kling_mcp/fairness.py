@@ -84,11 +84,10 @@ class CallLimit:
 
 def in_words(seconds: float) -> str:
     """A time to wait, rounded up: seconds, minutes or hours, whichever reads best."""
-    for unit, size in (("second", 1), ("minute", 60), ("hour", 3600)):
-        count = math.ceil(seconds / size)
-        if count < 120 or unit == "hour":
-            break
-    return f"{count} {unit}{'' if count == 1 else 's'}"
+    for unit, size in (("second", 1), ("minute", 60)):
+        if (count := math.ceil(seconds / size)) < 120:
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{math.ceil(seconds / 3600)} hours"
 
 
 def _used_up(most: int, name: str, left: float) -> LimitError:

@@ -131,7 +131,7 @@ class Fulfiller:
                     return await self._post(attempt), None
                 except (BusyError, RateLimitError) as busy:  # fact: slots-refused
                     self._gate.was_busy(busy.retry_after)
-                    attempt.entry = replace(attempt.entry, state="claimed")  # as if it had not been sent
+                    attempt.entry = replace(attempt.entry, state="claimed", sent_at=0.0)  # as if it had not been
                     if self._gate.opens_in() > self._left(attempt):
                         await self._refuse(attempt, busy)
                 except KlingError as failure:

@@ -101,6 +101,13 @@ class Account:
             await self.journal.saw(seen)
         await self.library.saw(seen)
 
+    async def asked_voice(self, task: ElementTask) -> str:
+        """The voice that was asked for when the task's element was created from here, or ""."""
+        with suppress(StorageError):
+            known = await self.library.catalogue.with_id(task.task_id)
+            return next((record.asked_voice_id for record in known if record.asked_voice_id), "")
+        return ""
+
 
 class Runtime:
     """One per process: the store, the connections, and the accounts that use them."""

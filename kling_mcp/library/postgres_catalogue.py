@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from kling_mcp.library import postgres_search as finding
 from kling_mcp.library import postgres_writing as writing
-from kling_mcp.library import sqlite_rows as rows
+from kling_mcp.library import rows
 from kling_mcp.library.catalogue import Census, Filters, Hits, Position, Progress
 from kling_mcp.library.folding import name_key
 from kling_mcp.library.postgres_rows import EDITION, LIBRARY, Shelf

@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kling_mcp.library import sqlite_rows as rows
+from kling_mcp.library import rows
 from kling_mcp.library.folding import tokens
 from kling_mcp.store.postgres_database import Part, storable
 

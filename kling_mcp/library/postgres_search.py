@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kling_mcp.library import sqlite_rows as rows
+from kling_mcp.library import rows
 from kling_mcp.library.catalogue import Filters, Hits, Position, Spelling
 from kling_mcp.library.folding import Run, name_key, pairs, runs
 from kling_mcp.library.postgres_rows import ANYWHERE, NAME, Shelf, lexeme

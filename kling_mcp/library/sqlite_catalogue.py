@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from kling_mcp.library import sqlite_rows as rows
+from kling_mcp.library import rows
 from kling_mcp.library import sqlite_search as finding
 from kling_mcp.library.catalogue import Census, Filters, Hits, Position, Progress
 from kling_mcp.library.folding import name_key

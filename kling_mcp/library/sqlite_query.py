@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from kling_mcp.library import sqlite_rows as rows
+from kling_mcp.library import rows
 from kling_mcp.library.catalogue import Filters, Spelling
 from kling_mcp.library.folding import Run, name_key, pairs, runs
 from kling_mcp.library.records import ElementStatus, Source

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from kling_mcp.library import sqlite_rows as rows
+from kling_mcp.library import rows
 from kling_mcp.library.catalogue import Filters, Hits, Position, Spelling
 from kling_mcp.library.sqlite_query import Query, facet_groups, parse, parse_any, rare_facets, with_facets
 
@@ -181,6 +181,8 @@ class _Search:
 
     def _count_name(self) -> int:
         """For names of nothing but punctuation, which has no tokens."""
+        if not self._query.key:  # nothing is left of the text, so it names nothing
+            return 0
         allowed, tokens = self._facet_rule()
         sql = f"SELECT count(*) FROM elements WHERE name_key = ? AND {allowed}"  # noqa: S608 - text of ours
         return int(self._db.execute(sql, (self._query.key, *tokens)).fetchone()[0])

@@ -149,11 +149,12 @@ def inline_warnings(pictures: Sequence[Picture]) -> list[str]:
     total = sum(picture.inline_bytes() for picture in pictures)
     if total <= limits.INLINE_MAX_BASE64_BYTES:
         return []
-    return [
+    warning = (
         f"The pictures together are {total} bytes as Base64; requests above about "
         f"{limits.INLINE_MAX_BASE64_BYTES} bytes are reported to be refused. "
         "If this one is, give some of them as https links or save them smaller."
-    ]
+    )
+    return [warning]
 
 
 def _take_pictures(

@@ -119,8 +119,11 @@ class SqliteStore:
         return path
 
     def _is_replaced(self) -> bool:
-        """Whether the path leads to another file than the open one: somebody put it aside, or removed it."""
-        if self._folder is None or _identity(self._folder / FILE_NAME) == self._opened:
+        """Whether the open file is no longer the one of this path, or no longer one: put aside, removed, emptied."""
+        if self._folder is None:
+            return False
+        path = self._folder / FILE_NAME
+        if _identity(path) == self._opened and path.stat().st_size > 0:
             return False
         self._was_damaged = True
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import sys
 import threading
@@ -22,8 +23,10 @@ from mcp_types import CallToolResult
 from sse_starlette.sse import AppStatus
 from stage import structured
 
-from hosting.house import creation, kling
+from hosting.house import House, bearer, creation, kling, message
+from hosting.issuer import ISSUER, RESOURCE, STRANGERS_KEY, Issuer, token
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.hosting_settings import HostingSettings, OAuthSettings
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.hosting import serving
 from kling_mcp.server.hosting.app import build_http_app
@@ -84,6 +87,24 @@ class TestFetchingKeys:
     async def test_everything_else_is_a_failure(self, site: str, path: str, why: str) -> None:
         with pytest.raises(OSError, match=why):
             await fetch_bytes(f"{site}{path}")
+
+    @pytest.mark.anyio
+    async def test_server_whose_settings_name_an_issuer_checks_tokens_with_its_keys(
+        self, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keys = json.dumps({"keys": Issuer().keys}).encode()
+        monkeypatch.setitem(Pages.pages, "/issuer", (200, {}, keys))
+        hosting = HostingSettings(
+            oauth=OAuthSettings(issuer=ISSUER, jwks_url=f"{site}/issuer", audience=RESOURCE, resource=RESOURCE)
+        )
+        runtime = Runtime(Settings(state_dir=tmp_path, hosting=hosting), transport="http")
+        app = build_http_app(runtime)
+        async with app.router.lifespan_context(app):
+            house = House(app, runtime)
+            good = await house.post(message("tools/list"), bearer(token()))
+            foreign = await house.post(message("tools/list"), bearer(token(STRANGERS_KEY)))
+        assert (good.status_code, foreign.status_code) == (200, 401)
+        assert "scope=" not in foreign.headers["WWW-Authenticate"], "none is asked for"
 
     @pytest.mark.anyio
     async def test_nobody_there_is_a_failure(self) -> None:

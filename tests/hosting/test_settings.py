@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from hosting.house import TOKEN
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.hosting_settings import HostingSettings, OAuthSettings, is_loopback
+from kling_mcp.hosting_settings import (
+    CREATES_PER_DAY,
+    CREATES_PER_MINUTE,
+    LARGEST_MB,
+    LARGEST_MB_ELSEWHERE,
+    HostingSettings,
+    OAuthSettings,
+    is_loopback,
+)
 from kling_mcp.settings import Settings
 
 OAUTH = {
@@ -131,6 +140,16 @@ def test_what_cannot_be_right_is_refused_by_name(environ: dict[str, str], told: 
     said = refusal(**environ)
     assert told in said
     assert "CANARY" not in said
+
+
+def test_readme_tells_the_limits_that_hold_where_nothing_is_set() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for told in (
+        f"| {CREATES_PER_MINUTE} over http, no limit over stdio |",
+        f"| {CREATES_PER_DAY} over http, no limit over stdio |",
+        f"| {LARGEST_MB} on this computer, {LARGEST_MB_ELSEWHERE} from others |",
+    ):
+        assert told in readme
 
 
 def test_token_that_can_be_guessed_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

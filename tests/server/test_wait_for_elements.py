@@ -107,3 +107,20 @@ async def test_twenty_waits_cost_little_more_than_one(client: Client, world: Wor
     view = structured(await client.call_tool(WAIT, {"wait_seconds": 120}))
     assert len(view["tasks"]) == 20
     assert len(world.requests) - before < 20
+
+
+async def test_a_voice_that_was_not_bound_is_told(client: Client, world: World) -> None:
+    """fact: voice-on-images"""
+    voice = world.add_voice(world.account_of(API_KEY), "Alto")
+    world.quirks = replace(world.quirks, bind_voices=False)
+    await submit(client, "Ann", element_voice_id=voice.voice_id)
+    view = structured(await client.call_tool(WAIT, {"wait_seconds": 60}))
+    assert any(voice.voice_id in warning for warning in view["tasks"][0]["warnings"])
+
+
+async def test_what_was_waited_for_is_found_at_once(client: Client) -> None:
+    assert structured(await client.call_tool("find_elements", {}))["total"] == 0
+    await submit(client, "Ann")
+    await client.call_tool(WAIT, {"wait_seconds": 60})
+    (row,) = structured(await client.call_tool("find_elements", {"query": "Ann"}))["elements"]
+    assert row["status"] == "ready"

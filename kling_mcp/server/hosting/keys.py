@@ -89,7 +89,7 @@ def _signing_keys(body: bytes) -> list[jwt.PyJWK]:
     data = json.loads(body)
     listed = data.get("keys") if isinstance(data, dict) else None
     if not isinstance(listed, list) or not all(isinstance(key, dict) for key in listed):
-        raise ValueError("the answer is no key set")  # noqa: TRY004 - it is the same to whoever catches it
+        raise ValueError("the answer is no key set")
     keys = [key for key in jwt.PyJWKSet.from_dict(data).keys if key.public_key_use in {None, "sig"}]
     return [key for key in keys if key.key_type != "oct"]
 

@@ -110,13 +110,9 @@ async def _task_of_journal(account: Account, wanted: str) -> ElementTask | None:
 async def _told(account: Account, task: ElementTask) -> TaskView:
     await account.saw([task])
     raise_if_failed(task)
-    asked = ""
-    with suppress(StorageError):
-        known = await account.library.catalogue.with_id(task.task_id)
-        asked = next((record.asked_voice_id for record in known if record.asked_voice_id), "")
     return task_view(
         task,
-        warnings=voice_warnings(task, asked),
+        warnings=voice_warnings(task, await account.asked_voice(task)),
         next_step=next_step_for(task, running=f"Call get_element with id={shown_id(task)} again later."),
     )
 

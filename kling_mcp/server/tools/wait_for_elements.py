@@ -10,12 +10,14 @@ from kling_mcp.api.models import ElementTask
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.tools._telling import voice_warnings
 from kling_mcp.server.views import TaskView, View, task_text, task_view
 from kling_mcp.settings import LONGEST_WAIT_SECONDS
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
     from kling_mcp.collecting import Collected
+    from kling_mcp.runtime import Account
 
 
 class WaitArguments(ToolArguments):
@@ -54,17 +56,20 @@ async def wait_for_elements(arguments: WaitArguments, call: Call) -> Answer:
     errors = [item.sighting.error for item in collected]
     if collected and all(errors) and errors[0] is not None:
         raise errors[0]
+    await account.saw(item.sighting.task for item in collected if item.sighting.task)
     waited = call.clock.monotonic() - started
-    tasks = [_view(item, waited) for item in collected]
+    tasks = [await _view(item, account, waited) for item in collected]
     pending = [view for item, view in zip(collected, tasks, strict=True) if not item.sighting.is_final]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, pending))
     return Answer(view, _text(view))
 
 
-def _view(item: Collected, waited: float) -> TaskView:
+async def _view(item: Collected, account: Account, waited: float) -> TaskView:
     sighting = item.sighting
     task = sighting.task or ElementTask(task_id=item.name if item.name != item.external_task_id else "")
     problems = [item.warning, sighting.trouble.message if sighting.trouble else ""]
+    if task.elements:
+        problems += voice_warnings(task, await account.asked_voice(task))
     return task_view(
         task,
         external_task_id=item.external_task_id,
