@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -138,12 +138,12 @@ class TestTheSameWish:
         ],
     )
     async def test_whatever_kling_makes_something_of_is_part_of_it(
-        self, change: dict[str, str], tmp_path: Path
+        self, change: dict[str, Any], tmp_path: Path
     ) -> None:
         assert intent_of(replace(MIA, **change), tmp_path) != intent_of(MIA, tmp_path)
 
     @pytest.mark.parametrize("change", [{"callback_url": "https://example.com/hook"}, {"tags": ("Scene", "Animal")}])
-    async def test_how_it_is_asked_is_not(self, change: dict[str, str], tmp_path: Path) -> None:
+    async def test_how_it_is_asked_is_not(self, change: dict[str, Any], tmp_path: Path) -> None:
         asked = replace(MIA, tags=("Animal", "Scene"))
         assert intent_of(replace(asked, **change), tmp_path) == intent_of(asked, tmp_path)
 

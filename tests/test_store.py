@@ -74,6 +74,12 @@ def posts(world: World) -> int:
     return len(requests_to(world, "create"))
 
 
+def start_python(program: str, *arguments: str) -> subprocess.Popen[str]:
+    """A process of its own, which may do to the file what it likes."""
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environ_with())  # noqa: S603 - our own interpreter and text
+
+
 def modes(folder: Path) -> tuple[int, dict[str, int]]:
     """Who may do what with a folder, and with the files in it and below it."""
     files = {path.name: path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
@@ -129,11 +135,8 @@ async def main():
     store.close()
 anyio.run(main)
 """
-        started = [
-            subprocess.Popen([sys.executable, "-c", count, str(folder)], cwd=ROOT, env=environ_with())  # noqa: ASYNC220 - they are to block
-            for _ in range(3)
-        ]
-        assert [process.wait(30) for process in started] == [0, 0, 0]
+        started = [start_python(count, str(folder)) for _ in range(3)]
+        assert [process.communicate(timeout=30)[0] for process in started] == ["", "", ""]
         rows = await store.run(lambda tx: tx.fetch("SELECT value FROM keys WHERE name = 'count'"), write=False)
         assert rows == [{"value": "150"}]
 
@@ -269,16 +272,8 @@ async def main():
         print(written, error.created, error)
 anyio.run(main)
 """
-        done = subprocess.run(
-            [sys.executable, "-c", fill, str(tmp_path)],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=environ_with(),
-            timeout=30,
-            check=True,
-        )
-        written, created, said = done.stdout.split(" ", 2)
+        said, _ = start_python(fill, str(tmp_path)).communicate(timeout=30)
+        written, created, said = said.split(" ", 2)
         assert created == "no"
         assert said.startswith(("The disk of", "The state folder"))
         with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
@@ -490,7 +485,7 @@ os._exit(9)
 
         anyio.run(lambda: main(fill, write=True))
         before = (tmp_path / FILE_NAME).read_bytes()
-        subprocess.run([sys.executable, "-c", tear, str(tmp_path / FILE_NAME)], check=False, timeout=30)
+        start_python(tear, str(tmp_path / FILE_NAME)).communicate(timeout=30)
         assert (tmp_path / FILE_NAME).read_bytes() != before, "half of it reached the file"
         values = anyio.run(lambda: main(lambda tx: tx.fetch("SELECT DISTINCT value FROM keys"), write=False))
         assert values == [{"value": whole}]
