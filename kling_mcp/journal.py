@@ -426,11 +426,11 @@ def external_id_of(wish: Wish, attempt: int) -> str:
     return base[: EXTERNAL_TASK_ID_MAX_CHARACTERS - len(ending)] + ending
 
 
-def process_owner() -> str:
+def process_owner(pid_space: Path = Path("/proc/self/ns/pid")) -> str:
     """Names this process on this computer: `host:pid`, where the host includes the space that the pid belongs to."""
     try:
-        space = f"+{Path('/proc/self/ns/pid').stat().st_ino}"  # containers may share a host name
-    except OSError:
+        space = f"+{pid_space.stat().st_ino}"  # containers may share a host name
+    except OSError:  # not Linux
         space = ""
     return f"{socket.gethostname()}{space}:{os.getpid()}"
 

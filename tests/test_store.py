@@ -329,6 +329,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "its head is garbled": lambda path: garble(path, 0, 100),
     "its first page is garbled": lambda path: garble(path, 100, 3996),
     "its second page is garbled": lambda path: garble(path, 4096, 4096),
+    "a fragment of a row is lost": lambda path: garble(path, 4096 + 1, 2),
     "everything but its head is garbled": lambda path: garble(path, 100, path.stat().st_size - 100),
     "it ends in the middle of a page": lambda path: os.truncate(path, 3 * 4096 + 1000),
     "it ends after one page": lambda path: os.truncate(path, 4096),
@@ -437,6 +438,21 @@ class TestADamagedFile:
             await server.create(MIA)
         assert "cannot be put aside" in caplog.text
         assert posts(world) == 1
+
+    async def test_two_that_find_the_damage_at_once_put_it_aside_once(self, folder: Path, store: SqliteStore) -> None:
+        """While this one reads, another one has begun anew already."""
+
+        def find_damage(tx: Transaction) -> list[str]:
+            if not put_aside(folder):
+                os.rename(folder / FILE_NAME, folder / f"{FILE_NAME}.damaged-by-another")  # noqa: PTH104 - as above
+                error = sqlite3.DatabaseError("database disk image is malformed")
+                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise error
+            return names(tx)
+
+        assert await store.run(find_damage, write=False) == []
+        assert len(put_aside(folder)) == 1
+        assert store.was_damaged
 
     async def test_a_damaged_letter_stops_nothing(self, processes: Processes, folder: Path) -> None:
         server = processes.start()

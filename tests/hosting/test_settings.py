@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
+from readings import variables_read
 
 from hosting.house import TOKEN
 from kling_mcp.errors import ConfigurationError
@@ -150,6 +152,11 @@ def test_readme_tells_the_limits_that_hold_where_nothing_is_set() -> None:
         f"| {LARGEST_MB} on this computer, {LARGEST_MB_ELSEWHERE} from others |",
     ):
         assert told in readme
+
+
+def test_page_on_hosting_names_settings_that_exist() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "hosting.md").read_text("utf-8")
+    assert set(re.findall(r"KLING_\w+", page)) <= variables_read()
 
 
 def test_token_that_can_be_guessed_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
