@@ -220,7 +220,7 @@ class Fulfiller:
             except LimitError as full:
                 await self._refuse(attempt, full)
         if scope.cancelled_caught:
-            await self._refuse(attempt, _no_place())
+            await self._refuse(attempt, _no_place(self._closing))
         try:
             yield
         finally:
@@ -229,7 +229,7 @@ class Fulfiller:
     async def _wait_until_open(self, attempt: Attempt) -> None:
         while (pause := self._gate.opens_in()) > 0:
             if pause > self._left(attempt):
-                await self._refuse(attempt, _no_place())
+                await self._refuse(attempt, _no_place(self._closing))
             await self._closing.sleep(self._clock, pause)
 
     def _left(self, attempt: Attempt) -> float:
@@ -242,7 +242,13 @@ def _settling_seconds(failure: KlingError) -> float:
     return SETTLES_AFTER_SILENCE if silent or failure.code == 5002 else SETTLES_AFTER_BREAK
 
 
-def _no_place() -> LimitError:
+def _no_place(closing: Closing) -> LimitError:
+    if closing.has_begun:
+        return LimitError(
+            "The server is about to end, and this creation was not sent any more.",
+            kind="busy",
+            advice="Call again with the same arguments in a moment.",
+        )
     return LimitError(
         "Other creations were in front of this one for as long as this call could wait.",
         kind="busy",
