@@ -2,6 +2,11 @@
 
 Whoever calls holds the entry's lease. Whatever happens here, cancellation included, the journal says afterwards
 whether the entry may be sent, must be looked for, or is done.
+
+Two things no client can know, and they matter only if Kling accepts a used external_task_id once more (fact:
+msg-external-id-used). It is assumed that Kling carries out a request within the SETTLES_AFTER_* seconds that follow
+the last sign of it, or never; and that this process does not stand still for longer than its lease between writing
+down that it sends and sending, while another process works. `tests/never_twice/misfortunes.py` holds both as data.
 """
 
 from __future__ import annotations

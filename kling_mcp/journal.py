@@ -40,6 +40,7 @@ RENEW_SECONDS = 3.0
 # How long a request may be at work at Kling after nobody was left to hear the answer: a crash, or a caller who left.
 SETTLES_AFTER_DESERTION = 30.0
 UNFINISHED = ("claimed", "sending", "unclear", "accepted")
+_RECENT = 500
 _TICK_SECONDS = 1e-5  # the smallest step that a float of seconds since 1970 can be trusted with
 _OVER = ("failed", "deleted")
 _UNSENT = ("claimed", "refused")
@@ -243,8 +244,9 @@ class Journal:
         )
 
     async def known_tasks(self) -> list[Entry]:
-        """The entries whose tasks Kling once named, oldest first."""
-        return await self._select("task_id <> ''")
+        """Of the newest entries those whose tasks Kling once named, oldest first."""
+        newest = await read_entries(self._store, self._account, _RECENT)
+        return [entry for entry in reversed(newest) if entry.task_id]
 
     async def same_name(self, entry: Entry) -> list[Entry]:
         """Other wishes for an element of this name that are under way or done, oldest first."""

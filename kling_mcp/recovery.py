@@ -2,6 +2,9 @@
 
 It looks by external task id, then through the list (query-external-id, retry-create), and tells three cases apart:
 the task is there, it surely is not, or nobody can say.
+
+Where look-ups by external id are not seen to work, "surely not" rests on the list, and so on running tasks being rows
+of it (list-is-tasks, a guess). A task that is known to run and is not in the list refutes that.
 """
 
 from __future__ import annotations

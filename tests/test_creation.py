@@ -64,7 +64,7 @@ def posts(world: World) -> int:
 
 
 async def outcomes_of(*calls: tuple[Process, ElementDraft]) -> list[Creation | KlingError]:
-    """What calls at the same time are told, in the order in which they are given."""
+    """What calls that come one just after the other are told, in their order."""
     told: dict[int, Creation | KlingError] = {}
 
     async def ask(number: int, process: Process, draft: ElementDraft) -> None:
@@ -76,6 +76,7 @@ async def outcomes_of(*calls: tuple[Process, ElementDraft]) -> list[Creation | K
     async with anyio.create_task_group() as group:
         for number, (process, draft) in enumerate(calls):
             group.start_soon(ask, number, process, draft)
+            await anyio.sleep(0.01)
     return [told[number] for number in sorted(told)]
 
 
@@ -236,6 +237,8 @@ class TestTheCallersOwnId:
         faults.fail_task()
         first = await server.create(MIA)
         await clock.sleep(TAKES)
+        account = server.own_account()
+        await account.saw([await account.client.get_task(first.task.task_id)])
         with pytest.raises(InputError):
             await server.create(named(draft_of("Leo"), first.external_task_id))
         assert (await server.create(MIA)).outcome == "submitted"

@@ -30,12 +30,14 @@ class Assumed:
     Attributes:
         late: how long a request may be at work at Kling and still be committed, whoever listens.
         late_if_heard: the same while the process that sent it lives and its caller stays.
+        lists_show_what_runs: running tasks are rows of the list (fact: list-is-tasks, a guess).
         empty_lists_are_true: a list with code 0 and without data means that there is nothing.
         nobody_stalls: no process stands still between writing down that it sends and sending, while others work.
     """
 
     late: tuple[float, ...] = (2.0, 8.0, SETTLES_AFTER_DESERTION - 2)
     late_if_heard: tuple[float, ...] = (READ_TIMEOUT + 1, READ_TIMEOUT + SETTLES_AFTER_SILENCE - 5)
+    lists_show_what_runs: bool = True
     empty_lists_are_true: bool = True
     nobody_stalls: bool = True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,7 @@ class NeverTwice(RuleBasedStateMachine):
         quirks=st.builds(
             Quirks,
             list_order=st.sampled_from(("newest-first", "oldest-first", "shuffled")),
+            list_running=st.booleans(),
             query_by_external_id=st.booleans(),
             refuse_used_external_id=st.booleans(),
             task_info=st.sampled_from(("full", "empty-while-running", "missing-while-running", "always-empty")),
@@ -90,8 +91,10 @@ class NeverTwice(RuleBasedStateMachine):
         callers_stay=st.booleans(),
     )
     def open(self, quirks: Quirks, callers_stay: bool) -> None:
-        self.quirks = quirks
         self.is_unkind = not quirks.refuse_used_external_id
+        if self.is_unkind and ASSUMED.lists_show_what_runs:
+            quirks = replace(quirks, list_running=True)
+        self.quirks = quirks
         self.callers_stay = self.is_unkind and callers_stay
         self.theatre = Theatre(Path(self.folder.name), quirks)
         late: tuple[float, ...] = ANY_TIME
