@@ -75,9 +75,17 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _add_serve(commands: Commands) -> None:
-    serve = commands.add_parser("serve", help="serve MCP over stdin and stdout, or over http")
+    serve = commands.add_parser(
+        "serve",
+        help="serve MCP over stdin and stdout, or over http",
+        description="Over stdio it serves the assistant that starts it, with the Kling key of its environment. Over "
+        "http it serves /mcp, /healthz and /readyz to many: each caller sends a Kling key of its own in the header "
+        "X-Kling-Api-Key (or X-Kling-Access-Key and X-Kling-Secret-Key). Other computers are served only with "
+        "KLING_MCP_ALLOWED_HOSTS, and with KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER. SIGTERM ends it in order.",
+        epilog="docs/hosting.md tells how to let others in, docs/operating.md how to keep it running.",
+    )
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
-    serve.add_argument("--host", default=LOCALHOST, help="for http; a loopback address (default: %(default)s)")
+    serve.add_argument("--host", default=LOCALHOST, help="for http; where to listen (default: %(default)s)")
     serve.add_argument("--port", type=_port, default=8000, help="for http; 0 takes a free one (default: %(default)s)")
     serve.set_defaults(run=_serve)
 

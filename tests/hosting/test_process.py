@@ -106,7 +106,7 @@ async def provoke(url: str) -> list[str]:
                 {**bearer(TOKEN), **pair},
                 {**bearer(TOKEN), **pair, "X-Kling-Secret-Key": f"{SECRET}-wrong"},
                 {**bearer(TOKEN), "X-Kling-Access-Key": ACCESS},
-                {**bearer(TOKEN), **kling(KEY), "X-Kling-Region": "CANARY-mars"[7:]},
+                {**bearer(TOKEN), **kling(KEY), "X-Kling-Region": "mars"},
                 {**bearer(TOKEN), **kling(KEY), "Origin": "https://attacker.example.com"},
             ):
                 reply = await http.post("/mcp", json=message, headers=headers_for(message, **headers))

@@ -50,6 +50,8 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415 - only this transport needs it
     from sse_starlette.sse import AppStatus  # noqa: PLC0415 - the same
 
+    from kling_mcp.server.hosting.connections import PunctualProtocol  # noqa: PLC0415 - the same
+
     # It would cut every event stream at the first sign of the end, those with an answer on its way included.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # that library has no types
 
@@ -61,6 +63,7 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
+        http=PunctualProtocol,
         ws="none",
         log_config=None,  # ours stands, and hides secrets
         access_log=False,
