@@ -214,6 +214,22 @@ class TestThroughTheList:
         assert "not in Kling's form" in finding.reason
 
 
+class TestAnIdThatTheJournalDoesNotKnow:
+    async def test_it_is_found_on_any_page(self, searcher: Searcher, world: World) -> None:
+        task_id = put(world, external_task_id="theirs")
+        for number in range(PAGE_SIZE):
+            put(world, f"Ada {number}", f"ada-{number}")
+        found = await searcher.find("theirs")
+        assert found is not None
+        assert found.task_id == task_id
+
+    async def test_or_nowhere(self, searcher: Searcher, world: World) -> None:
+        for number in range(PAGE_SIZE + 1):
+            put(world, f"Ada {number}", f"ada-{number}")
+        assert await searcher.find("theirs") is None
+        assert len(requests_to(world, "list")) == 2
+
+
 class TestARecordWithoutAnExternalId:
     """fact: empty-while-running. It may be the one that was lost."""
 

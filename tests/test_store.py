@@ -8,14 +8,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from never_twice.mortal import Process, Processes
 from never_twice.wishes import draft_of, tasks_at
 from processes import ROOT, environ_with
-from stage import API_KEY, requests_to
+from stage import API_KEY, last_line, requests_to, structured, text_of
 
 from kling_mcp.api.client import KlingClient
 from kling_mcp.errors import StorageError
@@ -26,12 +26,15 @@ from kling_mcp.store.schema import STEPS, VERSION
 from kling_mcp.store.sqlite import FILE_NAME, LOCK_PATIENCE_SECONDS, SqliteStore
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from mcp import Client
     from virtual_time import VirtualClock
 
 pytestmark = pytest.mark.anyio
 
+Connect = Callable[..., "AbstractAsyncContextManager[Client]"]
 MIA = draft_of("Mia")
 
 
@@ -306,6 +309,22 @@ class TestAFolderThatCannotBeWritten:
         await account.collector.wait([item], 60)
         await account.saw([item.sighting.task] if item.sighting.task else [])
         assert item.sighting.is_final
+
+    async def test_a_whole_server_reads_on_and_says_why_it_does_not_create(
+        self, connect: Connect, folder: Path, creation: dict[str, Any], world: World
+    ) -> None:
+        there = world.add_element(world.account_of(API_KEY), "Zoe")
+        async with connect(state_dir=folder) as client:
+            listed = structured(await client.call_tool("list_elements", {}))
+            assert [row["element_name"] for row in listed["elements"]] == ["Zoe"]
+            found = structured(await client.call_tool("get_element", {"id": there.task_id}))
+            assert found["element_ids"] == [there.element_id]
+            waited = structured(await client.call_tool("wait_for_elements", {"ids": [there.task_id]}))
+            assert waited["pending"] == 0
+            refused = await client.call_tool("create_element", creation)
+            assert last_line(refused)["kind"] == "read_only"
+            assert "creations are off; reading works" in text_of(refused)
+        assert posts(world) == 0
 
     async def test_a_folder_without_space_for_files_is_the_same(self, clock: VirtualClock, tmp_path: Path) -> None:
         (tmp_path / FILE_NAME).mkdir()
