@@ -66,7 +66,7 @@ class Searcher:
         for page_num in range(1, MOST_PAGES + 1):
             page = await self._client.list_elements(page_num, PAGE_SIZE)
             for task in page:
-                if task.external_task_id == external_task_id:
+                if task.external_task_id == external_task_id and task.task_id:
                     return task
             if len(page) < PAGE_SIZE:
                 break
@@ -99,8 +99,8 @@ class Searcher:
         for page_num in range(1, MOST_PAGES + 1):
             page = await self._client.list_elements(page_num, PAGE_SIZE)
             for task in page:
-                if entry.external_task_id == task.external_task_id or entry.task_id == task.task_id:
-                    return Finding(task)
+                if entry.external_task_id == task.external_task_id or (task.task_id and entry.task_id == task.task_id):
+                    return Finding(task) if task.task_id else Finding(reason="the list shows it without its task id")
                 if seen.setdefault(task.task_id, task) is not task:
                     return Finding(reason="the list changed while it was read")
             if len(page) < PAGE_SIZE:

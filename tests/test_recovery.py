@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,16 @@ def put(world: World, name: str = "Mia", external_task_id: str = "", **options: 
     """An element that is at Kling already; its task id."""
     account = world.account_of(API_KEY)
     return world.add_element(account, name, external_task_id=external_task_id, **options).task_id
+
+
+@asynccontextmanager
+async def looking_at(
+    answer: Callable[[httpx.Request], httpx.Response], server: Process, clock: VirtualClock
+) -> AsyncIterator[Searcher]:
+    """A searcher to whom Kling answers like this."""
+    sender = Sender("https://kling.invalid", clock, make_transport=lambda: httpx.MockTransport(answer))
+    yield Searcher(KlingClient(sender, ApiKey(API_KEY), clock), server.own_account().journal)
+    await sender.aclose()
 
 
 class TestByExternalId:
@@ -162,10 +173,8 @@ class TestThroughTheList:
             ]
             return httpx.Response(200, json={"code": 0, "data": page})
 
-        sender = Sender("https://kling.invalid", clock, make_transport=lambda: httpx.MockTransport(answer))
-        client = KlingClient(sender, ApiKey(API_KEY), clock)
-        finding = await Searcher(client, server.own_account().journal).search(lost())
-        await sender.aclose()
+        async with looking_at(answer, server, clock) as searcher:
+            finding = await searcher.search(lost())
         assert (finding.is_absent, finding.reason) == (False, "the list is too long to be sure")
         assert next(numbers) == MOST_PAGES * PAGE_SIZE + 1
 
@@ -212,6 +221,29 @@ class TestThroughTheList:
         finding = await searcher.search(lost())
         assert (finding.task, finding.is_absent) == (None, False)
         assert "not in Kling's form" in finding.reason
+
+    async def test_records_that_cannot_be_read_prove_nothing_and_are_no_task(
+        self, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+    ) -> None:
+        """The wish has no task id yet, and neither have they: that is no match."""
+        put(world, external_task_id="one")
+        faults.malformed("wrong-fields", route="list")
+        finding = await searcher.search(lost(external_task_id="one"))
+        assert (finding.task, finding.is_absent) == (None, False)
+
+    async def test_a_record_of_the_right_name_without_its_task_id_is_no_task_either(
+        self, server: Process, clock: VirtualClock, lost: Callable[..., Entry]
+    ) -> None:
+        def answer(request: httpx.Request) -> httpx.Response:
+            if not request.url.params:
+                return httpx.Response(400, json={"code": 1201, "message": "Task not found by id/external id: it"})
+            page = [{"task_id": None, "task_info": {"external_task_id": LOST}}]
+            return httpx.Response(200, json={"code": 0, "data": page})
+
+        async with looking_at(answer, server, clock) as searcher:
+            finding = await searcher.search(lost())
+            assert (finding.task, finding.reason) == (None, "the list shows it without its task id")
+            assert await searcher.find(LOST) is None
 
 
 class TestAnIdThatTheJournalDoesNotKnow:

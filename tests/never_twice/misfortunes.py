@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kling_mcp.api.sender import Timeouts
 from kling_mcp.fulfilment import SETTLES_AFTER_SILENCE
 from kling_mcp.journal import SETTLES_AFTER_DESERTION
+from kling_mcp.simulator.actions import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 Misfortune = tuple[str, dict[str, Any]]
 
 ENDINGS = ("closed", "reset", "hang")
-UNREADABLE = ("html", "empty", "truncated", "array", "wrong-data", "wrong-code", "bad-utf8")
-WITHOUT_DATA = ("no-data", "null-data", "wrong-fields")
 READ_TIMEOUT = Timeouts().read
 
 
@@ -31,14 +30,12 @@ class Assumed:
         late: how long a request may be at work at Kling and still be committed, whoever listens.
         late_if_heard: the same while the process that sent it lives and its caller stays.
         lists_show_what_runs: running tasks are rows of the list (fact: list-is-tasks, a guess).
-        empty_lists_are_true: a list with code 0 and without data means that there is nothing.
         nobody_stalls: no process stands still between writing down that it sends and sending, while others work.
     """
 
     late: tuple[float, ...] = (2.0, 8.0, SETTLES_AFTER_DESERTION - 2)
     late_if_heard: tuple[float, ...] = (READ_TIMEOUT + 1, READ_TIMEOUT + SETTLES_AFTER_SILENCE - 5)
     lists_show_what_runs: bool = True
-    empty_lists_are_true: bool = True
     nobody_stalls: bool = True
 
 
@@ -51,7 +48,7 @@ def misfortunes_of_creations(late: Iterable[float]) -> list[Misfortune]:
     before_and_after: list[Misfortune] = [
         *(("reply_code", {"code": code}) for code in (5000, 5001, 5002)),
         *(("reply_status", {"status": status}) for status in (500, 502, 503, 504)),
-        *(("malformed", {"shape": shape}) for shape in (*UNREADABLE, *WITHOUT_DATA)),
+        *(("malformed", {"shape": shape}) for shape in SHAPES),
         *(("delay", {"seconds": seconds}) for seconds in late),
     ]
     at_the_door: list[Misfortune] = [
@@ -72,14 +69,14 @@ def misfortunes_of_creations(late: Iterable[float]) -> list[Misfortune]:
     return [*((name, {**options, "route": "create"}) for name, options in [*split, *at_the_door]), *in_the_task]
 
 
-def misfortunes_of_looks(shapes: Iterable[str]) -> list[Misfortune]:
+def misfortunes_of_looks() -> list[Misfortune]:
     """For a look at one task or at the list, so often that repeating the request does not help."""
     all_of_them: list[Misfortune] = [
         ("refuse_connection", {}),
         ("lose_reply_after_commit", {}),
         ("reply_code", {"code": 5000}),
         ("reply_status", {"status": 502}),
-        *(("malformed", {"shape": shape}) for shape in shapes),
+        *(("malformed", {"shape": shape}) for shape in SHAPES),
     ]
     return [
         (name, {**options, "route": route, "times": 4}) for name, options in all_of_them for route in ("query", "list")

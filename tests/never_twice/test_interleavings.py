@@ -26,8 +26,6 @@ from never_twice.driver import Call, Theatre
 from never_twice.misfortunes import (
     ANY_TIME,
     ASSUMED,
-    UNREADABLE,
-    WITHOUT_DATA,
     misfortunes_of_creations,
     misfortunes_of_looks,
 )
@@ -98,12 +96,10 @@ class NeverTwice(RuleBasedStateMachine):
         self.callers_stay = self.is_unkind and callers_stay
         self.theatre = Theatre(Path(self.folder.name), quirks)
         late: tuple[float, ...] = ANY_TIME
-        shapes: tuple[str, ...] = UNREADABLE + WITHOUT_DATA
         if self.is_unkind:
             late = ASSUMED.late + (ASSUMED.late_if_heard if callers_stay else ())
-            shapes = UNREADABLE if ASSUMED.empty_lists_are_true else shapes
         self.of_creations = st.sampled_from(misfortunes_of_creations(late))
-        self.of_looks = st.sampled_from(misfortunes_of_looks(shapes))
+        self.of_looks = st.sampled_from(misfortunes_of_looks())
 
     @property
     def stage(self) -> Theatre:
