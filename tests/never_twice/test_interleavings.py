@@ -225,9 +225,18 @@ class NeverTwice(RuleBasedStateMachine):
             assert not alive, f"told that nothing was created: {told}"
 
     def _ends_known(self, asked: Asked) -> None:
+        """At once, or, where Kling hides a task that still runs, when it is asked again later."""
+        is_opaque = not self.quirks.query_by_external_id and self.quirks.task_info == "always-empty"
+        unknown = self._ask_at_last(asked)
+        if unknown and not is_opaque:
+            self.stage.pass_time(400, stalling=False)
+            unknown = self._ask_at_last(asked)
+        if unknown and not (is_opaque and unknown.external_task_id):
+            pytest.fail(f"{asked.draft} does not end known: {unknown}")
+
+    def _ask_at_last(self, asked: Asked) -> UnknownOutcomeError | None:
         creator = self.stage.processes[0].own_account().creator
         wish = creator.create(asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=400)
-        is_opaque = not self.quirks.query_by_external_id and self.quirks.task_info == "always-empty"
         try:
             creation = self.stage.ask(wish)
         except NameTakenError:
@@ -235,10 +244,10 @@ class NeverTwice(RuleBasedStateMachine):
         except InputError:
             assert asked.draft.external_task_id == "zoe"
         except UnknownOutcomeError as unknown:
-            if not (is_opaque and unknown.external_task_id):
-                pytest.fail(f"{asked.draft} does not end known: {unknown}")
+            return unknown
         else:
             self._is_of(creation, asked.draft)
+        return None
 
 
 def is_over(task: ElementTask, at: float) -> bool:
