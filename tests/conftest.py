@@ -33,10 +33,6 @@ hypothesis.settings.register_profile("nightly", deadline=None, max_examples=5000
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rewrite-snapshots", action="store_true", help="write tests/snapshots anew instead of comparing")
-
-
 @pytest.fixture
 def anyio_backend() -> Any:
     return "asyncio", {"loop_factory": VirtualLoop}

@@ -28,8 +28,8 @@ from kling_mcp.demo.servers import live_server, sandbox_server
 from kling_mcp.demo.story import play
 from kling_mcp.demo.wish import PIP_PICTURES, Wish, wish_for
 from kling_mcp.errors import ConfigurationError, KlingError
-from kling_mcp.media import MediaPolicy
 from kling_mcp.media.draft import ElementDraft
+from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.media.preflight import prepare
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server

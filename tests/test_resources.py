@@ -22,7 +22,7 @@ from kling_mcp.library.targets import TARGETS
 from kling_mcp.media import limits
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
-from kling_mcp.server.resources import KINDS
+from kling_mcp.server.tables import KINDS
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kling_mcp.server.tools import TOOLS
+from kling_mcp.server.tools import NAMES, load
 
 if TYPE_CHECKING:
     from kling_mcp.server.tools._base import ToolSpec
@@ -34,7 +34,7 @@ def with_tools(readme: str) -> str:
 
 
 def _table() -> str:
-    rows = [f"| `{tool.name}` | {_first_sentence(tool.description)} | {_effect(tool)} |" for tool in TOOLS]
+    rows = [f"| `{tool.name}` | {_first_sentence(tool.description)} | {_effect(tool)} |" for tool in map(load, NAMES)]
     return "\n".join(["| tool | what it does | effect |", "|-|-|-|", *rows])
 
 

@@ -11,13 +11,16 @@ import json
 import re
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kling_mcp.api.models import MAX_SAFE_INTEGER
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.untrusted import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SHOWN = 80
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
@@ -46,7 +49,7 @@ class ArgumentsError(InputError):
         self.values = values
 
 
-def parse_arguments(model: type[A], raw: dict[str, Any]) -> A:
+def parse_arguments(model: type[A], raw: Mapping[str, Any]) -> A:
     """The arguments of a call.
 
     Raises:

@@ -12,20 +12,20 @@ from mcp_types import CallToolResult, TextContent
 from kling_mcp._version import __version__
 from kling_mcp.alongside import alongside
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.runtime import Runtime
 from kling_mcp.server.completions import register_completions
 from kling_mcp.server.gallery import gallery_extension
+from kling_mcp.server.late import LateRuntime
+from kling_mcp.server.listing import KlingTool, all_tools
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
 from kling_mcp.server.tasks.extension import TasksExtension
-from kling_mcp.server.tools import TOOLS
-from kling_mcp.server.tools._base import KlingTool, ToolSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
+    from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
 
 INSTRUCTIONS = (
@@ -39,7 +39,7 @@ INSTRUCTIONS = (
 
 def build_server(
     settings: Settings, runtime: Runtime | None = None, *, tasks: TasksExtension | None = None
-) -> MCPServer[Runtime]:
+) -> MCPServer[LateRuntime]:
     """The server with the tools that the settings allow.
 
     Args:
@@ -50,55 +50,68 @@ def build_server(
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
     """
     chosen, hidden = select_tools(settings)
-    the_runtime = runtime or Runtime(settings)
     the_tasks = tasks or TasksExtension()
-    the_runtime.closing.when_begun(the_tasks.hand_over)
+    late = LateRuntime(settings, runtime, lambda made: made.closing.when_begun(the_tasks.hand_over))
+    if settings.state_url:
+        late.get()  # a database that cannot be used is told at the start
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Runtime]) -> AsyncIterator[Runtime]:
+    async def lifespan(_: MCPServer[LateRuntime]) -> AsyncIterator[LateRuntime]:
         try:
-            async with alongside(the_runtime.hear_wakes), the_tasks.running():
-                yield the_runtime
+            async with _hearing(late), the_tasks.running():
+                yield late
         finally:
-            await the_runtime.aclose()
+            if late.made is not None:
+                await late.made.aclose()
 
     server = MCPServer(
         "kling-mcp",
         title="Kling Elements",
         instructions=INSTRUCTIONS,
         version=__version__,
-        tools=[KlingTool.of(spec, settings) for spec in chosen],
+        tools=[*chosen],
         lifespan=lifespan,
-        extensions=[the_tasks, gallery_extension()] if any(spec.page_uri for spec in chosen) else [the_tasks],
+        extensions=[the_tasks, gallery_extension()] if any(tool.meta for tool in chosen) else [the_tasks],
         log_level=_sdk_log_level(),
         middleware=[_HiddenTools(hidden)] if hidden else [],
     )
     register_resources(server)
-    register_prompts(server, [spec.name for spec in chosen])
+    register_prompts(server, [tool.name for tool in chosen])
     register_completions(server)
     return server
 
 
-def select_tools(settings: Settings) -> tuple[list[ToolSpec], dict[str, str]]:
+@asynccontextmanager
+async def _hearing(late: LateRuntime) -> AsyncIterator[None]:
+    """What is said in other replicas is heard while the block runs; a runtime that is made later has none."""
+    if late.made is None:
+        yield
+    else:
+        async with alongside(late.made.hear_wakes):
+            yield
+
+
+def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     """The tools to register, and for each one left out the variable that hides it.
 
     Raises:
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
     """
-    known = {spec.name for spec in TOOLS}
+    tools = all_tools(settings)
+    known = {tool.name for tool in tools}
     if unknown := [name for name in settings.tools if name not in known]:
         raise ConfigurationError(
             f"KLING_MCP_TOOLS names {', '.join(unknown)}, which is no tool; the tools are {', '.join(sorted(known))}."
         )
-    chosen: list[ToolSpec] = []
+    chosen: list[KlingTool] = []
     hidden: dict[str, str] = {}
-    for spec in TOOLS:
-        if settings.read_only and spec.changes_something:
-            hidden[spec.name] = "KLING_MCP_READ_ONLY"
-        elif settings.tools and spec.name not in settings.tools:
-            hidden[spec.name] = "KLING_MCP_TOOLS"
+    for tool in tools:
+        if settings.read_only and tool.changes_something:
+            hidden[tool.name] = "KLING_MCP_READ_ONLY"
+        elif settings.tools and tool.name not in settings.tools:
+            hidden[tool.name] = "KLING_MCP_TOOLS"
         else:
-            chosen.append(spec)
+            chosen.append(tool)
     return chosen, hidden
 
 

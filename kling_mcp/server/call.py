@@ -9,7 +9,7 @@ from mcp.server.apps import client_supports_apps
 
 from kling_mcp.alongside import alongside
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.runtime import Account, Runtime
+from kling_mcp.server.late import runtime_of
 from kling_mcp.server.tasks.run import current_run
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
 
     from kling_mcp.clock import Clock
+    from kling_mcp.runtime import Account, Runtime
     from kling_mcp.server.arguments import ToolArguments
     from kling_mcp.settings import Settings
 
@@ -29,9 +30,7 @@ class Call:
 
     def __init__(self, context: Context[Any, Any]) -> None:
         self._context = context
-        runtime = context.request_context.lifespan_context
-        assert isinstance(runtime, Runtime)  # noqa: S101 - build_server's lifespan yields nothing else
-        self.runtime: Runtime = runtime
+        self.runtime: Runtime = runtime_of(context.request_context)
         self._account: Account | None = None
 
     @property

@@ -12,9 +12,8 @@ import anyio
 from mcp_types import Completion, ResourceTemplateReference
 
 from kling_mcp.errors import KlingError
-from kling_mcp.library.catalogue import Filters
 from kling_mcp.media.limits import TAGS
-from kling_mcp.runtime import Runtime
+from kling_mcp.server.late import runtime_of
 from kling_mcp.server.prompts import CAST_PROMPT, NAME_ARGUMENT, PICTURES_PROMPT, TAG_ARGUMENT
 from kling_mcp.server.resources import ELEMENT_URI, PICTURE_URI
 from kling_mcp.untrusted import clean
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.runtime import Account
+    from kling_mcp.server.late import LateRuntime
 
     Reference = PromptReference | ResourceTemplateReference
 
@@ -40,7 +40,7 @@ _LONGEST_TYPED = 100
 _request: ContextVar[ServerRequestContext[Any, Any]] = ContextVar("request")
 
 
-def register_completions(server: MCPServer[Runtime]) -> None:
+def register_completions(server: MCPServer[LateRuntime]) -> None:
     """Add the completion of names and tags."""
     server.middleware.append(_remember_request)
     server.completion()(complete)  # type: ignore[no-untyped-call] # the SDK's decorator is not annotated
@@ -67,13 +67,13 @@ async def _remember_request(ctx: ServerRequestContext[Any, Any], call_next: Call
 def _account() -> Account:
     """The account of whoever is typing. Raises ConfigurationError."""
     ctx = _request.get()
-    runtime = ctx.lifespan_context
-    assert isinstance(runtime, Runtime)  # noqa: S101 - build_server's lifespan yields nothing else
-    return runtime.account_of_caller(getattr(ctx.request, "headers", None))
+    return runtime_of(ctx).account_of_caller(getattr(ctx.request, "headers", None))
 
 
 async def _elements(typed: str) -> list[LibraryElement]:
     """Ready and coming elements that fit what was typed."""
+    from kling_mcp.library.catalogue import Filters  # noqa: PLC0415 - a server that only starts has no library
+
     try:
         account = _account()  # held, so that it stays open
         with anyio.move_on_after(REFRESH_SECONDS):

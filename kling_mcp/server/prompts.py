@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mcp.server.mcpserver import MCPServer
 
-    from kling_mcp.runtime import Runtime
+    from kling_mcp.server.late import LateRuntime
 
 PICTURES_PROMPT, CAST_PROMPT = "prepare_reference_pictures", "plan_cast"
 TAG_ARGUMENT, NAME_ARGUMENT = "tag", "elements"
@@ -65,7 +65,7 @@ characters, and none may be a part of another, because prompts call them by @nam
 5. Show me one table: subject, shots, element (with its id, or to be made), what is missing. {ending}"""
 
 
-def register_prompts(server: MCPServer[Runtime], tools: Collection[str]) -> None:
+def register_prompts(server: MCPServer[LateRuntime], tools: Collection[str]) -> None:
     """Add both prompts; they name only tools that this server has."""
     ending = "This server cannot create elements, so stop there."
     if CREATE in tools:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kling_mcp.media import MediaPolicy
+from kling_mcp.media.policy import MediaPolicy
 
 
 @pytest.fixture

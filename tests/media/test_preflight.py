@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media import ElementDraft, MediaPolicy, Picture, PreparedElement, prepare
+from kling_mcp.media.draft import ElementDraft, Picture, PreparedElement
 from kling_mcp.media.limits import INLINE_MAX_BASE64_BYTES
-from kling_mcp.media.preflight import inline_warnings
+from kling_mcp.media.policy import MediaPolicy
+from kling_mcp.media.preflight import inline_warnings, prepare
 from media import pictures
 
 MIA = ElementDraft(

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media import TAGS, tag_id, texts
+from kling_mcp.media import texts
+from kling_mcp.media.limits import TAGS
 from kling_mcp.media.suggestions import suggest_description, suggest_names
+from kling_mcp.media.texts import tag_id
 
 
 def refusal(error: pytest.ExceptionInfo[InputError]) -> Problem:

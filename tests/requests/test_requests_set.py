@@ -17,10 +17,10 @@ from evaluation.grading import Play, grade, keeps
 from evaluation.scene import Ending, Step
 from evaluation.sheets import Call, Never, Request, Way, read_requests
 
-from kling_mcp.server.tools import TOOLS
+from kling_mcp.server.tools import NAMES, load
 
 REQUESTS = read_requests()
-SPECS = {spec.name: spec for spec in TOOLS}
+SPECS = {spec.name: spec for spec in map(load, NAMES)}
 SAW_MIA = Step("list_elements", {}, "Mia 310000000000001", {"id": "310000000000001"}, is_error=False)
 MADE = Step("create_element", {"element_name": "Mia"}, "task 880000000000000001", None, is_error=False)
 

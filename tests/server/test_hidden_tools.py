@@ -9,14 +9,14 @@ from stage import Connect, last_line, structured, text_of
 
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.build import build_server, select_tools
-from kling_mcp.server.tools import TOOLS
+from kling_mcp.server.tools import NAMES, load
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import World
 
 pytestmark = pytest.mark.anyio
 
-WRITING = {spec.name for spec in TOOLS if not spec.annotations.read_only_hint}
-READING = {spec.name for spec in TOOLS} - WRITING
+WRITING = {spec.name for spec in map(load, NAMES) if not spec.annotations.read_only_hint}
+READING = {spec.name for spec in map(load, NAMES)} - WRITING
 
 
 async def listed(connect: Connect, era: str, **changes: Any) -> set[str]:
@@ -82,7 +82,7 @@ def test_a_choice_of_a_tool_that_does_not_exist_is_refused() -> None:
         build_server(Settings(tools=("get_element", "get_elment")))
     message = caught.value.message
     assert message.startswith("KLING_MCP_TOOLS names get_elment, which is no tool; the tools are ")
-    assert all(spec.name in message for spec in TOOLS)
+    assert all(spec.name in message for spec in map(load, NAMES))
 
 
 def test_the_order_is_ours_not_the_choosers() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -14,16 +13,14 @@ from mcp import Client
 from mcp_types import Tool
 from stage import EVERY_ERA, Connect, structured, text_of
 
-from kling_mcp.server.tools import TOOLS
+from kling_mcp.server.tools import NAMES, WIRE, load, read_wire
 from kling_mcp.simulator import Quirks, World
 from kling_mcp.untrusted import clean
 from server.samples import arguments_for, furnish
 
 pytestmark = pytest.mark.anyio
 
-SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
 FORBIDDEN = {"$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "not", "if", "patternProperties"}
-NAMES = [spec.name for spec in TOOLS]
 
 # The contract's columns: what a tool reads, makes or destroys.
 MAKES = {"create_element", "create_element_and_wait", "apply_cast"}
@@ -139,21 +136,26 @@ async def test_the_list_is_the_same_in_every_era(connect: Connect) -> None:
         async with connect(era) as client:
             listed.append([tool.model_dump() for tool in (await client.list_tools()).tools])
     assert listed[0] == listed[1] == listed[2]
-    assert [tool["name"] for tool in listed[0]] == NAMES
+    assert [tool["name"] for tool in listed[0]] == [*NAMES]
 
 
-async def test_a_tool_looks_as_in_its_snapshot(tool: Tool, pytestconfig: pytest.Config) -> None:
-    """A change that clients can see is made on purpose: `pytest --rewrite-snapshots` writes it down."""
+async def test_a_tool_looks_as_in_its_file(tool: Tool) -> None:
+    """What clients see is read from the file, so nothing else can be seen."""
     shown = json.dumps(tool.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2) + "\n"
-    path = SNAPSHOTS / f"{tool.name}.json"
-    if pytestconfig.getoption("rewrite_snapshots"):
-        path.write_text(shown, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == shown
+    assert (WIRE / f"{tool.name}.json").read_text(encoding="utf-8") == shown
 
 
-def test_no_snapshot_is_left_over() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_says_what_the_tool_is(name: str) -> None:
+    """A change that clients can see is made on purpose: `python tools/write_wire.py` writes it down."""
+    spec = load(name)
+    assert spec.name == name
+    assert read_wire(name) == spec.on_wire()
+
+
+def test_no_file_is_left_over() -> None:
     """A tool that was renamed leaves an alias, not a file."""
-    assert {path.stem for path in SNAPSHOTS.glob("*.json")} <= set(NAMES)
+    assert {path.stem for path in WIRE.iterdir()} == set(NAMES)
 
 
 def scalars(value: Any) -> Iterator[str]:

@@ -17,7 +17,9 @@ from kling_mcp.runtime import Runtime
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.build import build_server
 from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import CREATES, DELETES, READS, Answer, KlingTool, tool
+from kling_mcp.server.listing import KlingTool
+from kling_mcp.server.tools import read_wire
+from kling_mcp.server.tools._base import CREATES, DELETES, READS, Answer, ToolSpec, tool
 from kling_mcp.server.views import View
 from kling_mcp.settings import Settings
 
@@ -89,7 +91,7 @@ class TestDefects:
 
         settings = Settings(sandbox=True)
         server = build_server(settings, Runtime(settings, clock=clock))
-        server._tool_manager._tools["broken"] = KlingTool.of(broken, settings)
+        server._tool_manager._tools["broken"] = KlingTool.of(broken.on_wire(), lambda: broken)
         async with Client(server, mode="legacy" if era != "auto" else era) as client:
             result = await client.call_tool("broken", {})
 
@@ -102,6 +104,25 @@ class TestDefects:
         reference = text.split("(reference ")[1].split(")")[0]
         assert f"reference {reference}" in caplog.text
         assert "ZeroDivisionError: the inside" in caplog.text
+
+    async def test_a_tool_that_cannot_be_loaded_is_one_too(
+        self, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As in an installation that lacks a package."""
+
+        def load_it() -> ToolSpec:
+            raise ModuleNotFoundError("No module named 'PIL'")
+
+        settings = Settings(sandbox=True)
+        server = build_server(settings, Runtime(settings, clock=clock))
+        server._tool_manager._tools["get_element"] = KlingTool.of(read_wire("get_element"), load_it)
+        async with Client(server, mode="legacy") as client:
+            result = await client.call_tool("get_element", {"id": "1"})
+
+        fields = last_line(result)
+        assert (fields["kind"], fields["created"]) == ("internal", "no")
+        assert "PIL" not in text_of(result)
+        assert "No module named 'PIL'" in caplog.text
 
     async def test_an_error_of_ours_is_logged_as_one_line(
         self, connect: Connect, caplog: pytest.LogCaptureFixture

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from mcp.server.apps import Apps, ResourceCsp
 
-from kling_mcp.server.faces import data_uri, shrink
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,6 +47,8 @@ async def page_data(album: Album, elements: Sequence[LibraryElement]) -> dict[st
 
     Nothing is fetched; beyond `MOST_PAGE_CHARACTERS` pictures are left out, first those of the last rows.
     """
+    from kling_mcp.server.faces import data_uri, shrink  # noqa: PLC0415 - a server that only starts draws nothing
+
     shown = [element for element in elements if element.element_id]
     pictures: dict[str, str] = {}
     left = MOST_PAGE_CHARACTERS

@@ -23,11 +23,9 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kling_mcp.errors import ConfigurationError, StorageError
-from kling_mcp.runtime import Runtime
+from kling_mcp.server.late import runtime_of
 from kling_mcp.server.tasks.handles import Handle, HandleBook
-from kling_mcp.server.tasks.resuming import FOLLOWERS
 from kling_mcp.server.tasks.run import CANCELLED, Run, wire_form
-from kling_mcp.server.tools._base import KlingTool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from mcp_types import CallToolRequestParams
+
+    from kling_mcp.runtime import Runtime
 
     RequestContext = ServerRequestContext[Any, Any]
 
@@ -45,6 +45,9 @@ TASKS = "io.modelcontextprotocol/tasks"
 # optional: a task only if the call outlasts the grace. always: a task, for clients that can have one.
 # required: the same, and other clients are refused.
 Mode = Literal["optional", "always", "required"]
+
+# The tools that may become tasks; `resuming` has for each the body that follows its call.
+LONG_CALLS = ("create_element_and_wait", "wait_for_elements")
 
 GRACE_SECONDS = 2.0
 TASK_SECONDS = 900.0  # fact: poll (10 to 15 minutes in all)
@@ -80,12 +83,12 @@ class TasksExtension(Extension):
     ) -> None:
         """
         Args:
-            modes: tools that may become tasks beside those of `FOLLOWERS`; for the fixtures of tests.
+            modes: tools that may become tasks beside `LONG_CALLS`; for the fixtures of tests.
             grace: seconds within which a call is answered in the ordinary way.
             seconds: how long a task may go on.
             most_runs: how many calls and results are kept in memory.
         """
-        self._modes: dict[str, Mode] = {**dict.fromkeys(FOLLOWERS, "optional"), **(modes or {})}
+        self._modes: dict[str, Mode] = {**dict.fromkeys(LONG_CALLS, "optional"), **(modes or {})}
         self._grace = grace
         self._seconds = seconds
         self._most_runs = most_runs
@@ -151,7 +154,7 @@ class TasksExtension(Extension):
         """A run with a handle that is on the disk, or None: then the call is an ordinary one."""
         if not self._groups or not self._make_room():
             return None
-        runtime = _runtime_of(ctx)
+        runtime = runtime_of(ctx)
         book = _book_of(runtime)
         try:
             handle = await book.reserve(_account_of(ctx), _principal_of(ctx), tool)
@@ -215,7 +218,7 @@ class TasksExtension(Extension):
             run.cancel()
         if run is None or run.status == "cancelled":
             with suppress(StorageError):
-                await _book_of(_runtime_of(ctx)).settle(handle.handle_id, "cancelled")
+                await _book_of(runtime_of(ctx)).settle(handle.handle_id, "cancelled")
         return dict(_DONE)
 
     async def _find(self, ctx: RequestContext, task_id: str) -> Handle:
@@ -229,7 +232,7 @@ class TasksExtension(Extension):
         _refuse_other_name(ctx, task_id)
         run = self._runs.get(task_id)
         try:
-            handle = await _book_of(_runtime_of(ctx)).find(task_id)
+            handle = await _book_of(runtime_of(ctx)).find(task_id)
         except StorageError as error:
             if run is None:
                 raise MCPError(INTERNAL_ERROR, f"Tasks cannot be read just now: {error.message}") from None
@@ -245,15 +248,18 @@ class TasksExtension(Extension):
 
     def _resume(self, handle: Handle, ctx: RequestContext) -> Run:
         """Follow a call that this process does not run: it was restarted, or another one runs it."""
-        runtime = _runtime_of(ctx)
+        runtime = runtime_of(ctx)
         run = Run(handle, _book_of(runtime), runtime.clock, self._seconds)
         run.detach()
-        follower = FOLLOWERS.get(handle.tool)
 
         async def follow() -> HandlerResult:
+            from kling_mcp.server.performing import perform  # noqa: PLC0415 - with them come all the tools
+            from kling_mcp.server.tasks.resuming import FOLLOWERS  # noqa: PLC0415 - the same
+
+            follower = FOLLOWERS.get(handle.tool)
             if follower is None:
                 raise MCPError(INTERNAL_ERROR, "The server was restarted, and this tool cannot be followed up.")
-            return await KlingTool.of(follower, runtime.settings).run({}, Context(request_context=ctx))
+            return await perform(follower, {}, Context(request_context=ctx))
 
         self._start(run, follow)
         return run
@@ -273,12 +279,6 @@ def _refuse_other_name(ctx: RequestContext, task_id: str) -> None:
         raise MCPError(HEADER_MISMATCH, "The header Mcp-Name does not match params.taskId")
 
 
-def _runtime_of(ctx: RequestContext) -> Runtime:
-    runtime = ctx.lifespan_context
-    assert isinstance(runtime, Runtime)  # noqa: S101 - build_server's lifespan yields nothing else
-    return runtime
-
-
 def _book_of(runtime: Runtime) -> HandleBook:
     return HandleBook(runtime.store, runtime.clock, runtime.owner)
 
@@ -290,7 +290,7 @@ def _account_of(ctx: RequestContext) -> str:
         ConfigurationError: the caller has none.
     """
     headers = getattr(ctx.request, "headers", None)
-    return _runtime_of(ctx).account_of_caller(headers).client.account
+    return runtime_of(ctx).account_of_caller(headers).client.account
 
 
 def _principal_of(ctx: RequestContext) -> str:

@@ -11,8 +11,6 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from kling_mcp.journal import is_process_gone
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -136,4 +134,6 @@ class HandleBook:
         if handle.owner == self._owner:
             return True
         host, _, pid = handle.owner.rpartition(":")
+        from kling_mcp.journal import is_process_gone  # noqa: PLC0415 - a server that only starts needs no journal
+
         return host == self._owner.rpartition(":")[0] and is_process_gone(pid)

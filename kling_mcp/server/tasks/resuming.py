@@ -85,7 +85,7 @@ async def follow_wait(_: NoArguments, call: Call) -> Answer:
     return await wait_for_elements.handler(WaitArguments.model_validate({"ids": list(names)}), call)
 
 
-# The tools that may become tasks, and for each the body that follows its call.
+# For each tool that may become a task (`extension.LONG_CALLS`) the body that follows its call.
 FOLLOWERS: dict[str, ToolSpec] = {spec.name: spec for spec in (follow_creation, follow_wait)}
 
 

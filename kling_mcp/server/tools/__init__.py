@@ -1,30 +1,44 @@
-"""The tools, one file each, in the order in which clients see them."""
+"""The tools, one file each, and in `wire/` what clients see of each one.
+
+A server that is only asked for its list reads `wire/` and loads no tool. The files there are written from the tools
+by `tools/write_wire.py`, and a test compares; they are the product's text for models, so a change is reviewed there.
+"""
 
 from __future__ import annotations
 
-from kling_mcp.server.tools._base import ToolSpec
-from kling_mcp.server.tools.check_setup import check_setup
-from kling_mcp.server.tools.create_element import create_element
-from kling_mcp.server.tools.create_element_and_wait import create_element_and_wait
-from kling_mcp.server.tools.delete_element import delete_element
-from kling_mcp.server.tools.find_elements import find_elements
-from kling_mcp.server.tools.find_voices import find_voices
-from kling_mcp.server.tools.get_element import get_element
-from kling_mcp.server.tools.list_elements import list_elements
-from kling_mcp.server.tools.list_preset_elements import list_preset_elements
-from kling_mcp.server.tools.use_elements import use_elements
-from kling_mcp.server.tools.wait_for_elements import wait_for_elements
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-TOOLS: tuple[ToolSpec, ...] = (
-    create_element_and_wait,
-    create_element,
-    wait_for_elements,
-    find_elements,
-    get_element,
-    list_elements,
-    list_preset_elements,
-    use_elements,
-    find_voices,
-    delete_element,
-    check_setup,
+if TYPE_CHECKING:
+    from kling_mcp.server.tools._base import ToolSpec
+
+WIRE = Path(__file__).with_name("wire")
+
+# The order in which clients see them.
+NAMES = (
+    "create_element_and_wait",
+    "create_element",
+    "wait_for_elements",
+    "find_elements",
+    "get_element",
+    "list_elements",
+    "list_preset_elements",
+    "use_elements",
+    "find_voices",
+    "delete_element",
+    "check_setup",
 )
+
+
+def load(name: str) -> ToolSpec:
+    """The tool itself, with its handler; `name` is one of NAMES."""
+    spec: ToolSpec = getattr(import_module(f"{__name__}.{name}"), name)
+    return spec
+
+
+def read_wire(name: str) -> dict[str, Any]:
+    """The tool as `tools/list` shows it, with the defaults of the code."""
+    wire: dict[str, Any] = json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8"))
+    return wire

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from evaluation.scene import KEY, known_texts, leaves, resolve, sent_form, tag_ids
 from kling_mcp.errors import InputError
 from kling_mcp.server.arguments import parse_arguments
-from kling_mcp.server.tools import TOOLS
+from kling_mcp.server.tools import NAMES, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CREATING = frozenset({"create_element", "create_element_and_wait"})
 CHANGING = CREATING | {"delete_element", "apply_cast"}
-_SPECS = {spec.name: spec for spec in TOOLS}
+_SPECS = {spec.name: spec for spec in map(load, NAMES)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import anyio
 
 from evaluation.grading import Play
 from evaluation.scene import Scene, known_texts, leaves, resolve
-from kling_mcp.server.tools import TOOLS
+from kling_mcp.server.tools import NAMES, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from evaluation.scene import Step
     from evaluation.sheets import Call, Request, Way
 
-OFFERED = frozenset(spec.name for spec in TOOLS)
+OFFERED = frozenset(spec.name for spec in map(load, NAMES))
 _REFERENCE = re.compile(r"\$\{(\d+)\.([^}]+)\}")
 
 
