@@ -6,6 +6,7 @@ A tool is loaded at its first call, because most chats start a server, read its 
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.tools import Tool
@@ -74,3 +75,10 @@ def _with_defaults(wire: dict[str, Any], settings: Settings) -> dict[str, Any]:
     if wait := wire["inputSchema"]["properties"].get("wait_seconds"):
         wait["default"] = settings.wait_seconds
     return wire
+
+
+def load_all_tools() -> None:
+    """For a server that runs for long: then nobody's first call waits for a tool to be loaded."""
+    import_module("kling_mcp.server.performing")
+    for name in NAMES:
+        load(name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.hosting.app import build_http_app
+from kling_mcp.server.listing import load_all_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ def serve_http(settings: Settings, host: str, port: int, on_listening: Callable[
     """
     runtime = Runtime(settings, transport="http")
     app = build_http_app(runtime, host)
+    load_all_tools()
     _allow_many_files()
     with contextlib.closing(_listen(host, port)) as listener:
         shown = f"[{host}]" if ":" in host else host

@@ -1,0 +1,102 @@
+"""What a client pays for that starts the server, reads its lists and never calls a tool: most chats."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import COMMAND, environ_with
+from stage import API_KEY
+
+from kling_mcp.simulator import World, served_in_background
+
+VERSION = "2025-11-25"
+ASKED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
+
+# A call needs them; a start does not.
+LATE = {
+    "httpx",
+    "sqlite3",
+    "kling_mcp.api.client",
+    "kling_mcp.creation",
+    "kling_mcp.journal",
+    "kling_mcp.library.index",
+    "kling_mcp.runtime",
+    "kling_mcp.server.performing",
+    "kling_mcp.server.tools._telling",
+    "kling_mcp.waiting",
+}
+# Not even that call needs them.
+LATER = {"PIL", "jwt", "psycopg", "kling_mcp.server.hosting.app", "kling_mcp.demo", "kling_mcp.simulator"}
+
+
+@pytest.fixture(scope="module")
+def kling() -> Iterator[str]:
+    with served_in_background(World(api_keys=[API_KEY])) as url:
+        yield url
+
+
+def ask(server: subprocess.Popen[str], method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    """One request and its answer."""
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}) + "\n")
+    server.stdin.flush()
+    answer: dict[str, Any] = json.loads(server.stdout.readline())
+    return answer
+
+
+def loaded_after(kling: str, folder: Path, *, call: bool) -> set[str]:
+    """The modules that a server has loaded when its lists were read, and perhaps one tool called."""
+    environ = environ_with(
+        KLING_API_KEY=API_KEY, KLING_BASE_URL=kling, KLING_MCP_STATE_DIR=str(folder), PYTHONPROFILEIMPORTTIME="1"
+    )
+    with subprocess.Popen(  # noqa: S603 - our own command
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+    ) as server:
+        ask(
+            server,
+            "initialize",
+            {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+        )
+        assert all("result" in ask(server, method) for method in ASKED)
+        if call:
+            answer = ask(server, "tools/call", {"name": "get_element", "arguments": {"id": "1"}})
+            assert "kind=not_found" in answer["result"]["content"][0]["text"]
+        _, log = server.communicate()
+    modules = [line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")]
+    # What the interpreter loads before anything of ours is not our choice; whoever measures coverage loads a lot.
+    return set(modules[modules.index("site") :])
+
+
+def test_a_start_loads_no_tool_and_nothing_behind_one(kling: str, tmp_path: Path) -> None:
+    loaded = loaded_after(kling, tmp_path, call=False)
+    assert "kling_mcp.server.build" in loaded
+    assert not loaded & (LATE | LATER)
+
+
+def test_a_call_loads_what_it_needs_and_no_more(kling: str, tmp_path: Path) -> None:
+    loaded = loaded_after(kling, tmp_path, call=True)
+    assert loaded >= LATE
+    assert not loaded & LATER
+
+
+@pytest.mark.parametrize("said", [None, "", "logfire"])
+def test_whoever_wants_plugins_of_pydantic_can_have_them(said: str | None) -> None:
+    """They are off because looking for them takes long; a word of the user's stands."""
+    program = (
+        "import os, gc\n"
+        "from kling_mcp.server.hosting.stdio import _starting\n"
+        "with _starting(): assert not gc.isenabled()\n"
+        "assert gc.isenabled() and gc.get_freeze_count()\n"
+        "print(repr(os.environ['PYDANTIC_DISABLE_PLUGINS']))"
+    )
+    environ = environ_with(**({} if said is None else {"PYDANTIC_DISABLE_PLUGINS": said}))
+    ran = subprocess.run(  # noqa: S603 - our own program
+        [COMMAND[0], "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == repr("__all__" if said is None else said)
