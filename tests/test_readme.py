@@ -43,6 +43,11 @@ def test_table_of_tools_is_the_one_the_code_gives() -> None:
     assert with_tools(README) == README, "run: python tools/write_readme.py"
 
 
+def test_page_of_tools_is_the_one_the_code_gives() -> None:
+    written = runpy.run_path(str(ROOT / "tools" / "write_tools_page.py"))
+    assert written["page"]() == written["PAGE"].read_text("utf-8"), "run: python tools/write_tools_page.py"
+
+
 def test_table_of_settings_names_exactly_what_is_read() -> None:
     assert {bare(name) for name, _, _ in table_under("Settings")} == plain_variables()
 

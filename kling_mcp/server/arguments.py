@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kling_mcp.api.models import MAX_SAFE_INTEGER
 from kling_mcp.errors import InputError, Problem
+from kling_mcp.server.views import View
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
 _NEXT_SOURCE = re.compile(rf",\s*(?={_SOURCE_START})|(?<=\.jpg|\.png)\s*,|(?<=\.jpeg)\s*,", re.IGNORECASE)
 _IS_SOURCE = re.compile(rf"{_SOURCE_START}|.*\.(jpe?g|png)\b", re.IGNORECASE)
 _DATA_HEADER = re.compile(r"data:[^,]*,", re.IGNORECASE)
+_NOTHING: tuple[Any, ...] = ("", False)  # a default that is nothing goes without saying
 _BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 
 
@@ -211,27 +213,24 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
     return plain
 
 
-def output_schema(view: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a result: names and types alone, because every client pays for it in every conversation.
+def output_schema(view: type[View]) -> dict[str, Any]:
+    """The fields of a result that a program steers by (`View.SHOWN`), as names and types alone.
 
-    That all fields are always there, and no others, is the contract's word and held by a test.
+    Every client pays for it in every conversation, and most never give it to their model. That all fields are always
+    there, and no others, is the contract's word and held by a test.
     """
-    lean: dict[str, Any] = _without_demands(plain_schema(view))
-    return lean
+    plain = plain_schema(view)
+    return _steering(view, plain)
 
 
-def _without_demands(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_without_demands(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: {name: _without_demands(sub) for name, sub in value.items()}
-        if key == "properties"
-        else _without_demands(value)
-        for key, value in node.items()
-        if key not in {"required", "additionalProperties"}
-    }
+def _steering(view: type[View], plain: Mapping[str, Any]) -> dict[str, Any]:
+    """`plain` without what is not shown; rows are views of their own."""
+    properties = {name: plain["properties"][name] for name in view.SHOWN}
+    for name, node in properties.items():
+        row = next(iter(get_args(view.model_fields[name].annotation)), None)
+        if isinstance(row, type) and issubclass(row, View):
+            properties[name] = {"type": "array", "items": _steering(row, node["items"])}
+    return {"type": "object", "properties": properties}
 
 
 @cache
@@ -253,7 +252,7 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
         raise TypeError(f"this schema needs {banned}, which clients cannot read; use plainer types")
     plain = {}
     for key, value in node.items():
-        if key == "title" and isinstance(value, str):
+        if (key == "title" and isinstance(value, str)) or (key == "default" and value in _NOTHING):
             continue
         plain[key] = (
             {name: _inlined(sub, definitions) for name, sub in value.items()}

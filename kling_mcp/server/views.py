@@ -5,7 +5,7 @@ Text that comes from Kling is cleaned and capped here, once, for both forms.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,13 +26,20 @@ LAST_PAGE_NUM = 1000  # section 4.4 of the API reference
 
 
 class View(BaseModel):
-    """A result. Every field is always present; empty text and lists stand for "none"."""
+    """A result. Every field is always present; empty text and lists stand for "none".
+
+    Attributes:
+        SHOWN: the fields that `tools/list` names, because a program steers by them; a result explains the rest itself.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    SHOWN: ClassVar[tuple[str, ...]] = ()
 
 
 class ElementRow(View):
     """One element, or a task that has none yet."""
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("element_id", "element_name", "status")
 
     element_id: str
     element_name: str
@@ -49,6 +56,8 @@ class ElementRow(View):
 
 class TaskView(View):
     """A creation and what came of it."""
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "element_ids", "next_step")
 
     task_id: str
     external_task_id: str
@@ -68,11 +77,15 @@ class TaskView(View):
 class FoundTaskView(TaskView):
     """A task that was looked up, and by which kind of id."""
 
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "elements", "matched_by")
+
     matched_by: str
 
 
 class ElementPage(View):
     """One page of a list."""
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("elements", "has_more")
 
     elements: list[ElementRow]
     page_num: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -14,6 +14,7 @@ from mcp_types import Tool
 from stage import EVERY_ERA, Connect, structured, text_of
 
 from kling_mcp.server.tools import NAMES, WIRE, load, read_wire
+from kling_mcp.server.views import View
 from kling_mcp.simulator import Quirks, World
 from kling_mcp.untrusted import clean
 from server.samples import arguments_for, furnish
@@ -25,6 +26,7 @@ FORBIDDEN = {"$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "not", "
 # The contract's columns: what a tool reads, makes or destroys.
 MAKES = {"create_element", "create_element_and_wait", "apply_cast"}
 DESTROYS = {"delete_element"}
+CORE = MAKES | DESTROYS | {"wait_for_elements", "get_element", "list_elements", "list_preset_elements"}
 
 
 @pytest.fixture(params=NAMES)
@@ -80,15 +82,22 @@ async def test_an_output_costs_no_more_than_names_and_types(tool: Tool) -> None:
         assert node.keys() <= {"type", "properties", "items", "enum"}
 
 
-def assert_complete(content: Any, schema: dict[str, Any]) -> None:
-    """Every field is always there, and no other; empty text and lists stand for nothing."""
-    if schema["type"] == "object":
-        assert content.keys() == schema["properties"].keys()
-        for name, inner in schema["properties"].items():
-            assert_complete(content[name], inner)
-    elif schema["type"] == "array":
-        for item in content:
-            assert_complete(item, schema["items"])
+def rows_in(view: type[View]) -> Iterator[type[View]]:
+    """A view and the views of its rows."""
+    yield view
+    for field in view.model_fields.values():
+        for inner in get_args(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, View):
+                yield from rows_in(inner)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_result_always_has_all_its_fields_and_no_others(name: str) -> None:
+    """The list names only those that a program steers by; the others are there all the same."""
+    for view in rows_in(load(name).view):
+        assert view.model_config["extra"] == "forbid"
+        assert all(field.is_required() for field in view.model_fields.values())
+        assert set(view.SHOWN) <= set(view.model_fields)
 
 
 async def test_a_tool_says_what_it_is(tool: Tool) -> None:
@@ -105,8 +114,8 @@ async def test_annotations_tell_the_truth(tool: Tool) -> None:
     changes = tool.name in MAKES | DESTROYS
     assert hints.read_only_hint is not changes
     assert hints.destructive_hint is (tool.name in DESTROYS)
-    # A repeated creation finds the first task, a repeated deletion finds it done.
-    assert hints.idempotent_hint is True
+    # A repeated creation finds the first task, a repeated deletion finds it done; of a read it goes without saying.
+    assert hints.idempotent_hint is (True if changes else None)
     assert hints.open_world_hint is not None
 
 
@@ -116,12 +125,19 @@ async def test_no_id_invites_a_new_one_per_retry(tool: Tool) -> None:
     assert "unique" not in shown.lower()
 
 
-async def test_the_list_of_tools_is_short_enough_to_be_read(connect: Connect) -> None:
-    """Every client pays for it with every conversation."""
+def bytes_of(tools: list[Tool]) -> int:
+    """What a list costs on the wire."""
+    shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    return len(json.dumps({"tools": shown}, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+async def test_the_list_of_tools_stays_within_its_budget(connect: Connect) -> None:
+    """Every conversation pays for it: about 3,000 tokens for all, 2,000 for the core."""
     async with connect() as client:
         tools = (await client.list_tools()).tools
-    inputs = [tool.model_dump(mode="json", by_alias=True, exclude={"output_schema"}) for tool in tools]
-    assert len(json.dumps(inputs)) < 1500 * len(tools)
+    assert bytes_of(tools) <= 12_000
+    assert bytes_of([tool for tool in tools if tool.name in CORE]) <= 8_000
+    assert all(bytes_of([tool]) <= (2_050 if tool.name in MAKES else 1_600) for tool in tools)
 
 
 async def test_the_default_wait_shown_is_the_one_in_force(connect: Connect) -> None:
@@ -141,8 +157,7 @@ async def test_the_list_is_the_same_in_every_era(connect: Connect) -> None:
 
 async def test_a_tool_looks_as_in_its_file(tool: Tool) -> None:
     """What clients see is read from the file, so nothing else can be seen."""
-    shown = json.dumps(tool.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2) + "\n"
-    assert (WIRE / f"{tool.name}.json").read_text(encoding="utf-8") == shown
+    assert tool.model_dump(mode="json", by_alias=True, exclude_none=True) == read_wire(tool.name)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -183,7 +198,7 @@ async def test_a_result_keeps_its_promise(
 
     content = structured(result)
     jsonschema.validate(content, schemas[name] or {})
-    assert_complete(content, schemas[name] or {})
+    assert content.keys() == load(name).view.model_fields.keys()
     text = text_of(result)
     plain = text.replace("”", '"')
     missing = [fact for fact in scalars(content) if fact not in text and fact.replace("”", '"') not in plain]

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from kling_mcp.server.views import View
 
-# Every tool talks to Kling, hence the open world. A read may be repeated without effect.
-READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+# Every tool talks to Kling, hence the open world. Three hints are always told, because some directories ask for them;
+# that a read may be repeated goes without saying.
+READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
 # The same call finds the first task instead of making a second one.
 CREATES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
 DELETES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)

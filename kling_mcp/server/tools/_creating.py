@@ -24,27 +24,23 @@ class CreationArguments(ToolArguments):
     """Section 4.1 of the API reference, flat."""
 
     element_name: str = Field(description="1 to 20 characters")
-    element_description: str = Field(description="1 to 100 characters: looks, clothes, colours")
+    element_description: str = Field(description="Looks, clothes, colours; 1 to 100 characters")
     reference_type: Literal["image_refer", "video_refer"] = Field(
-        description="image_refer: made from 2 to 4 pictures; video_refer: from one short clip of a person"
+        description="image_refer: 2 to 4 pictures; video_refer: a clip of a person"
     )
     frontal_image: str = Field(
         "", description="Front view: local path, file: URI, https link or data: URI; JPEG or PNG, 10 MB"
     )
-    refer_images: list[str] = Field(
-        default_factory=list, description="1 to 3 further views, same forms as frontal_image"
-    )
-    video_url: str = Field("", description="For video_refer: https link to an mp4 or mov of 3 to 8 s")
-    element_voice_id: str = Field("", description="Voice to bind")
+    refer_images: list[str] = Field(default_factory=list, description="1 to 3 more views, given like frontal_image")
+    video_url: str = Field("", description="For video_refer: https link to mp4 or mov, 3 to 8 s")
+    element_voice_id: str = Field("", description="From find_voices")
     tags: list[str] = Field(
         default_factory=list,
         description="Hottest, Character, Animal, Item, Costume, Scene, Effect, Others",
     )
-    callback_url: str = Field("", description="https address that Kling calls on changes")
-    external_task_id: str = Field(
-        "", description="Leave empty; only a deliberate second copy of the same element needs its own"
-    )
-    allow_duplicate_name: bool = Field(False, description="Create although a ready element has this name")
+    callback_url: str = Field("", description="https address that Kling calls when done")
+    external_task_id: str = Field("", description="Leave empty, but for a deliberate second copy")
+    allow_duplicate_name: bool = Field(False, description="Even if a ready element has this name")
 
     def draft(self) -> ElementDraft:
         """The same values for the media checks."""

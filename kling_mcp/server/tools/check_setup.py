@@ -18,6 +18,8 @@ class NoArguments(ToolArguments):
 class SetupView(View):
     """What was found, in plain sentences."""
 
+    SHOWN = ("ok", "problems")
+
     ok: bool
     region: str
     base_url: str
@@ -35,8 +37,8 @@ class SetupView(View):
     view=SetupView,
 )
 async def check_setup(arguments: NoArguments, call: Call) -> Answer:
-    """Say in plain sentences whether credentials, region, clock and network are right. Sends one free read.
-    Call it when another tool reports auth, clock, network or missing_credentials."""
+    """Say whether credentials, region, clock and network are right; sends one free read. For when a tool reports auth,
+    clock, network or missing_credentials."""
     settings = call.settings
     try:
         account = call.account

@@ -11,15 +11,15 @@ from kling_mcp.server.views import TaskView, task_text, task_view
 
 @tool(
     "create_element",
-    title="Create an element (no wait)",
+    title="Create an element",
     annotations=CREATES,
     arguments=CreationArguments,
     view=TaskView,
     look_further=media_problems,
 )
 async def create_element(arguments: CreationArguments, call: Call) -> Answer:
-    """Submit a new element and return its task at once, without an element_id. For making several in
-    parallel; for a single one use create_element_and_wait. Free of charge; delete_element undoes it."""
+    """Like create_element_and_wait, but returns the task at once, without an element_id: for making several, then one
+    wait_for_elements. Free; delete_element undoes it."""
     creation = await call.account.creator.create(
         arguments.draft(),
         allow_duplicate_name=arguments.allow_duplicate_name,

@@ -22,16 +22,15 @@ class CreateAndWaitArguments(CreationArguments):
 
 @tool(
     "create_element_and_wait",
-    title="Create an element and wait for its id",
+    title="Create an element and wait",
     annotations=CREATES,
     arguments=CreateAndWaitArguments,
     view=TaskView,
     look_further=media_problems,
 )
 async def create_element_and_wait(arguments: CreateAndWaitArguments, call: Call) -> Answer:
-    """Make a reusable element from 2 to 4 pictures (or one clip) and wait for its element_ids; takes 5 s to
-    2 minutes. Running out of wait_seconds is no failure: the answer names the task and the next call. Free
-    of charge; delete_element undoes it."""
+    """Make a reusable element from 2 to 4 pictures, or one clip, and wait for its element_ids (5 s to 2 min). If
+    wait_seconds runs out, the answer names the task and the next call. Free; delete_element undoes it."""
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()
     name = quoted(arguments.element_name, 40)

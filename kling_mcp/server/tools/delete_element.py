@@ -16,12 +16,14 @@ from kling_mcp.untrusted import clean, quoted
 class DeleteElementArguments(ToolArguments):
     """Which one, twice: by id and by name."""
 
-    element_id: str = Field(description="Its element_id, not a task_id")
-    element_name: str = Field(description="Its exact name, as a safety catch")
+    element_id: str = Field(description="Not a task_id")
+    element_name: str = Field(description="Its exact name, a safety catch")
 
 
 class DeletedView(View):
     """What was deleted."""
+
+    SHOWN = ("element_id", "deleted")
 
     element_id: str
     element_name: str
@@ -30,14 +32,14 @@ class DeletedView(View):
 
 @tool(
     "delete_element",
-    title="Delete an element for good",
+    title="Delete an element",
     annotations=DELETES,
     arguments=DeleteElementArguments,
     view=DeletedView,
 )
 async def delete_element(arguments: DeleteElementArguments, call: Call) -> Answer:
-    """Delete one of your own elements, at once and for good; later requests that name its id will fail. Only
-    when the user asked for it. Official elements cannot be deleted."""
+    """Delete one of your own elements, at once and for good; later requests with its id will fail. Only when the user
+    asked for it."""
     element_id = arguments.element_id.strip()
     if not element_id:
         raise InputError([Problem("element_id", "names an element", "nothing", "give an element_id")])

@@ -40,20 +40,20 @@ _EMPTY = (
 class FindElementsArguments(ToolArguments):
     """What is wanted, and how much of it."""
 
-    query: str = Field("", max_length=200, description="Words of the name or description, in any script; or any id")
-    tags: list[str] = Field(
-        default_factory=list, description=f"Any of these tags, by name or id: {', '.join(TAGS.values())}"
-    )
+    query: str = Field("", max_length=200, description="Words of name or description, or an id")
+    tags: list[str] = Field(default_factory=list, description=f"Any of {', '.join(TAGS.values())}")
     source: Literal["custom", "preset", "all"] = Field("custom", description="custom = your own, preset = official")
     status: Literal["ready", "pending", "failed", "deleted", "any"] = "ready"
     has_voice: Literal["any", "yes", "no"] = "any"
     limit: int = Field(20, ge=1, le=100)
-    cursor: str = Field("", description="next_cursor of the last answer, with the same other arguments")
+    cursor: str = Field("", description="The last next_cursor; all else the same")
     pictures: bool = Field(False, description="Also show their faces")
 
 
 class FoundView(View):
     """One page of results."""
+
+    SHOWN = ("elements", "total", "next_cursor", "complete")
 
     elements: list[ElementRow]
     total: int
@@ -72,8 +72,8 @@ class FoundView(View):
     page_uri=GALLERY_URI,
 )
 async def find_elements(arguments: FindElementsArguments, call: Call) -> Answer:
-    """Search your whole library by words, tags, voice or any id; best match first, then newest. Typing errors,
-    case and accents do not matter. Without a query: the newest. Look here before creating something again."""
+    """Search the library by words, tags, voice or id, typing errors forgiven; best match first. Without a query: the
+    newest. Look here before creating something again."""
     account = call.account
     library = account.library
     filters = await _filters(arguments, library)

@@ -30,11 +30,13 @@ class FindVoicesArguments(ToolArguments):
     query: str = Field("", max_length=200, description="Words of the name, or a voice id")
     source: Literal["custom", "preset", "all"] = Field("all", description="custom = your own, preset = official")
     limit: int = Field(20, ge=1, le=100)
-    cursor: str = Field("", description="next_cursor of the last answer, with the same other arguments")
+    cursor: str = Field("", description="The last next_cursor; all else the same")
 
 
 class VoiceRow(View):
     """One voice."""
+
+    SHOWN = ("voice_id", "voice_name")
 
     voice_id: str
     voice_name: str
@@ -46,6 +48,8 @@ class VoiceRow(View):
 
 class VoicesView(View):
     """One page of voices."""
+
+    SHOWN = ("voices", "next_cursor")
 
     voices: list[VoiceRow]
     total: int
@@ -62,8 +66,8 @@ class VoicesView(View):
     view=VoicesView,
 )
 async def find_voices(arguments: FindVoicesArguments, call: Call) -> Answer:
-    """Find a voice for element_voice_id by name or id: your own ones, then Kling's. trial_url lets a person hear
-    it. Voices of speech and lip-sync are other catalogues and do not fit."""
+    """Find a voice for element_voice_id by name or id; trial_url lets a person hear it. Voices of speech and lip-sync
+    do not fit."""
     hits = await call.account.voices.search(arguments.query, _SOURCES[arguments.source])
     rest = _after(hits.voices, arguments)
     page = rest[: arguments.limit]

@@ -39,8 +39,7 @@ class GetElementArguments(ToolArguments):
     view=FoundTaskView,
 )
 async def get_element(arguments: GetElementArguments, call: Call) -> Answer:
-    """Look up one element by element id, exact name, task id or external task id, and say which it was. Returns
-    at once; it does not wait."""
+    """Look up one element by any id or its exact name, with the state of its task. Does not wait."""
     wanted = arguments.id.strip()
     if not wanted:
         raise InputError([Problem("id", "names an element", "nothing", "give any of its ids, or its exact name")])

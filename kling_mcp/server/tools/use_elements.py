@@ -46,11 +46,13 @@ class UseElementsArguments(ToolArguments):
     """Which ones, and for what."""
 
     elements: list[str] = Field(description="Exact names or element ids, in the order wanted")
-    target: TargetName = Field(description="Route and model of the generation request")
+    target: TargetName = Field(description="Route and model")
 
 
 class UseView(View):
     """Ids, handles and the fragment, all in the order in which the elements were named."""
+
+    SHOWN = ("element_ids", "prompt_handles", "request_fragment", "warnings")
 
     element_ids: list[str]
     prompt_handles: list[str]
@@ -60,15 +62,14 @@ class UseView(View):
 
 @tool(
     "use_elements",
-    title="Use elements in a generation request",
+    title="Use elements in a request",
     annotations=READS,
     arguments=UseElementsArguments,
     view=UseView,
 )
 async def use_elements(arguments: UseElementsArguments, call: Call) -> Answer:
-    """Give what a Kling video or image request needs for these elements: ids, handles for the prompt, JSON to
-    paste, and what else still fits. Sends no generation. Anything missing or unusable is an error, never
-    replaced by something similar."""
+    """Give what a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, what else
+    fits. Generates nothing. What is missing or unusable is an error, never replaced."""
     target = TARGETS[arguments.target]
     refuse_too_many(target, len(arguments.elements))
     account = call.account

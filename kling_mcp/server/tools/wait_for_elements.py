@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 class WaitArguments(ToolArguments):
     """Which ones, and how long."""
 
-    ids: list[str] = Field(default_factory=list, description="Task ids or external task ids; [] = all unfinished ones")
+    ids: list[str] = Field(default_factory=list, description="Task ids or external task ids; empty: all unfinished")
     wait_seconds: int = Field(45, ge=0, le=LONGEST_WAIT_SECONDS)
 
 
 class WaitView(View):
     """What became of each."""
+
+    SHOWN = ("tasks", "pending", "next_step")
 
     tasks: list[TaskView]
     pending: int
@@ -43,9 +45,8 @@ class WaitView(View):
     view=WaitView,
 )
 async def wait_for_elements(arguments: WaitArguments, call: Call) -> Answer:
-    """Wait for elements that were submitted before, also in another chat or before a restart, and return
-    what is ready, failed or pending. Without ids: all unfinished ones. Waiting for many at once costs no more
-    than for one."""
+    """Wait for elements submitted before, also in another chat or before a restart; tells what is ready, failed or
+    pending. Without ids: all unfinished ones. Many at once cost no more than one."""
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()
     collected: list[Collected] = []
