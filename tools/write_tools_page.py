@@ -7,6 +7,7 @@ tests/test_readme.py compares, so a tool that changes without the page fails the
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -25,8 +26,7 @@ HEAD = """# Tools, arguments and results
 
 This page is written from the code by `tools/write_tools_page.py`.
 
-`tools/list` names only the fields of a result by which a program steers (**bold** here), because every conversation
-pays for that list.
+Every conversation pays for `tools/list`, so it names only the fields of a result that a program steers by (**bold**).
 A result always holds every field that stands here, and no other; empty text, `0` and `[]` stand for "none".
 Ids are text everywhere.
 """
@@ -40,7 +40,7 @@ def page() -> str:
 
 
 def _tool(tool: ToolSpec) -> str:
-    lines = [f"## `{tool.name}`", "", tool.description, ""]
+    lines = [f"## `{tool.name}`", "", *re.split(r"(?<=\.) (?=[A-Z])", tool.description), ""]
     if tool.arguments.model_fields:
         lines += ["| argument | type | default | |", "|-|-|-|-|", *_arguments(tool.arguments), ""]
     return "\n".join([*lines, f"Result: {_fields(tool.view)}.", ""])
@@ -65,7 +65,8 @@ def _type(node: dict[str, Any]) -> str:
     if node["type"] == "array":
         return "list of text"
     bounds = f", {node['minimum']} to {node['maximum']}" if "minimum" in node else ""
-    return {"string": "text", "boolean": "true or false"}.get(node["type"], node["type"]) + bounds
+    words = {"string": "text", "boolean": "true or false", "integer": "integer"}
+    return words[node["type"]] + bounds
 
 
 def _default(name: str, node: dict[str, Any], required: set[str]) -> str:
