@@ -1,6 +1,7 @@
 """Deletes an element by id, with its name as the safety catch.
 
-Kling has no look-up by element id (no-get-by-element-id), so the lists are read first.
+Kling has no look-up by element id (no-get-by-element-id): what is known here leads to the element's task, and where
+nothing is known the lists are read.
 """
 
 from __future__ import annotations
@@ -8,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import InputError, KlingError, NotFoundError, Problem, ServerError, UnknownOutcomeError
+from kling_mcp.errors import (
+    InputError,
+    KlingError,
+    NotFoundError,
+    Problem,
+    ServerError,
+    UnexpectedReplyError,
+    UnknownOutcomeError,
+)
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -31,15 +40,20 @@ class Deletion:
     sent: bool
 
 
-async def delete_element(client: KlingClient, element_id: str, element_name: str) -> Deletion:
+async def delete_element(client: KlingClient, element_id: str, element_name: str, task_id: str = "") -> Deletion:
     """Delete one of the account's own elements.
+
+    Args:
+        task_id: the task that the element is believed to come from; believed no further than Kling confirms it.
 
     Raises:
         NotFoundError: no own element has this id.
         InputError: the name is not that element's exact name, or the element is an official one.
         UnknownOutcomeError, ServerError: it is not known, and the list does not show it as deleted yet.
     """
-    element = await find_in_pages(client.list_elements, element_id)
+    element = await _find_in_task(client, task_id, element_id) if task_id else None
+    if element is None:
+        element = await find_in_pages(client.list_elements, element_id)
     if element is None:
         raise await _explain_absence(client, element_id)
     # As names are shown: whoever copies one from an answer of ours cannot know a hidden character in it.
@@ -53,6 +67,15 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
         if not await _is_gone(client, element_id):
             raise
     return Deletion(element_id, element.element_name, sent=True)
+
+
+async def _find_in_task(client: KlingClient, task_id: str, element_id: str) -> Element | None:
+    """The element as its task shows it; None where the task shows no such element, or cannot be read."""
+    try:
+        task = await client.get_task(task_id)
+    except (NotFoundError, UnexpectedReplyError):
+        return None
+    return next((element for element in task.elements if element.element_id == element_id), None)
 
 
 async def find_in_pages(

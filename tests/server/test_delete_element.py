@@ -30,6 +30,29 @@ async def test_an_element_is_deleted_and_the_answer_says_which(client: Client, w
     assert len(requests_to(world, "delete")) == 1
 
 
+async def test_an_element_that_is_known_here_is_not_looked_for_in_the_list(client: Client, world: World) -> None:
+    """A look at its task and the deletion: two requests, however long the list."""
+    mia = world.add_element(world.account_of(API_KEY), "Mia")
+    await client.call_tool("find_elements", {"query": "Mia"})
+    world.requests.clear()
+    result = await client.call_tool(TOOL, {"element_id": mia.element_id, "element_name": "Mia"})
+    assert structured(result)["deleted"] is True
+    assert [request.route for request in world.requests] == ["query", "delete"]
+
+
+async def test_what_is_known_here_is_not_believed_over_kling(client: Client, world: World, faults: Faults) -> None:
+    """The task cannot be read just now, so the list decides, as for an element that nobody here has seen."""
+    mia = world.add_element(world.account_of(API_KEY), "Mia")
+    await client.call_tool("find_elements", {"query": "Mia"})
+    world.requests.clear()
+    faults.malformed("html", route="query", times=None)
+    wrong = await client.call_tool(TOOL, {"element_id": mia.element_id, "element_name": "Noah"})
+    assert 'which is "Mia"; got "Noah"' in text_of(wrong)
+    right = await client.call_tool(TOOL, {"element_id": mia.element_id, "element_name": "Mia"})
+    assert structured(right)["deleted"] is True
+    assert len(requests_to(world, "list")) == 2
+
+
 async def test_both_arguments_are_needed(client: Client, world: World) -> None:
     result = await client.call_tool(TOOL, {})
     assert last_line(result)["kind"] == "bad_input"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from kling_mcp.deletion import delete_element as delete
-from kling_mcp.errors import InputError, Problem
+from kling_mcp.errors import AmbiguousNameError, InputError, Problem, StorageError
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._base import DELETES, Answer, tool
 from kling_mcp.server.views import View
 from kling_mcp.untrusted import clean, quoted
+
+if TYPE_CHECKING:
+    from kling_mcp.runtime import Account
 
 
 class DeleteElementArguments(ToolArguments):
@@ -45,7 +51,7 @@ async def delete_element(arguments: DeleteElementArguments, call: Call) -> Answe
         raise InputError([Problem("element_id", "names an element", "nothing", "give an element_id")])
     account = call.account
     try:
-        done = await delete(account.client, element_id, arguments.element_name)
+        done = await delete(account.client, element_id, arguments.element_name, await _task_of(account, element_id))
     finally:
         account.names.forget()  # the name is free again, also where the answer was lost
     await call.account.library.deleted(element_id)
@@ -53,3 +59,12 @@ async def delete_element(arguments: DeleteElementArguments, call: Call) -> Answe
     what = "is deleted" if done.sent else "had been deleted before; nothing was sent"
     text = f"Element {view.element_id} {quoted(done.element_name, 60)} {what}. deleted=true"
     return Answer(view, text)
+
+
+async def _task_of(account: Account, element_id: str) -> str:
+    """The task that the element came from, where the index knows it; "" where it does not, or cannot be read."""
+    with suppress(StorageError, AmbiguousNameError):
+        known = await account.library.known_by_id(element_id)
+        if known and known.element.element_id == element_id and known.element.source == "custom":
+            return known.element.task_id
+    return ""
