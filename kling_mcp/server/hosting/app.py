@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from starlette.responses import JSONResponse
@@ -23,9 +24,11 @@ from kling_mcp.server.hosting.access import (
     verifier_for,
 )
 from kling_mcp.server.hosting.requests import BodyGuard, OpenRequests
+from kling_mcp.server.hosting.sealing import SharedSeal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
+    from contextlib import AbstractAsyncContextManager
 
     from mcp.server.auth.provider import TokenVerifier
     from starlette.applications import Starlette
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.runtime import Runtime
     from kling_mcp.store import Transaction
+
+    Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Any]]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +55,7 @@ def build_http_app(
     verifier: TokenVerifier | None = None,
     most_sessions: int = MOST_SESSIONS,
 ) -> Starlette:
-    """The server as an ASGI app. `app.state.requests` are its open requests, see `OpenRequests`.
+    """The server as an ASGI app; `app.state` has its `server` and its open `requests`, see `OpenRequests`.
 
     Sessions and event streams are on, as the SDK has them by default: without them older clients get neither
     progress nor questions. Requests with a foreign `Host` or `Origin` are refused (DNS rebinding) wherever it
@@ -69,12 +74,15 @@ def build_http_app(
     check_access(settings, host)
     hosting = settings.hosting
     security = transport_security(settings, host)
-    server = build_server(settings, runtime)
+    seal = SharedSeal(runtime)
+    server = build_server(settings, runtime, request_state=seal.security())
     app = server.streamable_http_app(
         max_request_body_size=hosting.largest_request_bytes(reaches_others=reaches_others(settings, host)),
         max_sessions=most_sessions,
         transport_security=security,
     )
+    app.state.server = server
+    app.router.lifespan_context = _within(app.router.lifespan_context, seal)
     app.add_route(HEALTH, _healthz, methods=["GET"])
     app.add_route(READINESS, _Readiness(runtime).answer, methods=["GET"])
     routes = metadata_routes(hosting.oauth)
@@ -91,6 +99,17 @@ def build_http_app(
     open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
     app.add_middleware(_Door, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
     return app
+
+
+def _within(lifespan: Lifespan, seal: SharedSeal) -> Lifespan:
+    """The app's life, in which the seal's key is read while the state is open."""
+
+    @asynccontextmanager
+    async def sealed(app: Starlette) -> AsyncIterator[Any]:
+        async with lifespan(app) as state, seal.kept():
+            yield state
+
+    return sealed
 
 
 class _Door:
