@@ -25,6 +25,7 @@ from kling_mcp.server.hosting.access import (
 )
 from kling_mcp.server.hosting.requests import BodyGuard, OpenRequests
 from kling_mcp.server.hosting.sealing import SharedSeal
+from kling_mcp.server.hosting.sessions import SessionShares, share_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -65,7 +66,8 @@ def build_http_app(
         runtime: one made for `transport="http"`, so that callers bring their own credentials.
         host: where it will listen; that decides what the settings must hold.
         verifier: replaces what the settings say of how tokens are checked, for tests.
-        most_sessions: how many sessions of older clients may be open; one more is refused with 503.
+        most_sessions: how many sessions of older clients may be open, a quarter of them for one caller; one more is
+            refused with 503.
 
     Raises:
         ConfigurationError: the settings are not enough to serve this host safely, or as `build_server`.
@@ -90,8 +92,9 @@ def build_http_app(
     checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
-        """From the outside to the inside: host and page, browser's questions, token, size and time."""
-        known = for_known_callers(BodyGuard(inner, runtime.clock), hosting, checking)
+        """From the outside to the inside: host and page, browser's questions, token, sessions, size and time."""
+        shared = SessionShares(BodyGuard(inner, runtime.clock), runtime.clock, share_of(most_sessions))
+        known = for_known_callers(shared, hosting, checking)
         app.state.requests = OpenRequests(HostCheck(for_pages(known, hosting.allowed_origins), security))
         requests: ASGIApp = app.state.requests
         return requests
