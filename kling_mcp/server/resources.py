@@ -18,6 +18,7 @@ from kling_mcp.library.targets import TARGETS
 from kling_mcp.media import limits
 from kling_mcp.server.call import Call
 from kling_mcp.server.tools._library import element_row_of
+from kling_mcp.server.witness import Reading, witnessed
 from kling_mcp.untrusted import clean
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - 
         ResourceNotFoundError: nothing carries the id or name.
         ResourceError: Kling or the state folder could not be read, or the name is ambiguous.
     """
-    match = await _find(Call(ctx), id)
+    match = await _find(Call(ctx), id, "element")
     return _as_json({"matched_by": match.matched_by, **element_facts(match.element)})
 
 
@@ -107,7 +108,7 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
         ResourceError: as `read_element`.
     """
     call = Call(ctx)
-    match = await _find(call, id)
+    match = await _find(call, id, "element_picture")
     (face,) = await call.account.album.faces([match.element])
     if not face.jpeg:
         raise ResourceNotFoundError(f"There is no picture of this element: {face.note}.")
@@ -189,13 +190,18 @@ def _target(target: Target) -> dict[str, object]:
     }
 
 
-async def _find(call: Call, any_id: str) -> Match:
-    try:
-        return await _match(call.account, any_id)
-    except NotFoundError as error:
-        raise ResourceNotFoundError(error.for_caller()) from None
-    except KlingError as error:
-        raise ResourceError(error.for_caller()) from None
+async def _find(call: Call, any_id: str, resource: str) -> Match:
+    with witnessed(Reading(f"resource:{resource}"), call) as witness:
+        witness.begins()
+        try:
+            with call.counted():
+                match = await _match(call.account, any_id)
+        except KlingError as error:
+            witness.failed(error)
+            refusal = ResourceNotFoundError if isinstance(error, NotFoundError) else ResourceError
+            raise refusal(error.for_caller()) from None
+        witness.answered(match.element)
+        return match
 
 
 async def _match(account: Account, any_id: str) -> Match:
