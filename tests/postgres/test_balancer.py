@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from anyio import to_thread
 from hosting.house import MODERN, calling, creation, headers_for, initializing
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from processes import SOON, until
 from stage import requests_to, structured
 
 from kling_mcp.simulator import Faults, World, served_in_background
@@ -33,7 +34,6 @@ pytestmark = [
 
 KEY = "key-of-anna"
 ANNA = {"X-Kling-Api-Key": KEY}
-SOON = 20.0  # until a test gives up; nothing here should take it
 
 
 @pytest.fixture
@@ -60,13 +60,6 @@ async def client_of(site: Site, era: str = "auto", key: str = KEY) -> AsyncItera
         Client(streamable_http_client(f"https://{HOST}/mcp", http_client=http), mode=era) as client,
     ):
         yield client
-
-
-async def until(has_happened: Callable[[], bool]) -> None:
-    """Look at what a process does, until it has done it."""
-    with anyio.fail_after(SOON):
-        while not has_happened():  # noqa: ASYNC110 - another process does it
-            await anyio.sleep(0.01)
 
 
 async def post(http: httpx2.AsyncClient, body: dict[str, Any], **headers: str) -> httpx2.Response:
