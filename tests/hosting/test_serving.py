@@ -21,8 +21,8 @@ from anyio import to_thread
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
-from sse_starlette.sse import AppStatus
 from processes import until
+from sse_starlette.sse import AppStatus
 from stage import structured
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
