@@ -242,7 +242,8 @@ def weigh_sessions(state: Path) -> None:
         headers = {"Accept": "application/json, text/event-stream"}
 
         def open_sessions(count: int) -> None:
-            for _ in range(count):
+            for number in range(count):
+                headers["X-Kling-Api-Key"] = f"key-{number % 100}"  # one caller gets a share of all sessions only
                 reply = http.post("/mcp", json=opening, headers=headers)
                 session = {"Mcp-Session-Id": reply.headers["Mcp-Session-Id"], "MCP-Protocol-Version": "2025-11-25"}
                 assert http.post("/mcp", json=opened, headers={**headers, **session}).status_code == 202

@@ -34,6 +34,7 @@ ROUNDS_AFTER_LIST_ERROR = 3
 FIRST_LOOK_SECONDS = 10.0  # a look at an unknown task is worth this much, even with wait_seconds=0
 PAUSE_AFTER_ERROR = 5.0
 SLOWER_WHEN_CALLED = 2.0
+GAP_WHEN_CALLED = 0.2  # after another look; whoever says that a task changed should not have to wait out a whole gap
 NOT_FOUND_GRACE = 30.0  # a task this young may not be visible everywhere yet
 
 
@@ -157,13 +158,15 @@ class Poller:
         self._wake = anyio.Event()
         now = self._clock.monotonic()
         unfinished = [watch for watch in self._watches.values() if not watch.sighting.is_final]
-        due = min((watch.due for watch in unfinished), default=now)
-        pause = max(due, self._last_round + SHORTEST_GAP) - now
+        pause = min((self._due(watch) for watch in unfinished), default=now) - now
         if pause > 0:
             with anyio.move_on_after(pause):
                 await self._wake.wait()
                 return  # something joined or was called for: choose the moment anew
         await self._look(unfinished)
+
+    def _due(self, watch: _Watch) -> float:
+        return max(watch.due, self._last_round + (GAP_WHEN_CALLED if watch.was_called else SHORTEST_GAP))
 
     def _wake_leader(self) -> None:
         self._wake.set()

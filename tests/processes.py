@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SOON = 20.0  # until a test gives up; nothing should take it
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "kling_mcp"]
 
@@ -15,3 +22,10 @@ def environ_with(**settings: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KLING_")}
     found_by = [str(ROOT), *filter(None, [settings.pop("PYTHONPATH", ""), inherited.get("PYTHONPATH", "")])]
     return {**inherited, "PYTHONPATH": os.pathsep.join(found_by), **settings}
+
+
+async def until(has_happened: Callable[[], bool]) -> None:
+    """Look at what another process or thread does, until it has done it."""
+    with anyio.fail_after(SOON):
+        while not has_happened():  # noqa: ASYNC110 - nobody there can set an event
+            await anyio.sleep(0.01)

@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -103,6 +103,20 @@ async def test_reading_is_one_line(audited: Audited, path: Path) -> None:
         await client.call_tool("list_elements")
     [line] = lines(path)
     assert (line["event"], line["effect"], line["outcome"]) == ("call", "reads", "ok")
+
+
+async def test_reading_a_resource_is_one_line_and_a_table_is_none(audited: Audited, path: Path, world: World) -> None:
+    made = world.add_element(world.account_of(API_KEY), "NAME-CANARY")
+    async with audited() as client:
+        await client.read_resource("kling://tags")
+        await client.read_resource(f"kling://elements/{made.element_id}")
+        with pytest.raises(MCPError):
+            await client.read_resource("kling://elements/UNKNOWN-CANARY/picture")
+    found, missed = lines(path)
+    assert (found["event"], found["tool"], found["effect"]) == ("call", "resource:element", "reads")
+    assert (found["outcome"], found["element_ids"]) == ("ok", [made.element_id])
+    assert (missed["tool"], missed["outcome"]) == ("resource:element_picture", "not_found")
+    assert "CANARY" not in str(lines(path))
 
 
 async def test_refusal_says_whose_and_why(audited: Audited, path: Path, faults: Faults) -> None:

@@ -1,9 +1,11 @@
-"""The files for containers and services name what exists, and hold no secret. No container is started here."""
+"""The files for containers and services name what exists, and hold no secret. `container/perform.py` performs them."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,15 @@ def test_unit_starts_what_exists_with_settings_that_exist() -> None:
     assert not set(environment) & secret_variables()
     hosting = HostingSettings(token="from-a-credential", allowed_hosts=(environment["KLING_MCP_ALLOWED_HOSTS"],))
     check_access(Settings(hosting=hosting), options.host)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_unit_is_one_that_systemd_understands(tmp_path: Path) -> None:
+    program = shutil.which("true")
+    (tmp_path / "kling-mcp.service").write_text(re.sub(r"ExecStart=\S+", f"ExecStart={program}", UNIT), "utf-8")
+    command = ["systemd-analyze", "verify", str(tmp_path / "kling-mcp.service")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - the system's own
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "kling-mcp" in line]) == (0, [])
 
 
 @pytest.mark.parametrize("variable", sorted(set(re.findall(r"KLING_MCP_[A-Z_]+|KLING_WEBHOOK_[A-Z_]+", PAGE))))

@@ -211,6 +211,22 @@ async def test_a_waker_makes_the_poller_look_at_once(scene: Scene) -> None:
     assert scene.clock.monotonic() == pytest.approx(27.5, abs=1.0)
 
 
+async def test_a_waker_just_after_a_look_is_not_kept_waiting(scene: Scene) -> None:
+    """Else a callback that comes then would end its wait more than a second later."""
+    task = await scene.submit(seconds=25)
+    async with anyio.create_task_group() as group:
+        group.start_soon(scene.wait, task)
+        await scene.clock.sleep(20)
+        looks = len(scene.looks())
+        while len(scene.looks()) == looks:
+            await scene.clock.sleep(0.05)
+        for record in scene.world.account_of(KEY).tasks.values():
+            record.ended = scene.clock.wall()
+        scene.poller.wake(task.task_id)
+        called_at = scene.clock.monotonic()
+    assert scene.clock.monotonic() - called_at < 0.5
+
+
 async def test_trouble_at_kling_is_waited_out_and_told_if_it_lasts(scene: Scene) -> None:
     task = await scene.submit(seconds=8)
     scene.faults.reply_code(5000, times=None, route="query")

@@ -30,11 +30,21 @@ class KlingClient:
         self.sender = sender
         self._auth = Authenticator(credential, clock.wall)
         self.account = account_fingerprint(credential, sender.host)
+        self._was_let_in = False
 
     @property
     def credential_kind(self) -> str:
         """`api_key`, `key_pair` or `sandbox`."""
         return self._auth.kind
+
+    async def prove(self) -> None:
+        """Make sure that Kling accepts the credential; asks only if it never did.
+
+        Raises:
+            AuthError, ClockError: it does not.
+        """
+        if not self._was_let_in:
+            await self.list_elements(1, 1)
 
     async def create_element(self, body: Mapping[str, Any], *, external_task_id: str) -> ElementTask:
         """Send a creation; the answer is its task. Creations cost nothing (fact: create-is-free).
@@ -100,12 +110,14 @@ class KlingClient:
 
     async def _send(self, request: Request) -> Any:
         try:
-            return await self.sender.send(request, self._auth)
+            reply = await self.sender.send(request, self._auth)
         except AuthError as error:
             # Two keys and two regions are easily mixed up. fact: region-no-fallback
             kind = self.credential_kind.replace("_", " ")
             error.advice = f"It was the {kind} of the settings, sent to {self.sender.base_url}. {error.advice}"
             raise
+        self._was_let_in = True
+        return reply
 
 
 def is_deleted_already(error: RequestError) -> bool:

@@ -225,16 +225,16 @@ class Walk:
 
     async def _go_on(self, progress: Progress, seconds: float, *, at_once: int) -> Progress:
         """Walk on where the last portion ended, or begin anew; stop at the end of the list or of the time."""
-        if not progress.next_page:
+        if begins := not progress.next_page:
             progress = replace(progress, began_at=self._clock.wall(), next_page=1, holes=(), unreadable=0)
-            await self._catalogue.begin_walk(self._source, progress)
         deadline = self._clock.monotonic() + seconds
         was_wide = False
         while True:
             width = max(1, min(at_once, progress.next_page - 1))  # most libraries have one page: do not ask for more
             pages = range(progress.next_page, min(progress.next_page + width, LAST_PAGE + 1))
             was_wide = was_wide or len(pages) > 1
-            progress, at_end = await self._read_window(progress, pages)
+            progress, at_end = await self._read_window(progress, pages, begins=begins)
+            begins = False
             if at_end or progress.next_page > LAST_PAGE:
                 return await self._complete(progress, is_cut=not at_end, was_wide=was_wide)
             if (failed := _failed_in_a_row(progress)) >= FAILURES_IN_A_ROW:
@@ -244,8 +244,11 @@ class Walk:
             if self._clock.monotonic() >= deadline:
                 return progress
 
-    async def _read_window(self, progress: Progress, pages: range) -> tuple[Progress, bool]:
-        """A few pages side by side, taken in in their order; and whether one of them was the last."""
+    async def _read_window(self, progress: Progress, pages: range, *, begins: bool) -> tuple[Progress, bool]:
+        """A few pages side by side, taken in in their order; and whether one of them was the last.
+
+        A walk that begins is written down after its first page: a credential that is refused leaves nothing behind.
+        """
         replies: dict[int, list[ElementTask] | KlingError] = {}
 
         async def read(page_num: int) -> None:
@@ -254,11 +257,15 @@ class Walk:
         async with anyio.create_task_group() as group:
             for page_num in pages:
                 group.start_soon(read, page_num)
+        for reply in replies.values():
+            if isinstance(reply, KlingError):
+                self._note_failure(reply)
+        if begins:
+            await self._catalogue.begin_walk(self._source, progress)
         at_end = False
         for page_num in pages:
             reply = replies[page_num]
             if isinstance(reply, KlingError):
-                self._note_failure(reply)
                 progress = self._failed(replace(progress, holes=(*progress.holes, page_num)))
                 continue
             await self._take_in(reply, progress)

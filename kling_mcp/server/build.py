@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp.server.request_state import RequestStateSecurity
 
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
@@ -38,13 +39,18 @@ INSTRUCTIONS = (
 
 
 def build_server(
-    settings: Settings, runtime: Runtime | None = None, *, tasks: TasksExtension | None = None
+    settings: Settings,
+    runtime: Runtime | None = None,
+    *,
+    tasks: TasksExtension | None = None,
+    request_state: RequestStateSecurity | None = None,
 ) -> MCPServer[LateRuntime]:
     """The server with the tools that the settings allow.
 
     Args:
         runtime: for tests and for the http transport; one over stdio is made from `settings` otherwise.
         tasks: for tests, whose own tools may become tasks, too.
+        request_state: seals what clients carry between the rounds of a question; a key of this process by default.
 
     Raises:
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
@@ -73,6 +79,7 @@ def build_server(
         lifespan=lifespan,
         extensions=[the_tasks, gallery_extension()] if any(tool.meta for tool in chosen) else [the_tasks],
         log_level=_sdk_log_level(),
+        request_state_security=request_state,
         middleware=[_HiddenTools(hidden)] if hidden else [],
     )
     register_resources(server)

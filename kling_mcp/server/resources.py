@@ -77,7 +77,7 @@ async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - 
     from kling_mcp.server.call import Call  # noqa: PLC0415 - see the module
     from kling_mcp.server.tables import element  # noqa: PLC0415 - the same
 
-    return element(await _find(Call(ctx), id))
+    return element(await _find(Call(ctx), id, "element"))
 
 
 async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 - as above
@@ -90,20 +90,27 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
     from kling_mcp.server.call import Call  # noqa: PLC0415 - see the module
 
     call = Call(ctx)
-    match = await _find(call, id)
+    match = await _find(call, id, "element_picture")
     (face,) = await call.account.album.faces([match.element])
     if not face.jpeg:
         raise ResourceNotFoundError(f"There is no picture of this element: {face.note}.")
     return face.jpeg
 
 
-async def _find(call: Call, any_id: str) -> Match:
-    try:
-        return await _match(call.account, any_id)
-    except NotFoundError as error:
-        raise ResourceNotFoundError(error.for_caller()) from None
-    except KlingError as error:
-        raise ResourceError(error.for_caller()) from None
+async def _find(call: Call, any_id: str, resource: str) -> Match:
+    from kling_mcp.server.witness import Reading, witnessed  # noqa: PLC0415 - see the module
+
+    with witnessed(Reading(f"resource:{resource}"), call) as witness:
+        witness.begins()
+        try:
+            with call.counted():
+                match = await _match(call.account, any_id)
+        except KlingError as error:
+            witness.failed(error)
+            refusal = ResourceNotFoundError if isinstance(error, NotFoundError) else ResourceError
+            raise refusal(error.for_caller()) from None
+        witness.answered(match.element)
+        return match
 
 
 async def _match(account: Account, any_id: str) -> Match:

@@ -1,4 +1,4 @@
-"""Sees each tool call begin and end, and tells it to telemetry and to the audit log.
+"""Sees each tool call, and each reading of a resource that is somebody's, and tells telemetry and the audit log.
 
 It decides what may be told: ids and outcomes; never arguments, names, links, or texts of errors.
 A tool that changes something is written down before it begins, and does not begin if that fails.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcp.server.auth.middleware.auth_context import get_access_token
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kling_mcp.errors import KlingError
+    from kling_mcp.library.records import LibraryElement
     from kling_mcp.server.call import Call
-    from kling_mcp.server.tools._base import ToolSpec
     from kling_mcp.server.views import View
 
 logger = logging.getLogger(__name__)
@@ -32,10 +33,38 @@ _LONGEST_ID = 128
 _MADE_SOMETHING = {"submitted", "recovered"}
 
 
+class Deed(Protocol):
+    """What a caller may do; a tool is one."""
+
+    @property
+    def name(self) -> str:
+        """As it is told."""
+        ...
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether it must stand in the audit log before it begins."""
+        ...
+
+    @property
+    def may_create(self) -> bool:
+        """Whether it may leave an element behind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The deed of reading a resource."""
+
+    name: str
+    changes_something: bool = False
+    may_create: bool = False
+
+
 class Witness:
     """One call."""
 
-    def __init__(self, spec: ToolSpec, call: Call, told: telemetry.ToolCall) -> None:
+    def __init__(self, spec: Deed, call: Call, told: telemetry.ToolCall) -> None:
         self._spec = spec
         self._call = call
         self._told = told
@@ -60,8 +89,8 @@ class Witness:
             self._call.runtime.audit.write({"event": "begin", **self._who})
         self._is_written = True
 
-    def answered(self, view: View) -> None:
-        """The tool gave an answer."""
+    def answered(self, view: View | LibraryElement) -> None:
+        """The tool gave an answer, or the element was shown."""
         self._told.outcome = "ok"
         self._told.waited_seconds = float(getattr(view, "waited_seconds", 0.0))
         made = self._spec.may_create and getattr(view, "outcome", "") in _MADE_SOMETHING
@@ -106,7 +135,7 @@ class Witness:
 
 
 @contextmanager
-def witnessed(spec: ToolSpec, call: Call) -> Iterator[Witness]:
+def witnessed(spec: Deed, call: Call) -> Iterator[Witness]:
     """The block is the call; whoever runs it says what became of it, and silence means that the caller went away."""
     with telemetry.tool_call(spec.name, call.clock) as told:
         witness = Witness(spec, call, told)

@@ -3,6 +3,7 @@
 It is apart from the state file, so that a large index can neither delay nor damage the journal of creations.
 Statements run in worker threads, one at a time, because a large library takes more than a moment.
 A file that is damaged, or that another version made, is begun anew; where no file can be, memory does.
+Reading makes no file: it is there from the first writing on.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class CacheFile:
         self._schema = tuple(schema)
         self._version = hashlib.sha256("\0".join([*self._schema, version]).encode()).hexdigest()[:8]
         self._connection: sqlite3.Connection | None = None
+        self._blank: sqlite3.Connection | None = None  # what is read while there is no file
         self._turn = anyio.Lock()
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
@@ -58,13 +60,15 @@ class CacheFile:
 
     def close(self) -> None:
         """Close the file, while nothing runs; a later call opens it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        for connection in (self._connection, self._blank):
+            if connection is not None:
+                connection.close()
+        self._connection = self._blank = None
 
     def _run(self, work: Callable[[sqlite3.Connection], T], write: bool, tries: int = 3) -> T:
         try:
-            return _in_transaction(self._connection or self._open(), work, write=write)
+            connection = self._connection or (self._open() if write or self._has_file() else self._open_blank())
+            return _in_transaction(connection, work, write=write)
         except (sqlite3.Error, OSError) as error:
             if tries == 1 or not self._mend(error):
                 raise _explained(error) from None
@@ -91,6 +95,14 @@ class CacheFile:
     def _path(self, folder: Path) -> Path:
         return folder / f"{self._name}-{self._version}.sqlite3"
 
+    def _has_file(self) -> bool:
+        return self._folder is None or self._path(self._folder).exists()
+
+    def _open_blank(self) -> sqlite3.Connection:
+        if self._blank is None:
+            self._blank = self._connect(":memory:")
+        return self._blank
+
     def _open(self) -> sqlite3.Connection:
         target = ":memory:"
         if self._folder is not None:
@@ -101,6 +113,10 @@ class CacheFile:
             os.utime(path)
             _remove_old_versions(self._folder, self._name, path)
             target = str(path)
+        self._connection = self._connect(target)
+        return self._connection
+
+    def _connect(self, target: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             target, timeout=LOCK_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -113,7 +129,6 @@ class CacheFile:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
         return connection
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:

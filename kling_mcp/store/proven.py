@@ -1,7 +1,7 @@
 """A store that opens only for a credential that Kling accepts.
 
 State is named by the access key of a key pair, so that replacing the secret keeps it. Where callers bring their own
-credentials, half a pair must not be enough to read it.
+credentials, half a pair must not be enough to read it, and an invented key must not leave anything behind.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ T = TypeVar("T")
 class ProvenStore:
     """See `Store`; `prove` raises what Kling says of a credential that it does not accept."""
 
-    def __init__(self, store: Store, prove: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, store: Store, prove: Callable[[], Awaitable[object]], *, for_reading: bool = True) -> None:
+        """Without `for_reading` only what is written needs the proof."""
         self._store = store
         self._prove = prove
+        self._for_reading = for_reading
         self._is_proven = False
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
@@ -30,7 +32,7 @@ class ProvenStore:
         Raises:
             KlingError: the credential is not accepted, or Kling could not be asked.
         """
-        if not self._is_proven:
+        if not self._is_proven and (write or self._for_reading):
             await self._prove()
             self._is_proven = True
         return await self._store.run(work, write=write)

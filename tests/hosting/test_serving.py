@@ -21,12 +21,13 @@ from anyio import to_thread
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
+from processes import until
 from sse_starlette.sse import AppStatus
 from stage import structured
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from hosting.house import House, bearer, creation, kling, message
+from hosting.house import House, bearer, calling, creation, headers_for, kling, message
 from hosting.issuer import ISSUER, RESOURCE, STRANGERS_KEY, Issuer, token
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.hosting_settings import HostingSettings, OAuthSettings
@@ -36,7 +37,7 @@ from kling_mcp.server.hosting.app import build_http_app
 from kling_mcp.server.hosting.connections import PunctualProtocol
 from kling_mcp.server.hosting.keys import LARGEST_BYTES, fetch_bytes
 from kling_mcp.settings import Settings
-from kling_mcp.simulator import SimulatorTransport, World
+from kling_mcp.simulator import Faults, SimulatorTransport, World
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -227,6 +228,41 @@ class TestOnAPort:
         view = structured(answers[0])
         assert view["task_status"] == "submitted"
         assert view["task_id"] in view["next_step"]
+
+    @pytest.mark.anyio
+    async def test_told_to_end_it_lets_nobody_in_but_answers_who_came_before(self, tmp_path: Path) -> None:
+        """So a balancer takes another replica at once, while this one still has something to say."""
+        faults = Faults()
+        faults.delay(2, route="list")
+        settings, world = Settings(state_dir=tmp_path), World(any_api_key=True)
+        runtime = Runtime(settings, transport="http", make_transport=lambda: SimulatorTransport(world, faults))
+        server = serving.make_server(build_http_app(runtime), runtime)
+        answers: list[int] = []
+
+        async def call(url: str) -> None:
+            body = calling("list_elements")
+            async with httpx2.AsyncClient(timeout=30) as http:
+                reply = await http.post(url, json=body, headers=headers_for(body, **kling("anna")))
+            answers.append(reply.status_code)
+
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            address = listener.getsockname()
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+            thread.start()
+            async with anyio.create_task_group() as group:
+                group.start_soon(call, f"http://127.0.0.1:{address[1]}/mcp")
+                await until(lambda: bool(world.requests))
+                server.should_exit = True
+                await until(lambda: not is_open(address))
+                assert answers == []
+            await to_thread.run_sync(thread.join, 20)
+        assert answers == [200]
+
+
+def is_open(address: tuple[str, int]) -> bool:
+    """Whether somebody listens."""
+    with socket.socket() as line:
+        return line.connect_ex(address) == 0
 
 
 def test_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from starlette.responses import JSONResponse
@@ -23,9 +24,12 @@ from kling_mcp.server.hosting.access import (
     verifier_for,
 )
 from kling_mcp.server.hosting.requests import BodyGuard, OpenRequests
+from kling_mcp.server.hosting.sealing import SharedSeal
+from kling_mcp.server.hosting.sessions import SessionShares, share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
+    from contextlib import AbstractAsyncContextManager
 
     from mcp.server.auth.provider import TokenVerifier
     from starlette.applications import Starlette
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.runtime import Runtime
     from kling_mcp.store import Transaction
+
+    Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Any]]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +56,7 @@ def build_http_app(
     verifier: TokenVerifier | None = None,
     most_sessions: int = MOST_SESSIONS,
 ) -> Starlette:
-    """The server as an ASGI app. `app.state.requests` are its open requests, see `OpenRequests`.
+    """The server as an ASGI app; `app.state` has its `server` and its open `requests`, see `OpenRequests`.
 
     Sessions and event streams are on, as the SDK has them by default: without them older clients get neither
     progress nor questions. Requests with a foreign `Host` or `Origin` are refused (DNS rebinding) wherever it
@@ -60,7 +66,8 @@ def build_http_app(
         runtime: one made for `transport="http"`, so that callers bring their own credentials.
         host: where it will listen; that decides what the settings must hold.
         verifier: replaces what the settings say of how tokens are checked, for tests.
-        most_sessions: how many sessions of older clients may be open; one more is refused with 503.
+        most_sessions: how many sessions of older clients may be open, a quarter of them for one caller; one more is
+            refused with 503.
 
     Raises:
         ConfigurationError: the settings are not enough to serve this host safely, or as `build_server`.
@@ -69,12 +76,15 @@ def build_http_app(
     check_access(settings, host)
     hosting = settings.hosting
     security = transport_security(settings, host)
-    server = build_server(settings, runtime)
+    seal = SharedSeal(runtime)
+    server = build_server(settings, runtime, request_state=seal.security())
     app = server.streamable_http_app(
         max_request_body_size=hosting.largest_request_bytes(reaches_others=reaches_others(settings, host)),
         max_sessions=most_sessions,
         transport_security=security,
     )
+    app.state.server = server
+    app.router.lifespan_context = _within(app.router.lifespan_context, seal)
     app.add_route(HEALTH, _healthz, methods=["GET"])
     app.add_route(READINESS, _Readiness(runtime).answer, methods=["GET"])
     routes = metadata_routes(hosting.oauth)
@@ -82,8 +92,10 @@ def build_http_app(
     checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
-        """From the outside to the inside: host and page, browser's questions, token, size and time."""
-        known = for_known_callers(BodyGuard(inner, runtime.clock), hosting, checking)
+        """From the outside to the inside: host and page, browser's questions, token, size and time, sessions."""
+        # Whoever takes a minute for a body has opened nothing yet.
+        shared = SessionShares(inner, runtime.clock, share_of(most_sessions))
+        known = for_known_callers(BodyGuard(shared, runtime.clock), hosting, checking)
         app.state.requests = OpenRequests(HostCheck(for_pages(known, hosting.allowed_origins), security))
         requests: ASGIApp = app.state.requests
         return requests
@@ -91,6 +103,17 @@ def build_http_app(
     open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
     app.add_middleware(_Door, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
     return app
+
+
+def _within(lifespan: Lifespan, seal: SharedSeal) -> Lifespan:
+    """The app's life, in which the seal's key is read while the state is open."""
+
+    @asynccontextmanager
+    async def sealed(app: Starlette) -> AsyncIterator[Any]:
+        async with lifespan(app) as state, seal.kept():
+            yield state
+
+    return sealed
 
 
 class _Door:

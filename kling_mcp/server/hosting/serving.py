@@ -30,8 +30,8 @@ _BACKLOG = 1024
 def serve_http(settings: Settings, host: str, port: int, on_listening: Callable[[str], None]) -> None:
     """Serve over Streamable HTTP until interrupted. `port` 0 takes a free one; `on_listening` is told the address.
 
-    SIGTERM and Ctrl-C end it in order: waits end as if their time had run out, so that each caller gets an answer
-    with the ids to go on with; tasks are left to the next server; then streams are closed.
+    SIGTERM and Ctrl-C end it in order: nobody new is let in; waits end as if their time had run out, so that each
+    caller gets an answer with the ids to go on with; tasks are left to the next server; then streams are closed.
 
     Raises:
         ConfigurationError: as `build_http_app`, or the port cannot be used.
@@ -60,6 +60,9 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             runtime.closing.begin()
+            # First of all, so that a proxy sends newcomers to another replica instead of into the end of this one.
+            for listener in self.servers:
+                listener.close()
             await app.state.requests.finish(ANSWER_SECONDS)
             await super().shutdown(sockets)
 

@@ -1,0 +1,138 @@
+"""Sessions of older clients: how many of them one caller may have open, so that others find room.
+
+The SDK opens and ends sessions and bounds them all together; this keeps a list beside it, by what is answered.
+A caller is whoever is signed in with a Kling account; a credential is remembered as a keyed hash alone.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, authorization_context
+from mcp.server.streamable_http_manager import DEFAULT_SESSION_IDLE_TIMEOUT
+from mcp_types import INTERNAL_ERROR
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from kling_mcp.clock import Clock
+
+IDLE_SECONDS = float(DEFAULT_SESSION_IDLE_TIMEOUT)
+RETRY_SECONDS = "60"
+_SESSION, _VERSION = "mcp-session-id", "mcp-protocol-version"
+_CREDENTIALS = ("x-kling-api-key", "x-kling-access-key")
+
+
+@dataclass(slots=True)
+class _Session:
+    caller: bytes
+    used_at: float
+    requests: int = 0
+
+
+class _NoRoomError(Exception):
+    """The caller has his share."""
+
+
+def share_of(most_sessions: int) -> int:
+    """How many of all sessions one caller may have: a quarter."""
+    return max(1, most_sessions // 4)
+
+
+class SessionShares:
+    """Refuses a session to a caller who has his share; 503, as the SDK does where there is room for nobody."""
+
+    def __init__(self, app: ASGIApp, clock: Clock, most: int) -> None:
+        """`most` is how many sessions a caller may have."""
+        self._app = app
+        self._clock = clock
+        self._most = most
+        self._salt = secrets.token_bytes(16)
+        self._sessions: dict[str, _Session] = {}
+        self._opening: Counter[bytes] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        version = headers.get(_VERSION)  # the first request of an older client bears none
+        if version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
+            await self._app(scope, receive, send)  # a revision without sessions
+        elif (name := headers.get(_SESSION)) is not None:
+            await self._use(name, scope, receive, send)
+        else:
+            await self._open(self._caller(scope, headers), scope, receive, send)
+
+    async def _use(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        session = self._sessions.get(name)
+        if session is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                has_ended = scope["method"] == "DELETE" and message["status"] < 300
+                if has_ended or message["status"] == 404:
+                    self._sessions.pop(name, None)
+            await send(message)
+
+        session.requests += 1
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            session.requests -= 1
+            session.used_at = self._clock.monotonic()
+
+    async def _open(self, caller: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        is_opening = False
+
+        async def counted() -> Message:
+            """A body that takes its time opens nothing before it is there."""
+            nonlocal is_opening
+            message = await receive()
+            if not is_opening and not message.get("more_body"):
+                if self._count(caller) >= self._most:
+                    raise _NoRoomError
+                is_opening = True
+                self._opening[caller] += 1
+            return message
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                name = MutableHeaders(scope=message).get(_SESSION)
+                if name:
+                    self._sessions[name] = _Session(caller, self._clock.monotonic())
+            await send(message)
+
+        try:
+            await self._app(scope, counted, watched)
+        except _NoRoomError:
+            await self._refuse(scope, receive, send)
+        finally:
+            if is_opening:
+                self._opening -= Counter([caller])
+
+    def _count(self, caller: bytes) -> int:
+        """How many this caller has; those that the SDK has ended because nothing came are forgotten first."""
+        oldest = self._clock.monotonic() - IDLE_SECONDS
+        for name, session in list(self._sessions.items()):
+            if not session.requests and session.used_at < oldest:
+                del self._sessions[name]
+        return self._opening[caller] + sum(session.caller == caller for session in self._sessions.values())
+
+    def _caller(self, scope: Scope, headers: Headers) -> bytes:
+        user = scope.get("user")
+        who = authorization_context(user) if isinstance(user, AuthenticatedUser) else None
+        told = json.dumps([who, *(headers.get(name, "") for name in _CREDENTIALS)])
+        return hmac.digest(self._salt, told.encode(), "sha256")
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        said = f"You have {self._most} sessions open here, which is the most; end one, or wait until they expire."
+        body = {"jsonrpc": "2.0", "id": None, "error": {"code": INTERNAL_ERROR, "message": said}}
+        await JSONResponse(body, 503, {"Retry-After": RETRY_SECONDS})(scope, receive, send)
