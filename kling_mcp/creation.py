@@ -9,6 +9,7 @@ import base64
 import hashlib
 import itertools
 import json
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -131,6 +132,20 @@ class Creator:
             KlingError: what else Kling or the network answers.
         """
         deadline = self._clock.monotonic() + max(patience, LEAST_PATIENCE_SECONDS)
+        try:
+            return await self._create(draft, deadline, on_claim, _allow if allow_duplicate_name else self._guard_name)
+        except KlingError as error:
+            # An error and the frames of its traceback hold each other, and the frames hold up to four pictures.
+            traceback.clear_frames(error.__traceback__)
+            raise
+
+    async def _create(
+        self,
+        draft: ElementDraft,
+        deadline: float,
+        on_claim: Callable[[str], Awaitable[None]] | None,
+        guard: Callable[[Attempt], Awaitable[None]],
+    ) -> Creation:
         prepared = await to_thread.run_sync(prepare, draft, self._policy)
         wish = wish_for(self._client.account, prepared)
         caller = str(next(self._callers))
@@ -141,10 +156,8 @@ class Creator:
             if verdict is Verdict.KNOWN:
                 creation = await self._repeat(entry, prepared)
             else:
-                guard = _allow if allow_duplicate_name else self._guard_name
-                attempt = Attempt(
-                    entry, await self._body(prepared, entry), deadline, guard, warnings=list(prepared.warnings)
-                )
+                body = await self._body(prepared, entry)
+                attempt = Attempt(entry, body, deadline, guard, warnings=list(prepared.warnings))
                 creation = await self._work_on(attempt, look_first=verdict is Verdict.LOOK)
             if creation is not None:
                 await self._names.made(creation.task, _asked(prepared))
@@ -188,6 +201,8 @@ class Creator:
                 task = await self._fulfiller.fulfil(attempt, look_first=look_first)
         except OvertakenError:
             return None
+        finally:
+            attempt.body = {}  # a task that ends, or an error, may hold the attempt for longer than the call
         if attempt.outcome != "submitted" and end_state(task) in {"failed", "deleted"}:
             await self._journal.ended(attempt.entry, task)
             return None
