@@ -146,8 +146,7 @@ class Creator:
         on_claim: Callable[[str], Awaitable[None]] | None,
         guard: Callable[[Attempt], Awaitable[None]],
     ) -> Creation:
-        prepared = await to_thread.run_sync(prepare, draft, self._policy)
-        wish = wish_for(self._client.account, prepared)
+        prepared, wish = await to_thread.run_sync(self._read, draft)
         caller = str(next(self._callers))
         while True:
             entry, verdict = await self._claim(wish, caller, deadline)
@@ -164,6 +163,11 @@ class Creator:
                 if self._keep_picture and prepared.frontal_image and prepared.frontal_image.data:
                     await self._keep_picture(creation.task.task_id, prepared.frontal_image.data)
                 return creation
+
+    def _read(self, draft: ElementDraft) -> tuple[PreparedElement, Wish]:
+        """Blocking: reads pictures and sums up their bytes."""
+        prepared = prepare(draft, self._policy)
+        return prepared, wish_for(self._client.account, prepared)
 
     async def _body(self, prepared: PreparedElement, entry: Entry) -> dict[str, object]:
         """What is sent; a caller's own callback address wins over ours, which is no part of the wish."""

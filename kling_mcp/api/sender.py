@@ -181,7 +181,8 @@ class Sender:
                 timeout=httpx.Timeout(
                     connect=limits.connect, read=limits.read, write=limits.write, pool=limits.connect
                 ),
-                limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30),
+                # All of them are kept: what closes after each burst would be opened anew for the next one.
+                limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=30),
                 follow_redirects=False,  # a credential is never carried to another address
                 headers={"User-Agent": f"kling-mcp/{__version__}", "Accept": "application/json"},
             )
