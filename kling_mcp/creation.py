@@ -9,7 +9,6 @@ import base64
 import hashlib
 import itertools
 import json
-import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -136,7 +135,7 @@ class Creator:
             return await self._create(draft, deadline, on_claim, _allow if allow_duplicate_name else self._guard_name)
         except KlingError as error:
             # An error and the frames of its traceback hold each other, and the frames hold up to four pictures.
-            traceback.clear_frames(error.__traceback__)
+            error.__traceback__ = None
             raise
 
     async def _create(
