@@ -223,6 +223,8 @@ def _add_simulate(commands: Commands) -> None:
     simulate.add_argument("--api-key", action="append", default=[], metavar="KEY", help=key)
     pair = "accept tokens made from this key pair (repeatable)"
     simulate.add_argument("--key-pair", type=_key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
+    size = "refuse larger requests, as Kling seems to do above 40 million (default: %(default)s)"
+    simulate.add_argument("--max-body-bytes", type=int, default=40_000_000, metavar="N", help=size)
     simulate.set_defaults(run=_simulate)
 
 
@@ -231,7 +233,12 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
 
     configure_logging()
     is_open = not (options.api_key or options.key_pair)
-    world = World(api_keys=options.api_key, key_pairs=dict(options.key_pair), any_api_key=is_open)
+    world = World(
+        api_keys=options.api_key,
+        key_pairs=dict(options.key_pair),
+        any_api_key=is_open,
+        max_body_bytes=options.max_body_bytes,
+    )
 
     def tell(url: str) -> None:
         print(f"The Kling simulator serves {url} (Ctrl-C ends it). Point the server at it with:")

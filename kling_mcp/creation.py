@@ -131,8 +131,21 @@ class Creator:
             KlingError: what else Kling or the network answers.
         """
         deadline = self._clock.monotonic() + max(patience, LEAST_PATIENCE_SECONDS)
-        prepared = await to_thread.run_sync(prepare, draft, self._policy)
-        wish = wish_for(self._client.account, prepared)
+        try:
+            return await self._create(draft, deadline, on_claim, _allow if allow_duplicate_name else self._guard_name)
+        except KlingError as error:
+            # An error and the frames of its traceback hold each other, and the frames hold up to four pictures.
+            error.__traceback__ = None
+            raise
+
+    async def _create(
+        self,
+        draft: ElementDraft,
+        deadline: float,
+        on_claim: Callable[[str], Awaitable[None]] | None,
+        guard: Callable[[Attempt], Awaitable[None]],
+    ) -> Creation:
+        prepared, wish = await to_thread.run_sync(self._read, draft)
         caller = str(next(self._callers))
         while True:
             entry, verdict = await self._claim(wish, caller, deadline)
@@ -141,16 +154,19 @@ class Creator:
             if verdict is Verdict.KNOWN:
                 creation = await self._repeat(entry, prepared)
             else:
-                guard = _allow if allow_duplicate_name else self._guard_name
-                attempt = Attempt(
-                    entry, await self._body(prepared, entry), deadline, guard, warnings=list(prepared.warnings)
-                )
+                body = await self._body(prepared, entry)
+                attempt = Attempt(entry, body, deadline, guard, warnings=list(prepared.warnings))
                 creation = await self._work_on(attempt, look_first=verdict is Verdict.LOOK)
             if creation is not None:
                 await self._names.made(creation.task, _asked(prepared))
                 if self._keep_picture and prepared.frontal_image and prepared.frontal_image.data:
                     await self._keep_picture(creation.task.task_id, prepared.frontal_image.data)
                 return creation
+
+    def _read(self, draft: ElementDraft) -> tuple[PreparedElement, Wish]:
+        """Blocking: reads pictures and sums up their bytes."""
+        prepared = prepare(draft, self._policy)
+        return prepared, wish_for(self._client.account, prepared)
 
     async def _body(self, prepared: PreparedElement, entry: Entry) -> dict[str, object]:
         """What is sent; a caller's own callback address wins over ours, which is no part of the wish."""
@@ -188,6 +204,8 @@ class Creator:
                 task = await self._fulfiller.fulfil(attempt, look_first=look_first)
         except OvertakenError:
             return None
+        finally:
+            attempt.body = {}  # a task that ends, or an error, may hold the attempt for longer than the call
         if attempt.outcome != "submitted" and end_state(task) in {"failed", "deleted"}:
             await self._journal.ended(attempt.entry, task)
             return None

@@ -323,3 +323,14 @@ def test_simulator_with_keys_lets_nobody_else_in_and_does_not_repeat_them(simula
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_simulator_takes_bodies_as_large_as_it_is_told(simulator: Simulate) -> None:
+    headers = {"Authorization": "Bearer any", "Content-Type": "application/json"}
+    body = b"{" + b" " * 100_000
+    for options, status in (((), 400), (("--max-body-bytes", "100000"), 413)):
+        _, url = simulator(*options)
+        assert (
+            httpx.post(f"{url}/v1/general/advanced-custom-elements", content=body, headers=headers).status_code
+            == status
+        )

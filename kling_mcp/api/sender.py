@@ -6,6 +6,7 @@ The only importer of httpx, and it imports it at the first request: the library 
 from __future__ import annotations
 
 import random
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,13 +15,14 @@ import anyio
 
 from kling_mcp import telemetry
 from kling_mcp._version import __version__
+from kling_mcp.api.outgoing import OutgoingBody
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
 from kling_mcp.api.wire import Reply, Request, decode, lost_reply, request_id_of
 from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
 from kling_mcp.untrusted import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterable, Callable, Mapping
 
     import httpx
 
@@ -137,23 +139,35 @@ class Sender:
             ) from None
 
     async def _receive(self, request: Request, authorization: str) -> Reply:
+        headers = {"Authorization": authorization, "Content-Type": "application/json"}  # fact: headers
+        if request.body is None:
+            return await self._ask(request, headers)
+        body = OutgoingBody(request.body)
+        headers["Content-Length"] = str(len(body))  # else it would go out chunked, which some gateways refuse
+        # httpx leaves a request in a circle of references; a stream that is closed holds no picture in there.
+        async with aclosing(body.stream()) as pieces:
+            return await self._ask(request, headers, pieces)
+
+    async def _ask(
+        self, request: Request, headers: Mapping[str, str], content: AsyncIterable[bytes] | None = None
+    ) -> Reply:
         client = self._open()
         outgoing = client.build_request(
             request.method,
             self.base_url + request.path,
             params=dict(request.params) or None,
-            json=request.body,
-            headers={"Authorization": authorization, "Content-Type": "application/json"},  # fact: headers
+            content=content,
+            headers=headers,
         )
         response = await client.send(outgoing, stream=True)
         try:
-            body = bytearray()
+            received = bytearray()
             async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > LARGEST_REPLY_BYTES:
+                received += chunk
+                if len(received) > LARGEST_REPLY_BYTES:
                     raise _too_large(request, response.status_code)
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(response.status_code, headers, bytes(body))
+            fields = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status_code, fields, bytes(received))
         finally:
             await response.aclose()
 
@@ -167,7 +181,8 @@ class Sender:
                 timeout=httpx.Timeout(
                     connect=limits.connect, read=limits.read, write=limits.write, pool=limits.connect
                 ),
-                limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30),
+                # All of them are kept: what closes after each burst would be opened anew for the next one.
+                limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=30),
                 follow_redirects=False,  # a credential is never carried to another address
                 headers={"User-Agent": f"kling-mcp/{__version__}", "Accept": "application/json"},
             )

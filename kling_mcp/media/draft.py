@@ -5,7 +5,6 @@ Plain data. Nothing here reads, checks or sends.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from dataclasses import dataclass, field
 
@@ -45,9 +44,9 @@ class Picture:
         """SHA-256 in hex over the bytes, or over the link's text."""
         return hashlib.sha256(self.data or self.link.encode()).hexdigest()
 
-    def wire(self) -> str:
-        """The link as given, or bare Base64 without a `data:` part. fact: base64-bare"""
-        return self.link or base64.b64encode(self.data).decode("ascii")
+    def wire(self) -> str | bytes:
+        """The link as given, or the bytes, which go out as bare Base64. fact: base64-bare"""
+        return self.link or self.data
 
     def inline_bytes(self) -> int:
         """How many bytes of a request body the picture's Base64 takes; 0 for a link."""
@@ -71,7 +70,10 @@ class PreparedElement:
     warnings: tuple[str, ...] = ()
 
     def body(self) -> dict[str, object]:
-        """The JSON body of API reference section 4.1: documented fields only, no empty optional ones."""
+        """The body of API reference section 4.1: documented fields only, no empty optional ones.
+
+        A picture that is no link stands there as its `bytes`, so that its Base64, a third larger, is never held.
+        """
         body: dict[str, object] = {
             "element_name": self.element_name,
             "element_description": self.element_description,

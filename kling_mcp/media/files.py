@@ -80,11 +80,13 @@ def read_opened(descriptor: int, given: str, argument: str) -> bytes:
     _require_regular(about.st_mode, given, argument)
     if about.st_size > IMAGE_MAX_BYTES:
         refuse_size(about.st_size, given, argument)
-    data = bytearray()
+    parts: list[bytes] = []
     # One byte more than allowed shows a file that grew, or that lies about its size.
-    while len(data) <= IMAGE_MAX_BYTES and (part := os.read(descriptor, IMAGE_MAX_BYTES + 1 - len(data))):
-        data += part
-    return bytes(data)
+    left = IMAGE_MAX_BYTES + 1
+    while left and (part := os.read(descriptor, left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)  # nearly always one part, which is handed on and not copied
 
 
 def refuse_size(size_bytes: int, given: str, argument: str) -> NoReturn:

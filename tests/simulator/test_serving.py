@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kling_mcp.simulator import SANDBOX_API_KEY, Faults, World, serve, served_in_background
+from kling_mcp.simulator import SANDBOX_API_KEY, Faults, World, serve, served_in_background, serving
 from simulator.box import ELEMENTS, image_creation
 
 HEADERS = {"Authorization": "Bearer canary-key", "Content-Type": "application/json"}
@@ -55,6 +55,14 @@ def test_the_servers_date_is_the_worlds() -> None:
         reply = httpx.get(url + ELEMENTS)
         assert reply.headers.get_list("date") == ["Thu, 28 May 2026 20:26:40 GMT"]
         assert "server" not in reply.headers
+
+
+def test_a_reply_over_a_kept_connection_leaves_at_once() -> None:
+    """Without this its body waits 40 ms for an acknowledgement of its head."""
+    with serving._listen(0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_taken_port_is_said_at_once() -> None:
