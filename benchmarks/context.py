@@ -40,8 +40,8 @@ from kling_mcp.simulator import SimulatorTransport, World
 KEY = "benchmark-key"
 PICTURES = Path(__file__).resolve().parent.parent / "kling_mcp" / "demo" / "pictures"
 LIBRARY = 40  # elements: more than the pages that are answered
-FIRST = "Mia Leo Ana Noah Ida Omar Lena Ravi".split()
-TRADES = "barista sailor gardener pilot baker".split()
+FIRST = ["Mia", "Leo", "Ana", "Noah", "Ida", "Omar", "Lena", "Ravi"]
+TRADES = ["barista", "sailor", "gardener", "pilot", "baker"]
 
 Tool = Mapping[str, Any]
 
