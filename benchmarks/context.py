@@ -93,14 +93,25 @@ def parts_of(tool: Tool) -> dict[str, str]:
 
 
 def show_offers(offers: Sequence[Offer], tokenizer: Tokenizer) -> None:
-    """Everybody's list as a whole."""
+    """Everybody's list as a whole; ours comes first."""
     rows = []
+    ours_tokens: list[int] = []
     for offer in offers:
         texts = [compact(offer.tools), for_model(offer.tools), offer.instructions]
-        figures = zip(map(size, texts), tokenizer.count(texts), strict=True)
-        rows.append((offer.name, len(offer.tools), *(figure for pair in figures for figure in pair)))
-    titles = ("", "tools", "whole list, bytes", "tokens", "for the model, bytes", "tokens", "instructions", "tokens")
-    print(table(titles, rows), flush=True)
+        whole, model, instructions = map(size, texts)
+        tokens = tokenizer.count(texts)
+        ours_tokens = ours_tokens or tokens
+        beside = [f"{counted / first:.2f}" for counted, first in zip(tokens, ours_tokens, strict=True)]
+        rows.append(
+            (
+                *(offer.name, len(offer.tools)),
+                *(whole, tokens[0], beside[0]),
+                *(model, tokens[1], beside[1]),
+                *(instructions, tokens[2]),
+            )
+        )
+    whole_list, for_a_model = ("list, bytes", "tokens", "/ ours"), ("for the model, bytes", "tokens", "/ ours")
+    print(table(("", "tools", *whole_list, *for_a_model, "instructions", "tokens"), rows), flush=True)
 
 
 def show_parts(offer: Offer, tokenizer: Tokenizer) -> None:
