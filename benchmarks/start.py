@@ -1,6 +1,6 @@
 """How long a server takes to start: ours, a bare server on the same SDK, and servers that others wrote.
 
-    python benchmarks/start.py [--rounds 25] [--quick]
+    python benchmarks/start.py [--rounds 30] [--quick]
 
 From just before the process is started to the line with the answer, spoken in bare JSON over stdin and stdout. All
 take turns, each round in another order; the first two rounds are dropped (files into memory, bytecode onto disk).
@@ -110,7 +110,7 @@ def _cpu(starts: list[Start]) -> list[float]:
 def main() -> None:
     """Both tables, from the same rounds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--quick", action="store_true", help="one round, no other servers, nothing is installed")
     options = parser.parse_args()
     folder = own_environment(quick=options.quick)
