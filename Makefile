@@ -24,16 +24,17 @@ check: $(VENV)/.checkers ## formatting, lint, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	MYPYPATH=tests $(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 
 nightly: $(VENV)/.checkers ## the tests again, with many more random histories; takes long
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto
 
-bench: $(VENV)/.package ## measure waiting and searching against plain ways of doing the same
-	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit 1; done
+bench: $(VENV)/.package ## measure everything beside plain ways and other servers; some only: BENCH="start context"
+	@$(BIN)/python benchmarks $(BENCH)
 
 clean: ## remove everything that these targets made
-	rm -rf .venv build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv benchmarks/.environments build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,6 +1,6 @@
 """What hosting costs: calls a second and 99th percentile beside a bare SDK server, memory of idle sessions, callbacks.
 
-    python benchmarks/hosting.py [--seconds 2] [--rounds 5]
+    python benchmarks/hosting.py [--seconds 2] [--rounds 5] [--quick]
 
 Both servers answer the same tool in the same words, from the same page of Kling's, through the same client of Kling's:
 what differs is everything that kling-mcp adds. Each is a process of its own on a port of this computer, and the two
@@ -42,7 +42,7 @@ from kling_mcp.runtime import Runtime
 from kling_mcp.server.hosting.app import build_http_app
 from kling_mcp.server.hosting.serving import make_server
 from kling_mcp.server.views import ElementPage, page_text, page_view
-from kling_mcp.settings import Settings
+from kling_mcp.settings import HOSTS, Settings
 from kling_mcp.simulator import SimulatorTransport, World, served_in_background
 
 CLIENTS = (1, 10, 100)
@@ -112,7 +112,8 @@ def serve(what: str, state: Path, kling: str) -> None:
         uvicorn.Server(uvicorn.Config(bare_app(page), log_config=None, access_log=False, ws="none")).run([listener])
         return
     hosting = HostingSettings(public_url="https://kling.example.com" if kling else "", creates_per_minute=0)
-    settings = Settings(state_dir=state, hosting=hosting, **({"base_url": kling} if kling else {}))
+    base_url = kling or HOSTS["global"]
+    settings = Settings(state_dir=state, hosting=hosting, base_url=base_url)
     runtime = Runtime(settings, transport="http", make_transport=None if kling else lambda: OnePage(page))
     make_server(build_http_app(runtime), runtime).run([listener])
 
@@ -293,13 +294,18 @@ def main() -> None:
     parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
     parser.add_argument("--state", type=Path, default=Path(), help=argparse.SUPPRESS)
     parser.add_argument("--kling", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="one short round, and no memory or callbacks")
     options = parser.parse_args()
+    if options.quick:
+        options.seconds, options.rounds = 0.1, 1
     if options.serve:
         serve(options.serve, options.state, options.kling)
         return
     with ExitStack() as stack:
         folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(3)]
         compare(options.seconds, options.rounds, folders[0])
+        if options.quick:
+            return
         weigh_sessions(folders[1])
         time_callbacks(folders[2])
 

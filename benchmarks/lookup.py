@@ -1,6 +1,6 @@
 """How fast a library as long as Kling allows is read and searched, beside a plain scan and beside bare SQLite FTS5.
 
-    python benchmarks/lookup.py [--elements 500000] [--keep FOLDER]
+    python benchmarks/lookup.py [--elements 500000] [--keep FOLDER] [--quick]
 
 The elements are generated, never stored with this project. The fill goes through `KlingClient` and `Library`, as in
 the server; a small transport writes Kling's pages. All three searches see the same rows in the same run. Each search
@@ -321,6 +321,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--elements", type=int, default=500_000)
     parser.add_argument("--keep", type=Path, default=None, help="keep the index file in this folder")
+    parser.add_argument("--quick", dest="elements", action="store_const", const=1200, help="a small library")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)

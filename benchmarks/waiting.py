@@ -1,6 +1,6 @@
 """How many requests waiting costs, and how late the answer comes: ours, a plain loop, and an oracle.
 
-    python benchmarks/waiting.py [--tasks 1 10 100 1000] [--rounds 20] [--seed 7]
+    python benchmarks/waiting.py [--tasks 1 10 100 1000] [--rounds 40] [--seed 7] [--quick]
 
 Virtual time on the simulator, so the figures are exact and the same on every machine. Durations are drawn from
 the published ones (fact: time-image): one in three near 5 s, the others between 60 and 120 s; all tasks are
@@ -148,7 +148,10 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--rounds", type=int, default=40, help="rounds at 1 task; fewer at more")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="one round with one task")
     options = parser.parse_args()
+    if options.quick:
+        options.tasks, options.rounds = [1], 1
     print(f"{'tasks':>6}  {'waiter':<12}{'req/task':>10}{'median':>10}{'mean':>10}{'p95 lag':>10}")
     for tasks in options.tasks:
         rounds = max(1, options.rounds * 5 // tasks) if tasks > 1 else options.rounds * 5

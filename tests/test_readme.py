@@ -77,6 +77,12 @@ def test_table_of_kinds_is_complete_and_in_the_order_of_the_code() -> None:
     assert [bare(kind) for kind, _ in table_under("When a call fails")] == list(get_args(Kind))
 
 
+@pytest.mark.parametrize(("name", "ratio"), [(bare(row[0]), row[2]) for row in table_under("Figures")])
+def test_table_of_figures_quotes_the_newest_results(name: str, ratio: str) -> None:
+    newest = max((ROOT / "benchmarks" / "results").glob(f"{name}-????-??-??.txt"))
+    assert ratio in newest.read_text("utf-8").split(), f"{newest.name} does not say {ratio}"
+
+
 def server_blocks() -> list[dict[str, Any]]:
     found = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", README, re.DOTALL | re.MULTILINE)]
     return [server for block in found for server in (block.get("mcpServers") or block["servers"]).values()]

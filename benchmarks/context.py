@@ -1,0 +1,214 @@
+"""What a server takes of a model's context: its list of tools, and the answers of typical calls.
+
+    python benchmarks/context.py [--quick]
+
+Bytes and tokens of compact JSON. The list is what `tools/list` answers over stdin and stdout; most clients put name,
+description and input schema of each tool before the model, and the server's instructions once. The core is the seven
+tools that do what Kling's own API does, chosen with KLING_MCP_TOOLS. Answers come from the real server in front of
+the simulator, in virtual time; some clients show a model the structured form, others the text. Tokens of parts are
+counted part by part, so they add up to a little more or less than the whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client
+from mcp_types import CallToolResult, TextContent
+from measuring.contestants import CORE, Contestant, floor, ours, own_environment, peers
+from measuring.report import table
+from measuring.tokens import Tokenizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from virtual_time import VirtualClock, VirtualLoop
+
+from kling_mcp.runtime import Runtime
+from kling_mcp.server.build import build_server
+from kling_mcp.settings import Settings
+from kling_mcp.simulator import SimulatorTransport, World
+
+KEY = "benchmark-key"
+PICTURES = Path(__file__).resolve().parent.parent / "kling_mcp" / "demo" / "pictures"
+LIBRARY = 40  # elements: more than the pages that are answered
+FIRST = ["Mia", "Leo", "Ana", "Noah", "Ida", "Omar", "Lena", "Ravi"]
+TRADES = ["barista", "sailor", "gardener", "pilot", "baker"]
+
+Tool = Mapping[str, Any]
+
+
+# --- lists of tools
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server says of itself before the first call."""
+
+    name: str
+    tools: list[dict[str, Any]]
+    instructions: str
+
+
+def offer_of(contestant: Contestant) -> Offer:
+    """Asked over stdin and stdout."""
+    with contestant.start() as conversation:
+        hello, _ = conversation.hello()
+        tools, _ = conversation.tools()
+    return Offer(contestant.name, tools, str(hello.get("instructions") or ""))
+
+
+def compact(value: object) -> str:
+    """As it goes over the wire."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def size(text: str) -> int:
+    """In bytes; nothing at all has none."""
+    return len(text.encode())
+
+
+def for_model(tools: Sequence[Tool]) -> str:
+    """What most clients put before a model."""
+    return compact([{name: tool.get(name, "") for name in ("name", "description", "inputSchema")} for tool in tools])
+
+
+def parts_of(tool: Tool) -> dict[str, str]:
+    """A tool taken apart. The rest is its name, title, annotations and what other fields it has."""
+    parts = {
+        "description": tool.get("description"),
+        "input schema": tool.get("inputSchema"),
+        "output schema": tool.get("outputSchema"),
+        "rest": {name: tool[name] for name in tool if name not in {"description", "inputSchema", "outputSchema"}},
+    }
+    return {part: compact(value) if value else "" for part, value in parts.items()}
+
+
+def show_offers(offers: Sequence[Offer], tokenizer: Tokenizer) -> None:
+    """Everybody's list as a whole; ours comes first."""
+    rows = []
+    ours_tokens: list[int] = []
+    for offer in offers:
+        texts = [compact(offer.tools), for_model(offer.tools), offer.instructions]
+        whole, model, instructions = map(size, texts)
+        tokens = tokenizer.count(texts)
+        ours_tokens = ours_tokens or tokens
+        beside = [f"{counted / first:.2f}" for counted, first in zip(tokens, ours_tokens, strict=True)]
+        rows.append(
+            (
+                *(offer.name, len(offer.tools)),
+                *(whole, tokens[0], beside[0]),
+                *(model, tokens[1], beside[1]),
+                *(instructions, tokens[2]),
+            )
+        )
+    whole_list, for_a_model = ("list, bytes", "tokens", "/ ours"), ("for the model, bytes", "tokens", "/ ours")
+    print(table(("", "tools", *whole_list, *for_a_model, "instructions", "tokens"), rows), flush=True)
+
+
+def show_parts(offer: Offer, tokenizer: Tokenizer) -> None:
+    """Each of our tools, and the sum of each part."""
+    taken = {str(tool["name"]): parts_of(tool) for tool in offer.tools}
+    rows = []
+    for tool in offer.tools:
+        whole = compact(tool)
+        rows.append([tool["name"], size(whole), *tokenizer.count([whole]), *map(size, taken[tool["name"]].values())])
+    sums = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
+    names = list(next(iter(taken.values())))
+    tokens = [sum(tokenizer.count([parts[name] for parts in taken.values()])) for name in names]
+    print(table(("bytes", "whole", "tokens", *names), [*rows, ["all, bytes", *sums], ["all, tokens", "", "", *tokens]]))
+
+
+# --- answers
+
+
+async def answers(state: Path) -> dict[str, CallToolResult]:
+    """Typical calls, in front of a library that was filled beforehand."""
+    clock = VirtualClock()
+    world = World(clock.wall, api_keys=[KEY])
+    settings = Settings(api_key=KEY, state_dir=state, media_dirs=(PICTURES,))
+    runtime = Runtime(settings, clock=clock, make_transport=lambda: SimulatorTransport(world))
+    async with Client(build_server(settings, runtime)) as client:
+        submitted = [await _ask(client, "create_element", wish(number)) for number in range(LIBRARY)]
+        ids = [str(_facts(result)["task_id"]) for result in submitted]
+        while _facts(await _ask(client, "wait_for_elements", {"ids": ids, "wait_seconds": 600}))["pending"]:
+            pass
+        calls: dict[str, tuple[str, dict[str, Any]]] = {
+            "create_element_and_wait": ("create_element_and_wait", {**wish(LIBRARY), "wait_seconds": 600}),
+            "get_element": ("get_element", {"id": ids[0]}),
+            "wait_for_elements, 10 tasks": ("wait_for_elements", {"ids": ids[:10]}),
+            "list_elements, 30 rows": ("list_elements", {}),
+            "list_preset_elements, 30 rows": ("list_preset_elements", {}),
+            "find_elements, 20 rows": ("find_elements", {}),
+        }
+        return {title: await _ask(client, tool, arguments) for title, (tool, arguments) in calls.items()}
+
+
+def wish(number: int) -> dict[str, Any]:
+    """A creation as a person asks for it."""
+    first, trade = FIRST[number % len(FIRST)], TRADES[number // len(FIRST) % len(TRADES)]
+    front, side = sorted(PICTURES.glob("*.jpg"))[:2]
+    return {
+        "element_name": f"{first} {number}",
+        "element_description": f"{first} the {trade}, short red hair, green apron, round glasses",
+        "reference_type": "image_refer",
+        "frontal_image": str(front),
+        "refer_images": [str(side)],
+        "tags": ["Character"],
+    }
+
+
+async def _ask(client: Client, tool: str, arguments: dict[str, Any]) -> CallToolResult:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    return result
+
+
+def _facts(result: CallToolResult) -> dict[str, Any]:
+    return dict(result.structured_content or {})
+
+
+def show_answers(results: Mapping[str, CallToolResult], tokenizer: Tokenizer) -> None:
+    """Both forms of each answer."""
+    rows = []
+    for title, result in results.items():
+        texts = [
+            "\n".join(block.text for block in result.content if isinstance(block, TextContent)),
+            compact(result.structured_content),
+        ]
+        figures = zip(map(size, texts), tokenizer.count(texts), strict=True)
+        rows.append((title, *(figure for pair in figures for figure in pair)))
+    print(table(("answer", "text, bytes", "tokens", "structured, bytes", "tokens"), rows))
+
+
+def main() -> None:
+    """All tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="no other servers, nothing is installed")
+    options = parser.parse_args()
+    tokenizer = Tokenizer.best(quick=options.quick)
+    folder = own_environment(quick=options.quick)
+    others, absent = ([], []) if options.quick else peers()
+    with tempfile.TemporaryDirectory() as scratch:
+        state = Path(scratch)
+        core = ours(folder, state, "kling-mcp, the core", KLING_MCP_TOOLS=",".join(CORE))
+        offers = [offer_of(server) for server in (ours(folder, state), core, floor(folder), *others)]
+        results = anyio.run(partial(answers, state / "answers"), backend_options={"loop_factory": VirtualLoop})
+    print(f"tokens: {tokenizer.description}\n")
+    show_offers(offers, tokenizer)
+    print("\n".join([*absent, ""]))
+    show_parts(offers[0], tokenizer)
+    print()
+    show_answers(results, tokenizer)
+
+
+if __name__ == "__main__":
+    main()
