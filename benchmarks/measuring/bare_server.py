@@ -52,15 +52,12 @@ server = MCPServer("bare", version="1")
 
 @server.tool(
     title="Get one element",
-    annotations=ToolAnnotations(
-        read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
-    ),
+    annotations=ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True),
 )
 async def get_element(
     id: Annotated[str, Field(description="Task id, external task id, element id or exact element name")],  # noqa: A002 - as ours
 ) -> FoundTask:
-    """Look up one element by element id, exact name, task id or external task id, and say which it was. Returns
-    at once; it does not wait."""
+    """Look up one element by any id or its exact name, with the state of its task. Does not wait."""
     raise NotImplementedError(id)
 
 
