@@ -31,6 +31,10 @@ _SESSION, _VERSION = "mcp-session-id", "mcp-protocol-version"
 _CREDENTIALS = ("x-kling-api-key", "x-kling-access-key")
 
 
+class _FullError(Exception):
+    """The caller has his share."""
+
+
 @dataclass(slots=True)
 class _Session:
     caller: bytes
@@ -86,9 +90,18 @@ class SessionShares:
             session.used_at = self._clock.monotonic()
 
     async def _open(self, caller: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._count(caller) >= self._most:
-            await self._refuse(scope, receive, send)
-            return
+        """Counted from the moment at which the request is complete: one that drips in keeps nobody's place."""
+        is_counted = False
+
+        async def complete() -> Message:
+            nonlocal is_counted
+            message = await receive()
+            if not is_counted and not message.get("more_body", False):
+                if self._count(caller) >= self._most:
+                    raise _FullError
+                self._opening[caller] += 1
+                is_counted = True
+            return message
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < 400:
@@ -97,11 +110,13 @@ class SessionShares:
                     self._sessions[name] = _Session(caller, self._clock.monotonic())
             await send(message)
 
-        self._opening[caller] += 1
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, complete, watched)
+        except _FullError:
+            await self._refuse(scope, receive, send)
         finally:
-            self._opening -= Counter([caller])
+            if is_counted:
+                self._opening -= Counter([caller])
 
     def _count(self, caller: bytes) -> int:
         """How many this caller has; those that the SDK has ended because nothing came are forgotten first."""
