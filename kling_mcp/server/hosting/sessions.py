@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,15 +31,15 @@ _SESSION, _VERSION = "mcp-session-id", "mcp-protocol-version"
 _CREDENTIALS = ("x-kling-api-key", "x-kling-access-key")
 
 
+class _FullError(Exception):
+    """The caller has his share."""
+
+
 @dataclass(slots=True)
 class _Session:
     caller: bytes
     used_at: float
     requests: int = 0
-
-
-class _NoRoomError(Exception):
-    """The caller has his share."""
 
 
 def share_of(most_sessions: int) -> int:
@@ -56,7 +56,8 @@ class SessionShares:
         self._clock = clock
         self._most = most
         self._salt = secrets.token_bytes(16)
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()  # least lately used first
+        self._open_of: Counter[bytes] = Counter()
         self._opening: Counter[bytes] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +80,7 @@ class SessionShares:
             if message["type"] == "http.response.start":
                 has_ended = scope["method"] == "DELETE" and message["status"] < 300
                 if has_ended or message["status"] == 404:
-                    self._sessions.pop(name, None)
+                    self._forget(name)
             await send(message)
 
         session.requests += 1
@@ -87,20 +88,20 @@ class SessionShares:
             await self._app(scope, receive, watched)
         finally:
             session.requests -= 1
-            session.used_at = self._clock.monotonic()
+            self._was_used(name, session)
 
     async def _open(self, caller: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        is_opening = False
+        """Counted from the moment at which the request is complete: one that drips in keeps nobody's place."""
+        is_counted = False
 
-        async def counted() -> Message:
-            """A body that takes its time opens nothing before it is there."""
-            nonlocal is_opening
+        async def complete() -> Message:
+            nonlocal is_counted
             message = await receive()
-            if not is_opening and not message.get("more_body"):
+            if not is_counted and not message.get("more_body", False):
                 if self._count(caller) >= self._most:
-                    raise _NoRoomError
-                is_opening = True
+                    raise _FullError
                 self._opening[caller] += 1
+                is_counted = True
             return message
 
         async def watched(message: Message) -> None:
@@ -108,23 +109,39 @@ class SessionShares:
                 name = MutableHeaders(scope=message).get(_SESSION)
                 if name:
                     self._sessions[name] = _Session(caller, self._clock.monotonic())
+                    self._open_of[caller] += 1
             await send(message)
 
         try:
-            await self._app(scope, counted, watched)
-        except _NoRoomError:
+            await self._app(scope, complete, watched)
+        except _FullError:
             await self._refuse(scope, receive, send)
         finally:
-            if is_opening:
+            if is_counted:
                 self._opening -= Counter([caller])
 
     def _count(self, caller: bytes) -> int:
         """How many this caller has; those that the SDK has ended because nothing came are forgotten first."""
-        oldest = self._clock.monotonic() - IDLE_SECONDS
-        for name, session in list(self._sessions.items()):
-            if not session.requests and session.used_at < oldest:
-                del self._sessions[name]
-        return self._opening[caller] + sum(session.caller == caller for session in self._sessions.values())
+        now = self._clock.monotonic()
+        while self._sessions:
+            name, session = next(iter(self._sessions.items()))
+            if session.used_at >= now - IDLE_SECONDS:
+                break
+            if session.requests:
+                self._was_used(name, session)
+            else:
+                self._forget(name)
+        return self._opening[caller] + self._open_of[caller]
+
+    def _was_used(self, name: str, session: _Session) -> None:
+        """The order of the sessions is that of their last use, so that what is old is found without a search."""
+        session.used_at = self._clock.monotonic()
+        if name in self._sessions:
+            self._sessions.move_to_end(name)
+
+    def _forget(self, name: str) -> None:
+        if session := self._sessions.pop(name, None):
+            self._open_of -= Counter([session.caller])
 
     def _caller(self, scope: Scope, headers: Headers) -> bytes:
         user = scope.get("user")
