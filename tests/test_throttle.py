@@ -125,7 +125,7 @@ class TestInFlight:
 
     async def test_a_queue_has_an_end(self, processes: Processes, world: World, faults: Faults) -> None:
         server = processes.start(max_creates=1)
-        faults.delay(30, route="create")
+        faults.delay(3, route="create")
         told = await ask_in_turn(server, MOST_WAITING + 2, patience=60)
         last = told[-1]
         assert isinstance(last, LimitError)
