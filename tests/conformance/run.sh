@@ -81,7 +81,7 @@ judge() {
 
 "$python" -c "import kling_mcp, mcp, uvicorn" 2>/dev/null || missing "$python has no kling_mcp; set VENV to an environment that has it"
 find_node "$python" "$room" || missing "$node_missing"
-"${npm[@]}" install --silent --no-audit --no-fund --no-package-lock --ignore-scripts --prefix "$room/suite" "$suite" \
+"${npm[@]}" install --loglevel=error --no-audit --no-fund --no-package-lock --ignore-scripts --prefix "$room/suite" "$suite" \
 	>"$room/npm.log" 2>&1 || missing "npm cannot install $suite: $(tail -n 3 "$room/npm.log" | paste -sd ' ')"
 
 # Four servers side by side: the scenarios spend their time waiting.

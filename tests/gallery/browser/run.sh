@@ -27,7 +27,7 @@ if [ -z "$tools" ]; then
 	tools=$work/tools
 	mkdir "$tools" && cp "$here/package.json" "$tools"
 	# esbuild checks its own binary after it is installed; the package that holds the binary comes as it is.
-	(cd "$tools" && "${npm[@]}" install --silent --no-audit --no-fund --no-package-lock --ignore-scripts) >"$work/npm.log" 2>&1 ||
+	(cd "$tools" && "${npm[@]}" install --loglevel=error --no-audit --no-fund --no-package-lock --ignore-scripts) >"$work/npm.log" 2>&1 ||
 		skip "npm cannot install the packages here: $(tail -n 3 "$work/npm.log" | paste -sd ' ')"
 fi
 
