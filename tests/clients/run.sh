@@ -16,6 +16,7 @@ unset "${!KLING_@}" # the developer's own settings must not decide the outcome
 
 fastmcp="fastmcp==4.1.2"
 photographs="scikit-image==0.26.0" # a package that ships some; nothing of it is run
+photos=(skimage/data/astronaut.png skimage/data/coffee.png)
 typescript="TypeScript SDK clients, Inspector, mcp-remote and MCPJam"
 
 install_fastmcp() {
@@ -24,7 +25,8 @@ install_fastmcp() {
 
 fetch_photographs() {
     "$python" -m pip download --no-deps --only-binary :all: --dest "$work/wheels" "$photographs" &&
-        "$python" -m zipfile -e "$work"/wheels/scikit_image*.whl "$work/photos"
+        "$python" -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2], sys.argv[3:])' \
+            "$work"/wheels/scikit_image*.whl "$work" "${photos[@]}"
 }
 
 install_node_packages() {
@@ -46,7 +48,7 @@ else
     arguments+=(--node "$work/packages")
 fi
 if wait "$photos_pid"; then
-    photos=("$work/photos/skimage/data/astronaut.png" "$work/photos/skimage/data/coffee.png")
+    photos=("${photos[@]/#/$work/}")
 else
     left_out "real photographs" "$photographs cannot be had here; the pictures of the demo stand in"
     photos=("$here"/../../kling_mcp/demo/pictures/*.jpg)
