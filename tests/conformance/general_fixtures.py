@@ -35,6 +35,30 @@ AnyContext = Context[Any, Any]
 # One pixel, and a WAV file of one sample.
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
 SOUND = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQIAAAAAAA=="
+# Every keyword of JSON Schema 2020-12 that a server must hand on as it is (SEP-1613, SEP-2106).
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "$defs": {
+        "address": {
+            "$anchor": "addressDef",
+            "type": "object",
+            "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+        }
+    },
+    "properties": {
+        "name": {"type": "string"},
+        "address": {"$ref": "#/$defs/address"},
+        "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+        "phone": {"type": "string"},
+        "email": {"type": "string"},
+    },
+    "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+    "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+    "then": {"required": ["phone"]},
+    "else": {"required": ["email"]},
+    "additionalProperties": False,
+}
 
 
 class Reply(BaseModel):
@@ -76,6 +100,7 @@ def add_general_fixtures(server: MCPServer[Any]) -> None:
         embedded_resource,
         multiple_content_types,
         tool_with_progress,
+        reconnection,
         error_handling,
         elicitation,
         elicitation_sep1034_defaults,
@@ -92,6 +117,7 @@ def add_general_fixtures(server: MCPServer[Any]) -> None:
     for tool in tools:
         server.add_tool(tool, name=f"test_{tool.__name__}", description="Conformance fixture")
     _add_a_changing_tool(server)
+    _add_a_tool_with_a_rich_schema(server)
     _add_resources(server)
     _add_prompts(server)
 
@@ -136,6 +162,12 @@ async def tool_with_progress(ctx: AnyContext) -> str:
     for progress in (0, 50, 100):
         await ctx.report_progress(progress, 100, f"{progress} of 100")
         await anyio.sleep(0.05)
+    return "Done"
+
+
+async def reconnection(ctx: AnyContext) -> str:
+    """Ends its stream before it answers, where streams can be resumed; here they cannot, and it stays open."""
+    await ctx.close_sse_stream()
     return "Done"
 
 
@@ -227,6 +259,13 @@ def _add_a_changing_tool(server: MCPServer[Any]) -> None:
         return "changed"
 
     server.add_tool(trigger_tool_change, name="test_trigger_tool_change", description="Conformance fixture")
+
+
+def _add_a_tool_with_a_rich_schema(server: MCPServer[Any]) -> None:
+    server.add_tool(lambda: "ok", name="json_schema_2020_12_tool", description="Conformance fixture")
+    tool = server._tool_manager.get_tool("json_schema_2020_12_tool")
+    assert tool is not None
+    tool.parameters = SCHEMA
 
 
 def _add_resources(server: MCPServer[Any]) -> None:

