@@ -1,4 +1,4 @@
-"""The benchmarks still run, each in its quick form. What they measure is nobody's business here: nothing is timed."""
+"""What the benchmarks rely on; that they run is seen by `python benchmarks --quick`, which CI calls. Nothing is timed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from kling_mcp.server.tools import load
 from kling_mcp.settings import Settings
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-NAMES = sorted({path.stem for path in BENCHMARKS.glob("*.py")} - {"__main__"})
 REPORT = runpy.run_path(str(BENCHMARKS / "measuring" / "report.py"))
-TWO_FIGURES = re.compile(r"^.*\s\d[\d.]*\b.*\s\d[\d.]*\b", re.MULTILINE)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -31,13 +29,6 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - a program of ours
         command, capture_output=True, text=True, env=environ, timeout=300, check=False
     )
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_benchmark_prints_a_table_after_a_quick_look(name: str) -> None:
-    done = run(name, "--quick")
-    assert done.returncode == 0, done.stderr
-    assert TWO_FIGURES.search(done.stdout), done.stdout
 
 
 def test_benchmark_that_does_not_exist_is_named() -> None:
