@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import hypothesis
+import profiles
 import pytest
 from mcp import Client
 from PIL import Image
@@ -27,10 +26,7 @@ from kling_mcp.simulator import Faults, SimulatorTransport, World
 
 __all__ = ["Connect"]
 
-# Examples are slower while coverage is measured; nothing here is a benchmark.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.register_profile("nightly", deadline=None, max_examples=5000)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
+profiles.load()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
