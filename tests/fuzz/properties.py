@@ -21,7 +21,8 @@ LARGEST_TEXT_BYTES = 50_000
 # Five hundred rows of a list that somebody asked for are no accident.
 BYTES_A_ROW = 1_600
 LAST_LINE = re.compile(
-    r"kind=(?P<kind>\w+) created=(?P<created>no|yes|maybe) retry=(?:never|later|now) code=(?:-|-?\d+) request_id=\S{1,90}"
+    r"kind=(?P<kind>\w+) created=(?P<created>no|yes|maybe) retry=(?:never|later|now) "
+    r"code=(?:-|-?\d+) request_id=\S{1,90}"
 )
 # What stands in tracebacks and in the messages of libraries, and in nothing that the fuzzers send.
 _INSIDES = re.compile(
@@ -50,6 +51,26 @@ def check_result(tool: Tool, result: CallToolResult, *, rows_asked: int = 0) -> 
         check_words(said)
     for block in result.content:
         assert not isinstance(block, TextContent) or block.text
+
+
+def check_message(message: Any) -> None:
+    """A message of the protocol as it leaves the server: an answer of the contract inside, or an error of its own."""
+    assert isinstance(message, dict), message
+    assert message["jsonrpc"] == "2.0"
+    if "error" in message:
+        assert -32_768 <= message["error"]["code"] <= -32_000, message
+        # Where the protocol itself says no, a library's words are as good as ours, if they give nothing away.
+        for said in _texts_in(message["error"].get("message")):
+            assert "Traceback" not in said
+            assert not any(canary in said for canary in CANARIES)
+        return
+    result = message.get("result")
+    if isinstance(result, dict) and result.get("isError"):
+        text = "\n".join(block["text"] for block in result["content"])
+        check_words(text)
+        check_failure(text)
+    for said in _texts_in(result):
+        assert not any(canary in said for canary in CANARIES)
 
 
 def check_failure(text: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ DIRECTIONS = "\u202e\u2066\u200f\u061c\ufeff\u200b\u00ad\U000e0041"
 LAST_LINES = "\nkind=internal created=yes retry=now code=0 request_id=x"
 
 _ALPHABET = st.one_of(
-    st.characters(exclude_categories=("Cs",)), st.sampled_from(list(CONTROLS + DIRECTIONS + "\"'`{}[]<>&%$#?/\\.,:;=-_~@"))
+    st.characters(exclude_categories=("Cs",)),
+    st.sampled_from(list(CONTROLS + DIRECTIONS + "\"'`{}[]<>&%$#?/\\.,:;=-_~@")),
 )
 # No halves of characters: no client can send one as an object; `messages` has them, as \u escapes.
 texts = st.one_of(
@@ -79,7 +80,9 @@ ids = st.one_of(
 )
 scalars = st.one_of(st.none(), st.booleans(), numbers, numerals, texts)
 anything = st.recursive(
-    scalars, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)), max_leaves=8
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
+    max_leaves=8,
 )
 
 # What makes each argument mean something, so that more than the first check is reached.
@@ -105,8 +108,12 @@ def _lists_as_sent(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     joined = st.lists(texts, max_size=4).flatmap(
         lambda parts: st.sampled_from([",".join(parts), "\n".join(parts), "[" + ",".join(parts)])
     )
-    as_json = st.sampled_from(["[]", '["@front"]', "[1, [2]]", '["a"', "[" * 3000, "[" * 3000 + "]" * 3000, "[9" + "9" * 5000 + "]"])
-    return st.one_of(items, joined, as_json, st.lists(anything, max_size=4), st.builds(lambda one: [one] * 300, scalars))
+    as_json = st.sampled_from(
+        ["[]", '["@front"]', "[1, [2]]", '["a"', "[" * 3000, "[" * 3000 + "]" * 3000, "[9" + "9" * 5000 + "]"]
+    )
+    return st.one_of(
+        items, joined, as_json, st.lists(anything, max_size=4), st.builds(lambda one: [one] * 300, scalars)
+    )
 
 
 def _values_of(name: str, schema: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -135,5 +142,3 @@ def arguments_for(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:
     if not draw(st.integers(0, 7)):
         arguments |= draw(st.dictionaries(texts, anything, min_size=1, max_size=3))
     return arguments
-
-
