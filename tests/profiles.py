@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 import hypothesis
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "patient")
 IS_NIGHTLY = PROFILE == "nightly"
@@ -33,6 +33,7 @@ def fuzzing(examples: int) -> hypothesis.settings:
         max_examples=examples * _TIMES.get(PROFILE, 1),
         derandomize=PROFILE not in _TIMES,
         print_blob=True,
+        phases=(Phase.reuse, Phase.generate, Phase.shrink),  # explaining takes longer than finding here
         deadline=None,
         # Each example starts a server; large and deep values are the point.
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],

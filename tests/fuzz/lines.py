@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Not a measure: how long an answer may be missing before it counts as lost.
-LOST_AFTER_SECONDS = 120.0
+LOST_AFTER_SECONDS = 20.0
 
 
 class Lines:

@@ -90,6 +90,7 @@ _BROKEN = [
     b"[" * 100_000,
     b'{"jsonrpc":"2.0","id":"x","method":"' + b"m" * 1_000_000 + b'"}',
     b"\xed\xa0\x80",
+    b'{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"get_element","arguments":{"id":"\\ud800"}}}',
     b"\xef\xbb\xbf{}",
 ]
 broken = st.one_of(
@@ -100,4 +101,4 @@ broken = st.one_of(
     requests().map(lambda made: _dumped({**made, "id": [made]})),
 )
 # Text that no client library would send: halves of characters, as escapes, in the place of a word.
-ODD_TEXTS = [HALVES, CONTROLS, DIRECTIONS, "\ud800" * 30]
+ODD_TEXTS = [HALVES, "\ud800" * 30, f"{CONTROLS}{HALVES}{DIRECTIONS}"]

@@ -188,11 +188,12 @@ def _changed(body: bytes, changes: list[Change]) -> bytes:
     return json.dumps(root[0] if root else None).encode()
 
 
-def _change(changes: list[Change]) -> Spoil:
+def changing(changes: list[Change]) -> Spoil:
+    """These changes, one after the other."""
     return lambda said: Said(said.status, said.headers, _changed(said.body, changes))
 
 
-changed = st.lists(_changes(), min_size=1, max_size=5).map(_change)
+changed = st.lists(_changes(), min_size=1, max_size=5).map(changing)
 
 
 # --- what is no reply at all

@@ -181,5 +181,6 @@ class _Ear(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         line = self.format(record)
-        if record.exc_info or any(canary in line for canary in CANARIES):
+        # The SDK logs its own refusals, such as a prompt without its argument, with tracebacks.
+        if (record.exc_info and record.name.startswith("kling_mcp")) or any(canary in line for canary in CANARIES):
             self._found.append(line)
