@@ -10,6 +10,7 @@ import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -29,22 +30,22 @@ class _RestlessError(AssertionError):
 class _BoundedLoop(VirtualLoop):
     """Virtual time with a bound on how often anything may happen: time that never comes is no excuse."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_turns: int) -> None:
         super().__init__()
-        self._turns = 0
+        self._turns_left = most_turns
 
     def _run_once(self) -> None:
-        self._turns += 1
-        if self._turns > MOST_TURNS:
+        self._turns_left -= 1
+        if self._turns_left == 0:  # once: the loop must still come to its end
             raise _RestlessError("the event loop does not come to rest")
         super()._run_once()  # type: ignore[misc] # asyncio's own, which its stubs leave out
 
 
-def run(story: Callable[[], Awaitable[T]]) -> T:
+def run(story: Callable[[], Awaitable[T]], *, most_turns: int = MOST_TURNS) -> T:
     """Play an example on virtual time, for so long and no longer."""
     try:
         with ends():
-            return anyio.run(story, backend_options={"loop_factory": _BoundedLoop})
+            return anyio.run(story, backend_options={"loop_factory": partial(_BoundedLoop, most_turns)})
     except BaseExceptionGroup as group:
         raise _only(group) from None
 

@@ -31,7 +31,7 @@ class Lines:
             stderr=subprocess.DEVNULL,
         )
         self._heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._number = 0
+        self.asked = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -62,8 +62,8 @@ class Lines:
             self.write(line)
         # The last one proves that everything before it was read.
         for request in [*requests, {"jsonrpc": "2.0", "method": "ping"}]:
-            self._number += 1
-            wanted.append(f"fuzz {self._number}")
+            self.asked += 1
+            wanted.append(f"fuzz {self.asked}")
             self.write(json.dumps({**request, "id": wanted[-1]}).encode())
         answers: dict[str, dict[str, Any]] = {}
         while len(answers) < len(wanted):

@@ -23,7 +23,7 @@ from stage import API_KEY, CANARIES, text_of
 from virtual_time import VirtualClock
 
 from fuzz.guards import LONGEST_CALL_SECONDS
-from fuzz.properties import LAST_LINE, check_result, check_words
+from fuzz.properties import LAST_LINE, check_refusal, check_result
 from kling_mcp.pictures.fetch import PictureFetcher
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
@@ -83,7 +83,7 @@ class Served:
         try:
             answer = await question()
         except MCPError as error:
-            check_words(error.message)
+            check_refusal(error.message)
             answer = None
         defects = "\n".join(self.log)
         assert not defects, defects

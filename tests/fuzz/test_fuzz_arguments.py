@@ -27,7 +27,7 @@ def rows_asked(arguments: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("tool", list(SCHEMAS))
-@fuzzing(12)
+@fuzzing(4)
 @given(data=st.data())
 def test_arguments_after_the_schema_get_an_answer_of_the_contract(tool: str, data: st.DataObject) -> None:
     calls = data.draw(st.lists(arguments_for(SCHEMAS[tool]), min_size=1, max_size=3))
@@ -40,7 +40,7 @@ def test_arguments_after_the_schema_get_an_answer_of_the_contract(tool: str, dat
     run(story)
 
 
-@fuzzing(25)
+@fuzzing(10)
 @given(tool=st.sampled_from(list(SCHEMAS)), arguments=st.dictionaries(texts, anything, max_size=5))
 def test_arguments_of_any_names_and_kinds_get_an_answer_of_the_contract(tool: str, arguments: dict[str, Any]) -> None:
     async def story() -> None:
@@ -51,16 +51,13 @@ def test_arguments_of_any_names_and_kinds_get_an_answer_of_the_contract(tool: st
 
 
 @pytest.mark.parametrize("tool", list(SCHEMAS))
-@pytest.mark.parametrize("count", [3_000])
-def test_thousands_of_anything_get_a_short_answer(tool: str, count: int) -> None:
-    many = [f"name {number}" for number in range(count)]
+def test_thousands_of_anything_get_a_short_answer(tool: str) -> None:
+    many = [f"name {number}" for number in range(2_000)]
 
     async def story() -> None:
         async with served() as server:
             await server.call(tool, dict.fromkeys(many, 1))
-            for name in SCHEMAS[tool]["properties"]:
-                await server.call(tool, {name: many})
-                await server.call(tool, {name: json.dumps(many)})
-                await server.call(tool, {name: "x" * 1_000_000})
+            for value in (many, json.dumps(many), "x" * 300_000):
+                await server.call(tool, dict.fromkeys(SCHEMAS[tool]["properties"], value))
 
     run(story)

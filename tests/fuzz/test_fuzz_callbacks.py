@@ -73,7 +73,7 @@ def signed(body: bytes, clock: VirtualClock, sent_id: bytes = b"msg-1") -> Heade
     return list(zip(names, (sent_id, sent_at, b"v1," + base64.b64encode(code)), strict=True))
 
 
-@fuzzing(40)
+@fuzzing(10)
 @given(
     sent=st.lists(st.tuples(parts, bodies, headers_of_anybody, st.booleans()), min_size=1, max_size=4),
     secret=st.booleans(),

