@@ -13,7 +13,7 @@ from processes import COMMAND, environ_with
 from fuzz.properties import check_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # Not a measure: how long an answer may be missing before it counts as lost.
 LOST_AFTER_SECONDS = 20.0
@@ -22,9 +22,9 @@ LOST_AFTER_SECONDS = 20.0
 class Lines:
     """One process for many conversations. Everything it writes is checked as it is read."""
 
-    def __init__(self, **environ: str) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND, **environ: str) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            COMMAND,
+            command,
             env=environ_with(**environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -71,7 +71,7 @@ class Lines:
             number = message.get("id")
             if isinstance(number, str) and number.startswith("fuzz "):
                 assert number in wanted, f"an answer that came twice, or late: {message}"
-                assert number not in answers, f"a second answer: {message}"
+                assert number not in answers, f"an answer that came twice: {message}"
                 answers[number] = message
         return [answers[number] for number in wanted[:-1]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -147,9 +147,16 @@ def test_what_would_not_end_is_ended(what: Callable[[], None]) -> None:
         what()
 
 
+# Answers whatever has an id, the second request twice.
+_TWICE = """
+import json, sys
+for number, line in enumerate(sys.stdin):
+    answer = json.dumps({"jsonrpc": "2.0", "id": json.loads(line).get("id"), "result": {}})
+    print(answer, *([answer] if number == 3 else []), sep="\\n", flush=True)
+"""
+
+
 def test_an_answer_that_came_twice_is_found() -> None:
-    with Lines(KLING_MCP_SANDBOX="1") as lines:
-        for _ in range(2):  # as if the server had answered the next request already
-            lines._heard.put(json.dumps({"jsonrpc": "2.0", "id": f"fuzz {lines.asked + 1}", "result": {}}).encode())
-        with pytest.raises(AssertionError, match="a second answer"):
-            lines.exchange([{"jsonrpc": "2.0", "method": "ping"}])
+    ping = {"jsonrpc": "2.0", "method": "ping"}
+    with Lines((sys.executable, "-S", "-c", _TWICE)) as lines, pytest.raises(AssertionError, match="came twice"):
+        lines.exchange([ping] * 4)

@@ -64,7 +64,7 @@ def play(calls: list[tuple[str, dict[str, Any]]], spoilt_by: list[Spoil], *, for
 
 
 @pytest.mark.parametrize("call", CALLS, ids=IDS)
-@fuzzing(4)
+@fuzzing(3)
 @given(spoilt_by=st.lists(spoils, min_size=1, max_size=3), for_ever=st.booleans(), data=st.data())
 def test_spoilt_replies_become_answers_of_the_contract(
     call: tuple[str, dict[str, Any]], spoilt_by: list[Spoil], for_ever: bool, data: st.DataObject
