@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench nightly requests wire clean
+.PHONY: help demo test check bench nightly fuzz requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -29,6 +29,11 @@ check: $(VENV)/.checkers ## formatting, lint, types and import rules
 
 nightly: $(VENV)/.checkers ## the tests again, with many more random histories; takes long
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto
+
+MINUTES ?= 10
+
+fuzz: $(VENV)/.checkers ## look for input that breaks the server, for ten minutes or MINUTES=60
+	$(BIN)/python tests/fuzz/campaign.py $(MINUTES) -n auto
 
 bench: $(VENV)/.package ## measure everything beside plain ways and other servers; some only: BENCH="start context"
 	@$(BIN)/python benchmarks $(BENCH)

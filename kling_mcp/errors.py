@@ -63,6 +63,8 @@ Kind = Literal[
 Created = Literal["no", "yes", "maybe"]
 Retry = Literal["never", "later", "now"]
 
+MOST_PROBLEMS_TOLD = 20
+
 _CREATED_SENTENCE: dict[Created, str] = {
     "no": "Nothing was created.",
     "yes": "The element was created.",
@@ -145,21 +147,29 @@ class ConfigurationError(KlingError):
 
 
 class InputError(KlingError):
-    """The input breaks rules that are known before anything is sent; `problems` lists every one."""
+    """The input breaks rules that are known before anything is sent; `problems` lists every one.
+
+    The texts stop after `MOST_PROBLEMS_TOLD`: a list of thousands would drown whoever reads it.
+    """
 
     kind: Kind = "bad_input"
 
     def __init__(self, problems: Sequence[Problem], *, advice: str = "") -> None:
         self.problems = tuple(problems)
         count = "One problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        lines = "\n".join(f"- {problem}" for problem in self.problems)
+        lines = "\n".join(f"- {told}" for told in self._told())
         super().__init__(
             f"{count} with the input:\n{lines}",
             advice=advice or "Nothing was sent. Correct the input and call again.",
         )
 
     def __str__(self) -> str:
-        return "; ".join(str(problem) for problem in self.problems)
+        return "; ".join(self._told())
+
+    def _told(self) -> list[str]:
+        more = len(self.problems) - MOST_PROBLEMS_TOLD
+        told = [str(problem) for problem in self.problems[:MOST_PROBLEMS_TOLD]]
+        return [*told, f"and {more} more; correct these first."] if more > 0 else told
 
 
 class _CandidatesError(KlingError):

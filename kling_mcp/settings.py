@@ -322,9 +322,11 @@ def _passwords_in(url: str) -> tuple[str, ...]:
 def _read_secret_file(name: str, file_name: str) -> str:
     path = _without_tilde(name, file_name)
     try:
-        if path.stat().st_size > _LARGEST_SECRET_FILE:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_SECRET_FILE + 1)  # what a file says of its size need not be true: /dev/zero
+        if len(data) > _LARGEST_SECRET_FILE:
             raise ConfigurationError(f"{name} names a file that is too large to hold a key.")
-        value = path.read_text(encoding="utf-8-sig").strip("\r\n")  # Windows editors put a mark in front
+        value = data.decode("utf-8-sig").strip("\r\n")  # Windows editors put a mark in front
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{name} names a file that cannot be read ({type(error).__name__}).") from None
     if not value.strip():

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import hypothesis
+import profiles
 import pytest
 from mcp import Client
 from PIL import Image
@@ -28,16 +28,13 @@ from kling_mcp.simulator import Faults, SimulatorTransport, World
 
 __all__ = ["Connect"]
 
-# Examples are slower while coverage is measured; nothing here is a benchmark.
+profiles.load()
+
 # The journal waits for the disk at every step, by design. Memory makes no difference to what is tested, and the tests
 # that write take a tenth of the time; a small /dev/shm, as in some containers, would not hold them.
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a directory of its own below it
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
-
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.register_profile("nightly", deadline=None, max_examples=5000)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the benchmarks rely on; that they run is seen by `python benchmarks --quick`, which CI calls. Nothing is timed."""
+"""What the benchmarks rely on; that they run is seen by `python benchmarks --quick`, in CI. Nothing is timed here."""
 
 from __future__ import annotations
 

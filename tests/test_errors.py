@@ -104,3 +104,14 @@ def test_a_class_may_be_told_more_precisely() -> None:
 def test_candidates_travel_with_the_error() -> None:
     assert NameTakenError("Taken.", candidates=["element_id=1"]).candidates == ("element_id=1",)
     assert NotFoundError("None.").candidates == ()
+
+
+def test_of_thousands_of_problems_the_first_are_told() -> None:
+    problems = [Problem(f"tags[{place}]", "is a known tag", "nonsense", "leave it out") for place in range(3000)]
+    error = InputError(problems)
+    assert len(error.problems) == 3000
+    assert error.message.startswith("3000 problems with the input:\n- tags[0]:")
+    assert error.message.endswith(
+        "- tags[19]: is a known tag; got nonsense. Fix: leave it out\n- and 2980 more; correct these first."
+    )
+    assert len(str(error)) < 3000

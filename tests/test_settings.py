@@ -156,6 +156,10 @@ class TestSecretFiles:
     def test_both_forms_at_once_are_refused(self, tmp_path: Path) -> None:
         assert "keep one" in refusal(KLING_API_KEY=API_KEY, KLING_API_KEY_FILE=str(tmp_path / "key"))
 
+    @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only POSIX systems have this file")
+    def test_a_file_without_an_end_is_too_large(self) -> None:
+        assert "too large" in refusal(KLING_API_KEY_FILE="/dev/zero")
+
     @pytest.mark.parametrize(
         ("content", "why"),
         [

@@ -6,7 +6,7 @@ Field sources: section 4.3 of the API reference.
 
 from __future__ import annotations
 
-import math
+import itertools
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 TaskStatus = Literal["submitted", "processing", "succeed", "failed", "unknown"]
 
 MAX_SAFE_INTEGER = 2**53 - 1
+# Of one task. A reply that names hundreds is broken, and would drown whoever reads the answer.
+MOST_ELEMENTS = 16
 _STATUS_WORDS: dict[str, TaskStatus] = {
     "submitted": "submitted",
     "processing": "processing",
@@ -48,12 +50,12 @@ def _read_text(value: Any) -> str:
 
 
 def _read_ms(value: Any) -> int:
-    """Unix milliseconds; text and floats are tolerated, anything else is 0."""
+    """Unix milliseconds; text and floats are tolerated, anything else is 0, and so is what no calendar reaches."""
     if isinstance(value, str):
         value = int(value) if value.strip().isdecimal() and len(value) < 20 else 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
-    return int(value)
+    return int(value) if abs(value) <= MAX_SAFE_INTEGER else 0  # not so for NaN, either
 
 
 def _read_object(value: Any) -> Any:
@@ -262,8 +264,9 @@ class ElementTask(_FromKling):
 
     @property
     def elements(self) -> list[Element]:
-        """The elements of a finished task; those without an id are left out."""
-        return [element for element in self.task_result.elements if element.element_id]
+        """The elements of a finished task, of which Kling makes one; those without an id are left out."""
+        named = (element for element in self.task_result.elements if element.element_id)
+        return list(itertools.islice(named, MOST_ELEMENTS))
 
     @property
     def element_ids(self) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -17,6 +17,7 @@ from kling_mcp import telemetry
 from kling_mcp._version import __version__
 from kling_mcp.api.outgoing import OutgoingBody
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
+from kling_mcp.api.unpacking import ACCEPTED, Unpacker, UnpackingError
 from kling_mcp.api.wire import Reply, Request, decode, lost_reply, request_id_of
 from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
 from kling_mcp.untrusted import without_secrets
@@ -161,18 +162,20 @@ class Sender:
         )
         response = await client.send(outgoing, stream=True)
         try:
-            received = bytearray()
-            async for chunk in response.aiter_bytes():
-                received += chunk
-                if len(received) > LARGEST_REPLY_BYTES:
-                    raise _too_large(request, response.status_code)
-            fields = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(response.status_code, fields, bytes(received))
+            body = await _unpacked(response)
+        except UnpackingError:
+            body = b""  # as unreadable as any other body that is not Kling's
         finally:
             await response.aclose()
+        if body is None:
+            raise _too_large(request, response.status_code)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, body)
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
+            from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - as httpx, which loads it
+
             import httpx  # noqa: PLC0415 - see the module's docstring
 
             limits = self._timeouts
@@ -184,9 +187,34 @@ class Sender:
                 # All of them are kept: what closes after each burst would be opened anew for the next one.
                 limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=30),
                 follow_redirects=False,  # a credential is never carried to another address
-                headers={"User-Agent": f"kling-mcp/{__version__}", "Accept": "application/json"},
+                # Every account shares this client: a session that one is given must not reach the next.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+                headers={
+                    "User-Agent": f"kling-mcp/{__version__}",
+                    "Accept": "application/json",
+                    "Accept-Encoding": ACCEPTED,
+                },
             )
         return self._client
+
+
+async def _unpacked(response: httpx.Response) -> bytes | None:
+    """The body; None where it is too large, packed or unpacked.
+
+    Raises:
+        UnpackingError: it is not packed as it says.
+    """
+    unpacker = Unpacker(response.headers.get("content-encoding", ""))
+    body = bytearray()
+    arrived = 0
+    # As it came over the network: see `unpacking`.
+    async for piece in cast("httpx.AsyncByteStream", response.stream):
+        arrived += len(piece)
+        body += unpacker.take(piece, LARGEST_REPLY_BYTES + 1 - len(body))
+        if max(arrived, len(body)) > LARGEST_REPLY_BYTES:
+            return None
+    unpacker.finish()
+    return bytes(body)
 
 
 def _hide_secrets(reply: Reply, auth: Authenticator) -> Reply:

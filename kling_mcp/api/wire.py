@@ -42,6 +42,8 @@ _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
 _CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
 _NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
 _KEPT_BODY = 300
+_LONGEST_ID = 256  # twice what a creation from here may carry, and far below what addresses may
+_CHECK_ID = "Check the id: it must be a task id or an external task id of this account and region."
 _ABSENT = re.compile(r"not (be )?found|not exist|no such|unknown (task|id)", re.IGNORECASE)
 _GATEWAY_STATUSES = (502, 503, 504)
 
@@ -87,10 +89,17 @@ def query_task(task_or_external_id: str) -> Request:
 
     Raises:
         InputError: for ids that cannot stand in a path.
+        NotFoundError: for what is too long, or no text, to be anybody's id; nothing is sent.
     """
     if task_or_external_id in {"", ".", ".."}:
         raise InputError([Problem("id", "names a task", quoted(task_or_external_id), "give a task id")])
-    return Request("GET", f"{CUSTOM_ELEMENTS}/{quote(task_or_external_id, safe='')}")
+    try:
+        in_path = quote(task_or_external_id, safe="")
+    except UnicodeEncodeError:  # half of a character
+        in_path = ""
+    if not in_path or len(task_or_external_id) > _LONGEST_ID:
+        raise NotFoundError(f"No task has the id {quoted(task_or_external_id, 80)}.", advice=_CHECK_ID)
+    return Request("GET", f"{CUSTOM_ELEMENTS}/{in_path}")
 
 
 def page_of(path: str, page_num: int, page_size: int) -> Request:
@@ -240,7 +249,7 @@ def _says_absent(code: int, vendor_message: str) -> bool:
 def _task_not_found(code: int, vendor_message: str, request_id: str) -> NotFoundError:
     error = NotFoundError(
         f"Kling knows no such task: {quoted(vendor_message, 300)}.",
-        advice="Check the id: it must be a task id or an external task id of this account and region.",
+        advice=_CHECK_ID,
     )
     error.code, error.request_id = code, request_id
     return error

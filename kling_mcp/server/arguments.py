@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SHOWN = 80
+# More than any list here can use; each entry of some of them is a request to Kling.
+_MOST_ENTRIES = 1000
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
 # A comma separates pictures only where the next one visibly begins: names of files may contain commas.
 _SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
@@ -150,6 +152,9 @@ def _read_list(name: str, value: Any) -> list[str]:
         value = _split(value)
     if not isinstance(value, list):
         value = [value]
+    if len(value) > _MOST_ENTRIES:
+        fix = "send it in several calls, or leave out what is not needed"
+        raise _Unreadable(name, f"is a list of at most {_MOST_ENTRIES} values", f"{len(value)} values", fix)
     return [text for text in (_read_text(name, item).strip() for item in value) if text]
 
 

@@ -5,6 +5,7 @@ Text that comes from Kling is cleaned and capped here, once, for both forms.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -225,9 +226,10 @@ def _headline(view: TaskView) -> str:
 
 
 def page_view(tasks: Sequence[ElementTask], page_num: int, page_size: int) -> ElementPage:
-    """One page. There is no total; a full page may have a next one. fact: list-no-total"""
+    """One page, never more than was asked for. There is no total; a full one may have a next. fact: list-no-total"""
+    rows = (row for task in tasks for row in task_rows(task))
     return ElementPage(
-        elements=[row for task in tasks for row in task_rows(task)],
+        elements=list(itertools.islice(rows, page_size)),
         page_num=page_num,
         page_size=page_size,
         has_more=len(tasks) >= page_size and page_num < LAST_PAGE_NUM,

@@ -178,3 +178,10 @@ async def test_a_word_that_nobody_knows_is_not_final(account: Account, world: Wo
 async def test_the_client_knows_its_account(account: Account) -> None:
     assert account.client.credential_kind == "api_key"
     assert len(account.client.account) == 32
+
+
+@pytest.mark.parametrize("nobodys", ["x" * 257, "9" * 100_000, "\ud83d"])
+async def test_what_can_be_nobodys_id_is_not_found_without_asking(account: Account, world: World, nobodys: str) -> None:
+    with pytest.raises(NotFoundError):
+        await account.client.get_task(nobodys)
+    assert world.requests == []

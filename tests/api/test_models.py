@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mcp.api.models import MAX_SAFE_INTEGER, Element, ElementTask, Voice, VoiceTask
+from kling_mcp.api.models import MAX_SAFE_INTEGER, MOST_ELEMENTS, Element, ElementTask, Voice, VoiceTask
 from kling_mcp.server.views import tag_name
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -119,3 +119,14 @@ class TestVoices:
 
     def test_one_without_an_id_is_left_out(self) -> None:
         assert VoiceTask.model_validate({"task_result": {"voices": [{"voice_name": "Warm"}]}}).voices == []
+
+
+@pytest.mark.parametrize("never", [10**400, -(10**400), 1e308, float("inf"), float("nan"), 2**53, "9" * 400])
+def test_a_time_that_no_calendar_reaches_is_none(never: float | str) -> None:
+    assert ElementTask.model_validate({"created_at": never}).created_at == 0
+
+
+def test_a_task_that_names_hundreds_of_elements_shows_some() -> None:
+    elements = [{"element_id": number} for number in range(1, 700)]
+    task = ElementTask.model_validate({"task_status": "succeed", "task_result": {"elements": elements}})
+    assert task.element_ids == [str(number) for number in range(1, MOST_ELEMENTS + 1)]

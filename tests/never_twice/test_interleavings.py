@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from profiles import IS_NIGHTLY
 from stage import API_KEY
 
 from kling_mcp.creation import Creation
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from kling_mcp.media.draft import ElementDraft
     from kling_mcp.simulator.records import ElementTask
 
-IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 # The journal waits for the disk at every step; memory makes no difference to what is proved.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - holds a directory of our own
 PLACES = st.integers(0, 1)

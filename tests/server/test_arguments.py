@@ -260,3 +260,11 @@ class TestSchemas:
 
         with pytest.raises(TypeError, match="anyOf"):
             plain_schema(Union)
+
+
+def test_a_list_of_thousands_is_refused_in_one_sentence() -> None:
+    many = [f"name {number}" for number in range(3000)]
+    for sent in (many, json.dumps(many), "\n".join(many)):
+        [problem] = refusal(pictures=sent).problems
+        assert (problem.argument, problem.actual) == ("pictures", '"3000 values"')
+        assert "at most 1000" in problem.rule

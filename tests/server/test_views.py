@@ -192,3 +192,10 @@ def test_nothing_from_kling_passes_for_words_of_ours() -> None:
 def test_any_name_makes_one_line(name: str, description: str, reason: str) -> None:
     task = task_of(element={"element_name": name, "element_description": description}, task_status_msg=reason)
     assert len(task_text(task_view(task)).splitlines()) == 3
+
+
+def test_a_page_holds_no_more_rows_than_were_asked_for() -> None:
+    """A proxy may repeat what Kling said, or Kling ignore the size."""
+    page = page_view([task_of()] * 700, 1, 30)
+    assert len(page.elements) == 30
+    assert page.has_more

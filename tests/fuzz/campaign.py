@@ -1,0 +1,41 @@
+"""Fuzz for some minutes: `python tests/fuzz/campaign.py MINUTES [pytest's arguments]`, or `make fuzz MINUTES=10`.
+
+Plays rounds of `tests/fuzz` with ever new seeds until the time is over or something was found, and says how to
+repeat what was found. What Hypothesis found it keeps in `.hypothesis`, and tries first in the next round.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROFILE = {"HYPOTHESIS_PROFILE": "fuzz"}
+
+
+def main(minutes: str, *more: str) -> int:
+    """The exit code: 0 where nothing was found."""
+    ends = time.monotonic() + float(minutes) * 60
+    rounds = 0
+    while rounds == 0 or time.monotonic() < ends:
+        rounds += 1
+        seed = random.SystemRandom().randrange(2**32)
+        command = [sys.executable, "-m", "pytest", str(HERE), "-q", f"--hypothesis-seed={seed}", *more]
+        print(f"Round {rounds}, seed {seed}", flush=True)
+        code = subprocess.run(command, env={**os.environ, **PROFILE}, check=False).returncode
+        if code:
+            again = shlex.join(["pytest", os.path.relpath(HERE), f"--hypothesis-seed={seed}"])
+            print(f"\nSomething was found. To repeat it: HYPOTHESIS_PROFILE=fuzz {again}")
+            print("with `-k` and the name of the test for that one alone.")
+            return code
+    print(f"\nNothing was found in {rounds} rounds.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(sys.argv[1:] or ["10"])))
