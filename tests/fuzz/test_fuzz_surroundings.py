@@ -141,7 +141,7 @@ def test_any_environment_makes_a_server_or_a_sentence(environ: dict[str, str]) -
     if refusal is not None:
         assert refusal.message.count("\n") == 0
         assert len(refusal.message) < 1000
-        assert any(name.removesuffix("_FILE") in refusal.message for name in environ)
+        assert "KLING_" in refusal.message  # which may be one that is missing
         assert not any(canary in refusal.message for canary in CANARIES)
 
 
