@@ -88,7 +88,8 @@ def select_tools(settings: Settings) -> tuple[list[ToolSpec], dict[str, str]]:
     known = {spec.name for spec in TOOLS}
     if unknown := [name for name in settings.tools if name not in known]:
         raise ConfigurationError(
-            f"KLING_MCP_TOOLS names {', '.join(unknown)}, which is no tool; the tools are {', '.join(sorted(known))}."
+            f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is no tool; "
+            f"the tools are {', '.join(sorted(known))}."
         )
     chosen: list[ToolSpec] = []
     hidden: dict[str, str] = {}
