@@ -142,7 +142,7 @@ class _Environment:
         value = self._values.get(name, "").strip()
         if _UNFILLED.fullmatch(value):
             raise ConfigurationError(
-                f"{name} holds the placeholder {value} instead of a value: your client did not fill it in. "
+                f"{name} holds the placeholder {value[:60]} instead of a value: your client did not fill it in. "
                 "Put the value itself there, or remove the variable."
             )
         return value
@@ -206,7 +206,7 @@ class _Environment:
             if not folder.is_absolute() or not folder.is_dir():
                 raise ConfigurationError(
                     f"{name} must list existing folders by their full paths, separated by {os.pathsep!r}; "
-                    f"{str(folder)!r} is not one."
+                    f"{str(folder)[:200]!r} is not one."
                 )
         return folders
 

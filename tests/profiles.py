@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "patient")
 IS_NIGHTLY = PROFILE == "nightly"
 # How many times the examples of the short run.
-_TIMES = {"nightly": 20, "fuzz": 40}
+_TIMES = {"nightly": 20, "fuzz": 12}
 
 
 def load() -> None:

@@ -337,3 +337,8 @@ class TestReadableFolders:
 
     def test_the_state_has_a_folder_of_its_own(self, home: Path) -> None:
         assert "kling-mcp" in str(default_state_dir())
+
+
+@pytest.mark.parametrize("name", ["KLING_MCP_MEDIA_DIRS", "KLING_REGION", "KLING_MCP_WAIT_SECONDS"])
+def test_a_refusal_does_not_repeat_all_of_a_long_value(name: str) -> None:
+    assert len(refusal(**{name: "x" * 10_000})) < 500

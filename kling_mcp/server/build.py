@@ -108,7 +108,8 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     known = {tool.name for tool in tools}
     if unknown := [name for name in settings.tools if name not in known]:
         raise ConfigurationError(
-            f"KLING_MCP_TOOLS names {', '.join(unknown)}, which is no tool; the tools are {', '.join(sorted(known))}."
+            f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is no tool; "
+            f"the tools are {', '.join(sorted(known))}."
         )
     chosen: list[KlingTool] = []
     hidden: dict[str, str] = {}

@@ -71,7 +71,7 @@ def _decode(content: bytes, field: str) -> tuple[int, int]:
     """Width and height in pixels. EXIF rotation swaps them, which none of the rules minds."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # on sizes and on damaged metadata
             with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
                 if picture.width * picture.height <= _DECODE_PIXELS:
                     picture.load()

@@ -12,14 +12,21 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
 PROFILE = {"HYPOTHESIS_PROFILE": "fuzz"}
+# Of each process, so that what fills the memory fails instead of taking the computer along.
+MOST_BYTES = 6 * 2**30
 
 
 def main(minutes: str, *more: str) -> int:
     """The exit code: 0 where nothing was found."""
+    with suppress(ImportError, ValueError, OSError):  # not everywhere
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     ends = time.monotonic() + float(minutes) * 60
     rounds = 0
     while rounds == 0 or time.monotonic() < ends:

@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 import pytest
+from media.pictures import mpo
 
 from kling_mcp.simulator import Quirks
 from kling_mcp.simulator.pictures import MAX_PICTURE_BYTES
@@ -57,6 +58,12 @@ async def test_a_vast_picture_is_judged_by_its_header_without_warnings(box: Box)
     # Above the size at which Pillow warns of decompression bombs, which this test run would turn into an error.
     vast = as_base64(picture_bytes(10_000, 9_000, mode="1"))
     assert await box.created(element_image_list=images(vast))
+
+
+async def test_a_picture_with_damaged_metadata_is_judged_by_its_pixels_without_warnings(box: Box) -> None:
+    whole = mpo()
+    damaged = whole.replace(b"MPF\0", b"MPF\0" + bytes([255]) * 8, 1)
+    assert await box.created(element_image_list=images(as_base64(damaged)))
 
 
 async def test_a_picture_that_no_decoder_would_touch_is_refused(box: Box) -> None:
