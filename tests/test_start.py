@@ -14,7 +14,7 @@ from stage import API_KEY
 
 from kling_mcp.simulator import World, served_in_background
 
-VERSION = "2025-11-25"
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 ASKED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 
 # A call needs them; a start does not.
@@ -50,38 +50,41 @@ def ask(server: subprocess.Popen[str], method: str, params: dict[str, Any] | Non
     return answer
 
 
-def loaded_after(kling: str, folder: Path, *, call: bool) -> set[str]:
-    """The modules that a server has loaded when its lists were read, and perhaps one tool called."""
+def loaded_after(kling: str, folder: Path, *, call: bool) -> tuple[set[str], set[str]]:
+    """The modules that a server has loaded when its lists were read, and perhaps one tool called.
+
+    What the interpreter itself loads before anything of ours, the second set, is not our choice: whoever measures
+    coverage loads a lot there.
+    """
     environ = environ_with(
         KLING_API_KEY=API_KEY, KLING_BASE_URL=kling, KLING_MCP_STATE_DIR=str(folder), PYTHONPROFILEIMPORTTIME="1"
     )
-    with subprocess.Popen(  # noqa: S603 - our own command
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
-    ) as server:
-        ask(
-            server,
-            "initialize",
-            {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
-        )
-        assert all("result" in ask(server, method) for method in ASKED)
-        if call:
-            answer = ask(server, "tools/call", {"name": "get_element", "arguments": {"id": "1"}})
-            assert "kind=not_found" in answer["result"]["content"][0]["text"]
-        _, log = server.communicate()
-    modules = [line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")]
-    # What the interpreter loads before anything of ours is not our choice; whoever measures coverage loads a lot.
-    return set(modules[modules.index("site") :])
+    # A file, not a pipe: nobody reads while answers are awaited, and a pipe would be full soon.
+    with (folder / "stderr").open("w+", encoding="utf-8") as log:
+        with subprocess.Popen(  # noqa: S603 - our own command
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environ
+        ) as server:
+            ask(server, "initialize", HELLO)
+            assert all("result" in ask(server, method) for method in ASKED)
+            if call:
+                answer = ask(server, "tools/call", {"name": "get_element", "arguments": {"id": "1"}})
+                assert "kind=not_found" in answer["result"]["content"][0]["text"]
+        log.seek(0)
+        lines = log.readlines()
+    modules = [line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")]
+    ours = modules.index("site")
+    return set(modules[ours:]), set(modules[:ours])
 
 
 def test_a_start_loads_no_tool_and_nothing_behind_one(kling: str, tmp_path: Path) -> None:
-    loaded = loaded_after(kling, tmp_path, call=False)
+    loaded, _ = loaded_after(kling, tmp_path, call=False)
     assert "kling_mcp.server.build" in loaded
     assert not loaded & (LATE | LATER)
 
 
 def test_a_call_loads_what_it_needs_and_no_more(kling: str, tmp_path: Path) -> None:
-    loaded = loaded_after(kling, tmp_path, call=True)
-    assert loaded >= LATE
+    loaded, before = loaded_after(kling, tmp_path, call=True)
+    assert loaded | before >= LATE
     assert not loaded & LATER
 
 
