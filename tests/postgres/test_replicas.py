@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kling_mcp.creation import Creation
     from postgres.conftest import Database
 
-EXAMPLES = 25
+EXAMPLES = 18
 
 
 def test_random_interleavings_over_two_replicas_make_nothing_twice(database: Database) -> None:
