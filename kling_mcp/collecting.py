@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kling_mcp.entries import settling
 from kling_mcp.errors import KlingError, NotFoundError, StorageError
-from kling_mcp.journal import settling
 from kling_mcp.untrusted import quoted
 from kling_mcp.waiting import Sighting
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.clock import Clock
-    from kling_mcp.journal import Entry, Journal
+    from kling_mcp.entries import Entry
+    from kling_mcp.journal import Journal
     from kling_mcp.recovery import Searcher
     from kling_mcp.waiting import Poller
 

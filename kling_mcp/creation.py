@@ -18,6 +18,7 @@ from anyio import to_thread
 from kling_mcp.alongside import alongside
 from kling_mcp.api.models import ElementTask
 from kling_mcp.closing import Closing
+from kling_mcp.entries import UNFINISHED, Entry, Wish, end_state, external_id_of, id_stands_for_another, is_for_another
 from kling_mcp.errors import (
     AccountError,
     AuthError,
@@ -31,18 +32,7 @@ from kling_mcp.errors import (
     UnknownOutcomeError,
 )
 from kling_mcp.fulfilment import Attempt, Fulfiller, Outcome
-from kling_mcp.journal import (
-    RENEW_SECONDS,
-    UNFINISHED,
-    Entry,
-    OvertakenError,
-    Verdict,
-    Wish,
-    end_state,
-    external_id_of,
-    id_stands_for_another,
-    is_for_another,
-)
+from kling_mcp.journal import RENEW_SECONDS, OvertakenError, Verdict
 from kling_mcp.library.index import Asked
 from kling_mcp.media.preflight import prepare
 from kling_mcp.untrusted import quoted

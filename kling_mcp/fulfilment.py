@@ -19,6 +19,7 @@ import anyio
 
 from kling_mcp.api.client import is_external_id_used
 from kling_mcp.closing import Closing
+from kling_mcp.entries import SETTLES_AFTER_DESERTION, id_stands_for_another, is_for_another, lost
 from kling_mcp.errors import (
     BusyError,
     InputError,
@@ -29,7 +30,6 @@ from kling_mcp.errors import (
     StorageError,
     UnknownOutcomeError,
 )
-from kling_mcp.journal import SETTLES_AFTER_DESERTION, id_stands_for_another, is_for_another, lost
 from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
     from kling_mcp.api.throttle import CreateGate
     from kling_mcp.clock import Clock
-    from kling_mcp.journal import Entry, Journal
+    from kling_mcp.entries import Entry
+    from kling_mcp.journal import Journal
     from kling_mcp.recovery import Finding, Searcher
 
 Outcome = Literal["submitted", "already_submitted", "recovered"]

@@ -1,32 +1,32 @@
 """Never twice, never lost: every creation is written down before it is sent, and completed after the reply.
 
 The journal decides who may send what; it sends nothing itself. It holds no secret, no picture and no link.
-
-A wish (the same account, texts and pictures, or the caller's own external_task_id) has one entry per attempt:
-
-    claimed ── sending ── accepted ── ready | failed | deleted
-                  │  └─── refused      Kling said that nothing was done: the entry may be sent again
-                  └────── unclear      the reply was lost: look before sending again
-
-Whoever works on an entry holds its lease and renews it; a lease that ran out means that its holder died.
-A holder that was only slow (a laptop that slept) may find that another call has taken over: it may then write
-what it knows of the task, but not send.
+What an entry is, and the states that it goes through, stands in `entries`.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import InputError, Problem
+from kling_mcp.entries import (
+    LEASE_SECONDS,
+    OVER,
+    UNSENT,
+    Entry,
+    Wish,
+    begun_anew,
+    end_state,
+    external_id_of,
+    id_stands_for_another,
+    settling,
+    stands_for_other_content,
+)
+from kling_mcp.errors import InputError
 from kling_mcp.fairness import CreationQuota
-from kling_mcp.media.limits import EXTERNAL_TASK_ID_MAX_CHARACTERS
-from kling_mcp.untrusted import quoted
+from kling_mcp.process import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,49 +35,9 @@ if TYPE_CHECKING:
     from kling_mcp.clock import Clock
     from kling_mcp.store import Row, Store, Transaction
 
-LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
-# How long a request may be at work at Kling after nobody was left to hear the answer: a crash, or a caller who left.
-SETTLES_AFTER_DESERTION = 30.0
-UNFINISHED = ("claimed", "sending", "unclear", "accepted")
 _RECENT = 500
 _TICK_SECONDS = 1e-5  # the smallest step that a float of seconds since 1970 can be trusted with
-_OVER = ("failed", "deleted")
-_UNSENT = ("claimed", "refused")
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody wants created. `intent` is its identity, `digest` its content, `named` the caller's own id."""
-
-    intent: str
-    digest: str
-    element_name: str
-    reference_type: str
-    named: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One attempt at a wish, as the journal knows it. Times are seconds since 1970."""
-
-    account: str
-    external_task_id: str
-    intent: str
-    attempt: int
-    digest: str
-    element_name: str
-    reference_type: str
-    state: str
-    task_id: str = ""
-    element_ids: str = ""
-    detail: str = ""
-    owner: str = ""
-    lease_until: float = 0.0
-    sent_at: float = 0.0
-    settles_at: float = 0.0
-    created_at: float = 0.0
-    updated_at: float = 0.0
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Entry))  # never *: a newer version may have added some
@@ -126,22 +86,22 @@ class Journal:
             if entry is None:
                 return self._begin(tx, wish, caller, None, now), self._first_verdict()
             is_held = entry.lease_until > now and not self._has_died(entry)
-            if _stands_for_other_content(entry, wish, is_held=is_held):
+            if stands_for_other_content(entry, wish, is_held=is_held):
                 raise InputError([id_stands_for_another(entry)])
-            if entry.state in _OVER:
+            if entry.state in OVER:
                 return self._begin(tx, wish, caller, entry, now), self._first_verdict()
             if entry.state in {"accepted", "ready"}:
                 return entry, Verdict.KNOWN
             if is_held:
                 return entry, Verdict.HELD
             taken = replace(
-                _begun_anew(entry, wish, self._arrival(tx)) if entry.state in _UNSENT else settling(entry),
+                begun_anew(entry, wish, self._arrival(tx)) if entry.state in UNSENT else settling(entry),
                 owner=self._holder(caller),
                 lease_until=now + LEASE_SECONDS,
                 updated_at=now,
             )
             self._write(tx, taken)
-            return taken, Verdict.SEND if entry.state in _UNSENT else Verdict.LOOK
+            return taken, Verdict.SEND if entry.state in UNSENT else Verdict.LOOK
 
         return await self._store.run(work, write=True)
 
@@ -273,8 +233,7 @@ class Journal:
 
     def _has_died(self, entry: Entry) -> bool:
         """Whether the holder was a process of this computer that runs no more; else its lease must run out."""
-        host, _, pid = entry.owner.partition("/")[0].rpartition(":")
-        return host == self._owner.rpartition(":")[0] and is_process_gone(pid)
+        return has_ended(entry.owner.partition("/")[0], seen_by=self._owner)
 
     def _latest(self, tx: Transaction, wish: Wish) -> Entry | None:
         intent = wish.intent
@@ -369,91 +328,3 @@ async def read_entries(store: Store, account: str | None, limit: int) -> list[En
         return tx.fetch(f"{sql} WHERE account = ? ORDER BY created_at DESC LIMIT ?", account, limit)
 
     return [Entry(**row) for row in await store.run(work, write=False)]
-
-
-def _stands_for_other_content(entry: Entry, wish: Wish, *, is_held: bool) -> bool:
-    """An id of ours has one content; a caller's own may change it while nothing stands, or may yet stand, under it."""
-    if entry.digest == wish.digest:
-        return False
-    is_ours = entry.intent == entry.digest
-    was_ever_lost = entry.settles_at > 0
-    return is_ours or is_held or not (entry.state in _OVER or (entry.state in _UNSENT and not was_ever_lost))
-
-
-def _begun_anew(entry: Entry, wish: Wish, arrival: float) -> Entry:
-    """Nothing was sent under this id, so it may stand for something else now, and comes after all others."""
-    return replace(
-        entry,
-        state="claimed",
-        digest=wish.digest,
-        element_name=wish.element_name,
-        reference_type=wish.reference_type,
-        created_at=arrival,
-    )
-
-
-def settling(entry: Entry) -> Entry:
-    """What is left by a holder that died while its request was at work."""
-    if entry.state != "sending":
-        return entry
-    last_sign = max(entry.sent_at, entry.lease_until - LEASE_SECONDS)
-    return lost(entry, "its call ended without a word", last_sign + SETTLES_AFTER_DESERTION)
-
-
-def lost(entry: Entry, detail: str, settles_at: float) -> Entry:
-    """The reply was lost. Before `settles_at` the request may still be at work at Kling."""
-    return replace(entry, state="unclear", settles_at=settles_at, detail=detail)
-
-
-def is_for_another(entry: Entry, task: ElementTask) -> bool:
-    """Whether a caller's own id names a task that visibly makes something else."""
-    is_ours = entry.intent == entry.digest
-    return not is_ours and bool(task.elements) and task.elements[0].element_name != entry.element_name
-
-
-def id_stands_for_another(entry: Entry) -> Problem:
-    """For a caller's own external_task_id that was used for another creation."""
-    return Problem(
-        "external_task_id",
-        f"stands already for another creation, the element {quoted(entry.element_name, 40)}",
-        quoted(entry.external_task_id, 64),
-        "leave external_task_id empty, or choose one that was never used",
-    )
-
-
-def external_id_of(wish: Wish, attempt: int) -> str:
-    """The id that Kling is given: the caller's own, or one that follows from the wish."""
-    base = wish.named or f"kmcp-{wish.intent[:28]}"
-    ending = "" if attempt == 1 else f"-{attempt}"
-    return base[: EXTERNAL_TASK_ID_MAX_CHARACTERS - len(ending)] + ending
-
-
-def process_owner(pid_space: Path = Path("/proc/self/ns/pid")) -> str:
-    """Names this process on this computer: `host:pid`, where the host includes the space that the pid belongs to."""
-    try:
-        space = f"+{pid_space.stat().st_ino}"  # containers may share a host name
-    except OSError:  # not Linux
-        space = ""
-    return f"{socket.gethostname()}{space}:{os.getpid()}"
-
-
-def is_process_gone(pid: str) -> bool:
-    """Whether a process of this computer has certainly ended. Only POSIX can ask without doing harm."""
-    if os.name != "posix" or not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
-
-
-def end_state(task: ElementTask) -> str:
-    """`ready`, `failed`, `deleted`, or "" while the task runs."""
-    if not task.is_final:
-        return ""
-    if task.task_status == "failed":
-        return "failed"
-    return "deleted" if all(element.is_deleted for element in task.elements) else "ready"

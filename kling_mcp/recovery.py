@@ -12,13 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kling_mcp.entries import end_state
 from kling_mcp.errors import KlingError, NotFoundError
-from kling_mcp.journal import end_state
 
 if TYPE_CHECKING:
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import ElementTask
-    from kling_mcp.journal import Entry, Journal
+    from kling_mcp.entries import Entry
+    from kling_mcp.journal import Journal
 
 PAGE_SIZE = 500
 MOST_PAGES = 20

@@ -26,7 +26,7 @@ from kling_mcp.collecting import Collector
 from kling_mcp.creation import Creator
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.fairness import CallLimit, CreationQuota
-from kling_mcp.journal import Journal, process_owner
+from kling_mcp.journal import Journal
 from kling_mcp.library.index import Library
 from kling_mcp.library.names import NameBook
 from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
@@ -35,6 +35,7 @@ from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.pictures.album import Album
 from kling_mcp.pictures.fetch import PictureFetcher
 from kling_mcp.pictures.shelf import FolderShelf, MemoryShelf, Shelf
+from kling_mcp.process import process_owner
 from kling_mcp.recovery import Searcher
 from kling_mcp.settings import (
     HOSTS,

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kling_mcp.clock import iso_utc
-from kling_mcp.journal import UNFINISHED
+from kling_mcp.entries import UNFINISHED
 from kling_mcp.untrusted import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.journal import Entry
+    from kling_mcp.entries import Entry
 
 _MEANING = {
     "claimed": "waiting to be sent",

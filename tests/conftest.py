@@ -17,6 +17,7 @@ from typing import Any
 import profiles
 import pytest
 from mcp import Client
+from never_twice.mortal import Process, Processes
 from PIL import Image
 from stage import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from virtual_time import VirtualClock, VirtualLoop
@@ -24,7 +25,7 @@ from virtual_time import VirtualClock, VirtualLoop
 from kling_mcp.runtime import Account, Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
-from kling_mcp.simulator import Faults, SimulatorTransport, World
+from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
 
 __all__ = ["Connect"]
 
@@ -138,3 +139,23 @@ def creation(pictures: Pictures) -> dict[str, Any]:
         "refer_images": [str(pictures.side)],
         "tags": ["Character"],
     }
+
+
+@pytest.fixture
+def quirks() -> Quirks:
+    """How Kling behaves where nothing is known; modules and classes override it."""
+    return Quirks()
+
+
+@pytest.fixture
+async def processes(tmp_path: Path, world: World, faults: Faults, quirks: Quirks) -> AsyncIterator[Processes]:
+    """Servers on one state folder, to be started and killed."""
+    world.quirks = quirks
+    async with Processes(tmp_path / "state", world, faults) as started:
+        yield started
+
+
+@pytest.fixture
+def server(processes: Processes) -> Process:
+    """One of them."""
+    return processes.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,25 +16,12 @@ from kling_mcp.errors import NotFoundError, StorageError, UnknownOutcomeError
 from kling_mcp.simulator import Faults, Quirks, World
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from virtual_time import VirtualClock
 
 pytestmark = pytest.mark.anyio
 
 MIA, LEO = draft_of("Mia"), draft_of("Leo")
 TAKES = 20.0  # seconds of a video element in the simulator
-
-
-@pytest.fixture
-async def processes(tmp_path: Path, world: World, faults: Faults) -> AsyncIterator[Processes]:
-    async with Processes(tmp_path / "state", world, faults) as started:
-        yield started
-
-
-@pytest.fixture
-def server(processes: Processes) -> Process:
-    return processes.start()
 
 
 async def collect(process: Process, *ids: str, seconds: float = 60) -> list[Collected]:

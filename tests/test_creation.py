@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +45,6 @@ TAKES = 20.0  # seconds of a video element in the simulator
 @pytest.fixture
 def world(clock: VirtualClock) -> World:
     return World(clock.wall, api_keys=[API_KEY, OTHER_KEY])
-
-
-@pytest.fixture
-async def processes(tmp_path: Path, world: World, faults: Faults) -> AsyncIterator[Processes]:
-    async with Processes(tmp_path / "state", world, faults) as started:
-        yield started
-
-
-@pytest.fixture
-def server(processes: Processes) -> Process:
-    return processes.start()
 
 
 def posts(world: World) -> int:

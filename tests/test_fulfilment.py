@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,12 @@ from stage import requests_to
 
 from kling_mcp.api.sender import Timeouts
 from kling_mcp.creation import Creation
+from kling_mcp.entries import LEASE_SECONDS, SETTLES_AFTER_DESERTION
 from kling_mcp.errors import KlingError, RequestError, ServerError, UnknownOutcomeError
 from kling_mcp.fulfilment import POSTS_PER_CALL, SETTLES_AFTER_BREAK, SETTLES_AFTER_SILENCE
-from kling_mcp.journal import LEASE_SECONDS, SETTLES_AFTER_DESERTION
 from kling_mcp.simulator import Faults, Quirks, World
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from virtual_time import VirtualClock
 
 pytestmark = pytest.mark.anyio
@@ -65,18 +62,6 @@ def lose(faults: Faults, how: str, *, committed: bool) -> None:
 def quirks() -> Quirks:
     """Unkind where nothing is known: used ids are taken again, and a look-up by them finds nothing."""
     return Quirks(refuse_used_external_id=False, query_by_external_id=False, list_order="shuffled")
-
-
-@pytest.fixture
-async def processes(tmp_path: Path, world: World, faults: Faults, quirks: Quirks) -> AsyncIterator[Processes]:
-    world.quirks = quirks
-    async with Processes(tmp_path / "state", world, faults) as started:
-        yield started
-
-
-@pytest.fixture
-def server(processes: Processes) -> Process:
-    return processes.start()
 
 
 def posts(world: World) -> int:

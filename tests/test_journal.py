@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,22 +16,12 @@ from never_twice.wishes import draft_of
 from stage import API_KEY
 
 from kling_mcp.api.models import ElementTask
+from kling_mcp.entries import LEASE_SECONDS, SETTLES_AFTER_DESERTION, Entry, Wish, external_id_of
 from kling_mcp.errors import InputError
-from kling_mcp.journal import (
-    LEASE_SECONDS,
-    SETTLES_AFTER_DESERTION,
-    Entry,
-    Journal,
-    OvertakenError,
-    Verdict,
-    Wish,
-    external_id_of,
-    is_process_gone,
-    process_owner,
-    read_entries,
-)
+from kling_mcp.journal import Journal, OvertakenError, Verdict, read_entries
 from kling_mcp.media.draft import ElementDraft
-from kling_mcp.simulator import Faults, World
+from kling_mcp.process import is_process_gone, process_owner
+from kling_mcp.simulator import Faults
 from kling_mcp.store.sqlite import FILE_NAME, SqliteStore
 
 if TYPE_CHECKING:
@@ -341,11 +331,6 @@ class TestProcesses:
 
 class TestWhatItNeverHolds:
     """No secret, no picture and no link: the file may lie in a backup, or be sent with a report."""
-
-    @pytest.fixture
-    async def processes(self, tmp_path: Path, world: World, faults: Faults) -> AsyncIterator[Processes]:
-        async with Processes(tmp_path / "state", world, faults) as started:
-            yield started
 
     async def test_no_secret_no_picture_and_no_link(
         self, processes: Processes, pictures: Pictures, faults: Faults

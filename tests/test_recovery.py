@@ -18,13 +18,11 @@ from stage import API_KEY, requests_to
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
-from kling_mcp.journal import Entry
+from kling_mcp.entries import Entry
 from kling_mcp.recovery import MOST_PAGES, PAGE_SIZE, Searcher
 from kling_mcp.simulator import Faults, Quirks, World
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from virtual_time import VirtualClock
 
 pytestmark = pytest.mark.anyio
@@ -37,18 +35,6 @@ TAKES = 20.0  # seconds of a video element in the simulator
 def quirks() -> Quirks:
     """A look-up by external id finds nothing, so the list must serve."""
     return Quirks(query_by_external_id=False)
-
-
-@pytest.fixture
-async def processes(tmp_path: Path, world: World, faults: Faults, quirks: Quirks) -> AsyncIterator[Processes]:
-    world.quirks = quirks
-    async with Processes(tmp_path / "state", world, faults) as started:
-        yield started
-
-
-@pytest.fixture
-def server(processes: Processes) -> Process:
-    return processes.start()
 
 
 @pytest.fixture

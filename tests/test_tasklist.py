@@ -10,7 +10,8 @@ import pytest
 from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp import cli
-from kling_mcp.journal import Entry, Journal, Wish
+from kling_mcp.entries import Entry, Wish
+from kling_mcp.journal import Journal
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.tasklist import describe, in_order
 

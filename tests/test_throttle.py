@@ -5,7 +5,6 @@ The gate by itself is tested beside the client; here it stands where it belongs,
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,8 +19,6 @@ from kling_mcp.errors import BusyError, KlingError, LimitError, RateLimitError
 from kling_mcp.simulator import Faults, World
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from virtual_time import VirtualClock
 
 pytestmark = pytest.mark.anyio
@@ -37,12 +34,6 @@ class Counting(Fate):
     async def decide(self, where: str) -> None:
         self.now += {"before POST": 1, "after POST": -1}.get(where, 0)
         self.most = max(self.most, self.now)
-
-
-@pytest.fixture
-async def processes(tmp_path: Path, world: World, faults: Faults) -> AsyncIterator[Processes]:
-    async with Processes(tmp_path / "state", world, faults) as started:
-        yield started
 
 
 @pytest.fixture

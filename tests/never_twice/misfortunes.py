@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp.api.sender import Timeouts
+from kling_mcp.entries import SETTLES_AFTER_DESERTION
 from kling_mcp.fulfilment import SETTLES_AFTER_SILENCE
-from kling_mcp.journal import SETTLES_AFTER_DESERTION
 from kling_mcp.simulator.actions import SHAPES
 
 if TYPE_CHECKING:

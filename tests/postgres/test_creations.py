@@ -9,9 +9,9 @@ import pytest
 from never_twice.wishes import draft_of, tasks_at
 from stage import API_KEY, requests_to
 
+from kling_mcp.entries import LEASE_SECONDS
 from kling_mcp.errors import StorageError
 from kling_mcp.fulfilment import NOT_WRITTEN
-from kling_mcp.journal import LEASE_SECONDS
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from virtual_time import VirtualClock
 
-from kling_mcp.journal import process_owner
+from kling_mcp.process import process_owner
 from kling_mcp.server.tasks.handles import KEEP_SECONDS, MOST_PER_ACCOUNT, HandleBook
 from kling_mcp.store.sqlite import SqliteStore
 

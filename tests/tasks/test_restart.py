@@ -13,7 +13,7 @@ from mcp import MCPError
 from mcp_types import INTERNAL_ERROR, CallToolResult
 from stage import last_line, structured, text_of
 
-from kling_mcp.journal import process_owner
+from kling_mcp.process import process_owner
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, World

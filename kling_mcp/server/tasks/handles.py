@@ -11,6 +11,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from kling_mcp.process import has_ended
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -133,7 +135,4 @@ class HandleBook:
         """
         if handle.owner == self._owner:
             return True
-        host, _, pid = handle.owner.rpartition(":")
-        from kling_mcp.journal import is_process_gone  # noqa: PLC0415 - a server that only starts needs no journal
-
-        return host == self._owner.rpartition(":")[0] and is_process_gone(pid)
+        return has_ended(handle.owner, seen_by=self._owner)

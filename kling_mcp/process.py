@@ -1,0 +1,35 @@
+"""Which process wrote something down, and whether it still runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+
+def process_owner(pid_space: Path = Path("/proc/self/ns/pid")) -> str:
+    """Names this process on this computer: `host:pid`, where the host includes the space that the pid belongs to."""
+    try:
+        space = f"+{pid_space.stat().st_ino}"  # containers may share a host name
+    except OSError:  # not Linux
+        space = ""
+    return f"{socket.gethostname()}{space}:{os.getpid()}"
+
+
+def has_ended(owner: str, *, seen_by: str) -> bool:
+    """Whether a process (`process_owner`) of the computer of another one has certainly ended."""
+    host, _, pid = owner.rpartition(":")
+    return host == seen_by.rpartition(":")[0] and is_process_gone(pid)
+
+
+def is_process_gone(pid: str) -> bool:
+    """Whether a process of this computer has certainly ended. Only POSIX can ask without doing harm."""
+    if os.name != "posix" or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
