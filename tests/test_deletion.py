@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 def mia_in(world: World, name: str = "Mia", **options: object) -> SimulatedElement:
     """An element of the account."""
-    return world.add_element(world.account_of(API_KEY), name, **options)  # type: ignore[arg-type]
+    return world.add_element(world.account_of(API_KEY), name, **options)  # type: ignore[arg-type] # options of several types
 
 
 def is_deleted(world: World, element: SimulatedElement) -> bool:

@@ -119,7 +119,7 @@ def test_every_exemption_has_its_reason() -> None:
     """Beside it or on the line above."""
     exemption = re.compile(r"#\s*(?:noqa|type: ignore|pragma: no cover)(: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*|\[[a-z, -]+\])?")
     unexplained = set()
-    for path in PACKAGE:
+    for path in PYTHON:
         above = ""
         for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
             found = exemption.search(line)

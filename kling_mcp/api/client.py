@@ -115,7 +115,7 @@ class KlingClient:
         except AuthError as error:
             # Two keys and two regions are easily mixed up. fact: region-no-fallback
             kind = self.credential_kind.replace("_", " ")
-            error.advice = f"It was the {kind} of the settings, sent to {self.sender.base_url}. {error.advice}"
+            error.advice = f"The {kind} was sent to {self.sender.base_url}. {error.advice}"
             raise
         self._was_let_in = True
         return reply

@@ -17,14 +17,13 @@ T = TypeVar("T")
 
 
 class ProvenStore:
-    """See `Store`; `prove` raises what Kling says of a credential that it does not accept."""
+    """See `Store`; `prove` raises what Kling says of a credential that it does not accept, and knows one that it did."""
 
     def __init__(self, store: Store, prove: Callable[[], Awaitable[object]], *, for_reading: bool = True) -> None:
         """Without `for_reading` only what is written needs the proof."""
         self._store = store
         self._prove = prove
         self._for_reading = for_reading
-        self._is_proven = False
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """See `Store.run`.
@@ -32,9 +31,8 @@ class ProvenStore:
         Raises:
             KlingError: the credential is not accepted, or Kling could not be asked.
         """
-        if not self._is_proven and (write or self._for_reading):
+        if write or self._for_reading:
             await self._prove()
-            self._is_proven = True
         return await self._store.run(work, write=write)
 
     @property

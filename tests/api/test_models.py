@@ -64,7 +64,7 @@ class TestIds:
         assert Element(element_id=value).element_id == ""  # type: ignore[arg-type] # what JSON may hold
 
     def test_a_float_with_all_its_digits_is_one(self) -> None:
-        assert Element(element_id=float(MAX_SAFE_INTEGER)).element_id == str(MAX_SAFE_INTEGER)  # type: ignore[arg-type]
+        assert Element(element_id=float(MAX_SAFE_INTEGER)).element_id == str(MAX_SAFE_INTEGER)  # type: ignore[arg-type] # what Kling sends
 
     @pytest.mark.parametrize("value", [None, True, [], {}, ""])
     def test_what_is_no_id_is_none(self, value: Any) -> None:

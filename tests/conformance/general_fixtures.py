@@ -85,10 +85,10 @@ class Choices(BaseModel):
     """A form with every kind of choice (SEP-1330)."""
 
     untitledSingle: str = Field(json_schema_extra={"enum": ["option1", "option2", "option3"]})  # noqa: N815 - the suite's
-    titledSingle: str = Field(json_schema_extra={"oneOf": _titled(value1="First", value2="Second")})  # noqa: N815
-    untitledMulti: list[str] = Field(json_schema_extra={"items": {"type": "string", "enum": ["option1", "option2"]}})  # noqa: N815
-    titledMulti: list[str] = Field(json_schema_extra={"items": {"anyOf": _titled(value1="First", value2="Second")}})  # noqa: N815
-    legacyEnum: str = Field(json_schema_extra={"enum": ["opt1", "opt2"], "enumNames": ["One", "Two"]})  # noqa: N815
+    titledSingle: str = Field(json_schema_extra={"oneOf": _titled(value1="First", value2="Second")})  # noqa: N815 - the suite's name
+    untitledMulti: list[str] = Field(json_schema_extra={"items": {"type": "string", "enum": ["option1", "option2"]}})  # noqa: N815 - the suite's name
+    titledMulti: list[str] = Field(json_schema_extra={"items": {"anyOf": _titled(value1="First", value2="Second")}})  # noqa: N815 - the suite's name
+    legacyEnum: str = Field(json_schema_extra={"enum": ["opt1", "opt2"], "enumNames": ["One", "Two"]})  # noqa: N815 - the suite's name
 
 
 def add_general_fixtures(server: MCPServer[Any]) -> None:
@@ -305,6 +305,6 @@ def _add_prompts(server: MCPServer[Any]) -> None:
         return [_says(f"Use this: {context}")] if context else _ask(user_context="context")
 
     # The SDK leaves this decorator without types.
-    @server.completion()  # type: ignore[no-untyped-call,untyped-decorator]
+    @server.completion()  # type: ignore[no-untyped-call,untyped-decorator] # the SDK's decorator is not annotated
     async def complete(*_: object) -> Completion:
         return Completion(values=["paris", "park", "party"], total=3, has_more=False)

@@ -126,7 +126,7 @@ class TestToken:
 
     async def test_health_is_told_to_everybody_from_everywhere(self, serve: Serve) -> None:
         """A probe has no token, and asks by number."""
-        async with serve(hosting=HOSTED, host="0.0.0.0") as house, house.http({"Host": "10.1.2.3:8000"}) as http:  # noqa: S104
+        async with serve(hosting=HOSTED, host="0.0.0.0") as house, house.http({"Host": "10.1.2.3:8000"}) as http:  # noqa: S104 - nothing listens
             health = await http.get("/healthz")
             ready = await http.get("/readyz")
         assert (health.status_code, health.json()) == (200, {"status": "ok", "version": __version__})
@@ -224,12 +224,12 @@ class TestHostsAndPages:
     )
     async def test_checks_are_on_for_every_host(self, serve: Serve, headers: dict[str, str], status: int) -> None:
         hosting = HostingSettings(token=TOKEN, allowed_hosts=(PUBLIC,), allowed_origins=("https://chat.example.com",))
-        async with serve(hosting=hosting, host="0.0.0.0", address=f"https://{PUBLIC}") as house:  # noqa: S104
+        async with serve(hosting=hosting, host="0.0.0.0", address=f"https://{PUBLIC}") as house:  # noqa: S104 - nothing listens
             assert (await house.post(LIST, {**bearer(), **headers})).status_code == status
 
     async def test_name_with_a_port_is_allowed_with_that_port_alone(self, serve: Serve) -> None:
         hosting = HostingSettings(token=TOKEN, allowed_hosts=(f"{PUBLIC}:8443",))
-        async with serve(hosting=hosting, host="0.0.0.0") as house:  # noqa: S104
+        async with serve(hosting=hosting, host="0.0.0.0") as house:  # noqa: S104 - nothing listens
             statuses = {
                 host: (await house.post(LIST, {**bearer(), "Host": host})).status_code
                 for host in (f"{PUBLIC}:8443", PUBLIC, f"{PUBLIC}:1")
