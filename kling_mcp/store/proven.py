@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class ProvenStore:
-    """See `Store`; `prove` raises what Kling says of a credential that it does not accept, and knows one that it did."""
+    """See `Store`; `prove` raises what Kling says of a credential that it refuses, and remembers one that it took."""
 
     def __init__(self, store: Store, prove: Callable[[], Awaitable[object]], *, for_reading: bool = True) -> None:
         """Without `for_reading` only what is written needs the proof."""
