@@ -51,7 +51,7 @@ from measuring.report import Spread, ratio, table
 from PIL import Image
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kling_mcp.logs import configure_logging
+from kling_mcp.observability.logs import configure_logging
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings

@@ -35,14 +35,14 @@ from starlette.applications import Starlette
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
-from kling_mcp.clock import SystemClock
-from kling_mcp.hosting_settings import HostingSettings
-from kling_mcp.logs import configure_logging
+from kling_mcp.concurrency.clock import SystemClock
+from kling_mcp.observability.logs import configure_logging
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting.app import build_http_app
-from kling_mcp.server.hosting.serving import make_server
-from kling_mcp.server.views import ElementPage, page_text, page_view
+from kling_mcp.server.http.app import build_http_app
+from kling_mcp.server.http.serve import make_server
+from kling_mcp.server.views.elements import ElementPage, page_text, page_view
 from kling_mcp.settings import HOSTS, Settings
+from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import SimulatorTransport, World, served_in_background
 
 CLIENTS = (1, 10, 100)

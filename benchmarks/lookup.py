@@ -37,12 +37,12 @@ from mcp_types import TextContent
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
-from kling_mcp.clock import SystemClock
+from kling_mcp.concurrency.clock import SystemClock
 from kling_mcp.library.catalogue import Filters
 from kling_mcp.library.folding import fold
 from kling_mcp.library.index import Library
 from kling_mcp.library.spelling import distance
-from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
+from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings

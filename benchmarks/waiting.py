@@ -28,9 +28,9 @@ from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
-from kling_mcp.schedule import Durations
 from kling_mcp.simulator import SimulatorTransport, World
-from kling_mcp.waiting import Poller
+from kling_mcp.tasks.poller import Poller
+from kling_mcp.tasks.schedule import Durations
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import Element, ElementTask
     from kling_mcp.api.sender import Sender
-    from kling_mcp.clock import Clock, SystemClock
-    from kling_mcp.creation import Creation
+    from kling_mcp.concurrency.clock import Clock, SystemClock
+    from kling_mcp.elements.create import Creation
+    from kling_mcp.elements.draft import ElementDraft
     from kling_mcp.errors import (
         AccountError,
         AmbiguousNameError,
@@ -46,10 +47,9 @@ if TYPE_CHECKING:
         UnexpectedReplyError,
         UnknownOutcomeError,
     )
-    from kling_mcp.media.draft import ElementDraft
     from kling_mcp.runtime import Account, Runtime
     from kling_mcp.settings import Settings
-    from kling_mcp.waiting import Sighting
+    from kling_mcp.tasks.poller import Sighting
 else:  # kept from the type checker, which would take it as leave to ask for any name
 
     def __getattr__(name: str) -> object:

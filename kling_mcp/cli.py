@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
 from kling_mcp.errors import KlingError
-from kling_mcp.logs import STDOUT, StdoutGuard, configure_logging
+from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kling_mcp.checkup import Checkup
+    from kling_mcp.api.diagnostics import Checkup
 
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
@@ -93,14 +93,14 @@ def _add_serve(commands: Commands) -> None:
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = _read_settings(environ)
     if options.transport == "http":
-        from kling_mcp.server.hosting.serving import serve_http  # noqa: PLC0415 - half a second
+        from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
         serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C ends it)"))
     else:
         if sys.stdin.isatty():
             _note(_AT_A_TERMINAL)
         with StdoutGuard() as stdout:
-            from kling_mcp.server.hosting.stdio import serve_stdio  # noqa: PLC0415 - may print, so only now
+            from kling_mcp.server.stdio import serve_stdio  # noqa: PLC0415 - may print, so only now
 
             serve_stdio(settings, stdout)
     return DONE
@@ -131,8 +131,8 @@ def _add_demo(commands: Commands) -> None:
 
 
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.demo.request import wish_for  # noqa: PLC0415
     from kling_mcp.demo.run import run_live_demo, run_sandbox_demo  # noqa: PLC0415 - loads the MCP client
-    from kling_mcp.demo.wish import wish_for  # noqa: PLC0415
 
     configure_logging()
     _print_every_character()
@@ -154,7 +154,7 @@ def _add_check(commands: Commands) -> None:
 def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     import anyio  # noqa: PLC0415
 
-    from kling_mcp.checkup import check  # noqa: PLC0415
+    from kling_mcp.api.diagnostics import check  # noqa: PLC0415
     from kling_mcp.runtime import Runtime  # noqa: PLC0415
 
     runtime = Runtime(_read_settings(environ))
@@ -197,9 +197,9 @@ def _add_tasks(commands: Commands) -> None:
 def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     import anyio  # noqa: PLC0415
 
-    from kling_mcp.journal import read_entries  # noqa: PLC0415
     from kling_mcp.runtime import Runtime  # noqa: PLC0415
-    from kling_mcp.tasklist import describe  # noqa: PLC0415
+    from kling_mcp.tasks.journal import read_entries  # noqa: PLC0415
+    from kling_mcp.tasks.report import describe  # noqa: PLC0415
 
     runtime = Runtime(_read_settings(environ))
     _print_every_character()

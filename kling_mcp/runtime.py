@@ -19,24 +19,16 @@ from kling_mcp.api.auth import ApiKey, Credential, KeyPair, credential_fingerpri
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
-from kling_mcp.audit import FILE_NAME, AuditLog
-from kling_mcp.clock import Clock, SystemClock
-from kling_mcp.closing import Closing
-from kling_mcp.collecting import Collector
-from kling_mcp.creation import Creator
+from kling_mcp.concurrency.clock import Clock, SystemClock
+from kling_mcp.concurrency.shutdown import Closing
+from kling_mcp.elements.create import Creator
+from kling_mcp.elements.name_guard import NameBook
 from kling_mcp.errors import ConfigurationError, StorageError
-from kling_mcp.fairness import CallLimit, CreationQuota
-from kling_mcp.journal import Journal
 from kling_mcp.library.index import Library
-from kling_mcp.library.names import NameBook
-from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
+from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.library.voices import VoiceBook
 from kling_mcp.media.policy import MediaPolicy
-from kling_mcp.pictures.album import Album
-from kling_mcp.pictures.fetch import PictureFetcher
-from kling_mcp.pictures.shelf import FolderShelf, MemoryShelf, Shelf
-from kling_mcp.process import process_owner
-from kling_mcp.recovery import Searcher
+from kling_mcp.observability.audit import FILE_NAME, AuditLog
 from kling_mcp.settings import (
     HOSTS,
     Region,
@@ -49,10 +41,18 @@ from kling_mcp.settings import (
     refuse_token_as_key,
     validated_secret,
 )
-from kling_mcp.store.proven import ProvenStore
+from kling_mcp.store.process_owner import process_owner
 from kling_mcp.store.sqlite import SqliteStore
-from kling_mcp.summoning import Summons
-from kling_mcp.waiting import Poller
+from kling_mcp.store.verified import ProvenStore
+from kling_mcp.tasks.callback_urls import Summons
+from kling_mcp.tasks.collector import Collector
+from kling_mcp.tasks.journal import Journal
+from kling_mcp.tasks.lookup import Searcher
+from kling_mcp.tasks.poller import Poller
+from kling_mcp.tasks.quota import CallLimit, CreationQuota
+from kling_mcp.thumbnails.cache import FolderShelf, MemoryShelf, Shelf
+from kling_mcp.thumbnails.fetch import PictureFetcher
+from kling_mcp.thumbnails.thumbnails import Album
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
     from kling_mcp.library.catalogue import Catalogue
     from kling_mcp.store import Store
-    from kling_mcp.store.postgres import PostgresStore
+    from kling_mcp.store.postgres.store import PostgresStore
 
 SANDBOX_URL = "http://sandbox.invalid"
 SANDBOX_KEY = "sandbox"
@@ -364,7 +364,7 @@ def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:
     if settings.sandbox or not settings.state_url:
         return None
     try:
-        from kling_mcp.store.postgres import PostgresStore  # noqa: PLC0415 - an optional extra
+        from kling_mcp.store.postgres.store import PostgresStore  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise ConfigurationError(
             "KLING_MCP_STATE_URL needs the PostgreSQL driver, which is not installed here.",

@@ -16,10 +16,10 @@ from typing import Any
 
 import profiles
 import pytest
+from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
-from never_twice.mortal import Process, Processes
+from never_twice.crashable import Process, Processes
 from PIL import Image
-from stage import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.runtime import Account, Runtime

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY
 from processes import COMMAND, environ_with
-from stage import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY
 
 from kling_mcp import cli
 from kling_mcp._version import __version__

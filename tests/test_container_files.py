@@ -15,10 +15,10 @@ import yaml
 from readings import secret_variables, variables_read
 
 from kling_mcp.cli import _build_parser
-from kling_mcp.hosting_settings import HostingSettings
-from kling_mcp.server.hosting.access import check_access
-from kling_mcp.server.hosting.app import READINESS
+from kling_mcp.server.http.app import READINESS
+from kling_mcp.server.http.auth import check_access
 from kling_mcp.settings import Settings
+from kling_mcp.settings.hosting import HostingSettings
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")

@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import API_KEY
 from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.server import MCPServer
 from PIL import Image, ImageChops, ImageStat
 from processes import COMMAND, ROOT, environ_with
-from stage import API_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp import cli
 from kling_mcp.demo import texts
+from kling_mcp.demo.request import PIP_PICTURES, Wish, wish_for
 from kling_mcp.demo.run import run_live_demo
+from kling_mcp.demo.script import play
 from kling_mcp.demo.servers import live_server, sandbox_server
-from kling_mcp.demo.story import play
-from kling_mcp.demo.wish import PIP_PICTURES, Wish, wish_for
+from kling_mcp.elements.draft import ElementDraft
+from kling_mcp.elements.preflight import prepare
 from kling_mcp.errors import ConfigurationError, KlingError
-from kling_mcp.media.draft import ElementDraft
 from kling_mcp.media.policy import MediaPolicy
-from kling_mcp.media.preflight import prepare
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings

@@ -112,7 +112,7 @@ def test_everything_is_caught_in_one_place_only() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     }
-    assert catching == {"kling_mcp/server/performing.py"}
+    assert catching == {"kling_mcp/server/run_tool.py"}
 
 
 def test_every_exemption_has_its_reason() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import ACCESS_KEY, API_KEY, SECRET_KEY, VIDEO_CREATION
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, VIDEO_CREATION
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey, KeyPair

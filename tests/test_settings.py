@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import ACCESS_KEY, API_KEY, SECRET_KEY
 
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings import HOSTS, Settings, default_state_dir, missing_credentials

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import API_KEY
 from processes import COMMAND, environ_with
-from stage import API_KEY
 
 from kling_mcp.simulator import World, served_in_background
 
@@ -22,16 +22,16 @@ LATE = {
     "httpx",
     "sqlite3",
     "kling_mcp.api.client",
-    "kling_mcp.creation",
-    "kling_mcp.journal",
+    "kling_mcp.elements.create",
+    "kling_mcp.tasks.journal",
     "kling_mcp.library.index",
     "kling_mcp.runtime",
-    "kling_mcp.server.performing",
-    "kling_mcp.server.tools._telling",
-    "kling_mcp.waiting",
+    "kling_mcp.server.run_tool",
+    "kling_mcp.server.views.tasks",
+    "kling_mcp.tasks.poller",
 }
 # Not even that call needs them.
-LATER = {"PIL", "jwt", "psycopg", "kling_mcp.server.hosting.app", "kling_mcp.demo", "kling_mcp.simulator"}
+LATER = {"PIL", "jwt", "psycopg", "kling_mcp.server.http.app", "kling_mcp.demo", "kling_mcp.simulator"}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_whoever_wants_plugins_of_pydantic_can_have_them(said: str | None) -> No
     """They are off because looking for them takes long; a word of the user's stands."""
     program = (
         "import os, gc\n"
-        "from kling_mcp.server.hosting.stdio import _starting\n"
+        "from kling_mcp.server.stdio import _starting\n"
         "with _starting(): assert not gc.isenabled()\n"
         "assert gc.isenabled() and gc.get_freeze_count()\n"
         "print(repr(os.environ['PYDANTIC_DISABLE_PLUGINS']))"

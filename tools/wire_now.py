@@ -21,7 +21,7 @@ from kling_mcp.cli import _build_parser
 from kling_mcp.errors import Created, Kind, Retry
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
-from kling_mcp.server.hosting.access import _BROWSERS_MAY_SEND
+from kling_mcp.server.http.auth import _BROWSERS_MAY_SEND
 from kling_mcp.settings import Settings
 
 # At the end: that folder holds names of libraries.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kling_mcp.server.tools import NAMES, load
 
 if TYPE_CHECKING:
-    from kling_mcp.server.tools._base import ToolSpec
+    from kling_mcp.server.tool import ToolSpec
 
 README = Path(__file__).parent.parent / "README.md"
 START, END = "<!-- tools: written by tools/write_readme.py -->", "<!-- end of tools -->"

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from kling_mcp.server.arguments import plain_schema
 from kling_mcp.server.tools import NAMES, load
-from kling_mcp.server.views import View
+from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from kling_mcp.server.tools._base import ToolSpec
+    from kling_mcp.server.tool import ToolSpec
 
 PAGE = Path(__file__).parent.parent / "docs" / "tools.md"
 

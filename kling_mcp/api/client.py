@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kling_mcp.api import wire
+from kling_mcp.api import protocol as wire
 from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint
-from kling_mcp.api.wire import Request
+from kling_mcp.api.protocol import Request
 from kling_mcp.errors import AuthError, RequestError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.models import ElementTask, VoiceTask
     from kling_mcp.api.sender import Sender
-    from kling_mcp.clock import Clock
+    from kling_mcp.concurrency.clock import Clock
 
 
 class KlingClient:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.api.wire import is_gateway_failure
+from kling_mcp.api.protocol import is_gateway_failure
 from kling_mcp.errors import (
     ApiError,
     BusyError,
@@ -24,7 +24,7 @@ from kling_mcp.errors import (
 if TYPE_CHECKING:
     import random
 
-    from kling_mcp.api.wire import Effect
+    from kling_mcp.api.protocol import Effect
 
 
 @dataclass(frozen=True, slots=True)

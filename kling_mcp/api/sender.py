@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from kling_mcp import telemetry
 from kling_mcp._version import __version__
-from kling_mcp.api.outgoing import OutgoingBody
+from kling_mcp.api.protocol import Reply, Request, decode, lost_reply, request_id_of
+from kling_mcp.api.request_body import OutgoingBody
+from kling_mcp.api.response_body import ACCEPTED, Unpacker, UnpackingError
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
-from kling_mcp.api.unpacking import ACCEPTED, Unpacker, UnpackingError
-from kling_mcp.api.wire import Reply, Request, decode, lost_reply, request_id_of
 from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
-from kling_mcp.untrusted import without_secrets
+from kling_mcp.observability import telemetry
+from kling_mcp.sanitize import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import httpx
 
     from kling_mcp.api.auth import Authenticator
-    from kling_mcp.clock import Clock
+    from kling_mcp.concurrency.clock import Clock
 
 LARGEST_REPLY_BYTES = 64 * 1024 * 1024  # a page of 500 records with links is near 2 MB
 

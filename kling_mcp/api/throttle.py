@@ -15,7 +15,7 @@ from kling_mcp.errors import LimitError
 if TYPE_CHECKING:
     import random
 
-    from kling_mcp.clock import Clock
+    from kling_mcp.concurrency.clock import Clock
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # fact: slots-refused (back off from 1 s)
 MOST_WAITING = 100  # at a second or two for each, the last one waits for minutes

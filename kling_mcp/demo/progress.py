@@ -12,7 +12,7 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kling_mcp.clock import Clock
+    from kling_mcp.concurrency.clock import Clock
 
 _FRAME_SECONDS = 0.1
 _WIDEST = 100

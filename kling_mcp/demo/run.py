@@ -10,8 +10,8 @@ import anyio
 from mcp.client.stdio import stdio_client
 
 from kling_mcp.demo import texts
+from kling_mcp.demo.script import play
 from kling_mcp.demo.servers import live_server, sandbox_server
-from kling_mcp.demo.story import play
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings import Settings
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mcp import StdioServerParameters
 
-    from kling_mcp.demo.wish import Wish
+    from kling_mcp.demo.request import Wish
 
 
 def run_sandbox_demo(wish: Wish, environ: Mapping[str, str]) -> None:

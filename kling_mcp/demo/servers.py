@@ -11,7 +11,7 @@ from mcp import StdioServerParameters
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kling_mcp.demo.wish import Wish
+    from kling_mcp.demo.request import Wish
 
 ARGUMENTS = ["-m", "kling_mcp"]
 # Settings of the user's that a live run follows; the others would change what the demo shows.

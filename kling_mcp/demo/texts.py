@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp.demo.servers import ARGUMENTS
-from kling_mcp.untrusted import clean
+from kling_mcp.sanitize import clean
 
 if TYPE_CHECKING:
-    from kling_mcp.demo.wish import Wish
+    from kling_mcp.demo.request import Wish
     from kling_mcp.settings import Settings
 
 SANDBOX_INTRODUCTION = (

@@ -13,19 +13,19 @@ import anyio
 
 from kling_mcp.errors import KlingError, StorageError
 from kling_mcp.library.catalogue import Filters, Hits
-from kling_mcp.library.intake import records_of
+from kling_mcp.library.from_kling import records_of
+from kling_mcp.library.list_sync import Walk
 from kling_mcp.library.resolve import Match, choose_by_id, choose_by_name, not_found
-from kling_mcp.library.walking import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import ElementTask
-    from kling_mcp.clock import Clock
+    from kling_mcp.concurrency.clock import Clock
     from kling_mcp.library.catalogue import Catalogue, Position
+    from kling_mcp.library.list_sync import Condition
     from kling_mcp.library.records import LibraryElement, Source
-    from kling_mcp.library.walking import Condition
 
 logger = logging.getLogger(__name__)
 

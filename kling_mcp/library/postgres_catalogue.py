@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from kling_mcp.library import postgres_search as finding
 from kling_mcp.library import postgres_writing as writing
-from kling_mcp.library import rows
+from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Census, Filters, Hits, Position, Progress
 from kling_mcp.library.folding import name_key
 from kling_mcp.library.postgres_rows import EDITION, LIBRARY, Shelf
-from kling_mcp.store.postgres_database import storable
+from kling_mcp.store.postgres.database import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from kling_mcp.clock import Clock
+    from kling_mcp.concurrency.clock import Clock
     from kling_mcp.library.records import ElementStatus, LibraryElement, Source
-    from kling_mcp.store.postgres_database import PostgresDatabase
+    from kling_mcp.store.postgres.database import PostgresDatabase
 
 T = TypeVar("T")
 MOST_OF_ONE_NAME = 50

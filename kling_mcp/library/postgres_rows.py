@@ -13,9 +13,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kling_mcp.library import rows
+from kling_mcp.library import record_codec as rows
 from kling_mcp.library.folding import tokens
-from kling_mcp.store.postgres_database import Part, storable
+from kling_mcp.store.postgres.database import Part, storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

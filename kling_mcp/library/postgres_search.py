@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kling_mcp.library import rows
+from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Filters, Hits, Position, Spelling
 from kling_mcp.library.folding import Run, name_key, pairs, runs
 from kling_mcp.library.postgres_rows import ANYWHERE, NAME, Shelf, lexeme
 from kling_mcp.library.spelling import distance, errors_allowed, intact_ends
-from kling_mcp.store.postgres_database import storable
+from kling_mcp.store.postgres.database import storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,10 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from kling_mcp.library import rows
+from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Progress
 from kling_mcp.library.postgres_rows import COLUMNS, EDITION, Shelf, values_of, words_of
-from kling_mcp.store.postgres_database import storable
+from kling_mcp.store.postgres.database import storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from kling_mcp.clock import iso_utc
+from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import AmbiguousNameError, NotFoundError
-from kling_mcp.untrusted import clean, quoted
+from kling_mcp.sanitize import clean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

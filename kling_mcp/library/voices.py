@@ -13,7 +13,7 @@ import anyio
 
 from kling_mcp.errors import AuthError, ClockError, KlingError
 from kling_mcp.library.folding import name_key
-from kling_mcp.library.intake import LONGEST_ID, LONGEST_NAME, capped, link
+from kling_mcp.library.from_kling import LONGEST_ID, LONGEST_NAME, capped, link
 from kling_mcp.library.records import ElementStatus, Source
 from kling_mcp.library.spelling import distance, errors_allowed
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import VoiceTask
-    from kling_mcp.clock import Clock
+    from kling_mcp.concurrency.clock import Clock
 
     ReadPage = Callable[[int, int], Awaitable[list[VoiceTask]]]
 

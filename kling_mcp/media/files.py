@@ -14,10 +14,10 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from kling_mcp.api.limits import IMAGE_MAX_BYTES
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media import elsewhere
-from kling_mcp.media.limits import IMAGE_MAX_BYTES
-from kling_mcp.untrusted import quoted
+from kling_mcp.media import foreign_paths as elsewhere
+from kling_mcp.sanitize import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

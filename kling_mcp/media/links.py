@@ -11,9 +11,9 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from kling_mcp.api.limits import LINK_MAX_CHARACTERS
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media.limits import LINK_MAX_CHARACTERS
-from kling_mcp.untrusted import clean, quoted
+from kling_mcp.sanitize import clean, quoted
 
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".intranet", ".home.arpa")
 _FIX_PUBLIC = "give an https link that opens without signing in, from anywhere on the internet."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.untrusted import quoted
+from kling_mcp.sanitize import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path

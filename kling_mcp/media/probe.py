@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kling_mcp.api import limits
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media import limits
 from kling_mcp.media.files import refuse_size
 from kling_mcp.media.formats import describe_other, name_format
-from kling_mcp.untrusted import quoted
+from kling_mcp.sanitize import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
+from kling_mcp.api.limits import IMAGE_MAX_BYTES
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media import elsewhere
-from kling_mcp.media.limits import IMAGE_MAX_BYTES
+from kling_mcp.media import foreign_paths as elsewhere
 from kling_mcp.media.links import require_link, show_link
-from kling_mcp.untrusted import quoted
+from kling_mcp.sanitize import quoted
 
 if TYPE_CHECKING:
     from kling_mcp.media.policy import MediaPolicy

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kling_mcp.api.models import MAX_SAFE_INTEGER
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.server.views import View
-from kling_mcp.untrusted import quoted
+from kling_mcp.sanitize import quoted
+from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

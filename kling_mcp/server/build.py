@@ -10,15 +10,15 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, TextContent
 
 from kling_mcp._version import __version__
-from kling_mcp.alongside import alongside
+from kling_mcp.concurrency.background import alongside
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.completions import register_completions
 from kling_mcp.server.gallery import gallery_extension
-from kling_mcp.server.late import LateRuntime
-from kling_mcp.server.listing import KlingTool, all_tools
+from kling_mcp.server.lazy_runtime import LateRuntime
+from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
-from kling_mcp.server.tasks.extension import TasksExtension
+from kling_mcp.server.tool_list import KlingTool, all_tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

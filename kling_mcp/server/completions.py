@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from mcp_types import Completion, ResourceTemplateReference
 
+from kling_mcp.api.limits import TAGS
 from kling_mcp.errors import KlingError
-from kling_mcp.media.limits import TAGS
-from kling_mcp.server.late import runtime_of
+from kling_mcp.sanitize import clean
+from kling_mcp.server.lazy_runtime import runtime_of
 from kling_mcp.server.prompts import CAST_PROMPT, NAME_ARGUMENT, PICTURES_PROMPT, TAG_ARGUMENT
 from kling_mcp.server.resources import ELEMENT_URI, PICTURE_URI
-from kling_mcp.untrusted import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.runtime import Account
-    from kling_mcp.server.late import LateRuntime
+    from kling_mcp.server.lazy_runtime import LateRuntime
 
     Reference = PromptReference | ResourceTemplateReference
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from kling_mcp.media import limits
-from kling_mcp.untrusted import clean, quoted
+from kling_mcp.api import limits
+from kling_mcp.sanitize import clean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from mcp.server.mcpserver import MCPServer
 
-    from kling_mcp.server.late import LateRuntime
+    from kling_mcp.server.lazy_runtime import LateRuntime
 
 PICTURES_PROMPT, CAST_PROMPT = "prepare_reference_pictures", "plan_cast"
 TAG_ARGUMENT, NAME_ARGUMENT = "tag", "elements"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.library.resolve import Match
     from kling_mcp.runtime import Account
-    from kling_mcp.server.call import Call
-    from kling_mcp.server.late import LateRuntime
+    from kling_mcp.server.lazy_runtime import LateRuntime
+    from kling_mcp.server.tool_context import Call
 
 ELEMENT_URI = "kling://elements/{id}"
 PICTURE_URI = "kling://elements/{id}/picture"
@@ -58,10 +58,10 @@ def register_resources(server: MCPServer[LateRuntime]) -> None:
 
 
 def _table(name: str) -> Callable[[], str]:
-    """Reads a table of `kling_mcp.server.tables`."""
+    """Reads a table of `kling_mcp.server.resource_tables`."""
 
     def read() -> str:
-        text: str = getattr(import_module("kling_mcp.server.tables"), name)()
+        text: str = getattr(import_module("kling_mcp.server.resource_tables"), name)()
         return text
 
     return read
@@ -74,8 +74,8 @@ async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - 
         ResourceNotFoundError: nothing carries the id or name.
         ResourceError: Kling or the state folder could not be read, or the name is ambiguous.
     """
-    from kling_mcp.server.call import Call  # noqa: PLC0415 - see the module
-    from kling_mcp.server.tables import element  # noqa: PLC0415 - the same
+    from kling_mcp.server.resource_tables import element  # noqa: PLC0415 - the same
+    from kling_mcp.server.tool_context import Call  # noqa: PLC0415 - see the module
 
     return element(await _find(Call(ctx), id, "element"))
 
@@ -87,7 +87,7 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
         ResourceNotFoundError: nothing carries the id or name, or there is no picture.
         ResourceError: as `read_element`.
     """
-    from kling_mcp.server.call import Call  # noqa: PLC0415 - see the module
+    from kling_mcp.server.tool_context import Call  # noqa: PLC0415 - see the module
 
     call = Call(ctx)
     match = await _find(call, id, "element_picture")
@@ -98,7 +98,7 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
 
 
 async def _find(call: Call, any_id: str, resource: str) -> Match:
-    from kling_mcp.server.witness import Reading, witnessed  # noqa: PLC0415 - see the module
+    from kling_mcp.server.call_record import Reading, witnessed  # noqa: PLC0415 - see the module
 
     with witnessed(Reading(f"resource:{resource}"), call) as witness:
         witness.begins()

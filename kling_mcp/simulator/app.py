@@ -15,14 +15,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from kling_mcp.simulator.actions import Ending, Plan
 from kling_mcp.simulator.control import control_routes
 from kling_mcp.simulator.credentials import credential_kind
+from kling_mcp.simulator.exchange import Visit
+from kling_mcp.simulator.fault_actions import Ending, Plan
 from kling_mcp.simulator.faults import Faults
-from kling_mcp.simulator.recording import SECRET_HEADERS, RequestRecord
 from kling_mcp.simulator.replies import Reply, proxy_page
+from kling_mcp.simulator.request_log import SECRET_HEADERS, RequestRecord
 from kling_mcp.simulator.routes import Match, match_route
-from kling_mcp.simulator.visit import Visit
 from kling_mcp.simulator.world import World
 
 Sleep = Callable[[float], Awaitable[None]]

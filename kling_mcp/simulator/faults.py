@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from kling_mcp.simulator.actions import (
+from kling_mcp.simulator.codes import CODES
+from kling_mcp.simulator.fault_actions import (
     PROXY_PAGE,
     SHAPES,
     Action,
@@ -27,7 +28,6 @@ from kling_mcp.simulator.actions import (
     Slots,
     Slow,
 )
-from kling_mcp.simulator.codes import CODES
 from kling_mcp.simulator.routes import ANY, ROUTE_NAMES
 
 A = TypeVar("A", bound=Action)

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from kling_mcp.simulator import ids, rendering
-from kling_mcp.simulator.actions import Fail, Slots, Slow
 from kling_mcp.simulator.codes import (
     INVALID_PARAMETERS,
     METHOD_INVALID,
@@ -18,12 +17,13 @@ from kling_mcp.simulator.codes import (
     RefusedError,
     refuse_value,
 )
-from kling_mcp.simulator.creations import read_element, read_id, read_voice
+from kling_mcp.simulator.fault_actions import Fail, Slots, Slow
 from kling_mcp.simulator.faults import Faults
 from kling_mcp.simulator.quirks import Quirks
-from kling_mcp.simulator.recording import RequestRecord
 from kling_mcp.simulator.records import SUCCEED, Account, AnyTask, TaskList
 from kling_mcp.simulator.rendering import Json
+from kling_mcp.simulator.request_log import RequestRecord
+from kling_mcp.simulator.validation import read_element, read_id, read_voice
 from kling_mcp.simulator.world import World
 
 MAX_PAGE = 1000  # section 4.4

@@ -3,7 +3,6 @@
 Pure: (record, moment, quirks) -> JSON-ready data. Must not change anything.
 """
 
-from kling_mcp.simulator.creations import TAG_NAMES
 from kling_mcp.simulator.pictures import is_link
 from kling_mcp.simulator.quirks import Quirks
 from kling_mcp.simulator.records import (
@@ -16,6 +15,7 @@ from kling_mcp.simulator.records import (
     ElementTask,
     VoiceTask,
 )
+from kling_mcp.simulator.validation import TAG_NAMES
 
 Json = dict[str, object]
 

@@ -10,8 +10,8 @@ import anyio
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kling_mcp.simulator.actions import Ending, Plan, Refuse
 from kling_mcp.simulator.app import DROP, PATIENCE, PLAN, Sleep, build_app
+from kling_mcp.simulator.fault_actions import Ending, Plan, Refuse
 from kling_mcp.simulator.faults import Faults
 from kling_mcp.simulator.routes import CONTROL_PREFIX, match_route
 from kling_mcp.simulator.world import World

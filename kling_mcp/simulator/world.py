@@ -15,12 +15,12 @@ from typing import Literal
 
 from kling_mcp.simulator import ids
 from kling_mcp.simulator.codes import refuse_value
-from kling_mcp.simulator.creations import ElementWish, Rules, VoiceWish
 from kling_mcp.simulator.credentials import SANDBOX_API_KEY, Keyring
 from kling_mcp.simulator.presets import preset_elements, preset_voices
 from kling_mcp.simulator.quirks import Quirks
-from kling_mcp.simulator.recording import RequestRecord
 from kling_mcp.simulator.records import SUCCEED, Account, AnyTask, ElementTask, TaskList, VoiceTask
+from kling_mcp.simulator.request_log import RequestRecord
+from kling_mcp.simulator.validation import ElementWish, Rules, VoiceWish
 
 Durations = Callable[[str, random.Random], float]
 MAX_BODY_BYTES = 40_000_000  # fact: body-40mb

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kling_mcp.clock import Clock
+    from kling_mcp.concurrency.clock import Clock
     from kling_mcp.store import Row, Transaction
 
 T = TypeVar("T")

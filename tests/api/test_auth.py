@@ -7,7 +7,7 @@ from email.utils import formatdate
 import anyio
 import jwt
 import pytest
-from stage import ACCESS_KEY, API_KEY, SECRET_KEY, failure_of
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, failure_of
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey, Authenticator, KeyPair, account_fingerprint, clock_skew

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from stage import API_KEY, VIDEO_CREATION, Pictures, requests_to
+from helpers import API_KEY, VIDEO_CREATION, Pictures, requests_to
 from virtual_time import VirtualClock
 
 from kling_mcp.api.client import is_external_id_used

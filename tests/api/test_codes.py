@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from stage import API_KEY, ATTEMPTS, SENDS, failure_of, requests_to
+from helpers import API_KEY, ATTEMPTS, SENDS, failure_of, requests_to
 
 from kling_mcp.api.codes import CODES
 from kling_mcp.errors import (

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import anyio
 import httpx
 import pytest
-from stage import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, requests_to
+from helpers import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, requests_to
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey

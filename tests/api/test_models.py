@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_mcp.api.models import MAX_SAFE_INTEGER, MOST_ELEMENTS, Element, ElementTask, Voice, VoiceTask
-from kling_mcp.server.views import tag_name
+from kling_mcp.server.views.elements import tag_name
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from helpers import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, requests_to
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, requests_to
 
-from kling_mcp.api.wire import Reply, Request, decode, decode_task, decode_tasks, decode_voices
+from kling_mcp.api.protocol import Reply, Request, decode, decode_task, decode_tasks, decode_voices
 from kling_mcp.errors import (
     ApiError,
     KlingError,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from helpers import API_KEY, ATTEMPTS, dice, failure_of, requests_to
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import API_KEY, ATTEMPTS, dice, failure_of, requests_to
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey

@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from stage import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, SENDS, failure_of
+from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, SENDS, failure_of
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey, Credential, KeyPair
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import ApiError, UnexpectedReplyError
-from kling_mcp.untrusted import HIDDEN
+from kling_mcp.sanitize import HIDDEN
 
 pytestmark = pytest.mark.anyio
 

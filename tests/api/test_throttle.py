@@ -6,7 +6,7 @@ import asyncio
 
 import anyio
 import pytest
-from stage import dice
+from helpers import dice
 from virtual_time import VirtualClock
 
 from kling_mcp.api.throttle import FIRST_PAUSE, LONGEST_PAUSE, CreateGate

@@ -17,7 +17,7 @@ from task_fixtures import MODES, add_task_fixtures
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
-from kling_mcp.server.tasks.extension import TasksExtension
+from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import INTERNAL_ERROR, ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
-from kling_mcp.server.tasks.run import current_run
+from kling_mcp.server.mcp_tasks.background_call import current_run
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-    from kling_mcp.server.tasks.extension import Mode
+    from kling_mcp.server.mcp_tasks.extension import Mode
 
 MODES: dict[str, Mode] = {
     "slow_compute": "always",

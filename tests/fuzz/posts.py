@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
+from helpers import API_KEY
 from hypothesis import strategies as st
-from stage import API_KEY
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 import jsonschema
+from helpers import CANARIES, text_of
 from mcp_types import TextContent
-from stage import CANARIES, text_of
 
 from kling_mcp.errors import Kind
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import anyio
 import httpx
+from helpers import API_KEY
 from hypothesis import strategies as st
-from stage import API_KEY
 
 from fuzz.values import CONTROLS, DIRECTIONS, LAST_LINES, links, texts
 from kling_mcp.simulator import Faults, SimulatorTransport, World

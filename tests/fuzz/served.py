@@ -15,20 +15,20 @@ from typing import Any
 
 import anyio
 import httpx
+from helpers import API_KEY, CANARIES, text_of
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, Tool
 from PIL import Image
-from stage import API_KEY, CANARIES, text_of
 from virtual_time import VirtualClock
 
 from fuzz.guards import LONGEST_CALL_SECONDS
 from fuzz.properties import LAST_LINE, check_refusal, check_result
-from kling_mcp.pictures.fetch import PictureFetcher
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
+from kling_mcp.thumbnails.fetch import PictureFetcher
 
 # State waits for the disk at every step; memory makes no difference to what is proved.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - holds directories of our own

@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hosting.house import served as hosted
+from helpers import API_KEY, VIDEO_CREATION
+from hosting.http_server import served as hosted
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import fuzzing
-from stage import API_KEY, VIDEO_CREATION
 from virtual_time import VirtualClock
 
 from fuzz.guards import run
@@ -22,9 +22,9 @@ from fuzz.properties import check_words
 from fuzz.served import MEMORY
 from fuzz.values import anything, ids
 from kling_mcp.api.auth import ApiKey
-from kling_mcp.api.callbacks import LARGEST_BODY_BYTES, signing_keys
-from kling_mcp.hosting_settings import HostingSettings
-from kling_mcp.media.draft import ElementDraft
+from kling_mcp.api.webhooks import LARGEST_BODY_BYTES, signing_keys
+from kling_mcp.elements.draft import ElementDraft
+from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
 
 PUBLIC = "https://kling.example.com"

@@ -10,10 +10,10 @@ import anyio
 import anyio.lowlevel
 import jsonschema
 import pytest
+from helpers import API_KEY
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from mcp_types import CallToolResult, TextContent, Tool
-from stage import API_KEY
 
 from fuzz.guards import ends, memory_below, run
 from fuzz.lines import Lines

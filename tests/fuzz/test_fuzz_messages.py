@@ -10,11 +10,11 @@ from typing import Any
 
 import anyio
 import pytest
-from hosting.house import served as hosted
+from helpers import API_KEY
+from hosting.http_server import served as hosted
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import fuzzing
-from stage import API_KEY
 from virtual_time import VirtualClock
 
 from fuzz.guards import run
@@ -23,7 +23,7 @@ from fuzz.messages import ODD_TEXTS, SCHEMAS, broken, requests
 from fuzz.posts import Post, headers_of_anybody, headers_that_fit
 from fuzz.properties import check_message, check_words
 from fuzz.served import MEMORY
-from kling_mcp.hosting_settings import HostingSettings
+from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types import ImageContent
-from pictures.internet import Internet, picture
 from profiles import fuzzing
+from thumbnails.internet import Internet, picture
 
 from fuzz.files import damaged, hostile, whole
 from fuzz.guards import ends, memory_below, run
@@ -21,8 +21,8 @@ from fuzz.replies import Change, Spoilt, changing
 from fuzz.served import FRONT, SIDE, served
 from kling_mcp.errors import InputError
 from kling_mcp.media.probe import look_at
-from kling_mcp.pictures.fetch import NoPictureError
-from kling_mcp.pictures.thumbnails import MOST_THUMBNAIL_BYTES, make_thumbnail
+from kling_mcp.thumbnails.fetch import NoPictureError
+from kling_mcp.thumbnails.render import MOST_THUMBNAIL_BYTES, make_thumbnail
 
 MOST_TO_LOOK_BYTES = 40_000_000
 # What may be decoded in full is limited by its pixels; a few copies of them exist at once.

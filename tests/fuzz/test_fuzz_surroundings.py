@@ -7,11 +7,11 @@ import json
 from functools import partial
 from typing import Any
 
+from helpers import API_KEY, structured
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types import PromptReference, ResourceTemplateReference
 from profiles import fuzzing
-from stage import API_KEY, structured
 
 from fuzz.guards import ends, run
 from fuzz.messages import uris

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from fuzz.served import ELEMENT, FRONT, NAME, OUTSIDE, SIDE, TASK, VOICE
-from kling_mcp.library.targets import TARGETS
+from kling_mcp.generation.targets import TARGETS
 
 CONTROLS = "\x00\x07\x1b[31m\r\n\t\x7f\x85\u2028\u2029"
 DIRECTIONS = "\u202e\u2066\u200f\u061c\ufeff\u200b\u00ad\U000e0041"

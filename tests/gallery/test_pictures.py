@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
+from helpers import API_KEY, structured
 from mcp import Client
 from mcp.client import advertise
 from mcp_types import CallToolResult, ImageContent, TextContent
 from media.pictures import jpeg
-from pictures.internet import Internet, picture
 from PIL import Image
-from stage import API_KEY, structured
+from thumbnails.internet import Internet, picture
 from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from virtual_time import VirtualClock
 
-from hosting.house import House, served
+from hosting.http_server import House, served
 from kling_mcp.simulator import Faults, World
 
 Serve = Callable[..., AbstractAsyncContextManager[House]]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stage import last_line, structured
+from helpers import last_line, structured
 
 from hosting.conftest import Serve
-from hosting.house import OWN_KEY, TOKEN, bearer, calling, headers_for, initializing, kling, message
+from hosting.http_server import OWN_KEY, TOKEN, bearer, calling, headers_for, initializing, kling, message
 from kling_mcp._version import __version__
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.hosting_settings import HostingSettings
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting.access import FixedToken, check_access
-from kling_mcp.server.hosting.app import build_http_app
+from kling_mcp.server.http.app import build_http_app
+from kling_mcp.server.http.auth import FixedToken, check_access
 from kling_mcp.settings import Settings
+from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
 
 pytestmark = pytest.mark.anyio

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import anyio
 import pytest
-from stage import last_line, requests_to, structured, text_of
+from helpers import last_line, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.house import calling, creation, kling
+from hosting.http_server import calling, creation, kling
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.errors import AuthError, ConnectionFailedError
 from kling_mcp.runtime import MOST_IDLE_ACCOUNTS
 from kling_mcp.simulator import Faults, World
-from kling_mcp.store.proven import ProvenStore
 from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.store.verified import ProvenStore
 
 pytestmark = pytest.mark.anyio
 

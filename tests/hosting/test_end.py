@@ -9,15 +9,15 @@ from typing import Any
 
 import anyio
 import pytest
-from stage import requests_to, structured
+from helpers import requests_to, structured
+from mcp_tasks.client import DeclaresTasks, get, handle_of
 from starlette.types import Message, Receive, Scope, Send
-from tasks.client import DeclaresTasks, get, handle_of
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.house import House, calling, creation, initializing, kling, message
-from kling_mcp.closing import Closing
-from kling_mcp.server.hosting.requests import OpenRequests
+from hosting.http_server import House, calling, creation, initializing, kling, message
+from kling_mcp.concurrency.shutdown import Closing
+from kling_mcp.server.http.request_limits import OpenRequests
 from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio

@@ -9,18 +9,18 @@ from typing import Any
 
 import anyio
 import pytest
+from helpers import Connect, last_line, requests_to, structured, text_of
 from mcp import Client
-from stage import Connect, last_line, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.house import House, calling, creation, kling, served
+from hosting.http_server import House, calling, creation, kling, served
 from kling_mcp.api.throttle import MOST_WAITING
 from kling_mcp.errors import LimitError
-from kling_mcp.fairness import CallLimit, in_words
-from kling_mcp.hosting_settings import CREATES_PER_DAY, CREATES_PER_MINUTE, HostingSettings
 from kling_mcp.runtime import MOST_CALLS_OF_AN_ACCOUNT
+from kling_mcp.settings.hosting import CREATES_PER_DAY, CREATES_PER_MINUTE, HostingSettings
 from kling_mcp.simulator import Faults, World
+from kling_mcp.tasks.quota import CallLimit, in_words
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import API_KEY, last_line, requests_to, structured
 from mcp_types import ResourceTemplateReference
-from stage import API_KEY, last_line, requests_to, structured
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.house import creation, kling
+from hosting.http_server import creation, kling
 from kling_mcp.simulator import World
 
 pytestmark = pytest.mark.anyio

@@ -19,12 +19,12 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.house import House, bearer, calling, initializing, kling, message
+from hosting.http_server import House, bearer, calling, initializing, kling, message
 from hosting.issuer import EC_KEY, ISSUER, KEYS_AT, RESOURCE, STRANGERS_KEY, Issuer, claims, public_pem, token
-from kling_mcp.hosting_settings import HostingSettings, OAuthSettings
-from kling_mcp.server.hosting import access
-from kling_mcp.server.hosting.keys import KEPT_SECONDS, IssuerKeys, KeysUnavailableError
-from kling_mcp.server.hosting.tokens import LEEWAY_SECONDS, JwtVerifier
+from kling_mcp.server.http import auth as access
+from kling_mcp.server.http.jwks import KEPT_SECONDS, IssuerKeys, KeysUnavailableError
+from kling_mcp.server.http.jwt_tokens import LEEWAY_SECONDS, JwtVerifier
+from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
 from kling_mcp.simulator import World
 
 pytestmark = pytest.mark.anyio

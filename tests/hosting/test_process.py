@@ -16,12 +16,12 @@ import httpx
 import httpx2
 import pytest
 from anyio import to_thread
+from helpers import structured
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from processes import COMMAND, environ_with
-from stage import structured
 
-from hosting.house import bearer, calling, creation, headers_for, initializing, kling
+from hosting.http_server import bearer, calling, creation, headers_for, initializing, kling
 from kling_mcp.simulator import World, served_in_background
 
 pytestmark = pytest.mark.anyio

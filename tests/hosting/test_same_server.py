@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import last_line, text_of
 from mcp import Client, StdioServerParameters
 from processes import COMMAND, environ_with
-from stage import last_line, text_of
 
-from hosting.house import House, creation, kling
+from hosting.http_server import House, creation, kling
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting.app import build_http_app
+from kling_mcp.server.http.app import build_http_app
 from kling_mcp.server.tools import NAMES, load
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import World, served_in_background

@@ -14,13 +14,13 @@ from mcp_types import INVALID_PARAMS, ElicitRequest, ElicitRequestFormParams, In
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.house import TOKEN, House, bearer, kling, message
+from hosting.http_server import TOKEN, House, bearer, kling, message
 from kling_mcp.errors import StorageError
-from kling_mcp.hosting_settings import HostingSettings
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting.sealing import RETRY_SECONDS, SharedSeal
+from kling_mcp.server.http.request_state import RETRY_SECONDS, SharedSeal
 from kling_mcp.settings import Settings
-from kling_mcp.store.keys import shared_key
+from kling_mcp.settings.hosting import HostingSettings
+from kling_mcp.store.shared_keys import shared_key
 
 pytestmark = pytest.mark.anyio
 

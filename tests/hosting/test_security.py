@@ -15,15 +15,15 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from stage import last_line, structured, text_of
+from helpers import last_line, structured, text_of
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.house import OWN_KEY, TOKEN, bearer, calling, creation, initializing, kling, message
-from kling_mcp.hosting_settings import HostingSettings
-from kling_mcp.server.hosting.requests import BODY_SECONDS, BodyGuard
+from hosting.http_server import OWN_KEY, TOKEN, bearer, calling, creation, initializing, kling, message
+from kling_mcp.server.http.request_limits import BODY_SECONDS, BodyGuard
+from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
 from kling_mcp.simulator.routes import UNKNOWN
 

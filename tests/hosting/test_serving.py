@@ -18,25 +18,25 @@ import httpx2
 import pytest
 import uvicorn
 from anyio import to_thread
+from helpers import structured
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 from processes import until
 from sse_starlette.sse import AppStatus
-from stage import structured
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from hosting.house import House, bearer, calling, creation, headers_for, kling, message
+from hosting.http_server import House, bearer, calling, creation, headers_for, kling, message
 from hosting.issuer import ISSUER, RESOURCE, STRANGERS_KEY, Issuer, token
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.hosting_settings import HostingSettings, OAuthSettings
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting import serving
-from kling_mcp.server.hosting.app import build_http_app
-from kling_mcp.server.hosting.connections import PunctualProtocol
-from kling_mcp.server.hosting.keys import LARGEST_BYTES, fetch_bytes
+from kling_mcp.server.http import serve as serving
+from kling_mcp.server.http.app import build_http_app
+from kling_mcp.server.http.head_timeout import PunctualProtocol
+from kling_mcp.server.http.jwks import LARGEST_BYTES, fetch_bytes
 from kling_mcp.settings import Settings
+from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from readings import variables_read
 
-from hosting.house import TOKEN
+from hosting.http_server import TOKEN
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.hosting_settings import (
+from kling_mcp.settings import Settings
+from kling_mcp.settings.hosting import (
     CREATES_PER_DAY,
     CREATES_PER_MINUTE,
     LARGEST_MB,
@@ -20,7 +21,6 @@ from kling_mcp.hosting_settings import (
     OAuthSettings,
     is_loopback,
 )
-from kling_mcp.settings import Settings
 
 OAUTH = {
     "KLING_MCP_OAUTH_ISSUER": "https://login.example.com/tenant/",

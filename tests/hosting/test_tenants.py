@@ -21,7 +21,7 @@ from mcp import Client
 from mcp_types import ResourceTemplateReference
 from virtual_time import VirtualClock
 
-from hosting.house import OWN_KEY, Ear, House, creation, served
+from hosting.http_server import OWN_KEY, Ear, House, creation, served
 from kling_mcp.api.auth import Credential
 from kling_mcp.runtime import Account, Runtime, read_caller_headers
 from kling_mcp.settings import Region

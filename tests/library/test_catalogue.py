@@ -10,7 +10,7 @@ import pytest
 
 from kling_mcp.library.catalogue import Catalogue, Filters, Hits, Position, Progress
 from kling_mcp.library.records import LibraryElement
-from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
+from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stage import ACCESS_KEY, API_KEY, requests_to
+from helpers import ACCESS_KEY, API_KEY, requests_to
 from virtual_time import VirtualClock
 
 from kling_mcp.api.models import VoiceTask

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kling_mcp.api.limits import IMAGE_MAX_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media.files import read_local, read_opened, read_regular
-from kling_mcp.media.limits import IMAGE_MAX_BYTES
 from kling_mcp.media.policy import MediaPolicy
 from media import pictures
 

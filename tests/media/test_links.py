@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kling_mcp.api.limits import LINK_MAX_CHARACTERS
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media.limits import LINK_MAX_CHARACTERS
 from kling_mcp.media.links import require_link
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kling_mcp.api.limits import IMAGE_MAX_BYTES, IMAGE_MAX_PIXELS
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media.limits import IMAGE_MAX_BYTES, IMAGE_MAX_PIXELS
 from kling_mcp.media.probe import PictureFacts, look_at, read_orientation
 from media import pictures
 

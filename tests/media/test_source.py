@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from kling_mcp.api.limits import IMAGE_MAX_BYTES
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media.limits import IMAGE_MAX_BYTES
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.media.source import Inline, Link, LocalPath, parse_source
 from media import pictures

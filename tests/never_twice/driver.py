@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
-from stage import API_KEY
+from helpers import API_KEY
 from virtual_time import VirtualClock, VirtualLoop
 
-from kling_mcp.creation import Creation
+from kling_mcp.elements.create import Creation
 from kling_mcp.errors import KlingError
-from kling_mcp.journal import RENEW_SECONDS
 from kling_mcp.simulator import Faults, Quirks, World
-from never_twice.mortal import Fate, Process, is_crash
+from kling_mcp.tasks.journal import RENEW_SECONDS
+from never_twice.crashable import Fate, Process, is_crash
 from never_twice.wishes import tasks_at
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
-    from kling_mcp.media.draft import ElementDraft
+    from kling_mcp.elements.draft import ElementDraft
     from kling_mcp.simulator.records import ElementTask
 
 

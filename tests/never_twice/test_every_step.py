@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from stage import API_KEY
+from helpers import API_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
-from never_twice.mortal import CrashError, DiesAtStep, Processes, is_crash
+from never_twice.crashable import CrashError, DiesAtStep, Processes, is_crash
 from never_twice.wishes import draft_of, tasks_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kling_mcp.creation import Creation
+    from kling_mcp.elements.create import Creation
 
 pytestmark = pytest.mark.anyio
 

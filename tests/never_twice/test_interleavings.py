@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers import API_KEY
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from profiles import IS_NIGHTLY
-from stage import API_KEY
 
-from kling_mcp.creation import Creation
+from kling_mcp.elements.create import Creation
 from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
 from kling_mcp.simulator import Quirks
 from never_twice.driver import Call, Theatre
@@ -33,7 +33,7 @@ from never_twice.misfortunes import (
 from never_twice.wishes import draft_of
 
 if TYPE_CHECKING:
-    from kling_mcp.media.draft import ElementDraft
+    from kling_mcp.elements.draft import ElementDraft
     from kling_mcp.simulator.records import ElementTask
 
 # The journal waits for the disk at every step; memory makes no difference to what is proved.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kling_mcp.media.draft import ElementDraft
+from kling_mcp.elements.draft import ElementDraft
 
 if TYPE_CHECKING:
     from kling_mcp.simulator import World

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from kling_mcp.library.postgres_catalogue import PostgresCatalogue
-from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
-from kling_mcp.store.postgres import PostgresStore
+from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
+from kling_mcp.store.postgres.store import PostgresStore
 from kling_mcp.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:

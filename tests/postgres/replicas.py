@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from helpers import API_KEY
+from never_twice.crashable import Fate, MortalClock, MortalTransport, Process
 from never_twice.driver import Parking, Theatre
-from never_twice.mortal import Fate, MortalClock, MortalTransport, Process
-from stage import API_KEY
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
-from kling_mcp.store.postgres import PostgresStore
+from kling_mcp.store.postgres.store import PostgresStore
 from postgres.clocks import ThreadedClock
 
 if TYPE_CHECKING:

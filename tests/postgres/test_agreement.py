@@ -12,8 +12,8 @@ from virtual_time import VirtualLoop
 
 from kling_mcp.library.catalogue import Catalogue, Filters, Hits, Position, Progress
 from kling_mcp.library.postgres_catalogue import PostgresCatalogue
-from kling_mcp.library.sqlite_catalogue import SqliteCatalogue
-from kling_mcp.store.postgres import PostgresStore
+from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
+from kling_mcp.store.postgres.store import PostgresStore
 from postgres.clocks import ThreadedClock
 from postgres.records import element, task
 

@@ -17,11 +17,11 @@ import anyio
 import httpx2
 import pytest
 from anyio import to_thread
-from hosting.house import MODERN, calling, creation, headers_for, initializing
+from helpers import requests_to, structured
+from hosting.http_server import MODERN, calling, creation, headers_for, initializing
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from processes import SOON, until
-from stage import requests_to, structured
 
 from kling_mcp.simulator import Faults, World, served_in_background
 from postgres.balancer import HOST, REPLICA, Replica, Site, balanced, nginx

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from helpers import API_KEY, requests_to
 from never_twice.wishes import draft_of, tasks_at
-from stage import API_KEY, requests_to
 
-from kling_mcp.entries import LEASE_SECONDS
 from kling_mcp.errors import StorageError
-from kling_mcp.fulfilment import NOT_WRITTEN
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
+from kling_mcp.tasks.entry import LEASE_SECONDS
+from kling_mcp.tasks.send import NOT_WRITTEN
 from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.server import Server

@@ -11,11 +11,11 @@ import anyio
 import psycopg
 import pytest
 
-from kling_mcp.clock import SystemClock
+from kling_mcp.concurrency.clock import SystemClock
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.store import Transaction
-from kling_mcp.store.postgres import PostgresStore, computer_name
-from kling_mcp.store.postgres_database import MOST_CONNECTIONS, lock_number
+from kling_mcp.store.postgres.database import MOST_CONNECTIONS, lock_number
+from kling_mcp.store.postgres.store import PostgresStore, computer_name
 from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.server import OWNER, PASSWORD, Server

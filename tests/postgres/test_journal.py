@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from kling_mcp.api.models import ElementTask
-from kling_mcp.entries import LEASE_SECONDS, Entry, Wish
 from kling_mcp.errors import InputError
-from kling_mcp.journal import Journal, OvertakenError, Verdict, read_entries
+from kling_mcp.tasks.entry import LEASE_SECONDS, Entry, Wish
+from kling_mcp.tasks.journal import Journal, OvertakenError, Verdict, read_entries
 from postgres.places import Place
 
 pytestmark = pytest.mark.anyio

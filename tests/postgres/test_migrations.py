@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from kling_mcp.errors import StorageError
-from kling_mcp.store.postgres import PostgresStore
-from kling_mcp.store.postgres_database import Part, PostgresDatabase
+from kling_mcp.store.postgres.database import Part, PostgresDatabase
+from kling_mcp.store.postgres.store import PostgresStore
 from kling_mcp.store.schema import VERSION
 from postgres.clocks import ThreadedClock
 from postgres.conftest import Database

@@ -5,10 +5,10 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from kling_mcp.entries import Wish
 from kling_mcp.errors import LimitError
-from kling_mcp.fairness import DAY, CreationQuota
-from kling_mcp.journal import Journal
+from kling_mcp.tasks.entry import Wish
+from kling_mcp.tasks.journal import Journal
+from kling_mcp.tasks.quota import DAY, CreationQuota
 from postgres.places import Place
 
 pytestmark = pytest.mark.anyio

@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers import API_KEY
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, run_state_machine_as_test
 from never_twice import test_interleavings as proof
-from never_twice.mortal import CrashError, DiesAtStep, is_crash
+from never_twice.crashable import CrashError, DiesAtStep, is_crash
 from never_twice.test_every_step import KLINGS, MIA, MISFORTUNES, MOST_STEPS
 from never_twice.wishes import tasks_at
-from stage import API_KEY
 
 from kling_mcp.simulator import Faults, Quirks, World
 from postgres.clocks import ThreadedClock
 from postgres.replicas import Replica, SharedTheatre
 
 if TYPE_CHECKING:
-    from kling_mcp.creation import Creation
+    from kling_mcp.elements.create import Creation
     from postgres.conftest import Database
 
 EXAMPLES = 18

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hosting.house import served
+from hosting.http_server import served
 from hosting.test_sealing import answered, asked, is_done, with_a_question
 
 from kling_mcp.simulator import World

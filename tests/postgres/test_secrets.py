@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from stage import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, Pictures, structured
+from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, Pictures, structured
 
 from kling_mcp.simulator import World
 from postgres.clocks import ThreadedClock

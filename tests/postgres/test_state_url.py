@@ -10,10 +10,10 @@ import pytest
 from processes import environ_with
 
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.logs import hide_secrets
+from kling_mcp.observability.logs import hide_secrets
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
-from kling_mcp.store.postgres import PostgresStore
+from kling_mcp.store.postgres.store import PostgresStore
 from kling_mcp.store.sqlite import SqliteStore
 
 URL = "postgresql://kling:pass%2Fword-CANARY@db.internal:5432/kling?sslmode=verify-full"

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from kling_mcp.store import Store, Transaction
-from kling_mcp.store.keys import shared_key
+from kling_mcp.store.shared_keys import shared_key
 from postgres.places import Place
 
 pytestmark = pytest.mark.anyio

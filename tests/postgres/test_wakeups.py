@@ -11,15 +11,15 @@ import anyio
 import anyio.lowlevel
 import psycopg
 import pytest
+from helpers import API_KEY
 from never_twice.wishes import draft_of
-from stage import API_KEY
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
-from kling_mcp.store.postgres import PostgresStore
-from kling_mcp.store.postgres_wakeups import CHANNEL
-from kling_mcp.waiting import Sighting
+from kling_mcp.store.postgres.notify import CHANNEL
+from kling_mcp.store.postgres.store import PostgresStore
+from kling_mcp.tasks.poller import Sighting
 from postgres.conftest import Database
 
 pytestmark = pytest.mark.anyio

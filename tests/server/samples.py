@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stage import API_KEY
+from helpers import API_KEY
 
 from kling_mcp.simulator import World
 

@@ -7,8 +7,8 @@ import hashlib
 from typing import Any
 
 import pytest
+from helpers import API_KEY, EVERY_ERA, VIDEO_CREATION, Connect, Pictures, last_line, requests_to, structured, text_of
 from mcp import Client
-from stage import API_KEY, EVERY_ERA, VIDEO_CREATION, Connect, Pictures, last_line, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World

@@ -6,8 +6,8 @@ from typing import Any
 
 import anyio
 import pytest
+from helpers import API_KEY, Pictures, last_line, requests_to, structured, text_of
 from mcp import Client
-from stage import API_KEY, Pictures, last_line, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stage import Connect, last_line, structured, text_of
+from helpers import Connect, last_line, structured, text_of
 
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.build import build_server, select_tools

@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 import pytest
+from helpers import API_KEY, Connect, requests_to, structured, text_of
 from mcp import Client
-from stage import API_KEY, Connect, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, World

@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 import jsonschema
 import pytest
+from helpers import EVERY_ERA, Connect, structured, text_of
 from mcp import Client
 from mcp_types import Tool
-from stage import EVERY_ERA, Connect, structured, text_of
 
+from kling_mcp.sanitize import clean
 from kling_mcp.server.tools import NAMES, WIRE, load, read_wire
-from kling_mcp.server.views import View
+from kling_mcp.server.views.elements import View
 from kling_mcp.simulator import Quirks, World
-from kling_mcp.untrusted import clean
 from server.samples import arguments_for, furnish
 
 pytestmark = pytest.mark.anyio

@@ -6,21 +6,21 @@ import logging
 from typing import Any
 
 import pytest
+from helpers import OLDEST_HANDSHAKE, Connect, last_line, text_of
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, TextContent
-from stage import OLDEST_HANDSHAKE, Connect, last_line, text_of
 from virtual_time import VirtualClock
 
 from kling_mcp._version import __version__
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.build import build_server
-from kling_mcp.server.call import Call
-from kling_mcp.server.listing import KlingTool
+from kling_mcp.server.tool import CREATES, DELETES, READS, Answer, ToolSpec, tool
+from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_list import KlingTool
 from kling_mcp.server.tools import read_wire
-from kling_mcp.server.tools._base import CREATES, DELETES, READS, Answer, ToolSpec, tool
-from kling_mcp.server.views import View
+from kling_mcp.server.views.elements import View
 from kling_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio

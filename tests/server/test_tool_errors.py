@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, Pictures, last_line, requests_to, text_of
 from mcp import Client
-from stage import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, Pictures, last_line, requests_to, text_of
 from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import TaskFailedError
-from kling_mcp.server.tools._telling import next_step_for, raise_if_failed
-from kling_mcp.server.views import (
+from kling_mcp.server.views.elements import (
     element_row,
     page_text,
     page_view,
@@ -20,6 +19,7 @@ from kling_mcp.server.views import (
     task_text,
     task_view,
 )
+from kling_mcp.server.views.tasks import next_step_for, raise_if_failed
 
 
 def task_of(**changes: Any) -> ElementTask:

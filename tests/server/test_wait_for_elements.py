@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stage import API_KEY, Connect, last_line, requests_to, structured, text_of
+from helpers import API_KEY, Connect, last_line, requests_to, structured, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path

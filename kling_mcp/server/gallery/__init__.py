@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.library.records import LibraryElement
-    from kling_mcp.pictures.album import Album
+    from kling_mcp.thumbnails.thumbnails import Album
 
 GALLERY_URI = "ui://kling-mcp/gallery.html"
 PICTURES_KEY = "io.github.kling-mcp/pictures"
@@ -47,7 +47,7 @@ async def page_data(album: Album, elements: Sequence[LibraryElement]) -> dict[st
 
     Nothing is fetched; beyond `MOST_PAGE_CHARACTERS` pictures are left out, first those of the last rows.
     """
-    from kling_mcp.server.faces import data_uri, shrink  # noqa: PLC0415 - a server that only starts draws nothing
+    from kling_mcp.server.views.pictures import data_uri, shrink  # noqa: PLC0415 - a server that only starts draws nothing
 
     shown = [element for element in elements if element.element_id]
     pictures: dict[str, str] = {}

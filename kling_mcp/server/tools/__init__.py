@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_mcp.server.tools._base import ToolSpec
+    from kling_mcp.server.tool import ToolSpec
 
 WIRE = Path(__file__).with_name("wire")
 

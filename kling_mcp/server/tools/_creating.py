@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from anyio import to_thread
 from pydantic import Field
 
+from kling_mcp.elements.draft import ElementDraft
+from kling_mcp.elements.preflight import prepare
 from kling_mcp.errors import InputError
-from kling_mcp.media.draft import ElementDraft
-from kling_mcp.media.preflight import prepare
 from kling_mcp.server.arguments import ToolArguments
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.errors import Problem
     from kling_mcp.server.arguments import ArgumentsError
-    from kling_mcp.server.call import Call
+    from kling_mcp.server.tool_context import Call
 
 
 class CreationArguments(ToolArguments):

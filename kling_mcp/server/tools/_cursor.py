@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.untrusted import quoted
+from kling_mcp.sanitize import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

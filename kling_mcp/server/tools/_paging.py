@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.views import LAST_PAGE_NUM
+from kling_mcp.server.views.elements import LAST_PAGE_NUM
 
 
 class PageArguments(ToolArguments):

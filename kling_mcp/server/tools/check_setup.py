@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from kling_mcp.checkup import check
+from kling_mcp.api.diagnostics import check
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import READS, Answer, tool
-from kling_mcp.server.views import View
+from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool_context import Call
+from kling_mcp.server.views.elements import View
 from kling_mcp.settings import HOSTS
 
 

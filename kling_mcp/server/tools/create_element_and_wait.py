@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import CREATES, Answer, tool
+from kling_mcp.sanitize import quoted
+from kling_mcp.server.tool import CREATES, Answer, tool
+from kling_mcp.server.tool_context import Call
 from kling_mcp.server.tools._creating import CreationArguments, media_problems
-from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id, voice_warnings
-from kling_mcp.server.views import TaskView, task_text, task_view
+from kling_mcp.server.views.elements import TaskView, task_text, task_view
+from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id, voice_warnings
 from kling_mcp.settings import LONGEST_WAIT_SECONDS
-from kling_mcp.untrusted import quoted
-from kling_mcp.waiting import Sighting
+from kling_mcp.tasks.poller import Sighting
 
 
 class CreateAndWaitArguments(CreationArguments):

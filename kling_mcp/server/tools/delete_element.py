@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from kling_mcp.deletion import delete_element as delete
+from kling_mcp.elements.delete import delete_element as delete
 from kling_mcp.errors import AmbiguousNameError, InputError, Problem, StorageError
+from kling_mcp.sanitize import clean, quoted
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import DELETES, Answer, tool
-from kling_mcp.server.views import View
-from kling_mcp.untrusted import clean, quoted
+from kling_mcp.server.tool import DELETES, Answer, tool
+from kling_mcp.server.tool_context import Call
+from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
     from kling_mcp.runtime import Account

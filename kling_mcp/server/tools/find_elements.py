@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from kling_mcp.api.limits import TAGS
+from kling_mcp.elements.text_rules import tag_id
 from kling_mcp.errors import InputError
 from kling_mcp.library.catalogue import Filters, Position
 from kling_mcp.library.folding import fold
-from kling_mcp.media.limits import TAGS
-from kling_mcp.media.texts import tag_id
+from kling_mcp.sanitize import clean, quoted
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.call import Call
-from kling_mcp.server.faces import Shown, show_faces
 from kling_mcp.server.gallery import GALLERY_URI, page_data
-from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool_context import Call
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
-from kling_mcp.server.tools._library import condition_notes, element_row_of, rows_text
-from kling_mcp.server.views import ElementRow, View
-from kling_mcp.untrusted import clean, quoted
+from kling_mcp.server.views.elements import ElementRow, View
+from kling_mcp.server.views.library import condition_notes, element_row_of, rows_text
+from kling_mcp.server.views.pictures import Shown, show_faces
 
 if TYPE_CHECKING:
     from kling_mcp.library.catalogue import Spelling

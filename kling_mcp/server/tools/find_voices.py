@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from kling_mcp.errors import InputError
+from kling_mcp.sanitize import clean, quoted
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool_context import Call
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
-from kling_mcp.server.views import View
-from kling_mcp.untrusted import clean, quoted
+from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import READS, Answer, tool
-from kling_mcp.server.tools._library import record_view
-from kling_mcp.server.tools._telling import next_step_for, raise_if_failed, shown_id, voice_warnings
-from kling_mcp.server.views import FoundTaskView, TaskView, task_text, task_view
+from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool_context import Call
+from kling_mcp.server.views.elements import FoundTaskView, TaskView, task_text, task_view
+from kling_mcp.server.views.library import record_view
+from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id, voice_warnings
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import READS, Answer, tool
+from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool_context import Call
 from kling_mcp.server.tools._paging import PageArguments
-from kling_mcp.server.views import ElementPage, page_text, page_view
+from kling_mcp.server.views.elements import ElementPage, page_text, page_view
 
 
 @tool(

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
-from kling_mcp.library.fragments import find_problems, prepare, refuse_too_many
+from kling_mcp.generation.element_use import find_problems, prepare, refuse_too_many
+from kling_mcp.generation.targets import TARGETS, TargetName
 from kling_mcp.library.index import EVERYWHERE
-from kling_mcp.library.targets import TARGETS, TargetName
+from kling_mcp.sanitize import quoted
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import READS, Answer, tool
-from kling_mcp.server.views import View
-from kling_mcp.untrusted import quoted
+from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool_context import Call
+from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
     from kling_mcp.errors import Kind, Retry
+    from kling_mcp.generation.targets import Target
     from kling_mcp.library.index import Library
     from kling_mcp.library.records import LibraryElement
-    from kling_mcp.library.targets import Target
 
 _SHOWN = 60
 _MOST_CANDIDATES = 5

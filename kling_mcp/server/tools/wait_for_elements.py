@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kling_mcp.api.models import ElementTask
+from kling_mcp.sanitize import quoted
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.call import Call
-from kling_mcp.server.tools._base import READS, Answer, tool
-from kling_mcp.server.tools._telling import voice_warnings
-from kling_mcp.server.views import TaskView, View, task_text, task_view
+from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool_context import Call
+from kling_mcp.server.views.elements import TaskView, View, task_text, task_view
+from kling_mcp.server.views.tasks import voice_warnings
 from kling_mcp.settings import LONGEST_WAIT_SECONDS
-from kling_mcp.untrusted import quoted
 
 if TYPE_CHECKING:
-    from kling_mcp.collecting import Collected
     from kling_mcp.runtime import Account
+    from kling_mcp.tasks.collector import Collected
 
 
 class WaitArguments(ToolArguments):

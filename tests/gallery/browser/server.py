@@ -18,10 +18,10 @@ from starlette.middleware.cors import CORSMiddleware
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pictures.internet import Internet, picture
+from thumbnails.internet import Internet, picture
 
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.hosting.app import build_http_app
+from kling_mcp.server.http.app import build_http_app
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import SimulatorTransport, World
 

@@ -25,8 +25,8 @@ from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
-from kling_mcp.simulator.creations import TAG_NAMES
 from kling_mcp.simulator.presets import preset_elements, preset_voices
+from kling_mcp.simulator.validation import TAG_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping

@@ -1,0 +1,347 @@
+"""From (status, headers, body) to data or an error, and from arguments to a request. Pure: no network.
+
+Kling's code decides, not the HTTP status. facts: errors-code-decides, envelope-http
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from kling_mcp.api.codes import CODES, UNLISTED, CodeRule
+from kling_mcp.api.models import ElementTask, VoiceTask
+from kling_mcp.errors import (
+    ApiError,
+    InputError,
+    KlingError,
+    LostReplyError,
+    NotFoundError,
+    Problem,
+    UnexpectedReplyError,
+    UnknownOutcomeError,
+)
+from kling_mcp.sanitize import clean, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Effect = Literal["read", "create", "delete"]
+
+CUSTOM_ELEMENTS = "/v1/general/advanced-custom-elements"  # fact: no-trailing-slash
+PRESET_ELEMENTS = "/v1/general/advanced-presets-elements"
+DELETE_ELEMENTS = "/v1/general/delete-elements"  # fact: delete-two-paths
+CUSTOM_VOICES = "/v1/general/custom-voices"
+PRESET_VOICES = "/v1/general/presets-voices"
+
+_SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
+_CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
+_NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
+_KEPT_BODY = 300
+_LONGEST_ID = 256  # twice what a creation from here may carry, and far below what addresses may
+_CHECK_ID = "Check the id: it must be a task id or an external task id of this account and region."
+_ABSENT = re.compile(r"not (be )?found|not exist|no such|unknown (task|id)", re.IGNORECASE)
+_GATEWAY_STATUSES = (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `effect` says what a lost reply may leave behind; `external_task_id` names a creation.
+
+    `body` is what JSON holds, and `bytes` for a picture, which `outgoing` writes as Base64.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    effect: Effect = "read"
+    params: Mapping[str, int] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    external_task_id: str = ""
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it asks for one task by its id."""
+        return self.method == "GET" and self.path.startswith((f"{CUSTOM_ELEMENTS}/", f"{CUSTOM_VOICES}/"))
+
+    @property
+    def operation(self) -> str:
+        """What it does, in one word of few: `query`, `list`, `create` or `delete`."""
+        if self.effect != "read":
+            return self.effect
+        return "query" if self.is_query else "list"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply as it arrived. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def query_task(task_or_external_id: str) -> Request:
+    """fact: query-takes-task-id; an external id may work too (fact: query-external-id).
+
+    Raises:
+        InputError: for ids that cannot stand in a path.
+        NotFoundError: for what is too long, or no text, to be anybody's id; nothing is sent.
+    """
+    if task_or_external_id in {"", ".", ".."}:
+        raise InputError([Problem("id", "names a task", quoted(task_or_external_id), "give a task id")])
+    try:
+        in_path = quote(task_or_external_id, safe="")
+    except UnicodeEncodeError:  # half of a character
+        in_path = ""
+    if not in_path or len(task_or_external_id) > _LONGEST_ID:
+        raise NotFoundError(f"No task has the id {quoted(task_or_external_id, 80)}.", advice=_CHECK_ID)
+    return Request("GET", f"{CUSTOM_ELEMENTS}/{in_path}")
+
+
+def page_of(path: str, page_num: int, page_size: int) -> Request:
+    """One page of a list; section 4.4 gives the parameters."""
+    return Request("GET", path, params={"pageNum": page_num, "pageSize": page_size})
+
+
+def decode(request: Request, reply: Reply) -> Any:
+    """The `data` of a successful reply; None where there is none.
+
+    Raises:
+        ApiError: Kling answered with a code of its table.
+        NotFoundError: the code and text that mean an unknown task.
+        UnknownOutcomeError: a request that changes something got an answer that settles nothing.
+        UnexpectedReplyError: any other reply that is not in Kling's form.
+    """
+    envelope = _parse_envelope(reply.body)
+    if envelope is None:
+        raise _unreadable(request, reply)
+    code = envelope["code"]
+    request_id = _read_request_id(envelope.get("request_id"))
+    if code in _SUCCESS_CODES and reply.status < 300:
+        return envelope.get("data")
+    if code in _SUCCESS_CODES:
+        raise _unreadable(request, reply, request_id, was_carried_out=True)
+    raise _vendor_error(request, reply, code, envelope, request_id)
+
+
+def decode_task(request: Request, data: Any) -> ElementTask:
+    """One task from `data`.
+
+    Raises:
+        UnknownOutcomeError: a creation was accepted but its answer names no task.
+        UnexpectedReplyError: a read whose data is no task.
+    """
+    task = _read_task(data)
+    if task.task_id:
+        return task
+    if request.effect == "create":
+        raise UnknownOutcomeError(
+            "Kling accepted the creation, but its answer names no task.",
+            external_task_id=request.external_task_id,
+            advice=_look_up_advice(request),
+        )
+    raise UnexpectedReplyError("Kling's answer names no task.", http_status=200, advice=_PROXY)
+
+
+def decode_tasks(data: Any) -> list[ElementTask]:
+    """The records of a list page. fact: list-shape
+
+    A record that cannot be read stands there as an empty task: whoever looks for something must know that the
+    page held more than was understood, and that a full page was full.
+
+    Raises:
+        UnexpectedReplyError: `data` is no array; an empty list is one too (fact: list-no-total).
+    """
+    if not isinstance(data, list):
+        raise UnexpectedReplyError("Kling's list is not a list.", http_status=200, advice=_PROXY)
+    return [_read_task(record) for record in data]
+
+
+def decode_voices(data: Any) -> list[VoiceTask]:
+    """The records of a page of voices; one that cannot be read stands there as an empty task, as for elements.
+
+    Raises:
+        UnexpectedReplyError: `data` is no array.
+    """
+    if not isinstance(data, list):
+        raise UnexpectedReplyError("Kling's list is not a list.", http_status=200, advice=_PROXY)
+    return [_read_voice(record) for record in data]
+
+
+def _read_voice(data: Any) -> VoiceTask:
+    try:
+        return VoiceTask.model_validate(data)
+    except ValidationError:
+        return VoiceTask()
+
+
+def _read_task(data: Any) -> ElementTask:
+    try:
+        return ElementTask.model_validate(data)
+    except ValidationError:
+        return ElementTask()
+
+
+def _parse_envelope(body: bytes) -> dict[str, Any] | None:
+    """The envelope, or None if the body is not one. facts: envelope, envelope-not-json"""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(parsed, dict):
+        return None
+    code = parsed.get("code")
+    if isinstance(code, str) and _CODE_AS_TEXT.fullmatch(code):
+        parsed["code"] = code = int(code)
+    return parsed if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def request_id_of(reply: Reply) -> str:
+    """Kling's id of the request; "" where the reply does not say. For a reply that may be a success, too."""
+    envelope = _parse_envelope(reply.body)
+    return _read_request_id(envelope.get("request_id")) if envelope else ""
+
+
+def _read_request_id(value: Any) -> str:
+    """Kling's id of the request as one word, so that it cannot add fields to the line for programs."""
+    return _NOT_IN_AN_ID.sub("_", clean(str(value or ""), 80))
+
+
+def _vendor_error(request: Request, reply: Reply, code: int, envelope: dict[str, Any], request_id: str) -> KlingError:
+    rule = CODES.get(code, UNLISTED)
+    vendor_message = clean(str(envelope.get("message") or ""), 300)
+    if request.is_query and _says_absent(code, vendor_message):
+        return _task_not_found(code, vendor_message, request_id)
+    created = rule.created_on_create if request.effect == "create" else "no"
+    if rule is UNLISTED and request.effect == "create" and not 400 <= reply.status < 500:
+        created = "maybe"  # nobody knows what such a code means; only a refusal's status says that nothing was done
+    said = f" and said {quoted(vendor_message, 300)}" if vendor_message else ""
+    return rule.error(
+        f"Kling answered {code}, {rule.meaning}{said} (HTTP {reply.status}).",
+        http_status=reply.status,
+        vendor_message=vendor_message,
+        retry_after=_retry_after(reply.headers),
+        kind=rule.kind,
+        created=created,
+        retry="later" if created == "maybe" else rule.retry,
+        code=code,
+        request_id=request_id,
+        advice=_advice_for(request, rule, created),
+    )
+
+
+def _advice_for(request: Request, rule: CodeRule, created: str) -> str:
+    return _look_up_advice(request) if created == "maybe" else rule.advice
+
+
+def _says_absent(code: int, vendor_message: str) -> bool:
+    """Whether a query's answer means that the task does not exist.
+
+    The wording for elements is a guess (msg-task-not-found), so its likely relatives count, too.
+    """
+    return code == 1203 or (code == 1201 and _ABSENT.search(vendor_message) is not None)
+
+
+def _task_not_found(code: int, vendor_message: str, request_id: str) -> NotFoundError:
+    error = NotFoundError(
+        f"Kling knows no such task: {quoted(vendor_message, 300)}.",
+        advice=_CHECK_ID,
+    )
+    error.code, error.request_id = code, request_id
+    return error
+
+
+_PROXY = "Something between this computer and Kling may be answering for it; check_setup shows the address."
+
+
+def _unreadable(request: Request, reply: Reply, request_id: str = "", *, was_carried_out: bool = False) -> KlingError:
+    """The error for a reply without a usable envelope, by what the HTTP status leaves possible.
+
+    `was_carried_out`: the envelope says so, and the status does not.
+    """
+    body = clean(reply.body[:_KEPT_BODY].decode("utf-8", "replace"), _KEPT_BODY)
+    status = reply.status
+    what = f"The answer (HTTP {status}) is not in Kling's form"
+    # A gateway refused or redirected it: it never reached Kling's logic.
+    settled = 300 <= status < 500 and not was_carried_out
+    if request.effect != "read" and not settled:
+        return UnknownOutcomeError(
+            f"{what}, so it is not known whether Kling did what was asked.",
+            external_task_id=request.external_task_id,
+            still_at_work=status == 504,
+            created="maybe" if request.effect == "create" else "no",
+            retry="later",
+            request_id=request_id,
+            advice=_look_up_advice(request),
+        )
+    special = _BY_STATUS.get(status)
+    return UnexpectedReplyError(
+        f"{what}{_redirect_target(reply)}.",
+        http_status=status,
+        body=body,
+        kind=special.kind if special else None,
+        retry=special.retry if special else ("never" if 300 <= status < 400 else "later"),
+        request_id=request_id,
+        advice=special.advice if special else _PROXY,
+    )
+
+
+def _redirect_target(reply: Reply) -> str:
+    if not 300 <= reply.status < 400:
+        return ""
+    target = quoted(reply.headers.get("location", ""), 120)
+    return f": it sends us to {target}, and a credential is never carried to another address"
+
+
+# Statuses that a gateway answers with before Kling sees the request; nothing was done.
+_BY_STATUS: dict[int, CodeRule] = {
+    401: CODES[1000],
+    403: CODES[1103],
+    413: CodeRule(
+        413,
+        "the request is too large",
+        ApiError,
+        "limit",
+        advice="The pictures together are too large; use smaller files or https links.",  # fact: body-40mb
+    ),
+    429: CODES[1302],
+}
+
+
+def _look_up_advice(request: Request) -> str:
+    if request.effect == "create":
+        name = quoted(request.external_task_id, 128)
+        return (
+            f"Look before creating again: call get_element with id={name} (its external_task_id), or repeat "
+            "the same call with the same arguments, which sends the same external_task_id."
+        )
+    return "Call delete_element again with the same arguments; deleting twice does no harm."
+
+
+def lost_reply(request: Request, what: str, *, still_at_work: bool = False) -> KlingError:
+    """The error for a request that was sent and whose reply never came. fact: retry-create"""
+    if request.effect == "read":
+        return LostReplyError(f"{what}; this was only a look-up.")
+    return UnknownOutcomeError(
+        f"{what}, so it is not known whether Kling did what was asked.",
+        external_task_id=request.external_task_id,
+        still_at_work=still_at_work,
+        created="maybe" if request.effect == "create" else "no",
+        retry="later" if request.effect == "create" else "now",
+        advice=_look_up_advice(request),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, or None. fact: retry-after-unseen; the date form is not worth reading for a retry."""
+    value = headers.get("retry-after", "").strip()
+    return float(value) if value.isdecimal() and len(value) < 7 else None
+
+
+def is_gateway_failure(error: KlingError) -> bool:
+    """Whether a proxy in front of Kling answered 502, 503 or 504."""
+    return isinstance(error, UnexpectedReplyError) and error.http_status in _GATEWAY_STATUSES

@@ -1,0 +1,52 @@
+"""The orderly end of a server: what waits for a caller's sake ends early, as if its time had run out.
+
+It ends waits and nothing else: what is being sent to Kling goes on, and who cannot wait for it is cancelled elsewhere.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kling_mcp.concurrency.clock import Clock
+
+
+class Closing:
+    """Whether the end has begun; one per process. Use it from one event loop."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+        self._scopes: set[anyio.CancelScope] = set()
+        self._listeners: list[Callable[[], None]] = []
+
+    def begin(self) -> None:
+        """End every wait; those that begin from now on are over at once."""
+        self.has_begun = True
+        for listener in self._listeners:
+            listener()
+        for scope in list(self._scopes):
+            scope.cancel()
+
+    def when_begun(self, listener: Callable[[], None]) -> None:
+        """Call this when the end begins, before any wait ends."""
+        self._listeners.append(listener)
+
+    @contextmanager
+    def move_on_after(self, seconds: float) -> Iterator[anyio.CancelScope]:
+        """As anyio's, for a block that only waits; it moves on when the end begins, too."""
+        with anyio.move_on_after(0 if self.has_begun else seconds) as scope:
+            self._scopes.add(scope)
+            try:
+                yield scope
+            finally:
+                self._scopes.discard(scope)
+
+    async def sleep(self, clock: Clock, seconds: float) -> None:
+        """Sleep, but not past the beginning of the end."""
+        with self.move_on_after(float("inf")):
+            await clock.sleep(seconds)

@@ -1,0 +1,124 @@
+"""The scripted client: lists the tools, creates an element, waits with a bar, looks it up again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TextIO
+
+from mcp import Client, MCPError
+from mcp_types import TextContent
+
+from kling_mcp.concurrency.clock import SystemClock
+from kling_mcp.demo.progress import showing_wait
+from kling_mcp.errors import KlingError
+
+if TYPE_CHECKING:
+    from mcp.client import Transport
+    from mcp.server import MCPServer
+    from mcp_types import CallToolResult
+
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.demo.progress import WaitDisplay
+    from kling_mcp.demo.request import Wish
+
+CREATE, LOOK_UP = "create_element_and_wait", "get_element"
+_PATIENCE_SECONDS = 60.0  # beyond the wait that the server was asked for
+
+
+async def play(
+    wish: Wish, server: Transport | MCPServer[Any], out: TextIO, clock: Clock | None = None
+) -> dict[str, Any]:
+    """Play the story and tell it on `out`; the row of the finished element.
+
+    Args:
+        server: how the server is reached; in a test it may be the server itself.
+
+    Raises:
+        KlingError: what went wrong, as the server said it; or that the server did not start.
+        BrokenPipeError: nobody reads `out` any more.
+    """
+    failure: KlingError | BrokenPipeError | None = None
+    row: dict[str, Any] = {}
+    try:
+        async with Client(server) as client:
+            try:
+                row = await _Story(client, wish, out, clock or SystemClock()).tell()
+            except (KlingError, BrokenPipeError) as error:  # by hand: the client's task groups would wrap it
+                failure = error
+    except* MCPError as broken:
+        failure = KlingError(f"The server ended or did not answer: {_first(broken)}.", created="maybe")
+    if failure is not None:
+        raise failure
+    return row
+
+
+class _Story:
+    def __init__(self, client: Client, wish: Wish, out: TextIO, clock: Clock) -> None:
+        self._client = client
+        self._wish = wish
+        self._out = out
+        self._clock = clock
+
+    async def tell(self) -> dict[str, Any]:
+        tools = (await self._client.list_tools()).tools
+        self._say(f"1. The server offers {len(tools)} tools: {', '.join(tool.name for tool in tools)}")
+        task = await self._create()
+        self._say(f"3. Looking the element up again with {LOOK_UP}")
+        found = _facts(LOOK_UP, await self._call(LOOK_UP, {"id": task["task_id"]}))
+        row: dict[str, Any] = found["elements"][0]
+        self._say(f'   "{row["element_name"]}" is {row["status"]}, made {row["created_at"]}')
+        return row
+
+    async def _create(self) -> dict[str, Any]:
+        self._say(f'2. Creating the element "{self._wish.name}" with {CREATE} from')
+        for picture in self._wish.pictures:
+            self._say(f"   {picture}")
+        async with showing_wait(self._out, self._clock) as wait:
+            result = await self._call(CREATE, self._wish.arguments(), wait)
+            if not result.is_error:
+                wait.complete()
+        task = _facts(CREATE, result)
+        self._tell_task(task)
+        return task
+
+    def _tell_task(self, task: dict[str, Any]) -> None:
+        if task["outcome"] == "already_submitted":
+            self._say("   Kling has this element already, so none was made.")
+        for warning in task["warnings"]:
+            self._say(f"   Note: {warning}")
+        if not task["element_ids"]:
+            raise KlingError(
+                f"No element id came within {self._wish.wait_seconds} seconds; task {task['task_id']} goes on.",
+                advice=task["next_step"],
+            )
+        self._say(f"   Ready after {task['waited_seconds']:g} seconds: element_id {task['element_ids'][0]}")
+
+    async def _call(self, tool: str, arguments: dict[str, Any], report: WaitDisplay | None = None) -> CallToolResult:
+        return await self._client.call_tool(
+            tool,
+            arguments,
+            read_timeout_seconds=self._wish.wait_seconds + _PATIENCE_SECONDS,
+            progress_callback=report,
+        )
+
+    def _say(self, line: str) -> None:
+        print(line, file=self._out, flush=True)
+
+
+def _facts(tool: str, result: CallToolResult) -> dict[str, Any]:
+    """The structured content of a result.
+
+    Raises:
+        KlingError: the tool failed; the message holds all that the server said.
+    """
+    if result.is_error or result.structured_content is None:
+        text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+        raise KlingError(f"{tool} answered with an error:\n{text}")
+    return dict(result.structured_content)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    """The first thing that went wrong, however deep the groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__

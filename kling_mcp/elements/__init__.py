@@ -1,0 +1,1 @@
+"""Elements: what a caller asks for, the rules for it, and how one is created and deleted."""

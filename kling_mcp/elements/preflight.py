@@ -1,0 +1,277 @@
+"""Checks a whole creation before anything is sent, and reports every problem of every input at once.
+
+It may read local files and looks at picture headers; it never touches the network.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from kling_mcp.api import limits
+from kling_mcp.elements import text_rules as texts
+from kling_mcp.elements.draft import ElementDraft, Picture, PreparedElement
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.media import links
+from kling_mcp.media.files import read_local
+from kling_mcp.media.probe import look_at
+from kling_mcp.media.source import Inline, Link, parse_source, unwrap
+from kling_mcp.sanitize import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kling_mcp.media.policy import MediaPolicy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_NOT_JPEG_OR_PNG = re.compile(r"\.(webp|gif|hei[cf]|avif|bmp|tiff?|svg|jxl|jp2|psd|pdf|mp4|mov|webm)")
+_NOT_MP4_OR_MOV = re.compile(
+    r"\.(webm|avi|mkv|wmv|flv|f4v|mpe?g|ogv|ts|m2ts|mts|3gp|m3u8|mpd|mp3|wav|m4a|aac|ogg|flac"
+    r"|jpe?g|png|gif|webp|hei[cf]|avif|bmp|tiff?|svg|pdf)"
+)
+# Words that agents put into reference_type, and the value they mean. Only proposed, never applied.
+_TYPE_HINTS = {
+    "image": "image_refer",
+    "picture": "image_refer",
+    "photo": "image_refer",
+    "video": "video_refer",
+}
+
+
+class _Findings:
+    """Runs checks, keeps what they complain about, and goes on."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+
+    def take(self, otherwise: T, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The check's answer, or `otherwise` after noting its problems."""
+        try:
+            return check(*args, **kwargs)
+        except InputError as error:
+            self.problems.extend(error.problems)
+            return otherwise
+
+    def refuse(self, argument: str, rule: str, actual: str, fix: str) -> None:
+        self.problems.append(Problem(argument, rule, actual, fix))
+
+    def warn(self, *sentences: str) -> None:
+        self.warnings.extend(sentence for sentence in sentences if sentence)
+
+
+def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
+    """The creation in the form that may be sent.
+
+    Blocking: reads local pictures inside the policy's folders (run it in a worker thread).
+    Raises InputError with all problems of all inputs; nothing was sent then.
+    """
+    found = _Findings()
+    name = found.take("", texts.check_name, draft.element_name)
+    found.warn(texts.warn_of_double_count("element_name", name, limits.NAME_MAX_CHARACTERS))
+    description = found.take("", texts.check_description, draft.element_description)
+    found.warn(texts.warn_of_double_count("element_description", description, limits.DESCRIPTION_MAX_CHARACTERS))
+    kind = found.take("", check_reference_type, draft)
+    frontal, others = _take_pictures(draft, kind, policy, found)
+    video_url = _take_video(draft, kind, found)
+    voice_id = _take_voice(draft, video_url, found)
+    tag_ids = _take_tags(draft, found)
+    callback_url = _take_callback(draft, found)
+    external_task_id = ""
+    if draft.external_task_id:
+        external_task_id = found.take("", texts.check_external_task_id, draft.external_task_id)
+    if found.problems:
+        raise InputError(found.problems)
+    return PreparedElement(
+        element_name=name,
+        element_description=description,
+        reference_type=kind,
+        frontal_image=frontal,
+        refer_images=others,
+        video_url=video_url,
+        element_voice_id=voice_id,
+        tag_ids=tag_ids,
+        callback_url=callback_url,
+        external_task_id=external_task_id,
+        warnings=tuple(found.warnings),
+    )
+
+
+def check_reference_type(draft: ElementDraft) -> str:
+    """`image_refer` or `video_refer`. Raises InputError with the one that was probably meant."""
+    given = draft.reference_type.strip()
+    if given in limits.REFERENCE_TYPES:
+        return given
+    hinted = next((value for word, value in _TYPE_HINTS.items() if word in given.lower()), "")
+    nearest = hinted or next(iter(difflib.get_close_matches(given.lower(), limits.REFERENCE_TYPES, n=1)), "")
+    if not nearest:
+        nearest = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
+    rule = f"this is {limits.IMAGE_REFER} (from pictures) or {limits.VIDEO_REFER} (from a video)"
+    raise InputError([Problem("reference_type", rule, quoted(given), f"did you mean {nearest}?")])
+
+
+def load_picture(text: str, argument: str, policy: MediaPolicy) -> Picture:
+    """One picture, checked as far as it can be without opening links. Raises InputError."""
+    source = parse_source(text, argument, policy)
+    if isinstance(source, Link):
+        return Picture(argument, link=source.url)
+    if isinstance(source, Inline):
+        data, given = source.data, "the data: URI"
+    else:
+        data, given = read_local(source.path, argument, policy), source.path
+    facts = look_at(data, given, argument)
+    return Picture(argument, data=data, width=facts.width, height=facts.height, format=facts.format)
+
+
+def check_video_link(text: str) -> str:
+    """The link of a video, as it will be sent. Raises InputError. facts: video-url-only, video-format"""
+    value = unwrap(text)
+    rule = f"a video is an https link ({limits.VIDEO_RULE}); Kling has no upload route for a local one"
+    fix = "put the video where an https link opens it without signing in, and give that link."
+    if not value.lower().startswith("https:"):
+        shown = f"a data: URI of {len(value)} characters" if value[:5].lower() == "data:" else links.show_link(value)
+        raise InputError([Problem("video_url", rule, shown, fix)])
+    link = links.require_link(value, "video_url")
+    ending = links.extension(link)
+    if _NOT_MP4_OR_MOV.fullmatch(ending):
+        rule = f"a video is {limits.VIDEO_RULE}"
+        fix = f"give a link to an mp4 or mov file; this one ends in {ending}."
+        raise InputError([Problem("video_url", rule, links.show_link(link), fix)])
+    return link
+
+
+def inline_warnings(pictures: Sequence[Picture]) -> list[str]:
+    """A warning where the pictures together make a request that Kling may refuse for its size.
+
+    Not a refusal: the cap is one party's finding, and each picture keeps the official limit. fact: body-40mb
+    """
+    total = sum(picture.inline_bytes() for picture in pictures)
+    if total <= limits.INLINE_MAX_BASE64_BYTES:
+        return []
+    warning = (
+        f"The pictures together are {total} bytes as Base64; requests above about "
+        f"{limits.INLINE_MAX_BASE64_BYTES} bytes are reported to be refused. "
+        "If this one is, give some of them as https links or save them smaller."
+    )
+    return [warning]
+
+
+def _take_pictures(
+    draft: ElementDraft, kind: str, policy: MediaPolicy, found: _Findings
+) -> tuple[Picture | None, tuple[Picture, ...]]:
+    """The pictures, with every rule on their number and their sum. fact: image-count"""
+    given = {"frontal_image": draft.frontal_image.strip(), "refer_images": draft.refer_images}
+    if kind == limits.VIDEO_REFER:
+        for argument in (argument for argument, value in given.items() if value):
+            rule = "pictures have no effect with reference_type video_refer"
+            fix = f"leave {argument} out, or set reference_type to image_refer."
+            found.refuse(argument, rule, "pictures beside video_refer", fix)
+        return None, ()
+    if kind == limits.IMAGE_REFER:
+        _require_picture_count(draft, found)
+    wanted = [("frontal_image", draft.frontal_image)] if given["frontal_image"] else []
+    # A list beyond the limit is refused anyway; its tail is not read.
+    for place, text in enumerate(draft.refer_images[: limits.REFER_IMAGES_MAX]):
+        wanted.append((f"refer_images[{place}]", text))
+    loaded = [found.take(None, load_picture, text, argument, policy) for argument, text in wanted]
+    pictures = [picture for picture in loaded if picture is not None]
+    found.warn(*inline_warnings(pictures), *_format_warnings(pictures), *_repeat_warnings(pictures))
+    frontal = next((picture for picture in pictures if picture.argument == "frontal_image"), None)
+    return frontal, tuple(picture for picture in pictures if picture is not frontal)
+
+
+def _require_picture_count(draft: ElementDraft, found: _Findings) -> None:
+    """Notes a missing frontal picture, and too few or too many others."""
+    if not draft.frontal_image.strip():
+        rule = "image_refer needs one picture from the front"
+        found.refuse("frontal_image", rule, "none", "give the picture that shows it best from the front.")
+    count = len(draft.refer_images)
+    rule = f"image_refer needs {limits.REFER_IMAGES_MIN} to {limits.REFER_IMAGES_MAX} further pictures"
+    if count < limits.REFER_IMAGES_MIN:
+        fix = (  # fact: frontal-may-repeat
+            "add another angle; lacking one, repeat the frontal picture, which Kling accepts, "
+            "though it makes a weaker element."
+        )
+        found.refuse("refer_images", rule, "none", fix)
+    if count > limits.REFER_IMAGES_MAX:
+        fix = f"keep the best {limits.REFER_IMAGES_MAX} and leave {count - limits.REFER_IMAGES_MAX} out."
+        found.refuse("refer_images", rule, f"{count}", fix)
+
+
+def _take_video(draft: ElementDraft, kind: str, found: _Findings) -> str:
+    """The video's link, or "". facts: video-count, video-people-only"""
+    given = draft.video_url.strip()
+    if kind == limits.IMAGE_REFER and given:
+        rule = "a video has no effect with reference_type image_refer"
+        fix = "leave video_url out, or set reference_type to video_refer."
+        found.refuse("video_url", rule, "a video beside image_refer", fix)
+        return ""
+    if kind == limits.VIDEO_REFER and not given:
+        rule = f"video_refer needs an https link to a video of one person: {limits.VIDEO_RULE}"
+        found.refuse("video_url", rule, "none", "give the link, or set reference_type to image_refer.")
+    return found.take("", check_video_link, given) if given else ""
+
+
+def _take_voice(draft: ElementDraft, video_url: str, found: _Findings) -> str:
+    """The voice id, or ""."""
+    if not draft.element_voice_id.strip():
+        return ""
+    voice_id = found.take("", texts.check_voice_id, draft.element_voice_id)
+    if len(voice_id) not in {0, limits.VOICE_ID_USUAL_DIGITS}:
+        found.warn(
+            f"element_voice_id has {len(voice_id)} digits; the voice ids seen so far have "
+            f"{limits.VOICE_ID_USUAL_DIGITS}, so check that it was copied whole."
+        )
+    if video_url:
+        found.warn(  # facts: video-voice, video-voice-unreliable
+            "element_voice_id is sent beside a video; Kling may also make a voice from the video and does "
+            "not say which one wins, so check the voice of the finished element."
+        )
+    return voice_id
+
+
+def _take_tags(draft: ElementDraft, found: _Findings) -> tuple[str, ...]:
+    """The tag ids; a repeat is told, not refused."""
+    tag_ids = found.take((), texts.check_tags, draft.tags)
+    repeats = len(draft.tags) - len(tag_ids)
+    if tag_ids and repeats:
+        named = ", ".join(limits.TAGS[tag] for tag in tag_ids)
+        found.warn(f"tags named the same tag more than once; each is sent once: {named}.")
+    return tag_ids
+
+
+def _take_callback(draft: ElementDraft, found: _Findings) -> str:
+    """The callback link, or ""."""
+    given = draft.callback_url.strip()
+    if not given:
+        return ""
+    link = found.take("", links.require_link, given, "callback_url", public=False)
+    if link and links.is_private_host(link):
+        found.warn("callback_url names a private host, which Kling cannot reach: wait for the task instead.")
+    return link
+
+
+def _format_warnings(pictures: Sequence[Picture]) -> list[str]:
+    """A warning per link whose name promises another format. fact: image-formats"""
+    return [
+        f"{picture.argument}: the link ends in {links.extension(picture.link)}; Kling takes only JPEG and PNG."
+        for picture in pictures
+        if picture.link and _NOT_JPEG_OR_PNG.fullmatch(links.extension(picture.link))
+    ]
+
+
+def _repeat_warnings(pictures: Sequence[Picture]) -> list[str]:
+    """A warning per picture that was given before. fact: frontal-may-repeat"""
+    first: dict[str, str] = {}
+    warnings: list[str] = []
+    for picture in pictures:
+        earlier = first.setdefault(picture.digest(), picture.argument)
+        if earlier != picture.argument:
+            warnings.append(
+                f"{picture.argument} is the same picture as {earlier}; Kling accepts that, "
+                "but it makes a weaker element than another angle."
+            )
+    return warnings

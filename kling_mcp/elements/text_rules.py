@@ -1,0 +1,160 @@
+"""The rules for names, descriptions and ids of a creation.
+
+Pure text. Nothing is shortened or normalised here, except that surrounding white space goes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+
+from kling_mcp.api import limits
+from kling_mcp.elements.shorten import suggest_description, suggest_names
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.sanitize import clean, quoted
+
+# A text past this is refused for its length anyway.
+_LOOKED_AT_CHARACTERS = 1000
+_EXTERNAL_ID = re.compile(r"[!-~]+")
+_EXTERNAL_ID_FORBIDDEN = re.compile(r"[/?#%]")
+# Words that agents try, and the tag they mean. Only proposed, never applied.
+_TAG_HINTS = {
+    "background": "Scene",
+    "clothes": "Costume",
+    "clothing": "Costume",
+    "location": "Scene",
+    "object": "Item",
+    "other": "Others",
+    "outfit": "Costume",
+    "people": "Character",
+    "person": "Character",
+    "pet": "Animal",
+    "place": "Scene",
+    "product": "Item",
+    "prop": "Item",
+    "style": "Effect",
+}
+
+
+def check_name(text: str) -> str:
+    """The name to send: 1 to 20 code points. Raises InputError, with names that fit. fact: name-20"""
+    name = _require_plain_text(text, "element_name")
+    limit = limits.NAME_MAX_CHARACTERS
+    if len(name) > limit:
+        fitting = ", ".join(quoted(shorter) for shorter in suggest_names(name, limit))
+        fix = f"choose a shorter name, such as {fitting}." if fitting else "choose a shorter name."
+        raise _too_long("element_name", name, limit, fix)
+    return name
+
+
+def check_description(text: str) -> str:
+    """The description to send: 1 to 100 code points. Raises InputError. fact: description-100"""
+    description = _require_plain_text(text, "element_description")
+    limit = limits.DESCRIPTION_MAX_CHARACTERS
+    over = len(description) - limit
+    if over > 0:
+        shorter = quoted(suggest_description(description, limit))
+        raise _too_long(
+            "element_description",
+            description,
+            limit,
+            f"shorten it by {over} or more, for example to {shorter}.",
+        )
+    return description
+
+
+def warn_of_double_count(argument: str, text: str, limit: int) -> str:
+    """A warning where the text fits in code points but not in UTF-16 units, else "".
+
+    Kling does not say how it counts; emoji and rare characters take two units.
+    """
+    units = len(text.encode("utf-16-le")) // 2
+    if units <= limit:
+        return ""
+    return (
+        f"{argument} has {len(text)} characters, but {units} if Kling counts emoji and rare characters "
+        f"twice; above {limit} it would refuse the request, and nothing would be lost."
+    )
+
+
+def check_voice_id(text: str) -> str:
+    """The voice id to send: digits only. Raises InputError. facts: voice-record, voice-catalogues"""
+    value = text.strip()
+    if not re.fullmatch(r"[0-9]+", value) or len(value) > limits.VOICE_ID_MAX_DIGITS:
+        raise InputError(
+            [
+                Problem(
+                    "element_voice_id",
+                    f"a voice id is a text of digits, usually {limits.VOICE_ID_USUAL_DIGITS} of them",
+                    quoted(value),
+                    "give the id of an element voice, not a name and not a voice of speech or lip-sync: "
+                    "Kling keeps three separate catalogues. Leave it out for no voice.",
+                )
+            ]
+        )
+    return value
+
+
+def check_external_task_id(text: str) -> str:
+    """The caller's own id, fit for a path segment. Raises InputError."""
+    value = text.strip()
+    limit = limits.EXTERNAL_TASK_ID_MAX_CHARACTERS
+    is_plain = _EXTERNAL_ID.fullmatch(value) is not None and not _EXTERNAL_ID_FORBIDDEN.search(value)
+    if not is_plain or len(value) > limit or value in {".", ".."}:
+        rule = f"an external task id has 1 to {limit} letters, digits and signs, no spaces and none of / ? # %"
+        raise InputError([Problem("external_task_id", rule, quoted(value), "use letters, digits, - and _.")])
+    return value
+
+
+def check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The tag ids to send, in order, without repeats. Raises InputError with a problem per unknown tag."""
+    problems: list[Problem] = []
+    ids: list[str] = []
+    for place, given in enumerate(tags):
+        try:
+            ids.append(tag_id(given, f"tags[{place}]"))
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError(problems)
+    return tuple(dict.fromkeys(ids))
+
+
+def tag_id(name_or_id: str, argument: str = "tags") -> str:
+    """The id of a tag given by name or id, in any case. Raises InputError with the nearest names."""
+    wanted = name_or_id.strip().casefold()
+    for known_id, name in limits.TAGS.items():
+        if wanted in {known_id, name.casefold()}:
+            return known_id
+    names = {name.casefold(): name for name in limits.TAGS.values()}
+    near = [names[key] for key in difflib.get_close_matches(wanted, names, n=2)]
+    if hint := _TAG_HINTS.get(wanted):
+        near.insert(0, hint)
+    every = ", ".join(f"{name} ({known_id})" for known_id, name in limits.TAGS.items())
+    fix = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "choose one of the eight."
+    raise InputError([Problem(argument, f"Kling's tags are {every}", quoted(name_or_id), fix)])
+
+
+def _require_plain_text(text: str, argument: str) -> str:
+    """The text without surrounding white space, if it is not empty and all of it can be seen."""
+    value = text.strip()
+    if not value:
+        raise InputError([Problem(argument, "this text is required", "an empty text", "write it.")])
+    for place, character in enumerate(value[:_LOOKED_AT_CHARACTERS], start=1):
+        # Invisible characters would make a name that nobody can type again, for example to delete it.
+        if character != " " and clean(f"x{character}x") != f"x{character}x" and not _is_wide_space(character):
+            rule = "texts have no line ends, control, direction-changing or invisible characters"
+            actual = f"U+{ord(character):04X} as character {place} of {quoted(value)}"
+            raise InputError([Problem(argument, rule, actual, "remove it and write one line.")])
+    return value
+
+
+def _is_wide_space(character: str) -> bool:
+    """Spaces other than the plain one (as in Japanese) are visible and stay."""
+    return unicodedata.category(character) == "Zs"
+
+
+def _too_long(argument: str, text: str, limit: int, fix: str) -> InputError:
+    rule = f"at most {limit} characters"
+    return InputError([Problem(argument, rule, f"{len(text)} characters, {quoted(text)}", fix)])

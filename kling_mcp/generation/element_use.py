@@ -1,0 +1,316 @@
+"""What to paste into a generation request for chosen elements, and what may still stand beside them.
+
+Pure: elements and a target in, ids, handles, JSON text and warnings out. It reads no library and sends nothing.
+A wrong handle or field is ignored by Kling without an error, and billed (handle-wrong-is-billed), so nothing here
+is ever guessed or shortened.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kling_mcp.api.limits import NAME_MAX_CHARACTERS
+from kling_mcp.api.models import MAX_SAFE_INTEGER
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.generation.targets import TARGETS
+from kling_mcp.sanitize import clean, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kling_mcp.generation.targets import Kinds, Limit, Target
+    from kling_mcp.library.records import LibraryElement
+
+# A long as a JSON number, and text that is the same text everywhere. facts: legacy-id-type, new-id-string
+_IDS = {
+    "older": (re.compile(r"[1-9][0-9]{0,18}"), "ids that are whole numbers"),
+    "3.0": (re.compile(r"[0-9A-Za-z_-]{1,80}"), "ids of letters and digits"),
+}
+_VARIATION_SELECTORS = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_NAMELESS = "element"
+_SHOWN = 60
+_KIND_WORDS = {"image_refer": "image", "video_refer": "video"}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How to use the elements: ids, handles and fragment in the order in which they were given."""
+
+    element_ids: tuple[str, ...]
+    prompt_handles: tuple[str, ...]
+    request_fragment: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many elements of each kind."""
+
+    images: int
+    videos: int
+
+    @property
+    def kinds(self) -> Kinds:
+        """Which rows of the matrix apply."""
+        if not self.videos:
+            return "image"
+        return "both" if self.images else "video"
+
+    def __str__(self) -> str:
+        parts = [(self.images, "image"), (self.videos, "video")]
+        said = [f"{count} {kind} element{_s(count)}" for count, kind in parts if count]
+        return " and ".join(said)
+
+
+def prepare(target: Target, elements: Sequence[LibraryElement], *, has_api_key: bool) -> Use:
+    """The ids, handles, fragment and warnings for ready elements in this order.
+
+    Raises:
+        InputError: `find_problems` finds some.
+    """
+    if problems := find_problems(target, elements):
+        raise InputError(problems)
+    handles = make_handles(target, [element.element_name for element in elements])
+    return Use(
+        element_ids=tuple(element.element_id for element in elements),
+        prompt_handles=handles,
+        request_fragment=_fragment(target, elements, handles),
+        warnings=(
+            _handle_warning(target, elements, handles),
+            describe_room(target, elements),
+            *target.notes,
+            *_element_warnings(target, elements),
+            *_credential_warnings(target, has_api_key),
+        ),
+    )
+
+
+def find_problems(target: Target, elements: Sequence[LibraryElement | None]) -> list[Problem]:
+    """Everything that no request to this target can hold; what some requests can hold is left to the warnings.
+
+    None stands for an element that could not be resolved: the others are checked all the same, but not counted.
+    """
+    if not elements:
+        fix = "give exact names or element ids"
+        return [Problem("elements", "must name at least one element", "an empty list", fix)]
+    problems: list[Problem] = []
+    seen: dict[str, int] = {}
+    for place, element in enumerate(elements):
+        if element is not None:
+            problems.extend(_problems_of_one(target, element, place))
+            first = seen.setdefault(element.element_id, place)
+            if first != place:
+                problems.append(_repeated(element, place, first))
+    if not problems and None not in elements:
+        problems.extend(_count_problems(target, [element for element in elements if element is not None]))
+    return problems
+
+
+def refuse_too_many(target: Target, count: int) -> None:
+    """Before anything is looked up: a list that is too long whatever the elements are.
+
+    Raises:
+        InputError: with the most that any case of this target allows.
+    """
+    if count > target.most:
+        raise InputError([_too_many(target, f"{target.most} element{_s(target.most)}", str(count))])
+
+
+def describe_room(target: Target, elements: Sequence[LibraryElement]) -> str:
+    """Which other inputs remain possible beside these elements, case by case."""
+    tally = _count(target, elements)
+    said = [_outcome(limit, tally) for limit in target.limits if limit.kinds == tally.kinds]
+    return f"Other inputs beside {tally} in {target.name}: {'; '.join(said)}."
+
+
+def make_handles(target: Target, names: Sequence[str]) -> tuple[str, ...]:
+    """What stands in the prompt for each element, in order.
+
+    The older standard counts places in `element_list` (handle-legacy). The 3.0 standard uses names that must be
+    unique and not parts of each other (handle-new): the letters and digits of each name, and where one is a part
+    of another, in any case of letters, `_` and its place in the list. `_` stands nowhere else and the places are
+    equally long, so a numbered handle is never a part of another one.
+    """
+    if target.standard == "older":
+        return tuple(f"<<<element_{place}>>>" for place in range(1, len(names) + 1))
+    bases = [_letters_and_digits(name) for name in names]
+    width = len(str(len(names)))
+    handles = bases
+    while clashing := _parts_of_others(handles):
+        handles = [f"{bases[i]}_{i + 1:0{width}}" if i in clashing else handle for i, handle in enumerate(handles)]
+    return tuple(f"@{handle}" for handle in handles)
+
+
+def _fragment(target: Target, elements: Sequence[LibraryElement], handles: Sequence[str]) -> str:
+    """JSON text. Ids are written by Python's exact integers or as text, never as floats. fact: id-as-string"""
+    if target.standard == "older":
+        body: object = {"element_list": [{"element_id": int(element.element_id)} for element in elements]}
+    else:
+        contents = [
+            {"type": "element", "element_id": element.element_id, "id": handle.removeprefix("@")}
+            for element, handle in zip(elements, handles, strict=True)
+        ]
+        body = {"contents": contents}
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _problems_of_one(target: Target, element: LibraryElement, place: int) -> list[Problem]:
+    problems = []
+    name = quoted(element.element_name, _SHOWN)
+    if element.reference_type == "video_refer" and not target.takes_videos:
+        others = ", ".join(other.name for other in TARGETS.values() if other.takes_videos and other.states_kinds)
+        rule = f"{target.name} takes image elements only"
+        fix = f"use an image element, or one of {others}"
+        problems.append(Problem(f"elements[{place}]", rule, f"{name}, made from a video", fix))
+    pattern, wanted = _IDS[target.standard]
+    if not pattern.fullmatch(element.element_id):
+        rule = f"{target.name} takes {wanted}"
+        fix = "look at it with find_elements; the id that Kling gave cannot be used here"
+        problems.append(Problem(f"elements[{place}]", rule, f"{name} with another kind of id", fix))
+    return problems
+
+
+def _repeated(element: LibraryElement, place: int, first: int) -> Problem:
+    rule = "must not name an element again"
+    actual = f"{quoted(element.element_name, _SHOWN)}, which is elements[{first}] already"
+    return Problem(f"elements[{place}]", rule, actual, "leave it out")
+
+
+def _count_problems(target: Target, elements: Sequence[LibraryElement]) -> list[Problem]:
+    tally = _count(target, elements)
+    rows = [limit for limit in target.limits if limit.kinds == tally.kinds]
+    if any(_fits(limit, tally) for limit in rows):
+        return []
+    if len(elements) > target.most:
+        return [_too_many(target, f"{target.most} element{_s(target.most)}", str(tally))]
+    # What is left are too many video elements, alone or beside image elements.
+    roomiest = max(rows, key=lambda limit: limit.most)
+    return [_too_many(target, str(Tally(roomiest.shared or 0, roomiest.most_videos)), str(tally))]
+
+
+def _too_many(target: Target, most: str, actual: str) -> Problem:
+    fix = "leave some out, or split the work into more requests"
+    return Problem("elements", f"{target.name} takes at most {most} in one request", actual, fix)
+
+
+def _count(target: Target, elements: Sequence[LibraryElement]) -> Tally:
+    """The tally; elements of unknown kind count as what fits, as image elements where that is possible.
+
+    fact: reference-type-null. Only what can be valid in no case is refused.
+    """
+    kinds = [_KIND_WORDS.get(element.reference_type, "") for element in elements]
+    images, videos, unknown = kinds.count("image"), kinds.count("video"), kinds.count("")
+    readings = [Tally(images + unknown - more, videos + more) for more in range(unknown + 1)]
+    for tally in readings:
+        if any(limit.kinds == tally.kinds and _fits(limit, tally) for limit in target.limits):
+            return tally
+    return readings[0]
+
+
+def _fits(limit: Limit, tally: Tally) -> bool:
+    fits_sum = limit.shared is None or tally.images <= limit.shared
+    return tally.images + tally.videos <= limit.most and tally.videos <= limit.most_videos and fits_sum
+
+
+def _outcome(limit: Limit, tally: Tally) -> str:
+    if not _fits(limit, tally):
+        said = "not possible"
+    elif limit.shared is None:
+        said = limit.unstated or "possible"
+    else:
+        room = limit.shared - tally.images
+        said = f"up to {room} picture{_s(room)}" if room else "no pictures"
+    return f"{limit.beside}: {said}" if limit.beside else said
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _handle_warning(target: Target, elements: Sequence[LibraryElement], handles: Sequence[str]) -> str:
+    """fact: handle-wrong-is-billed"""
+    pairs = ", ".join(
+        f"{handle} for {quoted(element.element_name, _SHOWN)}"
+        for element, handle in zip(elements, handles, strict=True)
+    )
+    why = "Kling ignores a wrong handle without an error and bills the result."
+    if target.standard == "older":
+        return (
+            f"Write each handle in the prompt exactly so: {pairs}. {why} The numbers are places in element_list: "
+            "keep its order and put nothing before these entries."
+        )
+    return f"Write each handle in the prompt exactly so, set off by spaces: {pairs}. {why}"
+
+
+def _element_warnings(target: Target, elements: Sequence[LibraryElement]) -> list[str]:
+    warnings = []
+    voiced = [element for element in elements if element.voice_id]
+    if voiced and target.voice:
+        warnings.append(f"The voice of {_names(voiced)} {target.voice}.")
+    silent = [element for element in elements if element.asked_voice_id and not element.voice_id]
+    if silent and target.voice:
+        warnings.append(f"{_names(silent)}: a voice was asked for at the creation, but Kling shows none bound.")
+    unknown = [element for element in elements if element.reference_type not in _KIND_WORDS]
+    if unknown:
+        warnings.append(
+            f"{_names(unknown)}: Kling does not say whether this is an image or a video element; the numbers above "
+            f"count {_count(target, elements)}."
+            + ("" if target.takes_videos else f" {target.name} takes image elements only.")
+        )
+    long = [element.element_id for element in elements if _is_rounded_by_others(element)]
+    if long and target.standard == "older":
+        warnings.append(
+            f"Paste the fragment as text: {', '.join(long)} is above 9007199254740991, and programs that read JSON "
+            "numbers as floats (JavaScript) change its last digits. Kling documents such ids as numbers; nobody "
+            "has yet shown one to work in this standard."
+        )
+    return warnings
+
+
+def _is_rounded_by_others(element: LibraryElement) -> bool:
+    """facts: id-as-string, legacy-id-type"""
+    return element.element_id.isdecimal() and int(element.element_id) > MAX_SAFE_INTEGER
+
+
+def _credential_warnings(target: Target, has_api_key: bool) -> list[str]:
+    """fact: auth-pair-legacy-only"""
+    if has_api_key or target.standard == "older":
+        return []
+    instead = f"; with a key pair use {target.twin}" if target.twin else ""
+    return [f"This target needs an API key, and the account here uses an access key with a secret key{instead}."]
+
+
+def _names(elements: Sequence[LibraryElement]) -> str:
+    return ", ".join(quoted(element.element_name, _SHOWN) for element in elements)
+
+
+def _letters_and_digits(name: str) -> str:
+    """The name as a word that survives copying: letters with their accents and digits of any script.
+
+    Later words begin with a capital letter, so that "red fox" stays readable as "redFox".
+    """
+    visible = _VARIATION_SELECTORS.sub("", clean(unicodedata.normalize("NFKC", name)))
+    # Once more, because what was taken out may have stood between a letter and its accent.
+    text = unicodedata.normalize("NFKC", visible)
+    words: list[str] = []
+    inside = False
+    for character in text:
+        if character.isalnum():
+            words.append(character if inside or not words else character.upper())
+            inside = True
+        elif inside and unicodedata.category(character).startswith("M"):
+            words.append(character)
+        else:
+            inside = False
+    # fact: name-20; what Kling itself would not have accepted is cut.
+    return unicodedata.normalize("NFC", "".join(words))[:NAME_MAX_CHARACTERS] or _NAMELESS
+
+
+def _parts_of_others(handles: Sequence[str]) -> set[int]:
+    """The places whose handle is a part of, or the same as, another one, in any case of letters."""
+    folded = [handle.casefold() for handle in handles]
+    return {i for i, part in enumerate(folded) if any(i != j and part in whole for j, whole in enumerate(folded))}

@@ -1,0 +1,92 @@
+"""From Kling's records to the library's: every text capped, nothing that is no link kept as one. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_mcp.api.limits import TAGS
+from kling_mcp.library.records import ElementStatus, LibraryElement, Source
+
+if TYPE_CHECKING:
+    from kling_mcp.api.models import Element, ElementTask
+
+# Far above what Kling allows (facts: name-20, description-100); a hostile record stops here.
+LONGEST_NAME, LONGEST_DESCRIPTION, LONGEST_ID, LONGEST_LINK = 200, 600, 128, 2048
+MOST_TAGS, MOST_LINKS = 16, 4
+
+
+def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
+    """A record for each element; one without an element id for a task that has none. fact: list-is-tasks
+
+    Empty where neither an id of an element nor of a task is there to know it by.
+    """
+    if task.elements:
+        return [_element_record(element, task, source) for element in task.elements[:MOST_TAGS]]
+    if not task.task_id:
+        return []
+    return [
+        LibraryElement(
+            source=source,
+            status="failed" if task.task_status == "failed" else "pending",
+            task_id=capped(task.task_id, LONGEST_ID),
+            external_task_id=capped(task.external_task_id, LONGEST_ID),
+            created_at_ms=task.created_at,
+        )
+    ]
+
+
+def _element_record(element: Element, task: ElementTask, source: Source) -> LibraryElement:
+    voice = element.element_voice_info
+    return LibraryElement(
+        source=source,
+        element_id=capped(element.element_id, LONGEST_ID),
+        element_name=capped(element.element_name, LONGEST_NAME),
+        element_description=capped(element.element_description, LONGEST_DESCRIPTION),
+        reference_type=element.kind,
+        tags=_tags(element),
+        voice_id=capped(voice.voice_id, LONGEST_ID),
+        voice_name=capped(voice.voice_name, LONGEST_NAME),
+        voice_trial_url=link(voice.trial_url),
+        owned_by=capped(element.owned_by, LONGEST_ID),
+        status=_status(element, task, source),
+        task_id=capped(task.task_id, LONGEST_ID),
+        external_task_id=capped(task.external_task_id, LONGEST_ID),
+        created_at_ms=task.created_at,
+        image_urls=_links(element),
+    )
+
+
+def capped(text: str, limit: int) -> str:
+    """Capped, and without halves of characters, which JSON can carry and no file can hold."""
+    return text[:limit].encode("utf-8", "ignore").decode()
+
+
+def _status(element: Element, task: ElementTask, source: Source) -> ElementStatus:
+    if element.is_deleted:
+        return "deleted"
+    if task.task_status == "failed":
+        return "failed"
+    # fact: presets-thin; what is offered to everybody is ready, whatever its empty fields say.
+    if source == "preset" or task.task_status == "succeed" or element.status.lower() in {"succeed", "succeeded"}:
+        return "ready"
+    return "pending"
+
+
+def _tags(element: Element) -> tuple[str, ...]:
+    """The names of Kling's page, else what the record says; each once. (section 10: read every form)"""
+    named = (TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id for tag in element.tag_list[:MOST_TAGS])
+    return tuple(dict.fromkeys(capped(name, LONGEST_NAME) for name in named if name))
+
+
+def _links(element: Element) -> tuple[str, ...]:
+    """Links only: a picture may be shown as the Base64 text that was sent (section 4.3)."""
+    images = element.element_image_list
+    given = [images.frontal_image, *(image.image_url for image in images.refer_images)]
+    return tuple(url for url in map(link, given) if url)[:MOST_LINKS]
+
+
+def link(url: str) -> str:
+    """An https link in printable ASCII, not endless; "" for anything else."""
+    return (
+        url if url.startswith("https://") and len(url) <= LONGEST_LINK and url.isascii() and url.isprintable() else ""
+    )

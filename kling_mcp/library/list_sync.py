@@ -1,0 +1,310 @@
+"""Reads Kling's list of elements into the catalogue, and knows how fresh and how whole the result is.
+
+A search should send no request, so lists are read rarely: all pages at first and after a bounded age, in bounded
+portions; the first page, where new things appear if the newest come first, when a little time has passed. No order
+of the list is promised (list-order-unknown): it decides how soon something new is met, never whether.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from kling_mcp.errors import AuthError, ClockError, KlingError
+from kling_mcp.library.from_kling import records_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kling_mcp.api.models import ElementTask
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.library.catalogue import Catalogue, Progress
+    from kling_mcp.library.records import Source
+
+    ReadPage = Callable[[int, int], Awaitable[list[ElementTask]]]
+
+PAGE_SIZE, LAST_PAGE = 500, 1000  # section 4.4
+PAGES_AT_ONCE = 4
+MOST_HEAD_PAGES = 20
+FAILURES_IN_A_ROW = 2  # after so many it is not the page that is at fault
+
+WHOLE_SECONDS: dict[Source, float] = {"custom": 600.0, "preset": 86_400.0}
+HEAD_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 86_400.0}
+HEAD_SECONDS_WHILE_PENDING = 2.0
+PENDING_MATTERS_SECONDS = 1800.0  # fact: poll (10 to 15 minutes in all), doubled
+BEHIND_AFTER = 3.0  # times the age at which everything is read again
+RETRY_SECONDS = 10.0  # after a failure, before Kling is asked the same again
+FIRST_PORTION_SECONDS = 30.0  # below the time-outs of common clients
+LATER_PORTION_SECONDS = 4.0
+PORTION_REST_SECONDS = 30.0  # of a library so long that reading it again takes many portions
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What may be said of the records of one list at a moment, in seconds since 1970.
+
+    `failure` is why the last reading stopped, or None.
+    """
+
+    source: Source
+    progress: Progress
+    failure: KlingError | None = None
+    told_at: float = 0.0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether all of a long list was last compared long ago, so that changes far down may not be known."""
+        longest = BEHIND_AFTER * WHOLE_SECONDS[self.source]
+        return not self.is_first_reading and self.told_at - self.progress.completed_at > longest
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that Kling showed when it was read is there."""
+        state = self.progress
+        is_in_doubt = state.holes or state.is_cut or state.is_doubtful or state.unreadable
+        return bool(state.completed_at) and not self.failure and not is_in_doubt
+
+    @property
+    def is_first_reading(self) -> bool:
+        """Whether the first reading is not done; the next question continues it."""
+        return not self.progress.completed_at
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was ever read."""
+        return self.failure is not None and self.is_first_reading and self.progress.next_page <= 1
+
+
+class Walk:
+    """The reading of one list of one account. Whoever comes while it is read waits and shares the result."""
+
+    def __init__(self, source: Source, read_page: ReadPage, catalogue: Catalogue, clock: Clock) -> None:
+        self._source: Source = source
+        self._read_page = read_page
+        self._catalogue = catalogue
+        self._clock = clock
+        self._lock = anyio.Lock()
+        self._failure: KlingError | None = None
+        self._expects_news = False
+        self._portion_ended_at = -PORTION_REST_SECONDS
+        self._settled: Condition | None = None
+        self._settled_at = 0.0
+
+    def expect_news(self) -> None:
+        """Something happened: read the first page again at the next question."""
+        self._expects_news = True
+
+    async def refresh(self, *, head_age: float | None = None, whole_age: float | None = None) -> Condition:
+        """Read what is not fresh enough. What Kling did not show is told in the condition.
+
+        Args:
+            head_age: how old the first page may be, in seconds.
+            whole_age: how old the reading of all pages may be.
+
+        Raises:
+            AuthError, ClockError: the credentials are not accepted.
+        """
+        async with self._lock:
+            if self._settled is not None and self._is_nothing_due(head_age, whole_age):
+                return self._settled
+            progress = await self._catalogue.progress(self._source)
+            if not self._must_rest(progress):
+                self._failure = None
+                progress = await self._read_what_is_due(progress, head_age, whole_age)
+            condition = self._judged(progress)
+            self._settled = condition if condition.is_complete else None
+            self._settled_at = self._clock.monotonic()
+            return condition
+
+    def _is_nothing_due(self, head_age: float | None, whole_age: float | None) -> bool:
+        """Whether all was fresh so lately that nothing can have come due: a burst of questions looks it up once."""
+        is_usual = whole_age is None and (head_age is None or head_age >= HEAD_SECONDS[self._source])
+        is_lately = self._clock.monotonic() - self._settled_at < HEAD_SECONDS_WHILE_PENDING
+        return is_usual and is_lately and not self._expects_news
+
+    async def condition(self) -> Condition:
+        """How the list stands; nothing is sent."""
+        return self._judged(await self._catalogue.progress(self._source))
+
+    def _judged(self, progress: Progress) -> Condition:
+        return Condition(self._source, progress, self._failure, self._clock.wall())
+
+    def _must_rest(self, progress: Progress) -> bool:
+        """Whether the last failure is so recent that asking again would only cost time."""
+        return self._failure is not None and _is_within(RETRY_SECONDS, progress.failed_at, self._clock.wall())
+
+    async def _read_what_is_due(self, progress: Progress, head_age: float | None, whole_age: float | None) -> Progress:
+        if not progress.completed_at:
+            return await self._go_on(progress, FIRST_PORTION_SECONDS, at_once=PAGES_AT_ONCE)
+        now = self._clock.wall()
+        if progress.holes and not progress.next_page:
+            progress = await self._fill_holes(progress)
+        oldest_head = await self._oldest_head(HEAD_SECONDS[self._source] if head_age is None else head_age)
+        if self._failure is None and (self._expects_news or not _is_within(oldest_head, progress.head_at, now)):
+            progress = await self._keep(await self._read_head(progress))
+        if self._failure is None and self._is_walk_due(progress, whole_age, now):
+            progress = await self._go_on(progress, LATER_PORTION_SECONDS, at_once=1)
+            self._portion_ended_at = self._clock.monotonic()
+        return progress
+
+    def _is_walk_due(self, progress: Progress, whole_age: float | None, now: float) -> bool:
+        """A new walk when the last one is old; the next portion of one under way after a rest, or when asked for."""
+        if progress.next_page and whole_age is None:
+            return self._clock.monotonic() - self._portion_ended_at >= PORTION_REST_SECONDS
+        oldest = WHOLE_SECONDS[self._source] if whole_age is None else whole_age
+        return bool(progress.next_page) or progress.is_doubtful or not _is_within(oldest, progress.completed_at, now)
+
+    async def _oldest_head(self, asked: float) -> float:
+        """While a task runs, its end is news that somebody waits for."""
+        if self._source == "preset":
+            return asked
+        pending_since = await self._catalogue.newest_pending_ms() / 1000
+        waits = _is_within(PENDING_MATTERS_SECONDS, pending_since, self._clock.wall())
+        return min(asked, HEAD_SECONDS_WHILE_PENDING) if waits else asked
+
+    # ---- single pages
+
+    async def _read_head(self, progress: Progress) -> Progress:
+        """Read from the first page on, for as long as everything on a page is new."""
+        for page_num in range(1, MOST_HEAD_PAGES + 1):
+            now = self._clock.wall()
+            page, added = await self._read(page_num, progress)
+            if page is None:
+                return self._failed(progress)
+            if page_num == 1:
+                self._expects_news = False
+                progress = replace(progress, head_at=now)
+            if added < PAGE_SIZE:
+                break
+        return progress
+
+    async def _fill_holes(self, progress: Progress) -> Progress:
+        """Try again what could not be read; the first failure ends it."""
+        for page_num in progress.holes:
+            page, _ = await self._read(page_num, progress)
+            if page is None:
+                progress = self._failed(progress)
+                break
+            progress = replace(progress, holes=tuple(hole for hole in progress.holes if hole != page_num))
+        return await self._keep(progress)
+
+    async def _read(self, page_num: int, progress: Progress) -> tuple[list[ElementTask] | None, int]:
+        """A page, taken in, and how much of it was new; None where it could not be read."""
+        reply = await self._ask(page_num)
+        if isinstance(reply, KlingError):
+            self._note_failure(reply)
+            return None, 0
+        return reply, await self._take_in(reply, progress)
+
+    async def _ask(self, page_num: int) -> list[ElementTask] | KlingError:
+        try:
+            return await self._read_page(page_num, PAGE_SIZE)
+        except KlingError as error:
+            return error
+
+    async def _take_in(self, page: list[ElementTask], progress: Progress) -> int:
+        records = [record for task in page for record in records_of(task, self._source)]
+        return await self._catalogue.put(records, now=self._clock.wall(), walk=progress.began_at)
+
+    def _note_failure(self, error: KlingError) -> None:
+        """Remember why; credentials that are refused are the caller's business at once."""
+        if isinstance(error, AuthError | ClockError):
+            raise error
+        self._failure = error
+
+    def _failed(self, progress: Progress) -> Progress:
+        return replace(progress, failed_at=self._clock.wall())
+
+    async def _keep(self, progress: Progress) -> Progress:
+        await self._catalogue.keep_progress(self._source, progress)
+        return progress
+
+    # ---- the walk through all pages
+
+    async def _go_on(self, progress: Progress, seconds: float, *, at_once: int) -> Progress:
+        """Walk on where the last portion ended, or begin anew; stop at the end of the list or of the time."""
+        if begins := not progress.next_page:
+            progress = replace(progress, began_at=self._clock.wall(), next_page=1, holes=(), unreadable=0)
+        deadline = self._clock.monotonic() + seconds
+        was_wide = False
+        while True:
+            width = max(1, min(at_once, progress.next_page - 1))  # most libraries have one page: do not ask for more
+            pages = range(progress.next_page, min(progress.next_page + width, LAST_PAGE + 1))
+            was_wide = was_wide or len(pages) > 1
+            progress, at_end = await self._read_window(progress, pages, begins=begins)
+            begins = False
+            if at_end or progress.next_page > LAST_PAGE:
+                return await self._complete(progress, is_cut=not at_end, was_wide=was_wide)
+            if (failed := _failed_in_a_row(progress)) >= FAILURES_IN_A_ROW:
+                holes = progress.holes[:-failed]
+                return await self._keep(replace(progress, next_page=progress.next_page - failed, holes=holes))
+            await self._keep(progress)
+            if self._clock.monotonic() >= deadline:
+                return progress
+
+    async def _read_window(self, progress: Progress, pages: range, *, begins: bool) -> tuple[Progress, bool]:
+        """A few pages side by side, taken in in their order; and whether one of them was the last.
+
+        A walk that begins is written down after its first page: a credential that is refused leaves nothing behind.
+        """
+        replies: dict[int, list[ElementTask] | KlingError] = {}
+
+        async def read(page_num: int) -> None:
+            replies[page_num] = await self._ask(page_num)
+
+        async with anyio.create_task_group() as group:
+            for page_num in pages:
+                group.start_soon(read, page_num)
+        for reply in replies.values():
+            if isinstance(reply, KlingError):
+                self._note_failure(reply)
+        if begins:
+            await self._catalogue.begin_walk(self._source, progress)
+        at_end = False
+        for page_num in pages:
+            reply = replies[page_num]
+            if isinstance(reply, KlingError):
+                progress = self._failed(replace(progress, holes=(*progress.holes, page_num)))
+                continue
+            await self._take_in(reply, progress)
+            at_end = at_end or len(reply) < PAGE_SIZE  # fact: list-no-total
+            unreadable = sum(not task.task_id and not task.elements for task in reply)
+            progress = replace(progress, unreadable=progress.unreadable + unreadable)
+            if page_num == 1:
+                self._expects_news = False
+                progress = replace(progress, head_at=progress.began_at)
+        return replace(progress, next_page=pages[-1] + 1), at_end
+
+    async def _complete(self, progress: Progress, *, is_cut: bool, was_wide: bool) -> Progress:
+        """All pages were asked for. Those read side by side are sure only if nothing new came meanwhile.
+
+        A new entry pushes others to later pages, and one of them can fall between two pages that are read at the
+        same moment. Pages read one after the other can at most show an entry twice.
+        """
+        page, added = await self._read(1, progress) if was_wide and not progress.holes else ([], 0)
+        done = replace(
+            progress,
+            completed_at=progress.began_at,
+            next_page=0,
+            is_cut=is_cut,
+            is_doubtful=page is None or added > 0,
+        )
+        if done.holes or done.is_doubtful:
+            return await self._keep(done)
+        await self._catalogue.end_walk(self._source, done, walk=progress.began_at)
+        return done
+
+
+def _is_within(seconds: float, moment: float, now: float) -> bool:
+    """Whether a moment is at most that long ago; one in the future is not."""
+    return 0 <= now - moment < seconds
+
+
+def _failed_in_a_row(progress: Progress) -> int:
+    """How many of the pages before the next one could not be read, without one between them that could."""
+    failed = 0
+    while progress.next_page - 1 - failed in progress.holes:
+        failed += 1
+    return failed

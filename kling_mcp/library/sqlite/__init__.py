@@ -1,0 +1,1 @@
+"""The local index as SQLite files."""

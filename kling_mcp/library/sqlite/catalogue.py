@@ -1,0 +1,308 @@
+"""The catalogue in a SQLite file: what is written, and when it is dropped. `sqlite_search` finds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from kling_mcp.library import record_codec as rows
+from kling_mcp.library.catalogue import Census, Filters, Hits, Position, Progress
+from kling_mcp.library.folding import name_key
+from kling_mcp.library.sqlite import search as finding
+from kling_mcp.store.sqlite_cache import CacheFile
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from kling_mcp.library.records import ElementStatus, LibraryElement, Source
+
+MISSED_WALKS = 2
+MOST_OF_ONE_NAME = 50
+
+_INSERT = """
+INSERT INTO elements (place, key, source, status, name, name_key, task_id, external_task_id, voice_id, facets,
+    record, written_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_INSERT_WORDS = "INSERT INTO words (rowid, tokens) VALUES (?, ?)"
+_REMOVE_WORDS = "INSERT INTO words (words, rowid, tokens) VALUES ('delete', ?, ?)"
+
+
+class SqliteCatalogue:
+    """See `Catalogue`. One file per account, so that the accounts of a shared server cannot mix."""
+
+    def __init__(self, folder: Path | None, account: str) -> None:
+        self._file = CacheFile(folder, f"library-{account}", rows.SCHEMA, version=rows.VERSION)
+
+    async def put(self, records: Sequence[LibraryElement], *, now: float, walk: float = 0.0) -> int:
+        return await self._file.run(lambda db: _Writing(db, now, walk).put(records), write=True)
+
+    async def begin_walk(self, source: Source, progress: Progress) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM sightings WHERE source = ?", (source,))
+            _write_progress(db, source, progress)
+
+        await self._file.run(work, write=True)
+
+    async def end_walk(self, source: Source, progress: Progress, *, walk: float) -> None:
+        await self._file.run(lambda db: _end_walk(db, source, progress, walk), write=True)
+
+    async def progress(self, source: Source) -> Progress:
+        return await self._file.run(lambda db: _read_progress(db, source), write=False)
+
+    async def keep_progress(self, source: Source, progress: Progress) -> None:
+        await self._file.run(lambda db: _write_progress(db, source, progress), write=True)
+
+    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> Hits:
+        return await self._file.run(lambda db: finding.search(db, text, filters, limit, after), write=False)
+
+    async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
+        return await self._file.run(lambda db: [finding.count(db, text, each) for each in filters], write=False)
+
+    async def near(self, text: str, limit: int) -> list[LibraryElement]:
+        return await self._file.run(lambda db: finding.near(db, text, limit), write=False)
+
+    async def with_id(self, any_id: str) -> list[LibraryElement]:
+        sql = """
+            SELECT record FROM elements
+            WHERE key IN (?, ?) OR (task_id <> '' AND task_id = ?) OR (external_task_id <> '' AND external_task_id = ?)
+            ORDER BY place DESC
+        """
+        keys = (f"custom:e:{any_id}", f"preset:e:{any_id}", any_id, any_id)
+        return await self._file.run(lambda db: _unpacked(db.execute(sql, keys)), write=False)
+
+    async def with_name(self, name: str) -> list[LibraryElement]:
+        sql = "SELECT record FROM elements WHERE name_key = ? AND name = ? ORDER BY place DESC LIMIT ?"
+        values = (name_key(name), name, MOST_OF_ONE_NAME)
+        return await self._file.run(lambda db: _unpacked(db.execute(sql, values)), write=False)
+
+    async def shared_names(self, names: Sequence[str]) -> list[str]:
+        sql = "SELECT count(*) FROM elements WHERE name_key = ? AND name = ? AND status = 'ready'"
+
+        def work(db: sqlite3.Connection) -> list[str]:
+            asked = [name for name in dict.fromkeys(names) if name]
+            return [name for name in asked if db.execute(sql, (name_key(name), name)).fetchone()[0] > 1]
+
+        return await self._file.run(work, write=False)
+
+    async def newest_pending_ms(self) -> int:
+        def work(db: sqlite3.Connection) -> int:
+            sql = "SELECT max(place) FROM elements WHERE source = 'custom' AND status = 'pending'"
+            place = db.execute(sql).fetchone()[0]
+            return int(place or 0) // rows.PLACES_IN_A_MILLISECOND
+
+        return await self._file.run(work, write=False)
+
+    async def census(self) -> Census:
+        return await self._file.run(_census, write=False)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Writing:
+    """One batch of records on its way into the tables."""
+
+    def __init__(self, db: sqlite3.Connection, now: float, walk: float) -> None:
+        self._db = db
+        self._now = now
+        self._walk = walk
+        self._new: dict[int, tuple[str, LibraryElement]] = {}
+        self._seen: list[tuple[str, int, float]] = []
+
+    def put(self, records: Sequence[LibraryElement]) -> int:
+        """Write all of them; how many were new."""
+        wanted = {rows.key_of(record): record for record in records}
+        stored = self._stored([*wanted, *(rows.task_key(record) for record in records if record.task_id)])
+        superseded = self._superseded(wanted.values())
+        added = 0
+        for key, record in wanted.items():
+            if not record.element_id and (record.source, record.task_id) in superseded:
+                continue  # an older page of the list: the task has its element by now
+            added += self._put_one(key, record, stored)
+        self._insert()
+        self._note_sightings()
+        return added
+
+    def _stored(self, keys: Iterable[str]) -> dict[str, _Stored]:
+        sql = "SELECT key, place, record, missed FROM elements WHERE key IN (SELECT value FROM json_each(?))"
+        found = self._db.execute(sql, (json.dumps(list(keys)),))
+        return {key: _Stored(place, packed, missed) for key, place, packed, missed in found}
+
+    def _superseded(self, records: Iterable[LibraryElement]) -> set[tuple[str, str]]:
+        """Those tasks without an element, in these records, whose element is known already."""
+        tasks = [record.task_id for record in records if not record.element_id]
+        if not tasks:
+            return set()
+        sql = """
+            SELECT source, task_id FROM elements
+            WHERE task_id <> '' AND task_id IN (SELECT value FROM json_each(?)) AND key NOT LIKE '%:t:%'
+        """
+        return set(self._db.execute(sql, (json.dumps(tasks),)))
+
+    def _put_one(self, key: str, record: LibraryElement, stored: dict[str, _Stored]) -> bool:
+        """Write one; whether it is new. A task's record gives way to its element's and leaves what only it knew."""
+        known = stored.get(key)
+        forerunner = stored.get(rows.task_key(record)) if record.task_id and record.element_id else None
+        for old in (forerunner, known):
+            if old is not None:
+                record = rows.merged(record, old.record)
+        if forerunner is not None and not forerunner.is_removed:
+            self._remove(forerunner)
+        if known is None:
+            self._add(key, record)
+            return forerunner is None
+        self._renew(key, record, known)
+        return False
+
+    def _renew(self, key: str, record: LibraryElement, known: _Stored) -> None:
+        packed = rows.pack(record)
+        if packed == known.packed:
+            if known.missed:
+                self._db.execute("UPDATE elements SET missed = 0 WHERE place = ?", (known.place,))
+        elif _is_found_alike(record, known.record):
+            self._replace(known.place, record, packed)
+        else:
+            self._remove(known)
+            self._add(key, record)
+            return
+        self._seen.append((record.source, known.place, self._walk))
+
+    def _add(self, key: str, record: LibraryElement) -> None:
+        place = self._free_place(rows.first_place(record))
+        self._new[place] = (key, record)
+        self._seen.append((record.source, place, self._walk))
+
+    def _free_place(self, first: int) -> int:
+        """The next free place from the moment on; the same millisecond first, then the following ones."""
+        while True:
+            window = (first, first + rows.PLACES_IN_A_MILLISECOND - 1)
+            sql = "SELECT max(place) FROM elements WHERE place BETWEEN ? AND ?"
+            (last,) = self._db.execute(sql, window).fetchone()
+            place = first if last is None else int(last) + 1
+            while place in self._new:
+                place += 1
+            if place <= window[1]:
+                return place
+            first += rows.PLACES_IN_A_MILLISECOND
+
+    def _insert(self) -> None:
+        """All new records at once, oldest first: in any other order the full-text index would write at each row."""
+        known_words: set[str] = set()
+        table: list[tuple[object, ...]] = []
+        index: list[tuple[int, str]] = []
+        for place, (key, record) in sorted(self._new.items()):
+            words = rows.words_of(record)
+            known_words.update(words.name.split(), words.text.split())
+            index.append((place, words.tokens))
+            table.append(
+                (
+                    place,
+                    key,
+                    record.source,
+                    record.status,
+                    record.element_name,
+                    rows.name_key_of(record),
+                    record.task_id,
+                    record.external_task_id,
+                    record.voice_id,
+                    rows.facets_of(record),
+                    rows.pack(record),
+                    self._now,
+                )
+            )
+        self._db.executemany(_INSERT, table)
+        self._db.executemany(_INSERT_WORDS, index)
+        words_only = [(word, word[::-1]) for word in known_words if rows.is_word(word)]
+        self._db.executemany("INSERT OR IGNORE INTO vocabulary (word, backwards) VALUES (?, ?)", words_only)
+
+    def _replace(self, place: int, record: LibraryElement, packed: str) -> None:
+        """The same words and the same moment: the full-text index stays as it is."""
+        sql = """
+            UPDATE elements SET name = ?, task_id = ?, external_task_id = ?, voice_id = ?, record = ?,
+                written_at = ?, missed = 0 WHERE place = ?
+        """
+        ids = (record.element_name, record.task_id, record.external_task_id, record.voice_id)
+        self._db.execute(sql, (*ids, packed, self._now, place))
+
+    def _remove(self, stored: _Stored) -> None:
+        stored.is_removed = True
+        remove(self._db, stored.place, stored.record)
+
+    def _note_sightings(self) -> None:
+        """Only for the walk that is still the latest: another process may have begun anew."""
+        if self._walk:
+            sql = """
+                INSERT OR IGNORE INTO sightings (source, place)
+                SELECT ?, ? FROM progress WHERE source = ?1 AND walk = ?
+            """
+            self._db.executemany(sql, self._seen)
+
+
+@dataclass(slots=True)
+class _Stored:
+    """A record as it lies in the table."""
+
+    place: int
+    packed: str
+    missed: int
+    is_removed: bool = False
+
+    @property
+    def record(self) -> LibraryElement:
+        """Unpacked at need: most records of a page have not changed."""
+        return rows.unpack(self.packed)
+
+
+def _is_found_alike(one: LibraryElement, other: LibraryElement) -> bool:
+    """Whether the full-text index and the order need not change."""
+    return one.created_at_ms == other.created_at_ms and rows.words_of(one) == rows.words_of(other)
+
+
+def remove(db: sqlite3.Connection, place: int, record: LibraryElement) -> None:
+    """Take a record out of the table and, with the very words it went in with, out of the index."""
+    db.execute(_REMOVE_WORDS, (place, rows.words_of(record).tokens))
+    db.execute("DELETE FROM elements WHERE place = ?", (place,))
+
+
+def _end_walk(db: sqlite3.Connection, source: Source, progress: Progress, walk: float) -> None:
+    if _read_progress(db, source).began_at != walk:
+        return
+    # What was written since the walk began may have stood on no page of it.
+    unseen = "source = ? AND written_at < ? AND place NOT IN (SELECT place FROM sightings WHERE source = ?1)"
+    db.execute(f"UPDATE elements SET missed = missed + 1 WHERE {unseen}", (source, walk))  # noqa: S608 - text of ours
+    sql = "SELECT place, record FROM elements WHERE source = ? AND missed >= ?"
+    for place, packed in db.execute(sql, (source, MISSED_WALKS)).fetchall():
+        remove(db, place, rows.unpack(packed))
+    db.execute("DELETE FROM sightings WHERE source = ?", (source,))
+    _write_progress(db, source, progress)
+
+
+def _read_progress(db: sqlite3.Connection, source: Source) -> Progress:
+    found = db.execute("SELECT state FROM progress WHERE source = ?", (source,)).fetchone()
+    if found is None:
+        return Progress()
+    state: dict[str, Any] = json.loads(found[0])
+    return Progress(**{**state, "holes": tuple(state["holes"])})
+
+
+def _write_progress(db: sqlite3.Connection, source: Source, progress: Progress) -> None:
+    sql = "INSERT OR REPLACE INTO progress (source, walk, state) VALUES (?, ?, ?)"
+    db.execute(sql, (source, progress.began_at, json.dumps(asdict(progress))))
+
+
+def _census(db: sqlite3.Connection) -> Census:
+    counts: dict[tuple[Source, ElementStatus], int] = {}
+    tags: set[str] = set()
+    for facets, count in db.execute("SELECT facets, count FROM tally"):
+        tokens = facets.split()
+        key = cast("tuple[Source, ElementStatus]", (tokens[0][1:], tokens[1][1:]))
+        counts[key] = counts.get(key, 0) + count
+        tags.update(rows.tag_of_facet(token) for token in tokens[3:])
+    return Census(counts, tuple(sorted(tags)))
+
+
+def _unpacked(found: Iterable[tuple[str]]) -> list[LibraryElement]:
+    return [rows.unpack(packed) for (packed,) in found]

@@ -1,0 +1,224 @@
+"""From the text of a query to expressions of SQLite's full-text index; completes words, and corrects them.
+
+It asks the vocabulary and never a record. Everything in an expression is a token of ours between double quotes, so
+nothing that a caller writes is taken for the index's own language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from kling_mcp.library import record_codec as rows
+from kling_mcp.library.catalogue import Filters, Spelling
+from kling_mcp.library.folding import Run, name_key, pairs, runs
+from kling_mcp.library.records import ElementStatus, Source
+from kling_mcp.library.spelling import distance, errors_allowed, has_spelling, intact_ends
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Sequence
+
+MOST_WORDS = 40
+# A beginning with more completions is left to the index, which then gathers all that begins so before it answers.
+MOST_COMPLETIONS = 4
+MOST_CANDIDATES = 4000
+MOST_CORRECTIONS = 12
+_LAST = chr(0x10FFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What one piece of the query asks for, as full-text expressions: in the name, and anywhere."""
+
+    in_name: str
+    anywhere: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A text as it is looked for: all of `terms` must hold. `beginning` is for names that begin with the text.
+
+    `key` is "" where the words are not those that were written: then no name is meant as a whole.
+    """
+
+    text: str
+    key: str
+    terms: tuple[Term, ...]
+    beginning: str
+    filters: Filters
+
+    @property
+    def in_name(self) -> str:
+        """All terms, in the name."""
+        return _all(term.in_name for term in self.terms)
+
+    @property
+    def anywhere(self) -> str:
+        """All terms, anywhere."""
+        return _all(term.anywhere for term in self.terms)
+
+
+def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spelling = "exact") -> Query | None:
+    """The query as it is written, or with other words; None where some word has nothing to stand in for it."""
+    text = text.strip()
+    found = runs(text)[:MOST_WORDS]
+    if spelling == "exact":
+        terms = tuple(dict.fromkeys(_term(db, run) for run in found))
+        return Query(text, name_key(text), terms, _beginning(db, found), filters)
+    options = [_options(db, run, closest=spelling == "corrected") for run in found]
+    if not options or not all(options):
+        return None
+    return Query(text, "", tuple(dict.fromkeys(map(_either, options))), "", filters)
+
+
+def parse_any(db: sqlite3.Connection, text: str, filters: Filters) -> Query | None:
+    """A query for any one of the words, as they are or corrected."""
+    options = [option for run in runs(text)[:MOST_WORDS] for option in _options(db, run, closest=True)]
+    return Query(text.strip(), "", (_either(options),), "", filters) if options else None
+
+
+# ---- words
+
+
+def _term(db: sqlite3.Connection, run: Run) -> Term:
+    """A word from its beginning, a number as it is; a dense run inside longer ones."""
+    if run.is_dense and len(run.text) > 1:
+        return _tokens([pairs(run.text)[:-1]])
+    if run.text.isdecimal():
+        return _tokens([[run.text]])
+    if not run.is_dense and (completions := _completions(db, run.text)) is not None:
+        return _tokens([[word] for word in completions or [run.text]])
+    return _tokens([[run.text]], is_beginning=True)
+
+
+def _completions(db: sqlite3.Connection, beginning: str) -> list[str] | None:
+    """The words that begin so; None where there are many."""
+    sql = "SELECT word FROM vocabulary WHERE word >= ? AND word < ? LIMIT ?"
+    found = db.execute(sql, (beginning, beginning + _LAST, MOST_COMPLETIONS + 1)).fetchall()
+    return [word for (word,) in found] if len(found) <= MOST_COMPLETIONS else None
+
+
+def _tokens(phrases: Iterable[Sequence[str]], *, is_beginning: bool = False) -> Term:
+    """One of these phrases."""
+    star = " *" if is_beginning else ""
+    in_name = [_phrase(phrase, rows.NAME_MARK) + star for phrase in phrases]
+    return Term(" OR ".join(in_name), " OR ".join([*in_name, *(_phrase(phrase) + star for phrase in phrases)]))
+
+
+def _phrase(tokens: Iterable[str], mark: str = "") -> str:
+    """Tokens hold no double quote: only a-z, 0-9 and characters beyond ASCII."""
+    return f'"{" ".join(mark + token for token in tokens)}"'
+
+
+def _beginning(db: sqlite3.Connection, found: Sequence[Run]) -> str:
+    """All of the query in its order, as the beginning of a name."""
+    parts: list[str] = []
+    for run in found[:-1]:
+        parts.extend(pairs(run.text) if run.is_dense else [run.text])
+    if not found:
+        return ""
+    last = found[-1]
+    if last.is_dense and len(last.text) > 1:
+        return f"^ {_phrase([*parts, *pairs(last.text)[:-1]], rows.NAME_MARK)}"
+    if last.text.isdecimal():
+        return f"^ {_phrase([*parts, last.text], rows.NAME_MARK)}"
+    completions = None if last.is_dense else _completions(db, last.text)
+    if completions is None:
+        return f"^ {_phrase([*parts, last.text], rows.NAME_MARK)} *"
+    return " OR ".join(f"^ {_phrase([*parts, word], rows.NAME_MARK)}" for word in completions or [last.text])
+
+
+def _either(options: Sequence[Term]) -> Term:
+    return Term(
+        " OR ".join(dict.fromkeys(option.in_name for option in options)),
+        " OR ".join(dict.fromkeys(option.anywhere for option in options)),
+    )
+
+
+def _all(expressions: Iterable[str]) -> str:
+    return " AND ".join(f"({expression})" for expression in expressions)
+
+
+# ---- corrections
+
+
+def _options(db: sqlite3.Connection, run: Run, *, closest: bool) -> list[Term]:
+    """A word as it is where it occurs; the nearest corrections where it does not, or all of them beside it."""
+    term = _term(db, run)
+    occurs = db.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (term.anywhere,)).fetchone() is not None
+    if run.is_dense or (occurs and closest):
+        return [term] if occurs else []
+    corrections = _corrections(db, run.text, closest=closest)
+    return [*([term] if occurs else []), *([_tokens([[word] for word in corrections])] if corrections else [])]
+
+
+def _corrections(db: sqlite3.Connection, word: str, *, closest: bool) -> list[str]:
+    """Known words within the number of errors that the word may have, the nearest first."""
+    errors = errors_allowed(word)
+    if not errors:
+        return []
+    far = [(distance(word, known, errors), known) for known in _candidates(db, word, errors)]
+    near = sorted((how_far, known) for how_far, known in far if 0 < how_far <= errors)
+    if closest:
+        near = [pair for pair in near if pair[0] == near[0][0]]
+    return [known for _, known in near[:MOST_CORRECTIONS]]
+
+
+def _candidates(db: sqlite3.Connection, word: str, errors: int) -> set[str]:
+    """Known words of about this length that begin or end alike, or have two letters swapped in the middle."""
+    start, end = intact_ends(word, errors)
+    found: set[str] = set()
+    for column, part in (("word", start), ("backwards", end[::-1])):
+        sql = f"""
+            SELECT word FROM vocabulary WHERE {column} >= ? AND {column} < ? AND length(word) BETWEEN ? AND ? LIMIT ?
+        """  # noqa: S608 - the names of our two columns
+        values = (part, part + _LAST, len(word) - errors, len(word) + errors, MOST_CANDIDATES)
+        found.update(known for (known,) in db.execute(sql, values))
+    cut = len(start)
+    swapped = word[: cut - 1] + word[cut : cut + 1] + word[cut - 1] + word[cut + 1 :]
+    found.update(known for (known,) in db.execute("SELECT word FROM vocabulary WHERE word = ?", (swapped,)))
+    return {known for known in found if has_spelling(known)}
+
+
+# ---- facets
+
+
+def facet_groups(filters: Filters) -> Iterator[list[str]]:
+    """Groups of facets: of each group one must be there."""
+    if filters.sources:
+        yield [rows.source_facet(source) for source in filters.sources]
+    if filters.statuses:
+        yield [rows.status_facet(status) for status in filters.statuses]
+    if filters.tags:
+        yield [rows.tag_facet(tag) for tag in filters.tags]
+    if filters.voiced != "any":
+        yield [rows.voice_facet(is_voiced=filters.voiced == "yes")]
+
+
+_RIVALS = (
+    tuple(rows.source_facet(source) for source in get_args(Source)),
+    tuple(rows.status_facet(status) for status in get_args(ElementStatus)),
+    tuple(rows.voice_facet(is_voiced=is_voiced) for is_voiced in (True, False)),
+)
+
+
+def rare_facets(filters: Filters) -> list[str]:
+    """The filters that have lists of their own, each as an expression that must hold."""
+    groups = facet_groups(filters)
+    return [_any_facet(group) for group in groups if not rows.COMMON.intersection(group)]
+
+
+def with_facets(expression: str, filters: Filters) -> str:
+    """The expression narrowed by the filters. A common facet is in no list, so its rivals are left out instead."""
+    wanted = " AND ".join(f"({part})" for part in (expression, *rare_facets(filters)) if part)
+    unwanted: list[str] = []
+    for group in facet_groups(filters):
+        if rows.COMMON.intersection(group):
+            rivals = next(rivals for rivals in _RIVALS if group[0] in rivals)
+            unwanted.extend(facet for facet in rivals if facet not in group)
+    return f"({wanted}) NOT ({_any_facet(unwanted)})" if unwanted else wanted
+
+
+def _any_facet(facets: Iterable[str]) -> str:
+    return " OR ".join(_phrase([facet], rows.FACET_MARK) for facet in facets)

@@ -1,0 +1,201 @@
+"""Finding in the SQLite file: layers of likeness, each walked from new to old, none of them held in memory.
+
+    0  an id, exactly          2  the name but for case, accents, width       4  words of the name
+    1  the name, exactly       3  the name begins so                          5  words anywhere
+
+A page is filled from the first layer that is not used up. Each layer leaves out what an earlier one holds.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from kling_mcp.library import record_codec as rows
+from kling_mcp.library.catalogue import Filters, Hits, Position, Spelling
+from kling_mcp.library.sqlite.query import Query, facet_groups, parse, parse_any, rare_facets, with_facets
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from kling_mcp.library.records import LibraryElement
+
+MOST_ID_HITS = 1000
+_END_OF_TIME = 2**63 - 1
+_CORRECTIONS: tuple[Spelling, ...] = ("corrected", "similar")
+
+
+def search(db: sqlite3.Connection, text: str, filters: Filters, limit: int, after: Position | None) -> Hits:
+    """See `Catalogue.search`."""
+    spelling: Spelling = after.spelling if after else "exact"
+    hits = _page(db, parse(db, text, filters, spelling), spelling, limit, after)
+    if after is None:
+        for other in _CORRECTIONS:
+            if not hits.total:
+                hits = _page(db, parse(db, text, filters, other), other, limit, None)
+    return hits if hits.total else Hits([], 0)
+
+
+def _page(db: sqlite3.Connection, query: Query | None, spelling: Spelling, limit: int, after: Position | None) -> Hits:
+    return _Search(db, query).page(spelling, limit, after) if query else Hits([], 0)
+
+
+def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
+    """See `Catalogue.counts`."""
+    query = parse(db, text, filters)
+    return _Search(db, query).total() if query else 0
+
+
+def near(db: sqlite3.Connection, text: str, limit: int) -> list[LibraryElement]:
+    """See `Catalogue.near`: words as they are or corrected, else any one of the words."""
+    filters = Filters(statuses=("ready",))
+    hits = search(db, text, filters, limit, None)
+    return hits.elements or _page(db, parse_any(db, text, filters), "similar", limit, None).elements
+
+
+class _Search:
+    """One query against the tables."""
+
+    def __init__(self, db: sqlite3.Connection, query: Query) -> None:
+        self._db = db
+        self._query = query
+        self._id_hits = self._find_id_hits()
+
+    def total(self) -> int:
+        """How many records match."""
+        query = self._query
+        if not query.text:
+            return self._count_by_tally()
+        inside = self._count_words() if query.terms else self._count_name()
+        return inside + self._count_id_hits_outside()
+
+    def page(self, spelling: Spelling, limit: int, after: Position | None) -> Hits:
+        """The records after a position."""
+        found: list[tuple[int, int]] = []
+        total = self.total()
+        if total:
+            start = after or Position(spelling, 0, _END_OF_TIME)
+            for layer in range(start.layer, 6):
+                below = start.place if layer == start.layer else _END_OF_TIME
+                found.extend((layer, place) for place in self._layer(layer, below, limit + 1 - len(found)))
+                if len(found) > limit or (after is None and len(found) == total):
+                    break
+        more = len(found) > limit
+        del found[limit:]
+        elements = self._records([place for _, place in found])
+        following = Position(spelling, *found[-1]) if more else None
+        return Hits(elements, total, following, spelling)
+
+    def _layer(self, layer: int, below: int, limit: int) -> list[int]:
+        """Places of a layer below a place, newest first."""
+        query = self._query
+        if not query.text:
+            return self._everything(below, limit) if layer == 0 else []
+        match layer:
+            case 0:
+                return [place for place in self._id_hits if place < below][:limit]
+            case 1:
+                return self._named("name = ?", below, limit)
+            case 2:
+                return self._named("name <> ?", below, limit)
+        if not query.terms:
+            return []
+        wanted, unwanted = self._word_layers()[layer - 3]
+        return self._matching(wanted, unwanted, below, limit) if wanted else []
+
+    def _word_layers(self) -> list[tuple[str, str]]:
+        """What each word layer wants, and what an earlier one holds already."""
+        query = self._query
+        return [(query.beginning, ""), (query.in_name, query.beginning), (query.anywhere, query.in_name)]
+
+    def _matching(self, wanted: str, unwanted: str, below: int, limit: int) -> list[int]:
+        match = with_facets(wanted, self._query.filters)
+        if unwanted:
+            match = f"({match}) NOT ({unwanted})"
+        # The full name is a layer of its own; the index cannot say where a name ends.
+        sql = """
+            SELECT rowid FROM words WHERE words MATCH ? AND rowid < ?
+            AND rowid NOT IN (SELECT value FROM json_each(?))
+            AND (? = '' OR (SELECT name_key FROM elements WHERE place = words.rowid) <> ?4)
+            ORDER BY rowid DESC LIMIT ?
+        """
+        values = (match, below, json.dumps(self._id_hits), self._query.key, limit)
+        return [place for (place,) in self._db.execute(sql, values)]
+
+    def _everything(self, below: int, limit: int) -> list[int]:
+        """Without words: by rare facets through their lists, by common ones through the table."""
+        filters = self._query.filters
+        if rare_facets(filters):
+            sql = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
+            return [place for (place,) in self._db.execute(sql, (with_facets("", filters), below, limit))]
+        if len(filters.sources) == len(filters.statuses) == 1 and filters.voiced == "any":
+            sql = "SELECT place FROM elements WHERE source = ? AND status = ? AND place < ? ORDER BY place DESC LIMIT ?"
+            found = self._db.execute(sql, (filters.sources[0], filters.statuses[0], below, limit))
+        else:
+            allowed, tokens = self._facet_rule()
+            sql = f"SELECT place FROM elements WHERE {allowed} AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
+            found = self._db.execute(sql, (*tokens, below, limit))
+        return [place for (place,) in found]
+
+    def _named(self, rule: str, below: int, limit: int) -> list[int]:
+        allowed, tokens = self._facet_rule()
+        sql = f"""
+            SELECT place FROM elements WHERE name_key = ? AND {rule} AND place < ? AND {allowed}
+            AND place NOT IN (SELECT value FROM json_each(?)) ORDER BY place DESC LIMIT ?
+        """  # noqa: S608 - text of ours; values are bound
+        query = self._query
+        values = (query.key, query.text, below, *tokens, json.dumps(self._id_hits), limit)
+        return [place for (place,) in self._db.execute(sql, values)] if query.key else []
+
+    def _facet_rule(self) -> tuple[str, list[str]]:
+        """The filters as a condition on the table, and its values."""
+        groups = list(facet_groups(self._query.filters))
+        rule = " AND ".join(f"({' OR '.join(['instr(facets, ?)'] * len(group))})" for group in groups)
+        return rule or "1", [f" {token} " for group in groups for token in group]
+
+    def _find_id_hits(self) -> list[int]:
+        """Places of what has this very id; also of what speaks with the voice of this id."""
+        text = self._query.text
+        if not text or " " in text:
+            return []
+        allowed, tokens = self._facet_rule()
+        sql = f"""
+            SELECT place FROM elements WHERE {allowed} AND (key IN (?, ?) OR (task_id <> '' AND task_id = ?)
+            OR (external_task_id <> '' AND external_task_id = ?) OR (voice_id <> '' AND voice_id = ?))
+            ORDER BY place DESC LIMIT ?
+        """  # noqa: S608 - text of ours; values are bound
+        keys = (f"custom:e:{text}", f"preset:e:{text}", text, text, text)
+        return [place for (place,) in self._db.execute(sql, (*tokens, *keys, MOST_ID_HITS))]
+
+    def _count_by_tally(self) -> int:
+        allowed, tokens = self._facet_rule()
+        sql = f"SELECT coalesce(sum(count), 0) FROM tally WHERE {allowed}"  # noqa: S608 - text of ours
+        return int(self._db.execute(sql, tokens).fetchone()[0])
+
+    def _everywhere(self) -> str:
+        return with_facets(self._query.anywhere, self._query.filters)
+
+    def _count_words(self) -> int:
+        sql = "SELECT count(*) FROM words WHERE words MATCH ?"
+        return int(self._db.execute(sql, (self._everywhere(),)).fetchone()[0])
+
+    def _count_name(self) -> int:
+        """For names of nothing but punctuation, which has no tokens."""
+        if not self._query.key:  # nothing is left of the text, so it names nothing
+            return 0
+        allowed, tokens = self._facet_rule()
+        sql = f"SELECT count(*) FROM elements WHERE name_key = ? AND {allowed}"  # noqa: S608 - text of ours
+        return int(self._db.execute(sql, (self._query.key, *tokens)).fetchone()[0])
+
+    def _count_id_hits_outside(self) -> int:
+        """Those that do not match by their words as well."""
+        if not self._id_hits or not self._query.terms:
+            return len(self._id_hits)
+        sql = "SELECT count(*) FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))"
+        values = (self._everywhere(), json.dumps(self._id_hits))
+        return len(self._id_hits) - int(self._db.execute(sql, values).fetchone()[0])
+
+    def _records(self, places: list[int]) -> list[LibraryElement]:
+        sql = "SELECT place, record FROM elements WHERE place IN (SELECT value FROM json_each(?))"
+        packed = dict(self._db.execute(sql, (json.dumps(places),)))
+        return [rows.unpack(packed[place]) for place in places]

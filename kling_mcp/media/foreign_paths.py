@@ -1,0 +1,74 @@
+"""Recognises places that this server can never see: a chat's sandbox, an upload, another kind of machine.
+
+Pure text: nothing here looks at the file system, so an answer never tells whether a file exists.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kling_mcp.errors import InputError, Problem
+from kling_mcp.sanitize import quoted
+
+if TYPE_CHECKING:
+    from kling_mcp.media.policy import MediaPolicy
+
+# URI schemes that only mean something inside the chat, the browser or the phone that made them.
+CHAT_SCHEMES = frozenset({"sandbox", "attachment", "blob", "cid", "content", "ph", "assets-library", "upload"})
+
+# Where assistants keep uploads and the results of their own code.
+_CHAT_FOLDERS = (
+    "/mnt/user-data",
+    "/mnt/data",
+    "/mnt/uploads",
+    "/mnt/outputs",
+    "/home/claude",
+    "/home/oai",
+    "/home/sandbox",
+    "/tmp/inputs",  # noqa: S108  a place to recognise, never one to write to
+    "/tmp/outputs",  # noqa: S108  the same
+)
+_CHAT_FILE_ID = re.compile(r"file[-_][A-Za-z0-9]{16,}")
+
+_WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+
+def is_chat_upload(path: str) -> bool:
+    """Whether this looks like a path or file id from a chat's own sandbox."""
+    inside = any(path == folder or path.startswith(folder + "/") for folder in _CHAT_FOLDERS)
+    return inside or _CHAT_FILE_ID.fullmatch(path) is not None
+
+
+def is_windows_absolute(path: str) -> bool:
+    r"""Whether this is a path with a drive (`C:\x`, `C:/x`) or of a network share (two backslashes)."""
+    return _WINDOWS_ABSOLUTE.match(path) is not None
+
+
+def chat_upload_refused(argument: str, given: str, policy: MediaPolicy) -> InputError:
+    """The answer to a path out of a chat's sandbox."""
+    return InputError(
+        [
+            Problem(
+                argument,
+                "this place belongs to the chat's own sandbox or uploads, which this server cannot see",
+                quoted(given),
+                policy.ways_in(),
+            )
+        ]
+    )
+
+
+def other_machine_refused(argument: str, given: str, policy: MediaPolicy, *, windows: bool) -> InputError:
+    """The answer to a path that only another kind of machine can have; `windows` is about this server."""
+    here, there = ("Windows", "Linux or macOS") if windows else ("Linux or macOS", "Windows")
+    return InputError(
+        [
+            Problem(
+                argument,
+                f"this server runs on {here} and cannot see a {there} path",
+                quoted(given),
+                policy.ways_in(),
+            )
+        ]
+    )

@@ -1,0 +1,72 @@
+"""The audit log: who did what, and what came of it, as JSON lines at the end of a file.
+
+It knows neither tools nor accounts; it only adds lines, and never writes over one. What stands in a line is chosen by
+`server.witness`: ids and outcomes; never a key, a picture, a link, a name of an element or a text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from kling_mcp.concurrency.clock import iso_utc
+from kling_mcp.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kling_mcp.concurrency.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "audit.jsonl"
+
+
+class AuditLog:
+    """A file that only grows. It is opened for each line, so that it may be moved away at any time."""
+
+    def __init__(self, path: Path, clock: Clock, server: str) -> None:
+        """Nothing is opened here. `server` names this process in every line."""
+        self.path = path
+        self._clock = clock
+        self._server = server
+        self._is_torn = False
+
+    def write(self, event: Mapping[str, object]) -> None:
+        """Add a line: the time, this process, and the event.
+
+        Raises:
+            StorageError: it could not be written, or not as a whole.
+        """
+        told = {"time": iso_utc(round(self._clock.wall() * 1000)), "server": self._server, **event}
+        line = json.dumps(told, separators=(",", ":")).encode() + b"\n"
+        if self._is_torn:  # half a line stands there; it must not spoil this one
+            line = b"\n" + line
+        try:
+            written = self._append(line)
+        except OSError as error:
+            raise self._unwritable(error.strerror or str(error)) from None
+        self._is_torn = 0 < written < len(line)
+        if written < len(line):
+            raise self._unwritable("the disk is full")
+
+    def _append(self, line: bytes) -> int:
+        """One write, so that lines of several processes do not mix."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            return os.write(file, line)
+        finally:
+            os.close(file)
+
+    def _unwritable(self, why: str) -> StorageError:
+        """The path is for the operator's log, not for callers."""
+        logger.error("The audit log %s cannot be written: %s", self.path, why)
+        return StorageError(
+            "The audit log cannot be written, so tools that change anything are off; reading works.",
+            kind="read_only",
+            advice="Nothing was sent. Whoever runs the server finds the reason in its log.",
+        )

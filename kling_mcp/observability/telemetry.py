@@ -1,0 +1,170 @@
+"""Traces and metrics for operators, through OpenTelemetry's API: nothing happens until somebody installs an SDK.
+
+What is told: which tool, how it ended, Kling's code, how long it took, how many requests it sent. Never told: names,
+pictures, links, ids of elements, tasks, accounts or people, and texts of errors.
+docs/operating.md lists every metric; a test compares.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from kling_mcp._version import __version__
+from kling_mcp.errors import KlingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from opentelemetry.metrics import Counter, Histogram
+    from opentelemetry.trace import Span, Tracer
+
+    from kling_mcp.concurrency.clock import Clock
+
+    Attributes = dict[str, str | int | float | bool]
+
+NAME = "kling_mcp"
+ABANDONED = "abandoned"  # the caller went away, or the server ended
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """One tool call as it is told; `outcome` is `ok`, `error` or `abandoned`, `kind` the contract's word."""
+
+    tool: str
+    outcome: str = ABANDONED
+    kind: str = ""
+    code: int | None = None
+    waited_seconds: float = 0.0
+    requests_sent: int = 0
+    change_ids: list[str] = field(default_factory=list)  # Kling's ids of requests that change something; not told
+
+    def failed(self, error: KlingError) -> None:
+        """Note how it ended."""
+        self.outcome, self.kind, self.code = "error", error.kind, error.code
+
+    @property
+    def attributes(self) -> Attributes:
+        """What a metric tells apart: few values each."""
+        told: Attributes = {"tool": self.tool, "outcome": self.outcome}
+        if self.kind:
+            told["kind"] = self.kind
+        if self.code is not None:
+            told["kling.code"] = self.code
+        return told
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request to Kling as it is told; `request_id` is Kling's, for the audit log, and not told."""
+
+    operation: str
+    http_status: int | None = None
+    request_id: str = ""
+
+
+_current: ContextVar[ToolCall | None] = ContextVar("kling_mcp_tool_call", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Instruments:
+    tracer: Tracer
+    tool_calls: Counter
+    tool_seconds: Histogram
+    waited_seconds: Histogram
+    kling_requests: Counter
+    kling_seconds: Histogram
+    callbacks: Counter
+
+
+@cache
+def _instruments() -> _Instruments:
+    """Proxies: they begin to work when an SDK is installed, also later. Imported at the first use."""
+    from opentelemetry import metrics, trace  # noqa: PLC0415 - the library alone starts without them
+
+    meter = metrics.get_meter(NAME, __version__)
+    return _Instruments(
+        tracer=trace.get_tracer(NAME, __version__),
+        tool_calls=meter.create_counter("kling_mcp.tool.calls", "{call}", "tool calls, by how they ended"),
+        tool_seconds=meter.create_histogram("kling_mcp.tool.duration", "s", "how long tool calls took"),
+        waited_seconds=meter.create_histogram("kling_mcp.tool.waited", "s", "how long calls waited for elements"),
+        kling_requests=meter.create_counter("kling_mcp.kling.requests", "{request}", "requests sent to Kling"),
+        kling_seconds=meter.create_histogram("kling_mcp.kling.duration", "s", "how long Kling took to answer"),
+        callbacks=meter.create_counter("kling_mcp.callbacks", "{callback}", "callbacks, by what was done with them"),
+    )
+
+
+@contextmanager
+def tool_call(tool: str, clock: Clock) -> Iterator[ToolCall]:
+    """A span and the metrics of a tool call; the block says in what it is given how it ended."""
+    call = ToolCall(tool)
+    of = _instruments()
+    started = clock.monotonic()
+    token = _current.set(call)
+    with _span(of.tracer, f"kling_mcp.tool {tool}") as span:
+        try:
+            yield call
+        finally:
+            _current.reset(token)
+            span.set_attributes({**call.attributes, "kling.requests": call.requests_sent})
+            span.set_attribute("waited_seconds", call.waited_seconds)
+            _mark(span, failed=call.outcome == "error")
+            of.tool_calls.add(1, call.attributes)
+            of.tool_seconds.record(clock.monotonic() - started, call.attributes)
+            if call.waited_seconds:
+                of.waited_seconds.record(call.waited_seconds, {"tool": tool})
+
+
+@contextmanager
+def kling_request(operation: str, clock: Clock) -> Iterator[Exchange]:
+    """A span and the metrics of one request; errors pass through. Counted for the tool call that it serves.
+
+    Waits of one account share their looks, so a request counts for the call that happened to send it.
+    """
+    exchange = Exchange(operation)
+    of = _instruments()
+    started = clock.monotonic()
+    told: Attributes = {"operation": operation, "outcome": ABANDONED}
+    call = _current.get()
+    if call is not None:
+        call.requests_sent += 1
+    with _span(of.tracer, f"kling_mcp.kling {operation}") as span:
+        try:
+            yield exchange
+            told["outcome"] = "ok"
+        except KlingError as error:
+            told |= {"outcome": "error", "kind": error.kind}
+            if error.code is not None:
+                told["kling.code"] = error.code
+            exchange.request_id = exchange.request_id or error.request_id
+            raise
+        finally:
+            if exchange.http_status is not None:
+                told["http.response.status_code"] = exchange.http_status
+            if call is not None and exchange.request_id and operation in {"create", "delete"}:
+                call.change_ids.append(exchange.request_id)
+            span.set_attributes(told)
+            _mark(span, failed=told["outcome"] == "error")
+            of.kling_requests.add(1, told)
+            of.kling_seconds.record(clock.monotonic() - started, told)
+
+
+def count_callback(outcome: str) -> None:
+    """One callback: `woke`, `repeated`, `unknown`, or why it was refused."""
+    _instruments().callbacks.add(1, {"outcome": outcome})
+
+
+def _span(tracer: Tracer, name: str) -> AbstractContextManager[Span]:
+    """A span that keeps no error: its text may quote a caller."""
+    return tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)
+
+
+def _mark(span: Span, *, failed: bool) -> None:
+    from opentelemetry.trace import StatusCode  # noqa: PLC0415 - loaded already
+
+    if failed:
+        span.set_status(StatusCode.ERROR)

@@ -1,0 +1,157 @@
+"""Sees each tool call, and each reading of a resource that is somebody's, and tells telemetry and the audit log.
+
+It decides what may be told: ids and outcomes; never arguments, names, links, or texts of errors.
+A tool that changes something is written down before it begins, and does not begin if that fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mcp.server.auth.middleware.auth_context import get_access_token
+
+from kling_mcp.errors import ConfigurationError, StorageError
+from kling_mcp.observability import telemetry
+from kling_mcp.sanitize import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kling_mcp.errors import KlingError
+    from kling_mcp.library.records import LibraryElement
+    from kling_mcp.server.tool_context import Call
+    from kling_mcp.server.views.elements import View
+
+logger = logging.getLogger(__name__)
+
+_MOST_IDS = 20
+_LONGEST_ID = 128
+_MADE_SOMETHING = {"submitted", "recovered"}
+
+
+class Deed(Protocol):
+    """What a caller may do; a tool is one."""
+
+    @property
+    def name(self) -> str:
+        """As it is told."""
+        ...
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether it must stand in the audit log before it begins."""
+        ...
+
+    @property
+    def may_create(self) -> bool:
+        """Whether it may leave an element behind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The deed of reading a resource."""
+
+    name: str
+    changes_something: bool = False
+    may_create: bool = False
+
+
+class Witness:
+    """One call."""
+
+    def __init__(self, spec: Deed, call: Call, told: telemetry.ToolCall) -> None:
+        self._spec = spec
+        self._call = call
+        self._told = told
+        self._result: dict[str, object] = {"outcome": telemetry.ABANDONED, "created": self._worst}
+        self._is_written = False
+        self._who: dict[str, object] = {}
+
+    @property
+    def _worst(self) -> str:
+        return "maybe" if self._spec.may_create else "no"
+
+    def begins(self) -> None:
+        """Write down what is about to happen, if it may change something.
+
+        Raises:
+            StorageError: it could not be written, so it must not happen.
+        """
+        if self._call.runtime.audit is None:
+            return
+        self._who = self._seen_from_outside()
+        if self._spec.changes_something:
+            self._call.runtime.audit.write({"event": "begin", **self._who})
+        self._is_written = True
+
+    def answered(self, view: View | LibraryElement) -> None:
+        """The tool gave an answer, or the element was shown."""
+        self._told.outcome = "ok"
+        self._told.waited_seconds = float(getattr(view, "waited_seconds", 0.0))
+        made = self._spec.may_create and getattr(view, "outcome", "") in _MADE_SOMETHING
+        self._result = {"outcome": "ok", "created": "yes" if made else "no", **_ids_in(view)}
+
+    def failed(self, error: KlingError) -> None:
+        """The tool ended with an error."""
+        self._told.failed(error)
+        self._result = {"outcome": error.kind, "created": error.created, **_ids_in(error)}
+        if error.code is not None:
+            self._result["code"] = error.code
+        if error.request_id:
+            self._result["request_id"] = error.request_id
+
+    def ends(self) -> None:
+        """Write down how it ended. It has happened, so a log that fails now is told to the operator alone."""
+        audit = self._call.runtime.audit
+        if audit is None or not self._is_written:
+            return
+        event = "end" if self._spec.changes_something else "call"
+        if self._told.change_ids:
+            self._result["request_id"] = self._told.change_ids[-1]
+        try:
+            audit.write({"event": event, **self._who, **self._result})
+        except StorageError:  # the log has the reason
+            logger.error("A call of %s is missing from the audit log.", self._spec.name)  # noqa: TRY400 - as said
+
+    def _seen_from_outside(self) -> dict[str, object]:
+        spec = self._spec
+        who: dict[str, object] = {
+            "call": secrets.token_hex(8),
+            "tool": spec.name,
+            "effect": "changes" if spec.changes_something else "reads",
+        }
+        try:
+            who["account"] = self._call.account.client.account
+        except ConfigurationError:
+            who["account"] = ""
+        if token := get_access_token():
+            who["caller"] = clean(token.subject or token.client_id, _LONGEST_ID)
+        return who
+
+
+@contextmanager
+def witnessed(spec: Deed, call: Call) -> Iterator[Witness]:
+    """The block is the call; whoever runs it says what became of it, and silence means that the caller went away."""
+    with telemetry.tool_call(spec.name, call.clock) as told:
+        witness = Witness(spec, call, told)
+        try:
+            yield witness
+        finally:
+            witness.ends()
+
+
+def _ids_in(told: Any) -> dict[str, object]:
+    """The ids that a view or an error carries, as text of bounded length."""
+    found: dict[str, object] = {}
+    ids = getattr(told, "element_ids", None) or [getattr(told, "element_id", "")]
+    if shown := [clean(str(value), _LONGEST_ID) for value in ids[:_MOST_IDS] if value]:
+        found["element_ids"] = shown
+    for name in ("task_id", "external_task_id"):
+        if value := getattr(told, name, ""):
+            found[name] = clean(str(value), _LONGEST_ID)
+    return found

@@ -1,0 +1,165 @@
+"""The server as an ASGI app: `/mcp` behind its guards, `/healthz` and `/readyz` open beside it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from starlette.responses import JSONResponse
+
+from kling_mcp._version import __version__
+from kling_mcp.errors import StorageError
+from kling_mcp.server.build import build_server
+from kling_mcp.server.http.auth import (
+    HostCheck,
+    check_access,
+    for_known_callers,
+    for_pages,
+    metadata_routes,
+    reaches_others,
+    transport_security,
+    verifier_for,
+)
+from kling_mcp.server.http.request_limits import BodyGuard, OpenRequests
+from kling_mcp.server.http.request_state import SharedSeal
+from kling_mcp.server.http.session_limits import SessionShares, share_of
+from kling_mcp.server.http.webhooks import add_callbacks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection
+    from contextlib import AbstractAsyncContextManager
+
+    from mcp.server.auth.provider import TokenVerifier
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from kling_mcp.runtime import Runtime
+    from kling_mcp.store import Transaction
+
+    Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Any]]
+
+logger = logging.getLogger(__name__)
+
+HEALTH, READINESS = "/healthz", "/readyz"
+MOST_SESSIONS = 1000  # older clients alone open sessions
+_READY_SECONDS = 2.0
+
+
+def build_http_app(
+    runtime: Runtime,
+    host: str = "127.0.0.1",
+    *,
+    verifier: TokenVerifier | None = None,
+    most_sessions: int = MOST_SESSIONS,
+) -> Starlette:
+    """The server as an ASGI app; `app.state` has its `server` and its open `requests`, see `OpenRequests`.
+
+    Sessions and event streams are on, as the SDK has them by default: without them older clients get neither
+    progress nor questions. Requests with a foreign `Host` or `Origin` are refused (DNS rebinding) wherever it
+    listens. What is not open to everybody needs a token, where the settings ask for one: also paths that do not exist.
+
+    Args:
+        runtime: one made for `transport="http"`, so that callers bring their own credentials.
+        host: where it will listen; that decides what the settings must hold.
+        verifier: replaces what the settings say of how tokens are checked, for tests.
+        most_sessions: how many sessions of older clients may be open, a quarter of them for one caller; one more is
+            refused with 503.
+
+    Raises:
+        ConfigurationError: the settings are not enough to serve this host safely, or as `build_server`.
+    """
+    settings = runtime.settings
+    check_access(settings, host)
+    hosting = settings.hosting
+    security = transport_security(settings, host)
+    seal = SharedSeal(runtime)
+    server = build_server(settings, runtime, request_state=seal.security())
+    app = server.streamable_http_app(
+        max_request_body_size=hosting.largest_request_bytes(reaches_others=reaches_others(settings, host)),
+        max_sessions=most_sessions,
+        transport_security=security,
+    )
+    app.state.server = server
+    app.router.lifespan_context = _within(app.router.lifespan_context, seal)
+    app.add_route(HEALTH, _healthz, methods=["GET"])
+    app.add_route(READINESS, _Readiness(runtime).answer, methods=["GET"])
+    routes = metadata_routes(hosting.oauth)
+    app.router.routes.extend(routes)
+    checking = verifier or verifier_for(hosting, runtime.clock)
+
+    def guard(inner: ASGIApp) -> ASGIApp:
+        """From the outside to the inside: host and page, browser's questions, token, size and time, sessions."""
+        # Whoever takes a minute for a body has opened nothing yet.
+        shared = SessionShares(inner, runtime.clock, share_of(most_sessions))
+        known = for_known_callers(BodyGuard(shared, runtime.clock), hosting, checking)
+        app.state.requests = OpenRequests(HostCheck(for_pages(known, hosting.allowed_origins), security))
+        requests: ASGIApp = app.state.requests
+        return requests
+
+    open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
+    app.add_middleware(_Door, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
+    return app
+
+
+def _within(lifespan: Lifespan, seal: SharedSeal) -> Lifespan:
+    """The app's life, in which the seal's key is read while the state is open."""
+
+    @asynccontextmanager
+    async def sealed(app: Starlette) -> AsyncIterator[Any]:
+        async with lifespan(app) as state, seal.kept():
+            yield state
+
+    return sealed
+
+
+class _Door:
+    """Lets everybody through to a few paths, and everything else through the guards."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        guard: Callable[[ASGIApp], ASGIApp],
+        open_paths: Collection[str],
+        open_below: tuple[str, ...],
+    ) -> None:
+        self._app = app
+        self._open_below = tuple(f"{path}/" for path in open_below)
+        self._guarded = guard(app)
+        self._open_paths = open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_open = scope["type"] != "http" or path in self._open_paths or f"{path}/".startswith(self._open_below)
+        await (self._app if is_open else self._guarded)(scope, receive, send)
+
+
+async def _healthz(_: Request) -> Response:
+    """Whether the process serves; says nothing of Kling, so that it is cheap and needs no credential."""
+    return JSONResponse({"status": "ok", "version": __version__})
+
+
+class _Readiness:
+    """Whether new callers should be sent here: the state can be read, and the end has not begun."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def answer(self, _: Request) -> Response:
+        """200 or 503; why not stands in the log, because everybody may ask."""
+        if self._runtime.closing.has_begun:
+            return JSONResponse({"status": "ending"}, 503)
+        try:
+            with anyio.fail_after(_READY_SECONDS):
+                await self._runtime.store.run(_touch, write=False)
+        except (StorageError, TimeoutError) as error:
+            logger.warning("Not ready, because the state cannot be read: %s", error)
+            return JSONResponse({"status": "the state cannot be read"}, 503)
+        return JSONResponse({"status": "ready"})
+
+
+def _touch(tx: Transaction) -> None:
+    tx.fetch("SELECT 1 AS one")

@@ -1,0 +1,205 @@
+"""Who is let in to the http transport: from which hosts and pages, and with which token.
+
+The parts that read tokens and answer 401 and 403 are the SDK's own. A caller's token ends here: it is not kept, not
+logged, and never sent to Kling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from pydantic import AnyHttpUrl
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from kling_mcp.errors import ConfigurationError
+from kling_mcp.server.http.jwks import IssuerKeys, KeysUnavailableError
+from kling_mcp.server.http.jwt_tokens import JwtVerifier
+from kling_mcp.settings.hosting import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp.server.auth.provider import TokenVerifier
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.settings import Settings
+    from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+NOT_KEPT = "[not kept]"
+_RETRY_SECONDS = "10"
+_BROWSERS_MAY_SEND = (
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    "Last-Event-ID",
+    "MCP-Protocol-Version",
+    "Mcp-Method",
+    "Mcp-Name",
+    "Mcp-Session-Id",
+    "X-Kling-Api-Key",
+    "X-Kling-Access-Key",
+    "X-Kling-Secret-Key",
+    "X-Kling-Region",
+)
+_BROWSERS_MAY_READ = ("Mcp-Session-Id", "WWW-Authenticate", "Retry-After")
+
+
+def reaches_others(settings: Settings, host: str) -> bool:
+    """Whether other computers can reach a server on this host, directly or through a proxy that it answers to."""
+    return not is_loopback(host) or not all(map(is_loopback, settings.hosting.allowed_hosts))
+
+
+def check_access(settings: Settings, host: str) -> None:
+    """Refuse to serve where it would not be safe.
+
+    Raises:
+        ConfigurationError: says everything that is missing.
+    """
+    hosting = settings.hosting
+    if not host:
+        raise ConfigurationError("--host must name the address to listen on, such as 127.0.0.1 or 0.0.0.0.")
+    missing = []
+    if not is_loopback(host) and not hosting.allowed_hosts:
+        missing.append("KLING_MCP_ALLOWED_HOSTS with the names under which callers reach it")
+    if reaches_others(settings, host) and not hosting.asks_who_calls:
+        missing.append("KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER, so that nobody else gets in")
+    if missing:
+        where = f"--host {host}" if not is_loopback(host) else "KLING_MCP_ALLOWED_HOSTS"
+        raise ConfigurationError(
+            f"{where} opens this server to other computers, which needs {' and '.join(missing)}.",
+            advice="Or serve this computer alone: --host 127.0.0.1 without KLING_MCP_ALLOWED_HOSTS.",
+        )
+    if settings.shared_account and not hosting.asks_who_calls:
+        raise ConfigurationError(
+            "KLING_MCP_SHARED_ACCOUNT lends this server's Kling account to callers, so it needs to know who they are: "
+            "set KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER, too."
+        )
+
+
+def transport_security(settings: Settings, host: str) -> TransportSecuritySettings:
+    """Which `Host` and `Origin` headers are answered; a name without a port is allowed with every port."""
+    hosts = [form for name in settings.hosting.allowed_hosts for form in _with_any_port(name)]
+    origins = list(settings.hosting.allowed_origins)
+    if is_loopback(host):
+        near = dict.fromkeys((*LOOPBACK_HOSTS, host))
+        shown = [f"[{name}]" if ":" in name else name for name in near]
+        hosts += [form for name in shown for form in _with_any_port(name)]
+        if not reaches_others(settings, host):
+            origins += [f"http://{form}" for name in shown for form in _with_any_port(name)]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
+
+
+def verifier_for(hosting: HostingSettings, clock: Clock) -> TokenVerifier | None:
+    """What checks callers' tokens; None where nobody is asked."""
+    if hosting.oauth is not None:
+        return JwtVerifier(hosting.oauth, IssuerKeys(hosting.oauth.jwks_url, clock))
+    return FixedToken(hosting.token) if hosting.token else None
+
+
+def metadata_routes(oauth: OAuthSettings | None) -> list[Route]:
+    """Where clients learn whom to ask for a token (RFC 9728)."""
+    if oauth is None:
+        return []
+    return create_protected_resource_routes(
+        AnyHttpUrl(oauth.resource),
+        [AnyHttpUrl(oauth.issuer)],
+        list(oauth.scopes) or None,
+        resource_name="Kling Elements",
+    )
+
+
+class FixedToken:
+    """The one token of KLING_MCP_HTTP_TOKEN. Whoever has it is the same caller to us."""
+
+    def __init__(self, token: str) -> None:
+        self._digest = _digest(token)
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """As the SDK asks; it takes as long for a wrong token as for the right one."""
+        if not hmac.compare_digest(_digest(token), self._digest):
+            return None
+        return AccessToken(token=NOT_KEPT, client_id="KLING_MCP_HTTP_TOKEN", scopes=[])
+
+
+class HostCheck:
+    """Turns away foreign hosts and pages (DNS rebinding) before anything of the request is read."""
+
+    def __init__(self, app: ASGIApp, security: TransportSecuritySettings) -> None:
+        self._app = app
+        self._check = TransportSecurityMiddleware(security)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = await self._check.validate_request(Request(scope))
+        await (refusal or self._app)(scope, receive, send)
+
+
+def for_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Let the pages of these origins call from a browser, which asks beforehand and without a token."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=_BROWSERS_MAY_SEND,
+        expose_headers=_BROWSERS_MAY_READ,
+    )
+
+
+def for_known_callers(app: ASGIApp, hosting: HostingSettings, verifier: TokenVerifier | None) -> ASGIApp:
+    """Let callers with a valid token through, the SDK's way: 401 without one, 403 where it may too little."""
+    if verifier is None:
+        return app
+    oauth = hosting.oauth
+    scopes = list(oauth.scopes) if oauth else []
+    metadata = build_resource_metadata_url(AnyHttpUrl(oauth.resource)) if oauth else None
+    guarded = AuthContextMiddleware(RequireAuthMiddleware(app, scopes, metadata))
+    return _Challenge(AuthenticationMiddleware(guarded, backend=BearerAuthBackend(verifier)), scopes)
+
+
+class _Challenge:
+    """Adds to the SDK's refusals which scopes are needed, as the MCP specification asks, and survives lost keys."""
+
+    def __init__(self, app: ASGIApp, scopes: list[str]) -> None:
+        self._app = app
+        self._scopes = " ".join(scopes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_scopes(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in {401, 403} and self._scopes:
+                extra = f', scope="{self._scopes}"'.encode()
+                message["headers"] = [
+                    (name, value + extra if name == b"www-authenticate" else value)
+                    for name, value in message["headers"]
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, with_scopes)
+        except KeysUnavailableError:
+            # Neither a yes nor a no: the caller's token may be good, so it must not be told to get another.
+            body = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
+            await JSONResponse(body, 503, {"Retry-After": _RETRY_SECONDS})(scope, receive, send)
+
+
+def _with_any_port(name: str) -> list[str]:
+    has_port = name.rpartition(":")[2].isdecimal() and not name.endswith("]")
+    return [name] if has_port else [name, f"{name}:*"]
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,77 @@
+"""OAuth access tokens, checked here: signature, issuer, audience, times. Nothing of a token is kept or logged."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from mcp.server.auth.provider import AccessToken
+
+if TYPE_CHECKING:
+    from kling_mcp.server.http.jwks import IssuerKeys
+    from kling_mcp.settings.hosting import OAuthSettings
+
+logger = logging.getLogger(__name__)
+
+# Asymmetric ones alone: with a shared secret, whoever can check a token can make one.
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+LEEWAY_SECONDS = 30
+LONGEST_TOKEN = 16_384
+
+
+class JwtVerifier:
+    """Checks tokens of one issuer for one audience."""
+
+    def __init__(self, oauth: OAuthSettings, keys: IssuerKeys) -> None:
+        self._oauth = oauth
+        self._keys = keys
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """As the SDK asks: None for a token that does not count.
+
+        Raises:
+            KeysUnavailableError: nobody can say, because the issuer's keys cannot be read.
+        """
+        try:
+            claims = await self._claims_of(token)
+        except jwt.PyJWTError as refusal:
+            logger.info("A caller's token does not count: %s", type(refusal).__name__)
+            return None
+        subject, client = claims.get("sub"), claims.get("client_id") or claims.get("azp")
+        return AccessToken(
+            token="[not kept]",  # noqa: S106 - in the place of the token
+            client_id=str(client or subject or "unnamed"),
+            scopes=_scopes_in(claims),
+            expires_at=int(claims["exp"]) + LEEWAY_SECONDS,
+            resource=self._oauth.resource,
+            subject=None if subject is None else str(subject),
+            claims={"iss": self._oauth.issuer},
+        )
+
+    async def _claims_of(self, token: str) -> dict[str, Any]:
+        if len(token) > LONGEST_TOKEN:
+            raise jwt.DecodeError
+        header = jwt.get_unverified_header(token)
+        # Before any key is looked for: what nobody could have signed must not make us ask the issuer.
+        if header.get("alg") not in ALGORITHMS:
+            raise jwt.InvalidAlgorithmError
+        key = await self._keys.find(header.get("kid"))
+        if key is None:
+            raise jwt.InvalidKeyError
+        return jwt.decode(
+            token,
+            key,
+            algorithms=ALGORITHMS,
+            audience=self._oauth.audience,
+            issuer=self._oauth.issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "iss", "aud"]},
+        )
+
+
+def _scopes_in(claims: dict[str, Any]) -> list[str]:
+    """`scope` is one text (RFC 9068); some issuers send a list, or call it `scp`."""
+    said = claims.get("scope", claims.get("scp", ""))
+    parts = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
+    return [part for part in parts if isinstance(part, str)]

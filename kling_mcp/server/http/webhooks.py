@@ -1,0 +1,137 @@
+"""`POST /callbacks/kling/…`: Kling says that a task has changed, and whoever waits for it looks.
+
+It is open to everybody, so it believes nothing: the address must be one that this server made, the body is small,
+signed where a secret is set, and all that follows is a look at Kling. A refused callback costs a wait nothing but
+time: it looks by itself, too. fact: signature-legacy-unknown
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import anyio
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+
+from kling_mcp.api.webhooks import (
+    LARGEST_BODY_BYTES,
+    TOLERANCE_SECONDS,
+    check_signature,
+    read_task_id,
+    signing_keys,
+)
+from kling_mcp.errors import CallbackError, StorageError
+from kling_mcp.observability import telemetry
+from kling_mcp.tasks.callback_urls import CALLBACKS
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+PREFIX = f"{CALLBACKS}/"
+_BODY_SECONDS = 10.0
+_MOST_REMEMBERED = 10_000
+
+
+def add_callbacks(app: Starlette, runtime: Runtime) -> tuple[str, ...]:
+    """Take callbacks where Kling is asked for them; the beginnings of paths that need no token then."""
+    if not runtime.summons.is_on:
+        return ()
+    app.add_route(PREFIX + "{part}", _Door(runtime).answer, methods=["POST"])
+    return (CALLBACKS,)
+
+
+class _Door:
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._keys = signing_keys(runtime.settings.hosting.webhook_secrets)
+        self._heard = Heard(runtime.clock)
+
+    async def answer(self, request: Request) -> Response:
+        """200 for what counts and for what was heard before, 4xx for what is refused. fact: callback-answer"""
+        try:
+            outcome = await self._take(request)
+        except CallbackError as error:
+            # At INFO, because everybody can send one.
+            logger.info("A callback was refused: %s", error.message)
+            telemetry.count_callback("refused")
+            return JSONResponse({"error": error.message}, error.http_status)
+        except StorageError as error:
+            logger.warning("A callback could not be looked up: %s", error)
+            telemetry.count_callback("failed")
+            return JSONResponse({"error": "The state cannot be read just now."}, 503)
+        telemetry.count_callback(outcome)
+        return JSONResponse({"status": "ok"})
+
+    async def _take(self, request: Request) -> str:
+        """What was done with it.
+
+        Raises:
+            CallbackError: it is refused.
+            StorageError: the state cannot be read.
+        """
+        body = await _read(request)
+        if self._keys:
+            check_signature(request.headers, body, self._keys, self._runtime.clock.wall())
+        task_id = read_task_id(body)
+        part = request.path_params["part"]
+        names = await self._runtime.summons.names_behind(part, task_id)
+        if not names:
+            raise CallbackError("No creation is known under this address.", http_status=404)
+        if self._heard.is_repeated(part, request.headers.get("webhook-id", "")):
+            return "repeated"
+        for account, name in names:
+            await self._runtime.wake(account, name)
+        return "woke"
+
+
+class Heard:
+    """Which callbacks came already, for as long as their signatures count. fact: callback-repeats
+
+    Each replica has its own: what gets past it makes somebody look once more than needed, and nothing else.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._times: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def is_repeated(self, part: str, webhook_id: str) -> bool:
+        """Whether this one came before; remembers it. One without an id is new each time."""
+        now = self._clock.monotonic()
+        while self._times and (
+            len(self._times) >= _MOST_REMEMBERED or next(iter(self._times.values())) < now - 2 * TOLERANCE_SECONDS
+        ):
+            self._times.popitem(last=False)
+        if not webhook_id:
+            return False
+        is_known = (part, webhook_id) in self._times
+        self._times.setdefault((part, webhook_id), now)
+        return is_known
+
+
+async def _read(request: Request) -> bytes:
+    """The body.
+
+    Raises:
+        CallbackError: it is too large, too slow, or never came to an end.
+    """
+    body = bytearray()
+    try:
+        with anyio.fail_after(_BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LARGEST_BODY_BYTES:
+                    raise CallbackError("The callback is too large.", http_status=413)
+    except TimeoutError:
+        raise CallbackError("The callback took too long to arrive.", http_status=408) from None
+    except ClientDisconnect:
+        raise CallbackError("The callback broke off.", http_status=400) from None
+    return bytes(body)

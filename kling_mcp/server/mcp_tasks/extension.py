@@ -1,0 +1,308 @@
+"""What MCP sees of tasks: the interception of tool calls, and tasks/get, tasks/update and tasks/cancel.
+
+It decides whether a call becomes a task; it never changes what a tool does or answers.
+Only a request that itself declares the extension can be answered with a handle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+from mcp import MCPError
+from mcp.server.extension import Extension, MethodBinding
+from mcp.server.mcpserver import Context, require_client_extension
+from mcp.server.request_state import authenticated_principal
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp_types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, RequestParams
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import Field
+
+from kling_mcp.errors import ConfigurationError, StorageError
+from kling_mcp.server.lazy_runtime import runtime_of
+from kling_mcp.server.mcp_tasks.background_call import CANCELLED, Run, wire_form
+from kling_mcp.server.mcp_tasks.handles import Handle, HandleBook
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from anyio.abc import TaskGroup
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp_types import CallToolRequestParams
+
+    from kling_mcp.runtime import Runtime
+
+    RequestContext = ServerRequestContext[Any, Any]
+
+logger = logging.getLogger(__name__)
+
+TASKS = "io.modelcontextprotocol/tasks"
+
+# optional: a task only if the call outlasts the grace. always: a task, for clients that can have one.
+# required: the same, and other clients are refused.
+Mode = Literal["optional", "always", "required"]
+
+# The tools that may become tasks; `resuming` has for each the body that follows its call.
+LONG_CALLS = ("create_element_and_wait", "wait_for_elements")
+
+GRACE_SECONDS = 2.0
+TASK_SECONDS = 900.0  # fact: poll (10 to 15 minutes in all)
+MOST_RUNS = 200
+
+_DONE = {"resultType": "complete"}
+
+
+class HandleParams(RequestParams):
+    """Which task."""
+
+    task_id: str = Field(alias="taskId", max_length=128)
+
+
+class AnswerParams(HandleParams):
+    """Answers to what the task asked, by the keys of its questions."""
+
+    input_responses: dict[str, Any] = Field(alias="inputResponses")
+
+
+class TasksExtension(Extension):
+    """Tasks for the tools of one server. Calls run on within `running()`, so they end with the server."""
+
+    identifier = TASKS
+
+    def __init__(
+        self,
+        modes: Mapping[str, Mode] | None = None,
+        *,
+        grace: float = GRACE_SECONDS,
+        seconds: float = TASK_SECONDS,
+        most_runs: int = MOST_RUNS,
+    ) -> None:
+        """
+        Args:
+            modes: tools that may become tasks beside `LONG_CALLS`; for the fixtures of tests.
+            grace: seconds within which a call is answered in the ordinary way.
+            seconds: how long a task may go on.
+            most_runs: how many calls and results are kept in memory.
+        """
+        self._modes: dict[str, Mode] = {**dict.fromkeys(LONG_CALLS, "optional"), **(modes or {})}
+        self._grace = grace
+        self._seconds = seconds
+        self._most_runs = most_runs
+        self._runs: dict[str, Run] = {}
+        self._groups: list[TaskGroup] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Calls may go on in the background of this block; when it ends they are cancelled and cleaned up."""
+        async with anyio.create_task_group() as group:
+            self._groups.append(group)
+            try:
+                yield
+            finally:
+                self._groups.remove(group)
+                group.cancel_scope.cancel()
+
+    def hand_over(self) -> None:
+        """The server is about to end: what runs in the background is left to the next one, as it stands."""
+        for run in self._runs.values():
+            if run.is_detached:
+                run.leave()
+
+    def methods(self) -> Sequence[MethodBinding]:
+        """What a client with a handle may ask; no earlier revision of the protocol has it."""
+        versions = frozenset(MODERN_PROTOCOL_VERSIONS)
+        return [
+            MethodBinding("tasks/get", HandleParams, self._get, versions),
+            MethodBinding("tasks/update", AnswerParams, self._update, versions),
+            MethodBinding("tasks/cancel", HandleParams, self._cancel, versions),
+        ]
+
+    async def intercept_tool_call(
+        self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
+    ) -> HandlerResult:
+        """Let the call run, and answer with its result, or with a handle if it takes long."""
+        mode = self._modes.get(params.name)
+        if mode is None:
+            return await call_next(ctx)
+        if not _declares_tasks(ctx):
+            if mode == "required":
+                require_client_extension(ctx, TASKS)
+            return await call_next(ctx)
+        run = await self._begin(params.name, ctx)
+        if run is None:
+            return await call_next(ctx)
+        self._start(run, lambda: call_next(ctx))
+        try:
+            await run.wait_for_news(self._grace)
+        except anyio.get_cancelled_exc_class():
+            # The client went away before it had a handle: an ordinary cancellation.
+            await self._abandon(run)
+            raise
+        if run.is_over and (mode == "optional" or run.asks_to_be_repeated):
+            await self._forget(run)
+            return run.outcome()
+        run.detach()
+        if run.is_over:
+            await run.settle()
+        return {"resultType": "task", **run.on_wire()}
+
+    async def _begin(self, tool: str, ctx: RequestContext) -> Run | None:
+        """A run with a handle that is on the disk, or None: then the call is an ordinary one."""
+        if not self._groups or not self._make_room():
+            return None
+        runtime = runtime_of(ctx)
+        book = _book_of(runtime)
+        try:
+            handle = await book.reserve(_account_of(ctx), _principal_of(ctx), tool)
+        except (ConfigurationError, StorageError) as error:
+            logger.info("%s runs without a task handle: %s", tool, error)
+            return None
+        return None if handle is None else Run(handle, book, runtime.clock, self._seconds)
+
+    def _start(self, run: Run, work: Any) -> None:
+        async def to_the_end() -> None:
+            await run.perform(work)
+            if run.is_detached and run.is_over:
+                await run.settle()
+
+        self._runs[run.handle.handle_id] = run
+        self._groups[-1].start_soon(to_the_end, name=f"task of {run.handle.tool}")
+
+    def _make_room(self) -> bool:
+        """Whether one more run may be kept; ended ones give way, because Kling can tell what came of them."""
+        if len(self._runs) >= self._most_runs:
+            ended = next((name for name, run in self._runs.items() if run.is_over), None)
+            if ended is None:
+                return False
+            del self._runs[ended]
+        return True
+
+    async def _abandon(self, run: Run) -> None:
+        run.cancel()
+        with anyio.CancelScope(shield=True):
+            await run.gone()
+            await self._forget(run)
+
+    async def _forget(self, run: Run) -> None:
+        self._runs.pop(run.handle.handle_id, None)
+        with suppress(StorageError):  # it expires by itself
+            await run.book.discard(run.handle.handle_id)
+
+    async def _get(self, ctx: RequestContext, params: HandleParams) -> HandlerResult:
+        handle = await self._find(ctx, params.task_id)
+        run = self._runs.get(handle.handle_id)
+        if handle.status == "cancelled" and (run is None or not run.is_over):
+            # Cancelled through another process, or before a restart.
+            if run is not None:
+                run.cancel()
+            return {**_DONE, **wire_form(handle, "cancelled", handle.updated_at, CANCELLED)}
+        if run is None:
+            run = self._resume(handle, ctx)
+            await run.wait_for_news(self._grace)
+        return run.in_detail()
+
+    async def _update(self, ctx: RequestContext, params: AnswerParams) -> HandlerResult:
+        handle = await self._find(ctx, params.task_id)
+        if run := self._runs.get(handle.handle_id):
+            run.answer(params.input_responses)
+        return dict(_DONE)
+
+    async def _cancel(self, ctx: RequestContext, params: HandleParams) -> HandlerResult:
+        handle = await self._find(ctx, params.task_id)
+        run = self._runs.get(handle.handle_id)
+        if run is not None:
+            run.cancel()
+        if run is None or run.status == "cancelled":
+            with suppress(StorageError):
+                await _book_of(runtime_of(ctx)).settle(handle.handle_id, "cancelled")
+        return dict(_DONE)
+
+    async def _find(self, ctx: RequestContext, task_id: str) -> Handle:
+        """The handle, if this caller may use it.
+
+        Raises:
+            MCPError: the extension is not declared, the routing header names another task, or there is no such
+                task for this caller; whether another caller has it is not told.
+        """
+        require_client_extension(ctx, TASKS)
+        _refuse_other_name(ctx, task_id)
+        run = self._runs.get(task_id)
+        try:
+            handle = await _book_of(runtime_of(ctx)).find(task_id)
+        except StorageError as error:
+            if run is None:
+                raise MCPError(INTERNAL_ERROR, f"Tasks cannot be read just now: {error.message}") from None
+            handle = run.handle
+        if handle is None:
+            self._runs.pop(task_id, None)
+        if handle is None or not _may_use(ctx, handle):
+            raise MCPError(
+                INVALID_PARAMS,
+                "There is no such task, or it has expired. wait_for_elements without ids finds unfinished creations.",
+            )
+        return handle
+
+    def _resume(self, handle: Handle, ctx: RequestContext) -> Run:
+        """Follow a call that this process does not run: it was restarted, or another one runs it."""
+        runtime = runtime_of(ctx)
+        run = Run(handle, _book_of(runtime), runtime.clock, self._seconds)
+        run.detach()
+
+        async def follow() -> HandlerResult:
+            from kling_mcp.server.mcp_tasks.resume import FOLLOWERS  # noqa: PLC0415 - the same
+            from kling_mcp.server.run_tool import perform  # noqa: PLC0415 - with them come all the tools
+
+            follower = FOLLOWERS.get(handle.tool)
+            if follower is None:
+                raise MCPError(INTERNAL_ERROR, "The server was restarted, and this tool cannot be followed up.")
+            return await perform(follower, {}, Context(request_context=ctx))
+
+        self._start(run, follow)
+        return run
+
+
+def _declares_tasks(ctx: RequestContext) -> bool:
+    capabilities = ctx.session.client_capabilities
+    declared = (capabilities.extensions if capabilities else None) or {}
+    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS and TASKS in declared
+
+
+def _refuse_other_name(ctx: RequestContext, task_id: str) -> None:
+    """Over http a header repeats the task's id for routers; what it says must be what the body says."""
+    headers = getattr(ctx.request, "headers", None) or {}
+    named = headers.get(MCP_NAME_HEADER)
+    if named is not None and decode_header_value(named) != task_id:
+        raise MCPError(HEADER_MISMATCH, "The header Mcp-Name does not match params.taskId")
+
+
+def _book_of(runtime: Runtime) -> HandleBook:
+    return HandleBook(runtime.store, runtime.clock, runtime.owner)
+
+
+def _account_of(ctx: RequestContext) -> str:
+    """The fingerprint of the caller's Kling account.
+
+    Raises:
+        ConfigurationError: the caller has none.
+    """
+    headers = getattr(ctx.request, "headers", None)
+    return runtime_of(ctx).account_of_caller(headers).client.account
+
+
+def _principal_of(ctx: RequestContext) -> str:
+    """A digest of who is signed in; "" where nobody is told apart."""
+    principal = authenticated_principal(ctx)
+    return hashlib.sha256(principal.encode()).hexdigest() if principal else ""
+
+
+def _may_use(ctx: RequestContext, handle: Handle) -> bool:
+    """A handle is a name, not a key: it counts only together with the account and the person that it was made for."""
+    try:
+        account = _account_of(ctx)
+    except ConfigurationError:
+        return False
+    return (handle.account, handle.principal) == (account, _principal_of(ctx))

@@ -1,0 +1,99 @@
+"""One call of one tool, and the one place where errors become what an agent reads.
+
+Nothing else in this package catches `Exception`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import CallToolResult, TextContent
+
+from kling_mcp.errors import InputError, KlingError
+from kling_mcp.server.arguments import ArgumentsError, ToolArguments, parse_arguments
+from kling_mcp.server.call_record import witnessed
+from kling_mcp.server.tool_context import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mcp.server.mcpserver import Context
+
+    from kling_mcp.server.call_record import Witness
+    from kling_mcp.server.tool import ToolSpec
+
+logger = logging.getLogger(__name__)
+
+_DEFECT = "%s failed with a defect of kling-mcp; reference %s"
+
+
+async def perform(spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]) -> CallToolResult:
+    """Parse, handle, and turn whatever happened into a result."""
+    call = Call(context)
+    with witnessed(spec, call) as witness:
+        try:
+            witness.begins()
+            with call.counted():
+                answer = await spec.handler(await _read(spec, arguments, call), call)
+        except KlingError as error:
+            logger.info("%s: %s", spec.name, error.last_line())
+            return _failed(error, witness)
+        except Exception:  # the boundary: a defect must not reach the client as a traceback
+            reference = secrets.token_hex(4)
+            logger.exception(_DEFECT, spec.name, reference)
+            return _failed(_defect(reference, may_have_created=spec.may_create), witness)
+        witness.answered(answer.view)
+    return CallToolResult(
+        content=[TextContent(type="text", text=answer.text), *answer.extra],
+        structured_content=answer.view.model_dump(mode="json"),
+        _meta=dict(answer.page_data) if answer.page_data else None,
+    )
+
+
+async def load_and_perform(
+    name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], context: Context[Any, Any]
+) -> CallToolResult:
+    """As `perform`; also where the tool cannot be loaded, as in a broken installation."""
+    try:
+        spec = load_it()
+    except Exception:  # as above, and nothing has begun
+        reference = secrets.token_hex(4)
+        logger.exception(_DEFECT, name, reference)
+        return _error_result(_defect(reference, may_have_created=False))
+    return await perform(spec, arguments, context)
+
+
+async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: Call) -> ToolArguments:
+    """The arguments of a call.
+
+    Raises:
+        InputError: with every problem, those of the content as well as those of the form.
+    """
+    try:
+        return parse_arguments(spec.arguments, raw)
+    except ArgumentsError as refused:
+        if spec.look_further is None:
+            raise
+        further = await spec.look_further(refused, call)
+        raise InputError([*refused.problems, *further]) from None
+
+
+def _failed(error: KlingError, witness: Witness) -> CallToolResult:
+    witness.failed(error)
+    return _error_result(error)
+
+
+def _error_result(error: KlingError) -> CallToolResult:
+    """Errors stay out of structured content: some clients check that against the output schema and throw."""
+    return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
+
+
+def _defect(reference: str, *, may_have_created: bool) -> KlingError:
+    """A defect of ours: a reference that stands in the log too, and nothing of the inside."""
+    return KlingError(
+        f"This is a defect of kling-mcp, not of your input (reference {reference}).",
+        created="maybe" if may_have_created else "no",
+        advice=f"Please report it with the lines that the server's log (stderr) shows for {reference}.",
+    )

@@ -1,0 +1,100 @@
+"""What a tool is here: its arguments, its view, its handler, and how clients see it.
+
+A tool file declares them with `@tool`; the handler calls the library, shapes the answer, and raises `KlingError`.
+What clients see is written once into `wire/` (see `kling_mcp.server.tools`), so none of this is loaded to list tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import Tool, ToolAnnotations
+
+from kling_mcp.errors import Problem
+from kling_mcp.server.arguments import ArgumentsError, ToolArguments, output_schema, plain_schema
+from kling_mcp.server.tool_context import Call
+
+if TYPE_CHECKING:
+    from mcp_types import ContentBlock
+
+    from kling_mcp.server.views.elements import View
+
+# Every tool talks to Kling, hence the open world. Three hints are always told, because some directories ask for them;
+# that a read may be repeated goes without saying.
+READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
+# The same call finds the first task instead of making a second one.
+CREATES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+DELETES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result in both forms: the view for programs, a text that stands alone for readers."""
+
+    view: View
+    text: str
+    extra: tuple[ContentBlock, ...] = ()
+    page_data: Mapping[str, object] | None = None  # for the page beside the result; no model sees it
+
+
+Handler = Callable[[Any, Call], Awaitable[Answer]]
+LookFurther = Callable[[ArgumentsError, Call], Awaitable[list[Problem]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as its file declares it."""
+
+    name: str
+    title: str
+    description: str
+    annotations: ToolAnnotations
+    arguments: type[ToolArguments]
+    view: type[View]
+    handler: Handler
+    page_uri: str = ""  # the page that Apps clients show beside the result
+    look_further: LookFurther | None = None  # what else is wrong where the arguments do not fit the schema
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether read-only mode leaves it out."""
+        return not self.annotations.read_only_hint
+
+    @property
+    def may_create(self) -> bool:
+        """Whether a defect in the middle of it may leave an element behind."""
+        return self.changes_something and not self.annotations.destructive_hint
+
+    def on_wire(self) -> dict[str, Any]:
+        """The tool as `tools/list` shows it, with the defaults of the code."""
+        seen = Tool(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input_schema=plain_schema(self.arguments),
+            output_schema=output_schema(self.view),
+            annotations=self.annotations,
+            _meta={"ui": {"resourceUri": self.page_uri}} if self.page_uri else None,
+        )
+        return seen.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def tool(
+    name: str,
+    *,
+    title: str,
+    annotations: ToolAnnotations,
+    arguments: type[ToolArguments],
+    view: type[View],
+    page_uri: str = "",
+    look_further: LookFurther | None = None,
+) -> Callable[[Handler], ToolSpec]:
+    """Declare a tool; the handler's docstring is the description that a model reads."""
+
+    def declare(handler: Handler) -> ToolSpec:
+        description = " ".join((handler.__doc__ or "").split())
+        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri, look_further)
+
+    return declare

@@ -1,0 +1,117 @@
+"""One tool call as a handler sees it: whose account, how to report progress, what time it is."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.apps import client_supports_apps
+
+from kling_mcp.concurrency.background import alongside
+from kling_mcp.errors import ConfigurationError
+from kling_mcp.server.lazy_runtime import runtime_of
+from kling_mcp.server.mcp_tasks.background_call import current_run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from mcp.server.mcpserver import Context
+
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.runtime import Account, Runtime
+    from kling_mcp.server.arguments import ToolArguments
+    from kling_mcp.settings import Settings
+
+PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
+
+
+class Call:
+    """Everything a handler may ask of its surroundings; the only user of the SDK's context object."""
+
+    def __init__(self, context: Context[Any, Any]) -> None:
+        self._context = context
+        self.runtime: Runtime = runtime_of(context.request_context)
+        self._account: Account | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The server's settings."""
+        return self.runtime.settings
+
+    @property
+    def clock(self) -> Clock:
+        """The server's clock."""
+        return self.runtime.clock
+
+    def wait_seconds(self, arguments: ToolArguments) -> int:
+        """How long this call may wait: what the caller said, else KLING_MCP_WAIT_SECONDS.
+
+        Both bound how long a call is held. A task holds none, so it goes on until it has something to tell; only 0
+        still means not to wait.
+        """
+        said = getattr(arguments, "wait_seconds", None) if "wait_seconds" in arguments.model_fields_set else None
+        seconds = self.settings.wait_seconds if said is None else int(said)
+        run = current_run()
+        return int(run.seconds_left()) if run and seconds else seconds
+
+    @property
+    def account(self) -> Account:
+        """The caller's Kling account, kept for as long as the call is.
+
+        Raises:
+            ConfigurationError: `missing_credentials`.
+        """
+        if self._account is None:
+            self._account = self.runtime.account_of_caller(self._context.headers)
+        return self._account
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the block among the account's running calls; whoever has no account is told so where one is needed.
+
+        Raises:
+            LimitError: the account has too many.
+        """
+        try:
+            account = self.account
+        except ConfigurationError:
+            yield
+        else:
+            with account.calls.one_more():
+                yield
+
+    @property
+    def shows_pages(self) -> bool:
+        """Whether the client shows a page beside a result (MCP Apps)."""
+        return client_supports_apps(self._context)
+
+    async def stands_for(self, *names: str) -> None:
+        """Say which creations this call is about, so that its task, if it becomes one, survives a restart."""
+        if run := current_run():
+            await run.stands_for(names)
+
+    @asynccontextmanager
+    async def heartbeat(self, message: Callable[[], str], seconds: float) -> AsyncIterator[None]:
+        """While the block runs, report progress often enough that a client sees life.
+
+        Progress is the seconds waited, out of `seconds`; strictly rising. A client that did not ask for
+        progress gets none, and one whose call became a task reads `message` there.
+        """
+        run = current_run()
+        if run:
+            run.says(message)
+
+        async def beat() -> None:
+            started = self.clock.monotonic()
+            last = -1.0
+            while True:
+                waited = self.clock.monotonic() - started
+                last = max(last + 0.001, waited)
+                if not (run and run.is_detached):
+                    await self._context.report_progress(
+                        round(last, 3), max(seconds, round(last, 3)), f"{message()} ({waited:.0f} s)"
+                    )
+                await self.clock.sleep(PROGRESS_EVERY_SECONDS)
+
+        async with alongside(beat):
+            yield

@@ -1,0 +1,84 @@
+"""The tools as the SDK knows them: what clients see, without what stands behind it.
+
+A tool is loaded at its first call, because most chats start a server, read its list, and never call it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from pydantic import PrivateAttr
+
+from kling_mcp.server.tools import NAMES, load, read_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mcp.server.mcpserver import Context
+    from mcp_types import CallToolResult
+
+    from kling_mcp.server.tool import ToolSpec
+    from kling_mcp.settings import Settings
+
+
+class KlingTool(Tool):
+    """The SDK's tool with our own reading of arguments and our own form of errors.
+
+    Overriding `run` is the one seam used: the SDK drops unknown arguments and answers bad ones in pydantic's
+    words.
+    """
+
+    _load: Callable[[], ToolSpec] = PrivateAttr()
+
+    @classmethod
+    def of(cls, wire: Mapping[str, Any], load_it: Callable[[], ToolSpec]) -> KlingTool:
+        """The tool that `tools/list` shows like this, and that `load_it` brings when it is called."""
+        made = cls(
+            fn=load_it,
+            name=wire["name"],
+            title=wire["title"],
+            description=wire["description"],
+            parameters=wire["inputSchema"],
+            fn_metadata=FuncMetadata(arg_model=ArgModelBase, output_schema=wire["outputSchema"]),
+            is_async=True,
+            context_kwarg=None,
+            annotations=wire["annotations"],
+            meta=wire.get("_meta"),
+        )
+        made._load = load_it
+        return made
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether read-only mode leaves it out."""
+        return not (self.annotations and self.annotations.read_only_hint)
+
+    async def run(
+        self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
+    ) -> CallToolResult:
+        """Load the tool and perform it."""
+        from kling_mcp.server.run_tool import load_and_perform  # noqa: PLC0415 - see the module
+
+        return await load_and_perform(self.name, self._load, arguments, context)
+
+
+def all_tools(settings: Settings) -> list[KlingTool]:
+    """Every tool, in the order in which clients see them, with the defaults that are in force."""
+    return [KlingTool.of(_with_defaults(read_wire(name), settings), partial(load, name)) for name in NAMES]
+
+
+def _with_defaults(wire: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    if wait := wire["inputSchema"]["properties"].get("wait_seconds"):
+        wait["default"] = settings.wait_seconds
+    return wire
+
+
+def load_all_tools() -> None:
+    """For a server that runs for long: then nobody's first call waits for a tool to be loaded."""
+    import_module("kling_mcp.server.run_tool")
+    for name in NAMES:
+        load(name)

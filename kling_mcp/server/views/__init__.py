@@ -1,0 +1,1 @@
+"""What callers see: views, each with a short text that states the same facts."""

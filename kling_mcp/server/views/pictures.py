@@ -1,0 +1,107 @@
+"""Pictures of elements as a model sees them: up to six with a caption each, or one numbered sheet.
+
+Every picture is a small JPEG of our own making; captions are our words around cleaned ones.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+from mcp_types import ImageContent, TextContent
+
+from kling_mcp.sanitize import clean, quoted, word
+from kling_mcp.thumbnails.render import MOST_ON_SHEET, make_sheet, make_thumbnail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_types import ContentBlock
+
+    from kling_mcp.library.records import LibraryElement
+    from kling_mcp.thumbnails.thumbnails import Album, Face
+
+MOST_SINGLE = 6
+_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Blocks to put behind the text, and sentences about what is not shown."""
+
+    blocks: tuple[ContentBlock, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+async def show_faces(album: Album, elements: Sequence[LibraryElement]) -> Shown:
+    """The pictures of these elements, in their order.
+
+    The blocks together stay under 450 kB of Base64: six pictures of at most 36 kB, or a sheet of at most 300 kB.
+    """
+    shown = list(elements[:MOST_ON_SHEET])
+    faces = await album.faces(shown)
+    notes = _missing(faces)
+    if len(elements) > MOST_ON_SHEET:
+        notes.append(f"Pictures of the first {MOST_ON_SHEET} of {len(elements)} rows are shown; ask for fewer rows.")
+    if not any(face.jpeg for face in faces):
+        return Shown(notes=tuple(notes))
+    if len(shown) <= MOST_SINGLE:
+        blocks = _singles(shown, faces)
+    else:
+        blocks = await _sheet(shown, faces)
+    return Shown(tuple(blocks), tuple(notes))
+
+
+async def shrink(jpeg: bytes, *, side: int, most_bytes: int) -> bytes:
+    """A smaller JPEG of a thumbnail of ours."""
+    return await to_thread.run_sync(lambda: make_thumbnail(jpeg, side=side, most_bytes=most_bytes))
+
+
+def data_uri(jpeg: bytes) -> str:
+    """The picture as text that a page can show."""
+    return f"data:image/jpeg;base64,{_base64(jpeg)}"
+
+
+def _singles(elements: Sequence[LibraryElement], faces: Sequence[Face]) -> list[ContentBlock]:
+    blocks: list[ContentBlock] = []
+    for number, (element, face) in enumerate(zip(elements, faces, strict=True), start=1):
+        if face.jpeg:
+            blocks.append(TextContent(type="text", text=f"Picture of row {number}, {_caption(element)}:"))
+            blocks.append(_image(face.jpeg))
+    return blocks
+
+
+async def _sheet(elements: Sequence[LibraryElement], faces: Sequence[Face]) -> list[ContentBlock]:
+    jpeg = await to_thread.run_sync(make_sheet, [face.jpeg for face in faces])
+    lines = [f"{number}. {_caption(element)}" for number, element in enumerate(elements, start=1)]
+    head = "One sheet of pictures, numbered like the rows, from left to right and from top to bottom:"
+    return [TextContent(type="text", text="\n".join([head, *lines])), _image(jpeg)]
+
+
+def _caption(element: LibraryElement) -> str:
+    name = quoted(element.element_name, _NAME) if clean(element.element_name, _NAME) else "no name"
+    if element.element_id:
+        return f"{name}, element_id={word(element.element_id)}"
+    return f"{name}, task_id={word(element.task_id)}"
+
+
+def _missing(faces: Sequence[Face]) -> list[str]:
+    """One sentence for each reason, so that a library of dead links stays readable."""
+    rows: dict[str, list[int]] = {}
+    for number, face in enumerate(faces, start=1):
+        if not face.jpeg:
+            rows.setdefault(face.note, []).append(number)
+    return [
+        f"No picture of row{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {reason}."
+        for reason, numbers in rows.items()
+    ]
+
+
+def _image(jpeg: bytes) -> ImageContent:
+    return ImageContent(type="image", data=_base64(jpeg), mime_type="image/jpeg")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,79 @@
+"""One request from its arrival to its reply, faults included, without any HTTP around it.
+
+Synchronous on purpose: a visit either happens whole or not at all, also when it happens late.
+"""
+
+from dataclasses import dataclass, field
+
+from kling_mcp.simulator import ids
+from kling_mcp.simulator.codes import INVALID_PARAMETERS, RefusedError
+from kling_mcp.simulator.fault_actions import Answer, Ending, Lose, Malform, Plan, Refuse
+from kling_mcp.simulator.faults import Faults
+from kling_mcp.simulator.operations import Call, perform
+from kling_mcp.simulator.replies import Reply, armed_answer, refusal, spoil, success
+from kling_mcp.simulator.request_log import RequestRecord
+from kling_mcp.simulator.world import World
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """A request that has been read. `authorization` is looked at and never kept in the record."""
+
+    world: World
+    faults: Faults
+    plan: Plan
+    record: RequestRecord
+    item_id: str
+    authorization: str | None = field(repr=False)
+    body: bytes = b""
+
+    @property
+    def request_id(self) -> str:
+        """Kling's name for this request."""
+        return ids.request_id(self.record.number)
+
+    def server_time(self) -> float:
+        """What the server believes the time is, in Unix seconds."""
+        return self.world.clock() + self.world.skew_seconds + self.plan.skew_seconds
+
+    def outcome(self) -> Reply | Ending:
+        """Carry out what is to be carried out, and say how the request ends: with a reply or without."""
+        match self.plan.reply:
+            case Refuse():
+                return "reset"  # over TCP this is as near to a refused connection as a listening server gets
+            case Lose() as lose:
+                self._carry_out_if(lose.after_commit)
+                return lose.ending
+            case Answer() as answer:
+                self._carry_out_if(answer.after_commit)
+                reply = armed_answer(answer, self.request_id, self.world.quirks)
+            case Malform() as malform:
+                reply = spoil(self._carry_out_if(malform.after_commit), malform)
+            case _:
+                reply = self._carry_out_if(True)
+        self.record.status, self.record.code = reply.status, reply.code
+        return reply
+
+    def _carry_out_if(self, wanted: bool) -> Reply:
+        if not wanted:
+            return success({"task_id": "870000000000000000"}, self.request_id, self.world.quirks)
+        try:
+            account = self.world.account(self.world.keyring.admit(self.authorization, self.server_time()))
+            self.record.account = account.name
+            self._require_json_header()
+            call = Call(
+                world=self.world,
+                faults=self.faults,
+                account=account,
+                item_id=self.item_id,
+                body=self.body,
+                record=self.record,
+            )
+            return success(perform(call), self.request_id, self.world.quirks)
+        except RefusedError as error:
+            return refusal(error, self.request_id, self.world.quirks)
+
+    def _require_json_header(self) -> None:
+        sent = self.record.headers.get("content-type", "")
+        if self.world.strict and sent.partition(";")[0].strip().lower() != "application/json":
+            raise RefusedError(INVALID_PARAMETERS, "Content-Type must be application/json")  # fact: headers

@@ -1,0 +1,1 @@
+"""State that several replicas share, in PostgreSQL; needs the extra `postgres`."""

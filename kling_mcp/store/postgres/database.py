@@ -1,0 +1,332 @@
+"""A PostgreSQL database that several replicas share: a few connections, and transactions that are tried again.
+
+It knows nothing of what is stored. Work runs in worker threads, because a database may be far away.
+
+Writers that name the same lock run one after the other, on all replicas: what the first one wrote is what the next
+one reads. That is what SQLite gives the writers of one file, and it needs no luck.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import anyio
+import psycopg
+from anyio import to_thread
+from psycopg.conninfo import conninfo_to_dict
+
+from kling_mcp.concurrency.clock import SystemClock
+from kling_mcp.store.postgres.errors import (
+    all_places_taken,
+    explained,
+    is_gone,
+    logged,
+    may_pass,
+    not_an_address,
+    wrong_time,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kling_mcp.concurrency.clock import Clock
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+SCHEMA = "kling_mcp"
+OLDEST_SERVER = 130_000  # PostgreSQL 13 was the first to tell what became of a transaction by its 64-bit number
+MOST_CONNECTIONS = 4
+PATIENCE_SECONDS = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+MOST_SKEW_SECONDS = 2.5  # two replicas are then at most 5 apart, half a lease
+
+# What is silent for longer than this is gone. Whatever the address itself says comes first.
+_DEFAULTS: Mapping[str, str] = {
+    "application_name": "kling-mcp",
+    "client_encoding": "UTF8",
+    "connect_timeout": "5",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+    "target_session_attrs": "read-write",  # of several hosts the one that takes writes
+}
+# Limits where the database sets none: nobody waits for ever, and nobody lets others wait for ever. And a commit that
+# only might survive a crash would let a creation be sent that nobody remembers.
+_SESSION = """
+    SELECT set_config(name, ours, false)
+    FROM (VALUES
+        ('search_path', current_setting('search_path'), 'kling_mcp'),
+        ('lock_timeout', '0', '5s'),
+        ('statement_timeout', '0', '10s'),
+        ('idle_in_transaction_session_timeout', '0', '10s'),
+        ('synchronous_commit', 'off', 'on')
+    ) AS setting (name, unfit, ours)
+    WHERE current_setting(name) = unfit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Tables that belong together, as steps from one version to the next; a step, once released, never changes."""
+
+    name: str
+    steps: tuple[tuple[str, ...], ...]
+
+
+@dataclass(slots=True)
+class Link:
+    """One connection, and the parts whose tables it has seen to be there."""
+
+    connection: psycopg.Connection[Any]
+    parts: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Job(Generic[T]):
+    """Work to do. `doubt` is the transaction whose commit was never confirmed, with its result."""
+
+    work: Callable[[psycopg.Connection[Any]], T]
+    part: Part
+    lock: str
+    is_durable: bool
+    doubt: tuple[str, T] | None = None
+
+
+class PostgresDatabase:
+    """See the module. Safe to use from one event loop; every method may raise `StorageError`."""
+
+    def __init__(self, url: str, clock: Clock, rng: random.Random | None = None) -> None:
+        """Nothing is opened here.
+
+        Raises:
+            ConfigurationError: the address cannot be read.
+        """
+        try:
+            self.parameters: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(url)}
+        except psycopg.Error:
+            raise not_an_address() from None
+        self._clock = clock
+        # A clock that a test made has its own time.
+        self._checks_time = isinstance(clock, SystemClock)
+        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._idle: deque[Link] = deque()
+        self._places = anyio.Semaphore(MOST_CONNECTIONS)
+        self._identities: dict[str, str] = {}
+        self._was_replaced = False
+
+    @property
+    def was_replaced(self) -> bool:
+        """Whether tables that this process had used were made anew meanwhile: what stood in them is lost."""
+        return self._was_replaced
+
+    async def run(
+        self, work: Callable[[psycopg.Connection[Any]], T], *, part: Part, lock: str = "", is_durable: bool = True
+    ) -> T:
+        """Run `work` in one transaction, which happens as a whole, once, or not at all.
+
+        `work` may run again after a conflict or a lost connection, and must have no other effect.
+
+        Args:
+            part: the tables it needs; they are made or brought up to date where that was not done.
+            lock: whose holders write one after the other; "" reads one unchanging state and cannot write.
+            is_durable: False lets a crash of the database server forget the last moments.
+        """
+        deadline = self._clock.monotonic() + PATIENCE_SECONDS
+        job = _Job(work, part, lock, is_durable)
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._enter(deadline)
+                try:
+                    return await to_thread.run_sync(self._attempt, job)
+                finally:
+                    self._places.release()
+            except psycopg.Error as error:
+                is_over = self._clock.monotonic() >= deadline
+                if is_over or not may_pass(error):
+                    logger.warning("The state database cannot be used: %s", logged(error))
+                    raise explained(error) from None
+            await self._clock.sleep(pause * self._rng.uniform(0.5, 1.0))
+            pause = min(LONGEST_PAUSE, 2 * pause)
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; a later call opens new ones."""
+        while self._idle:
+            self._idle.pop().connection.close()
+
+    async def _enter(self, deadline: float) -> None:
+        """Wait for one of the places at the database, but not for ever."""
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(max(0.0, deadline - self._clock.monotonic())) as scope:
+                await self._places.acquire()
+            if scope.cancelled_caught:
+                raise all_places_taken() from None
+
+    def _attempt(self, job: _Job[T]) -> T:
+        link = self._take()
+        try:
+            result = self._transact(link, job)
+        except BaseException as error:
+            link.parts.clear()  # it may be for want of its tables that the work failed
+            if isinstance(error, psycopg.Error) and is_gone(error):
+                link.connection.close()
+                self.close()  # what broke one connection broke its neighbours
+            else:
+                self._give_back(link)
+            raise
+        self._give_back(link)
+        return result
+
+    def _take(self) -> Link:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Link(self.connect())
+
+    def _give_back(self, link: Link) -> None:
+        """Keep the connection for the next one, with nothing begun on it."""
+        try:
+            if link.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                link.connection.execute("ROLLBACK")
+        except psycopg.Error:
+            link.connection.close()
+        else:
+            self._idle.append(link)
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A new connection, on which every statement is a transaction of its own."""
+        # Nothing is prepared: prepared statements break when another replica's newer version changes a table.
+        connection = psycopg.connect("", **self.parameters, autocommit=True, prepare_threshold=None)
+        try:
+            _refuse_unfit(connection.info)
+            connection.execute(_SESSION)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _transact(self, link: Link, job: _Job[T]) -> T:
+        connection = link.connection
+        if job.doubt is not None:
+            number, result = job.doubt
+            if _was_committed(connection, number):
+                return result
+            job.doubt = None
+        if job.part.name not in link.parts:
+            self._note_identity(job.part.name, bring_up_to_date(connection, job.part))
+            link.parts.add(job.part.name)
+        number = self._begin(connection, job)
+        result = job.work(connection)
+        if number:
+            job.doubt = number, result
+        connection.execute("COMMIT")
+        return result
+
+    def _begin(self, connection: psycopg.Connection[Any], job: _Job[T]) -> str:
+        """Begin, take the lock and check the time, in one request; the transaction's number if it may write."""
+        if not job.lock:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return ""
+        before = self._clock.wall() if self._checks_time else 0.0
+        # READ COMMITTED: each statement sees what was committed before it, so also what the lock was waited for.
+        statements = (
+            "BEGIN ISOLATION LEVEL READ COMMITTED",
+            *(() if job.is_durable else ("SET LOCAL synchronous_commit = off",)),
+            f"SELECT pg_advisory_xact_lock({lock_number(job.lock)})",
+            "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8",
+        )
+        cursor = connection.execute("; ".join(statements))
+        while cursor.nextset():
+            pass
+        [number, now] = cursor.fetchone() or ("", 0.0)
+        if self._checks_time:
+            skew = max(before - now, now - self._clock.wall())
+            if skew > MOST_SKEW_SECONDS:
+                raise wrong_time(skew)
+        return str(number)
+
+    def _note_identity(self, part: str, identity: str) -> None:
+        known = self._identities.setdefault(part, identity)
+        if known != identity:
+            logger.error("The tables of %s in the state database were made anew; what stood there is lost.", part)
+            self._identities[part] = identity
+            self._was_replaced = True
+
+
+def _refuse_unfit(info: psycopg.ConnectionInfo) -> None:
+    if info.server_version < OLDEST_SERVER or info.parameter_status("server_encoding") != "UTF8":
+        raise psycopg.NotSupportedError("PostgreSQL 13 or later is needed, and a database in UTF8")
+
+
+def lock_number(name: str) -> int:
+    """The number of an advisory lock, which all replicas agree on."""
+    return int.from_bytes(hashlib.sha256(f"kling-mcp lock {name}".encode()).digest()[:8], signed=True)
+
+
+def storable(text: str) -> str:
+    """A text as PostgreSQL can hold it: without NUL and without halves of characters."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def bring_up_to_date(connection: psycopg.Connection[Any], part: Part) -> str:
+    """Take the steps that this database has not seen, and tell the identity of the tables.
+
+    Tables of a newer version are left as they are: later versions only add. Two replicas that start together take
+    the steps one after the other.
+    """
+    version, identity = _version_of(connection, part)
+    if version >= len(part.steps):
+        return identity
+    connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({lock_number('schema')})")
+    try:
+        if connection.execute("SELECT to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):
+            connection.execute(f"CREATE SCHEMA {SCHEMA}")  # asked for only then: an operator may have made it for us
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, version INTEGER NOT NULL, identity TEXT NOT NULL)"
+        )
+        version, identity = _version_of(connection, part)
+        for step in part.steps[version:]:
+            for statement in step:
+                connection.execute(statement)
+        row = connection.execute(
+            "INSERT INTO parts VALUES (%s, %s, gen_random_uuid()::text) "
+            "ON CONFLICT (name) DO UPDATE SET version = greatest(parts.version, excluded.version) RETURNING identity",
+            (part.name, len(part.steps)),
+        ).fetchone()
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(psycopg.Error):
+            connection.execute("ROLLBACK")
+        raise
+    return str(row[0]) if row else identity
+
+
+def _version_of(connection: psycopg.Connection[Any], part: Part) -> tuple[int, str]:
+    try:
+        row = connection.execute("SELECT version, identity FROM parts WHERE name = %s", (part.name,)).fetchone()
+    except psycopg.errors.UndefinedTable:
+        row = None
+    return (int(row[0]), str(row[1])) if row else (0, "")
+
+
+def _was_committed(connection: psycopg.Connection[Any], number: str) -> bool:
+    """What became of a transaction whose commit was sent and never confirmed.
+
+    Raises:
+        psycopg.OperationalError: the server has not finished it yet.
+    """
+    row = connection.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone()
+    status = row[0] if row else None
+    if status == "in progress":
+        raise psycopg.OperationalError("an earlier transaction is not over yet")
+    return bool(status == "committed")

@@ -1,0 +1,108 @@
+"""The store of several replicas: one PostgreSQL database instead of a file, behind the same interface.
+
+Writers run one after the other, as SQLite's do, so what is proved of the journal on a file holds here, too.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from psycopg.rows import dict_row
+
+from kling_mcp.store.postgres.database import Part, PostgresDatabase, storable
+from kling_mcp.store.postgres.notify import listen, notify
+from kling_mcp.store.schema import STEPS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    import psycopg
+
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.store import Row, Transaction
+
+T = TypeVar("T")
+
+STATE = Part("state", STEPS)
+_MARKS = re.compile(r"'(?:[^']|'')*'|[?%]")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class PostgresStore:
+    """See `Store`; and wake-ups that reach every replica."""
+
+    def __init__(self, url: str, clock: Clock, rng: random.Random | None = None) -> None:
+        """Nothing is opened here.
+
+        Raises:
+            ConfigurationError: the address cannot be read.
+        """
+        self._clock = clock
+        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self.database = PostgresDatabase(url, clock, self._rng)
+        # Host names and process numbers may be alike on the computers that share a database.
+        self.computer = computer_name()
+
+    @property
+    def was_damaged(self) -> bool:
+        """Whether the tables were made anew while this process used them, as by a restore."""
+        return self.database.was_replaced
+
+    async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        """See `Store.run`."""
+        return await self.database.run(
+            lambda connection: work(_PostgresTransaction(connection)), part=STATE, lock="state" if write else ""
+        )
+
+    async def notify(self, account: str, task_id: str) -> None:
+        """Tell all replicas that a task of this account (its fingerprint) has changed."""
+        await self.database.run(lambda connection: notify(connection, account, task_id), part=STATE, lock="wake")
+
+    def listen(self) -> AsyncGenerator[tuple[str, str], None]:
+        """What `notify` says anywhere: (account, task id), for ever; ("", "") each time it begins to listen.
+
+        It never raises: while the database cannot be reached it tries again.
+        """
+        return listen(self.database, self._clock, self._rng)
+
+    def close(self) -> None:
+        """Close connections; a later call opens new ones."""
+        self.database.close()
+
+
+class _PostgresTransaction:
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._cursor = connection.cursor(row_factory=dict_row)
+
+    def fetch(self, sql: str, *parameters: Any) -> list[Row]:
+        return list(self._cursor.execute(translated(sql), _storable(parameters)))
+
+    def execute(self, sql: str, *parameters: Any) -> int:
+        return self._cursor.execute(translated(sql), _storable(parameters)).rowcount
+
+
+@lru_cache(maxsize=256)
+def translated(sql: str) -> str:
+    """SQL with `?` for parameters in the driver's notation; literals between quotes keep their question marks."""
+
+    def mark(found: re.Match[str]) -> str:
+        return "%s" if found[0] == "?" else found[0].replace("%", "%%")
+
+    return _MARKS.sub(mark, sql)
+
+
+def _storable(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(storable(value) if isinstance(value, str) else value for value in parameters)
+
+
+def computer_name(boot: Path = _BOOT) -> str:
+    """Names this computer since it was started; no other one is called so."""
+    try:
+        return boot.read_text("ascii").strip().replace("-", "")[:16]
+    except OSError:
+        return secrets.token_hex(8)

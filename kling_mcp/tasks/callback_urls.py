@@ -1,0 +1,81 @@
+"""The addresses that Kling calls when a creation of ours changes, and which creation stands behind one.
+
+An address names its creation and carries a code that only this server, with all its replicas, can make: whoever does
+not have the address cannot guess it, and a guess is turned away without asking the journal.
+It reads the state and sends nothing; what a callback says is read in `api.callbacks`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from typing import TYPE_CHECKING
+
+from kling_mcp.store.shared_keys import shared_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kling_mcp.store import Row, Store, Transaction
+
+CALLBACKS = "/callbacks/kling"
+KEY_NAME = "callbacks"
+_LONGEST_PART = 300
+_CODE_BYTES = 24
+
+
+class Summons:
+    """Addresses for callbacks, made and read. Its methods may raise `StorageError`."""
+
+    def __init__(self, open_store: Callable[[], Store], public_url: str) -> None:
+        """Nothing is opened here. Without a `public_url` creations carry no address."""
+        self._open_store = open_store
+        self._public_url = public_url
+        self._key = b""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether Kling is asked to call back."""
+        return bool(self._public_url)
+
+    async def address_for(self, external_task_id: str) -> str:
+        """Where Kling says that this creation has changed; "" where it is not asked to."""
+        if not self._public_url:
+            return ""
+        name = base64.urlsafe_b64encode(external_task_id.encode()).decode().rstrip("=")
+        return f"{self._public_url}{CALLBACKS}/{name}.{await self._code(external_task_id)}"
+
+    async def names_behind(self, part: str, task_id: str = "") -> set[tuple[str, str]]:
+        """(account, name) of everything that may be waited for under such an address; nothing for a forged one.
+
+        Args:
+            part: what follows `CALLBACKS/` in the address.
+            task_id: what the callback says, for a creation whose answer is not written down yet.
+        """
+        name, _, code = part.partition(".")
+        try:
+            external_task_id = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
+        except (binascii.Error, ValueError):
+            return set()
+        wanted = await self._code(external_task_id)
+        if len(part) > _LONGEST_PART or not hmac.compare_digest(code.encode(), wanted.encode()):
+            return set()
+        found: set[tuple[str, str]] = set()
+        for row in await self._creations(external_task_id):
+            found |= {(row["account"], external_task_id), (row["account"], row["task_id"] or task_id)}
+        return {(account, waited_for) for account, waited_for in found if waited_for}
+
+    async def _creations(self, external_task_id: str) -> list[Row]:
+        """Usually one; two accounts may have chosen the same id, and then both are told to look."""
+
+        def work(tx: Transaction) -> list[Row]:
+            return tx.fetch("SELECT account, task_id FROM creations WHERE external_task_id = ?", external_task_id)
+
+        return await self._open_store().run(work, write=False)
+
+    async def _code(self, external_task_id: str) -> str:
+        if not self._key:
+            self._key = await shared_key(self._open_store(), KEY_NAME)
+        code = hmac.digest(self._key, f"kling-mcp callback 1 {external_task_id}".encode(), "sha256")[:_CODE_BYTES]
+        return base64.urlsafe_b64encode(code).decode()

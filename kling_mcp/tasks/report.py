@@ -1,0 +1,60 @@
+"""What the journal knows, as lines for a person at a shell: unfinished creations first, then the newest.
+
+Pure: entries in, lines out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_mcp.concurrency.clock import iso_utc
+from kling_mcp.sanitize import clean
+from kling_mcp.tasks.entry import UNFINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kling_mcp.tasks.entry import Entry
+
+_MEANING = {
+    "claimed": "waiting to be sent",
+    "sending": "being sent",
+    "unclear": "sent, answer lost; repeat the same call to settle it",
+    "accepted": "running at Kling",
+    "refused": "refused, nothing was created",
+    "ready": "ready",
+    "failed": "failed, Kling refused its inputs",
+    "deleted": "deleted",
+}
+
+
+def in_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Unfinished ones first, each group newest first."""
+    return sorted(entries, key=lambda entry: (entry.state not in UNFINISHED, -entry.created_at))
+
+
+def describe(entries: Sequence[Entry], *, place: str) -> list[str]:
+    """Three lines a creation. `place` is where the journal lies."""
+    if not entries:
+        return [f"The journal in {place} knows no creations yet."]
+    unfinished = sum(entry.state in UNFINISHED for entry in entries)
+    accounts = {entry.account for entry in entries}
+    plural = "" if len(entries) == 1 else "s"
+    lines = [f"{len(entries)} creation{plural}, {unfinished} unfinished (journal in {place})."]
+    for entry in in_order(entries):
+        whose = f"  account {entry.account[:6]}" if len(accounts) > 1 else ""
+        lines += [
+            f"{clean(entry.element_name, 40)}: {_MEANING.get(entry.state, entry.state)}",
+            f"   since {iso_utc(int(entry.created_at * 1000))}{whose}",
+            "   " + "  ".join(_ids(entry)),
+        ]
+    return lines
+
+
+def _ids(entry: Entry) -> list[str]:
+    ids = [f"external_task_id={entry.external_task_id}"]
+    if entry.task_id:
+        ids.append(f"task_id={entry.task_id}")
+    if entry.element_ids:
+        ids.append(f"element_ids={entry.element_ids}")
+    return ids

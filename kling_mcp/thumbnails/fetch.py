@@ -1,0 +1,229 @@
+"""Fetches the picture behind a link that nobody vouches for, without being led into a private network.
+
+Each address is looked up once, judged, and then connected to as a number, so that a name cannot answer
+differently the second time; the certificate is still checked against the name. Redirects go through all of it
+again. No cookie, credential or referrer is ever sent. It decodes nothing.
+
+httpx is imported at the first fetch.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import anyio
+
+from kling_mcp._version import __version__
+from kling_mcp.api.limits import IMAGE_MAX_BYTES
+from kling_mcp.errors import InputError
+from kling_mcp.media.formats import name_format
+from kling_mcp.media.links import require_link
+from kling_mcp.thumbnails.public_addresses import is_public
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable
+
+    import httpx
+
+    Resolver = Callable[[str], Awaitable[list[str]]]
+    TransportMaker = Callable[[], httpx.AsyncBaseTransport]
+
+PORT = 443
+PICTURES_AT_ONCE = 6
+MOST_REDIRECTS = 3
+_MOST_ADDRESSES_TRIED = 2
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LONGEST_SIGNATURE = 12
+# Kling's own hosts and every CDN fit; spellings that two parsers could read differently do not.
+_HOST_NAME = re.compile(r"(?=.{4,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+
+
+class NoPictureError(Exception):
+    """There is no picture to show; `reason` is half a sentence, free of anything that came from outside."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """Seconds and bytes. `total` bounds one picture as a whole, redirects and name look-ups included."""
+
+    total: float = 10.0
+    connect: float = 4.0
+    max_bytes: int = IMAGE_MAX_BYTES
+
+
+class PictureFetcher:
+    """Fetches pictures over https from public addresses. Holds no connection between two pictures.
+
+    `gate` is for whoever fetches: so many pictures are in memory at once, whoever asks for them.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolve: Resolver | None = None,
+        make_transport: TransportMaker | None = None,
+        limits: FetchLimits | None = None,
+    ) -> None:
+        """`resolve` and `make_transport` replace name look-up and network, for tests."""
+        self._resolve = resolve or resolve_name
+        self._make_transport = make_transport or self._direct_transport
+        self._limits = limits or FetchLimits()
+        self.gate = anyio.Semaphore(PICTURES_AT_ONCE)
+        self._tls: ssl.SSLContext | None = None
+
+    async def fetch(self, link: str) -> bytes:
+        """The bytes of the JPEG, PNG or WebP picture behind the link; its first bytes were looked at, no more.
+
+        Raises:
+            NoPictureError: the link is not to be opened, or no picture is behind it.
+        """
+        import httpx  # noqa: PLC0415 - see the module's docstring
+
+        try:
+            with anyio.fail_after(self._limits.total):
+                return await self._follow(link)
+        except (TimeoutError, httpx.TimeoutException):
+            raise NoPictureError("its link did not answer in time") from None
+        except httpx.HTTPError:
+            raise NoPictureError("its link could not be opened") from None
+
+    async def _follow(self, link: str) -> bytes:
+        for _ in range(MOST_REDIRECTS + 1):
+            outcome = await self._get(link)
+            if isinstance(outcome, bytes):
+                return outcome
+            link = urljoin(link, outcome)
+        raise NoPictureError("its link redirects too often")
+
+    async def _get(self, link: str) -> bytes | str:
+        """The picture, or where the answer redirects to."""
+        import httpx  # noqa: PLC0415 - see the module's docstring
+
+        host, path = _taken_apart(link)
+        addresses = await self._public_addresses(host)
+        for tried, address in enumerate(addresses, start=1):
+            try:
+                return await self._exchange(host, address, path)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if tried == len(addresses):
+                    raise
+        raise NoPictureError("the name in its link leads nowhere")
+
+    async def _public_addresses(self, host: str) -> list[str]:
+        """The addresses behind a name, each judged; one private address among them refuses all."""
+        if _is_address(host):
+            addresses = [host]
+        else:
+            try:
+                addresses = await self._resolve(host)
+            except (OSError, UnicodeError):
+                raise NoPictureError("the name in its link leads nowhere") from None
+        if not all(map(is_public, addresses)):
+            raise NoPictureError("its link leads into a private network")
+        return addresses[:_MOST_ADDRESSES_TRIED]
+
+    async def _exchange(self, host: str, address: str, path: str) -> bytes | str:
+        """One request over one new connection: a kept one would have been checked for another name."""
+        import httpx  # noqa: PLC0415 - see the module's docstring
+
+        limits = self._limits
+        request = httpx.Request(
+            "GET",
+            httpx.URL(scheme="https", host=address, port=PORT, raw_path=path.encode("ascii")),
+            headers={
+                "Host": f"[{host}]" if ":" in host else host,
+                "User-Agent": f"kling-mcp/{__version__}",
+                "Accept": "image/jpeg, image/png, image/webp",
+                "Accept-Encoding": "identity",
+                "Connection": "close",
+            },
+            extensions={
+                "sni_hostname": host,  # also the name that the certificate must be for
+                "timeout": httpx.Timeout(limits.total, connect=limits.connect).as_dict(),
+            },
+        )
+        async with self._make_transport() as transport:
+            response = await transport.handle_async_request(request)
+            try:
+                return await self._read(response)
+            finally:
+                await response.aclose()
+
+    async def _read(self, response: httpx.Response) -> bytes | str:
+        if response.status_code in _REDIRECTS and (location := response.headers.get("location")):
+            return str(location)
+        if response.status_code != 200:
+            raise NoPictureError(f"its link answers with HTTP status {response.status_code}")
+        body = bytearray()
+        looked = False
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > self._limits.max_bytes:
+                raise NoPictureError("it is too large")
+            if not looked and len(body) >= _LONGEST_SIGNATURE:
+                looked = _require_picture(body)
+        _require_picture(body)
+        return bytes(body)
+
+    def _direct_transport(self) -> httpx.AsyncBaseTransport:
+        """Straight to the network: a proxy would look the name up once more, and on its own."""
+        import httpx  # noqa: PLC0415 - see the module's docstring
+
+        if self._tls is None:
+            self._tls = httpx.create_ssl_context()
+        return httpx.AsyncHTTPTransport(verify=self._tls, limits=httpx.Limits(max_connections=1))
+
+
+async def resolve_name(host: str) -> list[str]:
+    """The addresses of a name, as the system gives them. Raises OSError or UnicodeError."""
+    found = await anyio.getaddrinfo(host, PORT, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(entry[4][0] for entry in found))
+
+
+def name_picture(data: bytes | bytearray) -> str:
+    """`jpeg`, `png`, `webp`, or "" for anything else, by the first bytes."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return name_format(bytes(data[:_LONGEST_SIGNATURE]))
+
+
+def _require_picture(body: bytearray) -> bool:
+    if not name_picture(body):
+        raise NoPictureError("no picture is behind its link")
+    return True
+
+
+def _taken_apart(link: str) -> tuple[str, str]:
+    """The host, and the path with its query; both plain ASCII.
+
+    Raises:
+        NoPictureError: the link is not https, names a user, another port, or a host in a spelling of its own.
+    """
+    try:
+        parts = urlsplit(require_link(link, "link"))
+        host = (parts.hostname or "").removesuffix(".")
+        port = parts.port
+    except (InputError, ValueError):
+        raise NoPictureError("its link is not a public https address") from None
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if port not in {None, PORT} or not (_is_address(host) or _HOST_NAME.fullmatch(host)) or not path.isascii():
+        raise NoPictureError("its link is not a public https address")
+    return host, path
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

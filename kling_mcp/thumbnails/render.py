@@ -1,0 +1,177 @@
+"""Makes small JPEGs out of pictures that nobody vouches for, and a numbered sheet out of small ones.
+
+Formats and pixels are limited before anything is decoded, and nothing but pixels survives: no metadata, no colour
+profile, no second frame. Call it from a worker thread: decoding takes up to a second.
+
+Pillow is imported at the first picture.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Final
+
+from kling_mcp.media.probe import DAMAGE, quiet_pillow, read_orientation
+from kling_mcp.thumbnails.fetch import NoPictureError, name_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL import Image, ImageDraw, ImageFont
+
+    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+SIDE_PX: Final = 256
+MOST_THUMBNAIL_BYTES: Final = 36_000
+SHEET_CELL_PX: Final = 192
+MOST_ON_SHEET: Final = 24
+MOST_SHEET_BYTES: Final = 300_000
+_SHEET_COLUMNS: Final = 6
+_SHEET_GAP_PX: Final = 6
+_NUMBER_PX: Final = 28
+
+# What decoding may unfold to. A JPEG is decoded at an eighth of its size or so; the others in full.
+MOST_JPEG_PIXELS: Final = 50_000_000
+MOST_OTHER_PIXELS: Final = 25_000_000
+
+_QUALITIES: Final = (82, 70, 55, 40, 25)
+_PAPER: Final = (236, 236, 236)
+_INK: Final = (255, 255, 255)
+_BADGE: Final = (24, 24, 27)
+# EXIF orientation -> Pillow's name of what turns the picture upright.
+_UPRIGHT: Final = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+def make_thumbnail(data: bytes, *, side: int = SIDE_PX, most_bytes: int = MOST_THUMBNAIL_BYTES) -> bytes:
+    """A JPEG of at most `side` pixels a side and `most_bytes` bytes.
+
+    Args:
+        data: a JPEG, PNG or WebP file, as hostile as it may be.
+
+    Raises:
+        NoPictureError: it is none of these, damaged, or unfolds to too many pixels.
+    """
+    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+
+    found = name_picture(data)
+    if not found:
+        raise NoPictureError("it is no JPEG, PNG or WebP picture")
+    if found == "webp":
+        # Pillow's WebP reader makes room for every pixel before it tells how many there are.
+        _require_size(read_webp_size(data), found)
+    try:
+        with quiet_pillow(), Image.open(io.BytesIO(data), formats=(found.upper(),)) as picture:
+            _require_size(picture.size, found)
+            return _as_jpeg(_upright(_shrunk(picture, side), picture.info.get("exif", b"")), most_bytes)
+    except (Image.DecompressionBombError, MemoryError):
+        raise NoPictureError("it has too many pixels") from None
+    except DAMAGE:
+        raise NoPictureError("it is damaged") from None
+
+
+def make_sheet(pictures: Sequence[bytes], *, most_bytes: int = MOST_SHEET_BYTES) -> bytes:
+    """One JPEG with the pictures side by side in rows, numbered from 1; b"" leaves an empty place.
+
+    Args:
+        pictures: thumbnails of ours, at most `MOST_ON_SHEET`.
+    """
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - see the module's docstring
+
+    columns = min(_SHEET_COLUMNS, math.ceil(math.sqrt(len(pictures) * 1.5)))
+    rows = math.ceil(len(pictures) / columns)
+    step = SHEET_CELL_PX + _SHEET_GAP_PX
+    with quiet_pillow():
+        sheet = Image.new("RGB", (columns * step + _SHEET_GAP_PX, rows * step + _SHEET_GAP_PX), _INK)
+        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_NUMBER_PX - 8)
+        for place, jpeg in enumerate(pictures):
+            left = _SHEET_GAP_PX + place % columns * step
+            top = _SHEET_GAP_PX + place // columns * step
+            sheet.paste(_cell(jpeg), (left, top))
+            _write_number(draw, font, place + 1, left, top)
+        return _as_jpeg(sheet, most_bytes)
+
+
+def read_webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height that a WebP file claims; (0, 0) where its first chunk is unknown or cut short."""
+    kind, body = data[12:16], data[20:30]
+    if len(body) < 10:
+        return 0, 0
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+    return 0, 0
+
+
+def _require_size(size: tuple[int, int], found: str) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise NoPictureError("it is damaged")
+    if width * height > (MOST_JPEG_PIXELS if found == "jpeg" else MOST_OTHER_PIXELS):
+        raise NoPictureError("it has too many pixels")
+
+
+def _shrunk(picture: Image.Image, side: int) -> Image.Image:
+    """A small copy without transparency."""
+    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+
+    picture.draft("RGB", (2 * side, 2 * side))  # lets the JPEG decoder leave out what is not needed
+    has_holes = picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info
+    small = picture.convert("RGBA" if has_holes else "RGB")
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if not has_holes:
+        return small
+    paper = Image.new("RGB", small.size, _PAPER)
+    paper.paste(small, mask=small.getchannel("A"))
+    return paper
+
+
+def _upright(picture: Image.Image, exif: bytes) -> Image.Image:
+    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+
+    turn = _UPRIGHT.get(read_orientation(exif))
+    return picture.transpose(Image.Transpose[turn]) if turn else picture
+
+
+def _as_jpeg(picture: Image.Image, most_bytes: int) -> bytes:
+    """Saved anew, so that nothing of the original file is left; smaller where the cap asks for it."""
+    picture.info.clear()  # Pillow would carry comments over
+    jpeg = b""
+    for quality in _QUALITIES:
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=quality, optimize=True)
+        jpeg = out.getvalue()
+        if len(jpeg) <= most_bytes:
+            break
+    return jpeg
+
+
+def _cell(jpeg: bytes) -> Image.Image:
+    """One square place of the sheet."""
+    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+
+    cell = Image.new("RGB", (SHEET_CELL_PX, SHEET_CELL_PX), _PAPER)
+    if jpeg:
+        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
+            small = picture.convert("RGB")
+        small.thumbnail((SHEET_CELL_PX, SHEET_CELL_PX), Image.Resampling.LANCZOS)
+        cell.paste(small, ((SHEET_CELL_PX - small.width) // 2, (SHEET_CELL_PX - small.height) // 2))
+    return cell
+
+
+def _write_number(draw: ImageDraw.ImageDraw, font: Font, number: int, left: int, top: int) -> None:
+    width = _NUMBER_PX + 12 * (number > 9)
+    draw.rectangle((left, top, left + width, top + _NUMBER_PX), fill=_BADGE)
+    draw.text((left + width / 2, top + _NUMBER_PX / 2), str(number), fill=_INK, font=font, anchor="mm")

@@ -1,0 +1,116 @@
+"""The pictures of one account's elements: kept ones first, then Kling's links, a few at a time.
+
+Nothing here raises for a picture that cannot be had: each element gets a picture or a note that says why not.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import to_thread
+
+from kling_mcp.sanitize import word
+from kling_mcp.thumbnails.fetch import NoPictureError
+from kling_mcp.thumbnails.render import make_thumbnail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kling_mcp.library.records import LibraryElement
+    from kling_mcp.thumbnails.cache import Shelf
+    from kling_mcp.thumbnails.fetch import PictureFetcher
+
+logger = logging.getLogger(__name__)
+
+ALL_FETCHES_SECONDS = 20.0
+NOT_IN_TIME = "its link did not answer in time"
+SANDBOX_HAS_NO_LINKS = "the sandbox opens no links"
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One element's picture: a JPEG of at most 256 px a side, or b"" and half a sentence that says why."""
+
+    jpeg: bytes = b""
+    note: str = ""
+
+
+class Album:
+    """Pictures of the elements of one account.
+
+    Without a shelf nothing is kept (the opt-out); without a fetcher no link is opened (the sandbox).
+    """
+
+    def __init__(self, shelf: Shelf | None, fetcher: PictureFetcher | None) -> None:
+        self._shelf = shelf
+        self._fetcher = fetcher
+
+    async def keep(self, task_id: str, picture: bytes) -> None:
+        """Keep a thumbnail of a picture that a creation has just sent."""
+        shelf = self._shelf
+        if shelf is None or not task_id or not picture:
+            return
+        try:
+            await to_thread.run_sync(lambda: shelf.put(_task_key(task_id), make_thumbnail(picture)))
+        except NoPictureError as error:
+            logger.info("No thumbnail is kept for task %s: %s", word(task_id), error.reason)
+
+    async def kept(self, elements: Sequence[LibraryElement]) -> list[bytes]:
+        """What is here already, b"" for the others; nothing is fetched."""
+        return await to_thread.run_sync(lambda: [self._look_up(element) for element in elements])
+
+    async def faces(self, elements: Sequence[LibraryElement]) -> list[Face]:
+        """A face for each element, in order; the links are opened within `ALL_FETCHES_SECONDS` in all."""
+        faces = [Face(jpeg=jpeg, note="" if jpeg else NOT_IN_TIME) for jpeg in await self.kept(elements)]
+
+        async def fill(place: int) -> None:
+            faces[place] = await self._fetched(elements[place])
+
+        with anyio.move_on_after(ALL_FETCHES_SECONDS):
+            async with anyio.create_task_group() as group:
+                for place, face in enumerate(faces):
+                    if not face.jpeg:
+                        group.start_soon(fill, place)
+        return faces
+
+    def _look_up(self, element: LibraryElement) -> bytes:
+        if self._shelf is None:
+            return b""
+        return (element.task_id and self._shelf.get(_task_key(element.task_id))) or (
+            (element.element_id and self._shelf.get(_element_key(element.element_id))) or b""
+        )
+
+    async def _fetched(self, element: LibraryElement) -> Face:
+        if not element.image_urls:
+            return Face(note=_why_no_link(element))
+        if self._fetcher is None:
+            return Face(note=SANDBOX_HAS_NO_LINKS)
+        try:
+            async with self._fetcher.gate:
+                data = await self._fetcher.fetch(element.image_urls[0])
+                jpeg = await to_thread.run_sync(make_thumbnail, data)
+        except NoPictureError as error:
+            return Face(note=error.reason)
+        if self._shelf is not None and element.element_id:
+            await to_thread.run_sync(self._shelf.put, _element_key(element.element_id), jpeg)
+        return Face(jpeg=jpeg)
+
+
+def _task_key(task_id: str) -> str:
+    """By the task, not by the external id: every row of Kling's lists names its task, not all name the other."""
+    return f"task {task_id}"
+
+
+def _element_key(element_id: str) -> str:
+    return f"element {element_id}"
+
+
+def _why_no_link(element: LibraryElement) -> str:
+    if not element.element_id:
+        return "there is no element yet" if element.status == "pending" else "there is no element"
+    if element.reference_type == "video_refer":
+        return "it was made from a video, of which Kling shows no picture"
+    return "Kling gives no link to its picture"

@@ -1,0 +1,146 @@
+"""`check_setup` and the check behind it: plain sentences on credentials, region, clock and network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, Connect, requests_to, structured, text_of
+from virtual_time import VirtualClock
+
+from kling_mcp.api.diagnostics import PAGE_SIZE, check
+from kling_mcp.runtime import Account
+from kling_mcp.settings import HOSTS
+from kling_mcp.simulator import Faults, World
+
+pytestmark = pytest.mark.anyio
+
+PAIR = {"api_key": "", "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
+
+
+async def setup_told(connect: Connect, era: str = "auto", **changes: Any) -> dict[str, Any]:
+    """The structured answer; the text holds the same facts."""
+    async with connect(era, **changes) as client:
+        result = await client.call_tool("check_setup", {})
+    told = structured(result)
+    for problem in told["problems"]:
+        assert problem in text_of(result)
+    return told
+
+
+async def test_all_is_right(connect: Connect, era: str, world: World) -> None:
+    world.add_element(world.account_of(API_KEY), "Mia")
+    world.add_element(world.account_of(API_KEY), "Gone", status="deleted")
+    told = await setup_told(connect, era)
+    assert told == {
+        "ok": True,
+        "region": "global",
+        "base_url": "https://api-singapore.klingai.com",
+        "credential": "api_key",
+        "clock_skew_seconds": told["clock_skew_seconds"],
+        "elements": 1,
+        "problems": [],
+    }
+    assert abs(told["clock_skew_seconds"]) <= 1  # the Date header has whole seconds
+    assert [request.route for request in world.requests] == ["list"]  # one cheap read
+
+
+async def test_no_credentials_is_an_answer_not_an_error(connect: Connect, era: str, world: World) -> None:
+    """The tool exists to be called when something is missing."""
+    told = await setup_told(connect, era, api_key="")
+    assert (told["ok"], told["credential"], told["elements"]) == (False, "none", 0)
+    (problem,) = told["problems"]
+    assert problem.startswith("missing_credentials: No Kling credentials are set.")
+    assert "KLING_API_KEY" in problem
+    assert world.requests == []
+
+
+@pytest.mark.parametrize(
+    ("credential", "kind", "code"),
+    [({"api_key": "wrong-api-key"}, "api_key", 1002), ({**PAIR, "secret_key": "wrong-secret-key"}, "key_pair", 1000)],
+)
+async def test_a_wrong_key_names_host_kind_and_region(
+    connect: Connect, credential: dict[str, str], kind: str, code: int
+) -> None:
+    """fact: region-no-fallback"""
+    told = await setup_told(connect, **credential)
+    assert (told["ok"], told["credential"]) == (False, kind)
+    (problem,) = told["problems"]
+    assert problem.startswith(f"auth: code={code} ")
+    assert f"({kind} at https://api-singapore.klingai.com)" in problem
+    assert "KLING_REGION" in problem
+    assert "wrong" not in problem
+
+
+@pytest.mark.parametrize("seconds", [600, -600])
+@pytest.mark.parametrize("credential", [{}, PAIR], ids=["api-key", "key-pair"])
+async def test_a_skewed_clock_is_told_though_tokens_are_corrected(
+    connect: Connect, world: World, credential: dict[str, str], seconds: int
+) -> None:
+    """fact: jwt-clock"""
+    world.skew_seconds = seconds
+    told = await setup_told(connect, **credential)
+    assert told["clock_skew_seconds"] == pytest.approx(seconds, abs=1)
+    (problem,) = told["problems"]
+    assert problem.startswith("This computer's clock is ")
+    assert ("behind" if seconds > 0 else "ahead of") in problem
+    assert told["ok"] is False
+
+
+async def test_a_few_seconds_are_no_worry(connect: Connect, world: World) -> None:
+    world.skew_seconds = 30
+    told = await setup_told(connect)
+    assert (told["ok"], told["problems"]) == (True, [])
+    assert told["clock_skew_seconds"] == pytest.approx(30, abs=1)
+
+
+async def test_no_network(connect: Connect, faults: Faults) -> None:
+    faults.refuse_connection(times=None)
+    told = await setup_told(connect)
+    (problem,) = told["problems"]
+    assert problem.startswith("network: No connection to api-singapore.klingai.com could be made")
+    assert (told["ok"], told["clock_skew_seconds"]) == (False, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(1102, "balance"), (1304, "whitelist"), (5001, "maintenance"), (1100, "abnormal")]
+)
+async def test_other_answers_of_kling_are_told_in_its_words(
+    connect: Connect, faults: Faults, code: int, words: str
+) -> None:
+    faults.reply_code(code, times=None)
+    told = await setup_told(connect)
+    assert words in told["problems"][0]
+    assert f"code={code}" in told["problems"][0]
+
+
+async def test_a_date_that_cannot_be_read_is_no_skew(connect: Connect, faults: Faults) -> None:
+    for text in ("", "yesterday at noon"):
+        faults.garbage_date(text)
+        assert (await setup_told(connect))["clock_skew_seconds"] == 0.0
+
+
+async def test_an_empty_library_is_explained(connect: Connect) -> None:
+    """fact: library-web-separate ("reported")"""
+    async with connect() as client:
+        text = text_of(await client.call_tool("check_setup", {}))
+    assert "web site are reported not to appear here" in text
+
+
+async def test_the_other_region_is_named(connect: Connect) -> None:
+    told = await setup_told(connect, region="china", base_url=HOSTS["china"])
+    assert (told["region"], told["base_url"]) == ("china", "https://api-beijing.klingai.com")
+
+
+async def test_a_full_page_says_that_there_is_more(connect: Connect, account: Account, world: World) -> None:
+    for number in range(PAGE_SIZE):
+        world.add_element(world.account_of(API_KEY), f"element {number}")
+    async with connect() as client:
+        text = text_of(await client.call_tool("check_setup", {}))
+    assert "elements=30 on the first page; there are more" in text
+
+
+async def test_the_library_call_alone(account: Account, clock: VirtualClock, world: World) -> None:
+    found = await check(account.client, clock)
+    assert (found.ok, found.elements, found.is_full, found.problems) == (True, 0, False, ())
+    assert len(requests_to(world, "list")) == 1

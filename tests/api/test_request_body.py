@@ -1,0 +1,144 @@
+"""What goes out of a request's body: to the letter what JSON and Base64 say, counted beforehand, in small pieces."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import hashlib
+import json
+import sys
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, requests_to
+from hypothesis import given
+from hypothesis import strategies as st
+from media import pictures
+from virtual_time import VirtualClock
+
+from kling_mcp.api.auth import ApiKey, KeyPair
+from kling_mcp.api.client import KlingClient
+from kling_mcp.api.request_body import PIECE_BYTES, OutgoingBody
+from kling_mcp.api.sender import Sender
+from kling_mcp.errors import ApiError, UnexpectedReplyError
+from kling_mcp.simulator import Faults, SimulatorTransport, World
+
+LARGE = bytes(range(256)) * 4096  # a megabyte, so several pieces
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
+VALUES = st.recursive(
+    LEAVES | st.binary(max_size=20), lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=12
+)
+
+
+def picture_creation(front: bytes, side: bytes) -> dict[str, Any]:
+    """A creation as `media` prepares it."""
+    return {
+        "element_name": "小红帽",
+        "element_description": 'Says "hi" \\ and waves',
+        "reference_type": "image_refer",
+        "element_image_list": {"frontal_image": front, "refer_images": [{"image_url": side}]},
+    }
+
+
+def written_out(value: Any) -> Any:
+    """The same with Base64 text in place of bytes."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {name: written_out(inner) for name, inner in value.items()}
+    return [written_out(inner) for inner in value] if isinstance(value, list) else value
+
+
+def sent(body: OutgoingBody) -> bytes:
+    return b"".join(body.pieces())
+
+
+class TestPieces:
+    @given(body=st.dictionaries(TEXTS, VALUES))
+    def test_together_they_are_what_json_and_base64_say(self, body: dict[str, Any]) -> None:
+        outgoing = OutgoingBody(body)
+        whole = json.dumps(written_out(body), ensure_ascii=False, separators=(",", ":")).encode()
+        assert sent(outgoing) == whole
+        assert len(outgoing) == len(whole)
+        assert sent(outgoing) == whole  # as often as it is sent
+
+    @pytest.mark.parametrize("more", [-1, 0, 1, 2, PIECE_BYTES - 1, PIECE_BYTES])
+    def test_a_picture_is_one_text_wherever_its_pieces_end(self, more: int) -> None:
+        picture = LARGE[: PIECE_BYTES + more]
+        outgoing = OutgoingBody({"picture": picture})
+        assert base64.b64decode(json.loads(sent(outgoing))["picture"], validate=True) == picture
+        assert len(outgoing) == len(sent(outgoing))
+
+    def test_no_piece_is_large(self) -> None:
+        assert max(map(len, OutgoingBody({"one": LARGE, "two": LARGE}).pieces())) == PIECE_BYTES // 3 * 4
+
+    @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}, "\ud800"])
+    def test_what_json_cannot_hold_is_refused_before_anything_is_sent(self, value: object) -> None:
+        with pytest.raises((TypeError, ValueError)):
+            OutgoingBody({"value": value})
+
+
+@pytest.mark.anyio
+class TestOnTheWire:
+    async def test_the_length_is_told_beforehand(self, clock: VirtualClock) -> None:
+        """Gateways refuse a body that comes in chunks of unknown number."""
+        seen: list[httpx.Request] = []
+
+        def network(request: httpx.Request) -> httpx.Response:
+            seen.append(request)
+            return httpx.Response(200, json={"code": 0, "data": [] if request.method == "GET" else {"task_id": "1"}})
+
+        sender = Sender("https://kling.example", clock, make_transport=lambda: httpx.MockTransport(network))
+        client = KlingClient(sender, ApiKey(API_KEY), clock)
+        body = picture_creation(LARGE, b"side")
+        await client.create_element(body, external_task_id="kmcp-red")
+        await client.delete_element("320000000000007")
+        await client.list_elements()
+
+        creation, deletion, listing = seen
+        assert creation.headers["Content-Type"] == "application/json"
+        assert json.loads(creation.content) == written_out({**body, "external_task_id": "kmcp-red"})
+        assert deletion.content == b'{"element_id":"320000000000007"}'
+        for request in (creation, deletion):
+            assert request.headers["Content-Length"] == str(len(request.content))
+            assert "Transfer-Encoding" not in request.headers
+        assert "Content-Length" not in listing.headers
+
+    async def test_a_second_attempt_sends_it_whole(self, clock: VirtualClock, world: World, faults: Faults) -> None:
+        """Two connections fail, then Kling refuses the token for its time: the third body is no left-over."""
+        front, side = pictures.jpeg(1200, 1200), pictures.png(1000, 1000)
+        faults.refuse_connection(times=2)
+        world.skew_seconds = -3600
+        sender = Sender("https://kling.example", clock, make_transport=lambda: SimulatorTransport(world, faults))
+        client = KlingClient(sender, KeyPair(ACCESS_KEY, SECRET_KEY), clock)
+
+        await client.create_element(picture_creation(front, side), external_task_id="kmcp-red")
+
+        refused, accepted = requests_to(world, "create")
+        assert refused.body_sha256 == accepted.body_sha256
+        assert accepted.picture_sha256 == tuple(hashlib.sha256(one).hexdigest() for one in (front, side))
+
+    async def test_a_refusal_that_comes_early_leaves_nothing_behind(self, clock: VirtualClock) -> None:
+        """Whoever refuses a body for its size stops reading; httpx keeps what is left of such a request."""
+
+        class Unread(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                assert isinstance(request.stream, httpx.AsyncByteStream)
+                await anext(aiter(request.stream))
+                return httpx.Response(413)
+
+        client = KlingClient(Sender("https://kling.example", clock, make_transport=Unread), ApiKey(API_KEY), clock)
+        body = picture_creation(bytes(1_000_000), b"side")
+        front = body["element_image_list"]["frontal_image"]
+        before = sys.getrefcount(front)
+        gc.disable()  # so that no circle of references is forgiven
+        try:
+            with suppress(ApiError, UnexpectedReplyError):
+                await client.create_element(body, external_task_id="kmcp-red")
+            assert sys.getrefcount(front) == before
+        finally:
+            gc.enable()

@@ -1,0 +1,548 @@
+"""Creating once: who is the same wish, what a repeated call is told, and how a name is guarded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from helpers import API_KEY, requests_to
+from never_twice.crashable import Process, Processes
+from never_twice.wishes import draft_of, named, tasks_at, tasks_for
+from PIL import Image
+
+from kling_mcp.elements.create import Creation, wish_for
+from kling_mcp.elements.draft import ElementDraft
+from kling_mcp.elements.preflight import prepare
+from kling_mcp.errors import (
+    AccountError,
+    ConnectionFailedError,
+    ContentError,
+    InputError,
+    KlingError,
+    NameTakenError,
+    UnknownOutcomeError,
+)
+from kling_mcp.library.list_sync import RETRY_SECONDS
+from kling_mcp.media.policy import MediaPolicy
+from kling_mcp.simulator import Faults, World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from helpers import Pictures
+    from virtual_time import VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+MIA = draft_of("Mia")
+OTHER_MIA = draft_of("Mia", "another Mia")
+OTHER_KEY = "the-key-of-another-account"
+TAKES = 20.0  # seconds of a video element in the simulator
+
+
+@pytest.fixture
+def world(clock: VirtualClock) -> World:
+    return World(clock.wall, api_keys=[API_KEY, OTHER_KEY])
+
+
+def posts(world: World) -> int:
+    return len(requests_to(world, "create"))
+
+
+async def outcomes_of(*calls: tuple[Process, ElementDraft]) -> list[Creation | KlingError]:
+    """What calls that come one just after the other are told, in their order."""
+    told: dict[int, Creation | KlingError] = {}
+
+    async def ask(number: int, process: Process, draft: ElementDraft) -> None:
+        try:
+            told[number] = await process.create(draft)
+        except KlingError as error:
+            told[number] = error
+
+    async with anyio.create_task_group() as group:
+        for number, (process, draft) in enumerate(calls):
+            group.start_soon(ask, number, process, draft)
+            await anyio.sleep(0.01)
+    return [told[number] for number in sorted(told)]
+
+
+def picture_draft(front: Path, side: Path) -> ElementDraft:
+    return ElementDraft("Mia", "Barista", "image_refer", frontal_image=str(front), refer_images=(str(side),))
+
+
+def intent_of(draft: ElementDraft, folder: Path) -> str:
+    return wish_for("an account", prepare(draft, MediaPolicy((folder,)))).intent
+
+
+class TestTheSameWish:
+    async def test_a_repeated_call_finds_the_first_task(self, server: Process, world: World) -> None:
+        first = await server.create(MIA)
+        again = await server.create(MIA)
+        assert (first.outcome, again.outcome) == ("submitted", "already_submitted")
+        assert (again.task.task_id, again.external_task_id) == (first.task.task_id, first.external_task_id)
+        assert posts(world) == 1
+
+    async def test_five_at_once_are_one_request(self, server: Process, world: World, faults: Faults) -> None:
+        faults.delay(3, route="create")
+        told = await outcomes_of(*[(server, MIA)] * 5)
+        creations = [one for one in told if isinstance(one, Creation)]
+        assert len({creation.task.task_id for creation in creations}) == 1
+        assert sorted(creation.outcome for creation in creations) == [*["already_submitted"] * 4, "submitted"]
+        assert posts(world) == 1
+
+    async def test_also_from_several_processes(self, processes: Processes, world: World, faults: Faults) -> None:
+        faults.delay(3, route="create")
+        told = await outcomes_of(*[(processes.start(), MIA) for _ in range(5)])
+        assert {type(one) for one in told} == {Creation}
+        assert posts(world) == 1
+
+    async def test_also_after_a_restart(self, processes: Processes, world: World) -> None:
+        first = await processes.start().create(MIA)
+        again = await processes.start().create(MIA)
+        assert again.task.task_id == first.task.task_id
+        assert posts(world) == 1
+
+    async def test_the_bytes_of_the_pictures_are_part_of_it(self, pictures: Pictures) -> None:
+        draft = picture_draft(pictures.front, pictures.side)
+        before = intent_of(draft, pictures.folder)
+        Image.new("RGB", (400, 500), "navy").save(pictures.side)
+        assert intent_of(draft, pictures.folder) != before
+
+    async def test_where_the_pictures_lie_is_not(self, pictures: Pictures) -> None:
+        moved = pictures.folder / "moved.jpg"
+        moved.write_bytes(pictures.front.read_bytes())
+        one, other = picture_draft(pictures.front, pictures.side), picture_draft(moved, pictures.side)
+        assert intent_of(one, pictures.folder) == intent_of(other, pictures.folder)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"element_name": "Mio"},
+            {"element_description": "taller"},
+            {"video_url": "https://example.com/other.mp4"},
+            {"element_voice_id": "123456789012345678"},
+            {"tags": ("Character",)},
+        ],
+    )
+    async def test_whatever_kling_makes_something_of_is_part_of_it(
+        self, change: dict[str, Any], tmp_path: Path
+    ) -> None:
+        assert intent_of(replace(MIA, **change), tmp_path) != intent_of(MIA, tmp_path)
+
+    @pytest.mark.parametrize("change", [{"callback_url": "https://example.com/hook"}, {"tags": ("Scene", "Animal")}])
+    async def test_how_it_is_asked_is_not(self, change: dict[str, Any], tmp_path: Path) -> None:
+        asked = replace(MIA, tags=("Animal", "Scene"))
+        assert intent_of(replace(asked, **change), tmp_path) == intent_of(asked, tmp_path)
+
+    async def test_accounts_have_nothing_in_common(self, processes: Processes, world: World) -> None:
+        first = await processes.start().create(MIA)
+        second = await processes.start(api_key=OTHER_KEY).create(MIA)
+        assert second.outcome == "submitted"
+        assert second.external_task_id != first.external_task_id
+
+
+class TestTheCallersOwnId:
+    async def test_it_is_sent_as_it_is_and_is_the_identity(self, server: Process, world: World) -> None:
+        mine = named(MIA, "mia-for-episode-2")
+        first = await server.create(mine)
+        again = await server.create(mine)
+        assert first.external_task_id == "mia-for-episode-2"
+        assert [task.external_task_id for task in tasks_at(world)] == ["mia-for-episode-2"]
+        assert again.outcome == "already_submitted"
+
+    async def test_a_deliberate_copy_carries_its_own(self, server: Process, world: World) -> None:
+        await server.create(MIA)
+        copy = await server.create(named(MIA, "copy"), allow_duplicate_name=True)
+        assert copy.outcome == "submitted"
+        assert len(tasks_for(world, MIA)) == 2
+
+    async def test_it_cannot_stand_for_two_things(self, server: Process, world: World) -> None:
+        await server.create(named(MIA, "one"))
+        with pytest.raises(InputError, match="stands already for another creation") as caught:
+            await server.create(named(draft_of("Leo"), "one"))
+        assert caught.value.created == "no"
+        assert posts(world) == 1
+
+    async def test_not_even_while_the_first_is_being_sent(self, server: Process, faults: Faults) -> None:
+        faults.delay(3, route="create")
+        told = await outcomes_of((server, named(MIA, "one")), (server, named(draft_of("Leo"), "one")))
+        assert [type(one) for one in told] == [Creation, InputError]
+
+    async def test_it_is_free_again_after_kling_refused_the_input(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        faults.reply_code(1301, route="create")
+        with pytest.raises(ContentError):
+            await server.create(named(MIA, "one"))
+        corrected = named(draft_of("Mia", "in a decent dress"), "one")
+        assert (await server.create(corrected)).external_task_id == "one"
+        assert len(tasks_at(world)) == 1
+
+    async def test_it_is_not_free_while_a_lost_request_may_yet_arrive(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        """The first request was looked for in vain, so it was sent again and refused; the lost one comes late."""
+        faults.delay(200, route="create")
+        faults.lose_reply_after_create()
+        faults.reply_code(1301, route="create")
+        with pytest.raises(ContentError):
+            await server.create(named(MIA, "one"), patience=150)
+        with pytest.raises(InputError):
+            await server.create(named(OTHER_MIA, "one"))
+        await anyio.sleep(200)
+        assert len(tasks_for(world, MIA)) == 1
+
+    async def test_our_own_id_handed_back_is_the_same_wish(self, server: Process, world: World) -> None:
+        first = await server.create(MIA)
+        again = await server.create(named(MIA, first.external_task_id))
+        assert again.outcome == "already_submitted"
+        assert posts(world) == 1
+
+    async def test_also_when_it_is_the_id_of_a_second_attempt(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.fail_task()
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        second = await server.create(MIA)
+        again = await server.create(named(MIA, second.external_task_id))
+        assert again.task.task_id == second.task.task_id
+        assert posts(world) == 2
+
+    async def test_our_id_handed_back_for_something_else_is_refused(self, server: Process, world: World) -> None:
+        first = await server.create(MIA)
+        for other in (draft_of("Leo"), OTHER_MIA):
+            with pytest.raises(InputError):
+                await server.create(named(other, first.external_task_id), allow_duplicate_name=True)
+        assert posts(world) == 1
+
+    async def test_our_id_keeps_its_content_even_after_a_failure(
+        self, server: Process, faults: Faults, clock: VirtualClock
+    ) -> None:
+        """Otherwise the plain call would find its own id taken."""
+        faults.fail_task()
+        first = await server.create(MIA)
+        await clock.sleep(TAKES)
+        account = server.own_account()
+        await account.saw([await account.client.get_task(first.task.task_id)])
+        with pytest.raises(InputError):
+            await server.create(named(draft_of("Leo"), first.external_task_id))
+        assert (await server.create(MIA)).outcome == "submitted"
+
+    async def test_an_id_that_we_would_make_and_nobody_used_is_ours(self, processes: Processes, world: World) -> None:
+        """An agent may remember it from before the state folder was lost."""
+        first = await processes.start().create(MIA)
+        fresh = Processes(processes.folder.with_name("another computer"), world, processes.faults)
+        async with fresh:
+            server = fresh.start()
+            assert (await server.create(named(MIA, first.external_task_id))).task.task_id == first.task.task_id
+            assert (await server.create(MIA)).task.task_id == first.task.task_id
+        assert len(tasks_at(world)) == 1
+
+    async def test_an_id_that_looks_like_a_task_id_is_no_task_id(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        first = await server.create(MIA)
+        faults.lose_reply_before_commit(route="create")
+        leo = await server.create(named(draft_of("Leo"), first.task.task_id))
+        assert leo.task.task_id != first.task.task_id
+        assert len(tasks_at(world)) == 2
+
+    async def test_a_second_attempt_does_not_take_an_id_that_a_caller_has_given(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.fail_task()
+        await server.create(named(MIA, "one"))
+        await server.create(named(draft_of("Leo"), "one-2"))
+        await clock.sleep(TAKES)
+        again = await server.create(named(MIA, "one"))
+        assert again.external_task_id == "one-3"
+        assert len(tasks_at(world)) == 3
+
+
+class TestKlingKnowsTheId:
+    """fact: msg-external-id-used. A task of that id exists, so it is adopted."""
+
+    async def test_a_task_of_another_computer_is_adopted(self, server: Process, world: World) -> None:
+        there = world.add_element(world.account_of(API_KEY).name, "Mia", external_task_id="one", status="pending")
+        creation = await server.create(named(MIA, "one"))
+        assert (creation.task.task_id, creation.outcome) == (there.task_id, "already_submitted")
+        assert (await server.create(named(MIA, "one"))).task.task_id == there.task_id
+
+    async def test_unless_it_visibly_makes_something_else(self, server: Process, world: World) -> None:
+        world.add_element(world.account_of(API_KEY).name, "Leo", external_task_id="one")
+        for _ in range(2):
+            with pytest.raises(InputError, match=r"the element .Leo."):
+                await server.create(named(MIA, "one"))
+
+    async def test_or_turns_out_to_have_made_something_else(
+        self, server: Process, world: World, clock: VirtualClock
+    ) -> None:
+        world.add_element(world.account_of(API_KEY).name, "Leo", external_task_id="one", status="pending")
+        await server.create(named(MIA, "one"))
+        await clock.sleep(TAKES)
+        with pytest.raises(InputError, match=r"the element .Leo."):
+            await server.create(named(MIA, "one"))
+
+    async def test_a_failed_one_is_tried_again_under_a_new_id(self, server: Process, world: World) -> None:
+        world.add_element(world.account_of(API_KEY).name, "Mia", external_task_id="one", status="failed")
+        creation = await server.create(named(MIA, "one"))
+        assert (creation.external_task_id, creation.outcome) == ("one-2", "submitted")
+
+    async def test_one_that_cannot_be_seen_is_unknown_with_its_id(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        world.add_element(world.account_of(API_KEY).name, "Mia", external_task_id="one")
+        faults.malformed("html", route="query", times=None)
+        with pytest.raises(UnknownOutcomeError, match="is in use") as caught:
+            await server.create(named(MIA, "one"), allow_duplicate_name=True)
+        assert caught.value.external_task_id == "one"
+        assert caught.value.code == 1201
+        faults.clear()
+        assert (await server.create(named(MIA, "one"), allow_duplicate_name=True)).outcome == "recovered"
+        assert posts(world) == 1
+
+
+class TestAnotherAttempt:
+    async def test_a_failed_task_is_tried_again_under_a_new_id(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.fail_task()
+        first = await server.create(MIA)
+        await clock.sleep(TAKES)
+        second = await server.create(MIA)
+        third = await server.create(MIA)
+        assert second.external_task_id == f"{first.external_task_id}-2"
+        assert (second.outcome, third.outcome) == ("submitted", "already_submitted")
+        assert [task.external_task_id for task in tasks_at(world)] == [first.external_task_id, second.external_task_id]
+
+    async def test_five_at_once_make_one_new_attempt(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.fail_task()
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        faults.delay(3, route="create")
+        told = await outcomes_of(*[(server, MIA)] * 5)
+        assert len({one.task.task_id for one in told if isinstance(one, Creation)}) == 1
+        assert posts(world) == 2
+
+    async def test_a_lost_task_that_failed_is_found_and_tried_again(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.fail_task()
+        faults.slow_task(1)
+        faults.delay(41, after_commit=True, route="create")
+        creation = await server.create(MIA, patience=120)
+        assert creation.external_task_id.endswith("-2")
+        assert [bool(task.failure) for task in tasks_at(world)] == [True, False]
+
+    async def test_a_deleted_element_is_made_again(self, server: Process, world: World, clock: VirtualClock) -> None:
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        (task,) = tasks_at(world)
+        world.delete_element(world.account_of(API_KEY), task.element_id)
+        again = await server.create(MIA)
+        assert again.outcome == "submitted"
+        assert again.task.task_id != task.task_id
+
+    async def test_a_task_that_kling_forgot_is_made_again(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        first = await server.create(MIA)
+        await clock.sleep(60)
+        world.reset()
+        again = await server.create(MIA)
+        assert again.outcome == "submitted"
+        assert again.external_task_id == f"{first.external_task_id}-2"
+
+    async def test_a_task_too_young_to_be_seen_everywhere_is_not_forgotten(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        first = await server.create(MIA)
+        faults.reply_code(1201, message="Task not found by id/external id: it", route="query", times=2)
+        faults.reply_code(1201, message="Task not found by id/external id: it", route="query")
+        again = await server.create(MIA)
+        assert (again.task.task_id, again.outcome) == (first.task.task_id, "already_submitted")
+        assert posts(world) == 1
+
+    async def test_a_task_that_cannot_be_looked_at_is_still_the_task(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        first = await server.create(MIA)
+        faults.malformed("html", route="query")
+        again = await server.create(MIA)
+        assert (again.task.task_id, again.external_task_id) == (first.task.task_id, first.external_task_id)
+        assert again.task.task_status == "unknown"
+        assert any("looking at it failed" in warning for warning in again.warnings)
+        assert posts(world) == 1
+
+
+class TestAnotherCallHoldsTheWish:
+    async def test_who_waits_in_vain_is_told_the_id(self, server: Process, faults: Faults) -> None:
+        faults.delay(30, route="create")
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.create, MIA)
+            await anyio.sleep(1)
+            with pytest.raises(UnknownOutcomeError, match="Another call") as caught:
+                await server.create(MIA, patience=5)
+        assert caught.value.external_task_id.startswith("kmcp-")
+        assert caught.value.created == "maybe"
+
+    async def test_who_waits_goes_on_where_the_first_was_refused(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        faults.delay(3, route="create")
+        faults.reply_code(1301, route="create")
+        told = await outcomes_of((server, MIA), (server, MIA))
+        assert [type(one) for one in told] == [ContentError, Creation]
+        assert len(tasks_at(world)) == 1
+
+
+class TestTheSameName:
+    async def test_a_ready_element_of_the_name_stops_it(
+        self, server: Process, world: World, clock: VirtualClock
+    ) -> None:
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        (ready,) = tasks_at(world)
+        with pytest.raises(NameTakenError, match="exists already") as caught:
+            await server.create(OTHER_MIA)
+        assert caught.value.candidates == (f"element_id={ready.element_id}",)
+        assert (caught.value.kind, caught.value.created) == ("name_taken", "no")
+        assert posts(world) == 1
+
+    async def test_one_made_elsewhere_stops_it_too(self, server: Process, world: World) -> None:
+        world.add_element(world.account_of(API_KEY).name, "Mia")
+        with pytest.raises(NameTakenError):
+            await server.create(MIA)
+        assert posts(world) == 0
+
+    async def test_unless_it_is_wanted(self, server: Process, world: World) -> None:
+        world.add_element(world.account_of(API_KEY).name, "Mia")
+        assert (await server.create(MIA, allow_duplicate_name=True)).outcome == "submitted"
+
+    async def test_allowing_a_second_name_allows_no_second_element(self, server: Process, world: World) -> None:
+        await server.create(MIA)
+        assert (await server.create(MIA, allow_duplicate_name=True)).outcome == "already_submitted"
+        assert posts(world) == 1
+
+    @pytest.mark.parametrize("status", ["deleted", "failed"])
+    async def test_what_cannot_be_used_has_no_name(self, status: str, server: Process, world: World) -> None:
+        world.add_element(world.account_of(API_KEY).name, "Mia", status=status)  # type: ignore[arg-type] # two of them
+        assert (await server.create(MIA)).outcome == "submitted"
+
+    async def test_of_two_at_once_the_later_gives_way(self, server: Process, world: World, faults: Faults) -> None:
+        faults.delay(3, route="create")
+        told = await outcomes_of((server, MIA), (server, OTHER_MIA))
+        assert [type(one) for one in told] == [Creation, NameTakenError]
+        assert "(on its way)" in str(told[1])
+        assert len(tasks_at(world)) == 1
+
+    async def test_also_from_two_processes(self, processes: Processes, world: World, faults: Faults) -> None:
+        faults.delay(3, route="create")
+        told = await outcomes_of((processes.start(), MIA), (processes.start(), OTHER_MIA))
+        assert {type(one) for one in told} == {Creation, NameTakenError}
+        assert len(tasks_at(world)) == 1
+
+    async def test_one_whose_reply_was_lost_has_the_name(self, server: Process, world: World, faults: Faults) -> None:
+        faults.lose_reply_before_commit(ending="hang", route="create")
+        with pytest.raises(UnknownOutcomeError) as lost:
+            await server.create(MIA, patience=5)
+        with pytest.raises(NameTakenError) as caught:
+            await server.create(OTHER_MIA)
+        assert lost.value.external_task_id in caught.value.candidates[0]
+
+    async def test_one_that_failed_while_nobody_looked_has_not(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        """The natural thing after a failure: the same name, and a better description."""
+        faults.fail_task()
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        assert (await server.create(OTHER_MIA)).outcome == "submitted"
+
+    async def test_one_that_cannot_be_looked_at_still_has_it(self, server: Process, faults: Faults) -> None:
+        await server.create(MIA)
+        faults.malformed("html", route="query")
+        with pytest.raises(NameTakenError):
+            await server.create(OTHER_MIA)
+
+    async def test_one_that_was_never_sent_has_not(self, server: Process, world: World, faults: Faults) -> None:
+        faults.delay(30, route="list")
+        with anyio.move_on_after(1):
+            await server.create(MIA)
+        assert posts(world) == 0
+        assert (await server.create(OTHER_MIA)).outcome == "submitted"
+
+    async def test_who_was_refused_comes_after_those_who_came_since(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        faults.reply_code(1301, route="create")
+        with pytest.raises(ContentError):
+            await server.create(MIA)
+        faults.delay(5, route="create")
+        told = await outcomes_of((server, OTHER_MIA), (server, MIA))
+        assert [type(one) for one in told] == [Creation, NameTakenError]
+        assert len(tasks_at(world)) == 1
+
+    async def test_it_is_asked_again_before_a_late_second_sending(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        """The first request never arrived; while nobody repeated the call, somebody else made a Mia."""
+        faults.lose_reply_before_commit(ending="hang", route="create")
+        with pytest.raises(UnknownOutcomeError):
+            await server.create(MIA, patience=5)
+        await clock.sleep(300)
+        world.add_element(world.account_of(API_KEY).name, "Mia", external_task_id="theirs")
+        with pytest.raises(NameTakenError):
+            await server.create(MIA)
+        assert tasks_for(world, MIA) == []
+
+    async def test_an_element_made_elsewhere_is_known_within_a_minute(
+        self, server: Process, world: World, clock: VirtualClock
+    ) -> None:
+        await server.create(draft_of("Leo"))
+        world.add_element(world.account_of(API_KEY).name, "Mia")
+        await clock.sleep(61)
+        with pytest.raises(NameTakenError):
+            await server.create(MIA)
+
+    async def test_one_made_here_is_known_at_once(
+        self, processes: Processes, world: World, clock: VirtualClock
+    ) -> None:
+        """Another process saw it become ready; what this one read of the list before does not count."""
+        one, other = processes.start(), processes.start()
+        faults_free = await other.create(draft_of("Leo"))
+        creation = await one.create(MIA)
+        await clock.sleep(TAKES)
+        await one.own_account().saw([await one.own_account().client.get_task(creation.task.task_id)])
+        with pytest.raises(NameTakenError, match="element_id="):
+            await other.create(OTHER_MIA)
+        assert faults_free.outcome == "submitted"
+
+    async def test_names_that_cannot_be_checked_are_a_warning(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        faults.malformed("html", route="list")
+        creation = await server.create(MIA)
+        assert creation.outcome == "submitted"
+        assert any("could not be checked" in warning for warning in creation.warnings)
+
+    async def test_a_dead_network_is_met_before_anything_is_sent(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.refuse_connection(times=4)
+        with pytest.raises(ConnectionFailedError) as caught:
+            await server.create(MIA)
+        assert (caught.value.created, posts(world)) == ("no", 0)
+        await clock.sleep(RETRY_SECONDS)
+        assert (await server.create(MIA)).outcome == "submitted"
+
+    async def test_an_account_in_arrears_too(self, server: Process, world: World, faults: Faults) -> None:
+        faults.reply_code(1101, route="list")
+        with pytest.raises(AccountError) as caught:
+            await server.create(MIA)
+        assert (caught.value.kind, posts(world)) == ("balance", 0)

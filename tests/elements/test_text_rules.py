@@ -1,0 +1,200 @@
+"""Names, descriptions, tags and ids: refused with something that works, never changed behind one's back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kling_mcp.api.limits import TAGS
+from kling_mcp.elements import text_rules as texts
+from kling_mcp.elements.shorten import suggest_description, suggest_names
+from kling_mcp.elements.text_rules import tag_id
+from kling_mcp.errors import InputError, Problem
+
+
+def refusal(error: pytest.ExceptionInfo[InputError]) -> Problem:
+    (problem,) = error.value.problems
+    return problem
+
+
+@pytest.mark.parametrize(
+    "name", ["M", "Mia", "x" * 20, "咖啡师" * 6 + "米娅", "👩‍🍳", "  Mia\n", "ミア　タナカ", "Zoë d'Or"]
+)
+def test_a_name_of_one_to_twenty_characters_is_sent_as_it_is(name: str) -> None:
+    """fact: name-20"""
+    assert texts.check_name(name) == name.strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "fitting"),
+    [
+        ("Captain Jonathan Archibald Sparrow", ("Captain Jonathan", "C. J. A. Sparrow", "Captain Jonathan Arc")),
+        ("The Old Captain of the Northern Sea", ("The Old Captain", "Old Captain Northern", "Old C. N. Sea")),
+        ("Anna Maria Louise Bernadotte", ("Anna Maria Louise", "A. M. L. Bernadotte", "Anna Maria Louise Be")),
+        ("Jean Maximilian Featherstonehaugh", ("Jean Maximilian", "Jean M. F.", "Jean Maximilian Feat")),
+        ("Jean Claude Bo the Third", ("Jean Claude Bo", "Jean Claude Bo Third", "Jean C. B. Third")),
+        ("Spider-Man (the Amazing Hero)", ("Spider-Man", "Spider-Man (the Amaz")),
+        ("O'Brien's Grand Old Pub Keeper", ("O'Brien's Grand Old", "O. G. O. P. Keeper", "O'Brien's Grand Old")),
+        ("mia_barista_green_apron_v2", ("mia_barista_green", "mia_barista_green_ap")),
+        ("x" * 21, ("x" * 20,)),
+        (
+            "穿着绿色围裙的红色短发咖啡师米娅小姐姐和猫",
+            ("穿着绿色围裙的红色短发咖啡师米娅小姐姐和", "着绿色围裙的红色短发咖啡师米娅小姐姐和猫"),
+        ),
+        (
+            "赤い髪のバリスタ、緑のエプロンを着たミアさん",
+            ("赤い髪のバリスタ", "赤い髪のバリスタ、緑のエプロンを着たミア"),
+        ),
+    ],
+)
+def test_a_long_name_is_refused_with_names_that_fit(name: str, fitting: tuple[str, ...]) -> None:
+    with pytest.raises(InputError) as error:
+        texts.check_name(name)
+    problem = refusal(error)
+    assert problem.argument == "element_name"
+    assert problem.rule == "at most 20 characters"
+    assert problem.actual.startswith(f"{len(name)} characters")
+    for shorter in fitting:
+        assert f'"{shorter}"' in problem.fix
+
+
+@settings(max_examples=40)
+@given(st.text(min_size=21, max_size=60))
+def test_suggested_names_are_few_different_and_short_enough(name: str) -> None:
+    fitting = suggest_names(name, 20)
+    assert len(fitting) <= 3
+    assert len(set(fitting)) == len(fitting)
+    assert all(0 < len(shorter) <= 20 for shorter in fitting)
+
+
+def test_a_suggestion_never_splits_what_looks_like_one_character() -> None:
+    family, flag, thumb, accented = "👨‍👩‍👧‍👦", "🇩🇪", "👍🏽", "e\u0301"
+    assert suggest_names(family * 4, 20) == (family * 2,)
+    assert suggest_names("x" + flag * 12, 20)[0] == "x" + flag * 9
+    assert suggest_names("x" + thumb * 12, 20)[0] == "x" + thumb * 9
+    assert suggest_names("x" + accented * 12, 20)[0] == "x" + accented * 9
+    assert suggest_names("か\u3099" * 12 + "い", 20)[1].startswith("か")
+
+
+def test_a_name_without_a_place_to_cut_is_refused_without_suggestions() -> None:
+    with pytest.raises(InputError) as error:
+        texts.check_name("\u0301" * 30)
+    assert refusal(error).fix == "choose a shorter name."
+
+
+@pytest.mark.parametrize("length", [1, 100])
+def test_a_description_within_the_limit_is_sent_as_it_is(length: int) -> None:
+    """fact: description-100"""
+    assert texts.check_description("米" * length) == "米" * length
+
+
+def test_a_long_description_is_refused_with_how_much_to_cut_and_a_proposal() -> None:
+    with pytest.raises(InputError) as error:
+        texts.check_description("A barista with short red hair, " * 4)
+    problem = refusal(error)
+    assert problem.rule == "at most 100 characters"
+    assert problem.actual.startswith("123 characters")
+    assert "by 23 or more" in problem.fix
+    assert problem.fix.endswith(', A barista with short red hair".')
+
+
+@settings(max_examples=40)
+@given(st.text(min_size=101, max_size=150))
+def test_a_proposed_description_always_fits(text: str) -> None:
+    assert len(suggest_description(text, 100)) <= 100
+
+
+def test_a_description_that_is_one_long_word_is_cut_where_it_must() -> None:
+    assert suggest_description("see " + "x" * 200, 100) == "see " + "x" * 96
+
+
+@pytest.mark.parametrize("check", [texts.check_name, texts.check_description])
+@pytest.mark.parametrize(
+    ("text", "actual"),
+    [
+        ("", "an empty text"),
+        (" \n ", "an empty text"),
+        ("Mia\nBarista", 'U+000A as character 4 of "Mia Barista"'),
+        ("Mi\x07a", "U+0007 as character 3"),
+        ("Mia\u202e", "U+202E as character 4"),
+        ("Mi\u200ba", "U+200B as character 3"),
+        ("Mi\ud800a", "U+D800 as character 3"),
+        ("Mi\u2028a", "U+2028 as character 3"),
+    ],
+)
+def test_texts_that_cannot_be_seen_are_refused(check: object, text: str, actual: str) -> None:
+    assert callable(check)
+    with pytest.raises(InputError) as error:
+        check(text)
+    assert refusal(error).actual.startswith(actual)
+
+
+def test_emoji_that_may_count_twice_are_warned_about() -> None:
+    """fact: name-20. Kling does not say what it counts."""
+    assert texts.warn_of_double_count("element_name", "😀" * 10, 20) == ""
+    warning = texts.warn_of_double_count("element_name", "😀" * 11, 20)
+    assert "element_name has 11 characters, but 22" in warning
+    assert "nothing would be lost" in warning
+
+
+@pytest.mark.parametrize("known_id", list(TAGS))
+def test_a_tag_is_known_by_id_and_by_name_in_any_case(known_id: str) -> None:
+    name = TAGS[known_id]
+    for given_as in (known_id, known_id.upper(), name, name.lower(), f" {name.upper()} "):
+        assert tag_id(given_as) == known_id
+
+
+@pytest.mark.parametrize(
+    ("given_as", "fix"),
+    [
+        ("Charakter", "did you mean Character?"),
+        ("other", "did you mean Others?"),
+        ("person", "did you mean Character?"),
+        ("Background", "did you mean Scene?"),
+        ("o_109", "choose one of the eight."),
+        ("", "choose one of the eight."),
+    ],
+)
+def test_an_unknown_tag_is_answered_with_the_nearest(given_as: str, fix: str) -> None:
+    with pytest.raises(InputError) as error:
+        tag_id(given_as)
+    problem = refusal(error)
+    assert problem.fix == fix
+    assert "Character (o_102)" in problem.rule
+
+
+def test_every_unknown_tag_is_reported_with_its_place() -> None:
+    with pytest.raises(InputError) as error:
+        texts.check_tags(("Character", "Robot", "o_1"))
+    assert [problem.argument for problem in error.value.problems] == ["tags[1]", "tags[2]"]
+
+
+def test_tags_keep_their_order_and_lose_repeats() -> None:
+    assert texts.check_tags(("scene", "o_102", "Character", "Scene")) == ("o_106", "o_102")
+
+
+@pytest.mark.parametrize("voice_id", ["829836802793406551", " 829836802793406551 ", "7", "1" * 20])
+def test_a_voice_id_is_digits(voice_id: str) -> None:
+    """fact: voice-record"""
+    assert texts.check_voice_id(voice_id) == voice_id.strip()
+
+
+@pytest.mark.parametrize("voice_id", ["Warm Female", "829836802793406551.0", "8e17", "-1", "１２３", "1" * 21, " "])
+def test_a_voice_name_is_refused_with_a_word_on_the_catalogues(voice_id: str) -> None:
+    """fact: voice-catalogues"""
+    with pytest.raises(InputError) as error:
+        texts.check_voice_id(voice_id)
+    assert "three separate catalogues" in refusal(error).fix
+
+
+@pytest.mark.parametrize("value", ["a", "kmcp-4f1c09", "x" * 64, "a.b:c_d~e!", "..."])
+def test_an_external_task_id_of_plain_characters_passes(value: str) -> None:
+    assert texts.check_external_task_id(value) == value
+
+
+@pytest.mark.parametrize("value", [" ", "x" * 65, "a b", "a/b", "a?b", "a#b", "a%2F", ".", "..", "米娅", "a\x00", "é"])
+def test_an_external_task_id_that_would_break_a_path_is_refused(value: str) -> None:
+    with pytest.raises(InputError) as error:
+        texts.check_external_task_id(value)
+    assert refusal(error).argument == "external_task_id"

@@ -1,0 +1,99 @@
+"""From Kling's records to the library's: nothing endless, nothing that is no link, the right status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kling_mcp.api.models import ElementTask
+from kling_mcp.library.from_kling import LONGEST_DESCRIPTION, LONGEST_LINK, LONGEST_NAME, link, records_of
+from kling_mcp.library.records import LibraryElement, Source
+
+
+def record(task: dict[str, Any], source: Source = "custom", **element: Any) -> LibraryElement:
+    (made,) = records_of(ElementTask.model_validate({**task, "task_result": {"elements": [element]}}), source)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("task_status", "element_status", "source", "status"),
+    [
+        ("succeed", "succeed", "custom", "ready"),
+        ("succeed", "", "custom", "ready"),
+        ("processing", "succeed", "custom", "ready"),
+        ("processing", "", "custom", "pending"),
+        ("unheard of", "", "custom", "pending"),
+        ("failed", "", "custom", "failed"),
+        ("succeed", "deleted", "custom", "deleted"),
+        ("", "", "preset", "ready"),
+        ("", "deleted", "preset", "deleted"),
+    ],
+)
+def test_the_status_follows_from_both(task_status: str, element_status: str, source: Source, status: str) -> None:
+    """facts: list-shows-deleted, presets-thin"""
+    made = record({"task_id": "8", "task_status": task_status}, source, element_id=3, status=element_status)
+    assert made.status == status
+
+
+@pytest.mark.parametrize(("word", "status"), [("processing", "pending"), ("failed", "failed"), ("new word", "pending")])
+def test_a_task_without_an_element_is_a_record_too(word: str, status: str) -> None:
+    """fact: list-is-tasks"""
+    (made,) = records_of(ElementTask.model_validate({"task_id": "8", "task_status": word}), "custom")
+    assert (made.task_id, made.element_id, made.status) == ("8", "", status)
+
+
+def test_what_names_nothing_is_no_record() -> None:
+    assert records_of(ElementTask(), "custom") == []
+
+
+def test_hostile_texts_are_cut() -> None:
+    made = record({"task_id": "8" * 999}, element_id=3, element_name="x" * 10**5, element_description="y" * 10**5)
+    assert len(made.element_name) == LONGEST_NAME
+    assert len(made.element_description) == LONGEST_DESCRIPTION
+    assert len(made.task_id) < 200
+
+
+def test_half_a_character_is_left_out() -> None:
+    """JSON can carry one; no file can."""
+    assert record({}, element_id=3, element_name="M\ud800ia").element_name == "Mia"
+
+
+def test_tags_have_the_names_of_kling_s_page() -> None:
+    tags = [
+        {"id": "o_102", "name": "角色"},
+        {"tag_id": "o_102"},
+        "o_103",
+        {"id": "x_1", "name": " New "},
+        {"id": "x_2"},
+    ]
+    assert record({}, element_id=3, tag_list=tags).tags == ("Character", "Animal", "New", "x_2")
+
+
+def test_pictures_are_kept_as_links_only() -> None:
+    images = {
+        "frontal_image": "iVBORw0KGgo" + "A" * 5000,
+        "refer_images": [{"image_url": "https://example.com/side.png"}, {"image_url": "http://example.com/back.png"}],
+    }
+    assert record({}, element_id=3, element_image_list=images).image_urls == ("https://example.com/side.png",)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://a.example",
+        "javascript:alert(1)",
+        "https://a.example/\n",
+        "https://ä.example",
+        "https://" + "a" * LONGEST_LINK,
+    ],
+)
+def test_what_is_no_plain_link_is_none(url: str) -> None:
+    assert link(url) == ""
+
+
+def test_a_voice_comes_with_its_trial() -> None:
+    voice = {"voice_id": "83", "voice_name": "Alto", "trial_url": "https://example.com/a.mp3"}
+    made = record({}, element_id=3, element_voice_info=voice)
+    assert (made.voice_id, made.voice_name, made.voice_trial_url) == ("83", "Alto", "https://example.com/a.mp3")

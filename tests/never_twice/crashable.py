@@ -1,0 +1,194 @@
+"""A server process that can die at any await point, with nothing of its own getting a last word.
+
+`Process` is the real `Runtime`. Its seams to the outside (the store's file, the network, the clock's sleep) ask a
+`Fate` before and after each use. Once the process is dead, every seam refuses with `CrashError`, so clean-up code
+that still runs in this interpreter changes nothing, as if the process had been killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+from helpers import API_KEY
+from virtual_time import VirtualClock
+
+from kling_mcp.runtime import Runtime
+from kling_mcp.settings import Settings
+from kling_mcp.simulator import Faults, SimulatorTransport, World
+from kling_mcp.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kling_mcp.elements.create import Creation
+    from kling_mcp.elements.draft import ElementDraft
+    from kling_mcp.store import Transaction
+
+T = TypeVar("T")
+
+
+class CrashError(BaseException):
+    """The process is dead. No code of ours may catch it."""
+
+
+def is_crash(error: BaseException) -> bool:
+    """Whether this is the process's death and nothing else, task groups around it or not."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_crash(inner) for inner in error.exceptions)
+    return isinstance(error, CrashError)
+
+
+class Fate:
+    """Decides at every seam whether the process lives on. This one never kills by itself."""
+
+    def __init__(self) -> None:
+        self.is_dead = False
+
+    async def meet(self, where: str) -> None:
+        """Pass a seam.
+
+        Raises:
+            CrashError: the process is dead.
+        """
+        await self.decide(where)
+        if self.is_dead:
+            raise CrashError(where)
+
+    async def decide(self, where: str) -> None:
+        """Set `is_dead`, or wait, or do nothing."""
+
+
+class DiesAtStep(Fate):
+    """Kills the process at its n-th seam, counted from 1; 0 never does. `met` lists the seams so far."""
+
+    def __init__(self, step: int = 0) -> None:
+        super().__init__()
+        self._step = step
+        self.met: list[str] = []
+
+    async def decide(self, where: str) -> None:
+        self.met.append(where)
+        if len(self.met) == self._step:
+            self.is_dead = True
+
+
+class MortalStore(SqliteStore):
+    """The real store; the process may die before a transaction and after it."""
+
+    def __init__(self, folder: Path | None, clock: VirtualClock, fate: Fate) -> None:
+        super().__init__(folder, clock)
+        self._fate = fate
+
+    async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
+        kind = "writing" if write else "reading"
+        await self._fate.meet(f"before {kind}")
+        result = await super().run(work, write=write)
+        if write:
+            await self._fate.meet(f"after {kind}")
+        return result
+
+
+class MortalTransport(httpx.AsyncBaseTransport):
+    """The simulated network; the process may die before a request leaves and after its reply came."""
+
+    def __init__(self, kling: SimulatorTransport, fate: Fate) -> None:
+        self._kling = kling
+        self._fate = fate
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._fate.meet(f"before {request.method}")
+        response = await self._kling.handle_async_request(request)
+        await self._fate.meet(f"after {request.method}")
+        return response
+
+
+class MortalClock(VirtualClock):
+    """The virtual clock; the process may die asleep."""
+
+    def __init__(self, fate: Fate) -> None:
+        super().__init__()
+        self._fate = fate
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        if self._fate.is_dead:
+            raise CrashError("asleep")
+
+
+class Process(Runtime):
+    """One server process on a shared folder, in front of a shared Kling. It may read pictures beside the folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        faults: Faults,
+        *,
+        owner: str,
+        fate: Fate | None = None,
+        max_creates: int = 3,
+        api_key: str = API_KEY,
+    ) -> None:
+        self.fate = fate or Fate()
+        clock = MortalClock(self.fate)
+        super().__init__(
+            Settings(
+                api_key=api_key,
+                base_url="https://kling.invalid",
+                state_dir=folder,
+                media_dirs=(folder.parent,),
+                max_creates=max_creates,
+            ),
+            clock=clock,
+            make_transport=lambda: MortalTransport(SimulatorTransport(world, faults), self.fate),
+            owner=owner,
+        )
+        self._store = MortalStore(folder, clock, self.fate)
+
+    async def create(
+        self, draft: ElementDraft, *, patience: float = 45.0, allow_duplicate_name: bool = False
+    ) -> Creation:
+        """What the creating tools do."""
+        creator = self.own_account().creator
+        return await creator.create(draft, allow_duplicate_name=allow_duplicate_name, patience=patience)
+
+    async def die_while_creating(self, draft: ElementDraft, *, after: float) -> None:
+        """Ask for an element, and be killed `after` seconds, at whatever the call is waiting for then."""
+        call = asyncio.ensure_future(self.create(draft))
+        await asyncio.sleep(after)
+        self.fate.is_dead = True
+        call.cancel()
+        try:
+            await call
+        except asyncio.CancelledError:
+            return
+        except BaseException as death:
+            if not is_crash(death):
+                raise
+
+
+class Processes:
+    """Starts processes on one folder, and closes what they held open."""
+
+    def __init__(self, folder: Path, world: World, faults: Faults) -> None:
+        self.folder = folder
+        self.world = world
+        self.faults = faults
+        self._started: list[Process] = []
+
+    def start(self, **options: Any) -> Process:
+        """One more process, on a computer of its own: only its lease tells the others whether it lives."""
+        owner = f"computer-{len(self._started)}:1"
+        process = Process(self.folder, self.world, self.faults, **{"owner": owner, **options})
+        self._started.append(process)
+        return process
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for process in self._started:
+            await process.aclose()

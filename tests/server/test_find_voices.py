@@ -1,0 +1,135 @@
+"""`find_voices` from a client to Kling, and what becomes of a voice that was asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from helpers import API_KEY, Connect, last_line, structured, text_of
+from mcp import Client
+
+from kling_mcp.simulator import Faults, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def found(client: Client, **arguments: Any) -> dict[str, Any]:
+    return structured(await client.call_tool("find_voices", arguments))
+
+
+async def test_voices_come_with_their_trial_link(client: Client, world: World) -> None:
+    voice_id = world.add_voice(world.account_of(API_KEY), "Grandma").voice_id
+    result = await client.call_tool("find_voices", {"query": "grandma"})
+    (row,) = structured(result)["voices"]
+    assert row == {
+        "voice_id": voice_id,
+        "voice_name": "Grandma",
+        "owned_by": world.account_of(API_KEY).owner_id,
+        "trial_url": f"https://voices.example.com/{voice_id}.mp3",
+        "source": "custom",
+        "status": "ready",
+    }
+    for fact in (voice_id, '"Grandma"', row["trial_url"], "source=custom", "status=ready"):
+        assert fact in text_of(result)
+
+
+async def test_a_found_voice_can_be_bound(connect: Connect, creation: dict[str, Any]) -> None:
+    async with connect() as client:
+        voice_id = (await found(client, query="Calm Alto"))["voices"][0]["voice_id"]
+        made = structured(await client.call_tool("create_element_and_wait", {**creation, "element_voice_id": voice_id}))
+    assert made["elements"][0]["voice_id"] == voice_id
+    assert made["warnings"] == []
+
+
+async def test_sources_and_pages(connect: Connect, world: World) -> None:
+    for number in range(3):
+        world.add_voice(world.account_of(API_KEY), f"Mine {number}")
+    async with connect() as client:
+        assert (await found(client))["total"] == 7
+        assert (await found(client, source="custom"))["total"] == 3
+        assert (await found(client, source="preset"))["total"] == 4
+        seen: list[str] = []
+        cursor = ""
+        while cursor or not seen:
+            page = await found(client, limit=3, cursor=cursor)
+            seen += [row["voice_name"] for row in page["voices"]]
+            cursor = page["next_cursor"]
+    assert len(seen) == len(set(seen)) == 7
+
+
+async def test_a_cursor_must_fit(connect: Connect, world: World) -> None:
+    for name in ("One", "Two"):
+        world.add_voice(world.account_of(API_KEY), name)
+    async with connect() as client:
+        cursor = (await found(client, source="custom", limit=1))["next_cursor"]
+        assert len((await found(client, source="custom", cursor=cursor))["voices"]) == 1
+        for arguments in ({"source": "all"}, {"source": "custom", "query": "one"}):
+            result = await client.call_tool("find_voices", {**arguments, "cursor": cursor})
+            assert last_line(result)["kind"] == "bad_input"
+
+
+async def test_a_cursor_whose_voice_went_is_told(connect: Connect, world: World, clock: Any) -> None:
+    account = world.account_of(API_KEY)
+    voices = [world.add_voice(account, name) for name in ("One", "Two", "Three")]
+    async with connect() as client:
+        page = await found(client, source="custom", limit=1)
+        (last,) = (voice for voice in voices if voice.voice_id == page["voices"][0]["voice_id"])
+        last.deleted_at = clock.wall()
+        await clock.sleep(61)
+        result = await client.call_tool("find_voices", {"source": "custom", "cursor": page["next_cursor"]})
+    assert last_line(result)["kind"] == "bad_input"
+    assert "no longer in the list" in text_of(result)
+
+
+async def test_a_typing_error_is_forgiven_and_told(connect: Connect) -> None:
+    async with connect() as client:
+        given = await found(client, query="brihgt tenor")
+    assert [row["voice_name"] for row in given["voices"]] == ["Bright Tenor"]
+    assert given["notes"] == ['Nothing matches "brihgt tenor" as written; these are similar.']
+
+
+async def test_a_list_that_fails_is_told(connect: Connect, world: World, faults: Faults) -> None:
+    world.add_voice(world.account_of(API_KEY), "Grandma")
+    faults.refuse_connection(route="voice-presets", times=None)
+    async with connect() as client:
+        given = await found(client)
+    assert (given["total"], given["complete"]) == (1, False)
+    assert given["notes"][0].startswith("The official voices could not be read just now.")
+
+
+async def test_a_voice_that_kling_left_out_is_told(connect: Connect, world: World, creation: dict[str, Any]) -> None:
+    """facts: voice-on-images, video-voice-unreliable"""
+    world.quirks = dataclasses.replace(world.quirks, bind_voices=False)
+    async with connect() as client:
+        voice_id = (await found(client, query="Calm Alto"))["voices"][0]["voice_id"]
+        arguments = {**creation, "element_voice_id": voice_id}
+        made = structured(await client.call_tool("create_element_and_wait", arguments))
+        later = structured(await client.call_tool("get_element", {"id": made["element_ids"][0]}))
+    for told in (made, later):
+        (warning,) = told["warnings"]
+        assert f"Kling did not bind the voice {voice_id}" in warning
+        assert "shows no voice" in warning
+
+
+async def test_a_wait_that_ran_out_tells_of_the_voice_later(
+    connect: Connect, world: World, creation: dict[str, Any]
+) -> None:
+    world.quirks = dataclasses.replace(world.quirks, bind_voices=False)
+    async with connect() as client:
+        voice_id = (await found(client, query="Calm Alto"))["voices"][0]["voice_id"]
+        arguments = {**creation, "element_voice_id": voice_id}
+        task = structured(await client.call_tool("create_element", arguments))
+        assert task["warnings"] == []
+        done = structured(await client.call_tool("wait_for_elements", {"ids": [task["task_id"]]}))
+        later = structured(await client.call_tool("get_element", {"id": done["tasks"][0]["task_id"]}))
+    assert len(later["warnings"]) == 1
+
+
+async def test_an_element_without_a_wish_for_a_voice_is_not_warned_of(
+    connect: Connect, creation: dict[str, Any]
+) -> None:
+    async with connect() as client:
+        made = structured(await client.call_tool("create_element_and_wait", creation))
+        later = structured(await client.call_tool("get_element", {"id": "Mia"}))
+    assert made["warnings"] == later["warnings"] == []

@@ -1,0 +1,170 @@
+"""The file of what can be read again: it may vanish, break or be forbidden, and the work goes on."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from kling_mcp.errors import StorageError
+from kling_mcp.store.sqlite_cache import OLD_VERSION_SECONDS, CacheFile
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA = ("CREATE TABLE notes (text TEXT)",)
+
+
+@pytest.fixture
+def made() -> Iterator[list[CacheFile]]:
+    files: list[CacheFile] = []
+    yield files
+    for file in files:
+        file.close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, made: list[CacheFile]) -> CacheFile:
+    return opened(made, tmp_path)
+
+
+def opened(made: list[CacheFile], folder: Path | None, version: str = "") -> CacheFile:
+    """As another process, or a later one, would open it."""
+    made.append(CacheFile(folder, "notes", SCHEMA, version=version))
+    return made[-1]
+
+
+async def write(cache: CacheFile, text: str) -> None:
+    await cache.run(lambda db: db.execute("INSERT INTO notes VALUES (?)", (text,)).rowcount, write=True)
+
+
+async def read(cache: CacheFile) -> list[str]:
+    return await cache.run(lambda db: [row[0] for row in db.execute("SELECT text FROM notes")], write=False)
+
+
+def only_file(folder: Path) -> Path:
+    (path,) = folder.glob("*.sqlite3")
+    return path
+
+
+async def test_what_was_written_is_there_after_a_restart(
+    tmp_path: Path, cache: CacheFile, made: list[CacheFile]
+) -> None:
+    await write(cache, "kept")
+    cache.close()
+    assert await read(opened(made, tmp_path)) == await read(cache) == ["kept"]
+
+
+async def test_memory_keeps_nothing(made: list[CacheFile]) -> None:
+    cache = opened(made, None)
+    await write(cache, "for now")
+    assert await read(cache) == ["for now"]
+    cache.close()
+    assert await read(cache) == []
+
+
+async def test_nobody_else_may_read_the_file(tmp_path: Path, made: list[CacheFile]) -> None:
+    folder = tmp_path / "new"
+    await write(opened(made, folder), "mine")
+    if os.name == "posix":
+        assert folder.stat().st_mode & 0o077 == 0
+        assert only_file(folder).stat().st_mode & 0o077 == 0
+
+
+async def test_a_failed_transaction_leaves_nothing(cache: CacheFile) -> None:
+    def half(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO notes VALUES ('half')")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await cache.run(half, write=True)
+    assert await read(cache) == []
+
+
+async def test_a_damaged_file_is_begun_anew(tmp_path: Path, cache: CacheFile, made: list[CacheFile]) -> None:
+    await write(cache, "lost")
+    cache.close()
+    only_file(tmp_path).write_bytes(b"this is no database at all " * 500)
+    again = opened(made, tmp_path)
+    assert await read(again) == []
+    await write(again, "new")
+    assert await read(again) == ["new"]
+
+
+async def test_versions_do_not_share_a_file(tmp_path: Path, cache: CacheFile, made: list[CacheFile]) -> None:
+    await write(cache, "old")
+    newer = opened(made, tmp_path, version="2")
+    assert await read(newer) == []
+    assert await read(cache) == ["old"]
+
+
+async def test_files_of_forgotten_versions_go_after_a_week(
+    tmp_path: Path, cache: CacheFile, made: list[CacheFile]
+) -> None:
+    await write(cache, "old")
+    cache.close()
+    old = only_file(tmp_path)
+    now = old.stat().st_mtime
+    await write(opened(made, tmp_path, version="2"), "new")
+    assert old.exists()
+    os.utime(old, (now, now - OLD_VERSION_SECONDS - 60))
+    await write(opened(made, tmp_path, version="3"), "newest")
+    assert not old.exists()
+
+
+async def test_without_a_usable_folder_memory_does(tmp_path: Path, made: list[CacheFile]) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("no folder")
+    cache = opened(made, in_the_way)
+    await write(cache, "kept in memory")
+    assert await read(cache) == ["kept in memory"]
+
+
+async def test_two_processes_write_one_after_the_other(tmp_path: Path, cache: CacheFile, made: list[CacheFile]) -> None:
+    other = opened(made, tmp_path)
+    async with anyio.create_task_group() as group:
+        for number in range(10):
+            group.start_soon(write, (cache, other)[number % 2], str(number))
+    assert sorted(await read(other)) == sorted(map(str, range(10)))
+
+
+async def test_a_lock_that_another_process_keeps_is_told(tmp_path: Path, made: list[CacheFile]) -> None:
+    cache = opened(made, tmp_path)
+    await write(cache, "first")
+    await cache.run(lambda db: db.execute("PRAGMA busy_timeout = 1").close(), write=False)
+    holder = sqlite3.connect(only_file(tmp_path), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError) as caught:
+        await write(cache, "second")
+    holder.close()
+    assert (caught.value.kind, caught.value.created) == ("busy", "no")
+    await write(cache, "third")
+    assert await read(cache) == ["first", "third"]
+
+
+async def test_a_full_disk_is_told(cache: CacheFile) -> None:
+    await write(cache, "first")
+    await cache.run(lambda db: db.execute("PRAGMA max_page_count = 4").fetchall(), write=False)
+    with pytest.raises(StorageError) as caught:
+        await write(cache, "x" * 100_000)
+    assert caught.value.kind == "limit"
+    assert "disk is full" in caught.value.message
+
+
+async def test_memory_that_is_full_is_told(made: list[CacheFile]) -> None:
+    cache = opened(made, None)
+    await write(cache, "first")
+    await cache.run(lambda db: db.execute("PRAGMA max_page_count = 4").fetchall(), write=False)
+    with pytest.raises(StorageError):
+        await write(cache, "x" * 100_000)
+    assert await read(cache) == ["first"]
+
+
+async def test_a_defect_in_a_statement_is_an_error_not_a_new_file(cache: CacheFile) -> None:
+    await write(cache, "kept")
+    with pytest.raises(StorageError, match="cannot be used"):
+        await cache.run(lambda db: db.execute("SELECT * FROM nowhere"), write=False)
+    assert await read(cache) == ["kept"]

@@ -1,0 +1,290 @@
+"""What became of a creation whose reply was lost: there, surely not there, or nobody can say."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from helpers import API_KEY, requests_to
+from never_twice.crashable import Fate, Process, Processes
+from never_twice.wishes import draft_of
+
+from kling_mcp.api.auth import ApiKey
+from kling_mcp.api.client import KlingClient
+from kling_mcp.api.sender import Sender
+from kling_mcp.simulator import Faults, Quirks, World
+from kling_mcp.tasks.entry import Entry
+from kling_mcp.tasks.lookup import MOST_PAGES, PAGE_SIZE, Searcher
+
+if TYPE_CHECKING:
+    from virtual_time import VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+LOST = "kmcp-lost"
+TAKES = 20.0  # seconds of a video element in the simulator
+
+
+@pytest.fixture
+def quirks() -> Quirks:
+    """A look-up by external id finds nothing, so the list must serve."""
+    return Quirks(query_by_external_id=False)
+
+
+@pytest.fixture
+def searcher(server: Process) -> Searcher:
+    account = server.own_account()
+    return Searcher(account.client, account.journal)
+
+
+@pytest.fixture
+def lost(clock: VirtualClock) -> Callable[..., Entry]:
+    """`lost(**changes)`: a creation of Mia that was sent just now."""
+
+    def make(**changes: Any) -> Entry:
+        entry = Entry("an account", LOST, "intent", 1, "intent", "Mia", "video_refer", "unclear", sent_at=clock.wall())
+        return replace(entry, **changes)
+
+    return make
+
+
+def put(world: World, name: str = "Mia", external_task_id: str = "", **options: Any) -> str:
+    """An element that is at Kling already; its task id."""
+    account = world.account_of(API_KEY)
+    return world.add_element(account, name, external_task_id=external_task_id, **options).task_id
+
+
+@asynccontextmanager
+async def looking_at(
+    answer: Callable[[httpx.Request], httpx.Response], server: Process, clock: VirtualClock
+) -> AsyncIterator[Searcher]:
+    """A searcher to whom Kling answers like this."""
+    sender = Sender("https://kling.invalid", clock, make_transport=lambda: httpx.MockTransport(answer))
+    yield Searcher(KlingClient(sender, ApiKey(API_KEY), clock), server.own_account().journal)
+    await sender.aclose()
+
+
+class TestByExternalId:
+    @pytest.fixture
+    def quirks(self) -> Quirks:
+        return Quirks()
+
+    async def test_the_task_is_found_with_one_request(
+        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        task_id = put(world, external_task_id=LOST)
+        finding = await searcher.search(lost())
+        assert finding.task is not None
+        assert finding.task.task_id == task_id
+        assert [request.route for request in world.requests] == ["query"]
+
+    async def test_not_found_is_sure_once_such_queries_are_seen_to_work(
+        self, server: Process, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        """fact: query-external-id, open for elements, so a task that exists is asked for in the same way, once."""
+        await server.create(draft_of("Leo"), allow_duplicate_name=True)
+        world.requests.clear()
+        assert (await searcher.search(lost())).is_absent
+        assert (await searcher.search(lost())).is_absent
+        assert [request.route for request in world.requests] == ["query", "query", "query"]
+
+    async def test_without_a_task_to_try_it_on_the_list_decides(
+        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        assert (await searcher.search(lost())).is_absent
+        assert [request.route for request in world.requests] == ["query", "list"]
+
+    async def test_the_answer_to_another_question_is_none(
+        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        """A caller's own id may look like the task id of somebody else's task."""
+        for external_task_id in ("", "another"):
+            task_id = put(world, "Leo", external_task_id)
+            finding = await searcher.search(lost(external_task_id=task_id))
+            assert finding.task is None
+
+
+class TestThroughTheList:
+    @pytest.mark.parametrize("order", ["newest-first", "oldest-first", "shuffled"])
+    async def test_the_task_is_found_in_any_order(
+        self, order: str, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        world.quirks = replace(world.quirks, list_order=order)  # type: ignore[arg-type] # one of its words
+        for number in range(2 * PAGE_SIZE):
+            put(world, f"Ada {number}", f"ada-{number}")
+        task_id = put(world, external_task_id=LOST)
+        finding = await searcher.search(lost())
+        assert finding.task is not None
+        assert finding.task.task_id == task_id
+
+    async def test_a_list_read_to_its_end_without_it_is_proof(
+        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        for number in range(PAGE_SIZE + 1):
+            put(world, f"Ada {number}", f"ada-{number}")
+        assert (await searcher.search(lost())).is_absent
+        assert len(requests_to(world, "list")) == 2
+
+    async def test_a_list_that_moved_while_it_was_read_is_none(
+        self, processes: Processes, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        for number in range(PAGE_SIZE + 1):
+            put(world, f"Ada {number}", f"ada-{number}")
+
+        class MakesOneMore(Fate):
+            async def decide(self, where: str) -> None:
+                if where == "after GET" and len(requests_to(world, "list")) == 1:
+                    put(world, "Zoe", "zoe")
+
+        account = processes.start(fate=MakesOneMore()).own_account()
+        finding = await Searcher(account.client, account.journal).search(lost())
+        assert (finding.is_absent, finding.reason) == (False, "the list changed while it was read")
+
+    async def test_a_list_without_end_is_none(
+        self, server: Process, clock: VirtualClock, lost: Callable[..., Entry]
+    ) -> None:
+        numbers = itertools.count(1)
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            if not request.url.params:
+                return httpx.Response(400, json={"code": 1201, "message": "Task not found by id/external id: it"})
+            page = [
+                {"task_id": f"{n}", "task_info": {"external_task_id": f"ada-{n}"}} for n in islice(numbers, PAGE_SIZE)
+            ]
+            return httpx.Response(200, json={"code": 0, "data": page})
+
+        async with looking_at(answer, server, clock) as searcher:
+            finding = await searcher.search(lost())
+        assert (finding.is_absent, finding.reason) == (False, "the list is too long to be sure")
+        assert next(numbers) == MOST_PAGES * PAGE_SIZE + 1
+
+    async def test_a_list_that_hides_what_runs_is_none(
+        self, server: Process, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+    ) -> None:
+        """fact: list-is-tasks is a guess. A task known to run shows whether it holds."""
+        world.quirks = replace(world.quirks, list_running=False)
+        faults.slow_task(3600)
+        await server.create(draft_of("Leo"))
+        finding = await searcher.search(lost())
+        assert (finding.is_absent, finding.reason) == (False, "the list does not show every task")
+
+    async def test_an_element_that_was_deleted_may_be_missing(
+        self, server: Process, searcher: Searcher, world: World, clock: VirtualClock, lost: Callable[..., Entry]
+    ) -> None:
+        world.quirks = replace(world.quirks, list_deleted=False)
+        await server.create(draft_of("Leo"))
+        await clock.sleep(TAKES)
+        account = world.account_of(API_KEY)
+        world.delete_element(account, next(iter(account.elements)))
+        assert (await searcher.search(lost())).is_absent
+
+    async def test_a_task_that_kling_forgot_may_be_missing(
+        self, server: Process, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        await server.create(draft_of("Leo"))
+        world.reset()
+        assert (await searcher.search(lost())).is_absent
+
+    async def test_a_task_that_is_known_is_found_by_its_task_id(
+        self, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+    ) -> None:
+        """fact: empty-while-running. The query fails, and the record carries no external id."""
+        task_id = put(world)
+        faults.reply_code(1201, message="Task not found by id/external id: it", route="query", times=None)
+        finding = await searcher.search(lost(task_id=task_id, external_task_id="one"))
+        assert finding.task is not None
+
+    async def test_a_look_that_fails_says_why(
+        self, searcher: Searcher, faults: Faults, lost: Callable[..., Entry]
+    ) -> None:
+        faults.malformed("html", route="list")
+        finding = await searcher.search(lost())
+        assert (finding.task, finding.is_absent) == (None, False)
+        assert "not in Kling's form" in finding.reason
+
+    async def test_records_that_cannot_be_read_prove_nothing_and_are_no_task(
+        self, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+    ) -> None:
+        """The wish has no task id yet, and neither have they: that is no match."""
+        put(world, external_task_id="one")
+        faults.malformed("wrong-fields", route="list")
+        finding = await searcher.search(lost(external_task_id="one"))
+        assert (finding.task, finding.is_absent) == (None, False)
+
+    async def test_a_record_of_the_right_name_without_its_task_id_is_no_task_either(
+        self, server: Process, clock: VirtualClock, lost: Callable[..., Entry]
+    ) -> None:
+        def answer(request: httpx.Request) -> httpx.Response:
+            if not request.url.params:
+                return httpx.Response(400, json={"code": 1201, "message": "Task not found by id/external id: it"})
+            page = [{"task_id": None, "task_info": {"external_task_id": LOST}}]
+            return httpx.Response(200, json={"code": 0, "data": page})
+
+        async with looking_at(answer, server, clock) as searcher:
+            finding = await searcher.search(lost())
+            assert (finding.task, finding.reason) == (None, "the list shows it without its task id")
+            assert await searcher.find(LOST) is None
+
+
+class TestAnIdThatTheJournalDoesNotKnow:
+    async def test_it_is_found_on_any_page(self, searcher: Searcher, world: World) -> None:
+        task_id = put(world, external_task_id="theirs")
+        for number in range(PAGE_SIZE):
+            put(world, f"Ada {number}", f"ada-{number}")
+        found = await searcher.find("theirs")
+        assert found is not None
+        assert found.task_id == task_id
+
+    async def test_or_nowhere(self, searcher: Searcher, world: World) -> None:
+        for number in range(PAGE_SIZE + 1):
+            put(world, f"Ada {number}", f"ada-{number}")
+        assert await searcher.find("theirs") is None
+        assert len(requests_to(world, "list")) == 2
+
+
+class TestARecordWithoutAnExternalId:
+    """fact: empty-while-running. It may be the one that was lost."""
+
+    @pytest.mark.parametrize(
+        ("name", "status"), [("Mia", "ready"), ("Mia", "deleted"), ("Leo", "pending"), ("Leo", "failed")]
+    )
+    async def test_one_of_that_name_or_of_none_may_be_it(
+        self, name: str, status: str, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        put(world, name, status=status)
+        finding = await searcher.search(lost())
+        assert finding.task is None
+        assert not finding.is_absent
+        assert "may be this one" in finding.reason
+
+    async def test_one_of_another_name_is_not(
+        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+    ) -> None:
+        put(world, "Leo")
+        assert (await searcher.search(lost())).is_absent
+
+    async def test_one_from_long_before_is_not(
+        self, searcher: Searcher, world: World, clock: VirtualClock, lost: Callable[..., Entry]
+    ) -> None:
+        put(world, created_at=clock.wall() - 3600)
+        assert (await searcher.search(lost())).is_absent
+
+    async def test_clocks_may_differ_by_minutes(
+        self, searcher: Searcher, world: World, clock: VirtualClock, lost: Callable[..., Entry]
+    ) -> None:
+        put(world, created_at=clock.wall() - 200)
+        assert not (await searcher.search(lost())).is_absent
+
+    async def test_one_that_the_journal_knows_is_not(
+        self, server: Process, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+    ) -> None:
+        world.quirks = replace(world.quirks, task_info="always-empty")
+        faults.slow_task(3600)
+        await server.create(draft_of("Leo"))
+        assert (await searcher.search(lost())).is_absent

@@ -1,0 +1,78 @@
+"""`kling-mcp tasks`: what the journal knows, for a person at a shell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from virtual_time import VirtualClock, VirtualLoop
+
+from kling_mcp import cli
+from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.tasks.entry import Entry, Wish
+from kling_mcp.tasks.journal import Journal
+from kling_mcp.tasks.report import describe, in_order
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENTRY = Entry(
+    account="aa11",
+    external_task_id="kmcp-1",
+    intent="i",
+    attempt=1,
+    digest="d",
+    element_name="Mia",
+    reference_type="image_refer",
+    state="accepted",
+    task_id="880000000000000101",
+    created_at=1_790_000_000.0,
+)
+
+
+def test_an_empty_journal_says_so() -> None:
+    assert describe([], place="/somewhere") == ["The journal in /somewhere knows no creations yet."]
+
+
+def test_unfinished_creations_come_first_and_the_newest_of_each_group_leads() -> None:
+    ready_new = replace(ENTRY, external_task_id="new", state="ready", created_at=ENTRY.created_at + 50)
+    ready_old = replace(ENTRY, external_task_id="old", state="ready")
+    lost = replace(ENTRY, external_task_id="lost", state="unclear", created_at=ENTRY.created_at - 100)
+    running = replace(ENTRY, external_task_id="running")
+    ordered = in_order([ready_old, ready_new, lost, running])
+    assert [entry.external_task_id for entry in ordered] == ["running", "lost", "new", "old"]
+
+
+def test_each_creation_is_told_with_every_id_it_has() -> None:
+    text = "\n".join(describe([replace(ENTRY, state="ready", element_ids="310094133206523")], place="x"))
+    for fact in ("Mia", "ready", "kmcp-1", "880000000000000101", "310094133206523", "2026-"):
+        assert fact in text
+
+
+def test_accounts_are_told_apart_only_where_there_are_several() -> None:
+    assert "account" not in "\n".join(describe([ENTRY], place="x"))
+    both = describe([ENTRY, replace(ENTRY, account="bb22", external_task_id="kmcp-2")], place="x")
+    assert "account aa11" in "\n".join(both)
+
+
+def test_a_hostile_name_stays_on_its_line() -> None:
+    lines = describe([replace(ENTRY, element_name="Mia\n\x1b[2Jready")], place="x")
+    assert all("\x1b" not in line and "\n" not in line for line in lines)
+
+
+def test_the_command_reads_the_journal_of_the_state_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def write() -> None:
+        clock = VirtualClock()
+        store = SqliteStore(tmp_path, clock)
+        wish = Wish(intent="i", digest="d", element_name="Mia", reference_type="image_refer")
+        entry, _ = await Journal(store, "account-1", clock, "host:1").claim(wish, "1")
+        assert entry.state == "claimed"
+        store.close()
+
+    anyio.run(write, backend_options={"loop_factory": VirtualLoop})
+    assert cli.main(["tasks", "--limit", "5"], {"KLING_MCP_STATE_DIR": str(tmp_path)}) == 0
+    told = capsys.readouterr().out
+    assert "1 creation, 1 unfinished" in told
+    assert "Mia: waiting to be sent" in told

@@ -1,0 +1,368 @@
+"""A lost reply: the task is found, or it is sent again with the same id, or the caller is told what is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from helpers import requests_to
+from never_twice.crashable import Fate, Process, Processes
+from never_twice.wishes import draft_of, named, tasks_at
+
+from kling_mcp.api.sender import Timeouts
+from kling_mcp.elements.create import Creation
+from kling_mcp.errors import KlingError, RequestError, ServerError, UnknownOutcomeError
+from kling_mcp.simulator import Faults, Quirks, World
+from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_DESERTION
+from kling_mcp.tasks.send import POSTS_PER_CALL, SETTLES_AFTER_BREAK, SETTLES_AFTER_SILENCE
+
+if TYPE_CHECKING:
+    from virtual_time import VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+MIA = draft_of("Mia")
+SILENCE = Timeouts().read  # seconds until a request without a reply is given up
+
+# Every way in which a reply says nothing about what became of a creation: the simulator's fault and its options.
+UNCLEAR: dict[str, tuple[str, dict[str, Any]]] = {
+    "5000": ("reply_code", {"code": 5000}),
+    "5001": ("reply_code", {"code": 5001}),
+    "5002": ("reply_code", {"code": 5002}),
+    "5000 on HTTP 200": ("reply_code", {"code": 5000, "http_status": 200}),
+    "502": ("reply_status", {"status": 502}),
+    "503": ("reply_status", {"status": 503}),
+    "504": ("reply_status", {"status": 504}),
+    "a page of HTML": ("malformed", {"shape": "html"}),
+    "nothing at all": ("malformed", {"shape": "empty"}),
+    "half a reply": ("malformed", {"shape": "truncated"}),
+    "an array": ("malformed", {"shape": "array"}),
+    "success without a task": ("malformed", {"shape": "no-data"}),
+    "success with a garbled task": ("malformed", {"shape": "wrong-fields"}),
+    "a code that is no number": ("malformed", {"shape": "wrong-code"}),
+    "closed": ("lose_reply", {"ending": "closed"}),
+    "reset": ("lose_reply", {"ending": "reset"}),
+    "silence": ("lose_reply", {"ending": "hang"}),
+}
+LONG_SILENCES = {"silence", "5002", "504"}  # Kling, or its gateway, was still waiting when it gave up
+
+
+def lose(faults: Faults, how: str, *, committed: bool) -> None:
+    """Arm one of `UNCLEAR` for the next creation, which Kling carries out or does not."""
+    name, options = UNCLEAR[how]
+    if name == "lose_reply":
+        faults.arm(f"{name}_{'after' if committed else 'before'}_commit", route="create", **options)
+    else:
+        faults.arm(name, route="create", after_commit=committed, **options)
+
+
+@pytest.fixture
+def quirks() -> Quirks:
+    """Unkind where nothing is known: used ids are taken again, and a look-up by them finds nothing."""
+    return Quirks(refuse_used_external_id=False, query_by_external_id=False, list_order="shuffled")
+
+
+def posts(world: World) -> int:
+    return len(requests_to(world, "create"))
+
+
+def post_times(world: World) -> list[float]:
+    return [request.time for request in requests_to(world, "create")]
+
+
+class TestAfterTheCommit:
+    @pytest.mark.parametrize("how", UNCLEAR)
+    async def test_the_same_call_finds_the_task(self, how: str, server: Process, world: World, faults: Faults) -> None:
+        lose(faults, how, committed=True)
+        creation = await server.create(MIA, patience=SILENCE + 10)
+        (task,) = tasks_at(world)
+        assert (creation.outcome, creation.task.task_id) == ("recovered", task.task_id)
+        assert posts(world) == 1
+
+    @pytest.mark.parametrize("how", UNCLEAR)
+    async def test_or_a_later_call_does(self, how: str, processes: Processes, world: World, faults: Faults) -> None:
+        """Kling cannot be looked at after the loss, so the call ends without knowing."""
+        lose(faults, how, committed=True)
+        faults.malformed("html", route="query", times=None)
+        with pytest.raises((UnknownOutcomeError, ServerError)) as caught:
+            await processes.start().create(MIA, patience=5)
+        (task,) = tasks_at(world)
+        assert caught.value.created == "maybe"
+        assert task.external_task_id in caught.value.for_caller()
+        faults.clear()
+        creation = await processes.start().create(MIA)
+        assert (creation.outcome, creation.task.task_id) == ("recovered", task.task_id)
+        assert posts(world) == 1
+
+    async def test_five_at_once_are_told_of_the_same_task(self, server: Process, world: World, faults: Faults) -> None:
+        faults.reply_code(5002, after_commit=True, route="create")
+        found: list[Creation] = []
+
+        async def ask() -> None:
+            found.append(await server.create(MIA))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(ask)
+        (task,) = tasks_at(world)
+        assert [creation.task.task_id for creation in found] == [task.task_id] * 5
+        assert posts(world) == 1
+
+    async def test_a_commit_that_comes_late_is_found_before_it_is_sent_again(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        faults.delay(SILENCE + SETTLES_AFTER_SILENCE - 5, route="create")
+        creation = await server.create(MIA, patience=200)
+        assert creation.outcome == "recovered"
+        assert (posts(world), len(tasks_at(world))) == (1, 1)
+
+    async def test_a_look_that_fails_is_repeated(self, server: Process, world: World, faults: Faults) -> None:
+        faults.lose_reply_after_create()
+        faults.malformed("html", route="list", times=2)
+        faults.malformed("html", route="query")
+        creation = await server.create(MIA, allow_duplicate_name=True)
+        assert creation.outcome == "recovered"
+        assert posts(world) == 1
+
+
+class TestBeforeTheCommit:
+    @pytest.mark.parametrize("how", UNCLEAR)
+    async def test_it_is_sent_again_with_the_same_id_once_nothing_can_come_any_more(
+        self, how: str, server: Process, world: World, faults: Faults
+    ) -> None:
+        lose(faults, how, committed=False)
+        creation = await server.create(MIA, patience=200)
+        assert creation.outcome == "submitted"
+        first, second = post_times(world)
+        lost_after = SILENCE if how == "silence" else 0
+        settles = SETTLES_AFTER_SILENCE if how in LONG_SILENCES else SETTLES_AFTER_BREAK
+        assert settles <= second - first - lost_after <= settles + 10
+        bodies = {request.body_sha256 for request in requests_to(world, "create")}
+        assert len(bodies) == 1, "the same id and everything else"
+        assert world.accepted_creations() == {creation.external_task_id: 1}
+
+    async def test_or_by_a_later_call(self, processes: Processes, world: World, faults: Faults) -> None:
+        faults.lose_reply_before_commit(ending="hang", route="create")
+        with pytest.raises(UnknownOutcomeError) as caught:
+            await processes.start().create(MIA, patience=5)
+        creation = await processes.start().create(MIA, patience=100)
+        assert creation.outcome == "submitted"
+        assert creation.external_task_id == caught.value.external_task_id
+        assert len(tasks_at(world)) == 1
+
+    async def test_a_later_call_without_the_time_says_how_it_stands(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
+        faults.lose_reply_before_commit(ending="hang", route="create")
+        for _ in range(2):
+            with pytest.raises(UnknownOutcomeError) as caught:
+                await processes.start().create(MIA, patience=5)
+        assert "does not show its task yet" in str(caught.value)
+        assert f"id={caught.value.external_task_id}" in caught.value.advice
+        assert posts(world) == 1
+
+    async def test_a_call_sends_a_few_times_and_no_more(self, server: Process, world: World, faults: Faults) -> None:
+        faults.reply_status(502, route="create", times=None)
+        with pytest.raises(UnknownOutcomeError) as caught:
+            await server.create(MIA, patience=3600)
+        assert posts(world) == POSTS_PER_CALL
+        faults.clear()
+        creation = await server.create(MIA)
+        assert creation.external_task_id == caught.value.external_task_id
+
+    async def test_connections_that_are_refused_are_just_made_again(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        faults.refuse_connection(route="create", times=2)
+        assert (await server.create(MIA)).outcome == "submitted"
+        assert posts(world) == 1
+
+
+class TestWhatKlingSaidIsBelieved:
+    async def test_a_refusal_is_not_looked_after(self, server: Process, world: World, faults: Faults) -> None:
+        faults.reply_code(1201, message="invalid element_description", route="create")
+        with pytest.raises(RequestError) as caught:
+            await server.create(MIA, allow_duplicate_name=True)
+        assert caught.value.created == "no"
+        assert len(world.requests) == 1
+        assert (await server.create(MIA, allow_duplicate_name=True)).outcome == "submitted"
+        assert requests_to(world, "query") == []
+
+    async def test_a_refusal_of_the_second_sending_ends_it(self, server: Process, world: World, faults: Faults) -> None:
+        faults.lose_reply_before_commit(route="create")
+        faults.reply_code(1301, route="create")
+        with pytest.raises(KlingError) as caught:
+            await server.create(MIA)
+        assert (caught.value.kind, caught.value.created) == ("content_policy", "no")
+
+
+class TestNobodyCanSay:
+    """fact: empty-while-running. A record without its external id may be the one that was lost."""
+
+    @pytest.fixture
+    def quirks(self, quirks: Quirks) -> Quirks:
+        return replace(quirks, task_info="always-empty")
+
+    async def test_it_is_not_sent_again(self, server: Process, world: World, faults: Faults) -> None:
+        faults.lose_reply_after_create()
+        with pytest.raises(UnknownOutcomeError) as caught:
+            await server.create(MIA, patience=300)
+        with pytest.raises(UnknownOutcomeError):
+            await server.create(MIA, patience=300)
+        (task,) = tasks_at(world)
+        assert caught.value.external_task_id == task.external_task_id
+        assert posts(world) == 1
+
+    async def test_a_record_of_another_name_is_not_it(self, server: Process, world: World, faults: Faults) -> None:
+        await server.create(draft_of("Leo"))
+        await anyio.sleep(30)
+        faults.lose_reply_before_commit(route="create")
+        assert (await server.create(MIA)).outcome == "submitted"
+
+    async def test_nor_is_one_that_the_journal_knows(self, server: Process, world: World, faults: Faults) -> None:
+        faults.slow_task(3600)
+        await server.create(draft_of("Leo"))
+        faults.lose_reply_before_commit(route="create")
+        assert (await server.create(MIA)).outcome == "submitted"
+        assert len(tasks_at(world)) == 2
+
+    async def test_nor_is_one_that_is_older(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        world.add_element("elsewhere", "Mia")
+        await server.create(named(MIA, "one"), allow_duplicate_name=True)
+        await clock.sleep(3600)
+        faults.lose_reply_before_commit(route="create")
+        copy = await server.create(named(MIA, "two"), allow_duplicate_name=True)
+        assert copy.outcome == "submitted"
+
+    @pytest.mark.parametrize("task_info", ["empty-while-running", "missing-while-running"])
+    async def test_a_task_is_recognised_once_it_shows_its_id(
+        self, task_info: str, server: Process, world: World, faults: Faults
+    ) -> None:
+        world.quirks = replace(world.quirks, task_info=task_info)  # type: ignore[arg-type] # two of its words
+        faults.lose_reply_after_create()
+        faults.slow_task(90)
+        creation = await server.create(MIA, patience=200)
+        assert creation.outcome == "recovered"
+        assert posts(world) == 1
+
+
+class TestWhoeverLeaves:
+    """A caller may give up, and a process may die, while the request is at work."""
+
+    async def test_a_request_that_was_left_is_found(self, server: Process, world: World, faults: Faults) -> None:
+        faults.delay(20, route="create")
+        with anyio.move_on_after(5):
+            await server.create(MIA)
+        creation = await server.create(MIA)
+        assert creation.outcome == "recovered"
+        assert (posts(world), len(tasks_at(world))) == (1, 1)
+
+    async def test_or_sent_again_when_it_never_came(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.lose_reply_before_commit(ending="hang", route="create")
+        with anyio.move_on_after(5):
+            await server.create(MIA)
+        left = clock.wall()
+        creation = await server.create(MIA)
+        assert creation.outcome == "submitted"
+        assert SETTLES_AFTER_DESERTION <= post_times(world)[1] - left <= SETTLES_AFTER_DESERTION + 10
+
+    async def test_who_leaves_while_looking_changes_nothing(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        faults.reply_status(502, route="create")
+        with anyio.move_on_after(3):
+            await server.create(MIA)
+        assert (await server.create(MIA)).outcome == "submitted"
+        assert len(tasks_at(world)) == 1
+
+    async def test_who_leaves_while_kling_is_busy_was_never_there(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
+        faults.reply_code(1303, route="create", times=None)
+        with anyio.move_on_after(3):
+            await server.create(MIA, allow_duplicate_name=True)
+        faults.clear()
+        world.requests.clear()
+        assert (await server.create(MIA, allow_duplicate_name=True)).outcome == "submitted"
+        assert [request.route for request in world.requests] == ["create"]
+
+    async def test_after_a_crash_the_request_has_time_to_arrive(
+        self, processes: Processes, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        """The file says only that it was being sent; its holder says nothing more."""
+        faults.delay(SETTLES_AFTER_DESERTION - 2, route="create")
+        await processes.start().die_while_creating(MIA, after=0.5)
+        creation = await processes.start().create(MIA)
+        assert creation.outcome == "recovered"
+        assert (posts(world), len(tasks_at(world))) == (1, 1)
+
+    async def test_and_is_sent_again_when_it_never_came(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
+        faults.lose_reply_before_commit(ending="hang", route="create")
+        await processes.start().die_while_creating(MIA, after=0.5)
+        creation = await processes.start().create(MIA, patience=60)
+        assert creation.outcome == "submitted"
+        first, second = post_times(world)
+        assert second - first >= SETTLES_AFTER_DESERTION
+
+
+class SlowToSend(Fate):
+    """Holds every creation request back, and the renewal of its lease with it: a laptop that sleeps."""
+
+    def __init__(self, seconds: float, where: str) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._where = where
+        self._until = 0.0
+
+    async def decide(self, where: str) -> None:
+        now = anyio.current_time()
+        if where == self._where and not self._until:
+            self._until = now + self._seconds
+        if now < self._until:
+            await anyio.sleep(self._until - now)
+
+
+class TestTwoThatThinkTheyHoldIt:
+    async def test_who_slept_before_sending_does_not_send(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
+        """Its lease ran out while it read the list of names; the wish is somebody else's by now."""
+        sleeper = processes.start(fate=SlowToSend(60, "after GET"))
+        told: list[Creation] = []
+
+        async def ask(process: Process, after: float) -> None:
+            await anyio.sleep(after)
+            told.append(await process.create(MIA, patience=100))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, sleeper, 0.0)
+            group.start_soon(ask, processes.start(), LEASE_SECONDS / 2)
+        assert posts(world) == 1
+        assert sorted(creation.outcome for creation in told) == ["already_submitted", "submitted"]
+
+    async def test_who_slept_while_sending_adopts_what_the_other_made(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
+        """Between the journal and the wire nothing can stop a request; Kling refuses the used id."""
+        world.quirks = Quirks()
+        sleeper = processes.start(fate=SlowToSend(100, "before POST"))
+        told: list[Creation] = []
+
+        async def ask(process: Process, after: float) -> None:
+            await anyio.sleep(after)
+            told.append(await process.create(MIA, patience=100))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, sleeper, 0.0)
+            group.start_soon(ask, processes.start(), LEASE_SECONDS / 2)
+        assert len(tasks_at(world)) == 1
+        assert {creation.task.task_id for creation in told} == {tasks_at(world)[0].task_id}
+        assert posts(world) == 2

@@ -1,0 +1,96 @@
+"""Text from outside is data: it can neither end a line, nor hide, nor pass for words of ours."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kling_mcp.sanitize import HIDDEN, clean, quoted, without_secrets, word
+
+SECRET = 's3cr3t/"key"+&=<x>'
+
+
+@given(st.text(max_size=400), st.integers(1, 60))
+def test_clean_text_is_one_short_line_that_shows_all_it_holds(text: str, limit: int) -> None:
+    cleaned = clean(text, limit)
+    assert len(cleaned) <= limit
+    assert cleaned == clean(cleaned, limit)
+    assert not {unicodedata.category(c) for c in cleaned} & {"Cc", "Zl", "Zp", "Cs"}
+    cleaned.encode()
+
+
+@given(st.text(max_size=200))
+def test_quotes_cannot_be_closed_from_inside(text: str) -> None:
+    assert quoted(text).count('"') == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("two\r\nlines\tand\x00more", "two lines and more"),
+        ("\u202eevil\u202c \u2066x\u2069", "evil x"),
+        ("in\u200bvis\u2060i\ufeffble\u00ad", "invisible"),
+        ("tags\U000e0041\U000e007f", "tags"),
+        ("line\u2028and paragraph\u2029end", "line and paragraph end"),
+        ("lone \ud800 surrogate", "lone surrogate"),
+        ("  much    space  ", "much space"),
+        ("👩\u200d👧 می\u200cخواهم", "👩\u200d👧 می\u200cخواهم"),  # joiners stay: emoji and several scripts need them
+        ("Ängström 東京 🦊", "Ängström 東京 🦊"),
+    ],
+)
+def test_what_is_shown(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+def test_the_cap_is_visible() -> None:
+    assert clean("x" * 500, 10) == "xxxxxxxxx…"
+    assert clean("x" * 10, 10) == "x" * 10
+
+
+def test_a_huge_text_costs_little() -> None:
+    assert clean(" " * 50_000_000 + "end", 10) == ""
+
+
+def test_a_quoted_text_keeps_its_meaning() -> None:
+    assert quoted('the "real" Mia') == '"the ”real” Mia"'
+
+
+class TestWords:
+    """Ids in a text of ours stand bare, where they are words."""
+
+    @pytest.mark.parametrize("text", ["829836802793406551", "kmcp-4f1c09", "o_102", "Character", "a.b:c@d+e", "東京"])
+    def test_a_word_stands_as_it_is(self, text: str) -> None:
+        assert word(text) == text
+
+    @pytest.mark.parametrize("text", ["two words", "a;b", "x=y", "a\nb", "a,b", ""])
+    def test_anything_else_is_quoted(self, text: str) -> None:
+        assert word(text) == quoted(text)
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        "form",
+        [
+            SECRET,
+            's3cr3t/\\"key\\"+&=<x>',
+            's3cr3t\\/\\"key\\"+&=<x>',
+            "s3cr3t/&quot;key&quot;+&amp;=&lt;x&gt;",
+            "s3cr3t%2F%22key%22%2B%26%3D%3Cx%3E",
+        ],
+    )
+    def test_a_secret_is_hidden_however_it_is_written(self, form: str) -> None:
+        assert without_secrets(f"<{form}>".encode(), [SECRET]) == f"<{HIDDEN}>".encode()
+
+    def test_the_longer_of_two_that_overlap_goes_first(self) -> None:
+        shown = without_secrets(b"abcdefgh abcdefghij", ["abcdefgh", "abcdefghij"])
+        assert shown == f"{HIDDEN} {HIDDEN}".encode()
+
+    def test_short_words_are_no_secrets(self) -> None:
+        assert without_secrets(b"sandbox", ["sandbox", ""]) == b"sandbox"
+
+    @given(st.binary(max_size=100))
+    def test_without_secrets_nothing_changes(self, data: bytes) -> None:
+        assert without_secrets(data, ()) == data

@@ -1,0 +1,149 @@
+"""Which picture an element gets, and what is said where it gets none."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from media.pictures import jpeg, png
+from PIL import Image
+
+from kling_mcp.library.records import LibraryElement
+from kling_mcp.thumbnails.cache import FolderShelf, MemoryShelf
+from kling_mcp.thumbnails.fetch import PictureFetcher
+from kling_mcp.thumbnails.thumbnails import SANDBOX_HAS_NO_LINKS, Album
+from thumbnails.internet import PUBLIC, Internet, picture
+
+pytestmark = pytest.mark.anyio
+
+MIA = LibraryElement(source="custom", element_id="310", task_id="880", image_urls=("https://cdn.example.com/mia.jpg",))
+
+
+def shade(thumbnail: bytes) -> int:
+    """How red it is; by this the tests tell pictures apart."""
+    with Image.open(io.BytesIO(thumbnail)) as opened:
+        red = opened.convert("RGB").getpixel((3, 3))
+    assert isinstance(red, tuple)
+    return round(red[0] / 10) * 10
+
+
+@pytest.fixture
+def internet() -> Internet:
+    made = Internet()
+    made.host("cdn.example.com", picture(jpeg(shade=200)))
+    return made
+
+
+async def test_what_was_uploaded_is_shown_without_any_request(internet: Internet) -> None:
+    album = Album(MemoryShelf(), internet.fetcher())
+    await album.keep("880", png(shade=50))
+    (face,) = await album.faces([MIA])
+    assert (shade(face.jpeg), face.note) == (50, "")
+    assert internet.asked == []
+
+
+async def test_a_link_is_opened_once_and_its_picture_kept(internet: Internet, tmp_path: Path) -> None:
+    album = Album(FolderShelf(tmp_path, "account"), internet.fetcher())
+    for _ in range(2):
+        (face,) = await album.faces([MIA])
+        assert shade(face.jpeg) == 200
+    assert internet.connections == [PUBLIC]
+    assert [shade(kept) for kept in await album.kept([MIA])] == [200]
+
+
+async def test_with_thumbnails_switched_off_nothing_is_kept(internet: Internet) -> None:
+    album = Album(None, internet.fetcher())
+    await album.keep("880", png())
+    assert await album.kept([MIA]) == [b""]
+    for _ in range(2):
+        (face,) = await album.faces([MIA])
+        assert face.jpeg
+    assert internet.connections == [PUBLIC, PUBLIC]
+
+
+async def test_the_sandbox_opens_no_link() -> None:
+    (face,) = await Album(MemoryShelf(), None).faces([MIA])
+    assert (face.jpeg, face.note) == (b"", SANDBOX_HAS_NO_LINKS)
+
+
+@pytest.mark.parametrize(
+    ("element", "note"),
+    [
+        (LibraryElement(source="custom", task_id="9", status="pending"), "there is no element yet"),
+        (LibraryElement(source="custom", task_id="9", status="failed"), "there is no element"),
+        (
+            LibraryElement(source="custom", element_id="1", reference_type="video_refer"),
+            "it was made from a video, of which Kling shows no picture",
+        ),
+        (LibraryElement(source="preset", element_id="1"), "Kling gives no link to its picture"),
+        (
+            LibraryElement(source="custom", element_id="1", image_urls=("https://127.0.0.1/x.jpg",)),
+            "its link is not a public https address",
+        ),
+        (
+            LibraryElement(source="custom", element_id="1", image_urls=("https://gone.example.com/x.jpg",)),
+            "the name in its link leads nowhere",
+        ),
+        (
+            LibraryElement(source="custom", element_id="1", image_urls=("https://broken.example.com/x.jpg",)),
+            "it is damaged",
+        ),
+    ],
+)
+async def test_a_missing_picture_is_a_note(internet: Internet, element: LibraryElement, note: str) -> None:
+    internet.host("broken.example.com", picture(jpeg()[:60]))
+    (face,) = await Album(MemoryShelf(), internet.fetcher()).faces([element])
+    assert (face.jpeg, face.note) == (b"", note)
+
+
+async def test_a_picture_that_cannot_be_made_small_does_not_trouble_the_creation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shelf = MemoryShelf()
+    album = Album(shelf, None)
+    with caplog.at_level("INFO"):
+        await album.keep("880", b"\xff\xd8\xff no more than that")
+    assert "No thumbnail is kept for task 880: it is damaged" in caplog.text
+    await album.keep("", png())
+    await album.keep("881", b"")
+    assert await album.kept([MIA]) == [b""]
+
+
+async def test_slow_links_are_opened_side_by_side_and_given_up_together() -> None:
+    busy, most = 0, 0
+
+    async def slow(_: str) -> list[str]:
+        nonlocal busy, most
+        busy, most = busy + 1, max(most, busy + 1)
+        try:
+            await anyio.sleep(9)
+            raise OSError
+        finally:
+            busy -= 1
+
+    elements = [
+        LibraryElement(source="custom", element_id=str(number), image_urls=("https://slow.example.com/x.jpg",))
+        for number in range(24)
+    ]
+    started = anyio.current_time()
+    faces = await Album(MemoryShelf(), PictureFetcher(resolve=slow)).faces(elements)
+    assert anyio.current_time() - started == pytest.approx(20)
+    assert most == 6
+    notes = [face.note for face in faces]
+    assert notes == ["the name in its link leads nowhere"] * 12 + ["its link did not answer in time"] * 12
+
+
+async def test_faces_keep_the_order_of_their_elements(internet: Internet) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return picture(jpeg(shade=int(request.url.path.strip("/")) * 10))(request)
+
+    internet.host("cdn.example.com", answer)
+    elements = [
+        LibraryElement(source="custom", element_id=str(number), image_urls=(f"https://cdn.example.com/{number}",))
+        for number in range(1, 9)
+    ]
+    faces = await Album(MemoryShelf(), internet.fetcher()).faces(elements)
+    assert [shade(face.jpeg) for face in faces] == [10, 20, 30, 40, 50, 60, 70, 80]
