@@ -65,8 +65,8 @@ VERSION = "2026-07-28"
 META = {"io.modelcontextprotocol/protocolVersion": VERSION, "io.modelcontextprotocol/clientCapabilities": {}}
 ROWS = 30
 BURST = 20
-LARGEST_BODY = 100_000_000
-LONGEST_LINE = 2**26
+MAX_BODY_BYTES = 100_000_000
+MAX_LINE_BYTES = 2**26
 WAYS = ("request", "SDK", "ours")
 SHAPES = ("stdio", "in process")
 
@@ -98,7 +98,7 @@ def serve_kling() -> None:
     """The simulator with as many elements as a page shows; says its address on stdout."""
     world = World(
         any_api_key=True,
-        max_body_bytes=LARGEST_BODY,
+        max_body_bytes=MAX_BODY_BYTES,
         durations=lambda _kind, _rng: 0.0,
         quirks=Quirks(pictures="links"),  # else a list would show a hundred megabytes of Base64
     )
@@ -243,7 +243,7 @@ async def lines_of(command: Sequence[str], environ: dict[str, str]) -> AsyncIter
     """The process, until the block ends."""
     pipe = subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, env=environ, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, limit=LONGEST_LINE
+        sys.executable, *command, env=environ, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, limit=MAX_LINE_BYTES
     )
     lines = Lines(process)
     reading = asyncio.create_task(lines.read())

@@ -287,7 +287,7 @@ async def ask(library: Library, search: Search) -> tuple[float, int]:
         began = time.perf_counter()
         found = await library.search("" if search.filters.tags else text, search.filters, PAGE)
         times.append(time.perf_counter() - began)
-        total = found.hits.total
+        total = found.page.total
     return statistics.median(times) * 1000, total
 
 

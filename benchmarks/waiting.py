@@ -30,7 +30,7 @@ from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
 from kling_mcp.simulator import SimulatorTransport, World
 from kling_mcp.tasks.poller import Poller
-from kling_mcp.tasks.schedule import Durations
+from kling_mcp.tasks.schedule import PollSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -111,7 +111,7 @@ async def run(tasks: int, seed: int, wait: Callable[[Scene, str], Awaitable[None
     return requests, lags
 
 
-def ours(durations: Durations) -> Callable[[Scene, str], Awaitable[None]]:
+def ours(durations: PollSchedule) -> Callable[[Scene, str], Awaitable[None]]:
     """Our poller; one for all tasks of a scene."""
     pollers: dict[int, Poller] = {}
 
@@ -155,12 +155,12 @@ def main() -> None:
     print(f"{'tasks':>6}  {'waiter':<12}{'req/task':>10}{'median':>10}{'mean':>10}{'p95 lag':>10}")
     for tasks in options.tasks:
         rounds = max(1, options.rounds * 5 // tasks) if tasks > 1 else options.rounds * 5
-        warm = Durations()
+        warm = PollSchedule()
         waiters = {"ours, new": None, "ours, warm": ours(warm), "loop 5 s": plain_loop, "oracle": oracle}
         for name, waiter in waiters.items():
             score = Score()
             for number in range(min(rounds, 200)):
-                chosen = waiter or ours(Durations())
+                chosen = waiter or ours(PollSchedule())
                 requests, lags = anyio.run(
                     run, tasks, options.seed + number, chosen, backend_options={"loop_factory": VirtualLoop}
                 )

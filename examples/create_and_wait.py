@@ -36,7 +36,7 @@ async def main(clock: Clock | None = None) -> None:
             print(f"Submitted: task {task_id} is {creation.task.task_status}")
 
             seen = (await account.poller.wait([task_id], seconds=60))[task_id]
-            assert seen.task is not None, seen.error or seen.trouble
+            assert seen.task is not None, seen.error or seen.last_poll_error
             assert seen.task.task_status == "succeed"
 
             [element] = seen.task.elements

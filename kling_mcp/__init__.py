@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     )
     from kling_mcp.runtime import Account, Runtime
     from kling_mcp.settings import Settings
-    from kling_mcp.tasks.poller import Sighting
+    from kling_mcp.tasks.poller import TaskSnapshot
 else:  # kept from the type checker, which would take it as leave to ask for any name
 
     def __getattr__(name: str) -> object:
@@ -95,10 +95,10 @@ __all__ = [
     "Sender",
     "ServerError",
     "Settings",
-    "Sighting",
     "StorageError",
     "SystemClock",
     "TaskFailedError",
+    "TaskSnapshot",
     "UnexpectedReplyError",
     "UnknownOutcomeError",
     "__version__",

@@ -22,7 +22,7 @@ from kling_mcp.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kling_mcp.api.diagnostics import Checkup
+    from kling_mcp.api.diagnostics import SetupReport
 
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
@@ -131,12 +131,12 @@ def _add_demo(commands: Commands) -> None:
 
 
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from kling_mcp.demo.request import wish_for  # noqa: PLC0415
+    from kling_mcp.demo.request import demo_request  # noqa: PLC0415
     from kling_mcp.demo.run import run_live_demo, run_sandbox_demo  # noqa: PLC0415 - loads the MCP client
 
     configure_logging()
     _print_every_character()
-    wish = wish_for(options.name, options.description, tuple(options.picture), live=options.live)
+    wish = demo_request(options.name, options.description, tuple(options.picture), live=options.live)
     if not options.live:
         run_sandbox_demo(wish, environ)
         return DONE
@@ -160,7 +160,7 @@ def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     runtime = Runtime(_read_settings(environ))
     _print_every_character()
 
-    async def look() -> Checkup:
+    async def look() -> SetupReport:
         try:
             return await check(runtime.own_account().client, runtime.clock)
         finally:
@@ -169,7 +169,7 @@ def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return _tell(anyio.run(look), runtime.settings)
 
 
-def _tell(found: Checkup, settings: Settings) -> int:
+def _tell(found: SetupReport, settings: Settings) -> int:
     where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
     print(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
     for problem in found.problems:
@@ -199,7 +199,7 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     from kling_mcp.runtime import Runtime  # noqa: PLC0415
     from kling_mcp.tasks.journal import read_entries  # noqa: PLC0415
-    from kling_mcp.tasks.report import describe  # noqa: PLC0415
+    from kling_mcp.tasks.report import format_entries  # noqa: PLC0415
 
     runtime = Runtime(_read_settings(environ))
     _print_every_character()
@@ -207,7 +207,7 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         entries = anyio.run(read_entries, runtime.store, None, max(1, options.limit))
     finally:
         runtime.store.close()
-    print("\n".join(describe(entries, place=runtime.state_place)))
+    print("\n".join(format_entries(entries, place=runtime.state_location)))
     return DONE
 
 

@@ -63,7 +63,7 @@ Kind = Literal[
 Created = Literal["no", "yes", "maybe"]
 Retry = Literal["never", "later", "now"]
 
-MOST_PROBLEMS_TOLD = 20
+MAX_PROBLEMS_LISTED = 20
 
 _CREATED_SENTENCE: dict[Created, str] = {
     "no": "Nothing was created.",
@@ -149,7 +149,7 @@ class ConfigurationError(KlingError):
 class InputError(KlingError):
     """The input breaks rules that are known before anything is sent; `problems` lists every one.
 
-    The texts stop after `MOST_PROBLEMS_TOLD`: a list of thousands would drown whoever reads it.
+    The texts stop after `MAX_PROBLEMS_LISTED`: a list of thousands would drown whoever reads it.
     """
 
     kind: Kind = "bad_input"
@@ -167,8 +167,8 @@ class InputError(KlingError):
         return "; ".join(self._told())
 
     def _told(self) -> list[str]:
-        more = len(self.problems) - MOST_PROBLEMS_TOLD
-        told = [str(problem) for problem in self.problems[:MOST_PROBLEMS_TOLD]]
+        more = len(self.problems) - MAX_PROBLEMS_LISTED
+        told = [str(problem) for problem in self.problems[:MAX_PROBLEMS_LISTED]]
         return [*told, f"and {more} more; correct these first."] if more > 0 else told
 
 

@@ -20,13 +20,13 @@ from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.concurrency.clock import Clock, SystemClock
-from kling_mcp.concurrency.shutdown import Closing
+from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.elements.create import Creator
-from kling_mcp.elements.name_guard import NameBook
+from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
-from kling_mcp.library.voices import VoiceBook
+from kling_mcp.library.voices import VoiceCatalogue
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
 from kling_mcp.settings import (
@@ -41,18 +41,18 @@ from kling_mcp.settings import (
     refuse_token_as_key,
     validated_secret,
 )
-from kling_mcp.store.process_owner import process_owner
+from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import SqliteStore
-from kling_mcp.store.verified import ProvenStore
-from kling_mcp.tasks.callback_urls import Summons
-from kling_mcp.tasks.collector import Collector
+from kling_mcp.store.verified import VerifiedStore
+from kling_mcp.tasks.callback_urls import CallbackUrls
+from kling_mcp.tasks.collector import TaskCollector
 from kling_mcp.tasks.journal import Journal
-from kling_mcp.tasks.lookup import Searcher
+from kling_mcp.tasks.lookup import TaskLookup
 from kling_mcp.tasks.poller import Poller
-from kling_mcp.tasks.quota import CallLimit, CreationQuota
-from kling_mcp.thumbnails.cache import FolderShelf, MemoryShelf, Shelf
+from kling_mcp.tasks.quota import CallLimit, SubmitQuota
+from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
 from kling_mcp.thumbnails.fetch import PictureFetcher
-from kling_mcp.thumbnails.thumbnails import Album
+from kling_mcp.thumbnails.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -67,8 +67,8 @@ if TYPE_CHECKING:
 
 SANDBOX_URL = "http://sandbox.invalid"
 SANDBOX_KEY = "sandbox"
-MOST_IDLE_ACCOUNTS = 64
-MOST_CALLS_OF_AN_ACCOUNT = 64
+MAX_IDLE_ACCOUNTS = 64
+MAX_CALLS_PER_ACCOUNT = 64
 
 _FILES_OFF: dict[Transport, str] = {
     "http": "this server is reached over http and cannot see files on your computer; its operator can allow folders "
@@ -85,22 +85,22 @@ class Account:
     creator: Creator
     poller: Poller
     journal: Journal
-    names: NameBook
-    collector: Collector
+    names: NameGuard
+    collector: TaskCollector
     library: Library
-    voices: VoiceBook
-    album: Album
+    voices: VoiceCatalogue
+    album: Thumbnails
     calls: CallLimit
 
-    async def saw(self, tasks: Iterable[ElementTask]) -> None:
+    async def record_results(self, tasks: Iterable[ElementTask]) -> None:
         """Write down what became of tasks that were just looked at.
 
         A state folder that fails does not matter here: the next look says the same.
         """
         seen = list(tasks)
         with suppress(StorageError):
-            await self.journal.saw(seen)
-        await self.library.saw(seen)
+            await self.journal.record_results(seen)
+        await self.library.record_results(seen)
 
     async def asked_voice(self, task: ElementTask) -> str:
         """The voice that was asked for when the task's element was created from here, or ""."""
@@ -136,13 +136,13 @@ class Runtime:
         self._make_transport = make_transport
         self._fetcher = fetcher if fetcher or settings.sandbox or make_transport else PictureFetcher()
         self._shared = _shared_store(settings, self.clock)
-        self.owner = owner or (f"{self._shared.computer}." if self._shared else "") + process_owner()
+        self.owner = owner or (f"{self._shared.computer}." if self._shared else "") + current_owner()
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._store: Store | None = self._shared
         self._senders: dict[str, Sender] = {}
-        self.closing = Closing()
+        self.shutdown = Shutdown()
         can_be_called = transport == "http" and not settings.sandbox
-        self.summons = Summons(lambda: self.store, settings.hosting.calls_back_to if can_be_called else "")
+        self.summons = CallbackUrls(lambda: self.store, settings.hosting.callback_base_url if can_be_called else "")
         self.audit = self._audit_log()
         # An account that nobody uses is kept while it is among the last that were; one in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
@@ -208,7 +208,7 @@ class Runtime:
             weakref.finalize(account, account.library.close)
         self._recent[key] = account
         self._recent.move_to_end(key)
-        if len(self._recent) > MOST_IDLE_ACCOUNTS:
+        if len(self._recent) > MAX_IDLE_ACCOUNTS:
             self._recent.popitem(last=False)
         return account
 
@@ -223,7 +223,7 @@ class Runtime:
         return self._store
 
     @property
-    def state_place(self) -> str:
+    def state_location(self) -> str:
         """Where the state lies, in words."""
         if self._shared is not None:
             return "the database of KLING_MCP_STATE_URL"
@@ -234,16 +234,16 @@ class Runtime:
 
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
         client = KlingClient(sender, credential, self.clock)
-        quota = CreationQuota(*self.settings.hosting.creations_allowed(over_http=self.transport == "http"))
+        quota = SubmitQuota(*self.settings.hosting.creations_allowed(over_http=self.transport == "http"))
         journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, quota)
         # By the whole credential: index and album answer without asking Kling whether the secret is right.
         fingerprint = credential_fingerprint(credential, sender.host)
         catalogue = self._catalogue(fingerprint)
-        album = Album(self._shelf(fingerprint), self._fetcher)
+        album = Thumbnails(self._shelf(fingerprint), self._fetcher)
         library = Library(client, catalogue, self.clock)
-        names = NameBook(library)
-        searcher = Searcher(client, journal)
-        poller = Poller(client, self.clock, closing=self.closing)
+        names = NameGuard(library)
+        searcher = TaskLookup(client, journal)
+        poller = Poller(client, self.clock, shutdown=self.shutdown)
         creator = Creator(
             client,
             searcher=searcher,
@@ -252,13 +252,13 @@ class Runtime:
             names=names,
             gate=CreateGate(self.settings.max_creates, self.clock, self._rng),
             clock=self.clock,
-            keep_picture=album.keep,
-            closing=self.closing,
-            call_back_to=self.summons.address_for,
+            keep_picture=album.save,
+            shutdown=self.shutdown,
+            call_back_to=self.summons.url_for,
         )
-        collector = Collector(journal, poller, searcher, self.clock)
-        voices = VoiceBook(client, self.clock)
-        calls = CallLimit(MOST_CALLS_OF_AN_ACCOUNT if self.transport == "http" else 0)
+        collector = TaskCollector(journal, poller, searcher, self.clock)
+        voices = VoiceCatalogue(client, self.clock)
+        calls = CallLimit(MAX_CALLS_PER_ACCOUNT if self.transport == "http" else 0)
         return Account(client, creator, poller, journal, names, collector, library, voices, album, calls)
 
     def _audit_log(self) -> AuditLog | None:
@@ -273,7 +273,7 @@ class Runtime:
         if self.transport == "stdio":
             return self.store
         # State is named by the whole of an API key, so there is nothing to read for whoever invents one.
-        return ProvenStore(self.store, client.prove, for_reading=not isinstance(credential, ApiKey))
+        return VerifiedStore(self.store, client.verify_credentials, for_reading=not isinstance(credential, ApiKey))
 
     def _catalogue(self, fingerprint: str) -> Catalogue:
         if self._shared is None:
@@ -282,28 +282,28 @@ class Runtime:
 
         return PostgresCatalogue(self._shared.database, fingerprint, self.clock)
 
-    def _shelf(self, fingerprint: str) -> Shelf | None:
+    def _shelf(self, fingerprint: str) -> ThumbnailCache | None:
         """Where an account's thumbnails are kept; nowhere with KLING_MCP_THUMBNAILS=0."""
         if not self.settings.thumbnails:
             return None
         folder = self._state_folder()
-        return FolderShelf(folder, fingerprint) if folder else MemoryShelf()
+        return FileThumbnailCache(folder, fingerprint) if folder else MemoryThumbnailCache()
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
         return MediaPolicy(self.settings.readable_dirs(self.transport), _FILES_OFF[self.transport])
 
-    async def wake(self, account: str, task_id: str) -> None:
+    async def notify(self, account: str, task_id: str) -> None:
         """Something said that this task of this account (its fingerprint) changed: whoever waits for it looks now.
 
         Also in the other replicas, if they can be reached; waits look by themselves, too, so it never fails.
         """
-        self._wake_here(account, task_id)
+        self._notify_here(account, task_id)
         if self._shared is not None:
             with suppress(StorageError):
                 await self._shared.notify(account, task_id)
 
-    async def hear_wakes(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+    async def listen_for_notifications(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Pass on what is said in other replicas, for ever. Ends at once where the state is not shared.
 
         A task group's `start` returns when it begins to hear, which is never while the database is away.
@@ -317,12 +317,12 @@ class Runtime:
                 if not is_hearing:
                     is_hearing = True
                     task_status.started()
-                self._wake_here(account, task_id)
+                self._notify_here(account, task_id)
 
-    def _wake_here(self, account: str, task_id: str) -> None:
+    def _notify_here(self, account: str, task_id: str) -> None:
         for known in list(self._accounts.values()):
             if known.client.account == account:
-                known.poller.wake(task_id)
+                known.poller.notify(task_id)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -11,14 +11,14 @@ import html
 import json
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote as percent_encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HIDDEN = "[hidden]"
 # Shorter than any key. To hide a short word wherever it stands would tear holes into ordinary text.
-_SHORTEST_SECRET = 8
+_MIN_SECRET_CHARACTERS = 8
 _PLAIN_WORD = re.compile(r"[\w.:@+-]+")
 
 # Direction overrides and isolates, zero-width and invisible characters, tags block, BOM, interlinear marks.
@@ -42,20 +42,20 @@ def clean(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def quoted(text: str, limit: int = 200) -> str:
+def quote(text: str, limit: int = 200) -> str:
     """`clean` text between double quotes; inner double quotes become typographic ones."""
     return '"' + clean(text, limit).replace('"', "”") + '"'
 
 
-def word(text: str, limit: int = 80) -> str:
+def identifier(text: str, limit: int = 80) -> str:
     """An id or another single word as it is; anything else is `quoted`."""
     text = clean(text, limit)
-    return text if _PLAIN_WORD.fullmatch(text) else quoted(text, limit)
+    return text if _PLAIN_WORD.fullmatch(text) else quote(text, limit)
 
 
 def without_secrets(data: bytes, secrets: Iterable[str]) -> bytes:
     """The bytes of a reply without these secrets, as they are or as JSON, HTML or an address writes them."""
-    forms = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in _written_forms(secret)}
+    forms = {form for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS for form in _written_forms(secret)}
     # The longest first, as one may be part of another.
     for form in sorted(forms, key=len, reverse=True):
         data = data.replace(form.encode(), HIDDEN.encode())
@@ -64,4 +64,4 @@ def without_secrets(data: bytes, secrets: Iterable[str]) -> bytes:
 
 def _written_forms(secret: str) -> tuple[str, ...]:
     as_json = json.dumps(secret)[1:-1]
-    return secret, as_json, as_json.replace("/", "\\/"), html.escape(secret), quote(secret, safe="")
+    return secret, as_json, as_json.replace("/", "\\/"), html.escape(secret), percent_encode(secret, safe="")

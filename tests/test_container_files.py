@@ -142,7 +142,7 @@ def test_service_of_compose_would_start() -> None:
     environment["KLING_MCP_HTTP_TOKEN"] = "a-token-from-a-file"
     settings = Settings.from_env(environment)
     check_access(settings, _build_parser().parse_args(SERVICE["command"]).host)
-    assert settings.hosting.calls_back_to == f"https://{host}"
+    assert settings.hosting.callback_base_url == f"https://{host}"
 
 
 def test_containers_of_ours_can_do_little() -> None:

@@ -23,9 +23,9 @@ from virtual_time import VirtualClock
 
 from kling_mcp import cli
 from kling_mcp.demo import texts
-from kling_mcp.demo.request import PIP_PICTURES, Wish, wish_for
+from kling_mcp.demo.request import PIP_PICTURES, DemoRequest, demo_request
 from kling_mcp.demo.run import run_live_demo
-from kling_mcp.demo.script import play
+from kling_mcp.demo.script import run
 from kling_mcp.demo.servers import live_server, sandbox_server
 from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.elements.preflight import prepare
@@ -36,7 +36,7 @@ from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World, served_in_background
 
-PIP = wish_for("", "", (), live=False)
+PIP = demo_request("", "", (), live=False)
 PIP_FOLDER = Path(PIP_PICTURES[0]).parent
 
 
@@ -72,7 +72,7 @@ async def test_story_ends_with_the_element_that_kling_has(
     server: MCPServer[Any], clock: VirtualClock, world: World
 ) -> None:
     out = io.StringIO()
-    row = await play(PIP, server, out, clock)
+    row = await run(PIP, server, out, clock)
     [task] = world.account_of(API_KEY).elements.values()
     assert row["element_id"] == str(task.element_id)
     assert row["element_name"] == "Pip"
@@ -86,9 +86,9 @@ async def test_story_ends_with_the_element_that_kling_has(
 
 @pytest.mark.anyio
 async def test_second_telling_finds_the_first_element(server: MCPServer[Any], clock: VirtualClock) -> None:
-    first = await play(PIP, server, io.StringIO(), clock)
+    first = await run(PIP, server, io.StringIO(), clock)
     out = io.StringIO()
-    assert await play(PIP, server, out, clock) == first
+    assert await run(PIP, server, out, clock) == first
     assert "already" in out.getvalue()
 
 
@@ -98,7 +98,7 @@ async def test_terminal_shows_a_bar_that_moves_and_ends_full(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     screen = Screen()
-    await play(PIP, server, screen, clock)
+    await run(PIP, server, screen, clock)
     frames = [frame for frame in re.split(r"[\r\n]", screen.getvalue()) if "Creating" in frame]
     filled = [re.sub(r"[^#█]", "", frame) for frame in frames]
     lengths = [len(bar) for bar in filled]
@@ -115,7 +115,7 @@ async def test_failed_task_is_told_with_klings_reason(
     faults.fail_task("the pictures show two different robots")
     screen = Screen()
     with pytest.raises(KlingError) as caught:
-        await play(PIP, server, screen, clock)
+        await run(PIP, server, screen, clock)
     assert "create_element_and_wait answered with an error" in caught.value.message
     assert "two different robots" in caught.value.message
     assert "kind=task_failed" in caught.value.message
@@ -127,7 +127,7 @@ async def test_wait_that_runs_out_names_the_task_and_the_next_step(
 ) -> None:
     faults.slow_task(600)
     with pytest.raises(KlingError) as caught:
-        await play(PIP, server, Screen(), clock)
+        await run(PIP, server, Screen(), clock)
     [task] = world.account_of(API_KEY).elements.values()
     assert f"task {task.task_id} goes on" in caught.value.message
     assert "get_element" in caught.value.advice or "wait_for_elements" in caught.value.advice
@@ -135,16 +135,16 @@ async def test_wait_that_runs_out_names_the_task_and_the_next_step(
 
 @pytest.mark.anyio
 async def test_warnings_of_the_server_are_passed_on(server: MCPServer[Any], clock: VirtualClock) -> None:
-    twice = Wish("Pip", "The same picture twice", (PIP_PICTURES[0], PIP_PICTURES[0]), wait_seconds=15)
+    twice = DemoRequest("Pip", "The same picture twice", (PIP_PICTURES[0], PIP_PICTURES[0]), wait_seconds=15)
     out = io.StringIO()
-    await play(twice, server, out, clock)
+    await run(twice, server, out, clock)
     assert "   Note: refer_images[0] is the same picture as frontal_image" in out.getvalue()
 
 
 @pytest.mark.anyio
 async def test_output_that_nobody_reads_ends_the_story_plainly(server: MCPServer[Any], clock: VirtualClock) -> None:
     with pytest.raises(BrokenPipeError):
-        await play(PIP, server, Gone(), clock)
+        await run(PIP, server, Gone(), clock)
 
 
 # --- what is asked for, and of whom
@@ -176,14 +176,14 @@ def test_shipped_pictures_are_what_the_script_draws(place: int, turn: float) -> 
 def test_own_pictures_bring_their_own_name_and_folder(tmp_path: Path) -> None:
     picture = tmp_path / "me.jpg"
     picture.touch()
-    wish = wish_for("Me", "", (str(picture), "https://example.com/side.jpg"), live=True)
+    wish = demo_request("Me", "", (str(picture), "https://example.com/side.jpg"), live=True)
     assert wish.description == "Me"
     assert wish.folders() == [str(tmp_path)]
     assert live_server(wish, {}).env == {"KLING_MCP_MEDIA_DIRS": str(tmp_path)}
 
 
 def test_links_need_no_folder() -> None:
-    wish = wish_for("Me", "in a hat", ("https://example.com/a.jpg", "https://example.com/b.jpg"), live=False)
+    wish = demo_request("Me", "in a hat", ("https://example.com/a.jpg", "https://example.com/b.jpg"), live=False)
     assert wish.description == "in a hat"
     assert "KLING_MCP_MEDIA_DIRS" not in (sandbox_server(wish, "/state", {}).env or {})
 
@@ -289,7 +289,7 @@ def test_demo_ends_with_an_element_id_and_leaves_nothing_behind(
 async def test_server_that_does_not_start_is_one_sentence() -> None:
     broken = StdioServerParameters(command=sys.executable, args=["-c", "raise SystemExit(3)"])
     with pytest.raises(KlingError, match=r"^The server ended or did not answer: "):
-        await play(PIP, stdio_client(broken), io.StringIO())
+        await run(PIP, stdio_client(broken), io.StringIO())
 
 
 # --- consent

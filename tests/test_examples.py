@@ -15,7 +15,7 @@ import kling_mcp.simulator
 
 FOLDER = Path(__file__).parent.parent / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
-MOST_LINES = 60
+MAX_LINES = 60
 PUBLIC = {
     "kling_mcp": set(kling_mcp.__all__),
     "kling_mcp.simulator": set(kling_mcp.simulator.__all__),
@@ -44,7 +44,7 @@ def test_example_proves_what_it_says(example: Path) -> None:
 
 @each_example
 def test_example_fits_on_a_page(example: Path) -> None:
-    assert len(example.read_text("utf-8").splitlines()) <= MOST_LINES
+    assert len(example.read_text("utf-8").splitlines()) <= MAX_LINES
 
 
 @each_example

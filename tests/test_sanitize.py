@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mcp.sanitize import HIDDEN, clean, quoted, without_secrets, word
+from kling_mcp.sanitize import HIDDEN, clean, identifier, quote, without_secrets
 
 SECRET = 's3cr3t/"key"+&=<x>'
 
@@ -24,7 +24,7 @@ def test_clean_text_is_one_short_line_that_shows_all_it_holds(text: str, limit: 
 
 @given(st.text(max_size=200))
 def test_quotes_cannot_be_closed_from_inside(text: str) -> None:
-    assert quoted(text).count('"') == 2
+    assert quote(text).count('"') == 2
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_huge_text_costs_little() -> None:
 
 
 def test_a_quoted_text_keeps_its_meaning() -> None:
-    assert quoted('the "real" Mia') == '"the ”real” Mia"'
+    assert quote('the "real" Mia') == '"the ”real” Mia"'
 
 
 class TestWords:
@@ -63,11 +63,11 @@ class TestWords:
 
     @pytest.mark.parametrize("text", ["829836802793406551", "kmcp-4f1c09", "o_102", "Character", "a.b:c@d+e", "東京"])
     def test_a_word_stands_as_it_is(self, text: str) -> None:
-        assert word(text) == text
+        assert identifier(text) == text
 
     @pytest.mark.parametrize("text", ["two words", "a;b", "x=y", "a\nb", "a,b", ""])
     def test_anything_else_is_quoted(self, text: str) -> None:
-        assert word(text) == quoted(text)
+        assert identifier(text) == quote(text)
 
 
 class TestSecrets:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 TEXTS = ("title", "description", "instructions")
-LOWEST = ("minimum", "exclusiveMinimum", "minLength", "minItems")
-HIGHEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+MINIMA = ("minimum", "exclusiveMinimum", "minLength", "minItems")
+MAXIMA = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 # A type beside one that takes everything the first takes. A secret may also come from a file.
 WIDER = {("integer", "number"), ("value", "values"), ("text", "secret")}
 # Clients let calls through unasked because of these; the value that promises more.
@@ -184,11 +184,11 @@ class _Sense:
 
 def _is_narrower(word: str, was: Any, now: Any) -> bool | None:
     """Whether fewer values are left; None if that is not certain."""
-    if word in LOWEST or word in HIGHEST:
+    if word in MINIMA or word in MAXIMA:
         if was is None or now is None:
             return was is None
         are_numbers = all(isinstance(one, int | float) for one in (was, now))
-        return bool(now > was) is (word in LOWEST) if are_numbers else None
+        return bool(now > was) is (word in MINIMA) if are_numbers else None
     if word == "enum":
         if was is None or now is None:
             return was is None

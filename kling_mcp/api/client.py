@@ -37,7 +37,7 @@ class KlingClient:
         """`api_key`, `key_pair` or `sandbox`."""
         return self._auth.kind
 
-    async def prove(self) -> None:
+    async def verify_credentials(self) -> None:
         """Make sure that Kling accepts the credential; asks only if it never did.
 
         Raises:

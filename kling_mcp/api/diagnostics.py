@@ -17,7 +17,7 @@ WORRYING_SKEW_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Checkup:
+class SetupReport:
     """What was found. `elements` counts the ready ones on the first page; `is_full` says there may be more."""
 
     clock_skew_seconds: float
@@ -31,7 +31,7 @@ class Checkup:
         return not self.problems
 
 
-async def check(client: KlingClient, clock: Clock) -> Checkup:
+async def check(client: KlingClient, clock: Clock) -> SetupReport:
     """Read one page of the own list, and say what it shows. Never raises for what Kling answers."""
     problems: list[str] = []
     elements, is_full = 0, False
@@ -49,7 +49,7 @@ async def check(client: KlingClient, clock: Clock) -> Checkup:
             f"This computer's clock is {abs(skew):.0f} seconds {way} Kling's; set it to automatic time. "
             "Signed tokens are corrected for it, other programs may not be."
         )
-    return Checkup(round(skew or 0.0, 1), elements, is_full, tuple(problems))
+    return SetupReport(round(skew or 0.0, 1), elements, is_full, tuple(problems))
 
 
 def _sentence(error: KlingError, client: KlingClient) -> str:

@@ -20,34 +20,34 @@ class Limit(int):
         return limit
 
 
-NAME_MAX_CHARACTERS: Final = Limit(20, "name-20")
-DESCRIPTION_MAX_CHARACTERS: Final = Limit(100, "description-100")
+MAX_NAME_CHARACTERS: Final = Limit(20, "name-20")
+MAX_DESCRIPTION_CHARACTERS: Final = Limit(100, "description-100")
 
 REFER_IMAGES_MIN: Final = Limit(1, "image-count")
 REFER_IMAGES_MAX: Final = Limit(3, "image-count")
 
 # "10 MB" may mean 10,000,000 or 10,485,760 bytes, and the page does not say. What we send must pass under
 # either reading, so the smaller one is ours: a file between the two costs a re-save, never a refusal.
-IMAGE_MAX_BYTES: Final = Limit(10_000_000, "image-bytes")
-IMAGE_MIN_SIDE_PX: Final = Limit(300, "image-pixels")
+MAX_IMAGE_BYTES: Final = Limit(10_000_000, "image-bytes")
+MIN_IMAGE_SIDE_PX: Final = Limit(300, "image-pixels")
 # The longer side may be at most 5/2 of the shorter one; whole numbers keep the boundary exact.
 IMAGE_RATIO_LONG: Final = Limit(5, "image-ratio")
 IMAGE_RATIO_SHORT: Final = Limit(2, "image-ratio")
 # Ours: no photograph within the byte limit has more pixels, so a header that claims more is an attack on
 # whoever decodes it.
-IMAGE_MAX_PIXELS: Final = Limit(150_000_000, "")
+MAX_IMAGE_PIXELS: Final = Limit(150_000_000, "")
 
 # The Base64 text of all pictures together. One party met the cap "near 40 MB"; read as decimal for the
 # same reason as above.
-INLINE_MAX_BASE64_BYTES: Final = Limit(40_000_000, "body-40mb")
+MAX_INLINE_BASE64_BYTES: Final = Limit(40_000_000, "body-40mb")
 
 # Ours. Kling states no length for links and external ids; a path segment and a header must hold them.
-LINK_MAX_CHARACTERS: Final = Limit(2048, "")
-EXTERNAL_TASK_ID_MAX_CHARACTERS: Final = Limit(64, "")
+MAX_LINK_CHARACTERS: Final = Limit(2048, "")
+MAX_EXTERNAL_TASK_ID_CHARACTERS: Final = Limit(64, "")
 
 VOICE_ID_USUAL_DIGITS: Final = Limit(18, "voice-record")
 # Ours: an unsigned 64-bit number has no more.
-VOICE_ID_MAX_DIGITS: Final = Limit(20, "")
+MAX_VOICE_ID_DIGITS: Final = Limit(20, "")
 
 VIDEO_RULE: Final = "mp4 or mov, 3 to 8 s, 1080P, 16:9 or 9:16, at most 200 MB"  # fact: video-format
 

@@ -15,7 +15,7 @@ TaskStatus = Literal["submitted", "processing", "succeed", "failed", "unknown"]
 
 MAX_SAFE_INTEGER = 2**53 - 1
 # Of one task. A reply that names hundreds is broken, and would drown whoever reads the answer.
-MOST_ELEMENTS = 16
+MAX_ELEMENTS = 16
 _STATUS_WORDS: dict[str, TaskStatus] = {
     "submitted": "submitted",
     "processing": "processing",
@@ -266,7 +266,7 @@ class ElementTask(_FromKling):
     def elements(self) -> list[Element]:
         """The elements of a finished task, of which Kling makes one; those without an id are left out."""
         named = (element for element in self.task_result.elements if element.element_id)
-        return list(itertools.islice(named, MOST_ELEMENTS))
+        return list(itertools.islice(named, MAX_ELEMENTS))
 
     @property
     def element_ids(self) -> list[str]:

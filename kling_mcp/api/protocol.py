@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote as percent_encode
 
 from pydantic import ValidationError
 
@@ -25,7 +25,7 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
 _CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
 _NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
 _KEPT_BODY = 300
-_LONGEST_ID = 256  # twice what a creation from here may carry, and far below what addresses may
+_MAX_ID_CHARACTERS = 256  # twice what a creation from here may carry, and far below what addresses may
 _CHECK_ID = "Check the id: it must be a task id or an external task id of this account and region."
 _ABSENT = re.compile(r"not (be )?found|not exist|no such|unknown (task|id)", re.IGNORECASE)
 _GATEWAY_STATUSES = (502, 503, 504)
@@ -76,7 +76,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """A reply as it arrived. Header names are lower case."""
 
     status: int
@@ -92,13 +92,13 @@ def query_task(task_or_external_id: str) -> Request:
         NotFoundError: for what is too long, or no text, to be anybody's id; nothing is sent.
     """
     if task_or_external_id in {"", ".", ".."}:
-        raise InputError([Problem("id", "names a task", quoted(task_or_external_id), "give a task id")])
+        raise InputError([Problem("id", "names a task", quote(task_or_external_id), "give a task id")])
     try:
-        in_path = quote(task_or_external_id, safe="")
+        in_path = percent_encode(task_or_external_id, safe="")
     except UnicodeEncodeError:  # half of a character
         in_path = ""
-    if not in_path or len(task_or_external_id) > _LONGEST_ID:
-        raise NotFoundError(f"No task has the id {quoted(task_or_external_id, 80)}.", advice=_CHECK_ID)
+    if not in_path or len(task_or_external_id) > _MAX_ID_CHARACTERS:
+        raise NotFoundError(f"No task has the id {quote(task_or_external_id, 80)}.", advice=_CHECK_ID)
     return Request("GET", f"{CUSTOM_ELEMENTS}/{in_path}")
 
 
@@ -107,7 +107,7 @@ def page_of(path: str, page_num: int, page_size: int) -> Request:
     return Request("GET", path, params={"pageNum": page_num, "pageSize": page_size})
 
 
-def decode(request: Request, reply: Reply) -> Any:
+def decode(request: Request, reply: HttpReply) -> Any:
     """The `data` of a successful reply; None where there is none.
 
     Raises:
@@ -200,7 +200,7 @@ def _parse_envelope(body: bytes) -> dict[str, Any] | None:
     return parsed if isinstance(code, int) and not isinstance(code, bool) else None
 
 
-def request_id_of(reply: Reply) -> str:
+def request_id_of(reply: HttpReply) -> str:
     """Kling's id of the request; "" where the reply does not say. For a reply that may be a success, too."""
     envelope = _parse_envelope(reply.body)
     return _read_request_id(envelope.get("request_id")) if envelope else ""
@@ -211,7 +211,9 @@ def _read_request_id(value: Any) -> str:
     return _NOT_IN_AN_ID.sub("_", clean(str(value or ""), 80))
 
 
-def _vendor_error(request: Request, reply: Reply, code: int, envelope: dict[str, Any], request_id: str) -> KlingError:
+def _vendor_error(
+    request: Request, reply: HttpReply, code: int, envelope: dict[str, Any], request_id: str
+) -> KlingError:
     rule = CODES.get(code, UNLISTED)
     vendor_message = clean(str(envelope.get("message") or ""), 300)
     if request.is_query and _says_absent(code, vendor_message):
@@ -219,7 +221,7 @@ def _vendor_error(request: Request, reply: Reply, code: int, envelope: dict[str,
     created = rule.created_on_create if request.effect == "create" else "no"
     if rule is UNLISTED and request.effect == "create" and not 400 <= reply.status < 500:
         created = "maybe"  # nobody knows what such a code means; only a refusal's status says that nothing was done
-    said = f" and said {quoted(vendor_message, 300)}" if vendor_message else ""
+    said = f" and said {quote(vendor_message, 300)}" if vendor_message else ""
     return rule.error(
         f"Kling answered {code}, {rule.meaning}{said} (HTTP {reply.status}).",
         http_status=reply.status,
@@ -248,7 +250,7 @@ def _says_absent(code: int, vendor_message: str) -> bool:
 
 def _task_not_found(code: int, vendor_message: str, request_id: str) -> NotFoundError:
     error = NotFoundError(
-        f"Kling knows no such task: {quoted(vendor_message, 300)}.",
+        f"Kling knows no such task: {quote(vendor_message, 300)}.",
         advice=_CHECK_ID,
     )
     error.code, error.request_id = code, request_id
@@ -258,7 +260,9 @@ def _task_not_found(code: int, vendor_message: str, request_id: str) -> NotFound
 _PROXY = "Something between this computer and Kling may be answering for it; check_setup shows the address."
 
 
-def _unreadable(request: Request, reply: Reply, request_id: str = "", *, was_carried_out: bool = False) -> KlingError:
+def _unreadable(
+    request: Request, reply: HttpReply, request_id: str = "", *, was_carried_out: bool = False
+) -> KlingError:
     """The error for a reply without a usable envelope, by what the HTTP status leaves possible.
 
     `was_carried_out`: the envelope says so, and the status does not.
@@ -290,10 +294,10 @@ def _unreadable(request: Request, reply: Reply, request_id: str = "", *, was_car
     )
 
 
-def _redirect_target(reply: Reply) -> str:
+def _redirect_target(reply: HttpReply) -> str:
     if not 300 <= reply.status < 400:
         return ""
-    target = quoted(reply.headers.get("location", ""), 120)
+    target = quote(reply.headers.get("location", ""), 120)
     return f": it sends us to {target}, and a credential is never carried to another address"
 
 
@@ -314,7 +318,7 @@ _BY_STATUS: dict[int, CodeRule] = {
 
 def _look_up_advice(request: Request) -> str:
     if request.effect == "create":
-        name = quoted(request.external_task_id, 128)
+        name = quote(request.external_task_id, 128)
         return (
             f"Look before creating again: call get_element with id={name} (its external_task_id), or repeat "
             "the same call with the same arguments, which sends the same external_task_id."

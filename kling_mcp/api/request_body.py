@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 192 * 1024
 
 
-class OutgoingBody:
+class RequestBody:
     """A JSON object whose `bytes` values stand for their bare Base64 text. fact: base64-bare
 
     Take its pieces as often as it is to be sent; they are always the same.
@@ -48,7 +48,7 @@ class OutgoingBody:
         """How many bytes it is on the wire."""
         return sum(map(len, self._texts)) + sum((len(picture) + 2) // 3 * 4 for picture in self._pictures)
 
-    def pieces(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """The body in order. No piece of a picture is larger than the Base64 of PIECE_BYTES."""
         for text, picture in zip(self._texts, self._pictures, strict=False):
             yield text
@@ -59,5 +59,5 @@ class OutgoingBody:
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """The same for httpx, which awaits the network between the pieces."""
-        for piece in self.pieces():
+        for piece in self.chunks():
             yield piece

@@ -12,11 +12,11 @@ ACCEPTED = "gzip"
 _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
 
 
-class UnpackingError(Exception):
+class GzipError(Exception):
     """The wrapping is damaged, or not one that was asked for."""
 
 
-class Unpacker:
+class GzipReader:
     """Unpacks one reply piece by piece.
 
     Args:
@@ -29,7 +29,7 @@ class Unpacker:
     def __init__(self, encoding: str) -> None:
         name = encoding.strip().lower()
         if name not in {"", "identity", "gzip", "x-gzip"}:
-            raise UnpackingError("an encoding that was not asked for")
+            raise GzipError("an encoding that was not asked for")
         self._gzip = zlib.decompressobj(_WITH_GZIP_HEADER) if name in {"gzip", "x-gzip"} else None
 
     def take(self, piece: bytes, room: int) -> bytes:
@@ -41,11 +41,11 @@ class Unpacker:
         if self._gzip is None:
             return piece[:room]
         if self._gzip.eof:
-            raise UnpackingError("something behind its end")  # zlib would collect it
+            raise GzipError("something behind its end")  # zlib would collect it
         try:
             return self._gzip.decompress(piece, room)
         except zlib.error as error:
-            raise UnpackingError("damaged gzip") from error
+            raise GzipError("damaged gzip") from error
 
     def finish(self) -> None:
         """Nothing more comes.
@@ -54,4 +54,4 @@ class Unpacker:
             UnpackingError: the end is missing.
         """
         if self._gzip is not None and not self._gzip.eof:
-            raise UnpackingError("cut gzip")
+            raise GzipError("cut gzip")

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import anyio
 
 from kling_mcp._version import __version__
-from kling_mcp.api.protocol import Reply, Request, decode, lost_reply, request_id_of
-from kling_mcp.api.request_body import OutgoingBody
-from kling_mcp.api.response_body import ACCEPTED, Unpacker, UnpackingError
+from kling_mcp.api.protocol import HttpReply, Request, decode, lost_reply, request_id_of
+from kling_mcp.api.request_body import RequestBody
+from kling_mcp.api.response_body import ACCEPTED, GzipError, GzipReader
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
 from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
 from kling_mcp.observability import telemetry
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.auth import Authenticator
     from kling_mcp.concurrency.clock import Clock
 
-LARGEST_REPLY_BYTES = 64 * 1024 * 1024  # a page of 500 records with links is near 2 MB
+MAX_REPLY_BYTES = 64 * 1024 * 1024  # a page of 500 records with links is near 2 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Sender:
                 exchange.request_id = request_id_of(reply)
             return decode(request, reply)
 
-    async def _exchange(self, request: Request, authorization: str) -> Reply:
+    async def _exchange(self, request: Request, authorization: str) -> HttpReply:
         import httpx  # noqa: PLC0415 - see the module's docstring
 
         try:
@@ -139,11 +139,11 @@ class Sender:
                 f"The connection to {self.host} broke ({type(error).__name__}) before the answer came",
             ) from None
 
-    async def _receive(self, request: Request, authorization: str) -> Reply:
+    async def _receive(self, request: Request, authorization: str) -> HttpReply:
         headers = {"Authorization": authorization, "Content-Type": "application/json"}  # fact: headers
         if request.body is None:
             return await self._ask(request, headers)
-        body = OutgoingBody(request.body)
+        body = RequestBody(request.body)
         headers["Content-Length"] = str(len(body))  # else it would go out chunked, which some gateways refuse
         # httpx leaves a request in a circle of references; a stream that is closed holds no picture in there.
         async with aclosing(body.stream()) as pieces:
@@ -151,7 +151,7 @@ class Sender:
 
     async def _ask(
         self, request: Request, headers: Mapping[str, str], content: AsyncIterable[bytes] | None = None
-    ) -> Reply:
+    ) -> HttpReply:
         client = self._open()
         outgoing = client.build_request(
             request.method,
@@ -163,14 +163,14 @@ class Sender:
         response = await client.send(outgoing, stream=True)
         try:
             body = await _unpacked(response)
-        except UnpackingError:
+        except GzipError:
             body = b""  # as unreadable as any other body that is not Kling's
         finally:
             await response.aclose()
         if body is None:
             raise _too_large(request, response.status_code)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, body)
+        return HttpReply(response.status_code, headers, body)
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -204,31 +204,31 @@ async def _unpacked(response: httpx.Response) -> bytes | None:
     Raises:
         UnpackingError: it is not packed as it says.
     """
-    unpacker = Unpacker(response.headers.get("content-encoding", ""))
+    unpacker = GzipReader(response.headers.get("content-encoding", ""))
     body = bytearray()
     arrived = 0
     # As it came over the network: see `unpacking`.
     async for piece in cast("httpx.AsyncByteStream", response.stream):
         arrived += len(piece)
-        body += unpacker.take(piece, LARGEST_REPLY_BYTES + 1 - len(body))
-        if max(arrived, len(body)) > LARGEST_REPLY_BYTES:
+        body += unpacker.take(piece, MAX_REPLY_BYTES + 1 - len(body))
+        if max(arrived, len(body)) > MAX_REPLY_BYTES:
             return None
     unpacker.finish()
     return bytes(body)
 
 
-def _hide_secrets(reply: Reply, auth: Authenticator) -> Reply:
+def _hide_secrets(reply: HttpReply, auth: Authenticator) -> HttpReply:
     """Kling, or a proxy, may send back what it was sent; from here on nobody can show it by mistake."""
     secrets = auth.secrets
     headers = {
         name: without_secrets(value.encode(), secrets).decode("utf-8", "replace")
         for name, value in reply.headers.items()
     }
-    return Reply(reply.status, headers, without_secrets(reply.body, secrets))
+    return HttpReply(reply.status, headers, without_secrets(reply.body, secrets))
 
 
 def _too_large(request: Request, http_status: int) -> KlingError:
-    what = f"The answer is larger than {LARGEST_REPLY_BYTES // 2**20} MiB and was not read"
+    what = f"The answer is larger than {MAX_REPLY_BYTES // 2**20} MiB and was not read"
     if request.effect != "read":
         return lost_reply(request, what)
     return UnexpectedReplyError(f"{what}.", http_status=http_status, advice="Ask for a smaller page_size.")

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from kling_mcp.concurrency.clock import Clock
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # fact: slots-refused (back off from 1 s)
-MOST_WAITING = 100  # at a second or two for each, the last one waits for minutes
+INITIAL_DELAY, MAX_DELAY = 1.0, 15.0  # fact: slots-refused (back off from 1 s)
+MAX_WAITING = 100  # at a second or two for each, the last one waits for minutes
 
 
 class CreateGate:
     """Lets at most `width` creations of an account through at a time, in the order in which they came."""
 
-    def __init__(self, width: int, clock: Clock, rng: random.Random, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, width: int, clock: Clock, rng: random.Random, most_waiting: int = MAX_WAITING) -> None:
         self._free = width
         self._most_waiting = most_waiting
         self._clock = clock
         self._rng = rng
         self._queue: deque[anyio.Event] = deque()
-        self._pause = FIRST_PAUSE
+        self._pause = INITIAL_DELAY
         self._open_at = 0.0
 
     @property
@@ -73,14 +73,14 @@ class CreateGate:
 
     def was_busy(self, asked: float | None) -> None:
         """Kling said 1302 or 1303: everybody pauses, longer each time, with jitter; or as long as Kling asked."""
-        pause = max(self._rng.uniform(self._pause / 2, self._pause), min(asked or 0.0, LONGEST_PAUSE))
+        pause = max(self._rng.uniform(self._pause / 2, self._pause), min(asked or 0.0, MAX_DELAY))
         if self.opens_in() <= 0:  # several refusals in one breath are one
-            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+            self._pause = min(MAX_DELAY, self._pause * 2)
         self._open_at = max(self._open_at, self._clock.monotonic() + pause)
 
     def was_accepted(self) -> None:
         """Kling took a creation: the next pause is a short one again."""
-        self._pause = FIRST_PAUSE
+        self._pause = INITIAL_DELAY
 
 
 def _queue_is_full(waiting: int) -> LimitError:

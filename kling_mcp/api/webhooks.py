@@ -22,10 +22,10 @@ from kling_mcp.errors import CallbackError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-LARGEST_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 TOLERANCE_SECONDS = 300.0  # fact: signature-sum
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
-_MOST_SIGNATURES = 16
+_MAX_SIGNATURES = 16
 _SECONDS = re.compile(r"[0-9]{1,12}")
 _TASK_ID = re.compile(r"[!-~]{1,128}")
 
@@ -67,7 +67,7 @@ def check_signature(headers: Mapping[str, str], body: bytes, keys: Sequence[byte
             "The callback was signed too long ago or in the future; perhaps a clock is wrong.", http_status=401
         )
     text = f"{webhook_id}.{sent_at}.".encode() + body
-    given = [_signature(part) for part in lower.get("webhook-signature", "").split()[:_MOST_SIGNATURES]]
+    given = [_signature(part) for part in lower.get("webhook-signature", "").split()[:_MAX_SIGNATURES]]
     wanted = [hmac.digest(key, text, "sha256") for key in keys]
     fits = [hmac.compare_digest(one, other) for one in given for other in wanted]  # all pairs: the time tells nothing
     if True not in fits:

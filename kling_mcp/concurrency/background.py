@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def alongside(work: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
+async def run_in_background(work: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
     """Run `work` while the block runs; it is cancelled when the block ends.
 
     A task group wraps what its body raises; here the first error comes out bare, as if there were no group.

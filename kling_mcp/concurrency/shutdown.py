@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
 
 
-class Closing:
+class Shutdown:
     """Whether the end has begun; one per process. Use it from one event loop."""
 
     def __init__(self) -> None:
-        self.has_begun = False
+        self.is_started = False
         self._scopes: set[anyio.CancelScope] = set()
         self._listeners: list[Callable[[], None]] = []
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """End every wait; those that begin from now on are over at once."""
-        self.has_begun = True
+        self.is_started = True
         for listener in self._listeners:
             listener()
         for scope in list(self._scopes):
             scope.cancel()
 
-    def when_begun(self, listener: Callable[[], None]) -> None:
+    def on_start(self, listener: Callable[[], None]) -> None:
         """Call this when the end begins, before any wait ends."""
         self._listeners.append(listener)
 
     @contextmanager
     def move_on_after(self, seconds: float) -> Iterator[anyio.CancelScope]:
         """As anyio's, for a block that only waits; it moves on when the end begins, too."""
-        with anyio.move_on_after(0 if self.has_begun else seconds) as scope:
+        with anyio.move_on_after(0 if self.is_started else seconds) as scope:
             self._scopes.add(scope)
             try:
                 yield scope

@@ -12,7 +12,7 @@ PIP_DESCRIPTION = "A small round teal robot with glowing eyes on a dark screen, 
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DemoRequest:
     """One element to create, from pictures of which the first is the frontal one."""
 
     name: str
@@ -38,11 +38,11 @@ class Wish:
         return list(dict.fromkeys(str(path.absolute().parent) for path in paths if path.is_file()))
 
 
-def wish_for(name: str, description: str, pictures: tuple[str, ...], *, live: bool) -> Wish:
+def demo_request(name: str, description: str, pictures: tuple[str, ...], *, live: bool) -> DemoRequest:
     """A wish with what was not said filled in.
 
     Simulated tasks take 5 seconds, real ones up to two minutes (fact: time-image).
     """
     name = name or ("kmcp demo" if live else "Pip")
     description = description or (name if pictures else PIP_DESCRIPTION)
-    return Wish(name, description, pictures or PIP_PICTURES, wait_seconds=300 if live else 15)
+    return DemoRequest(name, description, pictures or PIP_PICTURES, wait_seconds=300 if live else 15)

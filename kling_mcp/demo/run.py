@@ -10,7 +10,7 @@ import anyio
 from mcp.client.stdio import stdio_client
 
 from kling_mcp.demo import texts
-from kling_mcp.demo.script import play
+from kling_mcp.demo.script import run
 from kling_mcp.demo.servers import live_server, sandbox_server
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings import Settings
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from mcp import StdioServerParameters
 
-    from kling_mcp.demo.request import Wish
+    from kling_mcp.demo.request import DemoRequest
 
 
-def run_sandbox_demo(wish: Wish, environ: Mapping[str, str]) -> None:
+def run_sandbox_demo(wish: DemoRequest, environ: Mapping[str, str]) -> None:
     """The story on the simulator.
 
     Raises:
@@ -37,7 +37,7 @@ def run_sandbox_demo(wish: Wish, environ: Mapping[str, str]) -> None:
     print(texts.connection(live=False))
 
 
-def run_live_demo(wish: Wish, environ: Mapping[str, str], *, assume_yes: bool) -> bool:
+def run_live_demo(wish: DemoRequest, environ: Mapping[str, str], *, assume_yes: bool) -> bool:
     """The story at Kling; False where the person at the terminal said no.
 
     Raises:
@@ -77,8 +77,8 @@ def _agreed() -> bool:
         return False
 
 
-def _play(wish: Wish, server: StdioServerParameters) -> dict[str, Any]:
-    async def run() -> dict[str, Any]:
-        return await play(wish, stdio_client(server, errlog=sys.__stderr__ or sys.stderr), sys.stdout)
+def _play(wish: DemoRequest, server: StdioServerParameters) -> dict[str, Any]:
+    async def act() -> dict[str, Any]:
+        return await run(wish, stdio_client(server, errlog=sys.__stderr__ or sys.stderr), sys.stdout)
 
-    return anyio.run(run)
+    return anyio.run(act)

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.demo.progress import WaitDisplay
-    from kling_mcp.demo.request import Wish
+    from kling_mcp.demo.request import DemoRequest
 
 CREATE, LOOK_UP = "create_element_and_wait", "get_element"
 _PATIENCE_SECONDS = 60.0  # beyond the wait that the server was asked for
 
 
-async def play(
-    wish: Wish, server: Transport | MCPServer[Any], out: TextIO, clock: Clock | None = None
+async def run(
+    wish: DemoRequest, server: Transport | MCPServer[Any], out: TextIO, clock: Clock | None = None
 ) -> dict[str, Any]:
     """Play the story and tell it on `out`; the row of the finished element.
 
@@ -41,7 +41,7 @@ async def play(
     try:
         async with Client(server) as client:
             try:
-                row = await _Story(client, wish, out, clock or SystemClock()).tell()
+                row = await _Script(client, wish, out, clock or SystemClock()).run()
             except (KlingError, BrokenPipeError) as error:  # by hand: the client's task groups would wrap it
                 failure = error
     except* MCPError as broken:
@@ -51,14 +51,14 @@ async def play(
     return row
 
 
-class _Story:
-    def __init__(self, client: Client, wish: Wish, out: TextIO, clock: Clock) -> None:
+class _Script:
+    def __init__(self, client: Client, wish: DemoRequest, out: TextIO, clock: Clock) -> None:
         self._client = client
         self._wish = wish
         self._out = out
         self._clock = clock
 
-    async def tell(self) -> dict[str, Any]:
+    async def run(self) -> dict[str, Any]:
         tools = (await self._client.list_tools()).tools
         self._say(f"1. The server offers {len(tools)} tools: {', '.join(tool.name for tool in tools)}")
         task = await self._create()

@@ -11,14 +11,14 @@ from mcp import StdioServerParameters
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kling_mcp.demo.request import Wish
+    from kling_mcp.demo.request import DemoRequest
 
 ARGUMENTS = ["-m", "kling_mcp"]
 # Settings of the user's that a live run follows; the others would change what the demo shows.
 _KEPT = {"KLING_MCP_STATE_DIR", "KLING_MCP_STATE_URL", "KLING_MCP_LOG_LEVEL"}
 
 
-def sandbox_server(wish: Wish, state_dir: str, environ: Mapping[str, str]) -> StdioServerParameters:
+def sandbox_server(wish: DemoRequest, state_dir: str, environ: Mapping[str, str]) -> StdioServerParameters:
     """The server on the simulator. Nothing of the user's settings gets in, and nothing is left behind."""
     env = {
         "KLING_MCP_SANDBOX": "1",
@@ -30,12 +30,12 @@ def sandbox_server(wish: Wish, state_dir: str, environ: Mapping[str, str]) -> St
     return StdioServerParameters(command=sys.executable, args=ARGUMENTS, env=env)
 
 
-def live_server(wish: Wish, environ: Mapping[str, str]) -> StdioServerParameters:
+def live_server(wish: DemoRequest, environ: Mapping[str, str]) -> StdioServerParameters:
     """The server with the user's credentials, proxies and state."""
     env = {name: value for name, value in environ.items() if not name.startswith("KLING_MCP_") or name in _KEPT}
     return StdioServerParameters(command=sys.executable, args=ARGUMENTS, env={**env, **_allowed(wish)})
 
 
-def _allowed(wish: Wish) -> dict[str, str]:
+def _allowed(wish: DemoRequest) -> dict[str, str]:
     folders = wish.folders()
     return {"KLING_MCP_MEDIA_DIRS": os.pathsep.join(folders)} if folders else {}

@@ -10,7 +10,7 @@ from kling_mcp.demo.servers import ARGUMENTS
 from kling_mcp.sanitize import clean
 
 if TYPE_CHECKING:
-    from kling_mcp.demo.request import Wish
+    from kling_mcp.demo.request import DemoRequest
     from kling_mcp.settings import Settings
 
 SANDBOX_INTRODUCTION = (
@@ -19,7 +19,7 @@ SANDBOX_INTRODUCTION = (
 )
 
 
-def live_introduction(settings: Settings, wish: Wish) -> str:
+def live_introduction(settings: Settings, wish: DemoRequest) -> str:
     """What a live run will do, before it does it. fact: create-is-free"""
     credential = settings.credential_kind.replace("_", " ")
     return (

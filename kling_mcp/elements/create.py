@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from kling_mcp.api.models import ElementTask
-from kling_mcp.concurrency.background import alongside
-from kling_mcp.concurrency.shutdown import Closing
+from kling_mcp.concurrency.background import run_in_background
+from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.elements.preflight import prepare
 from kling_mcp.errors import (
     AccountError,
@@ -32,18 +32,18 @@ from kling_mcp.errors import (
     UnknownOutcomeError,
 )
 from kling_mcp.library.index import Asked
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 from kling_mcp.tasks.entry import (
     UNFINISHED,
-    Entry,
-    Wish,
+    Intent,
+    JournalEntry,
     end_state,
+    external_id_conflict,
     external_id_of,
-    id_stands_for_another,
-    is_for_another,
+    names_other_content,
 )
-from kling_mcp.tasks.journal import RENEW_SECONDS, OvertakenError, Verdict
-from kling_mcp.tasks.send import Attempt, Fulfiller, Outcome
+from kling_mcp.tasks.journal import RENEW_SECONDS, ClaimResult, LeaseLostError
+from kling_mcp.tasks.send import Attempt, AttemptRunner, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
     from kling_mcp.api.throttle import CreateGate
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.elements.draft import ElementDraft, PreparedElement
-    from kling_mcp.elements.name_guard import NameBook
+    from kling_mcp.elements.name_guard import NameGuard
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.tasks.journal import Journal
-    from kling_mcp.tasks.lookup import Searcher
+    from kling_mcp.tasks.lookup import TaskLookup
 
-LEAST_PATIENCE_SECONDS = 5.0  # also wait_seconds=0 leaves time for one honest attempt
-FIRST_HELD_PAUSE, LONGEST_HELD_PAUSE = 0.1, 1.0
+MIN_TIMEOUT_SECONDS = 5.0  # also wait_seconds=0 leaves time for one honest attempt
+INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY = 0.1, 1.0
 VISIBLE_WITHIN_SECONDS = 30.0  # a task this young that Kling does not show is not taken for deleted
 
 
@@ -81,18 +81,18 @@ class Creator:
         *,
         policy: MediaPolicy,
         journal: Journal,
-        searcher: Searcher,
-        names: NameBook,
+        searcher: TaskLookup,
+        names: NameGuard,
         gate: CreateGate,
         clock: Clock,
         keep_picture: Callable[[str, bytes], Awaitable[None]] | None = None,
-        closing: Closing | None = None,
+        shutdown: Shutdown | None = None,
         call_back_to: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         """`keep_picture` is given the task id and the frontal picture of each creation, and must not fail.
 
         `call_back_to` gives the address that Kling shall call for an external_task_id, or "".
-        When the end of the server begins (`closing`), calls that wait for others end as if their time were over.
+        When the end of the server begins (`shutdown`), calls that wait for others end as if their time were over.
         """
         self._client = client
         self._keep_picture = keep_picture
@@ -102,8 +102,8 @@ class Creator:
         self._names = names
         self._clock = clock
         self._searcher = searcher
-        self._closing = closing or Closing()
-        self._fulfiller = Fulfiller(client, journal, searcher, gate, clock, closing=self._closing)
+        self._shutdown = shutdown or Shutdown()
+        self._fulfiller = AttemptRunner(client, journal, searcher, gate, clock, shutdown=self._shutdown)
         self._callers = itertools.count(1)
 
     async def create(
@@ -128,7 +128,7 @@ class Creator:
             UnknownOutcomeError, ServerError: it is not known; repeating the call is safe.
             KlingError: what else Kling or the network answers.
         """
-        deadline = self._clock.monotonic() + max(patience, LEAST_PATIENCE_SECONDS)
+        deadline = self._clock.monotonic() + max(patience, MIN_TIMEOUT_SECONDS)
         try:
             return await self._create(draft, deadline, on_claim, _allow if allow_duplicate_name else self._guard_name)
         except KlingError as error:
@@ -149,24 +149,24 @@ class Creator:
             entry, verdict = await self._claim(wish, caller, deadline)
             if on_claim is not None:
                 await on_claim(entry.external_task_id)
-            if verdict is Verdict.KNOWN:
+            if verdict is ClaimResult.DONE:
                 creation = await self._repeat(entry, prepared)
             else:
                 body = await self._body(prepared, entry)
                 attempt = Attempt(entry, body, deadline, guard, warnings=list(prepared.warnings))
-                creation = await self._work_on(attempt, look_first=verdict is Verdict.LOOK)
+                creation = await self._work_on(attempt, look_first=verdict is ClaimResult.RECOVER)
             if creation is not None:
-                await self._names.made(creation.task, _asked(prepared))
+                await self._names.remember(creation.task, _asked(prepared))
                 if self._keep_picture and prepared.frontal_image and prepared.frontal_image.data:
                     await self._keep_picture(creation.task.task_id, prepared.frontal_image.data)
                 return creation
 
-    def _read(self, draft: ElementDraft) -> tuple[PreparedElement, Wish]:
+    def _read(self, draft: ElementDraft) -> tuple[PreparedElement, Intent]:
         """Blocking: reads pictures and sums up their bytes."""
         prepared = prepare(draft, self._policy)
         return prepared, wish_for(self._client.account, prepared)
 
-    async def _body(self, prepared: PreparedElement, entry: Entry) -> dict[str, object]:
+    async def _body(self, prepared: PreparedElement, entry: JournalEntry) -> dict[str, object]:
         """What is sent; a caller's own callback address wins over ours, which is no part of the wish."""
         body = prepared.body()
         if self._call_back_to is not None and "callback_url" not in body:
@@ -175,17 +175,17 @@ class Creator:
                     body["callback_url"] = address
         return body
 
-    async def _claim(self, wish: Wish, caller: str, deadline: float) -> tuple[Entry, Verdict]:
+    async def _claim(self, wish: Intent, caller: str, deadline: float) -> tuple[JournalEntry, ClaimResult]:
         """Claim the wish; while an identical call is at work, wait for what it brings."""
-        pause = FIRST_HELD_PAUSE
+        pause = INITIAL_CLAIM_DELAY
         while True:
             entry, verdict = await self._journal.claim(wish, caller)
-            if verdict is not Verdict.HELD:
+            if verdict is not ClaimResult.IN_PROGRESS:
                 return entry, verdict
-            if self._closing.has_begun or self._clock.monotonic() >= deadline:
+            if self._shutdown.is_started or self._clock.monotonic() >= deadline:
                 raise _held_by_another(entry)
-            await self._closing.sleep(self._clock, pause)
-            pause = min(LONGEST_HELD_PAUSE, pause * 2)
+            await self._shutdown.sleep(self._clock, pause)
+            pause = min(MAX_CLAIM_DELAY, pause * 2)
 
     async def _work_on(self, attempt: Attempt, *, look_first: bool) -> Creation | None:
         """The creation, or None if the wish is open again."""
@@ -198,18 +198,18 @@ class Creator:
                     await self._journal.renew(attempt.entry)
 
         try:
-            async with alongside(keep_lease):
-                task = await self._fulfiller.fulfil(attempt, look_first=look_first)
-        except OvertakenError:
+            async with run_in_background(keep_lease):
+                task = await self._fulfiller.run(attempt, look_first=look_first)
+        except LeaseLostError:
             return None
         finally:
             attempt.body = {}  # a task that ends, or an error, may hold the attempt for longer than the call
         if attempt.outcome != "submitted" and end_state(task) in {"failed", "deleted"}:
-            await self._journal.ended(attempt.entry, task)
+            await self._journal.record_end(attempt.entry, task)
             return None
         return Creation(task, attempt.entry.external_task_id, attempt.outcome, tuple(attempt.warnings))
 
-    async def _repeat(self, entry: Entry, prepared: PreparedElement) -> Creation | None:
+    async def _repeat(self, entry: JournalEntry, prepared: PreparedElement) -> Creation | None:
         """The task of a wish that was fulfilled before; None if nothing of it is left, so that it is open again."""
         warnings = list(prepared.warnings)
         try:
@@ -218,16 +218,16 @@ class Creator:
             finding = await self._searcher.search(entry)
             is_young = self._clock.wall() - entry.updated_at < VISIBLE_WITHIN_SECONDS
             if finding.is_absent and not is_young:
-                await self._journal.gone(entry)
+                await self._journal.mark_deleted(entry)
                 return None
             task = finding.task or _task_unseen(entry)
         except KlingError as error:
             warnings.append(f"The task exists, but looking at it failed: {error.message}")
             task = _task_unseen(entry)
-        if is_for_another(entry, task):
-            raise InputError([id_stands_for_another(replace(entry, element_name=task.elements[0].element_name))])
+        if names_other_content(entry, task):
+            raise InputError([external_id_conflict(replace(entry, label=task.elements[0].element_name))])
         if end_state(task) in {"failed", "deleted"}:
-            await self._journal.ended(entry, task)
+            await self._journal.record_end(entry, task)
             return None
         return Creation(task, entry.external_task_id, "already_submitted", tuple(warnings))
 
@@ -246,14 +246,14 @@ class Creator:
             attempt.warnings.append(f"Whether another element has this name could not be checked: {error.message}")
             return
         if taken:
-            raise _name_taken(attempt.entry.element_name, taken)
+            raise _name_taken(attempt.entry.label, taken)
 
-    async def _who_has_name(self, entry: Entry) -> list[str]:
+    async def _who_has_name(self, entry: JournalEntry) -> list[str]:
         """Element ids, or the tasks of elements on their way; calls that came later give way to this one."""
-        others = [await self._look_again(other) for other in await self._journal.same_name(entry)]
+        others = [await self._look_again(other) for other in await self._journal.with_same_label(entry)]
         if any(other.state == "ready" and other.updated_at > self._names.read_at_wall for other in others):
-            self._names.forget()
-        taken = [f"element_id={element_id}" for element_id in await self._names.ready_elements(entry.element_name)]
+            self._names.invalidate()
+        taken = [f"element_id={element_id}" for element_id in await self._names.ready_elements(entry.label)]
         mine = (entry.created_at, entry.external_task_id)
         coming = [
             f"external_task_id={other.external_task_id} (on its way)"
@@ -262,13 +262,13 @@ class Creator:
         ]
         return taken + coming
 
-    async def _look_again(self, other: Entry) -> Entry:
+    async def _look_again(self, other: JournalEntry) -> JournalEntry:
         """What became meanwhile of a task that nobody waited for: one that failed is in nobody's way."""
         if other.state != "accepted":
             return other
         try:
             task = await self._client.get_task(other.task_id)
-            await self._journal.saw([task])
+            await self._journal.record_results([task])
         except KlingError:
             return other
         return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
@@ -287,7 +287,7 @@ def _asked(prepared: PreparedElement) -> Asked:
     )
 
 
-def wish_for(account: str, prepared: PreparedElement) -> Wish:
+def wish_for(account: str, prepared: PreparedElement) -> Intent:
     """What a checked draft asks for, apart from how it is asked.
 
     Texts, kind, voice, tags in any order, and the bytes of the pictures make the content; a callback address
@@ -306,11 +306,11 @@ def wish_for(account: str, prepared: PreparedElement) -> Wish:
         sorted(prepared.tag_ids),
     ]
     digest = _short_hash(content)
-    wish = Wish(digest, digest, prepared.element_name, prepared.reference_type)
+    wish = Intent(digest, digest, prepared.element_name, prepared.reference_type)
     named = prepared.external_task_id
     if named in {"", external_id_of(wish, 1)}:  # an agent may hand back the id that we made
         return wish
-    return replace(wish, intent=_short_hash([account, "named", named]), named=named)
+    return replace(wish, key=_short_hash([account, "named", named]), caller_id=named)
 
 
 def _short_hash(content: list[object]) -> str:
@@ -319,17 +319,17 @@ def _short_hash(content: list[object]) -> str:
     return base64.b32encode(digest).decode().rstrip("=").lower()
 
 
-def _task_unseen(entry: Entry) -> ElementTask:
+def _task_unseen(entry: JournalEntry) -> ElementTask:
     """A task that exists and could not be looked at just now."""
     return ElementTask.model_validate(
         {"task_id": entry.task_id, "task_info": {"external_task_id": entry.external_task_id}}
     )
 
 
-def _held_by_another(entry: Entry) -> UnknownOutcomeError:
+def _held_by_another(entry: JournalEntry) -> UnknownOutcomeError:
     name = entry.external_task_id
     return UnknownOutcomeError(
-        f"Another call is creating the same element {quoted(entry.element_name, 40)} just now and has not ended.",
+        f"Another call is creating the same element {quote(entry.label, 40)} just now and has not ended.",
         external_task_id=name,
         advice=f"Repeat the same call, or call get_element with id={name} (its external_task_id).",
     )
@@ -337,7 +337,7 @@ def _held_by_another(entry: Entry) -> UnknownOutcomeError:
 
 def _name_taken(name: str, taken: list[str]) -> NameTakenError:
     return NameTakenError(
-        f"An element named {quoted(name, 40)} exists already: {', '.join(taken[:10])}.",
+        f"An element named {quote(name, 40)} exists already: {', '.join(taken[:10])}.",
         candidates=taken,
         advice="Use that one, choose another name, or pass allow_duplicate_name=true to make a second one.",
     )

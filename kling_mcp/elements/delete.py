@@ -18,7 +18,7 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500
 LAST_PAGE = 1000
-_LONGEST_NAME = 1000
+_MAX_NAME_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
     if element is None:
         raise await _explain_absence(client, element_id)
     # As names are shown: whoever copies one from an answer of ours cannot know a hidden character in it.
-    if quoted(element.element_name, _LONGEST_NAME) != quoted(element_name, _LONGEST_NAME):
+    if quote(element.element_name, _MAX_NAME_CHARACTERS) != quote(element_name, _MAX_NAME_CHARACTERS):
         raise InputError([_wrong_name(element, element_name)], advice="Nothing was deleted.")
     if element.is_deleted:
         return Deletion(element_id, element.element_name, sent=False)
@@ -97,10 +97,10 @@ async def _explain_absence(client: KlingClient, element_id: str) -> KlingError:
     """Why there is nothing to delete: an official element, or no element at all."""
     if await find_in_pages(client.list_preset_elements, element_id) is not None:
         rule = "names an official element, and only your own can be deleted"  # fact: presets-not-deletable
-        problem = Problem("element_id", rule, quoted(element_id, 40), "leave it; it costs nothing")
+        problem = Problem("element_id", rule, quote(element_id, 40), "leave it; it costs nothing")
         return InputError([problem], advice="No deletion was sent.")
     return NotFoundError(
-        f"No element of this account has the id {quoted(element_id, 40)}; nothing was deleted.",
+        f"No element of this account has the id {quote(element_id, 40)}; nothing was deleted.",
         advice="The id must be an element_id, not a task_id (delete-takes-element-id); list_elements shows both.",
     )
 
@@ -108,8 +108,8 @@ async def _explain_absence(client: KlingClient, element_id: str) -> KlingError:
 def _wrong_name(element: Element, given: str) -> Problem:
     return Problem(
         "element_name",
-        f"must be the exact name of element {element.element_id}, which is {quoted(element.element_name, 60)}",
-        quoted(given, 60),
+        f"must be the exact name of element {element.element_id}, which is {quote(element.element_name, 60)}",
+        quote(given, 60),
         "check that this is the element you mean, then give its exact name",
     )
 

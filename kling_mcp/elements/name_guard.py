@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
     from kling_mcp.library.index import Asked, Library
 
-FRESH_SECONDS = 60.0
+NAMES_TTL_SECONDS = 60.0
 
 
-class NameBook:
-    """The names of the account's own elements, at most `FRESH_SECONDS` old.
+class NameGuard:
+    """The names of the account's own elements, at most `NAMES_TTL_SECONDS` old.
 
     `read_at_wall` is when the reading began, in seconds since 1970.
     """
@@ -26,13 +26,13 @@ class NameBook:
         self._library = library
         self.read_at_wall = 0.0
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Read again at the next question: something was created or deleted."""
-        self._library.expect_news()
+        self._library.invalidate()
 
-    async def made(self, task: ElementTask, asked: Asked) -> None:
+    async def remember(self, task: ElementTask, asked: Asked) -> None:
         """A creation from here has this task. It never fails."""
-        await self._library.saw([task], asked)
+        await self._library.record_results([task], asked)
 
     async def ready_elements(self, name: str) -> list[str]:
         """The ids of the elements of exactly this name that are not deleted.
@@ -40,12 +40,12 @@ class NameBook:
         Raises:
             KlingError: the list could not be read to its end.
         """
-        (condition,) = await self._library.refresh(("custom",), head_age=FRESH_SECONDS)
+        (condition,) = await self._library.refresh(("custom",), head_age=NAMES_TTL_SECONDS)
         if condition.failure is not None:
             raise condition.failure
         if condition.is_first_reading:
             raise LimitError("The library is long and still being read.", kind="busy")
-        self.read_at_wall = condition.progress.head_at
+        self.read_at_wall = condition.progress.first_page_at
         return [
             record.element_id
             for record in await self._library.catalogue.with_name(name)

@@ -15,9 +15,9 @@ from kling_mcp.elements.draft import ElementDraft, Picture, PreparedElement
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import links
 from kling_mcp.media.files import read_local
-from kling_mcp.media.probe import look_at
+from kling_mcp.media.probe import inspect
 from kling_mcp.media.source import Inline, Link, parse_source, unwrap
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,9 +71,9 @@ def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
     """
     found = _Findings()
     name = found.take("", texts.check_name, draft.element_name)
-    found.warn(texts.warn_of_double_count("element_name", name, limits.NAME_MAX_CHARACTERS))
+    found.warn(texts.warn_of_double_count("element_name", name, limits.MAX_NAME_CHARACTERS))
     description = found.take("", texts.check_description, draft.element_description)
-    found.warn(texts.warn_of_double_count("element_description", description, limits.DESCRIPTION_MAX_CHARACTERS))
+    found.warn(texts.warn_of_double_count("element_description", description, limits.MAX_DESCRIPTION_CHARACTERS))
     kind = found.take("", check_reference_type, draft)
     frontal, others = _take_pictures(draft, kind, policy, found)
     video_url = _take_video(draft, kind, found)
@@ -110,7 +110,7 @@ def check_reference_type(draft: ElementDraft) -> str:
     if not nearest:
         nearest = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
     rule = f"this is {limits.IMAGE_REFER} (from pictures) or {limits.VIDEO_REFER} (from a video)"
-    raise InputError([Problem("reference_type", rule, quoted(given), f"did you mean {nearest}?")])
+    raise InputError([Problem("reference_type", rule, quote(given), f"did you mean {nearest}?")])
 
 
 def load_picture(text: str, argument: str, policy: MediaPolicy) -> Picture:
@@ -122,7 +122,7 @@ def load_picture(text: str, argument: str, policy: MediaPolicy) -> Picture:
         data, given = source.data, "the data: URI"
     else:
         data, given = read_local(source.path, argument, policy), source.path
-    facts = look_at(data, given, argument)
+    facts = inspect(data, given, argument)
     return Picture(argument, data=data, width=facts.width, height=facts.height, format=facts.format)
 
 
@@ -149,11 +149,11 @@ def inline_warnings(pictures: Sequence[Picture]) -> list[str]:
     Not a refusal: the cap is one party's finding, and each picture keeps the official limit. fact: body-40mb
     """
     total = sum(picture.inline_bytes() for picture in pictures)
-    if total <= limits.INLINE_MAX_BASE64_BYTES:
+    if total <= limits.MAX_INLINE_BASE64_BYTES:
         return []
     warning = (
         f"The pictures together are {total} bytes as Base64; requests above about "
-        f"{limits.INLINE_MAX_BASE64_BYTES} bytes are reported to be refused. "
+        f"{limits.MAX_INLINE_BASE64_BYTES} bytes are reported to be refused. "
         "If this one is, give some of them as https links or save them smaller."
     )
     return [warning]

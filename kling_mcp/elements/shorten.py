@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_MOST_SUGGESTIONS = 3
+_MAX_SUGGESTIONS = 3
 # Words that carry little of a name, in the languages that most names with spaces are written in.
 _SMALL_WORD = re.compile(
     "&|an?|and|at|by|for|from|in|of|on|the|to|with"
@@ -34,7 +34,7 @@ def suggest_names(name: str, limit: int) -> tuple[str, ...]:
         # Chinese and Japanese write no spaces and put the noun last: the end says what it is.
         candidates.append(end)
     fitting = [candidate for candidate in candidates if candidate]
-    return tuple(dict.fromkeys(fitting))[:_MOST_SUGGESTIONS]
+    return tuple(dict.fromkeys(fitting))[:_MAX_SUGGESTIONS]
 
 
 def suggest_description(text: str, limit: int) -> str:

@@ -12,7 +12,7 @@ import unicodedata
 from kling_mcp.api import limits
 from kling_mcp.elements.shorten import suggest_description, suggest_names
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 
 # A text past this is refused for its length anyway.
 _LOOKED_AT_CHARACTERS = 1000
@@ -40,9 +40,9 @@ _TAG_HINTS = {
 def check_name(text: str) -> str:
     """The name to send: 1 to 20 code points. Raises InputError, with names that fit. fact: name-20"""
     name = _require_plain_text(text, "element_name")
-    limit = limits.NAME_MAX_CHARACTERS
+    limit = limits.MAX_NAME_CHARACTERS
     if len(name) > limit:
-        fitting = ", ".join(quoted(shorter) for shorter in suggest_names(name, limit))
+        fitting = ", ".join(quote(shorter) for shorter in suggest_names(name, limit))
         fix = f"choose a shorter name, such as {fitting}." if fitting else "choose a shorter name."
         raise _too_long("element_name", name, limit, fix)
     return name
@@ -51,10 +51,10 @@ def check_name(text: str) -> str:
 def check_description(text: str) -> str:
     """The description to send: 1 to 100 code points. Raises InputError. fact: description-100"""
     description = _require_plain_text(text, "element_description")
-    limit = limits.DESCRIPTION_MAX_CHARACTERS
+    limit = limits.MAX_DESCRIPTION_CHARACTERS
     over = len(description) - limit
     if over > 0:
-        shorter = quoted(suggest_description(description, limit))
+        shorter = quote(suggest_description(description, limit))
         raise _too_long(
             "element_description",
             description,
@@ -81,13 +81,13 @@ def warn_of_double_count(argument: str, text: str, limit: int) -> str:
 def check_voice_id(text: str) -> str:
     """The voice id to send: digits only. Raises InputError. facts: voice-record, voice-catalogues"""
     value = text.strip()
-    if not re.fullmatch(r"[0-9]+", value) or len(value) > limits.VOICE_ID_MAX_DIGITS:
+    if not re.fullmatch(r"[0-9]+", value) or len(value) > limits.MAX_VOICE_ID_DIGITS:
         raise InputError(
             [
                 Problem(
                     "element_voice_id",
                     f"a voice id is a text of digits, usually {limits.VOICE_ID_USUAL_DIGITS} of them",
-                    quoted(value),
+                    quote(value),
                     "give the id of an element voice, not a name and not a voice of speech or lip-sync: "
                     "Kling keeps three separate catalogues. Leave it out for no voice.",
                 )
@@ -99,11 +99,11 @@ def check_voice_id(text: str) -> str:
 def check_external_task_id(text: str) -> str:
     """The caller's own id, fit for a path segment. Raises InputError."""
     value = text.strip()
-    limit = limits.EXTERNAL_TASK_ID_MAX_CHARACTERS
+    limit = limits.MAX_EXTERNAL_TASK_ID_CHARACTERS
     is_plain = _EXTERNAL_ID.fullmatch(value) is not None and not _EXTERNAL_ID_FORBIDDEN.search(value)
     if not is_plain or len(value) > limit or value in {".", ".."}:
         rule = f"an external task id has 1 to {limit} letters, digits and signs, no spaces and none of / ? # %"
-        raise InputError([Problem("external_task_id", rule, quoted(value), "use letters, digits, - and _.")])
+        raise InputError([Problem("external_task_id", rule, quote(value), "use letters, digits, - and _.")])
     return value
 
 
@@ -133,7 +133,7 @@ def tag_id(name_or_id: str, argument: str = "tags") -> str:
         near.insert(0, hint)
     every = ", ".join(f"{name} ({known_id})" for known_id, name in limits.TAGS.items())
     fix = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "choose one of the eight."
-    raise InputError([Problem(argument, f"Kling's tags are {every}", quoted(name_or_id), fix)])
+    raise InputError([Problem(argument, f"Kling's tags are {every}", quote(name_or_id), fix)])
 
 
 def _require_plain_text(text: str, argument: str) -> str:
@@ -145,7 +145,7 @@ def _require_plain_text(text: str, argument: str) -> str:
         # Invisible characters would make a name that nobody can type again, for example to delete it.
         if character != " " and clean(f"x{character}x") != f"x{character}x" and not _is_wide_space(character):
             rule = "texts have no line ends, control, direction-changing or invisible characters"
-            actual = f"U+{ord(character):04X} as character {place} of {quoted(value)}"
+            actual = f"U+{ord(character):04X} as character {place} of {quote(value)}"
             raise InputError([Problem(argument, rule, actual, "remove it and write one line.")])
     return value
 
@@ -157,4 +157,4 @@ def _is_wide_space(character: str) -> bool:
 
 def _too_long(argument: str, text: str, limit: int, fix: str) -> InputError:
     rule = f"at most {limit} characters"
-    return InputError([Problem(argument, rule, f"{len(text)} characters, {quoted(text)}", fix)])
+    return InputError([Problem(argument, rule, f"{len(text)} characters, {quote(text)}", fix)])

@@ -13,16 +13,16 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.api.limits import NAME_MAX_CHARACTERS
+from kling_mcp.api.limits import MAX_NAME_CHARACTERS
 from kling_mcp.api.models import MAX_SAFE_INTEGER
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.generation.targets import TARGETS
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.generation.targets import Kinds, Limit, Target
+    from kling_mcp.generation.targets import InputLimit, Kinds, Target
     from kling_mcp.library.records import LibraryElement
 
 # A long as a JSON number, and text that is the same text everywhere. facts: legacy-id-type, new-id-string
@@ -37,7 +37,7 @@ _KIND_WORDS = {"image_refer": "image", "video_refer": "video"}
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class ElementUse:
     """How to use the elements: ids, handles and fragment in the order in which they were given."""
 
     element_ids: tuple[str, ...]
@@ -47,7 +47,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ElementCount:
     """How many elements of each kind."""
 
     images: int
@@ -66,7 +66,7 @@ class Tally:
         return " and ".join(said)
 
 
-def prepare(target: Target, elements: Sequence[LibraryElement], *, has_api_key: bool) -> Use:
+def prepare_use(target: Target, elements: Sequence[LibraryElement], *, has_api_key: bool) -> ElementUse:
     """The ids, handles, fragment and warnings for ready elements in this order.
 
     Raises:
@@ -75,13 +75,13 @@ def prepare(target: Target, elements: Sequence[LibraryElement], *, has_api_key: 
     if problems := find_problems(target, elements):
         raise InputError(problems)
     handles = make_handles(target, [element.element_name for element in elements])
-    return Use(
+    return ElementUse(
         element_ids=tuple(element.element_id for element in elements),
         prompt_handles=handles,
         request_fragment=_fragment(target, elements, handles),
         warnings=(
             _handle_warning(target, elements, handles),
-            describe_room(target, elements),
+            describe_remaining_inputs(target, elements),
             *target.notes,
             *_element_warnings(target, elements),
             *_credential_warnings(target, has_api_key),
@@ -120,7 +120,7 @@ def refuse_too_many(target: Target, count: int) -> None:
         raise InputError([_too_many(target, f"{target.most} element{_s(target.most)}", str(count))])
 
 
-def describe_room(target: Target, elements: Sequence[LibraryElement]) -> str:
+def describe_remaining_inputs(target: Target, elements: Sequence[LibraryElement]) -> str:
     """Which other inputs remain possible beside these elements, case by case."""
     tally = _count(target, elements)
     said = [_outcome(limit, tally) for limit in target.limits if limit.kinds == tally.kinds]
@@ -160,7 +160,7 @@ def _fragment(target: Target, elements: Sequence[LibraryElement], handles: Seque
 
 def _problems_of_one(target: Target, element: LibraryElement, place: int) -> list[Problem]:
     problems = []
-    name = quoted(element.element_name, _SHOWN)
+    name = quote(element.element_name, _SHOWN)
     if element.reference_type == "video_refer" and not target.takes_videos:
         others = ", ".join(other.name for other in TARGETS.values() if other.takes_videos and other.states_kinds)
         rule = f"{target.name} takes image elements only"
@@ -176,7 +176,7 @@ def _problems_of_one(target: Target, element: LibraryElement, place: int) -> lis
 
 def _repeated(element: LibraryElement, place: int, first: int) -> Problem:
     rule = "must not name an element again"
-    actual = f"{quoted(element.element_name, _SHOWN)}, which is elements[{first}] already"
+    actual = f"{quote(element.element_name, _SHOWN)}, which is elements[{first}] already"
     return Problem(f"elements[{place}]", rule, actual, "leave it out")
 
 
@@ -189,7 +189,7 @@ def _count_problems(target: Target, elements: Sequence[LibraryElement]) -> list[
         return [_too_many(target, f"{target.most} element{_s(target.most)}", str(tally))]
     # What is left are too many video elements, alone or beside image elements.
     roomiest = max(rows, key=lambda limit: limit.most)
-    return [_too_many(target, str(Tally(roomiest.shared or 0, roomiest.most_videos)), str(tally))]
+    return [_too_many(target, str(ElementCount(roomiest.shared or 0, roomiest.most_videos)), str(tally))]
 
 
 def _too_many(target: Target, most: str, actual: str) -> Problem:
@@ -197,26 +197,26 @@ def _too_many(target: Target, most: str, actual: str) -> Problem:
     return Problem("elements", f"{target.name} takes at most {most} in one request", actual, fix)
 
 
-def _count(target: Target, elements: Sequence[LibraryElement]) -> Tally:
+def _count(target: Target, elements: Sequence[LibraryElement]) -> ElementCount:
     """The tally; elements of unknown kind count as what fits, as image elements where that is possible.
 
     fact: reference-type-null. Only what can be valid in no case is refused.
     """
     kinds = [_KIND_WORDS.get(element.reference_type, "") for element in elements]
     images, videos, unknown = kinds.count("image"), kinds.count("video"), kinds.count("")
-    readings = [Tally(images + unknown - more, videos + more) for more in range(unknown + 1)]
+    readings = [ElementCount(images + unknown - more, videos + more) for more in range(unknown + 1)]
     for tally in readings:
         if any(limit.kinds == tally.kinds and _fits(limit, tally) for limit in target.limits):
             return tally
     return readings[0]
 
 
-def _fits(limit: Limit, tally: Tally) -> bool:
+def _fits(limit: InputLimit, tally: ElementCount) -> bool:
     fits_sum = limit.shared is None or tally.images <= limit.shared
     return tally.images + tally.videos <= limit.most and tally.videos <= limit.most_videos and fits_sum
 
 
-def _outcome(limit: Limit, tally: Tally) -> str:
+def _outcome(limit: InputLimit, tally: ElementCount) -> str:
     if not _fits(limit, tally):
         said = "not possible"
     elif limit.shared is None:
@@ -234,8 +234,7 @@ def _s(count: int) -> str:
 def _handle_warning(target: Target, elements: Sequence[LibraryElement], handles: Sequence[str]) -> str:
     """fact: handle-wrong-is-billed"""
     pairs = ", ".join(
-        f"{handle} for {quoted(element.element_name, _SHOWN)}"
-        for element, handle in zip(elements, handles, strict=True)
+        f"{handle} for {quote(element.element_name, _SHOWN)}" for element, handle in zip(elements, handles, strict=True)
     )
     why = "Kling ignores a wrong handle without an error and bills the result."
     if target.standard == "older":
@@ -285,7 +284,7 @@ def _credential_warnings(target: Target, has_api_key: bool) -> list[str]:
 
 
 def _names(elements: Sequence[LibraryElement]) -> str:
-    return ", ".join(quoted(element.element_name, _SHOWN) for element in elements)
+    return ", ".join(quote(element.element_name, _SHOWN) for element in elements)
 
 
 def _letters_and_digits(name: str) -> str:
@@ -307,7 +306,7 @@ def _letters_and_digits(name: str) -> str:
         else:
             inside = False
     # fact: name-20; what Kling itself would not have accepted is cut.
-    return unicodedata.normalize("NFC", "".join(words))[:NAME_MAX_CHARACTERS] or _NAMELESS
+    return unicodedata.normalize("NFC", "".join(words))[:MAX_NAME_CHARACTERS] or _NAMELESS
 
 
 def _parts_of_others(handles: Sequence[str]) -> set[int]:

@@ -29,7 +29,7 @@ TARGET_TABLE = "section-9"
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class InputLimit:
     """How many elements of some kinds fit beside one set of other inputs.
 
     `kinds` says whether the row is about image elements alone, video elements alone or both together.
@@ -61,7 +61,7 @@ class Target:
     standard: Standard
     path: str
     model_name: str
-    limits: tuple[Limit, ...]
+    limits: tuple[InputLimit, ...]
     voice: str = ""
     twin: str = ""
     notes: tuple[str, ...] = ()
@@ -87,37 +87,37 @@ _PICTURES_UNSTATED = "possible, with a number of pictures that Kling does not st
 
 # Section 9.1. fact: omni-counts
 _OMNI = (
-    Limit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=OMNI_COUNTS),
-    Limit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
-    Limit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
-    Limit(_NO_VIDEO, "image", most=7, most_videos=0, shared=7, fact=OMNI_COUNTS),
-    Limit(_NO_VIDEO, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS, unstated=_PICTURES_UNSTATED),
-    Limit(_NO_VIDEO, "both", most=7, most_videos=3, shared=4, fact=OMNI_COUNTS),
-    Limit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=OMNI_COUNTS),
-    Limit(_VIDEO, "video", most=1, most_videos=1, shared=0, fact=OMNI_COUNTS),
-    Limit(_VIDEO, "both", most=0, most_videos=0, shared=0, fact=OMNI_COUNTS),
+    InputLimit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=OMNI_COUNTS),
+    InputLimit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
+    InputLimit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
+    InputLimit(_NO_VIDEO, "image", most=7, most_videos=0, shared=7, fact=OMNI_COUNTS),
+    InputLimit(_NO_VIDEO, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS, unstated=_PICTURES_UNSTATED),
+    InputLimit(_NO_VIDEO, "both", most=7, most_videos=3, shared=4, fact=OMNI_COUNTS),
+    InputLimit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=OMNI_COUNTS),
+    InputLimit(_VIDEO, "video", most=1, most_videos=1, shared=0, fact=OMNI_COUNTS),
+    InputLimit(_VIDEO, "both", most=0, most_videos=0, shared=0, fact=OMNI_COUNTS),
 )
 # O1 takes image elements alone (video-models), and none between two frames. Whether a first frame by itself is one
 # of the pictures is not stated; counting it keeps the sum on the safe side.
 _O1 = (
-    Limit(_LAST_FRAME, "image", most=0, most_videos=0, shared=0, fact=TARGET_TABLE),
-    Limit(
+    InputLimit(_LAST_FRAME, "image", most=0, most_videos=0, shared=0, fact=TARGET_TABLE),
+    InputLimit(
         f"{_NO_VIDEO} (count a first frame as a picture)", "image", most=7, most_videos=0, shared=7, fact=TARGET_TABLE
     ),
-    Limit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=TARGET_TABLE),
+    InputLimit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=TARGET_TABLE),
 )
 _FROM_FRAMES = (
-    Limit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=TARGET_TABLE),
-    Limit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
-    Limit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
+    InputLimit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=TARGET_TABLE),
+    InputLimit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
+    InputLimit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
 )
-_OMNI_IMAGE = (Limit(_ALWAYS, "image", most=10, most_videos=0, shared=10, fact=TARGET_TABLE),)
+_OMNI_IMAGE = (InputLimit(_ALWAYS, "image", most=10, most_videos=0, shared=10, fact=TARGET_TABLE),)
 _KINDS_UNSTATED = "Kling states no limit for them, nor which kinds of element this target takes"
 # Motion Control takes one. fact: no-elements
 _MOTION = (
-    Limit(_ALWAYS, "image", most=1, most_videos=0, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
-    Limit(_ALWAYS, "video", most=1, most_videos=1, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
-    Limit(_ALWAYS, "both", most=0, most_videos=0, shared=None, fact="no-elements"),
+    InputLimit(_ALWAYS, "image", most=1, most_videos=0, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
+    InputLimit(_ALWAYS, "video", most=1, most_videos=1, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
+    InputLimit(_ALWAYS, "both", most=0, most_videos=0, shared=None, fact="no-elements"),
 )
 
 # fact: voice-needs-audio; what else each model allows is in sections 9.2 and 9.3.

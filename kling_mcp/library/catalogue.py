@@ -25,7 +25,7 @@ class Filters:
     sources: tuple[Source, ...] = ()
     statuses: tuple[ElementStatus, ...] = ()
     tags: tuple[str, ...] = ()
-    voiced: Voiced = "any"
+    has_voice: Voiced = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Hits:
+class SearchPage:
     """One page of results. `total` counts all pages; `following` is None on the last one.
 
     `spelling` is `corrected` or `similar` where nothing matched as it was written.
@@ -49,12 +49,12 @@ class Hits:
 
     elements: list[LibraryElement]
     total: int
-    following: Position | None = None
+    next_position: Position | None = None
     spelling: Spelling = "exact"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SyncProgress:
     """How far the reading of one list has come. Times are seconds since 1970, 0 for never.
 
     `began_at` names a walk through all pages; while one is under way `next_page` is its next page, else 0.
@@ -66,8 +66,8 @@ class Progress:
     began_at: float = 0.0
     next_page: int = 0
     completed_at: float = 0.0
-    head_at: float = 0.0
-    holes: tuple[int, ...] = ()
+    first_page_at: float = 0.0
+    failed_pages: tuple[int, ...] = ()
     failed_at: float = 0.0
     is_cut: bool = False
     is_doubtful: bool = False
@@ -75,7 +75,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class Counts:
     """How many records there are, by source and status, and which tags they carry."""
 
     counts: dict[tuple[Source, ElementStatus], int] = field(default_factory=dict)
@@ -97,23 +97,23 @@ class Catalogue(Protocol):
         """
         ...
 
-    async def begin_walk(self, source: Source, progress: Progress) -> None:
+    async def begin_walk(self, source: Source, progress: SyncProgress) -> None:
         """Forget what earlier walks saw, and keep the progress."""
         ...
 
-    async def end_walk(self, source: Source, progress: Progress, *, walk: float) -> None:
+    async def end_walk(self, source: Source, progress: SyncProgress, *, walk: float) -> None:
         """Keep the progress; drop what two complete walks on end did not see. Another's walk changes nothing."""
         ...
 
-    async def progress(self, source: Source) -> Progress:
+    async def progress(self, source: Source) -> SyncProgress:
         """How far the reading has come."""
         ...
 
-    async def keep_progress(self, source: Source, progress: Progress) -> None:
+    async def keep_progress(self, source: Source, progress: SyncProgress) -> None:
         """Write down how far the reading has come."""
         ...
 
-    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> Hits:
+    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchPage:
         """Records that carry an id or the words of `text`, the best first, then the newest.
 
         Ids and exact names come first, then names that begin so, then words of names, then other words. Words
@@ -145,7 +145,7 @@ class Catalogue(Protocol):
         """When the newest task that still runs was created; 0 where none runs."""
         ...
 
-    async def census(self) -> Census:
+    async def census(self) -> Counts:
         """What there is, counted."""
         ...
 

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-LONGEST_TOKEN = 48
+MAX_TOKEN_CHARACTERS = 48
 
 # Letters that Unicode does not take apart into a letter and a mark.
 _PLAIN = str.maketrans(
@@ -65,7 +65,7 @@ def runs(text: str) -> list[Run]:
     """The words and dense runs of a text, in order, folded."""
     folded = fold(text)
     if folded.isascii():
-        return [Run(word[:LONGEST_TOKEN], False) for word in _ASCII_WORDS.findall(folded)]
+        return [Run(word[:MAX_TOKEN_CHARACTERS], False) for word in _ASCII_WORDS.findall(folded)]
     found: list[Run] = []
     for place, part in enumerate(_SPLIT_DENSE.split(folded.translate(_VARIATION_SELECTORS))):
         if place % 2:
@@ -79,7 +79,7 @@ def _words_and_symbols(text: str) -> list[Run]:
     found: list[Run] = []
     for is_symbol, start, end in _stretches(text):
         piece = text[start:end]
-        found.append(Run(piece, True) if is_symbol else Run(piece[:LONGEST_TOKEN], False))
+        found.append(Run(piece, True) if is_symbol else Run(piece[:MAX_TOKEN_CHARACTERS], False))
     return found
 
 

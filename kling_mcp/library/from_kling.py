@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import Element, ElementTask
 
 # Far above what Kling allows (facts: name-20, description-100); a hostile record stops here.
-LONGEST_NAME, LONGEST_DESCRIPTION, LONGEST_ID, LONGEST_LINK = 200, 600, 128, 2048
-MOST_TAGS, MOST_LINKS = 16, 4
+MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS, MAX_ID_CHARACTERS, MAX_LINK_CHARACTERS = 200, 600, 128, 2048
+MAX_TAGS, MAX_LINKS = 16, 4
 
 
 def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
@@ -21,15 +21,15 @@ def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
     Empty where neither an id of an element nor of a task is there to know it by.
     """
     if task.elements:
-        return [_element_record(element, task, source) for element in task.elements[:MOST_TAGS]]
+        return [_element_record(element, task, source) for element in task.elements[:MAX_TAGS]]
     if not task.task_id:
         return []
     return [
         LibraryElement(
             source=source,
             status="failed" if task.task_status == "failed" else "pending",
-            task_id=capped(task.task_id, LONGEST_ID),
-            external_task_id=capped(task.external_task_id, LONGEST_ID),
+            task_id=capped(task.task_id, MAX_ID_CHARACTERS),
+            external_task_id=capped(task.external_task_id, MAX_ID_CHARACTERS),
             created_at_ms=task.created_at,
         )
     ]
@@ -39,18 +39,18 @@ def _element_record(element: Element, task: ElementTask, source: Source) -> Libr
     voice = element.element_voice_info
     return LibraryElement(
         source=source,
-        element_id=capped(element.element_id, LONGEST_ID),
-        element_name=capped(element.element_name, LONGEST_NAME),
-        element_description=capped(element.element_description, LONGEST_DESCRIPTION),
+        element_id=capped(element.element_id, MAX_ID_CHARACTERS),
+        element_name=capped(element.element_name, MAX_NAME_CHARACTERS),
+        element_description=capped(element.element_description, MAX_DESCRIPTION_CHARACTERS),
         reference_type=element.kind,
         tags=_tags(element),
-        voice_id=capped(voice.voice_id, LONGEST_ID),
-        voice_name=capped(voice.voice_name, LONGEST_NAME),
+        voice_id=capped(voice.voice_id, MAX_ID_CHARACTERS),
+        voice_name=capped(voice.voice_name, MAX_NAME_CHARACTERS),
         voice_trial_url=link(voice.trial_url),
-        owned_by=capped(element.owned_by, LONGEST_ID),
+        owned_by=capped(element.owned_by, MAX_ID_CHARACTERS),
         status=_status(element, task, source),
-        task_id=capped(task.task_id, LONGEST_ID),
-        external_task_id=capped(task.external_task_id, LONGEST_ID),
+        task_id=capped(task.task_id, MAX_ID_CHARACTERS),
+        external_task_id=capped(task.external_task_id, MAX_ID_CHARACTERS),
         created_at_ms=task.created_at,
         image_urls=_links(element),
     )
@@ -74,19 +74,21 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
 
 def _tags(element: Element) -> tuple[str, ...]:
     """The names of Kling's page, else what the record says; each once. (section 10: read every form)"""
-    named = (TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id for tag in element.tag_list[:MOST_TAGS])
-    return tuple(dict.fromkeys(capped(name, LONGEST_NAME) for name in named if name))
+    named = (TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id for tag in element.tag_list[:MAX_TAGS])
+    return tuple(dict.fromkeys(capped(name, MAX_NAME_CHARACTERS) for name in named if name))
 
 
 def _links(element: Element) -> tuple[str, ...]:
     """Links only: a picture may be shown as the Base64 text that was sent (section 4.3)."""
     images = element.element_image_list
     given = [images.frontal_image, *(image.image_url for image in images.refer_images)]
-    return tuple(url for url in map(link, given) if url)[:MOST_LINKS]
+    return tuple(url for url in map(link, given) if url)[:MAX_LINKS]
 
 
 def link(url: str) -> str:
     """An https link in printable ASCII, not endless; "" for anything else."""
     return (
-        url if url.startswith("https://") and len(url) <= LONGEST_LINK and url.isascii() and url.isprintable() else ""
+        url
+        if url.startswith("https://") and len(url) <= MAX_LINK_CHARACTERS and url.isascii() and url.isprintable()
+        else ""
     )

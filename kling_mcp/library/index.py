@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kling_mcp.errors import KlingError, StorageError
-from kling_mcp.library.catalogue import Filters, Hits
+from kling_mcp.library.catalogue import Filters, SearchPage
 from kling_mcp.library.from_kling import records_of
-from kling_mcp.library.list_sync import Walk
-from kling_mcp.library.resolve import Match, choose_by_id, choose_by_name, not_found
+from kling_mcp.library.list_sync import ListSync
+from kling_mcp.library.resolve import ResolvedElement, choose_by_id, choose_by_name, not_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.library.catalogue import Catalogue, Position
-    from kling_mcp.library.list_sync import Condition
+    from kling_mcp.library.list_sync import SyncStatus
     from kling_mcp.library.records import LibraryElement, Source
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ EVERYWHERE: tuple[Source, ...] = ("custom", "preset")
 NEAR_NAMES = 5
 # Before something is said not to exist, a list is read again in full unless that was done so lately; a long list
 # is not, because its first page was read and reading all of it takes minutes.
-SURE_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
+FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
 SURELY_READ_UP_TO = 4000
 
 
@@ -48,16 +48,16 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchAnswer:
     """Results, and the condition of the lists that they come from."""
 
-    hits: Hits
-    conditions: tuple[Condition, ...]
+    page: SearchPage
+    sync: tuple[SyncStatus, ...]
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing can be missing that Kling showed."""
-        return all(condition.is_complete for condition in self.conditions)
+        return all(condition.is_complete for condition in self.sync)
 
 
 class Library:
@@ -66,30 +66,30 @@ class Library:
     def __init__(self, client: KlingClient, catalogue: Catalogue, clock: Clock) -> None:
         self.catalogue = catalogue
         self._clock = clock
-        self._walks: dict[Source, Walk] = {
-            "custom": Walk("custom", client.list_elements, catalogue, clock),
-            "preset": Walk("preset", client.list_preset_elements, catalogue, clock),
+        self._walks: dict[Source, ListSync] = {
+            "custom": ListSync("custom", client.list_elements, catalogue, clock),
+            "preset": ListSync("preset", client.list_preset_elements, catalogue, clock),
         }
 
-    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> Found:
+    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchAnswer:
         """A page of results. Only a first page asks Kling, and only for what is not fresh.
 
         Raises:
             KlingError: no list could be read, now or ever.
         """
         sources = filters.sources or EVERYWHERE
-        conditions = await (self.refresh(sources) if after is None else self.conditions(sources))
+        conditions = await (self.refresh(sources) if after is None else self.sync_status(sources))
         hits = await self.catalogue.search(text, filters, limit, after)
         if text.strip() and after is None and (not hits.total or hits.spelling != "exact"):
             conditions = await self._make_sure(sources, conditions)
             hits = await self.catalogue.search(text, filters, limit)
-        return Found(hits, conditions)
+        return SearchAnswer(hits, conditions)
 
     async def resolve(self, name_or_id: str) -> LibraryElement:
         """See `Resolver.resolve`."""
         return (await self.match(name_or_id)).element
 
-    async def match(self, name_or_id: str) -> Match:
+    async def match(self, name_or_id: str) -> ResolvedElement:
         """The same, and whether it was the name or which id.
 
         Raises:
@@ -97,7 +97,7 @@ class Library:
             KlingError: it is not known here, and no list could be read.
         """
         failure: KlingError | None = None
-        conditions: tuple[Condition, ...] = ()
+        conditions: tuple[SyncStatus, ...] = ()
         try:
             conditions = await self.refresh()
         except KlingError as error:
@@ -113,30 +113,30 @@ class Library:
             raise not_found(name_or_id, near, is_complete=all(condition.is_complete for condition in conditions))
         return found
 
-    async def known_by_id(self, any_id: str) -> Match | None:
+    async def known_by_id(self, any_id: str) -> ResolvedElement | None:
         """What is known here under an id; nothing is sent."""
         return choose_by_id(any_id, await self.catalogue.with_id(any_id))
 
     async def refresh(
         self, sources: Iterable[Source] = EVERYWHERE, *, head_age: float | None = None
-    ) -> tuple[Condition, ...]:
+    ) -> tuple[SyncStatus, ...]:
         """Bring lists up to date, side by side.
 
         Raises:
             AuthError, ClockError: the credentials are not accepted.
             KlingError: no list could be read, now or ever.
         """
-        return _usable(await self._walk_all(tuple(sources), dict.fromkeys(EVERYWHERE), head_age))
+        return _usable(await self._sync_all(tuple(sources), dict.fromkeys(EVERYWHERE), head_age))
 
-    async def conditions(self, sources: Iterable[Source]) -> tuple[Condition, ...]:
+    async def sync_status(self, sources: Iterable[Source]) -> tuple[SyncStatus, ...]:
         """How the lists stand; nothing is sent."""
         return tuple([await self._walks[source].condition() for source in sources])
 
-    def expect_news(self) -> None:
+    def invalidate(self) -> None:
         """Something was created elsewhere: read the first page again at the next question."""
-        self._walks["custom"].expect_news()
+        self._walks["custom"].invalidate()
 
-    async def saw(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
+    async def record_results(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
         """Take over what was just seen of the account's own tasks; `asked` belongs to each of them.
 
         It never fails: what is not written now is read again later.
@@ -155,7 +155,7 @@ class Library:
             return
         own = [record for record in known if record.element_id == element_id and record.source == "custom"]
         await self._note([replace(record, status="deleted") for record in own])
-        self.expect_news()
+        self.invalidate()
 
     def close(self) -> None:
         """Let go of the index file."""
@@ -163,7 +163,7 @@ class Library:
 
     # ---- inside
 
-    async def _known(self, name_or_id: str) -> Match | None:
+    async def _known(self, name_or_id: str) -> ResolvedElement | None:
         """By id, else by name, as given or without blanks around it."""
         for text in dict.fromkeys((name_or_id, name_or_id.strip())):
             found = await self.known_by_id(text) or choose_by_name(text, await self.catalogue.with_name(text))
@@ -171,20 +171,21 @@ class Library:
                 return found
         return None
 
-    async def _make_sure(self, sources: tuple[Source, ...], before: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    async def _make_sure(self, sources: tuple[Source, ...], before: tuple[SyncStatus, ...]) -> tuple[SyncStatus, ...]:
         """Read short lists again in full, unless that was done just now."""
         census = await self.catalogue.census()
         ages = {
-            source: SURE_SECONDS[source] if census.of(source) <= SURELY_READ_UP_TO else None for source in EVERYWHERE
+            source: FRESH_TTL_SECONDS[source] if census.of(source) <= SURELY_READ_UP_TO else None
+            for source in EVERYWHERE
         }
         if all(ages[source] is None for source in sources):
             return before
-        return _usable(await self._walk_all(sources, ages, None))
+        return _usable(await self._sync_all(sources, ages, None))
 
-    async def _walk_all(
+    async def _sync_all(
         self, sources: tuple[Source, ...], whole_ages: dict[Source, float | None], head_age: float | None
-    ) -> list[Condition]:
-        results: dict[Source, Condition | KlingError] = {}
+    ) -> list[SyncStatus]:
+        results: dict[Source, SyncStatus | KlingError] = {}
 
         async def refresh(source: Source) -> None:
             try:
@@ -195,7 +196,7 @@ class Library:
         async with anyio.create_task_group() as group:
             for source in sources:
                 group.start_soon(refresh, source)
-        conditions: list[Condition] = []
+        conditions: list[SyncStatus] = []
         for source in sources:
             result = results[source]
             if isinstance(result, KlingError):
@@ -222,7 +223,7 @@ def _with_wish(record: LibraryElement, asked: Asked) -> LibraryElement:
     )
 
 
-def _usable(conditions: list[Condition]) -> tuple[Condition, ...]:
+def _usable(conditions: list[SyncStatus]) -> tuple[SyncStatus, ...]:
     """The conditions, if at least one list was ever read.
 
     Raises:

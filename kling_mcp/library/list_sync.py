@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
-    from kling_mcp.library.catalogue import Catalogue, Progress
+    from kling_mcp.library.catalogue import Catalogue, SyncProgress
     from kling_mcp.library.records import Source
 
     ReadPage = Callable[[int, int], Awaitable[list[ElementTask]]]
 
 PAGE_SIZE, LAST_PAGE = 500, 1000  # section 4.4
 PAGES_AT_ONCE = 4
-MOST_HEAD_PAGES = 20
+MAX_HEAD_PAGES = 20
 FAILURES_IN_A_ROW = 2  # after so many it is not the page that is at fault
 
-WHOLE_SECONDS: dict[Source, float] = {"custom": 600.0, "preset": 86_400.0}
-HEAD_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 86_400.0}
-HEAD_SECONDS_WHILE_PENDING = 2.0
+FULL_SYNC_TTL_SECONDS: dict[Source, float] = {"custom": 600.0, "preset": 86_400.0}
+FIRST_PAGE_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 86_400.0}
+FIRST_PAGE_TTL_SECONDS_WHILE_PENDING = 2.0
 PENDING_MATTERS_SECONDS = 1800.0  # fact: poll (10 to 15 minutes in all), doubled
 BEHIND_AFTER = 3.0  # times the age at which everything is read again
 RETRY_SECONDS = 10.0  # after a failure, before Kling is asked the same again
@@ -42,28 +42,28 @@ PORTION_REST_SECONDS = 30.0  # of a library so long that reading it again takes 
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class SyncStatus:
     """What may be said of the records of one list at a moment, in seconds since 1970.
 
     `failure` is why the last reading stopped, or None.
     """
 
     source: Source
-    progress: Progress
+    progress: SyncProgress
     failure: KlingError | None = None
     told_at: float = 0.0
 
     @property
     def is_behind(self) -> bool:
         """Whether all of a long list was last compared long ago, so that changes far down may not be known."""
-        longest = BEHIND_AFTER * WHOLE_SECONDS[self.source]
+        longest = BEHIND_AFTER * FULL_SYNC_TTL_SECONDS[self.source]
         return not self.is_first_reading and self.told_at - self.progress.completed_at > longest
 
     @property
     def is_complete(self) -> bool:
         """Whether everything that Kling showed when it was read is there."""
         state = self.progress
-        is_in_doubt = state.holes or state.is_cut or state.is_doubtful or state.unreadable
+        is_in_doubt = state.failed_pages or state.is_cut or state.is_doubtful or state.unreadable
         return bool(state.completed_at) and not self.failure and not is_in_doubt
 
     @property
@@ -77,7 +77,7 @@ class Condition:
         return self.failure is not None and self.is_first_reading and self.progress.next_page <= 1
 
 
-class Walk:
+class ListSync:
     """The reading of one list of one account. Whoever comes while it is read waits and shares the result."""
 
     def __init__(self, source: Source, read_page: ReadPage, catalogue: Catalogue, clock: Clock) -> None:
@@ -89,14 +89,14 @@ class Walk:
         self._failure: KlingError | None = None
         self._expects_news = False
         self._portion_ended_at = -PORTION_REST_SECONDS
-        self._settled: Condition | None = None
+        self._settled: SyncStatus | None = None
         self._settled_at = 0.0
 
-    def expect_news(self) -> None:
+    def invalidate(self) -> None:
         """Something happened: read the first page again at the next question."""
         self._expects_news = True
 
-    async def refresh(self, *, head_age: float | None = None, whole_age: float | None = None) -> Condition:
+    async def refresh(self, *, head_age: float | None = None, whole_age: float | None = None) -> SyncStatus:
         """Read what is not fresh enough. What Kling did not show is told in the condition.
 
         Args:
@@ -120,40 +120,42 @@ class Walk:
 
     def _is_nothing_due(self, head_age: float | None, whole_age: float | None) -> bool:
         """Whether all was fresh so lately that nothing can have come due: a burst of questions looks it up once."""
-        is_usual = whole_age is None and (head_age is None or head_age >= HEAD_SECONDS[self._source])
-        is_lately = self._clock.monotonic() - self._settled_at < HEAD_SECONDS_WHILE_PENDING
+        is_usual = whole_age is None and (head_age is None or head_age >= FIRST_PAGE_TTL_SECONDS[self._source])
+        is_lately = self._clock.monotonic() - self._settled_at < FIRST_PAGE_TTL_SECONDS_WHILE_PENDING
         return is_usual and is_lately and not self._expects_news
 
-    async def condition(self) -> Condition:
+    async def condition(self) -> SyncStatus:
         """How the list stands; nothing is sent."""
         return self._judged(await self._catalogue.progress(self._source))
 
-    def _judged(self, progress: Progress) -> Condition:
-        return Condition(self._source, progress, self._failure, self._clock.wall())
+    def _judged(self, progress: SyncProgress) -> SyncStatus:
+        return SyncStatus(self._source, progress, self._failure, self._clock.wall())
 
-    def _must_rest(self, progress: Progress) -> bool:
+    def _must_rest(self, progress: SyncProgress) -> bool:
         """Whether the last failure is so recent that asking again would only cost time."""
         return self._failure is not None and _is_within(RETRY_SECONDS, progress.failed_at, self._clock.wall())
 
-    async def _read_what_is_due(self, progress: Progress, head_age: float | None, whole_age: float | None) -> Progress:
+    async def _read_what_is_due(
+        self, progress: SyncProgress, head_age: float | None, whole_age: float | None
+    ) -> SyncProgress:
         if not progress.completed_at:
-            return await self._go_on(progress, FIRST_PORTION_SECONDS, at_once=PAGES_AT_ONCE)
+            return await self._sync_pages(progress, FIRST_PORTION_SECONDS, at_once=PAGES_AT_ONCE)
         now = self._clock.wall()
-        if progress.holes and not progress.next_page:
-            progress = await self._fill_holes(progress)
-        oldest_head = await self._oldest_head(HEAD_SECONDS[self._source] if head_age is None else head_age)
-        if self._failure is None and (self._expects_news or not _is_within(oldest_head, progress.head_at, now)):
+        if progress.failed_pages and not progress.next_page:
+            progress = await self._reread_failed_pages(progress)
+        oldest_head = await self._oldest_head(FIRST_PAGE_TTL_SECONDS[self._source] if head_age is None else head_age)
+        if self._failure is None and (self._expects_news or not _is_within(oldest_head, progress.first_page_at, now)):
             progress = await self._keep(await self._read_head(progress))
         if self._failure is None and self._is_walk_due(progress, whole_age, now):
-            progress = await self._go_on(progress, LATER_PORTION_SECONDS, at_once=1)
+            progress = await self._sync_pages(progress, LATER_PORTION_SECONDS, at_once=1)
             self._portion_ended_at = self._clock.monotonic()
         return progress
 
-    def _is_walk_due(self, progress: Progress, whole_age: float | None, now: float) -> bool:
+    def _is_walk_due(self, progress: SyncProgress, whole_age: float | None, now: float) -> bool:
         """A new walk when the last one is old; the next portion of one under way after a rest, or when asked for."""
         if progress.next_page and whole_age is None:
             return self._clock.monotonic() - self._portion_ended_at >= PORTION_REST_SECONDS
-        oldest = WHOLE_SECONDS[self._source] if whole_age is None else whole_age
+        oldest = FULL_SYNC_TTL_SECONDS[self._source] if whole_age is None else whole_age
         return bool(progress.next_page) or progress.is_doubtful or not _is_within(oldest, progress.completed_at, now)
 
     async def _oldest_head(self, asked: float) -> float:
@@ -162,35 +164,35 @@ class Walk:
             return asked
         pending_since = await self._catalogue.newest_pending_ms() / 1000
         waits = _is_within(PENDING_MATTERS_SECONDS, pending_since, self._clock.wall())
-        return min(asked, HEAD_SECONDS_WHILE_PENDING) if waits else asked
+        return min(asked, FIRST_PAGE_TTL_SECONDS_WHILE_PENDING) if waits else asked
 
     # ---- single pages
 
-    async def _read_head(self, progress: Progress) -> Progress:
+    async def _read_head(self, progress: SyncProgress) -> SyncProgress:
         """Read from the first page on, for as long as everything on a page is new."""
-        for page_num in range(1, MOST_HEAD_PAGES + 1):
+        for page_num in range(1, MAX_HEAD_PAGES + 1):
             now = self._clock.wall()
             page, added = await self._read(page_num, progress)
             if page is None:
                 return self._failed(progress)
             if page_num == 1:
                 self._expects_news = False
-                progress = replace(progress, head_at=now)
+                progress = replace(progress, first_page_at=now)
             if added < PAGE_SIZE:
                 break
         return progress
 
-    async def _fill_holes(self, progress: Progress) -> Progress:
+    async def _reread_failed_pages(self, progress: SyncProgress) -> SyncProgress:
         """Try again what could not be read; the first failure ends it."""
-        for page_num in progress.holes:
+        for page_num in progress.failed_pages:
             page, _ = await self._read(page_num, progress)
             if page is None:
                 progress = self._failed(progress)
                 break
-            progress = replace(progress, holes=tuple(hole for hole in progress.holes if hole != page_num))
+            progress = replace(progress, failed_pages=tuple(hole for hole in progress.failed_pages if hole != page_num))
         return await self._keep(progress)
 
-    async def _read(self, page_num: int, progress: Progress) -> tuple[list[ElementTask] | None, int]:
+    async def _read(self, page_num: int, progress: SyncProgress) -> tuple[list[ElementTask] | None, int]:
         """A page, taken in, and how much of it was new; None where it could not be read."""
         reply = await self._ask(page_num)
         if isinstance(reply, KlingError):
@@ -204,7 +206,7 @@ class Walk:
         except KlingError as error:
             return error
 
-    async def _take_in(self, page: list[ElementTask], progress: Progress) -> int:
+    async def _take_in(self, page: list[ElementTask], progress: SyncProgress) -> int:
         records = [record for task in page for record in records_of(task, self._source)]
         return await self._catalogue.put(records, now=self._clock.wall(), walk=progress.began_at)
 
@@ -214,19 +216,19 @@ class Walk:
             raise error
         self._failure = error
 
-    def _failed(self, progress: Progress) -> Progress:
+    def _failed(self, progress: SyncProgress) -> SyncProgress:
         return replace(progress, failed_at=self._clock.wall())
 
-    async def _keep(self, progress: Progress) -> Progress:
+    async def _keep(self, progress: SyncProgress) -> SyncProgress:
         await self._catalogue.keep_progress(self._source, progress)
         return progress
 
     # ---- the walk through all pages
 
-    async def _go_on(self, progress: Progress, seconds: float, *, at_once: int) -> Progress:
+    async def _sync_pages(self, progress: SyncProgress, seconds: float, *, at_once: int) -> SyncProgress:
         """Walk on where the last portion ended, or begin anew; stop at the end of the list or of the time."""
         if begins := not progress.next_page:
-            progress = replace(progress, began_at=self._clock.wall(), next_page=1, holes=(), unreadable=0)
+            progress = replace(progress, began_at=self._clock.wall(), next_page=1, failed_pages=(), unreadable=0)
         deadline = self._clock.monotonic() + seconds
         was_wide = False
         while True:
@@ -238,13 +240,13 @@ class Walk:
             if at_end or progress.next_page > LAST_PAGE:
                 return await self._complete(progress, is_cut=not at_end, was_wide=was_wide)
             if (failed := _failed_in_a_row(progress)) >= FAILURES_IN_A_ROW:
-                holes = progress.holes[:-failed]
-                return await self._keep(replace(progress, next_page=progress.next_page - failed, holes=holes))
+                holes = progress.failed_pages[:-failed]
+                return await self._keep(replace(progress, next_page=progress.next_page - failed, failed_pages=holes))
             await self._keep(progress)
             if self._clock.monotonic() >= deadline:
                 return progress
 
-    async def _read_window(self, progress: Progress, pages: range, *, begins: bool) -> tuple[Progress, bool]:
+    async def _read_window(self, progress: SyncProgress, pages: range, *, begins: bool) -> tuple[SyncProgress, bool]:
         """A few pages side by side, taken in in their order; and whether one of them was the last.
 
         A walk that begins is written down after its first page: a credential that is refused leaves nothing behind.
@@ -266,7 +268,7 @@ class Walk:
         for page_num in pages:
             reply = replies[page_num]
             if isinstance(reply, KlingError):
-                progress = self._failed(replace(progress, holes=(*progress.holes, page_num)))
+                progress = self._failed(replace(progress, failed_pages=(*progress.failed_pages, page_num)))
                 continue
             await self._take_in(reply, progress)
             at_end = at_end or len(reply) < PAGE_SIZE  # fact: list-no-total
@@ -274,16 +276,16 @@ class Walk:
             progress = replace(progress, unreadable=progress.unreadable + unreadable)
             if page_num == 1:
                 self._expects_news = False
-                progress = replace(progress, head_at=progress.began_at)
+                progress = replace(progress, first_page_at=progress.began_at)
         return replace(progress, next_page=pages[-1] + 1), at_end
 
-    async def _complete(self, progress: Progress, *, is_cut: bool, was_wide: bool) -> Progress:
+    async def _complete(self, progress: SyncProgress, *, is_cut: bool, was_wide: bool) -> SyncProgress:
         """All pages were asked for. Those read side by side are sure only if nothing new came meanwhile.
 
         A new entry pushes others to later pages, and one of them can fall between two pages that are read at the
         same moment. Pages read one after the other can at most show an entry twice.
         """
-        page, added = await self._read(1, progress) if was_wide and not progress.holes else ([], 0)
+        page, added = await self._read(1, progress) if was_wide and not progress.failed_pages else ([], 0)
         done = replace(
             progress,
             completed_at=progress.began_at,
@@ -291,7 +293,7 @@ class Walk:
             is_cut=is_cut,
             is_doubtful=page is None or added > 0,
         )
-        if done.holes or done.is_doubtful:
+        if done.failed_pages or done.is_doubtful:
             return await self._keep(done)
         await self._catalogue.end_walk(self._source, done, walk=progress.began_at)
         return done
@@ -302,9 +304,9 @@ def _is_within(seconds: float, moment: float, now: float) -> bool:
     return 0 <= now - moment < seconds
 
 
-def _failed_in_a_row(progress: Progress) -> int:
+def _failed_in_a_row(progress: SyncProgress) -> int:
     """How many of the pages before the next one could not be read, without one between them that could."""
     failed = 0
-    while progress.next_page - 1 - failed in progress.holes:
+    while progress.next_page - 1 - failed in progress.failed_pages:
         failed += 1
     return failed

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from kling_mcp.library import postgres_search as finding
 from kling_mcp.library import postgres_writing as writing
 from kling_mcp.library import record_codec as rows
-from kling_mcp.library.catalogue import Census, Filters, Hits, Position, Progress
+from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, SyncProgress
 from kling_mcp.library.folding import name_key
 from kling_mcp.library.postgres_rows import EDITION, LIBRARY, Shelf
-from kling_mcp.store.postgres.database import storable
+from kling_mcp.store.postgres.database import strip_unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kling_mcp.store.postgres.database import PostgresDatabase
 
 T = TypeVar("T")
-MOST_OF_ONE_NAME = 50
+MAX_PER_NAME = 50
 
 
 class PostgresCatalogue:
@@ -35,7 +35,7 @@ class PostgresCatalogue:
     async def put(self, records: Sequence[LibraryElement], *, now: float, walk: float = 0.0) -> int:
         return await self._write(lambda shelf: writing.Writing(shelf, now, walk).put(records))
 
-    async def begin_walk(self, source: Source, progress: Progress) -> None:
+    async def begin_walk(self, source: Source, progress: SyncProgress) -> None:
         now = self._clock.wall()
 
         def work(shelf: Shelf) -> None:
@@ -44,16 +44,16 @@ class PostgresCatalogue:
 
         await self._write(work)
 
-    async def end_walk(self, source: Source, progress: Progress, *, walk: float) -> None:
+    async def end_walk(self, source: Source, progress: SyncProgress, *, walk: float) -> None:
         await self._write(lambda shelf: writing.end_walk(shelf, source, progress, walk))
 
-    async def progress(self, source: Source) -> Progress:
+    async def progress(self, source: Source) -> SyncProgress:
         return await self._read(lambda shelf: writing.read_progress(shelf, source))
 
-    async def keep_progress(self, source: Source, progress: Progress) -> None:
+    async def keep_progress(self, source: Source, progress: SyncProgress) -> None:
         await self._write(lambda shelf: writing.write_progress(shelf, source, progress))
 
-    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> Hits:
+    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchPage:
         return await self._read(lambda shelf: finding.search(shelf, text, filters, limit, after))
 
     async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
@@ -69,7 +69,7 @@ class PostgresCatalogue:
                 OR (external_task_id <> '' AND external_task_id = %s))
             ORDER BY place DESC
         """
-        text = storable(any_id)
+        text = strip_unstorable(any_id)
         values = ([f"custom:e:{text}", f"preset:e:{text}"], text, text)
         return await self._read(lambda shelf: _unpacked(shelf.db.execute(sql, (shelf.number, *values))))
 
@@ -78,7 +78,7 @@ class PostgresCatalogue:
             SELECT record FROM library_elements
             WHERE shelf = %s AND left(name_key, 64) = left(%s, 64) AND name = %s ORDER BY place DESC LIMIT %s
         """
-        values = (storable(name_key(name)), storable(name), MOST_OF_ONE_NAME)
+        values = (strip_unstorable(name_key(name)), strip_unstorable(name), MAX_PER_NAME)
         return await self._read(lambda shelf: _unpacked(shelf.db.execute(sql, (shelf.number, *values))))
 
     async def shared_names(self, names: Sequence[str]) -> list[str]:
@@ -88,12 +88,12 @@ class PostgresCatalogue:
             GROUP BY name HAVING count(*) > 1
         """
         asked = [name for name in dict.fromkeys(names) if name]
-        keys = [storable(name_key(name))[:64] for name in asked]
-        texts = [storable(name) for name in asked]
+        keys = [strip_unstorable(name_key(name))[:64] for name in asked]
+        texts = [strip_unstorable(name) for name in asked]
 
         def work(shelf: Shelf) -> list[str]:
             shared = {name for (name,) in shelf.db.execute(sql, (shelf.number, keys, texts))}
-            return [name for name in asked if storable(name) in shared]
+            return [name for name in asked if strip_unstorable(name) in shared]
 
         return await self._read(work)
 
@@ -106,7 +106,7 @@ class PostgresCatalogue:
 
         return await self._read(work)
 
-    async def census(self) -> Census:
+    async def census(self) -> Counts:
         return await self._read(_census)
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class PostgresCatalogue:
         )
 
 
-def _census(shelf: Shelf) -> Census:
+def _census(shelf: Shelf) -> Counts:
     counts: dict[tuple[Source, ElementStatus], int] = {}
     tags: set[str] = set()
     sql = "SELECT facets, count(*) FROM library_elements WHERE shelf = %s GROUP BY facets"
@@ -134,7 +134,7 @@ def _census(shelf: Shelf) -> Census:
         key = cast("tuple[Source, ElementStatus]", (tokens[0][1:], tokens[1][1:]))
         counts[key] = counts.get(key, 0) + count
         tags.update(rows.tag_of_facet(token) for token in tokens[3:])
-    return Census(counts, tuple(sorted(tags)))
+    return Counts(counts, tuple(sorted(tags)))
 
 
 def _unpacked(found: Iterable[tuple[str]]) -> list[LibraryElement]:

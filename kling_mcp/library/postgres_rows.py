@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_mcp.library import record_codec as rows
 from kling_mcp.library.folding import tokens
-from kling_mcp.store.postgres.database import Part, storable
+from kling_mcp.store.postgres.database import SchemaPart, strip_unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ CREATE TABLE library_progress (
     PRIMARY KEY (shelf, source)
 )
 """
-LIBRARY = Part(
+LIBRARY = SchemaPart(
     "library",
     (
         (
@@ -133,18 +133,18 @@ def values_of(shelf: int, key: str, place: int, record: LibraryElement) -> dict[
     """The columns that follow from the record."""
     name, text = words_of(record)
     return {
-        "key": storable(key),
+        "key": strip_unstorable(key),
         "place": place,
         "source": record.source,
         "status": record.status,
-        "name": storable(record.element_name),
-        "name_key": storable(rows.name_key_of(record)),
-        "task_id": storable(record.task_id),
-        "external_task_id": storable(record.external_task_id),
-        "voice_id": storable(record.voice_id),
+        "name": strip_unstorable(record.element_name),
+        "name_key": strip_unstorable(rows.name_key_of(record)),
+        "task_id": strip_unstorable(record.task_id),
+        "external_task_id": strip_unstorable(record.external_task_id),
+        "voice_id": strip_unstorable(record.voice_id),
         "facets": rows.facets_of(record),
         "words": _vector(shelf, name, text),
-        "record": storable(rows.pack(record)),
+        "record": strip_unstorable(rows.pack(record)),
     }
 
 

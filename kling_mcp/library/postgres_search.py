@@ -12,20 +12,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.library import record_codec as rows
-from kling_mcp.library.catalogue import Filters, Hits, Position, Spelling
+from kling_mcp.library.catalogue import Filters, Position, SearchPage, Spelling
 from kling_mcp.library.folding import Run, name_key, pairs, runs
 from kling_mcp.library.postgres_rows import ANYWHERE, NAME, Shelf, lexeme
 from kling_mcp.library.spelling import distance, errors_allowed, intact_ends
-from kling_mcp.store.postgres.database import storable
+from kling_mcp.store.postgres.database import strip_unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.library.records import LibraryElement
 
-MOST_WORDS = 40
-MOST_CANDIDATES = 4000
-MOST_CORRECTIONS = 12
+MAX_WORDS = 40
+MAX_CANDIDATES = 4000
+MAX_CORRECTIONS = 12
 _END_OF_TIME = 2**63 - 1
 
 _IDS = """(key = ANY(%(keys)s) OR (task_id <> '' AND task_id = %(text)s)
@@ -52,7 +52,7 @@ class _Query:
         return " & ".join(f"({' | '.join(options)})" for options in self.terms).replace("{}", weights)
 
 
-def search(shelf: Shelf, text: str, filters: Filters, limit: int, after: Position | None) -> Hits:
+def search(shelf: Shelf, text: str, filters: Filters, limit: int, after: Position | None) -> SearchPage:
     """See `Catalogue.search`."""
     spelling: Spelling = after.spelling if after else "exact"
     query = _parse(shelf.number, text, filters)
@@ -65,7 +65,7 @@ def search(shelf: Shelf, text: str, filters: Filters, limit: int, after: Positio
             hits = _page(shelf, respelled, other, limit, None)
             if hits.total:
                 return hits
-    return Hits([], 0)
+    return SearchPage([], 0)
 
 
 def count(shelf: Shelf, text: str, filters: Filters) -> int:
@@ -92,11 +92,11 @@ def _parse(shelf: int, text: str, filters: Filters) -> _Query:
     text = text.strip()
     found = _runs(text)
     terms = tuple(dict.fromkeys((_term(shelf, run),) for run in found))
-    return _Query(shelf, text, storable(name_key(text)), terms, _beginning(found), filters)
+    return _Query(shelf, text, strip_unstorable(name_key(text)), terms, _beginning(found), filters)
 
 
 def _runs(text: str) -> list[Run]:
-    return runs(storable(text.strip()))[:MOST_WORDS]
+    return runs(strip_unstorable(text.strip()))[:MAX_WORDS]
 
 
 def _term(shelf: int, run: Run) -> str:
@@ -139,7 +139,7 @@ def _condition(query: _Query) -> tuple[str, dict[str, object]]:
     for tokens in _facet_groups(query.filters):
         options = " OR ".join(f"strpos(facets, {values.add(f' {token} ')}) > 0" for token in tokens)
         parts.append(f"({options})")
-    text = storable(query.text)
+    text = strip_unstorable(query.text)
     values.by_name |= {
         "shelf": query.shelf,
         "text": text,
@@ -168,7 +168,7 @@ def _facet_groups(filters: Filters) -> list[list[str]]:
         [rows.source_facet(source) for source in filters.sources],
         [rows.status_facet(status) for status in filters.statuses],
         [rows.tag_facet(tag) for tag in filters.tags],
-        [] if filters.voiced == "any" else [rows.voice_facet(is_voiced=filters.voiced == "yes")],
+        [] if filters.has_voice == "any" else [rows.voice_facet(is_voiced=filters.has_voice == "yes")],
     ]
     return [group for group in groups if group]
 
@@ -191,7 +191,7 @@ def _count(shelf: Shelf, condition: str, values: dict[str, object]) -> int:
     return int(row[0]) if row else 0
 
 
-def _page(shelf: Shelf, query: _Query, spelling: Spelling, limit: int, after: Position | None) -> Hits:
+def _page(shelf: Shelf, query: _Query, spelling: Spelling, limit: int, after: Position | None) -> SearchPage:
     """The records after a position."""
     condition, values = _condition(query)
     values |= {"layer": after.layer if after else 0, "place": after.place if after else _END_OF_TIME}
@@ -212,7 +212,7 @@ def _page(shelf: Shelf, query: _Query, spelling: Spelling, limit: int, after: Po
     more = len(found) > limit
     del found[limit:]
     following = Position(spelling, found[-1][0], found[-1][1]) if more else None
-    return Hits([rows.unpack(record) for _, _, record, _ in found], total, following, spelling)
+    return SearchPage([rows.unpack(record) for _, _, record, _ in found], total, following, spelling)
 
 
 def _spelled(shelf: Shelf, query: _Query, spelling: Spelling) -> _Query:
@@ -251,7 +251,7 @@ def _corrections(shelf: Shelf, word: str, *, closest: bool) -> list[str]:
     near = sorted((how_far, known) for how_far, known in far if 0 < how_far <= errors)
     if closest:
         near = [pair for pair in near if pair[0] == near[0][0]]
-    return [known for _, known in near[:MOST_CORRECTIONS]]
+    return [known for _, known in near[:MAX_CORRECTIONS]]
 
 
 def _candidates(shelf: Shelf, word: str, errors: int) -> set[str]:
@@ -280,6 +280,6 @@ def _candidates(shelf: Shelf, word: str, errors: int) -> set[str]:
         "end": end[::-1],
         "after_end": end[::-1] + last,
         "swapped": swapped,
-        "limit": MOST_CANDIDATES,
+        "limit": MAX_CANDIDATES,
     }
     return {known for (known,) in shelf.db.execute(sql, values)}

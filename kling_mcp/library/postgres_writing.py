@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp.library import record_codec as rows
-from kling_mcp.library.catalogue import Progress
+from kling_mcp.library.catalogue import SyncProgress
 from kling_mcp.library.postgres_rows import COLUMNS, EDITION, Shelf, values_of, words_of
-from kling_mcp.store.postgres.database import storable
+from kling_mcp.store.postgres.database import strip_unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,7 +84,7 @@ class Writing:
         walks = self._latest_walks() if self._walk else {}
         added = 0
         for key, record in wanted.items():
-            if not record.element_id and (record.source, storable(record.task_id)) in superseded:
+            if not record.element_id and (record.source, strip_unstorable(record.task_id)) in superseded:
                 continue  # an older page of the list: the task has its element by now
             is_seen = walks.get(record.source) == self._walk
             added += self._put_one(key, record, stored, self._walk if is_seen else 0.0)
@@ -93,12 +93,12 @@ class Writing:
 
     def _stored(self, keys: Iterable[str]) -> dict[str, _Stored]:
         sql = "SELECT key, place, record, missed, seen_walk FROM library_elements WHERE shelf = %s AND key = ANY(%s)"
-        found = self._db.execute(sql, (self._shelf, [storable(key) for key in keys]))
+        found = self._db.execute(sql, (self._shelf, [strip_unstorable(key) for key in keys]))
         return {key: _Stored(*values) for key, *values in found}
 
     def _superseded(self, records: Iterable[LibraryElement]) -> set[tuple[str, str]]:
         """Those tasks without an element, in these records, whose element is known already."""
-        tasks = [storable(record.task_id) for record in records if not record.element_id]
+        tasks = [strip_unstorable(record.task_id) for record in records if not record.element_id]
         if not tasks:
             return set()
         sql = """
@@ -113,17 +113,17 @@ class Writing:
 
     def _put_one(self, key: str, record: LibraryElement, stored: dict[str, _Stored], walk: float) -> bool:
         """Write one; whether it is new. A task's record gives way to its element's and leaves what only it knew."""
-        known = stored.get(storable(key))
-        task_key = storable(rows.task_key(record))
+        known = stored.get(strip_unstorable(key))
+        task_key = strip_unstorable(rows.task_key(record))
         forerunner = stored.get(task_key) if record.task_id and record.element_id else None
         for old in (forerunner, known):
             if old is not None:
                 record = rows.merged(record, rows.unpack(old.record))
         if forerunner is not None:
             self._removed.add(task_key)
-        if known is not None and storable(rows.pack(record)) == known.record:
+        if known is not None and strip_unstorable(rows.pack(record)) == known.record:
             if known.missed or known.seen_walk != walk:
-                self._unchanged.setdefault(walk, []).append(storable(key))
+                self._unchanged.setdefault(walk, []).append(strip_unstorable(key))
             return False
         self._renew(key, record, (known, forerunner), walk)
         return known is None and forerunner is None
@@ -213,12 +213,12 @@ class _Places:
             first += rows.PLACES_IN_A_MILLISECOND
 
 
-def begin_walk(shelf: Shelf, source: Source, progress: Progress) -> None:
+def begin_walk(shelf: Shelf, source: Source, progress: SyncProgress) -> None:
     """See `Catalogue.begin_walk`. Sightings bear the number of their walk, so the earlier ones need no removal."""
     write_progress(shelf, source, progress)
 
 
-def end_walk(shelf: Shelf, source: Source, progress: Progress, walk: float) -> None:
+def end_walk(shelf: Shelf, source: Source, progress: SyncProgress, walk: float) -> None:
     """See `Catalogue.end_walk`."""
     if read_progress(shelf, source).began_at != walk:
         return
@@ -233,18 +233,18 @@ def end_walk(shelf: Shelf, source: Source, progress: Progress, walk: float) -> N
     write_progress(shelf, source, progress)
 
 
-def read_progress(shelf: Shelf, source: Source) -> Progress:
+def read_progress(shelf: Shelf, source: Source) -> SyncProgress:
     """How far the reading has come; what another version wrote beside is left out."""
     sql = "SELECT state FROM library_progress WHERE shelf = %s AND source = %s"
     row = shelf.db.execute(sql, (shelf.number, source)).fetchone()
     if row is None:
-        return Progress()
+        return SyncProgress()
     state: dict[str, Any] = json.loads(row[0])
-    known = {field.name: state[field.name] for field in fields(Progress) if field.name in state}
-    return Progress(**{**known, "holes": tuple(known.get("holes", ()))})
+    known = {field.name: state[field.name] for field in fields(SyncProgress) if field.name in state}
+    return SyncProgress(**{**known, "holes": tuple(known.get("holes", ()))})
 
 
-def write_progress(shelf: Shelf, source: Source, progress: Progress) -> None:
+def write_progress(shelf: Shelf, source: Source, progress: SyncProgress) -> None:
     """Write down how far the reading has come."""
     shelf.db.execute(
         "INSERT INTO library_progress (shelf, source, walk, state) VALUES (%s, %s, %s, %s) "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import AmbiguousNameError, NotFoundError
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +35,14 @@ class Resolver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class ResolvedElement:
     """A record, and what of it was named."""
 
     element: LibraryElement
     matched_by: MatchedBy
 
 
-def choose_by_id(any_id: str, records: Sequence[LibraryElement]) -> Match | None:
+def choose_by_id(any_id: str, records: Sequence[LibraryElement]) -> ResolvedElement | None:
     """The record with this id: first as an element's, then as a task's, then as the caller's own.
 
     Raises:
@@ -52,17 +52,17 @@ def choose_by_id(any_id: str, records: Sequence[LibraryElement]) -> Match | None
     for kind in kinds:
         found = [record for record in records if getattr(record, kind) == any_id]
         if found:
-            return Match(_choose(any_id, found), kind)
+            return ResolvedElement(_choose(any_id, found), kind)
     return None
 
 
-def choose_by_name(name: str, records: Sequence[LibraryElement]) -> Match | None:
+def choose_by_name(name: str, records: Sequence[LibraryElement]) -> ResolvedElement | None:
     """The record with this name.
 
     Raises:
         AmbiguousNameError: several ready ones carry it, or none is ready and several are on their way.
     """
-    return Match(_choose(name, records), "element_name") if records else None
+    return ResolvedElement(_choose(name, records), "element_name") if records else None
 
 
 def _choose(named: str, records: Sequence[LibraryElement]) -> LibraryElement:
@@ -78,24 +78,24 @@ def _choose(named: str, records: Sequence[LibraryElement]) -> LibraryElement:
 
 def ambiguous(named: str, records: Sequence[LibraryElement]) -> AmbiguousNameError:
     """The error that tells the candidates apart."""
-    candidates = [told_apart(record) for record in records]
+    candidates = [describe_candidate(record) for record in records]
     lines = "\n".join(f"- {candidate}" for candidate in candidates[:10])
     more = f"\n(and {len(candidates) - 10} more)" if len(candidates) > 10 else ""
     return AmbiguousNameError(
-        f"{quoted(named, _SHOWN)} can mean {len(records)} elements:\n{lines}{more}",
+        f"{quote(named, _SHOWN)} can mean {len(records)} elements:\n{lines}{more}",
         candidates=candidates,
         advice="Give the id of the one that is meant.",
     )
 
 
-def told_apart(record: LibraryElement) -> str:
+def describe_candidate(record: LibraryElement) -> str:
     """Enough of a record to tell it from others of its name."""
     facts = [
         f"element_id={record.element_id}" if record.element_id else f"task_id={clean(record.task_id, 80)}",
         record.status,
         record.created_at_ms > 0 and f"created {iso_utc(record.created_at_ms)}",
         record.source == "preset" and "official",
-        record.element_description and quoted(record.element_description, _SHOWN),
+        record.element_description and quote(record.element_description, _SHOWN),
     ]
     return ", ".join(fact for fact in facts if fact)
 
@@ -103,10 +103,10 @@ def told_apart(record: LibraryElement) -> str:
 def not_found(named: str, near: Sequence[LibraryElement], *, is_complete: bool) -> NotFoundError:
     """The error that says what comes near, by name only: an id within reach would be taken for the right one."""
     names = list(dict.fromkeys(record.element_name for record in near if record.element_name))
-    told = ", ".join(quoted(name, _SHOWN) for name in names)
+    told = ", ".join(quote(name, _SHOWN) for name in names)
     gap = "" if is_complete else " The library could not be read in full, so it may exist all the same."
     return NotFoundError(
-        f"No element of this account, and no official one, has the name or id {quoted(named, _SHOWN)}.{gap}",
+        f"No element of this account, and no official one, has the name or id {quote(named, _SHOWN)}.{gap}",
         candidates=[clean(name, _SHOWN) for name in names],
         advice=f"Similar names: {told}." if told else "find_elements shows what there is.",
     )

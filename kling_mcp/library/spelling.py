@@ -5,7 +5,7 @@ A word with digits has none to spare: "clip 7" must never find "clip 8".
 
 from __future__ import annotations
 
-SHORTEST_CORRECTED, TWO_ERRORS_FROM = 3, 8
+MIN_CORRECTED_CHARACTERS, TWO_ERRORS_FROM = 3, 8
 
 
 def has_spelling(word: str) -> bool:
@@ -15,7 +15,7 @@ def has_spelling(word: str) -> bool:
 
 def errors_allowed(word: str) -> int:
     """0 for words of one or two letters and for anything with a digit, 2 for long words, else 1."""
-    if len(word) < SHORTEST_CORRECTED or not has_spelling(word):
+    if len(word) < MIN_CORRECTED_CHARACTERS or not has_spelling(word):
         return 0
     return 2 if len(word) >= TWO_ERRORS_FROM else 1
 

@@ -13,7 +13,7 @@ import anyio
 
 from kling_mcp.errors import AuthError, ClockError, KlingError
 from kling_mcp.library.folding import name_key
-from kling_mcp.library.from_kling import LONGEST_ID, LONGEST_NAME, capped, link
+from kling_mcp.library.from_kling import MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS, capped, link
 from kling_mcp.library.records import ElementStatus, Source
 from kling_mcp.library.spelling import distance, errors_allowed
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     ReadPage = Callable[[int, int], Awaitable[list[VoiceTask]]]
 
 PAGE_SIZE = 1000  # fact: voice-page
-MOST_PAGES = 20
-FRESH_SECONDS: dict[Source, float] = {"custom": 60.0, "preset": 3600.0}
+MAX_PAGES = 20
+VOICES_TTL_SECONDS: dict[Source, float] = {"custom": 60.0, "preset": 3600.0}
 RETRY_SECONDS = 10.0
 CHOOSABLE: tuple[ElementStatus, ...] = ("ready", "pending")
 
@@ -55,13 +55,13 @@ class VoiceHits:
 
 
 @dataclass(slots=True)
-class _Shelf:
+class _CachedList:
     voices: list[LibraryVoice]
     read_at: float
     failure: KlingError | None = None
 
 
-class VoiceBook:
+class VoiceCatalogue:
     """The voices of one account."""
 
     def __init__(self, client: KlingClient, clock: Clock) -> None:
@@ -70,7 +70,7 @@ class VoiceBook:
             "custom": client.list_voices,
             "preset": client.list_preset_voices,
         }
-        self._shelves: dict[Source, _Shelf] = {}
+        self._shelves: dict[Source, _CachedList] = {}
         self._lock = anyio.Lock()
 
     async def search(self, text: str, sources: Sequence[Source]) -> VoiceHits:
@@ -82,7 +82,7 @@ class VoiceBook:
             AuthError, ClockError: the credentials are not accepted.
             KlingError: no list could be read, now or ever.
         """
-        shelves = {source: await self._shelf(source) for source in sources}
+        shelves = {source: await self._cached_list(source) for source in sources}
         failures = {source: shelf.failure for source, shelf in shelves.items() if shelf.failure is not None}
         if len(failures) == len(shelves) and not any(shelf.voices for shelf in shelves.values()):
             raise next(iter(failures.values()))
@@ -90,24 +90,24 @@ class VoiceBook:
         hits, is_corrected = _matching(voices, text.strip())
         return VoiceHits(hits, failures, is_corrected)
 
-    async def _shelf(self, source: Source) -> _Shelf:
+    async def _cached_list(self, source: Source) -> _CachedList:
         """What is known of a list, read again where it is old; one reading serves all who ask meanwhile."""
         async with self._lock:
             shelf = self._shelves.get(source)
             now = self._clock.monotonic()
-            if shelf is None or now - shelf.read_at >= (RETRY_SECONDS if shelf.failure else FRESH_SECONDS[source]):
+            if shelf is None or now - shelf.read_at >= (RETRY_SECONDS if shelf.failure else VOICES_TTL_SECONDS[source]):
                 try:
-                    shelf = _Shelf(await self._read(source), now)
+                    shelf = _CachedList(await self._read(source), now)
                 except (AuthError, ClockError):
                     raise
                 except KlingError as error:
-                    shelf = _Shelf(shelf.voices if shelf else [], now, error)
+                    shelf = _CachedList(shelf.voices if shelf else [], now, error)
                 self._shelves[source] = shelf
             return shelf
 
     async def _read(self, source: Source) -> list[LibraryVoice]:
         voices: dict[str, LibraryVoice] = {}
-        for page_num in range(1, MOST_PAGES + 1):
+        for page_num in range(1, MAX_PAGES + 1):
             page = await self._read_page[source](page_num, PAGE_SIZE)
             for task in page:
                 voices.update((voice.voice_id, voice) for voice in voices_of(task, source))
@@ -124,10 +124,10 @@ def voices_of(task: VoiceTask, source: Source) -> list[LibraryVoice]:
     return [
         LibraryVoice(
             source=source,
-            voice_id=capped(voice.voice_id, LONGEST_ID),
-            voice_name=capped(voice.voice_name, LONGEST_NAME),
+            voice_id=capped(voice.voice_id, MAX_ID_CHARACTERS),
+            voice_name=capped(voice.voice_name, MAX_NAME_CHARACTERS),
             trial_url=link(voice.trial_url),
-            owned_by=capped(voice.owned_by, LONGEST_ID),
+            owned_by=capped(voice.owned_by, MAX_ID_CHARACTERS),
             status="deleted" if voice.is_deleted else status,
         )
         for voice in task.voices

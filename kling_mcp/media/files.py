@@ -14,10 +14,10 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from kling_mcp.api.limits import IMAGE_MAX_BYTES
+from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import foreign_paths as elsewhere
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +36,11 @@ _OPEN_FLAGS = (
 )
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 _NEAR_NAMES = 3
-_MOST_NAMES_SEEN = 5000
+_MAX_NAMES_SEEN = 5000
 
 
 def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
-    """The bytes of the file as they are on disk, at most one more than IMAGE_MAX_BYTES.
+    """The bytes of the file as they are on disk, at most one more than MAX_IMAGE_BYTES.
 
     A relative path counts from the working directory; `~` is the home folder.
     Raises InputError, in the same words for every path outside the allowed folders.
@@ -71,18 +71,18 @@ def read_regular(path: Path, given: str, argument: str) -> bytes:
         reason = error.strerror or type(error).__name__
         rule = f"the file must be readable by this server ({reason.lower()})"
         fix = "check the file's permissions, or copy it to another allowed folder."
-        raise _refused(argument, rule, quoted(given), fix) from None
+        raise _refused(argument, rule, quote(given), fix) from None
 
 
 def read_opened(descriptor: int, given: str, argument: str) -> bytes:
     """The bytes behind an open descriptor, after a second look at what was really opened."""
     about = os.fstat(descriptor)
     _require_regular(about.st_mode, given, argument)
-    if about.st_size > IMAGE_MAX_BYTES:
+    if about.st_size > MAX_IMAGE_BYTES:
         refuse_size(about.st_size, given, argument)
     parts: list[bytes] = []
     # One byte more than allowed shows a file that grew, or that lies about its size.
-    left = IMAGE_MAX_BYTES + 1
+    left = MAX_IMAGE_BYTES + 1
     while left and (part := os.read(descriptor, left)):
         parts.append(part)
         left -= len(part)
@@ -91,9 +91,9 @@ def read_opened(descriptor: int, given: str, argument: str) -> bytes:
 
 def refuse_size(size_bytes: int, given: str, argument: str) -> NoReturn:
     """Raises the InputError for a picture above the byte limit. fact: image-bytes"""
-    rule = f"a picture has at most 10 MB, counted here as {IMAGE_MAX_BYTES} bytes"
+    rule = f"a picture has at most 10 MB, counted here as {MAX_IMAGE_BYTES} bytes"
     fix = "save it as a JPEG of lower quality, or scale it down."
-    raise _refused(argument, rule, f"{quoted(given)} with {size_bytes} bytes", fix)
+    raise _refused(argument, rule, f"{quote(given)} with {size_bytes} bytes", fix)
 
 
 def _expand_home(path: str) -> str:
@@ -121,14 +121,14 @@ def _resolve_inside(path: str, given: str, argument: str, policy: MediaPolicy) -
         "move the file into one of them, or have its folder added to KLING_MCP_MEDIA_DIRS and this server "
         "restarted; or give an https link."
     )
-    raise _refused(argument, rule, quoted(given), fix)
+    raise _refused(argument, rule, quote(given), fix)
 
 
 def _files_off(path: str, argument: str, policy: MediaPolicy) -> InputError:
     if elsewhere.is_chat_upload(path):
         return elsewhere.chat_upload_refused(argument, path, policy)
     reason = policy.local_files_off_reason.rstrip(". ") or "KLING_MCP_MEDIA_DIRS names no folder"
-    return _refused(argument, f"local files are off ({reason})", quoted(path), policy.ways_in())
+    return _refused(argument, f"local files are off ({reason})", quote(path), policy.ways_in())
 
 
 def _require_regular(mode: int, given: str, argument: str) -> None:
@@ -141,7 +141,7 @@ def _require_regular(mode: int, given: str, argument: str) -> None:
     elif stat.S_ISLNK(mode):
         what = "a link that leads nowhere"
     rule = "a picture is a regular file"
-    raise _refused(argument, rule, f"{quoted(given)}, {what}", "give the path of one JPEG or PNG file.")
+    raise _refused(argument, rule, f"{quote(given)}, {what}", "give the path of one JPEG or PNG file.")
 
 
 def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy: MediaPolicy) -> InputError:
@@ -150,13 +150,13 @@ def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy
         return elsewhere.chat_upload_refused(argument, given, policy)
     near = _near_names(name, beside)
     if near:
-        fix = f"did you mean {' or '.join(quoted(name) for name in near)} in the same folder?"
+        fix = f"did you mean {' or '.join(quote(name) for name in near)} in the same folder?"
     else:
         fix = (
             "check the path and give it in full. A picture that was only attached to the chat is not on this "
             f"computer: {policy.ways_in()}"
         )
-    return _refused(argument, "there is no such file", quoted(given), fix)
+    return _refused(argument, "there is no such file", quote(given), fix)
 
 
 def _near_names(wanted: str, beside: Sequence[str]) -> list[str]:
@@ -180,7 +180,7 @@ def _names(folder: Path) -> list[str]:
     """The first names in the folder, or none where it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
-            return [entry.name for entry in itertools.islice(entries, _MOST_NAMES_SEEN)]
+            return [entry.name for entry in itertools.islice(entries, _MAX_NAMES_SEEN)]
     except OSError:
         return []
 

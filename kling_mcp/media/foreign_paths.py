@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from kling_mcp.media.policy import MediaPolicy
@@ -52,7 +52,7 @@ def chat_upload_refused(argument: str, given: str, policy: MediaPolicy) -> Input
             Problem(
                 argument,
                 "this place belongs to the chat's own sandbox or uploads, which this server cannot see",
-                quoted(given),
+                quote(given),
                 policy.ways_in(),
             )
         ]
@@ -67,7 +67,7 @@ def other_machine_refused(argument: str, given: str, policy: MediaPolicy, *, win
             Problem(
                 argument,
                 f"this server runs on {here} and cannot see a {there} path",
-                quoted(given),
+                quote(given),
                 policy.ways_in(),
             )
         ]

@@ -11,9 +11,9 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from kling_mcp.api.limits import LINK_MAX_CHARACTERS
+from kling_mcp.api.limits import MAX_LINK_CHARACTERS
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".intranet", ".home.arpa")
 _FIX_PUBLIC = "give an https link that opens without signing in, from anywhere on the internet."
@@ -26,11 +26,11 @@ def show_link(link: str) -> str:
     _, at, after = rest.rpartition("@")
     cut = "…" if len(base) < len(link) else ""
     if at:
-        return quoted(f"{scheme}://…@{after}{cut}")
+        return quote(f"{scheme}://…@{after}{cut}")
     if "@" in link[len(base) :] and "/" not in rest.lstrip("/"):
         # What reads as a host and a query may be a password that holds a question mark.
-        return quoted(f"{scheme}://…")
-    return quoted(base + cut)
+        return quote(f"{scheme}://…")
+    return quote(base + cut)
 
 
 def require_link(text: str, argument: str, *, public: bool = True) -> str:
@@ -58,9 +58,9 @@ def extension(link: str) -> str:
 
 def _form_problem(text: str) -> tuple[str, str] | None:
     """What is wrong with the text before it is taken apart, as (rule, fix)."""
-    if len(text) > LINK_MAX_CHARACTERS:
+    if len(text) > MAX_LINK_CHARACTERS:
         return (
-            f"a link has at most {LINK_MAX_CHARACTERS} characters, not {len(text)}",
+            f"a link has at most {MAX_LINK_CHARACTERS} characters, not {len(text)}",
             "give a shorter link.",
         )
     if re.match(r"http:", text, re.IGNORECASE):

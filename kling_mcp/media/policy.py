@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MOST_FOLDERS_NAMED = 6
+_MAX_FOLDERS_LISTED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class MediaPolicy:
 
     def folders_named(self) -> str:
         """The allowed folders as they were configured, quoted, for a sentence."""
-        named = ", ".join(quoted(str(folder)) for folder in self.allowed_dirs[:_MOST_FOLDERS_NAMED])
-        more = len(self.allowed_dirs) - _MOST_FOLDERS_NAMED
+        named = ", ".join(quote(str(folder)) for folder in self.allowed_dirs[:_MAX_FOLDERS_LISTED])
+        more = len(self.allowed_dirs) - _MAX_FOLDERS_LISTED
         return f"{named} and {more} more" if more > 0 else named
 
     def ways_in(self) -> str:

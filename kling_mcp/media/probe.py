@@ -20,13 +20,13 @@ from kling_mcp.api import limits
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media.files import refuse_size
 from kling_mcp.media.formats import describe_other, name_format
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What Pillow's readers are known to raise on damaged input.
-DAMAGE = (
+DECODE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -76,27 +76,27 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def look_at(data: bytes, given: str, argument: str) -> PictureFacts:
+def inspect(data: bytes, given: str, argument: str) -> PictureFacts:
     """The facts of a picture that Kling takes; `given` is what to call it in an answer.
 
     Raises InputError with every problem found: image-formats, image-bytes, image-pixels, image-ratio, and
     files that are cut short or damaged.
     """
-    if len(data) > limits.IMAGE_MAX_BYTES:
+    if len(data) > limits.MAX_IMAGE_BYTES:
         refuse_size(len(data), given, argument)
     found = name_format(data)
     if not found:
         what, fix = describe_other(data)
         rule = "a picture is a JPEG or PNG file by its content, whatever its name"
-        raise InputError([Problem(argument, rule, f"{quoted(given)}, which is {what}", fix)])
+        raise InputError([Problem(argument, rule, f"{quote(given)}, which is {what}", fix)])
     try:
         width, height = _size_as_shown(data, found)
     except _TooManyPixelsError:
-        raise InputError([_too_many_pixels(argument, quoted(given))]) from None
-    except DAMAGE:
+        raise InputError([_too_many_pixels(argument, quote(given))]) from None
+    except DECODE_ERRORS:
         rule = "a picture file must be whole and readable"
         fix = "save or download it again, or open it in an image program and export it anew."
-        actual = f"{quoted(given)}, a {found.upper()} file that is cut short or damaged"
+        actual = f"{quote(given)}, a {found.upper()} file that is cut short or damaged"
         raise InputError([Problem(argument, rule, actual, fix)]) from None
     problems = _size_problems(width, height, given, argument)
     if problems:
@@ -160,13 +160,13 @@ def read_orientation(exif: bytes) -> int:
 
 def _size_problems(width: int, height: int, given: str, argument: str) -> list[Problem]:
     """Every rule on pixels that the size breaks. facts: image-pixels, image-ratio"""
-    actual = f"{quoted(given)} with {width} x {height} px"
-    if width * height > limits.IMAGE_MAX_PIXELS:
+    actual = f"{quote(given)} with {width} x {height} px"
+    if width * height > limits.MAX_IMAGE_PIXELS:
         return [_too_many_pixels(argument, actual)]
     shorter, longer = sorted((width, height))
     problems = []
-    if shorter < limits.IMAGE_MIN_SIDE_PX:
-        rule = f"each side of a picture has at least {limits.IMAGE_MIN_SIDE_PX} px"
+    if shorter < limits.MIN_IMAGE_SIDE_PX:
+        rule = f"each side of a picture has at least {limits.MIN_IMAGE_SIDE_PX} px"
         fix = "give a larger version; enlarging this one works but adds no detail."
         problems.append(Problem(argument, rule, actual, fix))
     if longer * limits.IMAGE_RATIO_SHORT > shorter * limits.IMAGE_RATIO_LONG:
@@ -177,5 +177,5 @@ def _size_problems(width: int, height: int, given: str, argument: str) -> list[P
 
 
 def _too_many_pixels(argument: str, actual: str) -> Problem:
-    rule = f"a picture has at most {limits.IMAGE_MAX_PIXELS // 1_000_000} million pixels"
-    return Problem(argument, rule, actual, f"scale it down; {limits.IMAGE_MIN_SIDE_PX} px a side are enough for Kling.")
+    rule = f"a picture has at most {limits.MAX_IMAGE_PIXELS // 1_000_000} million pixels"
+    return Problem(argument, rule, actual, f"scale it down; {limits.MIN_IMAGE_SIDE_PX} px a side are enough for Kling.")

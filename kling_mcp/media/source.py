@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
-from kling_mcp.api.limits import IMAGE_MAX_BYTES
+from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import foreign_paths as elsewhere
 from kling_mcp.media.links import require_link, show_link
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from kling_mcp.media.policy import MediaPolicy
@@ -36,9 +36,9 @@ _BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]+=*")
 # No file name is that long, while the Base64 of the smallest picture is longer.
 _BASE64_FOR_SURE_CHARACTERS = 512
 _BASE64_LIKELY_CHARACTERS = 40
-_PATH_MAX_CHARACTERS = 4096
+_MAX_PATH_CHARACTERS = 4096
 # The worst honest case is Base64 with every character percent-encoded; past it nothing can fit.
-_DATA_MAX_CHARACTERS = IMAGE_MAX_BYTES * 4 + 1024
+_MAX_DATA_CHARACTERS = MAX_IMAGE_BYTES * 4 + 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,12 @@ def _is_bare_base64(value: str) -> bool:
 
 def _require_plain(value: str, argument: str) -> None:
     """Raises InputError where the text can be no path on any system."""
-    if len(value) > _PATH_MAX_CHARACTERS:
+    if len(value) > _MAX_PATH_CHARACTERS:
         actual = f"{len(value)} characters"
         raise _refused(argument, "no path on this computer is that long", actual, "give the file's path.")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
         fix = "give the path on one line, without such characters."
-        raise _refused(argument, "a path has no control characters", quoted(value), fix)
+        raise _refused(argument, "a path has no control characters", quote(value), fix)
 
 
 def _decode_data_uri(uri: str, argument: str) -> bytes:
@@ -134,9 +134,9 @@ def _decode_data_uri(uri: str, argument: str) -> bytes:
     if not comma:
         fix = "write it as data:image/png;base64, and then the Base64 text."
         raise _refused(argument, "a data: URI has a comma before its data", shown, fix)
-    if len(payload) > _DATA_MAX_CHARACTERS:
+    if len(payload) > _MAX_DATA_CHARACTERS:
         fix = "save it as a smaller JPEG, or give a path or an https link."
-        raise _refused(argument, f"a picture has at most {IMAGE_MAX_BYTES} bytes", shown, fix)
+        raise _refused(argument, f"a picture has at most {MAX_IMAGE_BYTES} bytes", shown, fix)
     if not re.search(r";\s*base64\s*$", header, re.IGNORECASE):
         return unquote_to_bytes(payload)
     packed = "".join(unquote(payload).split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
@@ -159,11 +159,11 @@ def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
             rest = "/" + rest
     fix = "write file:/// and the full path, or give the plain path."
     if not rest.startswith("/"):
-        raise _refused(argument, "a file: URI names a full path on this computer", quoted(uri), fix)
+        raise _refused(argument, "a file: URI names a full path on this computer", quote(uri), fix)
     try:
         path = unquote(rest, errors="strict")
     except UnicodeDecodeError:
-        raise _refused(argument, "a file: URI is percent-encoded UTF-8", quoted(uri), fix) from None
+        raise _refused(argument, "a file: URI is percent-encoded UTF-8", quote(uri), fix) from None
     _require_plain(path, argument)
     return path[1:] if re.match(r"/[A-Za-z]:[\\/]", path) else path
 
@@ -171,7 +171,7 @@ def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
 def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: bool) -> str:
     """The path, if this kind of machine can have it and it climbs nowhere."""
     if ".." in re.split(r"[\\/]" if windows else "/", path):
-        raise _refused(argument, 'a path has no ".." parts', quoted(path), "give the full path, written out.")
+        raise _refused(argument, 'a path has no ".." parts', quote(path), "give the full path, written out.")
     if not windows:
         if elsewhere.is_windows_absolute(path):
             raise elsewhere.other_machine_refused(argument, path, policy, windows=False)
@@ -181,12 +181,12 @@ def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: b
     # Opening a share or a device path already talks to another machine or to hardware.
     if path.startswith(("\\\\", "//")):
         rule = "network shares and device paths are not read"
-        raise _refused(argument, rule, quoted(path), "copy the file to a folder of this computer.")
+        raise _refused(argument, rule, quote(path), "copy the file to a folder of this computer.")
     if path.startswith("/"):
         raise elsewhere.other_machine_refused(argument, path, policy, windows=True)
     if re.match(r"[A-Za-z]:(?![\\/])", path):
         rule = "a path with a drive needs a backslash after the colon"
-        raise _refused(argument, rule, quoted(path), "give the full path.")
+        raise _refused(argument, rule, quote(path), "give the full path.")
     return path
 
 

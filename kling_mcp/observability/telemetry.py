@@ -32,7 +32,7 @@ ABANDONED = "abandoned"  # the caller went away, or the server ended
 
 
 @dataclass(slots=True)
-class ToolCall:
+class ToolCallRecord:
     """One tool call as it is told; `outcome` is `ok`, `error` or `abandoned`, `kind` the contract's word."""
 
     tool: str
@@ -67,7 +67,7 @@ class Exchange:
     request_id: str = ""
 
 
-_current: ContextVar[ToolCall | None] = ContextVar("kling_mcp_tool_call", default=None)
+_current: ContextVar[ToolCallRecord | None] = ContextVar("kling_mcp_tool_call", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ def _instruments() -> _Instruments:
 
 
 @contextmanager
-def tool_call(tool: str, clock: Clock) -> Iterator[ToolCall]:
+def tool_call(tool: str, clock: Clock) -> Iterator[ToolCallRecord]:
     """A span and the metrics of a tool call; the block says in what it is given how it ended."""
-    call = ToolCall(tool)
+    call = ToolCallRecord(tool)
     of = _instruments()
     started = clock.monotonic()
     token = _current.set(call)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kling_mcp.api.models import MAX_SAFE_INTEGER
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 80
 # More than any list here can use; each entry of some of them is a request to Kling.
-_MOST_ENTRIES = 1000
+_MAX_ENTRIES = 1000
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
 # A comma separates pictures only where the next one visibly begins: names of files may contain commas.
 _SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
@@ -93,7 +93,7 @@ def _validated(model: type[A], values: dict[str, Any], problems: list[Problem]) 
 class _Unreadable(Exception):  # noqa: N818 - never leaves this module
     def __init__(self, argument: str, rule: str, actual: object, fix: str) -> None:
         shown = actual if isinstance(actual, str) else json.dumps(actual, default=str)
-        self.problem = Problem(argument, rule, quoted(str(shown), _SHOWN), fix)
+        self.problem = Problem(argument, rule, quote(str(shown), _SHOWN), fix)
 
 
 def _read(name: str, value: Any, annotation: Any) -> Any:
@@ -152,9 +152,9 @@ def _read_list(name: str, value: Any) -> list[str]:
         value = _split(value)
     if not isinstance(value, list):
         value = [value]
-    if len(value) > _MOST_ENTRIES:
+    if len(value) > _MAX_ENTRIES:
         fix = "send it in several calls, or leave out what is not needed"
-        raise _Unreadable(name, f"is a list of at most {_MOST_ENTRIES} values", f"{len(value)} values", fix)
+        raise _Unreadable(name, f"is a list of at most {_MAX_ENTRIES} values", f"{len(value)} values", fix)
     return [text for text in (_read_text(name, item).strip() for item in value) if text]
 
 
@@ -187,7 +187,7 @@ def _split_at_commas(text: str) -> list[str]:
 
 def _unknown_name(name: str, known: list[str]) -> Problem:
     return Problem(
-        quoted(name, 40),
+        quote(name, 40),
         "is not an argument of this tool",
         "an unknown name",
         f"{_nearest(name, known)}; the arguments are {', '.join(known) or 'none'}",
@@ -203,7 +203,7 @@ def _from_pydantic(name: str, detail: Any) -> Problem:
     if detail["type"] == "missing":
         return Problem(name, "is required", "nothing", "give a value")
     rule = str(detail["msg"]).replace("Input should be", "must be")
-    return Problem(name, rule, quoted(str(detail["input"]), _SHOWN), "change the value")
+    return Problem(name, rule, quote(str(detail["input"]), _SHOWN), "change the value")
 
 
 def plain_schema(model: type[BaseModel]) -> dict[str, Any]:

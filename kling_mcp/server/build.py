@@ -10,11 +10,11 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, TextContent
 
 from kling_mcp._version import __version__
-from kling_mcp.concurrency.background import alongside
+from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.completions import register_completions
 from kling_mcp.server.gallery import gallery_extension
-from kling_mcp.server.lazy_runtime import LateRuntime
+from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
@@ -44,7 +44,7 @@ def build_server(
     *,
     tasks: TasksExtension | None = None,
     request_state: RequestStateSecurity | None = None,
-) -> MCPServer[LateRuntime]:
+) -> MCPServer[LazyRuntime]:
     """The server with the tools that the settings allow.
 
     Args:
@@ -57,12 +57,12 @@ def build_server(
     """
     chosen, hidden = select_tools(settings)
     the_tasks = tasks or TasksExtension()
-    late = LateRuntime(settings, runtime, lambda made: made.closing.when_begun(the_tasks.hand_over))
+    late = LazyRuntime(settings, runtime, lambda made: made.shutdown.on_start(the_tasks.hand_over))
     if settings.state_url:
         late.get()  # a database that cannot be used is told at the start
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[LateRuntime]) -> AsyncIterator[LateRuntime]:
+    async def lifespan(_: MCPServer[LazyRuntime]) -> AsyncIterator[LazyRuntime]:
         try:
             async with _hearing(late), the_tasks.running():
                 yield late
@@ -89,12 +89,12 @@ def build_server(
 
 
 @asynccontextmanager
-async def _hearing(late: LateRuntime) -> AsyncIterator[None]:
+async def _hearing(late: LazyRuntime) -> AsyncIterator[None]:
     """What is said in other replicas is heard while the block runs; a runtime that is made later has none."""
     if late.made is None:
         yield
     else:
-        async with alongside(late.made.hear_wakes):
+        async with run_in_background(late.made.listen_for_notifications):
             yield
 
 

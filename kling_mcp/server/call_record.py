@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
     from kling_mcp.errors import KlingError
     from kling_mcp.library.records import LibraryElement
-    from kling_mcp.server.tool_context import Call
+    from kling_mcp.server.tool_context import ToolContext
     from kling_mcp.server.views.elements import View
 
 logger = logging.getLogger(__name__)
 
-_MOST_IDS = 20
-_LONGEST_ID = 128
+_MAX_IDS = 20
+_MAX_ID_CHARACTERS = 128
 _MADE_SOMETHING = {"submitted", "recovered"}
 
 
-class Deed(Protocol):
+class Auditable(Protocol):
     """What a caller may do; a tool is one."""
 
     @property
@@ -53,7 +53,7 @@ class Deed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ResourceRead:
     """The deed of reading a resource."""
 
     name: str
@@ -61,10 +61,10 @@ class Reading:
     may_create: bool = False
 
 
-class Witness:
+class CallRecorder:
     """One call."""
 
-    def __init__(self, spec: Deed, call: Call, told: telemetry.ToolCall) -> None:
+    def __init__(self, spec: Auditable, call: ToolContext, told: telemetry.ToolCallRecord) -> None:
         self._spec = spec
         self._call = call
         self._told = told
@@ -130,15 +130,15 @@ class Witness:
         except ConfigurationError:
             who["account"] = ""
         if token := get_access_token():
-            who["caller"] = clean(token.subject or token.client_id, _LONGEST_ID)
+            who["caller"] = clean(token.subject or token.client_id, _MAX_ID_CHARACTERS)
         return who
 
 
 @contextmanager
-def witnessed(spec: Deed, call: Call) -> Iterator[Witness]:
+def record_call(spec: Auditable, call: ToolContext) -> Iterator[CallRecorder]:
     """The block is the call; whoever runs it says what became of it, and silence means that the caller went away."""
     with telemetry.tool_call(spec.name, call.clock) as told:
-        witness = Witness(spec, call, told)
+        witness = CallRecorder(spec, call, told)
         try:
             yield witness
         finally:
@@ -149,9 +149,9 @@ def _ids_in(told: Any) -> dict[str, object]:
     """The ids that a view or an error carries, as text of bounded length."""
     found: dict[str, object] = {}
     ids = getattr(told, "element_ids", None) or [getattr(told, "element_id", "")]
-    if shown := [clean(str(value), _LONGEST_ID) for value in ids[:_MOST_IDS] if value]:
+    if shown := [clean(str(value), _MAX_ID_CHARACTERS) for value in ids[:_MAX_IDS] if value]:
         found["element_ids"] = shown
     for name in ("task_id", "external_task_id"):
         if value := getattr(told, name, ""):
-            found[name] = clean(str(value), _LONGEST_ID)
+            found[name] = clean(str(value), _MAX_ID_CHARACTERS)
     return found

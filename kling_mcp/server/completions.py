@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.runtime import Account
-    from kling_mcp.server.lazy_runtime import LateRuntime
+    from kling_mcp.server.lazy_runtime import LazyRuntime
 
     Reference = PromptReference | ResourceTemplateReference
 
 METHOD = "completion/complete"
-MOST_VALUES = 20
+MAX_VALUES = 20
 REFRESH_SECONDS = 2.0  # nobody waits longer for a suggestion; what is known by then must do
-_LONGEST_TYPED = 100
+_MAX_TYPED_CHARACTERS = 100
 
 # The SDK hands a completion what was typed, but not the request, which says whose account it is.
 _request: ContextVar[ServerRequestContext[Any, Any]] = ContextVar("request")
 
 
-def register_completions(server: MCPServer[LateRuntime]) -> None:
+def register_completions(server: MCPServer[LazyRuntime]) -> None:
     """Add the completion of names and tags."""
     server.middleware.append(_remember_request)
     server.completion()(complete)  # type: ignore[no-untyped-call] # the SDK's decorator is not annotated
@@ -50,8 +50,8 @@ async def complete(ref: Reference, argument: CompletionArgument, _: CompletionCo
     """Suggestions for an argument, the best first; none for arguments that are free text."""
     where = ref.uri if isinstance(ref, ResourceTemplateReference) else ref.name
     suggest = _SUGGESTIONS.get((where, argument.name))
-    values = await suggest(argument.value[:_LONGEST_TYPED]) if suggest else []
-    return Completion(values=values[:MOST_VALUES], has_more=len(values) > MOST_VALUES)
+    values = await suggest(argument.value[:_MAX_TYPED_CHARACTERS]) if suggest else []
+    return Completion(values=values[:MAX_VALUES], has_more=len(values) > MAX_VALUES)
 
 
 async def _remember_request(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -78,7 +78,7 @@ async def _elements(typed: str) -> list[LibraryElement]:
         account = _account()  # held, so that it stays open
         with anyio.move_on_after(REFRESH_SECONDS):
             await account.library.refresh()
-        hits = await account.library.catalogue.search(typed, Filters(statuses=("ready", "pending")), MOST_VALUES + 1)
+        hits = await account.library.catalogue.search(typed, Filters(statuses=("ready", "pending")), MAX_VALUES + 1)
     except KlingError:
         return []
     return hits.elements

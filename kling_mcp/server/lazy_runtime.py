@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kling_mcp.settings import Settings
 
 
-class LateRuntime:
+class LazyRuntime:
     """Makes the runtime, and loads what it consists of, when something asks for it first."""
 
     def __init__(self, settings: Settings, runtime: Runtime | None, when_made: Callable[[Runtime], None]) -> None:
@@ -45,5 +45,5 @@ class LateRuntime:
 def runtime_of(context: ServerRequestContext[Any, Any]) -> Runtime:
     """The runtime behind a request."""
     late = context.lifespan_context
-    assert isinstance(late, LateRuntime)  # noqa: S101 - build_server's lifespan yields nothing else
+    assert isinstance(late, LazyRuntime)  # noqa: S101 - build_server's lifespan yields nothing else
     return late.get()

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from kling_mcp.api import limits
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from mcp.server.mcpserver import MCPServer
 
-    from kling_mcp.server.lazy_runtime import LateRuntime
+    from kling_mcp.server.lazy_runtime import LazyRuntime
 
 PICTURES_PROMPT, CAST_PROMPT = "prepare_reference_pictures", "plan_cast"
 TAG_ARGUMENT, NAME_ARGUMENT = "tag", "elements"
 CREATE = "create_element_and_wait"
 _SUBJECT, _NAME, _LINE = 300, 60, 1000
-_MOST_NAMES, _MOST_LINES = 30, 300
+_MAX_NAMES, _MAX_LINES = 30, 300
 
 # What to look for beside the rules that hold for every subject; the tag table of section 4.1.
 _VIEWS = {
@@ -65,7 +65,7 @@ characters, and none may be a part of another, because prompts call them by @nam
 5. Show me one table: subject, shots, element (with its id, or to be made), what is missing. {ending}"""
 
 
-def register_prompts(server: MCPServer[LateRuntime], tools: Collection[str]) -> None:
+def register_prompts(server: MCPServer[LazyRuntime], tools: Collection[str]) -> None:
     """Add both prompts; they name only tools that this server has."""
     ending = "This server cannot create elements, so stop there."
     if CREATE in tools:
@@ -82,14 +82,14 @@ def _pictures_prompt(ending: str) -> Callable[..., str]:
         """Which pictures make a good element of a subject, and how to check the ones at hand."""
         # facts: image-count, image-formats, image-bytes, image-pixels, image-ratio, frontal-may-repeat
         return _PICTURES.format(
-            subject=quoted(subject, _SUBJECT),
+            subject=quote(subject, _SUBJECT),
             fewest=limits.REFER_IMAGES_MIN,
             most=limits.REFER_IMAGES_MAX,
             views=_VIEWS.get(tag.strip().capitalize(), _VIEWS["Item"]),
-            megabytes=limits.IMAGE_MAX_BYTES // 1_000_000,
-            side=limits.IMAGE_MIN_SIDE_PX,
-            name=limits.NAME_MAX_CHARACTERS,
-            description=limits.DESCRIPTION_MAX_CHARACTERS,
+            megabytes=limits.MAX_IMAGE_BYTES // 1_000_000,
+            side=limits.MIN_IMAGE_SIDE_PX,
+            name=limits.MAX_NAME_CHARACTERS,
+            description=limits.MAX_DESCRIPTION_CHARACTERS,
             ending=ending,
         )
 
@@ -102,12 +102,12 @@ def _cast_prompt(ending: str) -> Callable[..., str]:
         elements: Annotated[str, Field(description="Names of elements that must be used, separated by commas")] = "",
     ) -> str:
         """Which recurring subjects of a story should be elements, which exist already, and what is missing."""
-        names = ", ".join(quoted(name, _NAME) for name in elements.split(",")[:_MOST_NAMES] if name.strip())
+        names = ", ".join(quote(name, _NAME) for name in elements.split(",")[:_MAX_NAMES] if name.strip())
         # facts: name-20, handle-new
         return _CAST.format(
-            story="\n".join(f"> {clean(line, _LINE)}" for line in story.splitlines()[:_MOST_LINES]),
+            story="\n".join(f"> {clean(line, _LINE)}" for line in story.splitlines()[:_MAX_LINES]),
             wanted=f"These elements must be used: {names}.\n\n" if names else "",
-            name=limits.NAME_MAX_CHARACTERS,
+            name=limits.MAX_NAME_CHARACTERS,
             ending=ending,
         )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kling_mcp.generation.targets import Target
-    from kling_mcp.library.resolve import Match
+    from kling_mcp.library.resolve import ResolvedElement
 
 _EXTERNAL_ID = 128
 
@@ -47,7 +47,7 @@ KINDS: Mapping[Kind, str] = {
 }
 
 
-def element(match: Match) -> str:
+def element(match: ResolvedElement) -> str:
     """Every fact of a record that may be shown; links stay out, as they may be signed."""
     record = match.element
     return _as_json(
@@ -92,12 +92,12 @@ def limits() -> str:
     return _as_json(
         {
             "creation": {
-                "element_name": _limit(rules.NAME_MAX_CHARACTERS, "characters at most"),
-                "element_description": _limit(rules.DESCRIPTION_MAX_CHARACTERS, "characters at most"),
+                "element_name": _limit(rules.MAX_NAME_CHARACTERS, "characters at most"),
+                "element_description": _limit(rules.MAX_DESCRIPTION_CHARACTERS, "characters at most"),
                 "refer_images": _limit(rules.REFER_IMAGES_MAX, f"at most; at least {rules.REFER_IMAGES_MIN}"),
                 "picture_format": {"limit": "JPEG or PNG", "fact": "image-formats"},
-                "picture_bytes": _limit(rules.IMAGE_MAX_BYTES, "bytes at most"),
-                "picture_side": _limit(rules.IMAGE_MIN_SIDE_PX, "px at least, each side"),
+                "picture_bytes": _limit(rules.MAX_IMAGE_BYTES, "bytes at most"),
+                "picture_side": _limit(rules.MIN_IMAGE_SIDE_PX, "px at least, each side"),
                 "picture_ratio": {"limit": "1:2.5 to 2.5:1", "fact": rules.IMAGE_RATIO_LONG.fact},
                 "video": {"limit": rules.VIDEO_RULE, "fact": "video-format"},
             },

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from mcp.server.mcpserver import MCPServer
 
-    from kling_mcp.library.resolve import Match
+    from kling_mcp.library.resolve import ResolvedElement
     from kling_mcp.runtime import Account
-    from kling_mcp.server.lazy_runtime import LateRuntime
-    from kling_mcp.server.tool_context import Call
+    from kling_mcp.server.lazy_runtime import LazyRuntime
+    from kling_mcp.server.tool_context import ToolContext
 
 ELEMENT_URI = "kling://elements/{id}"
 PICTURE_URI = "kling://elements/{id}/picture"
@@ -32,7 +32,7 @@ LIMITS_URI = "kling://limits"
 JSON_TYPE = "application/json"
 
 
-def register_resources(server: MCPServer[LateRuntime]) -> None:
+def register_resources(server: MCPServer[LazyRuntime]) -> None:
     """Add every resource; nothing is read or opened before somebody asks."""
     add = server.resource
     add(
@@ -75,9 +75,9 @@ async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - 
         ResourceError: Kling or the state folder could not be read, or the name is ambiguous.
     """
     from kling_mcp.server.resource_tables import element  # noqa: PLC0415 - the same
-    from kling_mcp.server.tool_context import Call  # noqa: PLC0415 - see the module
+    from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - see the module
 
-    return element(await _find(Call(ctx), id, "element"))
+    return element(await _find(ToolContext(ctx), id, "element"))
 
 
 async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 - as above
@@ -87,23 +87,23 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
         ResourceNotFoundError: nothing carries the id or name, or there is no picture.
         ResourceError: as `read_element`.
     """
-    from kling_mcp.server.tool_context import Call  # noqa: PLC0415 - see the module
+    from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - see the module
 
-    call = Call(ctx)
+    call = ToolContext(ctx)
     match = await _find(call, id, "element_picture")
-    (face,) = await call.account.album.faces([match.element])
+    (face,) = await call.account.album.load([match.element])
     if not face.jpeg:
         raise ResourceNotFoundError(f"There is no picture of this element: {face.note}.")
     return face.jpeg
 
 
-async def _find(call: Call, any_id: str, resource: str) -> Match:
-    from kling_mcp.server.call_record import Reading, witnessed  # noqa: PLC0415 - see the module
+async def _find(call: ToolContext, any_id: str, resource: str) -> ResolvedElement:
+    from kling_mcp.server.call_record import ResourceRead, record_call  # noqa: PLC0415 - see the module
 
-    with witnessed(Reading(f"resource:{resource}"), call) as witness:
+    with record_call(ResourceRead(f"resource:{resource}"), call) as witness:
         witness.begins()
         try:
-            with call.counted():
+            with call.within_call_limit():
                 match = await _match(call.account, any_id)
         except KlingError as error:
             witness.failed(error)
@@ -113,6 +113,6 @@ async def _find(call: Call, any_id: str, resource: str) -> Match:
         return match
 
 
-async def _match(account: Account, any_id: str) -> Match:
+async def _match(account: Account, any_id: str) -> ResolvedElement:
     """What is known here under the id, else under the id or name after asking Kling."""
     return await account.library.known_by_id(any_id) or await account.library.match(any_id)

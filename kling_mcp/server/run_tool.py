@@ -13,15 +13,15 @@ from mcp_types import CallToolResult, TextContent
 
 from kling_mcp.errors import InputError, KlingError
 from kling_mcp.server.arguments import ArgumentsError, ToolArguments, parse_arguments
-from kling_mcp.server.call_record import witnessed
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.call_record import record_call
+from kling_mcp.server.tool_context import ToolContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mcp.server.mcpserver import Context
 
-    from kling_mcp.server.call_record import Witness
+    from kling_mcp.server.call_record import CallRecorder
     from kling_mcp.server.tool import ToolSpec
 
 logger = logging.getLogger(__name__)
@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 _DEFECT = "%s failed with a defect of kling-mcp; reference %s"
 
 
-async def perform(spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]) -> CallToolResult:
+async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]) -> CallToolResult:
     """Parse, handle, and turn whatever happened into a result."""
-    call = Call(context)
-    with witnessed(spec, call) as witness:
+    call = ToolContext(context)
+    with record_call(spec, call) as witness:
         try:
             witness.begins()
-            with call.counted():
+            with call.within_call_limit():
                 answer = await spec.handler(await _read(spec, arguments, call), call)
         except KlingError as error:
             logger.info("%s: %s", spec.name, error.last_line())
@@ -52,7 +52,7 @@ async def perform(spec: ToolSpec, arguments: Mapping[str, Any], context: Context
     )
 
 
-async def load_and_perform(
+async def load_and_run_tool(
     name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], context: Context[Any, Any]
 ) -> CallToolResult:
     """As `perform`; also where the tool cannot be loaded, as in a broken installation."""
@@ -62,10 +62,10 @@ async def load_and_perform(
         reference = secrets.token_hex(4)
         logger.exception(_DEFECT, name, reference)
         return _error_result(_defect(reference, may_have_created=False))
-    return await perform(spec, arguments, context)
+    return await run_tool(spec, arguments, context)
 
 
-async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: Call) -> ToolArguments:
+async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: ToolContext) -> ToolArguments:
     """The arguments of a call.
 
     Raises:
@@ -74,13 +74,13 @@ async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: Call) -> ToolArgum
     try:
         return parse_arguments(spec.arguments, raw)
     except ArgumentsError as refused:
-        if spec.look_further is None:
+        if spec.extra_problems is None:
             raise
-        further = await spec.look_further(refused, call)
+        further = await spec.extra_problems(refused, call)
         raise InputError([*refused.problems, *further]) from None
 
 
-def _failed(error: KlingError, witness: Witness) -> CallToolResult:
+def _failed(error: KlingError, witness: CallRecorder) -> CallToolResult:
     witness.failed(error)
     return _error_result(error)
 

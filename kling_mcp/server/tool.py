@@ -14,7 +14,7 @@ from mcp_types import Tool, ToolAnnotations
 
 from kling_mcp.errors import Problem
 from kling_mcp.server.arguments import ArgumentsError, ToolArguments, output_schema, plain_schema
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
@@ -39,8 +39,8 @@ class Answer:
     page_data: Mapping[str, object] | None = None  # for the page beside the result; no model sees it
 
 
-Handler = Callable[[Any, Call], Awaitable[Answer]]
-LookFurther = Callable[[ArgumentsError, Call], Awaitable[list[Problem]]]
+Handler = Callable[[Any, ToolContext], Awaitable[Answer]]
+LookFurther = Callable[[ArgumentsError, ToolContext], Awaitable[list[Problem]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class ToolSpec:
     view: type[View]
     handler: Handler
     page_uri: str = ""  # the page that Apps clients show beside the result
-    look_further: LookFurther | None = None  # what else is wrong where the arguments do not fit the schema
+    extra_problems: LookFurther | None = None  # what else is wrong where the arguments do not fit the schema
 
     @property
     def changes_something(self) -> bool:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.apps import client_supports_apps
 
-from kling_mcp.concurrency.background import alongside
+from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.lazy_runtime import runtime_of
-from kling_mcp.server.mcp_tasks.background_call import current_run
+from kling_mcp.server.mcp_tasks.background_call import current_background_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
 
 
-class Call:
+class ToolContext:
     """Everything a handler may ask of its surroundings; the only user of the SDK's context object."""
 
     def __init__(self, context: Context[Any, Any]) -> None:
@@ -51,7 +51,7 @@ class Call:
         """
         said = getattr(arguments, "wait_seconds", None) if "wait_seconds" in arguments.model_fields_set else None
         seconds = self.settings.wait_seconds if said is None else int(said)
-        run = current_run()
+        run = current_background_call()
         return int(run.seconds_left()) if run and seconds else seconds
 
     @property
@@ -66,7 +66,7 @@ class Call:
         return self._account
 
     @contextmanager
-    def counted(self) -> Iterator[None]:
+    def within_call_limit(self) -> Iterator[None]:
         """Count the block among the account's running calls; whoever has no account is told so where one is needed.
 
         Raises:
@@ -77,7 +77,7 @@ class Call:
         except ConfigurationError:
             yield
         else:
-            with account.calls.one_more():
+            with account.calls.acquire():
                 yield
 
     @property
@@ -85,21 +85,21 @@ class Call:
         """Whether the client shows a page beside a result (MCP Apps)."""
         return client_supports_apps(self._context)
 
-    async def stands_for(self, *names: str) -> None:
+    async def bind_tasks(self, *names: str) -> None:
         """Say which creations this call is about, so that its task, if it becomes one, survives a restart."""
-        if run := current_run():
-            await run.stands_for(names)
+        if run := current_background_call():
+            await run.bind_tasks(names)
 
     @asynccontextmanager
-    async def heartbeat(self, message: Callable[[], str], seconds: float) -> AsyncIterator[None]:
+    async def report_progress(self, message: Callable[[], str], seconds: float) -> AsyncIterator[None]:
         """While the block runs, report progress often enough that a client sees life.
 
         Progress is the seconds waited, out of `seconds`; strictly rising. A client that did not ask for
         progress gets none, and one whose call became a task reads `message` there.
         """
-        run = current_run()
+        run = current_background_call()
         if run:
-            run.says(message)
+            run.set_message(message)
 
         async def beat() -> None:
             started = self.clock.monotonic()
@@ -113,5 +113,5 @@ class Call:
                     )
                 await self.clock.sleep(PROGRESS_EVERY_SECONDS)
 
-        async with alongside(beat):
+        async with run_in_background(beat):
             yield

@@ -61,9 +61,9 @@ class KlingTool(Tool):
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> CallToolResult:
         """Load the tool and perform it."""
-        from kling_mcp.server.run_tool import load_and_perform  # noqa: PLC0415 - see the module
+        from kling_mcp.server.run_tool import load_and_run_tool  # noqa: PLC0415 - see the module
 
-        return await load_and_perform(self.name, self._load, arguments, context)
+        return await load_and_run_tool(self.name, self._load, arguments, context)
 
 
 def all_tools(settings: Settings) -> list[KlingTool]:

@@ -27,14 +27,14 @@ HOSTS: dict[Region, str] = {
     "global": "https://api-singapore.klingai.com",  # fact: host-global
     "china": "https://api-beijing.klingai.com",  # fact: host-china
 }
-LONGEST_WAIT_SECONDS = 600
+MAX_WAIT_SECONDS = 600
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UNFILLED = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[^<>]+>")
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^@/?#:,\[\]]*)(?::\d+)?"
 _STATE_URL = re.compile(rf"postgres(?:ql)?://(?:[^@/?#]*@)?{_HOST}(?:,{_HOST})*(?:/[^@/?#]*)?(?:\?[^#]*)?")
-_SHORTEST_HIDDEN = 8
-_LARGEST_SECRET_FILE = 16 * 1024
+_MIN_HIDDEN_CHARACTERS = 8
+_MAX_SECRET_FILE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ class Settings:
             media_dirs=env.folders("KLING_MCP_MEDIA_DIRS"),
             state_dir=env.folder("KLING_MCP_STATE_DIR"),
             state_url=_read_state_url(env.secret("KLING_MCP_STATE_URL")),
-            wait_seconds=env.number("KLING_MCP_WAIT_SECONDS", 45, 0, LONGEST_WAIT_SECONDS),
+            wait_seconds=env.number("KLING_MCP_WAIT_SECONDS", 45, 0, MAX_WAIT_SECONDS),
             max_creates=env.number("KLING_MCP_MAX_CREATES", 3, 1, 100),
             thumbnails=env.flag("KLING_MCP_THUMBNAILS", default=True),
             shared_account=env.flag("KLING_MCP_SHARED_ACCOUNT"),
@@ -316,15 +316,17 @@ def _passwords_in(url: str) -> tuple[str, ...]:
     """
     parts = urlsplit(url)
     written = [parts.netloc.rpartition("@")[0].partition(":")[2], *re.findall(r"(?<=password=)[^&]+", parts.query)]
-    return tuple(form for secret in written for form in (secret, unquote(secret)) if len(form) >= _SHORTEST_HIDDEN)
+    return tuple(
+        form for secret in written for form in (secret, unquote(secret)) if len(form) >= _MIN_HIDDEN_CHARACTERS
+    )
 
 
 def _read_secret_file(name: str, file_name: str) -> str:
     path = _without_tilde(name, file_name)
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST_SECRET_FILE + 1)  # what a file says of its size need not be true: /dev/zero
-        if len(data) > _LARGEST_SECRET_FILE:
+            data = file.read(_MAX_SECRET_FILE_BYTES + 1)  # what a file says of its size need not be true: /dev/zero
+        if len(data) > _MAX_SECRET_FILE_BYTES:
             raise ConfigurationError(f"{name} names a file that is too large to hold a key.")
         value = data.decode("utf-8-sig").strip("\r\n")  # Windows editors put a mark in front
     except (OSError, UnicodeDecodeError) as error:

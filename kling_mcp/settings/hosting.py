@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LARGEST_MB = 44
+MAX_REQUEST_MB = 44
 # Away from this computer a picture comes as a link; two pictures of a few megabytes still fit as data: URIs.
-LARGEST_MB_ELSEWHERE = 12
+MAX_REQUEST_MB_FROM_OTHERS = 12
 CREATES_PER_MINUTE, CREATES_PER_DAY = 30, 1000
-_MOST_CREATES = 1_000_000
+_MAX_CREATES = 1_000_000
 _SHORT_TOKEN = 16
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
@@ -95,18 +95,18 @@ class HostingSettings:
         return f"<HostingSettings signing_in={signing_in} allowed_hosts={self.allowed_hosts}>"
 
     @property
-    def calls_back_to(self) -> str:
+    def callback_base_url(self) -> str:
         """The address below which Kling can call this server, or "": it calls public https addresses alone."""
         return self.public_url if self.public_url.startswith("https://") else ""
 
     @property
-    def asks_who_calls(self) -> bool:
+    def requires_auth(self) -> bool:
         """Whether callers are authenticated."""
         return bool(self.token or self.oauth)
 
     def largest_request_bytes(self, *, reaches_others: bool) -> int:
         """What one request may hold; as much as Kling takes at once, where only this computer can send it."""
-        megabytes = self.max_request_mb or (LARGEST_MB_ELSEWHERE if reaches_others else LARGEST_MB)
+        megabytes = self.max_request_mb or (MAX_REQUEST_MB_FROM_OTHERS if reaches_others else MAX_REQUEST_MB)
         return megabytes * 1_000_000
 
     def creations_allowed(self, *, over_http: bool) -> tuple[int, int]:
@@ -140,7 +140,7 @@ def read_hosting(env: Reader) -> HostingSettings:
         public_url=public_url,
         webhook_secrets=_read_webhook_secrets(env.secret("KLING_WEBHOOK_SECRET")),
         audit_log=_read_audit_log(env),
-        max_request_mb=env.number("KLING_MCP_MAX_REQUEST_MB", 0, 1, LARGEST_MB),
+        max_request_mb=env.number("KLING_MCP_MAX_REQUEST_MB", 0, 1, MAX_REQUEST_MB),
         creates_per_minute=_number_or_none(env, "KLING_MCP_CREATES_PER_MINUTE"),
         creates_per_day=_number_or_none(env, "KLING_MCP_CREATES_PER_DAY"),
     )
@@ -256,4 +256,4 @@ def _read_origin(value: str) -> str:
 
 
 def _number_or_none(env: Reader, name: str) -> int | None:
-    return env.number(name, 0, 0, _MOST_CREATES) if env.text(name) else None
+    return env.number(name, 0, 0, _MAX_CREATES) if env.text(name) else None

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from kling_mcp.simulator.control import control_routes
 from kling_mcp.simulator.credentials import credential_kind
-from kling_mcp.simulator.exchange import Visit
+from kling_mcp.simulator.exchange import Exchange
 from kling_mcp.simulator.fault_actions import Ending, Plan
 from kling_mcp.simulator.faults import Faults
 from kling_mcp.simulator.replies import Reply, proxy_page
@@ -43,7 +43,7 @@ def build_app(
     Lost replies need somebody who holds the connection: `SimulatorTransport` in process, `serve` over TCP.
     """
     armed = Faults() if faults is None else faults
-    desk = _FrontDesk(world, armed, sleep)
+    desk = _Handler(world, armed, sleep)
     routes: list[BaseRoute] = control_routes(world, armed) if control else []
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return Starlette(routes=[*routes, Route("/{path:path}", desk.answer, methods=methods)])
@@ -64,7 +64,7 @@ class _NoReply(Response):
 
 
 @dataclass(frozen=True, slots=True)
-class _FrontDesk:
+class _Handler:
     world: World
     faults: Faults
     sleep: Sleep
@@ -83,7 +83,7 @@ class _FrontDesk:
         outcome = await self._play(visit, request.scope.get(PATIENCE))
         return _as_response(outcome, visit) if isinstance(outcome, Reply) else _NoReply(outcome)
 
-    def _open(self, request: Request, match: Match, plan: Plan) -> Visit:
+    def _open(self, request: Request, match: Match, plan: Plan) -> Exchange:
         authorization = request.headers.get("authorization")
         record = RequestRecord(
             number=self.world.next_number(),
@@ -97,7 +97,7 @@ class _FrontDesk:
             faults=list(plan.names),
         )
         self.world.record(record)
-        return Visit(
+        return Exchange(
             world=self.world,
             faults=self.faults,
             plan=plan,
@@ -106,7 +106,7 @@ class _FrontDesk:
             authorization=authorization,
         )
 
-    async def _play(self, visit: Visit, patience: float | None) -> Reply | Ending:
+    async def _play(self, visit: Exchange, patience: float | None) -> Reply | Ending:
         """The outcome after its delay. `patience` is the client's read time-out, where it is known."""
         delay = visit.plan.delay
         seconds = delay.seconds if delay else 0.0
@@ -129,7 +129,7 @@ class _FrontDesk:
             await self.sleep(patience)
         return outcome
 
-    async def _wait_before(self, visit: Visit, seconds: float) -> None:
+    async def _wait_before(self, visit: Exchange, seconds: float) -> None:
         """Wait before doing the work, which a client that is cancelled meanwhile does not stop."""
         due = self.world.clock() + seconds
         try:
@@ -139,7 +139,7 @@ class _FrontDesk:
             raise
 
 
-def _as_response(reply: Reply, visit: Visit) -> Response:
+def _as_response(reply: Reply, visit: Exchange) -> Response:
     headers = dict(reply.headers)
     date = visit.plan.date
     text = formatdate(visit.server_time(), usegmt=True) if date is None else date.text

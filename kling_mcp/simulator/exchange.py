@@ -9,14 +9,14 @@ from kling_mcp.simulator import ids
 from kling_mcp.simulator.codes import INVALID_PARAMETERS, RefusedError
 from kling_mcp.simulator.fault_actions import Answer, Ending, Lose, Malform, Plan, Refuse
 from kling_mcp.simulator.faults import Faults
-from kling_mcp.simulator.operations import Call, perform
+from kling_mcp.simulator.operations import Operation, perform
 from kling_mcp.simulator.replies import Reply, armed_answer, refusal, spoil, success
 from kling_mcp.simulator.request_log import RequestRecord
 from kling_mcp.simulator.world import World
 
 
 @dataclass(slots=True, kw_only=True)
-class Visit:
+class Exchange:
     """A request that has been read. `authorization` is looked at and never kept in the record."""
 
     world: World
@@ -61,7 +61,7 @@ class Visit:
             account = self.world.account(self.world.keyring.admit(self.authorization, self.server_time()))
             self.record.account = account.name
             self._require_json_header()
-            call = Call(
+            call = Operation(
                 world=self.world,
                 faults=self.faults,
                 account=account,

@@ -35,7 +35,7 @@ _WITH_QUERY = frozenset(MAX_PAGE_SIZES) | {"costs"}
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class Operation:
     """One admitted request: who asks for what. `record` is filled in as things become known."""
 
     world: World
@@ -59,7 +59,7 @@ NO_DATA = NoData()
 Data = Json | list[Json] | NoData | None
 
 
-def perform(call: Call) -> Data:
+def perform(call: Operation) -> Data:
     """Carry out a request and return the reply's `data`. Raises RefusedError."""
     operation = _OPERATIONS.get(call.route)
     if operation is None:
@@ -69,7 +69,7 @@ def perform(call: Call) -> Data:
     return operation(call)
 
 
-def _create(call: Call) -> Data:
+def _create(call: Operation) -> Data:
     wish = read_element(_body(call), call.world.rules)
     call.record.picture_sha256 = wish.picture_sums
     _claim_slot(call)
@@ -79,7 +79,7 @@ def _create(call: Call) -> Data:
     return rendering.creation_reply(task, call.world.clock(), call.world.quirks)
 
 
-def _create_voice(call: Call) -> Data:
+def _create_voice(call: Operation) -> Data:
     wish = read_voice(_body(call), call.world.rules)
     failure, seconds = _shape_task(call)
     task = call.world.create_voice(call.account, wish, seconds=seconds, failure=failure)
@@ -87,22 +87,22 @@ def _create_voice(call: Call) -> Data:
     return rendering.creation_reply(task, call.world.clock(), call.world.quirks)
 
 
-def _query(call: Call) -> Data:
+def _query(call: Operation) -> Data:
     task = call.world.find_task(call.account, call.item_id, voices=call.route == "voice-query")
     return rendering.task_record(task, call.world.clock(), call.world.quirks)
 
 
-def _list(call: Call) -> Data:
+def _list(call: Operation) -> Data:
     tasks = call.account.element_tasks if call.route == "list" else call.account.voice_tasks
     return _page(call, tasks, rendering.task_record)
 
 
-def _list_presets(call: Call) -> Data:
+def _list_presets(call: Operation) -> Data:
     tasks = call.world.preset_elements if call.route == "presets" else call.world.preset_voices
     return _page(call, tasks, rendering.preset_record)
 
 
-def _delete(call: Call) -> Data:
+def _delete(call: Operation) -> Data:
     field = "element_id" if call.route == "delete" else "voice_id"
     item_id = read_id(_body(call), field, call.world.rules)  # fact: delete-takes-element-id
     delete = call.world.delete_element if call.route == "delete" else call.world.delete_voice
@@ -117,7 +117,7 @@ def _delete(call: Call) -> Data:
             return NO_DATA
 
 
-def _costs(call: Call) -> Data:
+def _costs(call: Operation) -> Data:
     """Section 8: one pack that is never used up (facts: costs, costs-double-envelope, costs-pack)."""
     values = _query_values(call, frozenset({"start_time", "end_time", "resource_pack_name"}))
     since, until = (_whole(values.get(name, ""), name) for name in ("start_time", "end_time"))
@@ -136,7 +136,7 @@ def _costs(call: Call) -> Data:
     return {"code": 0, "msg": "success", "resource_pack_subscribe_infos": [pack] if shown else []}
 
 
-_OPERATIONS: Mapping[str, Callable[[Call], Data]] = MappingProxyType(
+_OPERATIONS: Mapping[str, Callable[[Operation], Data]] = MappingProxyType(
     {
         "create": _create,
         "query": _query,
@@ -153,7 +153,7 @@ _OPERATIONS: Mapping[str, Callable[[Call], Data]] = MappingProxyType(
 )
 
 
-def _claim_slot(call: Call) -> None:
+def _claim_slot(call: Operation) -> None:
     found = call.faults.find(call.route, Slots)
     if found is None:
         return
@@ -163,13 +163,13 @@ def _claim_slot(call: Call) -> None:
         raise RefusedError(PARALLEL_EXCEEDED)  # facts: slots-refused, msg-parallel
 
 
-def _shape_task(call: Call) -> tuple[str, float | None]:
+def _shape_task(call: Operation) -> tuple[str, float | None]:
     fail = call.faults.take(call.route, Fail, call.record.faults)
     slow = call.faults.take(call.route, Slow, call.record.faults)
     return fail.message if fail else "", slow.seconds if slow else None
 
 
-def _page(call: Call, tasks: TaskList, render: Callable[[AnyTask, float, Quirks], Json]) -> Data:
+def _page(call: Operation, tasks: TaskList, render: Callable[[AnyTask, float, Quirks], Json]) -> Data:
     values = _query_values(call, frozenset({"pageNum", "pageSize"}))
     page_num = _whole(values.get("pageNum", "1"), "pageNum", MAX_PAGE)
     page_size = _whole(values.get("pageSize", str(DEFAULT_PAGE_SIZE)), "pageSize", MAX_PAGE_SIZES[call.route])
@@ -177,7 +177,7 @@ def _page(call: Call, tasks: TaskList, render: Callable[[AnyTask, float, Quirks]
     return [render(task, now, quirks) for task in call.world.list_tasks(tasks, page_num, page_size)]
 
 
-def _query_values(call: Call, known: frozenset[str]) -> dict[str, str]:
+def _query_values(call: Operation, known: frozenset[str]) -> dict[str, str]:
     pairs = parse_qsl(call.record.query, keep_blank_values=True)
     unknown = [name for name, _ in pairs if name not in known]
     if unknown and call.world.strict:
@@ -195,7 +195,7 @@ def _whole(text: str, name: str, most: int | None = None) -> int:
     return int(text)
 
 
-def _body(call: Call) -> Json:
+def _body(call: Operation) -> Json:
     try:
         body = json.loads(call.body, parse_constant=_refuse_constant)
     except ValueError:

@@ -60,7 +60,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ElementWish:
+class ElementRequest:
     """A creation that keeps every rule. `picture_sums` holds the SHA-256 of each inline picture, in order."""
 
     element_name: str
@@ -85,7 +85,7 @@ class VoiceWish:
     external_task_id: str
 
 
-def read_element(body: Body, rules: Rules) -> ElementWish:
+def read_element(body: Body, rules: Rules) -> ElementRequest:
     """Judge an element creation (section 4.1). Raises RefusedError."""
     _only_known(body, _ELEMENT_FIELDS, rules)
     name = _bounded(body, "element_name", MAX_NAME_CHARACTERS, rules)
@@ -94,7 +94,7 @@ def read_element(body: Body, rules: Rules) -> ElementWish:
     if kind not in {"image_refer", "video_refer"}:
         raise refuse_value("reference_type must be image_refer or video_refer")
     materials = _read_images(body, rules) if kind == "image_refer" else _read_videos(body, rules)
-    return ElementWish(
+    return ElementRequest(
         element_name=name,
         element_description=description,
         reference_type=kind,

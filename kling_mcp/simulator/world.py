@@ -20,7 +20,7 @@ from kling_mcp.simulator.presets import preset_elements, preset_voices
 from kling_mcp.simulator.quirks import Quirks
 from kling_mcp.simulator.records import SUCCEED, Account, AnyTask, ElementTask, TaskList, VoiceTask
 from kling_mcp.simulator.request_log import RequestRecord
-from kling_mcp.simulator.validation import ElementWish, Rules, VoiceWish
+from kling_mcp.simulator.validation import ElementRequest, Rules, VoiceWish
 
 Durations = Callable[[str, random.Random], float]
 MAX_BODY_BYTES = 40_000_000  # fact: body-40mb
@@ -137,7 +137,7 @@ class World:
     def create_element(
         self,
         account: Account,
-        wish: ElementWish,
+        wish: ElementRequest,
         *,
         seconds: float | None = None,
         failure: str = "",

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 
-def process_owner(pid_space: Path = Path("/proc/self/ns/pid")) -> str:
+def current_owner(pid_space: Path = Path("/proc/self/ns/pid")) -> str:
     """Names this process on this computer: `host:pid`, where the host includes the space that the pid belongs to."""
     try:
         space = f"+{pid_space.stat().st_ino}"  # containers may share a host name
@@ -16,7 +16,7 @@ def process_owner(pid_space: Path = Path("/proc/self/ns/pid")) -> str:
     return f"{socket.gethostname()}{space}:{os.getpid()}"
 
 
-def has_ended(owner: str, *, seen_by: str) -> bool:
+def is_dead(owner: str, *, seen_by: str) -> bool:
     """Whether a process (`process_owner`) of the computer of another one has certainly ended."""
     host, _, pid = owner.rpartition(":")
     return host == seen_by.rpartition(":")[0] and is_process_gone(pid)

@@ -34,7 +34,7 @@ _NO_PLACE_FOR_A_FILE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-class CacheFile:
+class SqliteCache:
     """`<folder>/<name>-<version>.sqlite3`, or memory where `folder` is None or cannot be used.
 
     The version follows from `schema`, so programs of different versions never share a file.

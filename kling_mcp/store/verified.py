@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class ProvenStore:
+class VerifiedStore:
     """See `Store`; `prove` raises what Kling says of a credential that it refuses, and remembers one that it took."""
 
     def __init__(self, store: Store, prove: Callable[[], Awaitable[object]], *, for_reading: bool = True) -> None:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 CALLBACKS = "/callbacks/kling"
 KEY_NAME = "callbacks"
-_LONGEST_PART = 300
+_MAX_PATH_CHARACTERS = 300
 _CODE_BYTES = 24
 
 
-class Summons:
+class CallbackUrls:
     """Addresses for callbacks, made and read. Its methods may raise `StorageError`."""
 
     def __init__(self, open_store: Callable[[], Store], public_url: str) -> None:
@@ -35,18 +35,18 @@ class Summons:
         self._key = b""
 
     @property
-    def is_on(self) -> bool:
+    def is_enabled(self) -> bool:
         """Whether Kling is asked to call back."""
         return bool(self._public_url)
 
-    async def address_for(self, external_task_id: str) -> str:
+    async def url_for(self, external_task_id: str) -> str:
         """Where Kling says that this creation has changed; "" where it is not asked to."""
         if not self._public_url:
             return ""
         name = base64.urlsafe_b64encode(external_task_id.encode()).decode().rstrip("=")
         return f"{self._public_url}{CALLBACKS}/{name}.{await self._code(external_task_id)}"
 
-    async def names_behind(self, part: str, task_id: str = "") -> set[tuple[str, str]]:
+    async def waiters_for(self, part: str, task_id: str = "") -> set[tuple[str, str]]:
         """(account, name) of everything that may be waited for under such an address; nothing for a forged one.
 
         Args:
@@ -59,7 +59,7 @@ class Summons:
         except (binascii.Error, ValueError):
             return set()
         wanted = await self._code(external_task_id)
-        if len(part) > _LONGEST_PART or not hmac.compare_digest(code.encode(), wanted.encode()):
+        if len(part) > _MAX_PATH_CHARACTERS or not hmac.compare_digest(code.encode(), wanted.encode()):
             return set()
         found: set[tuple[str, str]] = set()
         for row in await self._creations(external_task_id):

@@ -18,9 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kling_mcp.api.limits import EXTERNAL_TASK_ID_MAX_CHARACTERS
+from kling_mcp.api.limits import MAX_EXTERNAL_TASK_ID_CHARACTERS
 from kling_mcp.errors import Problem
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
@@ -34,30 +34,30 @@ UNSENT = ("claimed", "refused")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Intent:
     """What somebody wants created. `intent` is its identity, `digest` its content, `named` the caller's own id."""
 
-    intent: str
-    digest: str
-    element_name: str
+    key: str
+    content_hash: str
+    label: str
     reference_type: str
-    named: str = ""
+    caller_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One attempt at a wish, as the journal knows it. Times are seconds since 1970."""
 
     account: str
     external_task_id: str
-    intent: str
+    key: str
     attempt: int
-    digest: str
-    element_name: str
+    content_hash: str
+    label: str
     reference_type: str
     state: str
     task_id: str = ""
-    element_ids: str = ""
+    result_ids: str = ""
     detail: str = ""
     owner: str = ""
     lease_until: float = 0.0
@@ -67,61 +67,61 @@ class Entry:
     updated_at: float = 0.0
 
 
-def stands_for_other_content(entry: Entry, wish: Wish, *, is_held: bool) -> bool:
+def has_other_content(entry: JournalEntry, wish: Intent, *, is_held: bool) -> bool:
     """An id of ours has one content; a caller's own may change it while nothing stands, or may yet stand, under it."""
-    if entry.digest == wish.digest:
+    if entry.content_hash == wish.content_hash:
         return False
-    is_ours = entry.intent == entry.digest
+    is_ours = entry.key == entry.content_hash
     was_ever_lost = entry.settles_at > 0
     return is_ours or is_held or not (entry.state in OVER or (entry.state in UNSENT and not was_ever_lost))
 
 
-def begun_anew(entry: Entry, wish: Wish, arrival: float) -> Entry:
+def reset_for(entry: JournalEntry, wish: Intent, arrival: float) -> JournalEntry:
     """Nothing was sent under this id, so it may stand for something else now, and comes after all others."""
     return replace(
         entry,
         state="claimed",
-        digest=wish.digest,
-        element_name=wish.element_name,
+        content_hash=wish.content_hash,
+        label=wish.label,
         reference_type=wish.reference_type,
         created_at=arrival,
     )
 
 
-def settling(entry: Entry) -> Entry:
+def mark_abandoned(entry: JournalEntry) -> JournalEntry:
     """What is left by a holder that died while its request was at work."""
     if entry.state != "sending":
         return entry
     last_sign = max(entry.sent_at, entry.lease_until - LEASE_SECONDS)
-    return lost(entry, "its call ended without a word", last_sign + SETTLES_AFTER_DESERTION)
+    return mark_unclear(entry, "its call ended without a word", last_sign + SETTLES_AFTER_DESERTION)
 
 
-def lost(entry: Entry, detail: str, settles_at: float) -> Entry:
+def mark_unclear(entry: JournalEntry, detail: str, settles_at: float) -> JournalEntry:
     """The reply was lost. Before `settles_at` the request may still be at work at Kling."""
     return replace(entry, state="unclear", settles_at=settles_at, detail=detail)
 
 
-def is_for_another(entry: Entry, task: ElementTask) -> bool:
+def names_other_content(entry: JournalEntry, task: ElementTask) -> bool:
     """Whether a caller's own id names a task that visibly makes something else."""
-    is_ours = entry.intent == entry.digest
-    return not is_ours and bool(task.elements) and task.elements[0].element_name != entry.element_name
+    is_ours = entry.key == entry.content_hash
+    return not is_ours and bool(task.elements) and task.elements[0].element_name != entry.label
 
 
-def id_stands_for_another(entry: Entry) -> Problem:
+def external_id_conflict(entry: JournalEntry) -> Problem:
     """For a caller's own external_task_id that was used for another creation."""
     return Problem(
         "external_task_id",
-        f"stands already for another creation, the element {quoted(entry.element_name, 40)}",
-        quoted(entry.external_task_id, 64),
+        f"stands already for another creation, the element {quote(entry.label, 40)}",
+        quote(entry.external_task_id, 64),
         "leave external_task_id empty, or choose one that was never used",
     )
 
 
-def external_id_of(wish: Wish, attempt: int) -> str:
+def external_id_of(wish: Intent, attempt: int) -> str:
     """The id that Kling is given: the caller's own, or one that follows from the wish."""
-    base = wish.named or f"kmcp-{wish.intent[:28]}"
+    base = wish.caller_id or f"kmcp-{wish.key[:28]}"
     ending = "" if attempt == 1 else f"-{attempt}"
-    return base[: EXTERNAL_TASK_ID_MAX_CHARACTERS - len(ending)] + ending
+    return base[: MAX_EXTERNAL_TASK_ID_CHARACTERS - len(ending)] + ending
 
 
 def end_state(task: ElementTask) -> str:

@@ -12,21 +12,21 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError
-from kling_mcp.store.process_owner import has_ended
+from kling_mcp.store.process_owner import is_dead
 from kling_mcp.tasks.entry import (
     LEASE_SECONDS,
     OVER,
     UNSENT,
-    Entry,
-    Wish,
-    begun_anew,
+    Intent,
+    JournalEntry,
     end_state,
+    external_id_conflict,
     external_id_of,
-    id_stands_for_another,
-    settling,
-    stands_for_other_content,
+    has_other_content,
+    mark_abandoned,
+    reset_for,
 )
-from kling_mcp.tasks.quota import CreationQuota
+from kling_mcp.tasks.quota import SubmitQuota
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,37 +40,35 @@ _RECENT = 500
 _TICK_SECONDS = 1e-5  # the smallest step that a float of seconds since 1970 can be trusted with
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Entry))  # never *: a newer version may have added some
+_COLUMNS = ", ".join(field.name for field in fields(JournalEntry))  # never *: a newer version may have added some
 
 
-class OvertakenError(Exception):
+class LeaseLostError(Exception):
     """Another call has taken over the wish, because the lease ran out: nothing may be sent, claim it again."""
 
 
-class Verdict(Enum):
+class ClaimResult(Enum):
     """What a claim allows."""
 
     SEND = "nothing was sent under this id: send it"
-    LOOK = "something was sent under this id and its outcome is not known: look first"
-    KNOWN = "the task exists"
-    HELD = "another call is working on the same wish"
+    RECOVER = "something was sent under this id and its outcome is not known: look first"
+    DONE = "the task exists"
+    IN_PROGRESS = "another call is working on the same wish"
 
 
 class Journal:
     """The entries of one account. Every method may raise `StorageError`."""
 
-    def __init__(
-        self, store: Store, account: str, clock: Clock, owner: str, quota: CreationQuota | None = None
-    ) -> None:
+    def __init__(self, store: Store, account: str, clock: Clock, owner: str, quota: SubmitQuota | None = None) -> None:
         self._store = store
         self._account = account
         self._clock = clock
         self._owner = owner
-        self._quota = quota or CreationQuota()
+        self._quota = quota or SubmitQuota()
         # Tells two journals of one process apart, and a process from an earlier one with the same number.
         self._token = secrets.token_hex(4)
 
-    async def claim(self, wish: Wish, caller: str) -> tuple[Entry, Verdict]:
+    async def claim(self, wish: Intent, caller: str) -> tuple[JournalEntry, ClaimResult]:
         """Take hold of a wish, or learn who has it or what became of it.
 
         Args:
@@ -80,36 +78,36 @@ class Journal:
             InputError: the caller's own external_task_id already stands for something else.
         """
 
-        def work(tx: Transaction) -> tuple[Entry, Verdict]:
+        def work(tx: Transaction) -> tuple[JournalEntry, ClaimResult]:
             now = self._clock.wall()
             entry = self._latest(tx, wish)
             if entry is None:
                 return self._begin(tx, wish, caller, None, now), self._first_verdict()
             is_held = entry.lease_until > now and not self._has_died(entry)
-            if stands_for_other_content(entry, wish, is_held=is_held):
-                raise InputError([id_stands_for_another(entry)])
+            if has_other_content(entry, wish, is_held=is_held):
+                raise InputError([external_id_conflict(entry)])
             if entry.state in OVER:
                 return self._begin(tx, wish, caller, entry, now), self._first_verdict()
             if entry.state in {"accepted", "ready"}:
-                return entry, Verdict.KNOWN
+                return entry, ClaimResult.DONE
             if is_held:
-                return entry, Verdict.HELD
+                return entry, ClaimResult.IN_PROGRESS
             taken = replace(
-                begun_anew(entry, wish, self._arrival(tx)) if entry.state in UNSENT else settling(entry),
+                reset_for(entry, wish, self._arrival(tx)) if entry.state in UNSENT else mark_abandoned(entry),
                 owner=self._holder(caller),
                 lease_until=now + LEASE_SECONDS,
                 updated_at=now,
             )
             self._write(tx, taken)
-            return taken, Verdict.SEND if entry.state in UNSENT else Verdict.LOOK
+            return taken, ClaimResult.SEND if entry.state in UNSENT else ClaimResult.RECOVER
 
         return await self._store.run(work, write=True)
 
-    def _first_verdict(self) -> Verdict:
+    def _first_verdict(self) -> ClaimResult:
         # After the loss of a damaged file, what is not written here may have been sent all the same.
-        return Verdict.LOOK if self._store.was_damaged else Verdict.SEND
+        return ClaimResult.RECOVER if self._store.was_damaged else ClaimResult.SEND
 
-    async def renew(self, entry: Entry) -> None:
+    async def renew(self, entry: JournalEntry) -> None:
         """Keep the lease for a while longer."""
 
         def work(tx: Transaction) -> None:
@@ -123,7 +121,7 @@ class Journal:
 
         await self._store.run(work, write=True)
 
-    async def sending(self, entry: Entry) -> Entry:
+    async def mark_sending(self, entry: JournalEntry) -> JournalEntry:
         """Write down that the request leaves now; it is on the disk when this returns.
 
         Raises:
@@ -140,29 +138,29 @@ class Journal:
             return self._write(tx, entry, if_held=True)
 
         if not await self._store.run(work, write=True):
-            raise OvertakenError
+            raise LeaseLostError
         return entry
 
-    async def accepted(self, entry: Entry, task_id: str) -> Entry:
+    async def mark_accepted(self, entry: JournalEntry, task_id: str) -> JournalEntry:
         """Kling has the task."""
         return await self._put(replace(entry, state="accepted", task_id=task_id, lease_until=0.0, detail=""))
 
-    async def refused(self, entry: Entry, detail: str) -> None:
+    async def mark_refused(self, entry: JournalEntry, detail: str) -> None:
         """Nothing stands under this id: it was refused, or it surely never arrived. Ends the lease."""
-        await self.let_go(replace(entry, state="refused", sent_at=0.0, detail=detail))
+        await self.release(replace(entry, state="refused", sent_at=0.0, detail=detail))
 
-    async def keep(self, entry: Entry) -> None:
+    async def save(self, entry: JournalEntry) -> None:
         """Write down what this call knows of its entry, and keep the lease."""
         now = self._clock.wall()
         entry = replace(entry, lease_until=now + LEASE_SECONDS, updated_at=now)
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
-    async def let_go(self, entry: Entry) -> None:
+    async def release(self, entry: JournalEntry) -> None:
         """Write down what this call knows of its entry, and end the lease: the call is over."""
         entry = replace(entry, lease_until=0.0, updated_at=self._clock.wall())
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
-    async def saw(self, tasks: Iterable[ElementTask]) -> None:
+    async def record_results(self, tasks: Iterable[ElementTask]) -> None:
         """Write down what became of tasks; those that are not ours are ignored."""
         ended = [(task, state) for task in tasks if (state := end_state(task))]
         if not ended:
@@ -183,42 +181,42 @@ class Journal:
 
         await self._store.run(work, write=True)
 
-    async def ended(self, entry: Entry, task: ElementTask) -> None:
+    async def record_end(self, entry: JournalEntry, task: ElementTask) -> None:
         """What became of this entry's task."""
-        await self._put(replace(entry, state=end_state(task), element_ids=",".join(task.element_ids), lease_until=0.0))
+        await self._put(replace(entry, state=end_state(task), result_ids=",".join(task.element_ids), lease_until=0.0))
 
-    async def gone(self, entry: Entry) -> None:
+    async def mark_deleted(self, entry: JournalEntry) -> None:
         """The task that this entry names does not exist any more: the next claim is a new attempt."""
         await self._put(replace(entry, state="deleted", lease_until=0.0))
 
-    async def find(self, name: str) -> Entry | None:
+    async def find(self, name: str) -> JournalEntry | None:
         """The entry with this task id or external task id."""
         found = await self._select("(external_task_id = ? OR task_id = ?)", name, name)
         return found[0] if found else None
 
-    async def unfinished(self) -> list[Entry]:
+    async def unfinished(self) -> list[JournalEntry]:
         """What was sent or is about to be, and has not ended yet; oldest first."""
         return await self._select(
             "(state IN ('sending', 'unclear', 'accepted') OR state = 'claimed' AND lease_until > ?)",
             self._clock.wall(),
         )
 
-    async def known_tasks(self) -> list[Entry]:
+    async def known_tasks(self) -> list[JournalEntry]:
         """Of the newest entries those whose tasks Kling once named, oldest first."""
         newest = await read_entries(self._store, self._account, _RECENT)
         return [entry for entry in reversed(newest) if entry.task_id]
 
-    async def same_name(self, entry: Entry) -> list[Entry]:
+    async def with_same_label(self, entry: JournalEntry) -> list[JournalEntry]:
         """Other wishes for an element of this name that are under way or done, oldest first."""
         return await self._select(
             "element_name = ? AND intent <> ? AND (state IN ('sending', 'unclear', 'accepted', 'ready') "
             "OR state = 'claimed' AND lease_until > ?)",
-            entry.element_name,
-            entry.intent,
+            entry.label,
+            entry.key,
             self._clock.wall(),
         )
 
-    async def _select(self, condition: str, *parameters: object) -> list[Entry]:
+    async def _select(self, condition: str, *parameters: object) -> list[JournalEntry]:
         def work(tx: Transaction) -> list[Row]:
             return tx.fetch(
                 f"SELECT {_COLUMNS} FROM creations WHERE account = ? AND {condition} ORDER BY created_at",  # noqa: S608
@@ -226,21 +224,21 @@ class Journal:
                 *parameters,
             )
 
-        return [Entry(**row) for row in await self._store.run(work, write=False)]
+        return [JournalEntry(**row) for row in await self._store.run(work, write=False)]
 
     def _holder(self, caller: str) -> str:
         return f"{self._owner}/{self._token}.{caller}"
 
-    def _has_died(self, entry: Entry) -> bool:
+    def _has_died(self, entry: JournalEntry) -> bool:
         """Whether the holder was a process of this computer that runs no more; else its lease must run out."""
-        return has_ended(entry.owner.partition("/")[0], seen_by=self._owner)
+        return is_dead(entry.owner.partition("/")[0], seen_by=self._owner)
 
-    def _latest(self, tx: Transaction, wish: Wish) -> Entry | None:
-        intent = wish.intent
-        if wish.named:
+    def _latest(self, tx: Transaction, wish: Intent) -> JournalEntry | None:
+        intent = wish.key
+        if wish.caller_id:
             # A caller may hand back the id that we made for the same wish.
             named = tx.fetch(
-                "SELECT intent FROM creations WHERE account = ? AND external_task_id = ?", self._account, wish.named
+                "SELECT intent FROM creations WHERE account = ? AND external_task_id = ?", self._account, wish.caller_id
             )
             intent = named[0]["intent"] if named else intent
         rows = tx.fetch(
@@ -249,9 +247,9 @@ class Journal:
             self._account,
             intent,
         )
-        return Entry(**rows[0]) if rows else None
+        return JournalEntry(**rows[0]) if rows else None
 
-    def _free_attempt(self, tx: Transaction, wish: Wish, attempt: int) -> int:
+    def _free_attempt(self, tx: Transaction, wish: Intent, attempt: int) -> int:
         """This attempt, or a later one if a caller has given its id to something else."""
         sql = "SELECT attempt FROM creations WHERE account = ? AND external_task_id = ?"
         while tx.fetch(sql, self._account, external_id_of(wish, attempt)):
@@ -263,15 +261,15 @@ class Journal:
         (row,) = tx.fetch("SELECT MAX(created_at) AS last FROM creations WHERE account = ?", self._account)
         return max(self._clock.wall(), (row["last"] or 0.0) + _TICK_SECONDS)
 
-    def _begin(self, tx: Transaction, wish: Wish, caller: str, last: Entry | None, now: float) -> Entry:
+    def _begin(self, tx: Transaction, wish: Intent, caller: str, last: JournalEntry | None, now: float) -> JournalEntry:
         attempt = self._free_attempt(tx, wish, last.attempt + 1 if last else 1)
-        entry = Entry(
+        entry = JournalEntry(
             account=self._account,
             external_task_id=external_id_of(wish, attempt),
-            intent=last.intent if last else wish.intent,
+            key=last.key if last else wish.key,
             attempt=attempt,
-            digest=wish.digest,
-            element_name=wish.element_name,
+            content_hash=wish.content_hash,
+            label=wish.label,
             reference_type=wish.reference_type,
             state="claimed",
             owner=self._holder(caller),
@@ -279,26 +277,26 @@ class Journal:
             created_at=self._arrival(tx),
             updated_at=now,
         )
-        values = [getattr(entry, field.name) for field in fields(Entry)]
+        values = [getattr(entry, field.name) for field in fields(JournalEntry)]
         marks = ", ".join("?" * len(values))
         tx.execute(f"INSERT INTO creations ({_COLUMNS}) VALUES ({marks})", *values)  # noqa: S608 - names of ours
         return entry
 
-    async def _put(self, entry: Entry) -> Entry:
+    async def _put(self, entry: JournalEntry) -> JournalEntry:
         entry = replace(entry, updated_at=self._clock.wall())
         await self._store.run(lambda tx: self._write(tx, entry), write=True)
         return entry
 
     @staticmethod
-    def _write(tx: Transaction, entry: Entry, *, if_held: bool = False) -> bool:
+    def _write(tx: Transaction, entry: JournalEntry, *, if_held: bool = False) -> bool:
         """Whether there was such an entry, and with `if_held` one that is still this holder's."""
         values: dict[str, object] = {
-            "digest": entry.digest,
-            "element_name": entry.element_name,
+            "digest": entry.content_hash,
+            "element_name": entry.label,
             "reference_type": entry.reference_type,
             "state": entry.state,
             "task_id": entry.task_id,
-            "element_ids": entry.element_ids,
+            "element_ids": entry.result_ids,
             "detail": entry.detail[:200],
             "owner": entry.owner,
             "lease_until": entry.lease_until,
@@ -318,7 +316,7 @@ class Journal:
         return changed > 0
 
 
-async def read_entries(store: Store, account: str | None, limit: int) -> list[Entry]:
+async def read_entries(store: Store, account: str | None, limit: int) -> list[JournalEntry]:
     """The newest entries of an account, or of all accounts, newest first."""
 
     def work(tx: Transaction) -> list[Row]:
@@ -327,4 +325,4 @@ async def read_entries(store: Store, account: str | None, limit: int) -> list[En
             return tx.fetch(f"{sql} ORDER BY created_at DESC LIMIT ?", limit)
         return tx.fetch(f"{sql} WHERE account = ? ORDER BY created_at DESC LIMIT ?", account, limit)
 
-    return [Entry(**row) for row in await store.run(work, write=False)]
+    return [JournalEntry(**row) for row in await store.run(work, write=False)]

@@ -21,7 +21,7 @@ MINUTE, DAY = 60.0, 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class CreationQuota:
+class SubmitQuota:
     """Creations of an account within a minute and within 24 hours; 0 sets no limit.
 
     It counts what the journal says was sent: so it survives restarts, holds over all replicas that share a journal,
@@ -64,7 +64,7 @@ class CallLimit:
         self._running = 0
 
     @contextmanager
-    def one_more(self) -> Iterator[None]:
+    def acquire(self) -> Iterator[None]:
         """Count the block as a running call.
 
         Raises:
@@ -82,7 +82,7 @@ class CallLimit:
             self._running -= 1
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time to wait, rounded up: seconds, minutes or hours, whichever reads best."""
     for unit, size in (("second", 1), ("minute", 60)):
         if (count := math.ceil(seconds / size)) < 120:
@@ -94,5 +94,5 @@ def _used_up(most: int, name: str, left: float) -> LimitError:
     elements = "1 element" if most == 1 else f"{most} elements"
     return LimitError(
         f"This server lets one account create {elements} a {name}, and that is used up.",
-        advice=f"Nothing was sent. Repeat the same call in {in_words(left)}.",
+        advice=f"Nothing was sent. Repeat the same call in {format_duration(left)}.",
     )

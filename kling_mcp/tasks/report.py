@@ -14,7 +14,7 @@ from kling_mcp.tasks.entry import UNFINISHED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.tasks.entry import Entry
+    from kling_mcp.tasks.entry import JournalEntry
 
 _MEANING = {
     "claimed": "waiting to be sent",
@@ -28,12 +28,12 @@ _MEANING = {
 }
 
 
-def in_order(entries: Sequence[Entry]) -> list[Entry]:
+def in_order(entries: Sequence[JournalEntry]) -> list[JournalEntry]:
     """Unfinished ones first, each group newest first."""
     return sorted(entries, key=lambda entry: (entry.state not in UNFINISHED, -entry.created_at))
 
 
-def describe(entries: Sequence[Entry], *, place: str) -> list[str]:
+def format_entries(entries: Sequence[JournalEntry], *, place: str) -> list[str]:
     """Three lines a creation. `place` is where the journal lies."""
     if not entries:
         return [f"The journal in {place} knows no creations yet."]
@@ -44,17 +44,17 @@ def describe(entries: Sequence[Entry], *, place: str) -> list[str]:
     for entry in in_order(entries):
         whose = f"  account {entry.account[:6]}" if len(accounts) > 1 else ""
         lines += [
-            f"{clean(entry.element_name, 40)}: {_MEANING.get(entry.state, entry.state)}",
+            f"{clean(entry.label, 40)}: {_MEANING.get(entry.state, entry.state)}",
             f"   since {iso_utc(int(entry.created_at * 1000))}{whose}",
             "   " + "  ".join(_ids(entry)),
         ]
     return lines
 
 
-def _ids(entry: Entry) -> list[str]:
+def _ids(entry: JournalEntry) -> list[str]:
     ids = [f"external_task_id={entry.external_task_id}"]
     if entry.task_id:
         ids.append(f"task_id={entry.task_id}")
-    if entry.element_ids:
-        ids.append(f"element_ids={entry.element_ids}")
+    if entry.result_ids:
+        ids.append(f"element_ids={entry.result_ids}")
     return ids

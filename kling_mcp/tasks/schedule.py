@@ -17,12 +17,12 @@ _REMEMBERED = 60
 _STEP = 0.25
 # Looks per square root of hazard: the one knob between requests and lag; benchmarks/waiting.py shows both.
 _LOOKS = 1.6
-SHORTEST_GAP, LONGEST_GAP = 1.0, 10.0  # fact: poll
-FIRST_GAP_OF_THE_UNTAUGHT = 2.0  # fact: poll; published durations are few, so a newcomer looks early once
+MIN_GAP, MAX_GAP = 1.0, 10.0  # fact: poll
+INITIAL_GAP = 2.0  # fact: poll; published durations are few, so a newcomer looks early once
 _FLOOR_HAZARD = 0.0025  # a task may always end; keeps the gap finite where no duration is known
 
 
-class Durations:
+class PollSchedule:
     """What is known of how long tasks take, in seconds."""
 
     def __init__(self) -> None:
@@ -35,16 +35,16 @@ class Durations:
 
     def gap_after(self, elapsed: float) -> float:
         """Seconds until the next look at a task that is `elapsed` seconds old and not ready."""
-        if not self._observed and elapsed < SHORTEST_GAP:
-            return FIRST_GAP_OF_THE_UNTAUGHT
+        if not self._observed and elapsed < MIN_GAP:
+            return INITIAL_GAP
         samples = [*_PUBLISHED, *((seconds, 1.0) for seconds in self._observed)]
         gap = looks = 0.0
-        while gap < LONGEST_GAP:
+        while gap < MAX_GAP:
             looks += _STEP * _LOOKS * math.sqrt(_hazard(samples, elapsed + gap + _STEP / 2))
             gap += _STEP
             if looks >= 1.0:
                 break
-        return max(SHORTEST_GAP, gap)
+        return max(MIN_GAP, gap)
 
 
 def _hazard(samples: list[tuple[float, float]], at: float) -> float:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FOLDER_NAME = "thumbnails"
-MOST_KEPT = 5_000  # near 60 MB
-MOST_IN_MEMORY = 500
+MAX_FILES = 5_000  # near 60 MB
+MAX_IN_MEMORY = 500
 _TIDY_EVERY = 200  # puts
-_LARGEST_BYTES = 100_000
+_MAX_BYTES = 100_000
 _JPEG_START = b"\xff\xd8\xff"
 
 
-class Shelf(Protocol):
+class ThumbnailCache(Protocol):
     """Thumbnails by key. Keys are texts of any form; the least lately put ones go when it is full."""
 
     def get(self, key: str) -> bytes:
@@ -38,10 +38,10 @@ class Shelf(Protocol):
         ...
 
 
-class MemoryShelf:
+class MemoryThumbnailCache:
     """Thumbnails that end with the process: the sandbox's."""
 
-    def __init__(self, most: int = MOST_IN_MEMORY) -> None:
+    def __init__(self, most: int = MAX_IN_MEMORY) -> None:
         self._kept: dict[str, bytes] = {}
         self._most = most
 
@@ -57,10 +57,10 @@ class MemoryShelf:
             del self._kept[next(iter(self._kept))]
 
 
-class FolderShelf:
+class FileThumbnailCache:
     """One file for each thumbnail, readable for its owner alone. Call it from a worker thread."""
 
-    def __init__(self, state_dir: Path, account: str, most: int = MOST_KEPT) -> None:
+    def __init__(self, state_dir: Path, account: str, most: int = MAX_FILES) -> None:
         """Nothing is opened or made here.
 
         Args:
@@ -74,10 +74,10 @@ class FolderShelf:
         """See `Shelf.get`."""
         try:
             with (self._folder / f"{_file_name(key)}.jpg").open("rb") as file:
-                jpeg = file.read(_LARGEST_BYTES + 1)
+                jpeg = file.read(_MAX_BYTES + 1)
         except OSError:
             return b""
-        return jpeg if jpeg.startswith(_JPEG_START) and len(jpeg) <= _LARGEST_BYTES else b""
+        return jpeg if jpeg.startswith(_JPEG_START) and len(jpeg) <= _MAX_BYTES else b""
 
     def put(self, key: str, jpeg: bytes) -> None:
         """See `Shelf.put`."""

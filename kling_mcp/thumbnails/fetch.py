@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import anyio
 
 from kling_mcp._version import __version__
-from kling_mcp.api.limits import IMAGE_MAX_BYTES
+from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError
 from kling_mcp.media.formats import name_format
 from kling_mcp.media.links import require_link
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 PORT = 443
 PICTURES_AT_ONCE = 6
-MOST_REDIRECTS = 3
-_MOST_ADDRESSES_TRIED = 2
+MAX_REDIRECTS = 3
+_MAX_ADDRESSES = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_LONGEST_SIGNATURE = 12
+_MAX_SIGNATURE_BYTES = 12
 # Kling's own hosts and every CDN fit; spellings that two parsers could read differently do not.
 _HOST_NAME = re.compile(r"(?=.{4,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
@@ -58,7 +58,7 @@ class FetchLimits:
 
     total: float = 10.0
     connect: float = 4.0
-    max_bytes: int = IMAGE_MAX_BYTES
+    max_bytes: int = MAX_IMAGE_BYTES
 
 
 class PictureFetcher:
@@ -98,7 +98,7 @@ class PictureFetcher:
             raise NoPictureError("its link could not be opened") from None
 
     async def _follow(self, link: str) -> bytes:
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             outcome = await self._get(link)
             if isinstance(outcome, bytes):
                 return outcome
@@ -130,7 +130,7 @@ class PictureFetcher:
                 raise NoPictureError("the name in its link leads nowhere") from None
         if not all(map(is_public, addresses)):
             raise NoPictureError("its link leads into a private network")
-        return addresses[:_MOST_ADDRESSES_TRIED]
+        return addresses[:_MAX_ADDRESSES]
 
     async def _exchange(self, host: str, address: str, path: str) -> bytes | str:
         """One request over one new connection: a kept one would have been checked for another name."""
@@ -170,7 +170,7 @@ class PictureFetcher:
             body += chunk
             if len(body) > self._limits.max_bytes:
                 raise NoPictureError("it is too large")
-            if not looked and len(body) >= _LONGEST_SIGNATURE:
+            if not looked and len(body) >= _MAX_SIGNATURE_BYTES:
                 looked = _require_picture(body)
         _require_picture(body)
         return bytes(body)
@@ -194,7 +194,7 @@ def name_picture(data: bytes | bytearray) -> str:
     """`jpeg`, `png`, `webp`, or "" for anything else, by the first bytes."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
-    return name_format(bytes(data[:_LONGEST_SIGNATURE]))
+    return name_format(bytes(data[:_MAX_SIGNATURE_BYTES]))
 
 
 def _require_picture(body: bytearray) -> bool:

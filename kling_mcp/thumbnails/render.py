@@ -12,7 +12,7 @@ import io
 import math
 from typing import TYPE_CHECKING, Final
 
-from kling_mcp.media.probe import DAMAGE, quiet_pillow, read_orientation
+from kling_mcp.media.probe import DECODE_ERRORS, quiet_pillow, read_orientation
 from kling_mcp.thumbnails.fetch import NoPictureError, name_picture
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 SIDE_PX: Final = 256
-MOST_THUMBNAIL_BYTES: Final = 36_000
+MAX_THUMBNAIL_BYTES: Final = 36_000
 SHEET_CELL_PX: Final = 192
-MOST_ON_SHEET: Final = 24
-MOST_SHEET_BYTES: Final = 300_000
+MAX_ON_SHEET: Final = 24
+MAX_SHEET_BYTES: Final = 300_000
 _SHEET_COLUMNS: Final = 6
 _SHEET_GAP_PX: Final = 6
 _NUMBER_PX: Final = 28
 
 # What decoding may unfold to. A JPEG is decoded at an eighth of its size or so; the others in full.
-MOST_JPEG_PIXELS: Final = 50_000_000
-MOST_OTHER_PIXELS: Final = 25_000_000
+MAX_JPEG_PIXELS: Final = 50_000_000
+MAX_OTHER_PIXELS: Final = 25_000_000
 
 _QUALITIES: Final = (82, 70, 55, 40, 25)
 _PAPER: Final = (236, 236, 236)
@@ -51,7 +51,7 @@ _UPRIGHT: Final = {
 }
 
 
-def make_thumbnail(data: bytes, *, side: int = SIDE_PX, most_bytes: int = MOST_THUMBNAIL_BYTES) -> bytes:
+def make_thumbnail(data: bytes, *, side: int = SIDE_PX, most_bytes: int = MAX_THUMBNAIL_BYTES) -> bytes:
     """A JPEG of at most `side` pixels a side and `most_bytes` bytes.
 
     Args:
@@ -74,15 +74,15 @@ def make_thumbnail(data: bytes, *, side: int = SIDE_PX, most_bytes: int = MOST_T
             return _as_jpeg(_upright(_shrunk(picture, side), picture.info.get("exif", b"")), most_bytes)
     except (Image.DecompressionBombError, MemoryError):
         raise NoPictureError("it has too many pixels") from None
-    except DAMAGE:
+    except DECODE_ERRORS:
         raise NoPictureError("it is damaged") from None
 
 
-def make_sheet(pictures: Sequence[bytes], *, most_bytes: int = MOST_SHEET_BYTES) -> bytes:
+def make_sheet(pictures: Sequence[bytes], *, most_bytes: int = MAX_SHEET_BYTES) -> bytes:
     """One JPEG with the pictures side by side in rows, numbered from 1; b"" leaves an empty place.
 
     Args:
-        pictures: thumbnails of ours, at most `MOST_ON_SHEET`.
+        pictures: thumbnails of ours, at most `MAX_ON_SHEET`.
     """
     from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - see the module's docstring
 
@@ -119,7 +119,7 @@ def _require_size(size: tuple[int, int], found: str) -> None:
     width, height = size
     if width < 1 or height < 1:
         raise NoPictureError("it is damaged")
-    if width * height > (MOST_JPEG_PIXELS if found == "jpeg" else MOST_OTHER_PIXELS):
+    if width * height > (MAX_JPEG_PIXELS if found == "jpeg" else MAX_OTHER_PIXELS):
         raise NoPictureError("it has too many pixels")
 
 

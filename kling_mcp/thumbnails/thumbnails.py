@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
-from kling_mcp.sanitize import word
+from kling_mcp.sanitize import identifier
 from kling_mcp.thumbnails.fetch import NoPictureError
 from kling_mcp.thumbnails.render import make_thumbnail
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.library.records import LibraryElement
-    from kling_mcp.thumbnails.cache import Shelf
+    from kling_mcp.thumbnails.cache import ThumbnailCache
     from kling_mcp.thumbnails.fetch import PictureFetcher
 
 logger = logging.getLogger(__name__)
@@ -31,24 +31,24 @@ SANDBOX_HAS_NO_LINKS = "the sandbox opens no links"
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class Thumbnail:
     """One element's picture: a JPEG of at most 256 px a side, or b"" and half a sentence that says why."""
 
     jpeg: bytes = b""
     note: str = ""
 
 
-class Album:
+class Thumbnails:
     """Pictures of the elements of one account.
 
     Without a shelf nothing is kept (the opt-out); without a fetcher no link is opened (the sandbox).
     """
 
-    def __init__(self, shelf: Shelf | None, fetcher: PictureFetcher | None) -> None:
+    def __init__(self, shelf: ThumbnailCache | None, fetcher: PictureFetcher | None) -> None:
         self._shelf = shelf
         self._fetcher = fetcher
 
-    async def keep(self, task_id: str, picture: bytes) -> None:
+    async def save(self, task_id: str, picture: bytes) -> None:
         """Keep a thumbnail of a picture that a creation has just sent."""
         shelf = self._shelf
         if shelf is None or not task_id or not picture:
@@ -56,15 +56,15 @@ class Album:
         try:
             await to_thread.run_sync(lambda: shelf.put(_task_key(task_id), make_thumbnail(picture)))
         except NoPictureError as error:
-            logger.info("No thumbnail is kept for task %s: %s", word(task_id), error.reason)
+            logger.info("No thumbnail is kept for task %s: %s", identifier(task_id), error.reason)
 
-    async def kept(self, elements: Sequence[LibraryElement]) -> list[bytes]:
+    async def cached(self, elements: Sequence[LibraryElement]) -> list[bytes]:
         """What is here already, b"" for the others; nothing is fetched."""
         return await to_thread.run_sync(lambda: [self._look_up(element) for element in elements])
 
-    async def faces(self, elements: Sequence[LibraryElement]) -> list[Face]:
+    async def load(self, elements: Sequence[LibraryElement]) -> list[Thumbnail]:
         """A face for each element, in order; the links are opened within `ALL_FETCHES_SECONDS` in all."""
-        faces = [Face(jpeg=jpeg, note="" if jpeg else NOT_IN_TIME) for jpeg in await self.kept(elements)]
+        faces = [Thumbnail(jpeg=jpeg, note="" if jpeg else NOT_IN_TIME) for jpeg in await self.cached(elements)]
 
         async def fill(place: int) -> None:
             faces[place] = await self._fetched(elements[place])
@@ -83,20 +83,20 @@ class Album:
             (element.element_id and self._shelf.get(_element_key(element.element_id))) or b""
         )
 
-    async def _fetched(self, element: LibraryElement) -> Face:
+    async def _fetched(self, element: LibraryElement) -> Thumbnail:
         if not element.image_urls:
-            return Face(note=_why_no_link(element))
+            return Thumbnail(note=_why_no_link(element))
         if self._fetcher is None:
-            return Face(note=SANDBOX_HAS_NO_LINKS)
+            return Thumbnail(note=SANDBOX_HAS_NO_LINKS)
         try:
             async with self._fetcher.gate:
                 data = await self._fetcher.fetch(element.image_urls[0])
                 jpeg = await to_thread.run_sync(make_thumbnail, data)
         except NoPictureError as error:
-            return Face(note=error.reason)
+            return Thumbnail(note=error.reason)
         if self._shelf is not None and element.element_id:
             await to_thread.run_sync(self._shelf.put, _element_key(element.element_id), jpeg)
-        return Face(jpeg=jpeg)
+        return Thumbnail(jpeg=jpeg)
 
 
 def _task_key(task_id: str) -> str:

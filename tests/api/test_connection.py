@@ -13,7 +13,7 @@ from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
-from kling_mcp.api.sender import LARGEST_REPLY_BYTES, Sender, Timeouts
+from kling_mcp.api.sender import MAX_REPLY_BYTES, Sender, Timeouts
 from kling_mcp.errors import (
     ConnectionFailedError,
     KlingError,
@@ -171,7 +171,7 @@ class TestTooMuch:
 
         caught = await failure_of(client_of(lambda _: httpx.Response(200, content=endless()), clock), route)
         assert type(caught) is error
-        assert sent <= LARGEST_REPLY_BYTES + 4 * 2**20
+        assert sent <= MAX_REPLY_BYTES + 4 * 2**20
         assert "64 MiB" in caught.message
         assert caught.created == ("maybe" if route == "create" else "no")
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mcp.api.models import MAX_SAFE_INTEGER, MOST_ELEMENTS, Element, ElementTask, Voice, VoiceTask
+from kling_mcp.api.models import MAX_ELEMENTS, MAX_SAFE_INTEGER, Element, ElementTask, Voice, VoiceTask
 from kling_mcp.server.views.elements import tag_name
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -129,4 +129,4 @@ def test_a_time_that_no_calendar_reaches_is_none(never: float | str) -> None:
 def test_a_task_that_names_hundreds_of_elements_shows_some() -> None:
     elements = [{"element_id": number} for number in range(1, 700)]
     task = ElementTask.model_validate({"task_status": "succeed", "task_result": {"elements": elements}})
-    assert task.element_ids == [str(number) for number in range(1, MOST_ELEMENTS + 1)]
+    assert task.element_ids == [str(number) for number in range(1, MAX_ELEMENTS + 1)]

@@ -11,7 +11,7 @@ from helpers import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, reques
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mcp.api.protocol import Reply, Request, decode, decode_task, decode_tasks, decode_voices
+from kling_mcp.api.protocol import HttpReply, Request, decode, decode_task, decode_tasks, decode_voices
 from kling_mcp.errors import (
     ApiError,
     KlingError,
@@ -196,19 +196,19 @@ class TestEnvelopes:
     )
     def test_a_gateways_refusal_did_nothing(self, status: int, kind: str, retry: str) -> None:
         for request in (READ, CREATE, DELETE):
-            error = failure(request, Reply(status, {}, b"<html>no</html>"))
+            error = failure(request, HttpReply(status, {}, b"<html>no</html>"))
             assert isinstance(error, UnexpectedReplyError)
             assert (error.kind, error.created, error.retry, error.http_status) == (kind, "no", retry, status)
 
     def test_the_body_is_kept_short_and_clean(self) -> None:
-        error = failure(READ, Reply(200, {}, b"\x1b[31m<html>\xff\r\n" + b"A" * 5000))
+        error = failure(READ, HttpReply(200, {}, b"\x1b[31m<html>\xff\r\n" + b"A" * 5000))
         assert isinstance(error, UnexpectedReplyError)
         assert len(error.body) <= 300
         assert error.body.startswith("[31m<html>")
         assert error.body.isprintable()
 
     def test_deeply_nested_json_is_unreadable_not_fatal(self) -> None:
-        assert isinstance(failure(READ, Reply(200, {}, b"[" * 200_000)), UnexpectedReplyError)
+        assert isinstance(failure(READ, HttpReply(200, {}, b"[" * 200_000)), UnexpectedReplyError)
 
 
 class TestLists:
@@ -258,16 +258,16 @@ def test_no_json_whatever_breaks_the_reader(data: Any) -> None:
 
 @given(st.binary(max_size=200), st.integers(200, 599))
 def test_no_bytes_whatever_pass_for_success(body: bytes, status: int) -> None:
-    error = failure(CREATE, Reply(status, {}, body))
+    error = failure(CREATE, HttpReply(status, {}, body))
     assert error.created == ("no" if 300 <= status < 500 else "maybe")
 
 
-def reply(envelope: dict[str, Any], status: int = 200) -> Reply:
+def reply(envelope: dict[str, Any], status: int = 200) -> HttpReply:
     """A reply with this envelope."""
-    return Reply(status, {}, json.dumps(envelope).encode())
+    return HttpReply(status, {}, json.dumps(envelope).encode())
 
 
-def failure(request: Request, answer: Reply) -> KlingError:
+def failure(request: Request, answer: HttpReply) -> KlingError:
     """The error that the reply stands for."""
     with pytest.raises(KlingError) as caught:
         decode(request, answer)

@@ -20,7 +20,7 @@ from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey, KeyPair
 from kling_mcp.api.client import KlingClient
-from kling_mcp.api.request_body import PIECE_BYTES, OutgoingBody
+from kling_mcp.api.request_body import PIECE_BYTES, RequestBody
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import ApiError, UnexpectedReplyError
 from kling_mcp.simulator import Faults, SimulatorTransport, World
@@ -53,14 +53,14 @@ def written_out(value: Any) -> Any:
     return [written_out(inner) for inner in value] if isinstance(value, list) else value
 
 
-def sent(body: OutgoingBody) -> bytes:
-    return b"".join(body.pieces())
+def sent(body: RequestBody) -> bytes:
+    return b"".join(body.chunks())
 
 
 class TestPieces:
     @given(body=st.dictionaries(TEXTS, VALUES))
     def test_together_they_are_what_json_and_base64_say(self, body: dict[str, Any]) -> None:
-        outgoing = OutgoingBody(body)
+        outgoing = RequestBody(body)
         whole = json.dumps(written_out(body), ensure_ascii=False, separators=(",", ":")).encode()
         assert sent(outgoing) == whole
         assert len(outgoing) == len(whole)
@@ -69,17 +69,17 @@ class TestPieces:
     @pytest.mark.parametrize("more", [-1, 0, 1, 2, PIECE_BYTES - 1, PIECE_BYTES])
     def test_a_picture_is_one_text_wherever_its_pieces_end(self, more: int) -> None:
         picture = LARGE[: PIECE_BYTES + more]
-        outgoing = OutgoingBody({"picture": picture})
+        outgoing = RequestBody({"picture": picture})
         assert base64.b64decode(json.loads(sent(outgoing))["picture"], validate=True) == picture
         assert len(outgoing) == len(sent(outgoing))
 
     def test_no_piece_is_large(self) -> None:
-        assert max(map(len, OutgoingBody({"one": LARGE, "two": LARGE}).pieces())) == PIECE_BYTES // 3 * 4
+        assert max(map(len, RequestBody({"one": LARGE, "two": LARGE}).chunks())) == PIECE_BYTES // 3 * 4
 
     @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}, "\ud800"])
     def test_what_json_cannot_hold_is_refused_before_anything_is_sent(self, value: object) -> None:
         with pytest.raises((TypeError, ValueError)):
-            OutgoingBody({"value": value})
+            RequestBody({"value": value})
 
 
 @pytest.mark.anyio

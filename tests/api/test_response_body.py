@@ -13,8 +13,8 @@ from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
-from kling_mcp.api.response_body import Unpacker, UnpackingError
-from kling_mcp.api.sender import LARGEST_REPLY_BYTES, Sender
+from kling_mcp.api.response_body import GzipError, GzipReader
+from kling_mcp.api.sender import MAX_REPLY_BYTES, Sender
 from kling_mcp.errors import UnexpectedReplyError, UnknownOutcomeError
 
 PLAIN = json.dumps({"code": 0, "data": [{"task_id": "880000000000000101", "task_status": "submitted"}]}).encode()
@@ -23,7 +23,7 @@ PACKED = gzip.compress(PLAIN, mtime=0)
 
 def unpacked(encoding: str, packed: bytes, *, room: int = 10_000, piece: int = 7) -> bytes:
     """The whole of it, from pieces."""
-    unpacker = Unpacker(encoding)
+    unpacker = GzipReader(encoding)
     body = b"".join(unpacker.take(packed[start : start + piece], room) for start in range(0, len(packed), piece))
     unpacker.finish()
     return body
@@ -51,14 +51,14 @@ def test_what_is_packed_honestly_is_read(encoding: str, packed: bytes) -> None:
     ids=["plain", "cut", "more behind it", "deflate", "twice", "brotli"],
 )
 def test_what_was_not_asked_for_or_is_damaged_is_refused(encoding: str, packed: bytes) -> None:
-    with pytest.raises(UnpackingError):
+    with pytest.raises(GzipError):
         unpacked(encoding, packed)
 
 
 def test_no_more_is_unpacked_than_there_is_room_for() -> None:
     bomb = gzip.compress(bytes(10_000_000))
     assert len(bomb) < 20_000
-    assert Unpacker("gzip").take(bomb, 1000) == bytes(1000)
+    assert GzipReader("gzip").take(bomb, 1000) == bytes(1000)
 
 
 def kling(body: bytes, clock: VirtualClock, **headers: str) -> KlingClient:
@@ -78,7 +78,7 @@ async def test_a_packed_reply_of_kling_is_read(clock: VirtualClock) -> None:
 
 @pytest.mark.anyio
 async def test_a_bomb_is_too_large_and_a_creation_unknown_then(clock: VirtualClock) -> None:
-    bomb = gzip.compress(bytes(LARGEST_REPLY_BYTES + 1))
+    bomb = gzip.compress(bytes(MAX_REPLY_BYTES + 1))
     client = kling(bomb, clock, **{"content-encoding": "gzip"})
     with pytest.raises(UnexpectedReplyError, match="larger than"):
         await client.list_elements()

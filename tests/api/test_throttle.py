@@ -9,7 +9,7 @@ import pytest
 from helpers import dice
 from virtual_time import VirtualClock
 
-from kling_mcp.api.throttle import FIRST_PAUSE, LONGEST_PAUSE, CreateGate
+from kling_mcp.api.throttle import INITIAL_DELAY, MAX_DELAY, CreateGate
 from kling_mcp.errors import LimitError
 
 pytestmark = pytest.mark.anyio
@@ -104,24 +104,24 @@ class TestThePause:
 
     async def test_it_grows_with_jitter_and_is_bounded(self, gate: CreateGate, clock: VirtualClock) -> None:
         assert gate.opens_in() <= 0
-        ceiling = FIRST_PAUSE
+        ceiling = INITIAL_DELAY
         for _ in range(8):
             gate.was_busy(None)
             assert ceiling / 2 <= gate.opens_in() <= ceiling
             await clock.sleep(gate.opens_in())
-            ceiling = min(LONGEST_PAUSE, ceiling * 2)
-        assert ceiling == LONGEST_PAUSE
+            ceiling = min(MAX_DELAY, ceiling * 2)
+        assert ceiling == MAX_DELAY
 
     async def test_kling_may_ask_for_more_within_a_cap(self, gate: CreateGate, clock: VirtualClock) -> None:
         gate.was_busy(6)
         assert gate.opens_in() == 6
         gate.was_busy(3600)
-        assert gate.opens_in() == LONGEST_PAUSE
+        assert gate.opens_in() == MAX_DELAY
 
     async def test_several_refusals_in_one_breath_are_one(self, gate: CreateGate, clock: VirtualClock) -> None:
         for _ in range(6):
             gate.was_busy(None)
-        assert gate.opens_in() <= 2 * FIRST_PAUSE
+        assert gate.opens_in() <= 2 * INITIAL_DELAY
 
     async def test_it_is_short_again_after_a_success(self, gate: CreateGate, clock: VirtualClock) -> None:
         for _ in range(5):
@@ -130,4 +130,4 @@ class TestThePause:
         assert gate.opens_in() < 0
         gate.was_accepted()
         gate.was_busy(None)
-        assert gate.opens_in() <= FIRST_PAUSE
+        assert gate.opens_in() <= INITIAL_DELAY

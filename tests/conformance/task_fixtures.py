@@ -10,7 +10,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import INTERNAL_ERROR, ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
-from kling_mcp.server.mcp_tasks.background_call import current_run
+from kling_mcp.server.mcp_tasks.background_call import current_background_call
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -98,5 +98,5 @@ def add_task_fixtures(server: MCPServer[Any]) -> None:
 
 
 async def _ask(request: ElicitRequest) -> str:
-    run = current_run()
+    run = current_background_call()
     return "nobody to ask" if run is None else (await run.ask(request)).action

@@ -73,7 +73,7 @@ def picture_draft(front: Path, side: Path) -> ElementDraft:
 
 
 def intent_of(draft: ElementDraft, folder: Path) -> str:
-    return wish_for("an account", prepare(draft, MediaPolicy((folder,)))).intent
+    return wish_for("an account", prepare(draft, MediaPolicy((folder,)))).key
 
 
 class TestTheSameWish:
@@ -226,7 +226,7 @@ class TestTheCallersOwnId:
         first = await server.create(MIA)
         await clock.sleep(TAKES)
         account = server.own_account()
-        await account.saw([await account.client.get_task(first.task.task_id)])
+        await account.record_results([await account.client.get_task(first.task.task_id)])
         with pytest.raises(InputError):
             await server.create(named(draft_of("Leo"), first.external_task_id))
         assert (await server.create(MIA)).outcome == "submitted"
@@ -518,7 +518,7 @@ class TestTheSameName:
         faults_free = await other.create(draft_of("Leo"))
         creation = await one.create(MIA)
         await clock.sleep(TAKES)
-        await one.own_account().saw([await one.own_account().client.get_task(creation.task.task_id)])
+        await one.own_account().record_results([await one.own_account().client.get_task(creation.task.task_id)])
         with pytest.raises(NameTakenError, match="element_id="):
             await other.create(OTHER_MIA)
         assert faults_free.outcome == "submitted"

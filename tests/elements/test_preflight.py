@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from media import pictures
 
-from kling_mcp.api.limits import INLINE_MAX_BASE64_BYTES
+from kling_mcp.api.limits import MAX_INLINE_BASE64_BYTES
 from kling_mcp.elements.draft import ElementDraft, Picture, PreparedElement
 from kling_mcp.elements.preflight import inline_warnings, prepare
 from kling_mcp.errors import InputError, Problem
@@ -213,7 +213,7 @@ def test_pictures_that_make_a_very_large_request_are_sent_with_a_warning(album: 
         MIA, frontal_image=str(album / "a"), refer_images=tuple(str(album / name) for name in "bcd")
     )
     warning = prepare(four, policy).warnings[0]
-    assert str(INLINE_MAX_BASE64_BYTES) in warning
+    assert str(MAX_INLINE_BASE64_BYTES) in warning
     assert "https links" in warning
     three = dataclasses.replace(four, refer_images=four.refer_images[:2])
     prepared = prepare(three, policy)
@@ -222,10 +222,10 @@ def test_pictures_that_make_a_very_large_request_are_sent_with_a_warning(album: 
 
 
 def test_the_sum_that_is_warned_of_is_exact() -> None:
-    at_limit = [Picture("frontal_image", data=bytes(INLINE_MAX_BASE64_BYTES // 4 * 3))]
+    at_limit = [Picture("frontal_image", data=bytes(MAX_INLINE_BASE64_BYTES // 4 * 3))]
     assert inline_warnings(at_limit) == []
     (warning,) = inline_warnings([*at_limit, Picture("refer_images[0]", data=b"x")])
-    assert f"{INLINE_MAX_BASE64_BYTES + 4} bytes" in warning
+    assert f"{MAX_INLINE_BASE64_BYTES + 4} bytes" in warning
 
 
 @pytest.mark.parametrize("data", [b"", b"a", b"ab", b"abc", b"abcd"])

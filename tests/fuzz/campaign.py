@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PROFILE = {"HYPOTHESIS_PROFILE": "fuzz"}
 # Of each process, so that what fills the memory fails instead of taking the computer along.
-MOST_BYTES = 6 * 2**30
+MAX_BYTES = 6 * 2**30
 
 
 def main(minutes: str, *more: str) -> int:
@@ -26,7 +26,7 @@ def main(minutes: str, *more: str) -> int:
     with suppress(ImportError, ValueError, OSError):  # not everywhere
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
     ends = time.monotonic() + float(minutes) * 60
     rounds = 0
     while rounds == 0 or time.monotonic() < ends:

@@ -19,8 +19,8 @@ from virtual_time import VirtualLoop
 T = TypeVar("T")
 
 CPU_SECONDS = 60.0
-MOST_TURNS = 300_000
-LONGEST_CALL_SECONDS = 3600.0  # virtual: retries, and a peer that drips bytes, each time
+MAX_TURNS = 300_000
+MAX_CALL_SECONDS = 3600.0  # virtual: retries, and a peer that drips bytes, each time
 
 
 class _RestlessError(AssertionError):
@@ -41,7 +41,7 @@ class _BoundedLoop(VirtualLoop):
         super()._run_once()  # type: ignore[misc] # asyncio's own, which its stubs leave out
 
 
-def run(story: Callable[[], Awaitable[T]], *, most_turns: int = MOST_TURNS) -> T:
+def run(story: Callable[[], Awaitable[T]], *, most_turns: int = MAX_TURNS) -> T:
     """Play an example on virtual time, for so long and no longer."""
     try:
         with ends():

@@ -17,7 +17,7 @@ from kling_mcp.errors import Kind
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, Tool
 
-LARGEST_TEXT_BYTES = 50_000
+MAX_TEXT_BYTES = 50_000
 # Five hundred rows of a list that somebody asked for are no accident.
 BYTES_A_ROW = 1_600
 LAST_LINE = re.compile(
@@ -38,7 +38,7 @@ def check_result(tool: Tool, result: CallToolResult, *, rows_asked: int = 0) -> 
     text = text_of(result)
     check_words(text)
     assert "\r" not in text
-    budget = max(LARGEST_TEXT_BYTES, rows_asked * BYTES_A_ROW)
+    budget = max(MAX_TEXT_BYTES, rows_asked * BYTES_A_ROW)
     assert len(text.encode()) <= budget, f"{len(text.encode())} bytes of text"
     if result.is_error:
         assert result.structured_content is None

@@ -159,14 +159,14 @@ def _changes(draw: st.DrawFn) -> Change:
     return Change(draw(st.sampled_from(NAMES)), draw(st.integers(0, 30)), how, value)
 
 
-_MOST_PLACES = 300
+_MAX_PLACES = 300
 
 
 def _changed(body: bytes, changes: list[Change]) -> bytes:
     root = [json.loads(body or b"null")]
     for change in changes:
         places = list(_places(root))
-        if not places or len(places) > _MOST_PLACES:
+        if not places or len(places) > _MAX_PLACES:
             break  # what repeats a repetition would be a bomb for the fuzzer
         named = [place for place in places if place[1] == change.name] or places
         holder, key = named[change.number % len(named)]

@@ -22,7 +22,7 @@ from fuzz.properties import check_words
 from fuzz.served import MEMORY
 from fuzz.values import anything, ids
 from kling_mcp.api.auth import ApiKey
-from kling_mcp.api.webhooks import LARGEST_BODY_BYTES, signing_keys
+from kling_mcp.api.webhooks import MAX_BODY_BYTES, signing_keys
 from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
@@ -52,8 +52,8 @@ bodies = st.one_of(
             b"[" * 60_000,
             b'{"task_id":' + b"9" * 5000 + b"}",
             b'{"id":"\\ud800","data":{"task_id":"\\ud800"}}',
-            b" " * LARGEST_BODY_BYTES + b"{}",
-            b"{" + b" " * LARGEST_BODY_BYTES,
+            b" " * MAX_BODY_BYTES + b"{}",
+            b"{" + b" " * MAX_BODY_BYTES,
             b"\xff\xfe{}",
         ]
     ),

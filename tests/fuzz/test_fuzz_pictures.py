@@ -20,13 +20,13 @@ from fuzz.guards import ends, memory_below, run
 from fuzz.replies import Change, Spoilt, changing
 from fuzz.served import FRONT, SIDE, served
 from kling_mcp.errors import InputError
-from kling_mcp.media.probe import look_at
+from kling_mcp.media.probe import inspect
 from kling_mcp.thumbnails.fetch import NoPictureError
-from kling_mcp.thumbnails.render import MOST_THUMBNAIL_BYTES, make_thumbnail
+from kling_mcp.thumbnails.render import MAX_THUMBNAIL_BYTES, make_thumbnail
 
-MOST_TO_LOOK_BYTES = 40_000_000
+MAX_INSPECT_BYTES = 40_000_000
 # What may be decoded in full is limited by its pixels; a few copies of them exist at once.
-MOST_TO_SHRINK_BYTES = 40_000_000
+MAX_RESIZE_BYTES = 40_000_000
 
 CREATION = {
     "element_name": "Leo",
@@ -49,11 +49,11 @@ def bytes_of(file: str | bytes) -> bytes:
 def take_in(data: bytes) -> None:
     """Both ways in which the bytes of a picture are read."""
     with suppress(InputError):
-        assert look_at(data, "mia.png", "frontal_image").format in {"jpeg", "png"}
+        assert inspect(data, "mia.png", "frontal_image").format in {"jpeg", "png"}
     with suppress(NoPictureError):
         small = make_thumbnail(data)
         assert small.startswith(b"\xff\xd8\xff")
-        assert len(small) <= MOST_THUMBNAIL_BYTES
+        assert len(small) <= MAX_THUMBNAIL_BYTES
         assert b"<script" not in small
 
 
@@ -67,7 +67,7 @@ def test_a_damaged_file_is_read_or_refused(data: bytes) -> None:
 @pytest.mark.parametrize("name", sorted({**hostile(), **whole()}))
 def test_no_file_takes_more_room_or_time_than_it_may(name: str) -> None:
     data = {**hostile(), **whole()}[name]
-    with ends(), memory_below(MOST_TO_LOOK_BYTES + MOST_TO_SHRINK_BYTES):
+    with ends(), memory_below(MAX_INSPECT_BYTES + MAX_RESIZE_BYTES):
         take_in(data)
 
 

@@ -12,7 +12,7 @@ from profiles import fuzzing
 from fuzz.guards import memory_below, run
 from fuzz.replies import Spoil, Spoilt, bomb, drip, flood, spoils
 from fuzz.served import ELEMENT, FRONT, NAME, SIDE, TASK, served
-from kling_mcp.api.sender import LARGEST_REPLY_BYTES
+from kling_mcp.api.sender import MAX_REPLY_BYTES
 from kling_mcp.simulator import World
 
 CREATION = {
@@ -76,7 +76,7 @@ def test_spoilt_replies_become_answers_of_the_contract(
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_packed_body_that_unfolds_without_end_takes_no_room(layers: int) -> None:
     spoil = bomb(layers)
-    with memory_below(3 * LARGEST_REPLY_BYTES):
+    with memory_below(3 * MAX_REPLY_BYTES):
         play([("list_elements", {})], [spoil], for_ever=True)
 
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 
 UI = "io.modelcontextprotocol/ui"
 APPS = advertise(UI, {"mimeTypes": ["text/html;profile=mcp-app"]})
-MOST_RESULT_BYTES = 600_000
+MAX_RESULT_BYTES = 600_000
 
 Open = Callable[..., AbstractAsyncContextManager[Client]]
 
@@ -107,7 +107,7 @@ async def test_up_to_six_faces_come_one_by_one_each_behind_its_caption(
         for number, row in enumerate(rows, start=1)
     ]
     assert {opened(block).size for block in blocks[1::2]} == {(256, 171)}
-    assert size_of(result) < MOST_RESULT_BYTES
+    assert size_of(result) < MAX_RESULT_BYTES
 
 
 async def test_more_faces_come_on_one_numbered_sheet(open_client: Open, world: World) -> None:
@@ -145,7 +145,7 @@ async def test_the_worst_pictures_stay_under_the_limit_of_a_result(
         # Once more, now that the gallery gets the same pictures beside the rows.
         result = await client.call_tool("find_elements", {"pictures": True, "limit": count})
     assert structured(result)["total"] == count
-    assert size_of(result) < MOST_RESULT_BYTES
+    assert size_of(result) < MAX_RESULT_BYTES
 
 
 async def test_a_dead_link_is_a_note_and_no_error(open_client: Open, world: World) -> None:

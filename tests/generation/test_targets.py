@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kling_mcp.errors import InputError
-from kling_mcp.generation.element_use import describe_room, find_problems, make_handles, prepare, refuse_too_many
+from kling_mcp.generation.element_use import (
+    describe_remaining_inputs,
+    find_problems,
+    make_handles,
+    prepare_use,
+    refuse_too_many,
+)
 from kling_mcp.generation.targets import TARGETS, TargetName
 from kling_mcp.library.records import LibraryElement
 
@@ -119,7 +125,7 @@ def elements(images: int, videos: int = 0, unknown: int = 0) -> list[LibraryElem
 
 
 def warnings_of(name: str, chosen: Sequence[LibraryElement], *, has_api_key: bool = True) -> str:
-    return "\n".join(prepare(TARGETS[name], chosen, has_api_key=has_api_key).warnings)
+    return "\n".join(prepare_use(TARGETS[name], chosen, has_api_key=has_api_key).warnings)
 
 
 def rules_of(name: str, chosen: Sequence[LibraryElement | None]) -> list[str]:
@@ -141,7 +147,7 @@ def test_the_matrix_has_no_cell_that_this_table_leaves_out(name: TargetName) -> 
 
 @pytest.mark.parametrize(("name", "beside", "images", "videos", "said"), CELLS)
 def test_a_cell_says_what_else_fits(name: str, beside: str, images: int, videos: int, said: str) -> None:
-    told = describe_room(TARGETS[name], elements(images, videos))
+    told = describe_remaining_inputs(TARGETS[name], elements(images, videos))
     clauses = told.partition(f" in {name}: ")[2].removesuffix(".").split("; ")
     assert (f"{beside}: {said}" if beside else said) in clauses
 
@@ -167,7 +173,7 @@ def _allows(edges: list[tuple[int, int, str]], images: int, videos: int) -> bool
 
 
 def test_the_answer_for_three_image_elements_names_every_case() -> None:
-    assert describe_room(TARGETS["omni-video/kling-3.0-omni"], elements(3)) == (
+    assert describe_remaining_inputs(TARGETS["omni-video/kling-3.0-omni"], elements(3)) == (
         "Other inputs beside 3 image elements in omni-video/kling-3.0-omni: "
         "with a first frame, or first and last frame: possible; without a reference video: up to 4 pictures; "
         "with a reference video: up to 1 picture."
@@ -232,9 +238,9 @@ def test_the_newer_standard_takes_any_plain_text_as_id_but_nothing_that_could_hi
 
 def test_nothing_is_prepared_from_elements_with_a_problem() -> None:
     with pytest.raises(InputError, match="an empty list"):
-        prepare(TARGETS["omni-video/kling-o1"], [], has_api_key=True)
+        prepare_use(TARGETS["omni-video/kling-o1"], [], has_api_key=True)
     with pytest.raises(InputError, match="image elements only"):
-        prepare(TARGETS["omni-video/kling-o1"], elements(0, 1), has_api_key=True)
+        prepare_use(TARGETS["omni-video/kling-o1"], elements(0, 1), has_api_key=True)
 
 
 # --- fragments
@@ -249,7 +255,7 @@ CAST = [
 @pytest.mark.parametrize("name", MATRIX)
 def test_the_fragment_is_exactly_the_golden_one(name: TargetName) -> None:
     chosen = CAST[1:2] if name == "motion-control/kling-3.0" else CAST
-    use = prepare(TARGETS[name], chosen, has_api_key=True)
+    use = prepare_use(TARGETS[name], chosen, has_api_key=True)
     assert use.request_fragment == (GOLDEN / f"{name}.json").read_text(encoding="utf-8").rstrip("\n")
     assert use.element_ids == tuple(each.element_id for each in chosen)
 
@@ -261,7 +267,7 @@ def test_there_is_one_golden_file_per_target() -> None:
 @pytest.mark.parametrize("name", NEWER)
 def test_each_handle_of_the_newer_standard_is_the_id_of_its_entry(name: str) -> None:
     chosen = CAST[: TARGETS[name].most]
-    use = prepare(TARGETS[name], chosen, has_api_key=True)
+    use = prepare_use(TARGETS[name], chosen, has_api_key=True)
     entries = json.loads(use.request_fragment)["contents"]
     assert [f"@{entry['id']}" for entry in entries] == list(use.prompt_handles)
     assert [entry["element_id"] for entry in entries] == list(use.element_ids)
@@ -348,7 +354,7 @@ def test_a_handle_survives_copying_and_comes_out_the_same_again(names: list[str]
 
 @pytest.mark.parametrize("name", MATRIX)
 def test_every_answer_says_which_handle_means_whom_and_what_a_wrong_one_costs(name: str) -> None:
-    use = prepare(TARGETS[name], [element(element_name="Mia")], has_api_key=True)
+    use = prepare_use(TARGETS[name], [element(element_name="Mia")], has_api_key=True)
     assert "exactly so" in use.warnings[0]
     assert f': {use.prompt_handles[0]} for "Mia".' in use.warnings[0]
     assert ("keep its order" if name in OLDER else "set off by spaces") in use.warnings[0]

@@ -13,7 +13,7 @@ from kling_mcp._version import __version__
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
-from kling_mcp.server.http.auth import FixedToken, check_access
+from kling_mcp.server.http.auth import StaticTokenVerifier, check_access
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
@@ -133,13 +133,13 @@ class TestToken:
         assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
 
     async def test_it_is_not_kept_with_the_caller_it_lets_in(self) -> None:
-        known = await FixedToken(TOKEN).verify_token(TOKEN)
+        known = await StaticTokenVerifier(TOKEN).verify_token(TOKEN)
         assert known is not None
         assert TOKEN not in repr(known)
 
     @pytest.mark.parametrize("odd", ["", "\x00", "ÿ" * 40, "\udcff", TOKEN + "\n", "x" * 100_000])
     async def test_odd_ones_are_only_wrong(self, odd: str) -> None:
-        assert await FixedToken(TOKEN).verify_token(odd) is None
+        assert await StaticTokenVerifier(TOKEN).verify_token(odd) is None
 
 
 class TestWhoseAccount:

@@ -15,10 +15,10 @@ from hosting.conftest import Serve
 from hosting.http_server import calling, creation, kling
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.errors import AuthError, ConnectionFailedError
-from kling_mcp.runtime import MOST_IDLE_ACCOUNTS
+from kling_mcp.runtime import MAX_IDLE_ACCOUNTS
 from kling_mcp.simulator import Faults, World
 from kling_mcp.store.sqlite import SqliteStore
-from kling_mcp.store.verified import ProvenStore
+from kling_mcp.store.verified import VerifiedStore
 
 pytestmark = pytest.mark.anyio
 
@@ -29,22 +29,22 @@ HALF = {"X-Kling-Access-Key": ACCESS, "X-Kling-Secret-Key": "guessed-secret-with
 
 async def test_idle_ones_are_dropped_and_their_files_closed(serve: Serve) -> None:
     async with serve() as house:
-        for number in range(3 * MOST_IDLE_ACCOUNTS):
+        for number in range(3 * MAX_IDLE_ACCOUNTS):
             house.runtime.account(ApiKey(f"key-{number}"))
         await house.post(calling("find_elements"), kling("anna"))
         anna = weakref.ref(house.runtime.account(ApiKey("anna")))
-        for number in range(MOST_IDLE_ACCOUNTS):
+        for number in range(MAX_IDLE_ACCOUNTS):
             house.runtime.account(ApiKey(f"other-{number}"))
         gc.collect()
         assert anna() is None
-        assert len(house.runtime._accounts) == MOST_IDLE_ACCOUNTS
+        assert len(house.runtime._accounts) == MAX_IDLE_ACCOUNTS
         again = await house.post(calling("find_elements"), kling("anna"))
         assert 'isError":false' in again.text.replace(" ", "")
 
 
 async def test_those_used_last_are_kept(serve: Serve) -> None:
     async with serve() as house:
-        kept = [weakref.ref(house.runtime.account(ApiKey(f"key-{number}"))) for number in range(MOST_IDLE_ACCOUNTS)]
+        kept = [weakref.ref(house.runtime.account(ApiKey(f"key-{number}"))) for number in range(MAX_IDLE_ACCOUNTS)]
         house.runtime.account(ApiKey("key-0"))
         house.runtime.account(ApiKey("one-more"))
         gc.collect()
@@ -66,7 +66,7 @@ async def test_a_wait_keeps_its_account(serve: Serve, faults: Faults, world: Wor
             group.start_soon(wait)
             await clock.sleep(30)
             anna = weakref.ref(house.runtime.account(ApiKey("anna")))
-            for number in range(2 * MOST_IDLE_ACCOUNTS):
+            for number in range(2 * MAX_IDLE_ACCOUNTS):
                 house.runtime.account(ApiKey(f"key-{number}"))
             gc.collect()
             assert anna() is not None
@@ -115,7 +115,7 @@ class TestHalfAKeyPair:
             if (answer := answers.pop(0)) is not None:
                 raise answer
 
-        store = ProvenStore(SqliteStore(tmp_path, clock), prove)
+        store = VerifiedStore(SqliteStore(tmp_path, clock), prove)
         for error in (AuthError, ConnectionFailedError):
             with pytest.raises(error):
                 await store.run(lambda tx: tx.fetch("SELECT 1 AS one"), write=False)

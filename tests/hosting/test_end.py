@@ -16,8 +16,8 @@ from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
 from hosting.http_server import House, calling, creation, initializing, kling, message
-from kling_mcp.concurrency.shutdown import Closing
-from kling_mcp.server.http.request_limits import OpenRequests
+from kling_mcp.concurrency.shutdown import Shutdown
+from kling_mcp.server.http.request_limits import InFlightRequests
 from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ EACH_ERA = pytest.mark.parametrize("era", ["legacy", "auto"])
 
 async def end(house: House) -> None:
     """What the server does when it is told to end, before it closes its connections."""
-    house.runtime.closing.begin()
+    house.runtime.shutdown.start()
     await house.app.state.requests.finish(3.0)
 
 
@@ -167,7 +167,7 @@ async def test_creations_that_were_not_sent_yet_end_with_nothing_created(
             group.start_soon(create, second)
             await clock.sleep(10)
             assert answers == []
-            house.runtime.closing.begin()
+            house.runtime.shutdown.start()
             await clock.sleep(1)
             told = [re.findall(r"kind=\w+ created=\w+ retry=\w+", answer.text) for answer in answers]
             await end(house)
@@ -186,7 +186,7 @@ async def test_background_tasks_are_left_to_the_next_server(serve: Serve, faults
     async with serve() as house, house.client("auto", ANNA, extensions=[DeclaresTasks()]) as client:
         handle = await handle_of(client, "create_element_and_wait", creation("Mia"))
         await clock.sleep(10)
-        house.runtime.closing.begin()
+        house.runtime.shutdown.start()
         await clock.sleep(1)
         assert (await get(client, handle))["status"] == "working"
     async with serve() as house, house.client("auto", ANNA, extensions=[DeclaresTasks()]) as client:
@@ -238,7 +238,7 @@ class TestOpenRequests:
         async def receive() -> Message:
             return {"type": "http.request"}
 
-        requests = OpenRequests(app)
+        requests = InFlightRequests(app)
         async with anyio.create_task_group() as group:
             group.start_soon(requests, {"type": "http", "method": "POST", "headers": []}, receive, send)
             await anyio.sleep(1)
@@ -272,28 +272,28 @@ class TestOpenRequests:
 
 class TestClosing:
     async def test_waits_that_begin_afterwards_are_over_at_once(self, clock: VirtualClock) -> None:
-        closing = Closing()
-        await closing.sleep(clock, 5)
+        shutdown = Shutdown()
+        await shutdown.sleep(clock, 5)
         assert clock.monotonic() == 5
-        closing.begin()
-        await closing.sleep(clock, 5)
-        with closing.move_on_after(5) as scope:
+        shutdown.start()
+        await shutdown.sleep(clock, 5)
+        with shutdown.move_on_after(5) as scope:
             await clock.sleep(5)
         assert scope.cancelled_caught
         assert clock.monotonic() == 5
 
     async def test_whoever_asked_is_told_before_any_wait_ends(self, clock: VirtualClock) -> None:
-        closing, order = Closing(), []
-        closing.when_begun(lambda: order.append("told"))
+        shutdown, order = Shutdown(), []
+        shutdown.on_start(lambda: order.append("told"))
 
         async def wait() -> None:
-            await closing.sleep(clock, 100)
+            await shutdown.sleep(clock, 100)
             order.append("ended")
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await clock.sleep(1)
-            closing.begin()
+            shutdown.start()
         assert order == ["told", "ended"]
         assert clock.monotonic() == 1
 

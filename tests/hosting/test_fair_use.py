@@ -15,12 +15,12 @@ from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
 from hosting.http_server import House, calling, creation, kling, served
-from kling_mcp.api.throttle import MOST_WAITING
+from kling_mcp.api.throttle import MAX_WAITING
 from kling_mcp.errors import LimitError
-from kling_mcp.runtime import MOST_CALLS_OF_AN_ACCOUNT
+from kling_mcp.runtime import MAX_CALLS_PER_ACCOUNT
 from kling_mcp.settings.hosting import CREATES_PER_DAY, CREATES_PER_MINUTE, HostingSettings
 from kling_mcp.simulator import Faults, World
-from kling_mcp.tasks.quota import CallLimit, in_words
+from kling_mcp.tasks.quota import CallLimit, format_duration
 
 pytestmark = pytest.mark.anyio
 
@@ -186,11 +186,11 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
         gate = account.creator._fulfiller._gate
         await gate.enter()  # a creation that takes long
         async with anyio.create_task_group() as group:
-            places = [anyio.CancelScope() for _ in range(MOST_WAITING)]
+            places = [anyio.CancelScope() for _ in range(MAX_WAITING)]
             for place in places:
                 group.start_soon(_stand_in_line, gate, place)
             await anyio.sleep(1)
-            assert gate.waiting == MOST_WAITING
+            assert gate.waiting == MAX_WAITING
             began = house.runtime.clock.monotonic()
             refused = await house.post(calling("create_element", **_clip(1)), kling("anna"))
             assert house.runtime.clock.monotonic() - began < 5
@@ -198,7 +198,7 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
                 place.cancel()
         gate.leave()
     assert "kind=limit created=no retry=later" in refused.text
-    assert f"{MOST_WAITING} creations of this account are waiting" in refused.text
+    assert f"{MAX_WAITING} creations of this account are waiting" in refused.text
     assert "in a minute" in refused.text
     assert creations_of(world, "anna") == 0
 
@@ -209,7 +209,7 @@ async def _stand_in_line(gate: Any, place: anyio.CancelScope) -> None:
 
 
 async def test_calls_of_one_account_are_bounded_and_others_go_on(serve: Serve, faults: Faults) -> None:
-    faults.delay(20, times=MOST_CALLS_OF_AN_ACCOUNT, route="list")
+    faults.delay(20, times=MAX_CALLS_PER_ACCOUNT, route="list")
     texts: list[str] = []
     async with serve() as house:
 
@@ -217,14 +217,14 @@ async def test_calls_of_one_account_are_bounded_and_others_go_on(serve: Serve, f
             texts.append((await house.post(calling("list_elements"), kling("anna"))).text)
 
         async with anyio.create_task_group() as group:
-            for _ in range(MOST_CALLS_OF_AN_ACCOUNT):
+            for _ in range(MAX_CALLS_PER_ACCOUNT):
                 group.start_soon(look)
             await anyio.sleep(1)
             began = house.runtime.clock.monotonic()
             over = await house.post(calling("list_elements"), kling("anna"))
             assert house.runtime.clock.monotonic() == began
             assert "kind=limit created=no retry=later" in over.text
-            assert f"{MOST_CALLS_OF_AN_ACCOUNT} calls running" in over.text
+            assert f"{MAX_CALLS_PER_ACCOUNT} calls running" in over.text
             assert "kind=limit" not in (await house.post(calling("list_elements"), kling("bert"))).text
         assert not any("kind=limit" in text for text in texts)
         assert "kind=limit" not in (await house.post(calling("list_elements"), kling("anna"))).text
@@ -233,9 +233,9 @@ async def test_calls_of_one_account_are_bounded_and_others_go_on(serve: Serve, f
 def test_place_of_a_call_is_given_back_whatever_becomes_of_it() -> None:
     limit = CallLimit(1)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), limit.one_more():
+        with pytest.raises(ZeroDivisionError), limit.acquire():
             raise ZeroDivisionError
-    with limit.one_more(), pytest.raises(LimitError), limit.one_more():
+    with limit.acquire(), pytest.raises(LimitError), limit.acquire():
         pass
 
 
@@ -253,4 +253,4 @@ def test_place_of_a_call_is_given_back_whatever_becomes_of_it() -> None:
     ],
 )
 def test_times_are_rounded_up_in_the_unit_that_reads_best(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+    assert format_duration(seconds) == words

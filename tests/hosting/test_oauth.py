@@ -22,7 +22,7 @@ from hosting.conftest import Serve
 from hosting.http_server import House, bearer, calling, initializing, kling, message
 from hosting.issuer import EC_KEY, ISSUER, KEYS_AT, RESOURCE, STRANGERS_KEY, Issuer, claims, public_pem, token
 from kling_mcp.server.http import auth as access
-from kling_mcp.server.http.jwks import KEPT_SECONDS, IssuerKeys, KeysUnavailableError
+from kling_mcp.server.http.jwks import KEPT_SECONDS, JwksCache, KeysUnavailableError
 from kling_mcp.server.http.jwt_tokens import LEEWAY_SECONDS, JwtVerifier
 from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
 from kling_mcp.simulator import World
@@ -42,7 +42,7 @@ def issuer() -> Issuer:
 
 @pytest.fixture
 def verifier(issuer: Issuer, clock: VirtualClock) -> JwtVerifier:
-    return JwtVerifier(OAUTH, IssuerKeys(KEYS_AT, clock, issuer.fetch))
+    return JwtVerifier(OAUTH, JwksCache(KEYS_AT, clock, issuer.fetch))
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ class TestKeys:
         issuer.keys[1]["use"] = "enc"
         issuer.keys.append({"kty": "oct", "k": secret, "kid": "secret"})
         issuer.keys.append({"kty": "unheard-of", "kid": "odd"})
-        keys = IssuerKeys(KEYS_AT, clock, issuer.fetch)
+        keys = JwksCache(KEYS_AT, clock, issuer.fetch)
         found = {name: await keys.find(name) is not None for name in ("rsa-1", "ec-1", "secret", "odd")}
         assert found == {"rsa-1": True, "ec-1": False, "secret": False, "odd": False}
 
@@ -287,7 +287,7 @@ class TestKeys:
             await clock.sleep(2)
             return await issuer.fetch(url)
 
-        keys = IssuerKeys(KEYS_AT, clock, slowly)
+        keys = JwksCache(KEYS_AT, clock, slowly)
         found: list[jwt.PyJWK | None] = []
 
         async def find() -> None:

@@ -17,7 +17,7 @@ from hosting.conftest import Serve
 from hosting.http_server import TOKEN, House, bearer, kling, message
 from kling_mcp.errors import StorageError
 from kling_mcp.runtime import Runtime
-from kling_mcp.server.http.request_state import RETRY_SECONDS, SharedSeal
+from kling_mcp.server.http.request_state import RETRY_SECONDS, RequestStateKeys
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.store.shared_keys import shared_key
@@ -152,7 +152,7 @@ async def test_server_whose_state_is_away_serves_and_shares_the_key_later(
 
 async def test_two_replicas_that_begin_at_once_have_one_key(tmp_path: Path, clock: VirtualClock) -> None:
     runtimes = [Runtime(Settings(state_dir=tmp_path), transport="http", clock=clock) for _ in range(2)]
-    seals = [SharedSeal(runtime) for runtime in runtimes]
+    seals = [RequestStateKeys(runtime) for runtime in runtimes]
     async with seals[0].kept(), seals[1].kept():
         assert seals[1].unseal(seals[0].seal(b"one")) == b"one"
         assert seals[0].unseal(seals[1].seal(b"two")) == b"two"

@@ -22,7 +22,7 @@ from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
 from hosting.http_server import OWN_KEY, TOKEN, bearer, calling, creation, initializing, kling, message
-from kling_mcp.server.http.request_limits import BODY_SECONDS, BodyGuard
+from kling_mcp.server.http.request_limits import BODY_SECONDS, BodyLimits
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
 from kling_mcp.simulator.routes import UNKNOWN
@@ -145,11 +145,11 @@ class TestHeldBytes:
     """All requests together: each holds its body until it is answered."""
 
     @staticmethod
-    def guard(clock: VirtualClock, app: Callable[[Scope, Receive, Send], Any]) -> BodyGuard:
-        return BodyGuard(app, clock, most_bytes=100)
+    def guard(clock: VirtualClock, app: Callable[[Scope, Receive, Send], Any]) -> BodyLimits:
+        return BodyLimits(app, clock, most_bytes=100)
 
     @staticmethod
-    async def post(guard: BodyGuard, size: int) -> int:
+    async def post(guard: BodyLimits, size: int) -> int:
         answer: list[Message] = []
         pending: list[Message] = [
             {"type": "http.request", "body": b"x" * (size // 2), "more_body": True},

@@ -33,8 +33,8 @@ from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http import serve as serving
 from kling_mcp.server.http.app import build_http_app
-from kling_mcp.server.http.head_timeout import PunctualProtocol
-from kling_mcp.server.http.jwks import LARGEST_BYTES, fetch_bytes
+from kling_mcp.server.http.head_timeout import HeaderTimeoutProtocol
+from kling_mcp.server.http.jwks import MAX_BYTES, fetch_bytes
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
@@ -47,7 +47,7 @@ class Pages(BaseHTTPRequestHandler):
         "/keys": (200, {}, b'{"keys": []}'),
         "/elsewhere": (302, {"Location": "/keys"}, b""),
         "/broken": (500, {}, b"oh"),
-        "/large": (200, {}, b"x" * (LARGEST_BYTES + 1)),
+        "/large": (200, {}, b"x" * (MAX_BYTES + 1)),
     }
 
     def do_GET(self) -> None:
@@ -119,7 +119,7 @@ class TestFetchingKeys:
             await fetch_bytes(f"http://127.0.0.1:{port}/keys")
 
 
-class Hasty(PunctualProtocol):
+class Hasty(HeaderTimeoutProtocol):
     """One that does not wait long, so that a test need not either."""
 
     head_seconds = 0.2

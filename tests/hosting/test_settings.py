@@ -15,8 +15,8 @@ from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import (
     CREATES_PER_DAY,
     CREATES_PER_MINUTE,
-    LARGEST_MB,
-    LARGEST_MB_ELSEWHERE,
+    MAX_REQUEST_MB,
+    MAX_REQUEST_MB_FROM_OTHERS,
     HostingSettings,
     OAuthSettings,
     is_loopback,
@@ -43,7 +43,7 @@ def refusal(**environ: str) -> str:
 
 def test_nothing_is_set_by_default() -> None:
     assert read() == HostingSettings()
-    assert not read().asks_who_calls
+    assert not read().requires_auth
 
 
 def test_every_variable_is_read() -> None:
@@ -65,7 +65,7 @@ def test_every_variable_is_read() -> None:
         creates_per_minute=5,
         creates_per_day=0,
     )
-    assert hosting.asks_who_calls
+    assert hosting.requires_auth
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_oauth_is_read(changes: dict[str, str], expected: dict[str, object]) -> 
     }
     hosting = read(**{**OAUTH, **changes})
     assert hosting.oauth == OAuthSettings(**{**common, **expected})  # type: ignore[arg-type] # fields of two types
-    assert hosting.asks_who_calls
+    assert hosting.requires_auth
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_readme_tells_the_limits_that_hold_where_nothing_is_set() -> None:
     for told in (
         f"| {CREATES_PER_MINUTE} over http, no limit over stdio |",
         f"| {CREATES_PER_DAY} over http, no limit over stdio |",
-        f"| {LARGEST_MB} on this computer, {LARGEST_MB_ELSEWHERE} from others |",
+        f"| {MAX_REQUEST_MB} on this computer, {MAX_REQUEST_MB_FROM_OTHERS} from others |",
     ):
         assert told in readme
 

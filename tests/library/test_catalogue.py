@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kling_mcp.library.catalogue import Catalogue, Filters, Hits, Position, Progress
+from kling_mcp.library.catalogue import Catalogue, Filters, Position, SearchPage, SyncProgress
 from kling_mcp.library.records import LibraryElement
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 
@@ -231,9 +231,9 @@ async def test_filters_narrow_what_words_find(catalogue: Catalogue) -> None:
         Filters(tags=("character",)): 1,
         Filters(tags=("Animal", "hottest")): 2,
         Filters(tags=("Scene",)): 0,
-        Filters(voiced="yes"): 1,
-        Filters(voiced="no"): 4,
-        Filters(sources=("preset",), voiced="yes"): 0,
+        Filters(has_voice="yes"): 1,
+        Filters(has_voice="no"): 4,
+        Filters(sources=("preset",), has_voice="yes"): 0,
     }
     for filters, count in expected.items():
         assert len(await names(catalogue, "mia", filters)) == count, filters
@@ -277,7 +277,7 @@ async def walk(catalogue: Catalogue, text: str, limit: int) -> list[str]:
         hits = await catalogue.search(text, EVERYTHING, limit, after)
         assert len(hits.elements) <= limit
         found += [record.element_id for record in hits.elements]
-        after = hits.following
+        after = hits.next_position
         if after is None:
             return found
 
@@ -303,7 +303,7 @@ async def test_a_walk_stays_whole_while_the_library_changes(catalogue: Catalogue
     first = await catalogue.search(text, EVERYTHING, 4)
     await catalogue.put([element(20, "Mia"), element(21, "Mia")], now=2.0)
     await catalogue.put([dataclasses.replace(first.elements[0], status="deleted")], now=2.0)
-    rest = await catalogue.search(text, EVERYTHING, 50, first.following)
+    rest = await catalogue.search(text, EVERYTHING, 50, first.next_position)
     seen = [found.element_id for found in [*first.elements, *rest.elements]]
     assert seen == [f"3000{place:03}" for place in range(9, -1, -1)]
 
@@ -397,7 +397,7 @@ async def test_the_newest_running_task_is_known(catalogue: Catalogue) -> None:
 
 async def walk_over(catalogue: Catalogue, began: float, seen: list[LibraryElement]) -> None:
     """One complete walk that meets these."""
-    progress = Progress(began_at=began, next_page=1)
+    progress = SyncProgress(began_at=began, next_page=1)
     await catalogue.begin_walk("custom", progress)
     await catalogue.put(seen, now=began, walk=began)
     await catalogue.end_walk("custom", dataclasses.replace(progress, completed_at=began, next_page=0), walk=began)
@@ -431,23 +431,25 @@ async def test_what_came_during_a_walk_is_not_missed_by_it(catalogue: Catalogue)
 
 async def test_a_walk_that_another_process_overtook_drops_nothing(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia")], now=1.0)
-    theirs = Progress(began_at=20.0, next_page=3)
+    theirs = SyncProgress(began_at=20.0, next_page=3)
     await catalogue.begin_walk("custom", theirs)
     for _ in range(3):
         await catalogue.put([], now=21.0, walk=10.0)
-        await catalogue.end_walk("custom", Progress(completed_at=10.0), walk=10.0)
+        await catalogue.end_walk("custom", SyncProgress(completed_at=10.0), walk=10.0)
     assert await names(catalogue, "") == ["Mia"]
     assert await catalogue.progress("custom") == theirs
 
 
 async def test_progress_is_kept_for_each_list(catalogue: Catalogue) -> None:
-    assert await catalogue.progress("custom") == Progress()
-    state = Progress(began_at=1.5, next_page=7, completed_at=1.0, head_at=2.0, holes=(3, 4), failed_at=2.5)
+    assert await catalogue.progress("custom") == SyncProgress()
+    state = SyncProgress(
+        began_at=1.5, next_page=7, completed_at=1.0, first_page_at=2.0, failed_pages=(3, 4), failed_at=2.5
+    )
     await catalogue.keep_progress("custom", state)
     assert await catalogue.progress("custom") == state
-    assert await catalogue.progress("preset") == Progress()
+    assert await catalogue.progress("preset") == SyncProgress()
 
 
 async def test_an_empty_page_of_a_used_up_cursor_is_no_error(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia")], now=1.0)
-    assert await catalogue.search("mia", EVERYTHING, 5, Position("exact", 5, 0)) == Hits([], 1)
+    assert await catalogue.search("mia", EVERYTHING, 5, Position("exact", 5, 0)) == SearchPage([], 1)

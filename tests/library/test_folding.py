@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kling_mcp.library.folding import LONGEST_TOKEN, fold, is_dense, name_key, tokens
+from kling_mcp.library.folding import MAX_TOKEN_CHARACTERS, fold, is_dense, name_key, tokens
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,10 @@ def test_a_text_is_cut_into_words_and_pairs(text: str, expected: list[str]) -> N
 
 
 def test_a_hostile_word_is_cut_short() -> None:
-    assert [len(token) for token in tokens("x" * 100_000 + " é" + "é" * 1000)] == [LONGEST_TOKEN, LONGEST_TOKEN]
+    assert [len(token) for token in tokens("x" * 100_000 + " é" + "é" * 1000)] == [
+        MAX_TOKEN_CHARACTERS,
+        MAX_TOKEN_CHARACTERS,
+    ]
 
 
 def test_names_that_differ_in_punctuation_share_a_key() -> None:

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from kling_mcp.api.models import ElementTask
-from kling_mcp.library.from_kling import LONGEST_DESCRIPTION, LONGEST_LINK, LONGEST_NAME, link, records_of
+from kling_mcp.library.from_kling import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_LINK_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    link,
+    records_of,
+)
 from kling_mcp.library.records import LibraryElement, Source
 
 
@@ -49,8 +55,8 @@ def test_what_names_nothing_is_no_record() -> None:
 
 def test_hostile_texts_are_cut() -> None:
     made = record({"task_id": "8" * 999}, element_id=3, element_name="x" * 10**5, element_description="y" * 10**5)
-    assert len(made.element_name) == LONGEST_NAME
-    assert len(made.element_description) == LONGEST_DESCRIPTION
+    assert len(made.element_name) == MAX_NAME_CHARACTERS
+    assert len(made.element_description) == MAX_DESCRIPTION_CHARACTERS
     assert len(made.task_id) < 200
 
 
@@ -86,7 +92,7 @@ def test_pictures_are_kept_as_links_only() -> None:
         "javascript:alert(1)",
         "https://a.example/\n",
         "https://ä.example",
-        "https://" + "a" * LONGEST_LINK,
+        "https://" + "a" * MAX_LINK_CHARACTERS,
     ],
 )
 def test_what_is_no_plain_link_is_none(url: str) -> None:

@@ -38,7 +38,7 @@ async def test_a_broken_index_fails_no_creation_and_no_deletion(
     await account.library.resolve("Mia")
     await spoil(account)
     with caplog.at_level(logging.WARNING):
-        await account.library.saw([await account.client.get_task(mia.task_id)])
+        await account.library.record_results([await account.client.get_task(mia.task_id)])
         await account.library.deleted(mia.element_id)
     assert "The library's index is behind" in caplog.text
     assert "The deletion is not in the library's index" in caplog.text
@@ -63,7 +63,7 @@ async def test_of_a_long_list_only_the_beginning_is_read_again_for_what_is_not_f
         pass
     await clock.sleep(31)
     world.requests.clear()
-    assert (await account.library.search("nobody", OWN, 1)).hits.total == 0
+    assert (await account.library.search("nobody", OWN, 1)).page.total == 0
     assert len(requests_to(world, "list")) == 1
 
 
@@ -117,7 +117,7 @@ async def test_the_guard_is_at_most_a_minute_behind(account: Account, world: Wor
 async def test_the_guard_reads_again_when_told(account: Account, world: World) -> None:
     assert await account.names.ready_elements("Mia") == []
     mia = add(world, "Mia")
-    account.names.forget()
+    account.names.invalidate()
     assert await account.names.ready_elements("Mia") == [mia]
 
 

@@ -16,7 +16,7 @@ from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import AuthError, KlingError
 from kling_mcp.library.catalogue import Filters
 from kling_mcp.library.index import Library
-from kling_mcp.library.list_sync import Walk
+from kling_mcp.library.list_sync import ListSync
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.runtime import Account, Runtime
 from kling_mcp.settings import Settings
@@ -64,7 +64,7 @@ def add_many(world: World, count: int) -> list[str]:
 
 async def names(library: Library, text: str = "", filters: Filters = OWN) -> list[str]:
     found = await library.search(text, filters, 100)
-    return [element.element_name for element in found.hits.elements]
+    return [element.element_name for element in found.page.elements]
 
 
 # --- reading
@@ -73,7 +73,7 @@ async def names(library: Library, text: str = "", filters: Filters = OWN) -> lis
 async def test_a_library_of_two_pages_takes_two_requests(account: Account, world: World) -> None:
     ids = add_many(world, 620)
     found = await account.library.search("", OWN, 20)
-    assert found.hits.total == 620
+    assert found.page.total == 620
     assert found.is_complete
     assert pages_asked(world) == [1, 2]
     for number in (0, 119, 120, 619):
@@ -92,20 +92,20 @@ async def test_a_second_search_sends_no_request(account: Account, world: World) 
 
 async def test_an_empty_library_takes_one_request(account: Account, world: World) -> None:
     found = await account.library.search("", OWN, 20)
-    assert (found.hits.total, found.is_complete, pages_asked(world)) == (0, True, [1])
+    assert (found.page.total, found.is_complete, pages_asked(world)) == (0, True, [1])
 
 
 async def test_a_full_last_page_is_followed_by_an_empty_one(account: Account, world: World) -> None:
     """fact: list-no-total"""
     add_many(world, 500)
-    assert (await account.library.search("", OWN, 1)).hits.total == 500
+    assert (await account.library.search("", OWN, 1)).page.total == 500
     assert pages_asked(world) == [1, 2]
 
 
 async def test_long_lists_are_read_a_few_pages_at_a_time(account: Account, world: World) -> None:
     add_many(world, 1600)
     found = await account.library.search("", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (1600, True)
+    assert (found.page.total, found.is_complete) == (1600, True)
     assert sorted(set(pages_asked(world))) == [1, 2, 3, 4]
 
 
@@ -114,7 +114,7 @@ async def test_no_order_of_the_list_is_needed(account: Account, world: World, cl
     """fact: list-order-unknown"""
     world.quirks = dataclasses.replace(world.quirks, list_order=order)
     add_many(world, 620)
-    assert (await account.library.search("", OWN, 1)).hits.total == 620
+    assert (await account.library.search("", OWN, 1)).page.total == 620
     add(world, "Nora")
     await clock.sleep(31)
     assert await names(account.library, "Nora") == ["Nora"]
@@ -137,12 +137,12 @@ async def test_a_cancelled_search_leaves_the_reading_to_the_next(
         await names(account.library)
     faults.clear()
     found = await account.library.search("", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (620, True)
+    assert (found.page.total, found.is_complete) == (620, True)
 
 
 async def test_official_elements_are_read_once_a_day(account: Account, world: World, clock: VirtualClock) -> None:
     official = Filters(sources=("preset",))
-    assert (await account.library.search("", official, 1)).hits.total == 54
+    assert (await account.library.search("", official, 1)).page.total == 54
     await clock.sleep(86_000)
     await account.library.search("", official, 1)
     assert pages_asked(world, "presets") == [1]
@@ -172,7 +172,7 @@ async def test_many_new_elements_are_followed_beyond_the_first_page(
     await names(account.library)
     add_many(world, 700)
     await clock.sleep(31)
-    assert (await account.library.search("", OWN, 1)).hits.total == 703
+    assert (await account.library.search("", OWN, 1)).page.total == 703
 
 
 async def test_everything_is_read_again_after_a_while(account: Account, world: World, clock: VirtualClock) -> None:
@@ -231,10 +231,10 @@ async def test_a_library_that_grows_while_it_is_read_is_read_anew(
         group.start_soon(disturb)
         first = await account.library.search("", OWN, 1)
     assert not first.is_complete
-    assert first.conditions[0].progress.is_doubtful
+    assert first.sync[0].progress.is_doubtful
     faults.clear()
     second = await account.library.search("", OWN, 1)
-    assert (second.hits.total, second.is_complete) == (1601, True)
+    assert (second.page.total, second.is_complete) == (1601, True)
 
 
 # --- failures
@@ -246,12 +246,12 @@ async def test_a_page_that_fails_is_told_and_read_later(
     add_many(world, 620)
     lists.broken.add(("list", 2))
     found = await account.library.search("", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (500, False)
-    assert found.conditions[0].progress.holes == (2,)
+    assert (found.page.total, found.is_complete) == (500, False)
+    assert found.sync[0].progress.failed_pages == (2,)
     lists.broken.clear()
     await clock.sleep(11)
     found = await account.library.search("", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (620, True)
+    assert (found.page.total, found.is_complete) == (620, True)
 
 
 async def test_a_page_that_keeps_failing_does_not_hide_later_ones(
@@ -260,10 +260,10 @@ async def test_a_page_that_keeps_failing_does_not_hide_later_ones(
     add_many(world, 1200)
     lists.broken.add(("list", 2))
     found = await account.library.search("", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (700, False)
+    assert (found.page.total, found.is_complete) == (700, False)
     await clock.sleep(11)
     found = await account.library.search("", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (700, False)
+    assert (found.page.total, found.is_complete) == (700, False)
 
 
 async def test_a_hole_of_an_earlier_process_is_known(
@@ -282,12 +282,12 @@ async def test_pages_that_fail_one_after_the_other_stop_the_reading(
     add_many(world, 1600)
     lists.broken |= {("list", page) for page in range(2, 9)}
     found = await account.library.search("", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (500, False)
+    assert (found.page.total, found.is_complete) == (500, False)
     assert set(pages_asked(world)) == {1}
     lists.broken.clear()
     await clock.sleep(11)
     found = await account.library.search("", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (1600, True)
+    assert (found.page.total, found.is_complete) == (1600, True)
 
 
 async def test_an_old_library_is_better_than_none(
@@ -298,8 +298,8 @@ async def test_an_old_library_is_better_than_none(
     faults.refuse_connection(times=None)
     await clock.sleep(31)
     found = await account.library.search("mia", OWN, 1)
-    assert (found.hits.total, found.is_complete) == (1, False)
-    assert found.conditions[0].failure is not None
+    assert (found.page.total, found.is_complete) == (1, False)
+    assert found.sync[0].failure is not None
 
 
 async def test_a_failure_is_not_repeated_at_every_question(
@@ -332,7 +332,7 @@ async def test_one_list_that_fails_does_not_hide_the_other(account: Account, wor
     add(world, "Mia")
     lists.broken |= {("presets", 1), ("presets", 2)}
     found = await account.library.search("", Filters(), 100)
-    assert ([element.element_name for element in found.hits.elements], found.is_complete) == (["Mia"], False)
+    assert ([element.element_name for element in found.page.elements], found.is_complete) == (["Mia"], False)
 
 
 async def test_refused_credentials_are_an_error_even_over_a_known_library(
@@ -354,7 +354,7 @@ async def test_entries_that_nobody_understands_are_counted(account: Account, wor
     async def read_page(page_num: int, page_size: int) -> list[ElementTask]:
         return seen
 
-    walk = Walk("custom", read_page, account.library.catalogue, VirtualClock())
+    walk = ListSync("custom", read_page, account.library.catalogue, VirtualClock())
     condition = await walk.refresh()
     assert condition.progress.unreadable == 1
     assert not condition.is_complete
@@ -367,7 +367,7 @@ async def test_a_list_longer_than_kling_shows_is_not_complete(account: Account) 
         asked.append(page_num)
         return [ElementTask()] * page_size
 
-    walk = Walk("custom", read_page, account.library.catalogue, VirtualClock())
+    walk = ListSync("custom", read_page, account.library.catalogue, VirtualClock())
     condition = await walk.refresh()
     assert condition.progress.is_cut
     assert not condition.is_complete
@@ -382,7 +382,7 @@ async def test_a_first_reading_takes_portions(account: Account, clock: VirtualCl
         count = page_size if page_num < 30 else int(page_num == 30)
         return [ElementTask.model_validate({"task_id": f"8{page_num:03}{number:03}"}) for number in range(count)]
 
-    walk = Walk("custom", read_page, account.library.catalogue, clock)
+    walk = ListSync("custom", read_page, account.library.catalogue, clock)
     portions = 0
     while (condition := await walk.refresh()).is_first_reading:
         portions += 1
@@ -403,7 +403,7 @@ async def test_reading_a_long_list_again_takes_portions_with_rests(account: Acco
         count = page_size if page_num < 10 else int(page_num == 10)
         return [ElementTask.model_validate({"task_id": f"8{page_num:03}{number:03}"}) for number in range(count)]
 
-    walk = Walk("custom", read_page, account.library.catalogue, clock)
+    walk = ListSync("custom", read_page, account.library.catalogue, clock)
     assert (await walk.refresh()).is_complete
     await clock.sleep(3000)
     asked.clear()
@@ -428,7 +428,7 @@ async def test_a_restart_uses_what_was_read(open_account: Callable[..., Account]
     await names(open_account().library)
     sent = len(world.requests)
     found = await open_account().library.search("name 7", OWN, 20)
-    assert ([element.element_name for element in found.hits.elements], found.is_complete) == (["Name 7"], True)
+    assert ([element.element_name for element in found.page.elements], found.is_complete) == (["Name 7"], True)
     assert len(world.requests) == sent
 
 

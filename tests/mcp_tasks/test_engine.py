@@ -22,7 +22,7 @@ from mcp_types import (
     InputRequiredResult,
 )
 
-from kling_mcp.server.mcp_tasks.background_call import current_run
+from kling_mcp.server.mcp_tasks.background_call import current_background_call
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.settings import Settings
 from kling_mcp.store.sqlite import FILE_NAME
@@ -41,7 +41,7 @@ def question(message: str) -> ElicitRequest:
 
 
 async def ask_from_tool(message: str) -> str:
-    run = current_run()
+    run = current_background_call()
     assert run is not None
     answer = await run.ask(question(message))
     return str((answer.content or {}).get("name", answer.action))
@@ -146,9 +146,9 @@ async def test_handle_that_cannot_be_written_down_does_not_stop_the_call(start: 
     async def naming() -> str:
         """Says late what it is about."""
         await anyio.sleep(5)
-        run = current_run()
+        run = current_background_call()
         assert run is not None
-        await run.stands_for(["some-task"])
+        await run.bind_tasks(["some-task"])
         return "done"
 
     async with tool_server(start, naming) as client:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 from virtual_time import VirtualClock
 
-from kling_mcp.server.mcp_tasks.handles import KEEP_SECONDS, MOST_PER_ACCOUNT, HandleBook
-from kling_mcp.store.process_owner import process_owner
+from kling_mcp.server.mcp_tasks.handles import KEEP_SECONDS, MAX_PER_ACCOUNT, HandleStore
+from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def book(clock: VirtualClock) -> HandleBook:
-    return HandleBook(SqliteStore(None, clock), clock, process_owner())
+def book(clock: VirtualClock) -> HandleStore:
+    return HandleStore(SqliteStore(None, clock), clock, current_owner())
 
 
-async def test_handle_remembers_what_it_stands_for(book: HandleBook) -> None:
+async def test_handle_remembers_what_it_stands_for(book: HandleStore) -> None:
     handle = await book.reserve("account", "somebody", "tool")
     assert handle is not None
     await book.name(handle.handle_id, ["first", "second, with a comma"])
@@ -27,7 +27,7 @@ async def test_handle_remembers_what_it_stands_for(book: HandleBook) -> None:
     assert found.names == ("first", "second, with a comma")
 
 
-async def test_only_the_first_end_counts(book: HandleBook) -> None:
+async def test_only_the_first_end_counts(book: HandleStore) -> None:
     handle = await book.reserve("account", "", "tool")
     assert handle is not None
     await book.settle(handle.handle_id, "cancelled")
@@ -38,9 +38,9 @@ async def test_only_the_first_end_counts(book: HandleBook) -> None:
 
 
 async def test_account_with_too_many_handles_gets_no_more_until_some_expire(
-    book: HandleBook, clock: VirtualClock
+    book: HandleStore, clock: VirtualClock
 ) -> None:
-    for _ in range(MOST_PER_ACCOUNT):
+    for _ in range(MAX_PER_ACCOUNT):
         assert await book.reserve("busy", "", "tool")
     assert await book.reserve("busy", "", "tool") is None
     assert await book.reserve("other", "", "tool")
@@ -51,9 +51,9 @@ async def test_account_with_too_many_handles_gets_no_more_until_some_expire(
 @pytest.mark.parametrize(
     ("owner", "orphaned"),
     [
-        (process_owner(), True),  # asked only where no call of this process belongs to the handle
-        (f"{process_owner().rpartition(':')[0]}:999999999", True),
-        (f"{process_owner().rpartition(':')[0]}:1", False),
+        (current_owner(), True),  # asked only where no call of this process belongs to the handle
+        (f"{current_owner().rpartition(':')[0]}:999999999", True),
+        (f"{current_owner().rpartition(':')[0]}:1", False),
         ("another-computer:1", False),
     ],
     ids=["own", "ended", "living", "elsewhere"],  # the default ones would hold the number of the process
@@ -62,6 +62,6 @@ async def test_orphans_are_told_from_calls_of_other_processes(
     clock: VirtualClock, owner: str, *, orphaned: bool
 ) -> None:
     store = SqliteStore(None, clock)
-    handle = await HandleBook(store, clock, owner).reserve("account", "", "tool")
+    handle = await HandleStore(store, clock, owner).reserve("account", "", "tool")
     assert handle is not None
-    assert HandleBook(store, clock, process_owner()).is_orphan(handle) is orphaned
+    assert HandleStore(store, clock, current_owner()).is_orphan(handle) is orphaned

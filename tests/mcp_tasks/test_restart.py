@@ -16,7 +16,7 @@ from mcp_types import INTERNAL_ERROR, CallToolResult
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, World
-from kling_mcp.store.process_owner import process_owner
+from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import FILE_NAME
 from mcp_tasks.client import ask, call, get, handle_of, until
 from mcp_tasks.conftest import Start
@@ -33,7 +33,7 @@ def result_of(task: dict[str, Any]) -> CallToolResult:
 
 def neighbour() -> str:
     """The owner name of another living process of this computer."""
-    return f"{process_owner().rpartition(':')[0]}:{os.getppid()}"
+    return f"{current_owner().rpartition(':')[0]}:{os.getppid()}"
 
 
 async def test_running_task_is_followed_by_the_next_server(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kling_mcp.api.limits import IMAGE_MAX_BYTES
+from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media.files import read_local, read_opened, read_regular
 from kling_mcp.media.policy import MediaPolicy
@@ -229,19 +229,19 @@ def test_a_file_that_vanishes_after_the_check_is_an_answer_not_a_crash(album: Pa
 def test_the_size_is_checked_before_reading(album: Path, policy: MediaPolicy, over: int) -> None:
     file = album / "big.png"
     with file.open("wb") as out:
-        out.truncate(IMAGE_MAX_BYTES + over)  # a sparse file: no disk is filled
+        out.truncate(MAX_IMAGE_BYTES + over)  # a sparse file: no disk is filled
     if over:
         problem = refusal(file, policy)
-        assert problem.actual == f'"{file}" with {IMAGE_MAX_BYTES + 1} bytes'
+        assert problem.actual == f'"{file}" with {MAX_IMAGE_BYTES + 1} bytes'
         assert "10 MB" in problem.rule
     else:
-        assert len(read_local(str(file), "frontal_image", policy)) == IMAGE_MAX_BYTES
+        assert len(read_local(str(file), "frontal_image", policy)) == MAX_IMAGE_BYTES
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_a_file_that_lies_about_its_size_is_read_within_the_limit() -> None:
     data = read_local("/proc/self/status", "frontal_image", MediaPolicy(allowed_dirs=(Path("/proc"),)))
-    assert 0 < len(data) <= IMAGE_MAX_BYTES + 1
+    assert 0 < len(data) <= MAX_IMAGE_BYTES + 1
 
 
 def test_a_hostile_file_name_cannot_forge_lines_in_an_answer(policy: MediaPolicy) -> None:

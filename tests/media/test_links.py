@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kling_mcp.api.limits import LINK_MAX_CHARACTERS
+from kling_mcp.api.limits import MAX_LINK_CHARACTERS
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media.links import require_link
 
@@ -28,7 +28,7 @@ def refusal(link: str, *, public: bool = True) -> Problem:
         "https://8.8.8.8/mia.png",
         "https://[2606:4700::1111]/mia.png",
         "https://a_b.example.com/@user/mia.png",
-        "https://example.com/" + "x" * (LINK_MAX_CHARACTERS - 20),
+        "https://example.com/" + "x" * (MAX_LINK_CHARACTERS - 20),
     ],
 )
 def test_a_public_link_passes_unchanged(link: str) -> None:
@@ -93,7 +93,7 @@ def test_an_address_in_disguise_is_refused(host: str) -> None:
         ("https://example.com/a\u200bb.png", "no spaces"),
         ("https://example.com\\@evil.example/a.png", "no spaces"),
         ("https://mia@example.com/a.png", "user name or password"),
-        ("https://example.com/" + "x" * (LINK_MAX_CHARACTERS - 19), "at most 2048"),
+        ("https://example.com/" + "x" * (MAX_LINK_CHARACTERS - 19), "at most 2048"),
     ],
 )
 def test_a_malformed_link_is_refused_with_its_rule(link: str, rule: str) -> None:

@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kling_mcp.api.limits import IMAGE_MAX_BYTES, IMAGE_MAX_PIXELS
+from kling_mcp.api.limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media.probe import PictureFacts, look_at, read_orientation
+from kling_mcp.media.probe import PictureFacts, inspect, read_orientation
 from media import pictures
 
 
 def refusals(data: bytes, given_as: str = "mia.png") -> tuple[Problem, ...]:
     with pytest.raises(InputError) as caught:
-        look_at(data, given_as, "frontal_image")
+        inspect(data, given_as, "frontal_image")
     return caught.value.problems
 
 
 def look(data: bytes) -> PictureFacts:
-    return look_at(data, "mia.png", "frontal_image")
+    return inspect(data, "mia.png", "frontal_image")
 
 
 def test_format_and_size_are_read_from_the_bytes() -> None:
@@ -125,9 +125,9 @@ def test_a_too_long_picture_is_told_how_far_to_crop() -> None:
 
 def test_the_byte_limit_is_exact() -> None:
     """fact: image-bytes"""
-    assert look(pictures.png_of_exactly(IMAGE_MAX_BYTES)).format == "png"
-    (problem,) = refusals(pictures.png_of_exactly(IMAGE_MAX_BYTES + 1))
-    assert problem.actual == f'"mia.png" with {IMAGE_MAX_BYTES + 1} bytes'
+    assert look(pictures.png_of_exactly(MAX_IMAGE_BYTES)).format == "png"
+    (problem,) = refusals(pictures.png_of_exactly(MAX_IMAGE_BYTES + 1))
+    assert problem.actual == f'"mia.png" with {MAX_IMAGE_BYTES + 1} bytes'
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_header_that_claims_a_gigantic_picture_is_refused_unread(width: int, h
 
 def test_a_header_may_claim_as_much_as_the_limit() -> None:
     facts = look(pictures.png_claiming(15_000, 10_000))
-    assert facts.width * facts.height == IMAGE_MAX_PIXELS
+    assert facts.width * facts.height == MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize("picture", [pictures.jpeg(orientation=6), pictures.png(), pictures.png(400, 400, frames=2)])

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from kling_mcp.api.limits import IMAGE_MAX_BYTES
+from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.media.source import Inline, Link, LocalPath, parse_source
@@ -216,7 +216,7 @@ def test_a_data_uri_gives_back_its_bytes_however_it_is_encoded(uri: str) -> None
         ("data:image/png;base64,not*base64*at*all", "valid Base64"),
         ("data:image/png;base64,AAAAA", "valid Base64"),
         ("data:image/png;base64,米娅米娅", "valid Base64"),
-        ("data:image/png;base64," + "A" * (IMAGE_MAX_BYTES * 4 + 2000), f"{IMAGE_MAX_BYTES} bytes"),
+        ("data:image/png;base64," + "A" * (MAX_IMAGE_BYTES * 4 + 2000), f"{MAX_IMAGE_BYTES} bytes"),
     ],
 )
 def test_a_broken_data_uri_is_refused_without_repeating_it(uri: str, rule: str) -> None:

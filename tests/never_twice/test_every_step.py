@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 MIA = draft_of("Mia")
-MOST_STEPS = 80  # more than any call has
+MAX_STEPS = 80  # more than any call has
 
 # What happens to the first creation request, apart from the crash.
 MISFORTUNES: dict[str, Callable[[Faults], object]] = {
@@ -44,7 +44,7 @@ KLINGS: dict[str, Quirks] = {
 @pytest.mark.parametrize("kling", KLINGS)
 @pytest.mark.parametrize("misfortune", MISFORTUNES)
 async def test_a_crash_at_any_step_makes_no_second_element(misfortune: str, kling: str, tmp_path: Path) -> None:
-    for step in range(1, MOST_STEPS):
+    for step in range(1, MAX_STEPS):
         folder = tmp_path / f"{step}"
         met = await _crash_and_repeat(folder, step, misfortune, KLINGS[kling])
         if len(met) < step:

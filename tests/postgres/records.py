@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kling_mcp.library.records import LibraryElement
 
 if TYPE_CHECKING:
-    from kling_mcp.library.catalogue import Hits
+    from kling_mcp.library.catalogue import SearchPage
 
 
 def element(number: int, name: str, *, description: str = "", **fields: Any) -> LibraryElement:
@@ -32,6 +32,6 @@ def task(number: int, **fields: Any) -> LibraryElement:
     )
 
 
-def names(hits: Hits) -> list[str]:
+def names(hits: SearchPage) -> list[str]:
     """The names of a page."""
     return [found.element_name for found in hits.elements]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from virtual_time import VirtualLoop
 
-from kling_mcp.library.catalogue import Catalogue, Filters, Hits, Position, Progress
+from kling_mcp.library.catalogue import Catalogue, Filters, Position, SearchPage, SyncProgress
 from kling_mcp.library.postgres_catalogue import PostgresCatalogue
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.store.postgres.store import PostgresStore
@@ -123,22 +123,22 @@ async def put(catalogue: Catalogue, batch: list[LibraryElement], moment: int, is
     began = 10.0 * moment
     if not is_walk:
         return await catalogue.put(batch, now=began)
-    await catalogue.begin_walk("custom", Progress(began_at=began))
+    await catalogue.begin_walk("custom", SyncProgress(began_at=began))
     added = await catalogue.put(batch, now=began + 1, walk=began)
-    await catalogue.end_walk("custom", Progress(began_at=began, completed_at=began), walk=began)
+    await catalogue.end_walk("custom", SyncProgress(began_at=began, completed_at=began), walk=began)
     return added
 
 
 async def answers(catalogue: Catalogue, text: str, wanted: Filters, limit: int) -> list[object]:
     """Everything that a catalogue can be asked about a text, page by page."""
-    found: list[Hits] = []
+    found: list[SearchPage] = []
     following: Position | None = None
     while not found or following:
         found.append(await catalogue.search(text, wanted, limit, following))
-        following = found[-1].following
+        following = found[-1].next_position
     return [
         # Where a page ends is each one's own business; which layer it ends in is not.
-        [(hits.elements, hits.total, hits.spelling, hits.following and hits.following.layer) for hits in found],
+        [(hits.elements, hits.total, hits.spelling, hits.next_position and hits.next_position.layer) for hits in found],
         await catalogue.counts(text, [wanted, Filters()]),
         await catalogue.near(text, limit),
         await catalogue.with_id(text),

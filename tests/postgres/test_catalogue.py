@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kling_mcp.library.catalogue import Catalogue, Census, Filters, Progress
+from kling_mcp.library.catalogue import Catalogue, Counts, Filters, SyncProgress
 from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.places import Place, PostgresPlace
@@ -38,7 +38,7 @@ async def test_accounts_have_shelves_of_their_own(place: Place) -> None:
     assert await theirs.near("Mia", 5) == []
     assert await theirs.with_id("1001") == []
     assert await theirs.with_name("Mia") == []
-    assert await theirs.census() == Census()
+    assert await theirs.census() == Counts()
     await theirs.put([element(1, "Tom")], now=5.0)
     assert [found.element_name for found in await mine.with_id("1001")] == ["Mia"]
 
@@ -59,7 +59,7 @@ async def test_the_best_come_first_and_then_the_newest(catalogue: Catalogue) -> 
     )
     hits = await catalogue.search("Mia", ALL, 10)
     assert names(hits) == ["Ann", "Mia", "Mia", "MÍA!", "mia at sea", "Captain Mia", "Tom"]
-    assert (hits.total, hits.following, hits.spelling) == (7, None, "exact")
+    assert (hits.total, hits.next_position, hits.spelling) == (7, None, "exact")
 
 
 async def test_pages_join_without_gaps_while_the_library_grows(catalogue: Catalogue) -> None:
@@ -69,7 +69,7 @@ async def test_pages_join_without_gaps_while_the_library_grows(catalogue: Catalo
     for late in (101, 102, 103):
         hits = await catalogue.search("fox", ALL, 3, following)
         seen += names(hits)
-        following = hits.following
+        following = hits.next_position
         await catalogue.put([element(late, f"fox {late}")], now=6.0)
     assert seen == [f"fox {number}" for number in (7, 6, 5, 4, 3, 2, 1)]
     assert following is None
@@ -207,10 +207,10 @@ async def test_what_nobody_has_used_for_a_month_is_removed(database: Database, c
     for catalogue in (mine, gone):
         await catalogue.put([element(1, "Mia Barista")], now=5.0)
     await clock.sleep(20 * 86_400)
-    await mine.begin_walk("custom", Progress(began_at=10.0))
+    await mine.begin_walk("custom", SyncProgress(began_at=10.0))
     assert (await gone.search("", ALL, 10)).total == 1
     await clock.sleep(20 * 86_400)
-    await mine.begin_walk("custom", Progress(began_at=20.0))
+    await mine.begin_walk("custom", SyncProgress(began_at=20.0))
     assert (await gone.search("", ALL, 10)).total == 0
     assert (await mine.search("", ALL, 10)).total == 1
     assert database.say("SELECT count(*) FROM kling_mcp.library_words") == [(2,)]
@@ -233,20 +233,20 @@ async def test_progress_of_a_newer_version_is_read_as_far_as_it_is_known(
 ) -> None:
     place = PostgresPlace(database.url, clock)
     catalogue = place.catalogue(ACCOUNT)
-    await catalogue.keep_progress("custom", Progress(began_at=3.0, holes=(2,)))
+    await catalogue.keep_progress("custom", SyncProgress(began_at=3.0, failed_pages=(2,)))
     database.say("UPDATE kling_mcp.library_progress SET state = replace(state, '{', '{\"news\": 1, ')")
-    assert await catalogue.progress("custom") == Progress(began_at=3.0, holes=(2,))
+    assert await catalogue.progress("custom") == SyncProgress(began_at=3.0, failed_pages=(2,))
     place.close()
 
 
 class TestWalks:
     async def test_progress_is_kept_for_all_replicas(self, place: Place) -> None:
         one, other = place.catalogue(ACCOUNT), place.catalogue(ACCOUNT)
-        assert await one.progress("custom") == Progress()
-        state = Progress(began_at=3.0, next_page=4, holes=(1, 3), is_cut=True, unreadable=2)
+        assert await one.progress("custom") == SyncProgress()
+        state = SyncProgress(began_at=3.0, next_page=4, failed_pages=(1, 3), is_cut=True, unreadable=2)
         await one.keep_progress("custom", state)
         assert await other.progress("custom") == state
-        assert await other.progress("preset") == Progress()
+        assert await other.progress("preset") == SyncProgress()
 
     async def test_what_two_whole_walks_did_not_see_is_dropped(self, catalogue: Catalogue) -> None:
         await walk(catalogue, 10.0, 1, 2)
@@ -266,25 +266,25 @@ class TestWalks:
     async def test_what_was_made_during_a_walk_need_not_be_on_its_pages(self, catalogue: Catalogue) -> None:
         await walk(catalogue, 10.0, 1)
         for began in (20.0, 30.0):
-            await catalogue.begin_walk("custom", Progress(began_at=began))
+            await catalogue.begin_walk("custom", SyncProgress(began_at=began))
             await catalogue.put([element(2, f"element {began}")], now=began + 1)
             await catalogue.put([element(1, "element 1")], now=began + 2, walk=began)
-            await catalogue.end_walk("custom", Progress(began_at=began), walk=began)
+            await catalogue.end_walk("custom", SyncProgress(began_at=began), walk=began)
         assert (await catalogue.search("", ALL, 10)).total == 2
 
     async def test_a_walk_that_another_replica_overtook_drops_nothing(self, place: Place) -> None:
         slow, quick = place.catalogue(ACCOUNT), place.catalogue(ACCOUNT)
         await walk(slow, 10.0, 1, 2)
         await walk(slow, 20.0, 1)
-        await slow.begin_walk("custom", Progress(began_at=30.0))
-        await quick.begin_walk("custom", Progress(began_at=31.0, next_page=1))
+        await slow.begin_walk("custom", SyncProgress(began_at=30.0))
+        await quick.begin_walk("custom", SyncProgress(began_at=31.0, next_page=1))
         await slow.put([element(1, "element 1")], now=32.0, walk=30.0)
-        await slow.end_walk("custom", Progress(began_at=30.0, completed_at=30.0), walk=30.0)
-        assert await quick.progress("custom") == Progress(began_at=31.0, next_page=1)
+        await slow.end_walk("custom", SyncProgress(began_at=30.0, completed_at=30.0), walk=30.0)
+        assert await quick.progress("custom") == SyncProgress(began_at=31.0, next_page=1)
         assert (await quick.search("", ALL, 10)).total == 2
         # What the slow one saw does not count for the quick one's walk.
         await quick.put([element(2, "element 2")], now=33.0, walk=31.0)
-        await quick.end_walk("custom", Progress(began_at=31.0, completed_at=31.0), walk=31.0)
+        await quick.end_walk("custom", SyncProgress(began_at=31.0, completed_at=31.0), walk=31.0)
         await walk(quick, 40.0, 2)
         assert names(await quick.search("", ALL, 10)) == ["element 2"]
 
@@ -297,7 +297,7 @@ class TestWalks:
 
 async def walk(catalogue: Catalogue, began: float, *numbers: int) -> None:
     """A walk that sees these elements of the account's own."""
-    await catalogue.begin_walk("custom", Progress(began_at=began, next_page=1))
+    await catalogue.begin_walk("custom", SyncProgress(began_at=began, next_page=1))
     records = [element(number, f"element {number}") for number in numbers]
     await catalogue.put(records, now=began + 1, walk=began)
-    await catalogue.end_walk("custom", Progress(began_at=began, completed_at=began), walk=began)
+    await catalogue.end_walk("custom", SyncProgress(began_at=began, completed_at=began), walk=began)

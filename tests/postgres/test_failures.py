@@ -14,7 +14,7 @@ import pytest
 from kling_mcp.concurrency.clock import SystemClock
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.store import Transaction
-from kling_mcp.store.postgres.database import MOST_CONNECTIONS, lock_number
+from kling_mcp.store.postgres.database import MAX_CONNECTIONS, lock_number
 from kling_mcp.store.postgres.store import PostgresStore, computer_name
 from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
@@ -288,7 +288,7 @@ class TestOthersInFront:
         async with anyio.create_task_group() as group:
             for _ in range(40):
                 group.start_soon(lambda: store.run(work, write=False))
-        assert 1 <= most <= MOST_CONNECTIONS
+        assert 1 <= most <= MAX_CONNECTIONS
         store.close()
 
 
@@ -310,7 +310,7 @@ class TestNoPlace:
             gate.set()
 
         async with anyio.create_task_group() as group:
-            for _ in range(MOST_CONNECTIONS):
+            for _ in range(MAX_CONNECTIONS):
                 group.start_soon(lambda: store.run(lambda _: gate.wait(60), write=False))
             await anyio.wait_all_tasks_blocked()
             hurried.step = 4.9

@@ -9,14 +9,14 @@ import pytest
 
 from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import InputError
-from kling_mcp.tasks.entry import LEASE_SECONDS, Entry, Wish
-from kling_mcp.tasks.journal import Journal, OvertakenError, Verdict, read_entries
+from kling_mcp.tasks.entry import LEASE_SECONDS, Intent, JournalEntry
+from kling_mcp.tasks.journal import ClaimResult, Journal, LeaseLostError, read_entries
 from postgres.places import Place
 
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
-MIA = Wish("1" * 64, "1" * 64, "Mia", "image_refer")
+MIA = Intent("1" * 64, "1" * 64, "Mia", "image_refer")
 
 
 def journal_at(place: Place, owner: str, account: str = ACCOUNT) -> Journal:
@@ -31,8 +31,8 @@ def finished(task_id: str, status: str = "succeed") -> ElementTask:
 
 
 async def test_of_many_replicas_one_may_send(place: Place) -> None:
-    verdicts: Counter[Verdict] = Counter()
-    entries: list[Entry] = []
+    verdicts: Counter[ClaimResult] = Counter()
+    entries: list[JournalEntry] = []
 
     async def claim(journal: Journal, caller: int) -> None:
         entry, verdict = await journal.claim(MIA, str(caller))
@@ -44,14 +44,14 @@ async def test_of_many_replicas_one_may_send(place: Place) -> None:
             journal = journal_at(place, replica)
             for caller in range(4):
                 group.start_soon(claim, journal, caller)
-    assert verdicts == {Verdict.SEND: 1, Verdict.HELD: 15}
+    assert verdicts == {ClaimResult.SEND: 1, ClaimResult.IN_PROGRESS: 15}
     assert len({(entry.external_task_id, entry.owner) for entry in entries}) == 1
 
 
 async def test_of_many_replicas_one_takes_over_what_a_dead_one_left(place: Place) -> None:
     entry, _ = await journal_at(place, "dead").claim(MIA, "1")
     await place.clock.sleep(LEASE_SECONDS + 1)
-    verdicts: Counter[Verdict] = Counter()
+    verdicts: Counter[ClaimResult] = Counter()
 
     async def claim(journal: Journal) -> None:
         taken, verdict = await journal.claim(MIA, "1")
@@ -61,7 +61,7 @@ async def test_of_many_replicas_one_takes_over_what_a_dead_one_left(place: Place
     async with anyio.create_task_group() as group:
         for replica in "abcdef":
             group.start_soon(claim, journal_at(place, replica))
-    assert verdicts == {Verdict.SEND: 1, Verdict.HELD: 5}
+    assert verdicts == {ClaimResult.SEND: 1, ClaimResult.IN_PROGRESS: 5}
 
 
 async def test_who_was_overtaken_may_not_send(place: Place) -> None:
@@ -69,10 +69,10 @@ async def test_who_was_overtaken_may_not_send(place: Place) -> None:
     entry, _ = await slow.claim(MIA, "1")
     await place.clock.sleep(LEASE_SECONDS + 1)
     taken, verdict = await quick.claim(MIA, "1")
-    assert verdict is Verdict.SEND
-    with pytest.raises(OvertakenError):
-        await slow.sending(entry)
-    await quick.sending(taken)
+    assert verdict is ClaimResult.SEND
+    with pytest.raises(LeaseLostError):
+        await slow.mark_sending(entry)
+    await quick.mark_sending(taken)
 
 
 async def test_a_renewed_lease_is_not_taken_over(place: Place) -> None:
@@ -81,55 +81,55 @@ async def test_a_renewed_lease_is_not_taken_over(place: Place) -> None:
     for _ in range(5):
         await place.clock.sleep(LEASE_SECONDS - 1)
         await holder.renew(entry)
-        assert (await other.claim(MIA, "1"))[1] is Verdict.HELD
+        assert (await other.claim(MIA, "1"))[1] is ClaimResult.IN_PROGRESS
 
 
 async def test_what_was_being_sent_is_looked_for_first(place: Place) -> None:
     dead, heir = journal_at(place, "dead"), journal_at(place, "heir")
     entry, _ = await dead.claim(MIA, "1")
-    await dead.sending(entry)
+    await dead.mark_sending(entry)
     await place.clock.sleep(LEASE_SECONDS + 1)
     taken, verdict = await heir.claim(MIA, "1")
-    assert (taken.state, verdict) == ("unclear", Verdict.LOOK)
+    assert (taken.state, verdict) == ("unclear", ClaimResult.RECOVER)
 
 
 async def test_what_one_replica_made_the_other_knows(place: Place) -> None:
     one, other = journal_at(place, "one"), journal_at(place, "other")
     entry, _ = await one.claim(MIA, "1")
-    await one.accepted(await one.sending(entry), "880000000000000001")
+    await one.mark_accepted(await one.mark_sending(entry), "880000000000000001")
     known, verdict = await other.claim(MIA, "1")
-    assert (known.task_id, verdict) == ("880000000000000001", Verdict.KNOWN)
+    assert (known.task_id, verdict) == ("880000000000000001", ClaimResult.DONE)
     assert [found.task_id for found in await other.unfinished()] == ["880000000000000001"]
-    await other.saw([finished("880000000000000001")])
+    await other.record_results([finished("880000000000000001")])
     assert await one.unfinished() == []
     found = await one.find(entry.external_task_id)
     assert found is not None
-    assert (found.state, found.element_ids) == ("ready", "77")
+    assert (found.state, found.result_ids) == ("ready", "77")
 
 
 async def test_after_a_failed_task_the_next_attempt_has_another_id(place: Place) -> None:
     journal = journal_at(place, "one")
     entry, _ = await journal.claim(MIA, "1")
-    accepted = await journal.accepted(await journal.sending(entry), "880000000000000001")
-    await journal.ended(accepted, finished("880000000000000001", "failed"))
+    accepted = await journal.mark_accepted(await journal.mark_sending(entry), "880000000000000001")
+    await journal.record_end(accepted, finished("880000000000000001", "failed"))
     again, verdict = await journal.claim(MIA, "2")
-    assert (again.external_task_id, verdict) == (f"{entry.external_task_id}-2", Verdict.SEND)
+    assert (again.external_task_id, verdict) == (f"{entry.external_task_id}-2", ClaimResult.SEND)
 
 
 async def test_an_id_stands_for_one_content(place: Place) -> None:
     one, other = journal_at(place, "one"), journal_at(place, "other")
-    named = Wish("named", "2" * 64, "Mia", "image_refer", named="cast-mia")
+    named = Intent("named", "2" * 64, "Mia", "image_refer", caller_id="cast-mia")
     entry, _ = await one.claim(named, "1")
-    await one.accepted(await one.sending(entry), "880000000000000001")
+    await one.mark_accepted(await one.mark_sending(entry), "880000000000000001")
     with pytest.raises(InputError, match="stands already for another creation"):
-        await other.claim(Wish("named", "3" * 64, "Tom", "image_refer", named="cast-mia"), "1")
+        await other.claim(Intent("named", "3" * 64, "Tom", "image_refer", caller_id="cast-mia"), "1")
 
 
 async def test_accounts_do_not_see_each_other(place: Place) -> None:
     mine, theirs = journal_at(place, "one"), journal_at(place, "one", "f" * 32)
     entry, _ = await mine.claim(MIA, "1")
-    await mine.accepted(await mine.sending(entry), "880000000000000001")
-    assert (await theirs.claim(MIA, "1"))[1] is Verdict.SEND
+    await mine.mark_accepted(await mine.mark_sending(entry), "880000000000000001")
+    assert (await theirs.claim(MIA, "1"))[1] is ClaimResult.SEND
     assert await theirs.find("880000000000000001") is None
     assert await theirs.known_tasks() == []
     store = place.store()
@@ -140,7 +140,7 @@ async def test_accounts_do_not_see_each_other(place: Place) -> None:
 async def test_others_of_the_same_name_are_found(place: Place) -> None:
     one, other = journal_at(place, "one"), journal_at(place, "other")
     first, _ = await one.claim(MIA, "1")
-    twin, _ = await other.claim(Wish("2" * 64, "2" * 64, "Mia", "video_refer"), "1")
-    assert [entry.intent for entry in await other.same_name(twin)] == [first.intent]
-    await one.refused(first, "kind=bad_input")
-    assert await other.same_name(twin) == []
+    twin, _ = await other.claim(Intent("2" * 64, "2" * 64, "Mia", "video_refer"), "1")
+    assert [entry.key for entry in await other.with_same_label(twin)] == [first.key]
+    await one.mark_refused(first, "kind=bad_input")
+    assert await other.with_same_label(twin) == []

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from kling_mcp.errors import StorageError
-from kling_mcp.store.postgres.database import Part, PostgresDatabase
+from kling_mcp.store.postgres.database import PostgresDatabase, SchemaPart
 from kling_mcp.store.postgres.store import PostgresStore
 from kling_mcp.store.schema import VERSION
 from postgres.clocks import ThreadedClock
@@ -17,9 +17,9 @@ from postgres.test_store import handles, put_handle
 
 pytestmark = pytest.mark.anyio
 
-FIRST = Part("notes", (("CREATE TABLE notes (text TEXT NOT NULL)", "INSERT INTO notes VALUES ('one')"),))
-SECOND = Part("notes", (*FIRST.steps, ("ALTER TABLE notes ADD COLUMN at INTEGER NOT NULL DEFAULT 7",)))
-BROKEN = Part("notes", (*FIRST.steps, ("UPDATE notes SET text = 'lost'", "CREATE TABLE notes (again TEXT)")))
+FIRST = SchemaPart("notes", (("CREATE TABLE notes (text TEXT NOT NULL)", "INSERT INTO notes VALUES ('one')"),))
+SECOND = SchemaPart("notes", (*FIRST.steps, ("ALTER TABLE notes ADD COLUMN at INTEGER NOT NULL DEFAULT 7",)))
+BROKEN = SchemaPart("notes", (*FIRST.steps, ("UPDATE notes SET text = 'lost'", "CREATE TABLE notes (again TEXT)")))
 
 
 async def test_replicas_that_start_together_make_the_tables_once(database: Database, clock: ThreadedClock) -> None:

@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from kling_mcp.errors import LimitError
-from kling_mcp.tasks.entry import Wish
+from kling_mcp.tasks.entry import Intent
 from kling_mcp.tasks.journal import Journal
-from kling_mcp.tasks.quota import DAY, CreationQuota
+from kling_mcp.tasks.quota import DAY, SubmitQuota
 from postgres.places import Place
 
 pytestmark = pytest.mark.anyio
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.anyio
 ACCOUNT, OTHER = "0123456789abcdef0123456789abcdef", "f" * 32
 
 
-def wish(number: int) -> Wish:
-    return Wish(f"{number:064}", f"{number:064}", f"Mia {number}", "image_refer")
+def wish(number: int) -> Intent:
+    return Intent(f"{number:064}", f"{number:064}", f"Mia {number}", "image_refer")
 
 
 def journal_at(place: Place, owner: str, account: str = ACCOUNT, *, per_day: int) -> Journal:
     """The journal of one replica, on a computer of its own."""
-    return Journal(place.store(), account, place.clock, f"{owner}:1", CreationQuota(per_day=per_day))
+    return Journal(place.store(), account, place.clock, f"{owner}:1", SubmitQuota(per_day=per_day))
 
 
 async def test_of_many_replicas_only_so_many_may_send(place: Place) -> None:
@@ -32,7 +32,7 @@ async def test_of_many_replicas_only_so_many_may_send(place: Place) -> None:
     async def send(journal: Journal, number: int) -> None:
         entry, _ = await journal.claim(wish(number), "1")
         try:
-            await journal.sending(entry)
+            await journal.mark_sending(entry)
             sent.append(number)
         except LimitError:
             refused.append(number)
@@ -49,20 +49,20 @@ async def test_others_and_older_ones_do_not_count(place: Place) -> None:
     for account in (ACCOUNT, OTHER):
         journal = journal_at(place, "a", account, per_day=1)
         entry, _ = await journal.claim(wish(1), "1")
-        await journal.sending(entry)
+        await journal.mark_sending(entry)
     journal = journal_at(place, "b", per_day=1)
     entry, _ = await journal.claim(wish(2), "1")
     with pytest.raises(LimitError):
-        await journal.sending(entry)
+        await journal.mark_sending(entry)
     await place.clock.sleep(DAY)
     entry, _ = await journal.claim(wish(2), "1")
-    assert (await journal.sending(entry)).state == "sending"
+    assert (await journal.mark_sending(entry)).state == "sending"
 
 
 async def test_what_was_refused_and_what_is_sent_again_costs_nothing(place: Place) -> None:
     journal = journal_at(place, "a", per_day=1)
     entry, _ = await journal.claim(wish(1), "1")
-    await journal.refused(await journal.sending(entry), "Kling did not like it")
+    await journal.mark_refused(await journal.mark_sending(entry), "Kling did not like it")
     entry, _ = await journal.claim(wish(2), "1")
-    entry = await journal.sending(entry)
-    assert (await journal.sending(entry)).sent_at >= entry.sent_at
+    entry = await journal.mark_sending(entry)
+    assert (await journal.mark_sending(entry)).sent_at >= entry.sent_at

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, run_state_machine_as_test
 from never_twice import test_interleavings as proof
 from never_twice.crashable import CrashError, DiesAtStep, is_crash
-from never_twice.test_every_step import KLINGS, MIA, MISFORTUNES, MOST_STEPS
+from never_twice.test_every_step import KLINGS, MAX_STEPS, MIA, MISFORTUNES
 from never_twice.wishes import tasks_at
 
 from kling_mcp.simulator import Faults, Quirks, World
@@ -56,7 +56,7 @@ def test_random_interleavings_over_two_replicas_make_nothing_twice(database: Dat
 @pytest.mark.parametrize("kling", KLINGS)
 @pytest.mark.parametrize("misfortune", ["nothing", "reply lost after the commit", "committed late"])
 async def test_what_a_killed_replica_began_the_other_ends(database: Database, misfortune: str, kling: str) -> None:
-    for step in range(1, MOST_STEPS):
+    for step in range(1, MAX_STEPS):
         database.say("DROP SCHEMA IF EXISTS kling_mcp CASCADE")
         met = await kill_and_repeat(database.url, step, misfortune, KLINGS[kling])
         if len(met) < step:

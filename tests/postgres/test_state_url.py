@@ -110,12 +110,12 @@ except ConfigurationError as error:
 def test_the_sandbox_keeps_its_state_in_memory_all_the_same() -> None:
     runtime = Runtime(Settings(sandbox=True, state_url=URL))
     assert isinstance(runtime.store, SqliteStore)
-    assert runtime.state_place == "memory"
+    assert runtime.state_location == "memory"
 
 
 def test_a_shared_state_is_told_without_its_address() -> None:
     runtime = Runtime(Settings(api_key="k", state_url=URL))
     assert isinstance(runtime.store, PostgresStore)
-    assert runtime.state_place == "the database of KLING_MCP_STATE_URL"
+    assert runtime.state_location == "the database of KLING_MCP_STATE_URL"
     # On another computer a process of the same number may live.
     assert runtime.owner.startswith(f"{runtime.store.computer}.")

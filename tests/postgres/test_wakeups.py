@@ -19,13 +19,13 @@ from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.store.postgres.notify import CHANNEL
 from kling_mcp.store.postgres.store import PostgresStore
-from kling_mcp.tasks.poller import Sighting
+from kling_mcp.tasks.poller import TaskSnapshot
 from postgres.conftest import Database
 
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
-LONGEST_SECONDS = 20.0  # so that a fault ends the test instead of hanging
+MAX_SECONDS = 20.0  # so that a fault ends the test instead of hanging
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ class Listener:
         self._words = store.listen()
 
     async def hear(self) -> tuple[str, str]:
-        with anyio.fail_after(LONGEST_SECONDS):
+        with anyio.fail_after(MAX_SECONDS):
             return await anext(self._words)
 
 
@@ -81,10 +81,10 @@ async def test_a_callback_to_one_replica_ends_a_wait_at_another(database: Databa
     creation = await here.own_account().creator.create(draft_of("Mia"), allow_duplicate_name=False, patience=30)
     task_id = creation.task.task_id
     clock.ahead = 600.0  # a task that old is looked at every ten seconds
-    seen: dict[str, Sighting] = {}
+    seen: dict[str, TaskSnapshot] = {}
 
     async with anyio.create_task_group() as group:
-        await group.start(there.hear_wakes)
+        await group.start(there.listen_for_notifications)
         done = anyio.Event()
 
         async def wait() -> None:
@@ -95,8 +95,8 @@ async def test_a_callback_to_one_replica_ends_a_wait_at_another(database: Databa
         await anyio.wait_all_tasks_blocked()
         clock.ahead = 1200.0
         called = time.monotonic()
-        await here.wake(here.own_account().client.account, task_id)
-        with anyio.fail_after(LONGEST_SECONDS):
+        await here.notify(here.own_account().client.account, task_id)
+        with anyio.fail_after(MAX_SECONDS):
             await done.wait()
         assert time.monotonic() - called < 1.0
         group.cancel_scope.cancel()
@@ -113,7 +113,7 @@ async def test_only_the_account_and_the_task_travel(database: Database) -> None:
         await store.notify(ACCOUNT, "an id\nof two lines")
         await store.notify("Mia's account", "880000000000000001")
         await store.notify(ACCOUNT, "kmcp-mia")
-        heard = [notice.payload for notice in ear.notifies(timeout=LONGEST_SECONDS, stop_after=2)]
+        heard = [notice.payload for notice in ear.notifies(timeout=MAX_SECONDS, stop_after=2)]
     assert heard == [f"{ACCOUNT} 880000000000000001", f"{ACCOUNT} kmcp-mia"]
     store.close()
 
@@ -152,7 +152,7 @@ async def test_a_database_that_is_away_is_tried_less_and_less_often(database: Da
                 pytest.fail("there is nothing to hear")
 
         group.start_soon(listen)
-        with anyio.fail_after(LONGEST_SECONDS):
+        with anyio.fail_after(MAX_SECONDS):
             while len(clock.slept) < 9:
                 await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
@@ -163,13 +163,13 @@ async def test_a_database_that_is_away_is_tried_less_and_less_often(database: Da
 async def test_a_wake_that_cannot_be_told_wakes_here_all_the_same(database: Database) -> None:
     settings = Settings(api_key=API_KEY, state_url=database.server.url("no_such_database"), thumbnails=False)
     runtime = Runtime(settings, clock=ShiftedClock())
-    await runtime.wake(ACCOUNT, "t1")
+    await runtime.notify(ACCOUNT, "t1")
     await runtime.aclose()
 
 
 async def test_state_that_is_not_shared_hears_nothing() -> None:
     runtime = Runtime(Settings(sandbox=True))
     async with anyio.create_task_group() as group:
-        await group.start(runtime.hear_wakes)
-    await runtime.wake(ACCOUNT, "t1")
+        await group.start(runtime.listen_for_notifications)
+    await runtime.notify(ACCOUNT, "t1")
     await runtime.aclose()

@@ -5,39 +5,42 @@ from __future__ import annotations
 import pytest
 
 from kling_mcp.errors import KlingError
-from kling_mcp.library.catalogue import Progress
-from kling_mcp.library.list_sync import Condition
+from kling_mcp.library.catalogue import SyncProgress
+from kling_mcp.library.list_sync import SyncStatus
 from kling_mcp.server.views.library import condition_notes
 
-WHOLE = Progress(began_at=1.0, completed_at=1.0, head_at=1.0)
+WHOLE = SyncProgress(began_at=1.0, completed_at=1.0, first_page_at=1.0)
 
 
 @pytest.mark.parametrize(
     ("progress", "sentence"),
     [
-        (Progress(began_at=1.0, next_page=41), "Only the first 20000 entries of your list of elements are read so far"),
         (
-            Progress(1.0, 0, 1.0, 1.0, holes=(2,)),
+            SyncProgress(began_at=1.0, next_page=41),
+            "Only the first 20000 entries of your list of elements are read so far",
+        ),
+        (
+            SyncProgress(1.0, 0, 1.0, 1.0, failed_pages=(2,)),
             "Page 2 of your list of elements (500 entries each) could not be read",
         ),
-        (Progress(1.0, 0, 1.0, 1.0, holes=(2, 5)), "Pages 2, 5 of your list of elements"),
+        (SyncProgress(1.0, 0, 1.0, 1.0, failed_pages=(2, 5)), "Pages 2, 5 of your list of elements"),
         (
-            Progress(1.0, 0, 1.0, 1.0, is_doubtful=True),
+            SyncProgress(1.0, 0, 1.0, 1.0, is_doubtful=True),
             "Something was added to your list of elements while it was read",
         ),
-        (Progress(1.0, 0, 1.0, 1.0, unreadable=3), "3 entries of your list of elements could not be understood"),
-        (Progress(1.0, 0, 1.0, 1.0, is_cut=True), "Kling shows no more than 500000 entries of a list"),
+        (SyncProgress(1.0, 0, 1.0, 1.0, unreadable=3), "3 entries of your list of elements could not be understood"),
+        (SyncProgress(1.0, 0, 1.0, 1.0, is_cut=True), "Kling shows no more than 500000 entries of a list"),
     ],
 )
-def test_what_may_be_missing_is_said(progress: Progress, sentence: str) -> None:
-    condition = Condition("custom", progress)
+def test_what_may_be_missing_is_said(progress: SyncProgress, sentence: str) -> None:
+    condition = SyncStatus("custom", progress)
     (note,) = condition_notes([condition])
     assert note.startswith(sentence)
     assert not condition.is_complete
 
 
 def test_a_failure_says_how_old_the_answer_is() -> None:
-    (note,) = condition_notes([Condition("preset", WHOLE, KlingError("The network is down."))])
+    (note,) = condition_notes([SyncStatus("preset", WHOLE, KlingError("The network is down."))])
     assert note == (
         "The list of official elements could not be read just now; this is as of 1970-01-01T00:00:01.000Z. "
         "The network is down."
@@ -45,16 +48,16 @@ def test_a_failure_says_how_old_the_answer_is() -> None:
 
 
 def test_a_failure_over_nothing_says_no_time() -> None:
-    (note,) = condition_notes([Condition("preset", Progress(), KlingError("The network is down."))])
+    (note,) = condition_notes([SyncStatus("preset", SyncProgress(), KlingError("The network is down."))])
     assert note == "The list of official elements could not be read just now. The network is down."
 
 
 def test_a_long_list_that_was_compared_long_ago_is_told_but_not_called_short() -> None:
-    condition = Condition("custom", WHOLE, told_at=2000.0)
+    condition = SyncStatus("custom", WHOLE, told_at=2000.0)
     (note,) = condition_notes([condition])
     assert note.startswith("All of your list of elements was last compared with Kling's at 1970-01-01T00:00:01.000Z")
     assert condition.is_complete
 
 
 def test_a_whole_library_needs_no_note() -> None:
-    assert condition_notes([Condition("custom", WHOLE), Condition("preset", WHOLE)]) == []
+    assert condition_notes([SyncStatus("custom", WHOLE), SyncStatus("preset", WHOLE)]) == []

@@ -40,10 +40,10 @@ async def test_the_picture_prompt_states_klings_limits(client: Client) -> None:
     for fact in (
         '"a barista with red hair"',
         f"{limits.REFER_IMAGES_MIN} to {limits.REFER_IMAGES_MAX} other views",
-        f"at least {limits.IMAGE_MIN_SIDE_PX} px",
+        f"at least {limits.MIN_IMAGE_SIDE_PX} px",
         "at most 10 MB",
-        f"at most {limits.NAME_MAX_CHARACTERS} characters",
-        f"at most {limits.DESCRIPTION_MAX_CHARACTERS}",
+        f"at most {limits.MAX_NAME_CHARACTERS} characters",
+        f"at most {limits.MAX_DESCRIPTION_CHARACTERS}",
         "nothing over the face",
         "call create_element_and_wait",
     ):

@@ -17,7 +17,7 @@ from kling_mcp.runtime import Runtime
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.build import build_server
 from kling_mcp.server.tool import CREATES, DELETES, READS, Answer, ToolSpec, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tool_list import KlingTool
 from kling_mcp.server.tools import read_wire
 from kling_mcp.server.views.elements import View
@@ -85,7 +85,7 @@ class TestDefects:
         annotations = {"read": READS, "create": CREATES, "delete": DELETES}[kind]
 
         @tool("broken", title="Broken", annotations=annotations, arguments=Nothing, view=Nothings)
-        async def broken(arguments: Nothing, call: Call) -> Answer:
+        async def broken(arguments: Nothing, call: ToolContext) -> Answer:
             """Always fails."""
             raise ZeroDivisionError("the inside")
 

@@ -305,10 +305,10 @@ class TestAFolderThatCannotBeWritten:
         account = processes.start().own_account()
         client: KlingClient = account.client
         assert [task.task_id for task in await client.list_elements()] == [there.task_id]
-        (item,) = await account.collector.begin([there.task_id])
+        (item,) = await account.collector.resolve([there.task_id])
         await account.collector.wait([item], 60)
-        await account.saw([item.sighting.task] if item.sighting.task else [])
-        assert item.sighting.is_final
+        await account.record_results([item.snapshot.task] if item.snapshot.task else [])
+        assert item.snapshot.is_final
 
     async def test_a_whole_server_reads_on_and_says_why_it_does_not_create(
         self, connect: Connect, folder: Path, creation: dict[str, Any], world: World

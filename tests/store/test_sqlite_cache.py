@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from kling_mcp.errors import StorageError
-from kling_mcp.store.sqlite_cache import OLD_VERSION_SECONDS, CacheFile
+from kling_mcp.store.sqlite_cache import OLD_VERSION_SECONDS, SqliteCache
 
 pytestmark = pytest.mark.anyio
 
@@ -19,29 +19,29 @@ SCHEMA = ("CREATE TABLE notes (text TEXT)",)
 
 
 @pytest.fixture
-def made() -> Iterator[list[CacheFile]]:
-    files: list[CacheFile] = []
+def made() -> Iterator[list[SqliteCache]]:
+    files: list[SqliteCache] = []
     yield files
     for file in files:
         file.close()
 
 
 @pytest.fixture
-def cache(tmp_path: Path, made: list[CacheFile]) -> CacheFile:
+def cache(tmp_path: Path, made: list[SqliteCache]) -> SqliteCache:
     return opened(made, tmp_path)
 
 
-def opened(made: list[CacheFile], folder: Path | None, version: str = "") -> CacheFile:
+def opened(made: list[SqliteCache], folder: Path | None, version: str = "") -> SqliteCache:
     """As another process, or a later one, would open it."""
-    made.append(CacheFile(folder, "notes", SCHEMA, version=version))
+    made.append(SqliteCache(folder, "notes", SCHEMA, version=version))
     return made[-1]
 
 
-async def write(cache: CacheFile, text: str) -> None:
+async def write(cache: SqliteCache, text: str) -> None:
     await cache.run(lambda db: db.execute("INSERT INTO notes VALUES (?)", (text,)).rowcount, write=True)
 
 
-async def read(cache: CacheFile) -> list[str]:
+async def read(cache: SqliteCache) -> list[str]:
     return await cache.run(lambda db: [row[0] for row in db.execute("SELECT text FROM notes")], write=False)
 
 
@@ -51,14 +51,14 @@ def only_file(folder: Path) -> Path:
 
 
 async def test_what_was_written_is_there_after_a_restart(
-    tmp_path: Path, cache: CacheFile, made: list[CacheFile]
+    tmp_path: Path, cache: SqliteCache, made: list[SqliteCache]
 ) -> None:
     await write(cache, "kept")
     cache.close()
     assert await read(opened(made, tmp_path)) == await read(cache) == ["kept"]
 
 
-async def test_memory_keeps_nothing(made: list[CacheFile]) -> None:
+async def test_memory_keeps_nothing(made: list[SqliteCache]) -> None:
     cache = opened(made, None)
     await write(cache, "for now")
     assert await read(cache) == ["for now"]
@@ -66,7 +66,7 @@ async def test_memory_keeps_nothing(made: list[CacheFile]) -> None:
     assert await read(cache) == []
 
 
-async def test_nobody_else_may_read_the_file(tmp_path: Path, made: list[CacheFile]) -> None:
+async def test_nobody_else_may_read_the_file(tmp_path: Path, made: list[SqliteCache]) -> None:
     folder = tmp_path / "new"
     await write(opened(made, folder), "mine")
     if os.name == "posix":
@@ -74,7 +74,7 @@ async def test_nobody_else_may_read_the_file(tmp_path: Path, made: list[CacheFil
         assert only_file(folder).stat().st_mode & 0o077 == 0
 
 
-async def test_a_failed_transaction_leaves_nothing(cache: CacheFile) -> None:
+async def test_a_failed_transaction_leaves_nothing(cache: SqliteCache) -> None:
     def half(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO notes VALUES ('half')")
         raise LookupError
@@ -84,7 +84,7 @@ async def test_a_failed_transaction_leaves_nothing(cache: CacheFile) -> None:
     assert await read(cache) == []
 
 
-async def test_a_damaged_file_is_begun_anew(tmp_path: Path, cache: CacheFile, made: list[CacheFile]) -> None:
+async def test_a_damaged_file_is_begun_anew(tmp_path: Path, cache: SqliteCache, made: list[SqliteCache]) -> None:
     await write(cache, "lost")
     cache.close()
     only_file(tmp_path).write_bytes(b"this is no database at all " * 500)
@@ -94,7 +94,7 @@ async def test_a_damaged_file_is_begun_anew(tmp_path: Path, cache: CacheFile, ma
     assert await read(again) == ["new"]
 
 
-async def test_versions_do_not_share_a_file(tmp_path: Path, cache: CacheFile, made: list[CacheFile]) -> None:
+async def test_versions_do_not_share_a_file(tmp_path: Path, cache: SqliteCache, made: list[SqliteCache]) -> None:
     await write(cache, "old")
     newer = opened(made, tmp_path, version="2")
     assert await read(newer) == []
@@ -102,7 +102,7 @@ async def test_versions_do_not_share_a_file(tmp_path: Path, cache: CacheFile, ma
 
 
 async def test_files_of_forgotten_versions_go_after_a_week(
-    tmp_path: Path, cache: CacheFile, made: list[CacheFile]
+    tmp_path: Path, cache: SqliteCache, made: list[SqliteCache]
 ) -> None:
     await write(cache, "old")
     cache.close()
@@ -115,7 +115,7 @@ async def test_files_of_forgotten_versions_go_after_a_week(
     assert not old.exists()
 
 
-async def test_without_a_usable_folder_memory_does(tmp_path: Path, made: list[CacheFile]) -> None:
+async def test_without_a_usable_folder_memory_does(tmp_path: Path, made: list[SqliteCache]) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("no folder")
     cache = opened(made, in_the_way)
@@ -123,7 +123,9 @@ async def test_without_a_usable_folder_memory_does(tmp_path: Path, made: list[Ca
     assert await read(cache) == ["kept in memory"]
 
 
-async def test_two_processes_write_one_after_the_other(tmp_path: Path, cache: CacheFile, made: list[CacheFile]) -> None:
+async def test_two_processes_write_one_after_the_other(
+    tmp_path: Path, cache: SqliteCache, made: list[SqliteCache]
+) -> None:
     other = opened(made, tmp_path)
     async with anyio.create_task_group() as group:
         for number in range(10):
@@ -131,7 +133,7 @@ async def test_two_processes_write_one_after_the_other(tmp_path: Path, cache: Ca
     assert sorted(await read(other)) == sorted(map(str, range(10)))
 
 
-async def test_a_lock_that_another_process_keeps_is_told(tmp_path: Path, made: list[CacheFile]) -> None:
+async def test_a_lock_that_another_process_keeps_is_told(tmp_path: Path, made: list[SqliteCache]) -> None:
     cache = opened(made, tmp_path)
     await write(cache, "first")
     await cache.run(lambda db: db.execute("PRAGMA busy_timeout = 1").close(), write=False)
@@ -145,7 +147,7 @@ async def test_a_lock_that_another_process_keeps_is_told(tmp_path: Path, made: l
     assert await read(cache) == ["first", "third"]
 
 
-async def test_a_full_disk_is_told(cache: CacheFile) -> None:
+async def test_a_full_disk_is_told(cache: SqliteCache) -> None:
     await write(cache, "first")
     await cache.run(lambda db: db.execute("PRAGMA max_page_count = 4").fetchall(), write=False)
     with pytest.raises(StorageError) as caught:
@@ -154,7 +156,7 @@ async def test_a_full_disk_is_told(cache: CacheFile) -> None:
     assert "disk is full" in caught.value.message
 
 
-async def test_memory_that_is_full_is_told(made: list[CacheFile]) -> None:
+async def test_memory_that_is_full_is_told(made: list[SqliteCache]) -> None:
     cache = opened(made, None)
     await write(cache, "first")
     await cache.run(lambda db: db.execute("PRAGMA max_page_count = 4").fetchall(), write=False)
@@ -163,7 +165,7 @@ async def test_memory_that_is_full_is_told(made: list[CacheFile]) -> None:
     assert await read(cache) == ["first"]
 
 
-async def test_a_defect_in_a_statement_is_an_error_not_a_new_file(cache: CacheFile) -> None:
+async def test_a_defect_in_a_statement_is_an_error_not_a_new_file(cache: SqliteCache) -> None:
     await write(cache, "kept")
     with pytest.raises(StorageError, match="cannot be used"):
         await cache.run(lambda db: db.execute("SELECT * FROM nowhere"), write=False)

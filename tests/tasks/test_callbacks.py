@@ -17,18 +17,18 @@ from helpers import API_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey
-from kling_mcp.api.webhooks import LARGEST_BODY_BYTES, TOLERANCE_SECONDS, signing_keys
+from kling_mcp.api.webhooks import MAX_BODY_BYTES, TOLERANCE_SECONDS, signing_keys
 from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.runtime import Account, Runtime
 from kling_mcp.server.http.app import build_http_app
-from kling_mcp.server.http.webhooks import Heard
+from kling_mcp.server.http.webhooks import SeenDeliveries
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.store.shared_keys import shared_key
 from kling_mcp.store.sqlite import SqliteStore
-from kling_mcp.tasks.callback_urls import CALLBACKS, Summons
+from kling_mcp.tasks.callback_urls import CALLBACKS, CallbackUrls
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -211,7 +211,7 @@ async def test_known_address_of_a_creation_that_this_server_forgot_is_404(
 ) -> None:
     async with host() as hosted:
         store = SqliteStore(settings.state_dir, clock)
-        address = await Summons(lambda: store, PUBLIC).address_for("never-made")
+        address = await CallbackUrls(lambda: store, PUBLIC).url_for("never-made")
         store.close()
         assert await hosted.call_back(address) == 404
 
@@ -312,8 +312,8 @@ async def test_refused_callback_never_stalls_a_wait(host: Callable[..., Any], cl
     [
         (b"[]", 400),
         (b"no json", 400),
-        (b'{"note":"' + b"x" * LARGEST_BODY_BYTES + b'"}', 413),
-        (b'{"note":"' + b"x" * (LARGEST_BODY_BYTES - 11) + b'"}', 200),
+        (b'{"note":"' + b"x" * MAX_BODY_BYTES + b'"}', 413),
+        (b'{"note":"' + b"x" * (MAX_BODY_BYTES - 11) + b'"}', 200),
     ],
     ids=["array", "text", "too large", "just as large"],
 )
@@ -373,7 +373,7 @@ def test_what_was_heard_is_forgotten_when_its_signature_no_longer_counts() -> No
             return self.now
 
     watch: Any = Watch()
-    heard = Heard(watch)
+    heard = SeenDeliveries(watch)
     assert not heard.is_repeated("part", "a")
     assert heard.is_repeated("part", "a")
     assert not heard.is_repeated("other part", "a")
@@ -388,11 +388,11 @@ def test_what_was_heard_is_forgotten_when_its_signature_no_longer_counts() -> No
 
 async def test_address_names_no_account_and_outlives_a_restart(settings: Settings, clock: VirtualClock) -> None:
     store = SqliteStore(settings.state_dir, clock)
-    first = await Summons(lambda: store, PUBLIC).address_for("mia-1")
+    first = await CallbackUrls(lambda: store, PUBLIC).url_for("mia-1")
     store.close()
     again = SqliteStore(settings.state_dir, clock)
-    assert await Summons(lambda: again, PUBLIC).address_for("mia-1") == first
-    assert await Summons(lambda: again, PUBLIC).address_for("mia-2") != first
+    assert await CallbackUrls(lambda: again, PUBLIC).url_for("mia-1") == first
+    assert await CallbackUrls(lambda: again, PUBLIC).url_for("mia-2") != first
     assert len(first.rpartition(".")[2]) >= 32
     again.close()
 

@@ -13,7 +13,7 @@ from never_twice.wishes import draft_of, tasks_at
 
 from kling_mcp.errors import NotFoundError, StorageError, UnknownOutcomeError
 from kling_mcp.simulator import Faults, Quirks, World
-from kling_mcp.tasks.collector import STILL_LOST, Collected
+from kling_mcp.tasks.collector import STILL_LOST, CollectedTask
 
 if TYPE_CHECKING:
     from virtual_time import VirtualClock
@@ -24,19 +24,17 @@ MIA, LEO = draft_of("Mia"), draft_of("Leo")
 TAKES = 20.0  # seconds of a video element in the simulator
 
 
-async def collect(process: Process, *ids: str, seconds: float = 60) -> list[Collected]:
+async def collect(process: Process, *ids: str, seconds: float = 60) -> list[CollectedTask]:
     """What `wait_for_elements` does."""
     collector = process.own_account().collector
-    collected = await collector.begin(ids)
+    collected = await collector.resolve(ids)
     await collector.wait(collected, seconds)
     return collected
 
 
-def ends(collected: list[Collected]) -> dict[str, str]:
+def ends(collected: list[CollectedTask]) -> dict[str, str]:
     """What became of each, by the name of its element."""
-    return {
-        item.element_name: item.sighting.task.task_status if item.sighting.task else item.warning for item in collected
-    }
+    return {item.label: item.snapshot.task.task_status if item.snapshot.task else item.warning for item in collected}
 
 
 async def lose(process: Process, faults: Faults, world: World, *, committed: bool) -> str:
@@ -92,14 +90,14 @@ class TestWhatWasLost:
         await lose(server, faults, world, committed=False)
         (item,) = await collect(server)
         assert item.warning == STILL_LOST
-        assert not item.sighting.is_final
+        assert not item.snapshot.is_final
 
     async def test_it_never_arrived(self, server: Process, world: World, faults: Faults, clock: VirtualClock) -> None:
         """Looked for when nothing can come any more: it is no longer unfinished, and the caller is told once."""
         name = await lose(server, faults, world, committed=False)
         await clock.sleep(100)
         (item,) = await collect(server)
-        assert isinstance(item.sighting.error, NotFoundError)
+        assert isinstance(item.snapshot.error, NotFoundError)
         assert f"(external_task_id {name}) never arrived" in item.warning
         assert await collect(server) == []
         assert (await server.create(MIA)).outcome == "submitted"
@@ -123,7 +121,7 @@ class TestWhatWasLost:
         await processes.start().die_while_creating(MIA, after=1)
         await clock.sleep(60)
         (item,) = await collect(processes.start())
-        assert isinstance(item.sighting.error, NotFoundError)
+        assert isinstance(item.snapshot.error, NotFoundError)
 
     async def test_what_another_call_is_sending_is_left_to_it(
         self, server: Process, processes: Processes, world: World, faults: Faults
@@ -133,7 +131,7 @@ class TestWhatWasLost:
         async with anyio.create_task_group() as group:
             group.start_soon(server.create, MIA)
             await anyio.sleep(5)
-            (item,) = await processes.start().own_account().collector.begin([])
+            (item,) = await processes.start().own_account().collector.resolve([])
             assert item.name == tasks_at(world)[0].task_id
             entry = await server.own_account().journal.find(item.external_task_id)
             assert entry is not None
@@ -180,15 +178,15 @@ class TestTheGivenOnes:
         there = world.add_element(world.account_of(API_KEY), "Zoe", external_task_id="zoe", status="pending")
         by_task_id, by_external_id = await collect(server, there.task_id, "zoe")
         for item in (by_task_id, by_external_id):
-            assert item.sighting.task is not None
-            assert item.sighting.task.element_ids == [there.element_id]
+            assert item.snapshot.task is not None
+            assert item.snapshot.task.element_ids == [there.element_id]
 
     async def test_one_that_nobody_knows_is_an_error_of_its_own(self, server: Process) -> None:
         mia = await server.create(MIA)
         unknown, known = await collect(server, "870000000000000009", mia.task.task_id)
-        assert isinstance(unknown.sighting.error, NotFoundError)
-        assert known.sighting.task is not None
-        assert known.sighting.task.element_ids
+        assert isinstance(unknown.snapshot.error, NotFoundError)
+        assert known.snapshot.task is not None
+        assert known.snapshot.task.element_ids
 
     async def test_a_journal_that_fails_is_not_needed(self, processes: Processes, world: World, faults: Faults) -> None:
         mia = await processes.start().create(MIA)
@@ -196,6 +194,6 @@ class TestTheGivenOnes:
         async with Processes(nowhere, world, faults) as others:
             server = others.start()
             (item,) = await collect(server, mia.task.task_id)
-            assert item.sighting.is_final
+            assert item.snapshot.is_final
             with pytest.raises(StorageError):
                 await collect(server)

@@ -13,7 +13,7 @@ from helpers import requests_to
 from never_twice.crashable import Fate, Process, Processes
 from never_twice.wishes import draft_of, tasks_at
 
-from kling_mcp.api.throttle import MOST_WAITING
+from kling_mcp.api.throttle import MAX_WAITING
 from kling_mcp.elements.create import Creation
 from kling_mcp.errors import BusyError, KlingError, LimitError, RateLimitError
 from kling_mcp.simulator import Faults, World
@@ -117,12 +117,12 @@ class TestInFlight:
     async def test_a_queue_has_an_end(self, processes: Processes, world: World, faults: Faults) -> None:
         server = processes.start(max_creates=1)
         faults.delay(3, route="create")
-        told = await ask_in_turn(server, MOST_WAITING + 2, patience=60)
+        told = await ask_in_turn(server, MAX_WAITING + 2, patience=60)
         last = told[-1]
         assert isinstance(last, LimitError)
         assert (last.kind, last.created) == ("limit", "no")
         assert {type(one) for one in told[:-1]} == {Creation}
-        assert len(tasks_at(world)) == MOST_WAITING + 1
+        assert len(tasks_at(world)) == MAX_WAITING + 1
 
 
 class TestABusyKling:

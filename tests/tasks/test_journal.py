@@ -19,10 +19,10 @@ from kling_mcp.api.models import ElementTask
 from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.errors import InputError
 from kling_mcp.simulator import Faults
-from kling_mcp.store.process_owner import is_process_gone, process_owner
+from kling_mcp.store.process_owner import current_owner, is_process_gone
 from kling_mcp.store.sqlite import FILE_NAME, SqliteStore
-from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_DESERTION, Entry, Wish, external_id_of
-from kling_mcp.tasks.journal import Journal, OvertakenError, Verdict, read_entries
+from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_DESERTION, Intent, JournalEntry, external_id_of
+from kling_mcp.tasks.journal import ClaimResult, Journal, LeaseLostError, read_entries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = "an account"
-MIA = Wish("mia" * 20, "mia" * 20, "Mia", "image_refer")
-LEO = Wish("leo" * 20, "leo" * 20, "Leo", "image_refer")
+MIA = Intent("mia" * 20, "mia" * 20, "Mia", "image_refer")
+LEO = Intent("leo" * 20, "leo" * 20, "Leo", "image_refer")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def ended_process() -> str:
     return str(process.pid)
 
 
-async def state_of(journal: Journal, entry: Entry) -> str:
+async def state_of(journal: Journal, entry: JournalEntry) -> str:
     found = await journal.find(entry.external_task_id)
     assert found is not None
     return found.state
@@ -77,21 +77,21 @@ class TestWhoMaySend:
     async def test_the_first_may_and_the_next_waits(self, journal_of: Callable[..., Journal]) -> None:
         entry, verdict = await journal_of("here:1").claim(MIA, "1")
         again, held = await journal_of("there:1").claim(MIA, "1")
-        assert (verdict, held) == (Verdict.SEND, Verdict.HELD)
+        assert (verdict, held) == (ClaimResult.SEND, ClaimResult.IN_PROGRESS)
         assert again.external_task_id == entry.external_task_id
 
     async def test_two_calls_of_one_process_are_two(self, journal: Journal) -> None:
         await journal.claim(MIA, "1")
-        assert (await journal.claim(MIA, "2"))[1] is Verdict.HELD
+        assert (await journal.claim(MIA, "2"))[1] is ClaimResult.IN_PROGRESS
 
     async def test_another_wish_is_in_nobodys_way(self, journal: Journal) -> None:
         await journal.claim(MIA, "1")
-        assert (await journal.claim(LEO, "2"))[1] is Verdict.SEND
+        assert (await journal.claim(LEO, "2"))[1] is ClaimResult.SEND
 
     async def test_another_account_is_in_nobodys_way(self, journal_of: Callable[..., Journal]) -> None:
         entry, _ = await journal_of().claim(MIA, "1")
         _, verdict = await journal_of(account="another account").claim(MIA, "1")
-        assert verdict is Verdict.SEND
+        assert verdict is ClaimResult.SEND
         assert await journal_of(account="a third account").find(entry.external_task_id) is None
 
     async def test_a_lease_that_ran_out_is_taken_over(
@@ -99,7 +99,7 @@ class TestWhoMaySend:
     ) -> None:
         await journal_of("here:1").claim(MIA, "1")
         await clock.sleep(LEASE_SECONDS)
-        assert (await journal_of("there:1").claim(MIA, "1"))[1] is Verdict.SEND
+        assert (await journal_of("there:1").claim(MIA, "1"))[1] is ClaimResult.SEND
 
     async def test_a_lease_that_is_renewed_is_not(
         self, journal_of: Callable[..., Journal], clock: VirtualClock
@@ -109,58 +109,60 @@ class TestWhoMaySend:
         for _ in range(3):
             await clock.sleep(LEASE_SECONDS * 0.9)
             await journal.renew(entry)
-            assert (await journal_of("there:1").claim(MIA, "1"))[1] is Verdict.HELD
+            assert (await journal_of("there:1").claim(MIA, "1"))[1] is ClaimResult.IN_PROGRESS
 
     async def test_that_of_a_process_that_ended_here_is_taken_over_at_once(
         self, journal_of: Callable[..., Journal]
     ) -> None:
         await journal_of(f"here:{ended_process()}").claim(MIA, "1")
-        assert (await journal_of(f"here:{os.getpid()}").claim(MIA, "1"))[1] is Verdict.SEND
+        assert (await journal_of(f"here:{os.getpid()}").claim(MIA, "1"))[1] is ClaimResult.SEND
 
     async def test_that_of_a_process_that_runs_here_is_not(self, journal_of: Callable[..., Journal]) -> None:
         await journal_of(f"here:{os.getpid()}").claim(MIA, "1")
-        assert (await journal_of(f"here:{os.getpid()}").claim(MIA, "1"))[1] is Verdict.HELD
+        assert (await journal_of(f"here:{os.getpid()}").claim(MIA, "1"))[1] is ClaimResult.IN_PROGRESS
 
     async def test_that_of_another_computer_is_not_whatever_its_number(
         self, journal_of: Callable[..., Journal]
     ) -> None:
         await journal_of(f"there:{ended_process()}").claim(MIA, "1")
-        assert (await journal_of(f"here:{os.getpid()}").claim(MIA, "1"))[1] is Verdict.HELD
+        assert (await journal_of(f"here:{os.getpid()}").claim(MIA, "1"))[1] is ClaimResult.IN_PROGRESS
 
     async def test_calls_of_the_same_moment_have_an_order(self, journal: Journal, clock: VirtualClock) -> None:
         """Two calls for one name must agree which of them came first."""
         mia, _ = await journal.claim(MIA, "1")
         leo, _ = await journal.claim(LEO, "2")
-        await journal.refused(mia, "")
+        await journal.mark_refused(mia, "")
         again, _ = await journal.claim(MIA, "3")
         assert clock.wall() <= mia.created_at < leo.created_at < again.created_at < clock.wall() + 0.001
 
 
 class TestWhoWasOvertaken:
     @pytest.fixture
-    async def overtaken(self, journal_of: Callable[..., Journal], clock: VirtualClock) -> Entry:
+    async def overtaken(self, journal_of: Callable[..., Journal], clock: VirtualClock) -> JournalEntry:
         entry, _ = await journal_of("here:1").claim(MIA, "1")
         await clock.sleep(LEASE_SECONDS)
         await journal_of("there:1").claim(MIA, "1")
         return entry
 
-    async def test_it_may_not_send(self, overtaken: Entry, journal: Journal) -> None:
-        with pytest.raises(OvertakenError):
-            await journal.sending(overtaken)
+    async def test_it_may_not_send(self, overtaken: JournalEntry, journal: Journal) -> None:
+        with pytest.raises(LeaseLostError):
+            await journal.mark_sending(overtaken)
         assert await state_of(journal, overtaken) == "claimed"
 
-    async def test_its_doubts_do_not_count(self, overtaken: Entry, journal: Journal, clock: VirtualClock) -> None:
-        await journal.keep(replace(overtaken, state="unclear"))
-        await journal.refused(overtaken, "no")
-        await journal.let_go(overtaken)
+    async def test_its_doubts_do_not_count(
+        self, overtaken: JournalEntry, journal: Journal, clock: VirtualClock
+    ) -> None:
+        await journal.save(replace(overtaken, state="unclear"))
+        await journal.mark_refused(overtaken, "no")
+        await journal.release(overtaken)
         await journal.renew(overtaken)
         assert await state_of(journal, overtaken) == "claimed"
         await clock.sleep(LEASE_SECONDS - 1)
-        assert (await journal.claim(MIA, "2"))[1] is Verdict.HELD
+        assert (await journal.claim(MIA, "2"))[1] is ClaimResult.IN_PROGRESS
 
-    async def test_a_task_that_it_was_given_does(self, overtaken: Entry, journal: Journal) -> None:
-        await journal.accepted(overtaken, "880")
-        assert (await journal.claim(MIA, "2"))[1] is Verdict.KNOWN
+    async def test_a_task_that_it_was_given_does(self, overtaken: JournalEntry, journal: Journal) -> None:
+        await journal.mark_accepted(overtaken, "880")
+        assert (await journal.claim(MIA, "2"))[1] is ClaimResult.DONE
 
     async def test_the_same_names_in_another_process_are_another_holder(
         self, journal_of: Callable[..., Journal], clock: VirtualClock
@@ -169,35 +171,35 @@ class TestWhoWasOvertaken:
         before, _ = await journal_of("here:1").claim(MIA, "1")
         await clock.sleep(LEASE_SECONDS)
         await journal_of("here:1").claim(MIA, "1")
-        with pytest.raises(OvertakenError):
-            await journal_of("here:1").sending(before)
+        with pytest.raises(LeaseLostError):
+            await journal_of("here:1").mark_sending(before)
 
 
 class TestWhatAClaimFinds:
     async def test_what_was_refused_may_be_sent(self, journal: Journal) -> None:
-        entry = await journal.sending((await journal.claim(MIA, "1"))[0])
-        await journal.refused(entry, "Kling said no")
+        entry = await journal.mark_sending((await journal.claim(MIA, "1"))[0])
+        await journal.mark_refused(entry, "Kling said no")
         again, verdict = await journal.claim(MIA, "2")
-        assert verdict is Verdict.SEND
+        assert verdict is ClaimResult.SEND
         assert again.external_task_id == entry.external_task_id
 
     async def test_what_was_let_go_before_it_was_sent_may_be_sent(self, journal: Journal) -> None:
         entry, _ = await journal.claim(MIA, "1")
-        await journal.let_go(entry)
-        assert (await journal.claim(MIA, "2"))[1] is Verdict.SEND
+        await journal.release(entry)
+        assert (await journal.claim(MIA, "2"))[1] is ClaimResult.SEND
 
     async def test_what_was_being_sent_must_be_looked_for_and_given_its_time(
         self, journal: Journal, clock: VirtualClock
     ) -> None:
-        await journal.sending((await journal.claim(MIA, "1"))[0])
+        await journal.mark_sending((await journal.claim(MIA, "1"))[0])
         sent = clock.wall()
         await clock.sleep(LEASE_SECONDS)
         entry, verdict = await journal.claim(MIA, "2")
-        assert verdict is Verdict.LOOK
+        assert verdict is ClaimResult.RECOVER
         assert entry.settles_at == sent + SETTLES_AFTER_DESERTION
 
     async def test_the_time_begins_with_the_last_sign_of_life(self, journal: Journal, clock: VirtualClock) -> None:
-        entry = await journal.sending((await journal.claim(MIA, "1"))[0])
+        entry = await journal.mark_sending((await journal.claim(MIA, "1"))[0])
         await clock.sleep(LEASE_SECONDS * 0.8)
         await journal.renew(entry)
         alive = clock.wall()
@@ -206,36 +208,36 @@ class TestWhatAClaimFinds:
         assert entry.settles_at - alive == pytest.approx(SETTLES_AFTER_DESERTION)
 
     async def test_looking_does_not_prolong_it(self, journal: Journal, clock: VirtualClock) -> None:
-        await journal.sending((await journal.claim(MIA, "1"))[0])
+        await journal.mark_sending((await journal.claim(MIA, "1"))[0])
         await clock.sleep(LEASE_SECONDS)
         first, _ = await journal.claim(MIA, "2")
         await clock.sleep(5)
-        await journal.let_go(first)
+        await journal.release(first)
         second, verdict = await journal.claim(MIA, "3")
-        assert verdict is Verdict.LOOK
+        assert verdict is ClaimResult.RECOVER
         assert second.settles_at == first.settles_at
 
     @pytest.mark.parametrize("deleted", [False, True])
     async def test_what_failed_or_is_deleted_is_another_attempt(self, deleted: bool, journal: Journal) -> None:
-        entry = await journal.accepted((await journal.claim(MIA, "1"))[0], "880")
-        await journal.ended(entry, task_of("880", "succeed" if deleted else "failed", deleted=deleted))
+        entry = await journal.mark_accepted((await journal.claim(MIA, "1"))[0], "880")
+        await journal.record_end(entry, task_of("880", "succeed" if deleted else "failed", deleted=deleted))
         again, verdict = await journal.claim(MIA, "2")
-        assert verdict is Verdict.SEND
+        assert verdict is ClaimResult.SEND
         assert (again.attempt, again.external_task_id) == (2, f"{entry.external_task_id}-2")
         assert again.task_id == ""
 
     async def test_what_is_gone_too(self, journal: Journal) -> None:
-        entry = await journal.accepted((await journal.claim(MIA, "1"))[0], "880")
-        await journal.gone(entry)
+        entry = await journal.mark_accepted((await journal.claim(MIA, "1"))[0], "880")
+        await journal.mark_deleted(entry)
         assert (await journal.claim(MIA, "2"))[0].attempt == 2
 
     async def test_an_id_of_the_greatest_length_has_room_for_attempts(self, journal: Journal) -> None:
-        long = replace(MIA, intent="own", named="x" * 64)
+        long = replace(MIA, key="own", caller_id="x" * 64)
         ids = set()
         for attempt in range(1, 13):
             entry, _ = await journal.claim(long, str(attempt))
             ids.add(entry.external_task_id)
-            await journal.gone(entry)
+            await journal.mark_deleted(entry)
         assert (len(ids), {len(name) for name in ids}) == (12, {64})
 
     async def test_ids_of_ours_follow_from_the_wish(self) -> None:
@@ -244,9 +246,9 @@ class TestWhatAClaimFinds:
         assert external_id_of(MIA, 1).startswith("kmcp-")
 
     async def test_an_id_that_stands_for_something_is_refused_with_its_name(self, journal: Journal) -> None:
-        await journal.claim(replace(MIA, intent="own", named="one"), "1")
+        await journal.claim(replace(MIA, key="own", caller_id="one"), "1")
         with pytest.raises(InputError, match=r"the element .Mia."):
-            await journal.claim(replace(LEO, intent="own", named="one"), "2")
+            await journal.claim(replace(LEO, key="own", caller_id="one"), "2")
 
 
 class TestWhatItKnows:
@@ -258,10 +260,10 @@ class TestWhatItKnows:
             "883": task_of("883", "processing"),
         }
         for number, task_id in enumerate(states):
-            wish = Wish(f"i{number}", f"i{number}", "Mia", "image_refer")
-            await journal.accepted((await journal.claim(wish, "1"))[0], task_id)
-        await journal.saw([*states.values(), task_of("999")])
-        known = {entry.task_id: (entry.state, entry.element_ids) for entry in await journal.known_tasks()}
+            wish = Intent(f"i{number}", f"i{number}", "Mia", "image_refer")
+            await journal.mark_accepted((await journal.claim(wish, "1"))[0], task_id)
+        await journal.record_results([*states.values(), task_of("999")])
+        known = {entry.task_id: (entry.state, entry.result_ids) for entry in await journal.known_tasks()}
         assert known == {
             "880": ("ready", "e880"),
             "881": ("failed", ""),
@@ -271,12 +273,12 @@ class TestWhatItKnows:
         assert [entry.task_id for entry in await journal.unfinished()] == ["883"]
 
     async def test_nothing_final_is_nothing_to_write(self, journal: Journal, store: SqliteStore) -> None:
-        await journal.saw([task_of("880", "processing")])
+        await journal.record_results([task_of("880", "processing")])
         assert store._connection is None, "the file was not even opened"
 
     async def test_more_than_a_page_of_unfinished_ones(self, journal: Journal) -> None:
         for number in range(520):
-            await journal.claim(Wish(f"i{number}", f"i{number}", "Mia", "image_refer"), "1")
+            await journal.claim(Intent(f"i{number}", f"i{number}", "Mia", "image_refer"), "1")
         unfinished = await journal.unfinished()
         assert len(unfinished) == 520
         assert unfinished == sorted(unfinished, key=lambda entry: entry.created_at)
@@ -288,40 +290,40 @@ class TestWhatItKnows:
         assert await journal.unfinished() == []
 
     async def test_one_is_found_by_either_id(self, journal: Journal) -> None:
-        entry = await journal.accepted((await journal.claim(MIA, "1"))[0], "880")
+        entry = await journal.mark_accepted((await journal.claim(MIA, "1"))[0], "880")
         assert await journal.find("880") == await journal.find(entry.external_task_id) == entry
         assert await journal.find("881") is None
 
     async def test_others_of_the_same_name(self, journal: Journal, clock: VirtualClock) -> None:
         mia, _ = await journal.claim(MIA, "1")
-        twin, _ = await journal.claim(replace(MIA, intent="twin", digest="twin"), "1")
+        twin, _ = await journal.claim(replace(MIA, key="twin", content_hash="twin"), "1")
         await journal.claim(LEO, "1")
-        assert await journal.same_name(mia) == [twin]
-        await journal.sending(twin)
+        assert await journal.with_same_label(mia) == [twin]
+        await journal.mark_sending(twin)
         await clock.sleep(LEASE_SECONDS)
-        assert [other.state for other in await journal.same_name(mia)] == ["sending"]
-        assert await journal.same_name(twin) == [], "a claim that nobody holds has no name"
+        assert [other.state for other in await journal.with_same_label(mia)] == ["sending"]
+        assert await journal.with_same_label(twin) == [], "a claim that nobody holds has no name"
 
     async def test_the_newest_first_of_one_account_or_of_all(
         self, store: SqliteStore, journal_of: Callable[..., Journal]
     ) -> None:
         await journal_of().claim(MIA, "1")
         await journal_of().claim(LEO, "1")
-        await journal_of(account="another account").claim(replace(MIA, element_name="Zoe"), "1")
-        assert [entry.element_name for entry in await read_entries(store, ACCOUNT, 10)] == ["Leo", "Mia"]
-        assert [entry.element_name for entry in await read_entries(store, ACCOUNT, 1)] == ["Leo"]
+        await journal_of(account="another account").claim(replace(MIA, label="Zoe"), "1")
+        assert [entry.label for entry in await read_entries(store, ACCOUNT, 10)] == ["Leo", "Mia"]
+        assert [entry.label for entry in await read_entries(store, ACCOUNT, 1)] == ["Leo"]
         assert len(await read_entries(store, None, 10)) == 3
 
 
 class TestProcesses:
     def test_this_one_is_named_and_runs(self) -> None:
-        host, _, pid = process_owner().rpartition(":")
+        host, _, pid = current_owner().rpartition(":")
         assert pid == str(os.getpid())
         assert "/" not in host
         assert not is_process_gone(pid)
 
     def test_where_numbers_have_no_space_the_host_must_do(self, tmp_path: Path) -> None:
-        assert "+" not in process_owner(tmp_path / "no such thing")
+        assert "+" not in current_owner(tmp_path / "no such thing")
 
     def test_only_what_certainly_ended_is_gone(self) -> None:
         assert is_process_gone(ended_process())

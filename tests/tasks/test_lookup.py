@@ -19,8 +19,8 @@ from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.simulator import Faults, Quirks, World
-from kling_mcp.tasks.entry import Entry
-from kling_mcp.tasks.lookup import MOST_PAGES, PAGE_SIZE, Searcher
+from kling_mcp.tasks.entry import JournalEntry
+from kling_mcp.tasks.lookup import MAX_PAGES, PAGE_SIZE, TaskLookup
 
 if TYPE_CHECKING:
     from virtual_time import VirtualClock
@@ -38,17 +38,19 @@ def quirks() -> Quirks:
 
 
 @pytest.fixture
-def searcher(server: Process) -> Searcher:
+def searcher(server: Process) -> TaskLookup:
     account = server.own_account()
-    return Searcher(account.client, account.journal)
+    return TaskLookup(account.client, account.journal)
 
 
 @pytest.fixture
-def lost(clock: VirtualClock) -> Callable[..., Entry]:
+def lost(clock: VirtualClock) -> Callable[..., JournalEntry]:
     """`lost(**changes)`: a creation of Mia that was sent just now."""
 
-    def make(**changes: Any) -> Entry:
-        entry = Entry("an account", LOST, "intent", 1, "intent", "Mia", "video_refer", "unclear", sent_at=clock.wall())
+    def make(**changes: Any) -> JournalEntry:
+        entry = JournalEntry(
+            "an account", LOST, "intent", 1, "intent", "Mia", "video_refer", "unclear", sent_at=clock.wall()
+        )
         return replace(entry, **changes)
 
     return make
@@ -63,10 +65,10 @@ def put(world: World, name: str = "Mia", external_task_id: str = "", **options: 
 @asynccontextmanager
 async def looking_at(
     answer: Callable[[httpx.Request], httpx.Response], server: Process, clock: VirtualClock
-) -> AsyncIterator[Searcher]:
+) -> AsyncIterator[TaskLookup]:
     """A searcher to whom Kling answers like this."""
     sender = Sender("https://kling.invalid", clock, make_transport=lambda: httpx.MockTransport(answer))
-    yield Searcher(KlingClient(sender, ApiKey(API_KEY), clock), server.own_account().journal)
+    yield TaskLookup(KlingClient(sender, ApiKey(API_KEY), clock), server.own_account().journal)
     await sender.aclose()
 
 
@@ -76,7 +78,7 @@ class TestByExternalId:
         return Quirks()
 
     async def test_the_task_is_found_with_one_request(
-        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         task_id = put(world, external_task_id=LOST)
         finding = await searcher.search(lost())
@@ -85,7 +87,7 @@ class TestByExternalId:
         assert [request.route for request in world.requests] == ["query"]
 
     async def test_not_found_is_sure_once_such_queries_are_seen_to_work(
-        self, server: Process, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, server: Process, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         """fact: query-external-id, open for elements, so a task that exists is asked for in the same way, once."""
         await server.create(draft_of("Leo"), allow_duplicate_name=True)
@@ -95,13 +97,13 @@ class TestByExternalId:
         assert [request.route for request in world.requests] == ["query", "query", "query"]
 
     async def test_without_a_task_to_try_it_on_the_list_decides(
-        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         assert (await searcher.search(lost())).is_absent
         assert [request.route for request in world.requests] == ["query", "list"]
 
     async def test_the_answer_to_another_question_is_none(
-        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         """A caller's own id may look like the task id of somebody else's task."""
         for external_task_id in ("", "another"):
@@ -113,7 +115,7 @@ class TestByExternalId:
 class TestThroughTheList:
     @pytest.mark.parametrize("order", ["newest-first", "oldest-first", "shuffled"])
     async def test_the_task_is_found_in_any_order(
-        self, order: str, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, order: str, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         world.quirks = replace(world.quirks, list_order=order)  # type: ignore[arg-type] # one of its words
         for number in range(2 * PAGE_SIZE):
@@ -124,7 +126,7 @@ class TestThroughTheList:
         assert finding.task.task_id == task_id
 
     async def test_a_list_read_to_its_end_without_it_is_proof(
-        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         for number in range(PAGE_SIZE + 1):
             put(world, f"Ada {number}", f"ada-{number}")
@@ -132,7 +134,7 @@ class TestThroughTheList:
         assert len(requests_to(world, "list")) == 2
 
     async def test_a_list_that_moved_while_it_was_read_is_none(
-        self, processes: Processes, world: World, lost: Callable[..., Entry]
+        self, processes: Processes, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         for number in range(PAGE_SIZE + 1):
             put(world, f"Ada {number}", f"ada-{number}")
@@ -143,11 +145,11 @@ class TestThroughTheList:
                     put(world, "Zoe", "zoe")
 
         account = processes.start(fate=MakesOneMore()).own_account()
-        finding = await Searcher(account.client, account.journal).search(lost())
+        finding = await TaskLookup(account.client, account.journal).search(lost())
         assert (finding.is_absent, finding.reason) == (False, "the list changed while it was read")
 
     async def test_a_list_without_end_is_none(
-        self, server: Process, clock: VirtualClock, lost: Callable[..., Entry]
+        self, server: Process, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         numbers = itertools.count(1)
 
@@ -162,10 +164,10 @@ class TestThroughTheList:
         async with looking_at(answer, server, clock) as searcher:
             finding = await searcher.search(lost())
         assert (finding.is_absent, finding.reason) == (False, "the list is too long to be sure")
-        assert next(numbers) == MOST_PAGES * PAGE_SIZE + 1
+        assert next(numbers) == MAX_PAGES * PAGE_SIZE + 1
 
     async def test_a_list_that_hides_what_runs_is_none(
-        self, server: Process, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+        self, server: Process, searcher: TaskLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
     ) -> None:
         """fact: list-is-tasks is a guess. A task known to run shows whether it holds."""
         world.quirks = replace(world.quirks, list_running=False)
@@ -175,7 +177,12 @@ class TestThroughTheList:
         assert (finding.is_absent, finding.reason) == (False, "the list does not show every task")
 
     async def test_an_element_that_was_deleted_may_be_missing(
-        self, server: Process, searcher: Searcher, world: World, clock: VirtualClock, lost: Callable[..., Entry]
+        self,
+        server: Process,
+        searcher: TaskLookup,
+        world: World,
+        clock: VirtualClock,
+        lost: Callable[..., JournalEntry],
     ) -> None:
         world.quirks = replace(world.quirks, list_deleted=False)
         await server.create(draft_of("Leo"))
@@ -185,14 +192,14 @@ class TestThroughTheList:
         assert (await searcher.search(lost())).is_absent
 
     async def test_a_task_that_kling_forgot_may_be_missing(
-        self, server: Process, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, server: Process, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         await server.create(draft_of("Leo"))
         world.reset()
         assert (await searcher.search(lost())).is_absent
 
     async def test_a_task_that_is_known_is_found_by_its_task_id(
-        self, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
     ) -> None:
         """fact: empty-while-running. The query fails, and the record carries no external id."""
         task_id = put(world)
@@ -201,7 +208,7 @@ class TestThroughTheList:
         assert finding.task is not None
 
     async def test_a_look_that_fails_says_why(
-        self, searcher: Searcher, faults: Faults, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, faults: Faults, lost: Callable[..., JournalEntry]
     ) -> None:
         faults.malformed("html", route="list")
         finding = await searcher.search(lost())
@@ -209,7 +216,7 @@ class TestThroughTheList:
         assert "not in Kling's form" in finding.reason
 
     async def test_records_that_cannot_be_read_prove_nothing_and_are_no_task(
-        self, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
     ) -> None:
         """The wish has no task id yet, and neither have they: that is no match."""
         put(world, external_task_id="one")
@@ -218,7 +225,7 @@ class TestThroughTheList:
         assert (finding.task, finding.is_absent) == (None, False)
 
     async def test_a_record_of_the_right_name_without_its_task_id_is_no_task_either(
-        self, server: Process, clock: VirtualClock, lost: Callable[..., Entry]
+        self, server: Process, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         def answer(request: httpx.Request) -> httpx.Response:
             if not request.url.params:
@@ -233,7 +240,7 @@ class TestThroughTheList:
 
 
 class TestAnIdThatTheJournalDoesNotKnow:
-    async def test_it_is_found_on_any_page(self, searcher: Searcher, world: World) -> None:
+    async def test_it_is_found_on_any_page(self, searcher: TaskLookup, world: World) -> None:
         task_id = put(world, external_task_id="theirs")
         for number in range(PAGE_SIZE):
             put(world, f"Ada {number}", f"ada-{number}")
@@ -241,7 +248,7 @@ class TestAnIdThatTheJournalDoesNotKnow:
         assert found is not None
         assert found.task_id == task_id
 
-    async def test_or_nowhere(self, searcher: Searcher, world: World) -> None:
+    async def test_or_nowhere(self, searcher: TaskLookup, world: World) -> None:
         for number in range(PAGE_SIZE + 1):
             put(world, f"Ada {number}", f"ada-{number}")
         assert await searcher.find("theirs") is None
@@ -255,7 +262,7 @@ class TestARecordWithoutAnExternalId:
         ("name", "status"), [("Mia", "ready"), ("Mia", "deleted"), ("Leo", "pending"), ("Leo", "failed")]
     )
     async def test_one_of_that_name_or_of_none_may_be_it(
-        self, name: str, status: str, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, name: str, status: str, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, name, status=status)
         finding = await searcher.search(lost())
@@ -264,25 +271,25 @@ class TestARecordWithoutAnExternalId:
         assert "may be this one" in finding.reason
 
     async def test_one_of_another_name_is_not(
-        self, searcher: Searcher, world: World, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, "Leo")
         assert (await searcher.search(lost())).is_absent
 
     async def test_one_from_long_before_is_not(
-        self, searcher: Searcher, world: World, clock: VirtualClock, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, created_at=clock.wall() - 3600)
         assert (await searcher.search(lost())).is_absent
 
     async def test_clocks_may_differ_by_minutes(
-        self, searcher: Searcher, world: World, clock: VirtualClock, lost: Callable[..., Entry]
+        self, searcher: TaskLookup, world: World, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, created_at=clock.wall() - 200)
         assert not (await searcher.search(lost())).is_absent
 
     async def test_one_that_the_journal_knows_is_not(
-        self, server: Process, searcher: Searcher, world: World, faults: Faults, lost: Callable[..., Entry]
+        self, server: Process, searcher: TaskLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
     ) -> None:
         world.quirks = replace(world.quirks, task_info="always-empty")
         faults.slow_task(3600)

@@ -204,8 +204,8 @@ async def test_a_waker_makes_the_poller_look_at_once(scene: Scene) -> None:
         group.start_soon(scene.wait, task)
         await scene.clock.sleep(26)
         looks = len(scene.looks())
-        scene.poller.wake(task.task_id)
-        scene.poller.wake("nobody waits for this")
+        scene.poller.notify(task.task_id)
+        scene.poller.notify("nobody waits for this")
         await scene.clock.sleep(1.5)
         assert len(scene.looks()) > looks
     assert scene.clock.monotonic() == pytest.approx(27.5, abs=1.0)
@@ -222,7 +222,7 @@ async def test_a_waker_just_after_a_look_is_not_kept_waiting(scene: Scene) -> No
             await scene.clock.sleep(0.05)
         for record in scene.world.account_of(KEY).tasks.values():
             record.ended = scene.clock.wall()
-        scene.poller.wake(task.task_id)
+        scene.poller.notify(task.task_id)
         called_at = scene.clock.monotonic()
     assert scene.clock.monotonic() - called_at < 0.5
 
@@ -231,7 +231,7 @@ async def test_trouble_at_kling_is_waited_out_and_told_if_it_lasts(scene: Scene)
     task = await scene.submit(seconds=8)
     scene.faults.reply_code(5000, times=None, route="query")
     sightings = await scene.poller.wait([task.task_id], 100, known={task.task_id: task})
-    trouble = sightings[task.task_id].trouble
+    trouble = sightings[task.task_id].last_poll_error
     assert trouble is not None
     assert trouble.code == 5000
     assert sightings[task.task_id].error is None

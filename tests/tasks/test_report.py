@@ -11,20 +11,20 @@ from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp import cli
 from kling_mcp.store.sqlite import SqliteStore
-from kling_mcp.tasks.entry import Entry, Wish
+from kling_mcp.tasks.entry import Intent, JournalEntry
 from kling_mcp.tasks.journal import Journal
-from kling_mcp.tasks.report import describe, in_order
+from kling_mcp.tasks.report import format_entries, in_order
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ENTRY = Entry(
+ENTRY = JournalEntry(
     account="aa11",
     external_task_id="kmcp-1",
-    intent="i",
+    key="i",
     attempt=1,
-    digest="d",
-    element_name="Mia",
+    content_hash="d",
+    label="Mia",
     reference_type="image_refer",
     state="accepted",
     task_id="880000000000000101",
@@ -33,7 +33,7 @@ ENTRY = Entry(
 
 
 def test_an_empty_journal_says_so() -> None:
-    assert describe([], place="/somewhere") == ["The journal in /somewhere knows no creations yet."]
+    assert format_entries([], place="/somewhere") == ["The journal in /somewhere knows no creations yet."]
 
 
 def test_unfinished_creations_come_first_and_the_newest_of_each_group_leads() -> None:
@@ -46,19 +46,19 @@ def test_unfinished_creations_come_first_and_the_newest_of_each_group_leads() ->
 
 
 def test_each_creation_is_told_with_every_id_it_has() -> None:
-    text = "\n".join(describe([replace(ENTRY, state="ready", element_ids="310094133206523")], place="x"))
+    text = "\n".join(format_entries([replace(ENTRY, state="ready", result_ids="310094133206523")], place="x"))
     for fact in ("Mia", "ready", "kmcp-1", "880000000000000101", "310094133206523", "2026-"):
         assert fact in text
 
 
 def test_accounts_are_told_apart_only_where_there_are_several() -> None:
-    assert "account" not in "\n".join(describe([ENTRY], place="x"))
-    both = describe([ENTRY, replace(ENTRY, account="bb22", external_task_id="kmcp-2")], place="x")
+    assert "account" not in "\n".join(format_entries([ENTRY], place="x"))
+    both = format_entries([ENTRY, replace(ENTRY, account="bb22", external_task_id="kmcp-2")], place="x")
     assert "account aa11" in "\n".join(both)
 
 
 def test_a_hostile_name_stays_on_its_line() -> None:
-    lines = describe([replace(ENTRY, element_name="Mia\n\x1b[2Jready")], place="x")
+    lines = format_entries([replace(ENTRY, label="Mia\n\x1b[2Jready")], place="x")
     assert all("\x1b" not in line and "\n" not in line for line in lines)
 
 
@@ -66,7 +66,7 @@ def test_the_command_reads_the_journal_of_the_state_folder(tmp_path: Path, capsy
     async def write() -> None:
         clock = VirtualClock()
         store = SqliteStore(tmp_path, clock)
-        wish = Wish(intent="i", digest="d", element_name="Mia", reference_type="image_refer")
+        wish = Intent(key="i", content_hash="d", label="Mia", reference_type="image_refer")
         entry, _ = await Journal(store, "account-1", clock, "host:1").claim(wish, "1")
         assert entry.state == "claimed"
         store.close()

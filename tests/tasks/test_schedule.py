@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kling_mcp.tasks.schedule import LONGEST_GAP, SHORTEST_GAP, Durations
+from kling_mcp.tasks.schedule import MAX_GAP, MIN_GAP, PollSchedule
 
 
-def looks_until(durations: Durations, end: float) -> list[float]:
+def looks_until(durations: PollSchedule, end: float) -> list[float]:
     """The ages at which a task that ends at `end` seconds is looked at."""
     looks = [durations.gap_after(0.0)]
     while looks[-1] < end:
@@ -17,35 +17,35 @@ def looks_until(durations: Durations, end: float) -> list[float]:
 
 def test_a_newcomer_looks_early_once_and_then_when_the_fastest_published_tasks_end() -> None:
     """facts: poll, time-image"""
-    first, second, *_ = looks_until(Durations(), 60.0)
+    first, second, *_ = looks_until(PollSchedule(), 60.0)
     assert first == 2.0
     assert 4.0 <= second <= 6.0
 
 
 def test_the_early_look_is_saved_where_tasks_are_known_to_take_longer() -> None:
-    durations = Durations()
+    durations = PollSchedule()
     durations.learn(30.0)
     assert durations.gap_after(0.0) > 4.0
 
 
 def test_looks_are_rare_where_no_task_is_known_to_end() -> None:
-    durations = Durations()
+    durations = PollSchedule()
     assert durations.gap_after(20.0) > 2 * durations.gap_after(65.0)
 
 
 def test_looks_are_denser_towards_the_end_of_the_known_durations() -> None:
-    durations = Durations()
+    durations = PollSchedule()
     assert durations.gap_after(112.0) < durations.gap_after(65.0)
 
 
 @pytest.mark.parametrize("age", [0.0, 4.7, 5.5, 30.0, 60.0, 119.0, 500.0, 100_000.0])
 def test_every_gap_stays_within_its_bounds(age: float) -> None:
     """fact: poll"""
-    assert SHORTEST_GAP <= Durations().gap_after(age) <= LONGEST_GAP
+    assert MIN_GAP <= PollSchedule().gap_after(age) <= MAX_GAP
 
 
 def test_tasks_that_take_half_a_minute_here_are_soon_met_on_time() -> None:
-    durations = Durations()
+    durations = PollSchedule()
     before = looks_until(durations, 30.0)
     for _ in range(30):
         durations.learn(30.0)
@@ -55,14 +55,14 @@ def test_tasks_that_take_half_a_minute_here_are_soon_met_on_time() -> None:
 
 
 def test_impossible_durations_teach_nothing() -> None:
-    durations, fresh = Durations(), Durations()
+    durations, fresh = PollSchedule(), PollSchedule()
     for seconds in (-5.0, 0.0, 1e9):
         durations.learn(seconds)
     assert [durations.gap_after(age) for age in range(0, 200, 5)] == [fresh.gap_after(age) for age in range(0, 200, 5)]
 
 
 def test_only_recent_durations_count() -> None:
-    durations = Durations()
+    durations = PollSchedule()
     for seconds in [300.0] * 50 + [20.0] * 60:
         durations.learn(seconds)
     assert durations.gap_after(17.0) < durations.gap_after(280.0)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from kling_mcp.thumbnails.cache import FolderShelf, MemoryShelf, Shelf
+from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
 
 JPEG = b"\xff\xd8\xff of Mia"
 OTHER = b"\xff\xd8\xff of Rex"
 
 
 @pytest.fixture(params=["folder", "memory"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
-    return FolderShelf(tmp_path, "account") if request.param == "folder" else MemoryShelf()
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> ThumbnailCache:
+    return FileThumbnailCache(tmp_path, "account") if request.param == "folder" else MemoryThumbnailCache()
 
 
 def files(folder: Path) -> list[Path]:
@@ -23,21 +23,21 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("key", ["task 880000000000000101", "../../etc/passwd", "", "名前\ud800", "a" * 5000, "CON"])
-def test_a_thumbnail_comes_back_under_any_key(shelf: Shelf, key: str) -> None:
+def test_a_thumbnail_comes_back_under_any_key(shelf: ThumbnailCache, key: str) -> None:
     assert shelf.get(key) == b""
     shelf.put(key, JPEG)
     assert shelf.get(key) == JPEG
     assert shelf.get(key + "x") == b""
 
 
-def test_a_later_picture_takes_the_place_of_an_earlier_one(shelf: Shelf) -> None:
+def test_a_later_picture_takes_the_place_of_an_earlier_one(shelf: ThumbnailCache) -> None:
     shelf.put("mia", JPEG)
     shelf.put("mia", OTHER)
     assert shelf.get("mia") == OTHER
 
 
 def test_no_file_leaves_the_accounts_folder_and_only_its_owner_reads_it(tmp_path: Path) -> None:
-    FolderShelf(tmp_path / "state", "../../account").put("../../mia", JPEG)
+    FileThumbnailCache(tmp_path / "state", "../../account").put("../../mia", JPEG)
     (kept,) = files(tmp_path)
     assert kept.parent.parent == tmp_path / "state" / "thumbnails"
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -46,14 +46,14 @@ def test_no_file_leaves_the_accounts_folder_and_only_its_owner_reads_it(tmp_path
 
 
 def test_accounts_do_not_see_each_others_pictures(tmp_path: Path) -> None:
-    FolderShelf(tmp_path, "one").put("mia", JPEG)
-    assert FolderShelf(tmp_path, "two").get("mia") == b""
-    assert FolderShelf(tmp_path, "one").get("mia") == JPEG
+    FileThumbnailCache(tmp_path, "one").put("mia", JPEG)
+    assert FileThumbnailCache(tmp_path, "two").get("mia") == b""
+    assert FileThumbnailCache(tmp_path, "one").get("mia") == JPEG
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xd8\xff" + bytes(200_000)])
 def test_a_file_that_is_no_thumbnail_of_ours_is_not_shown(tmp_path: Path, content: bytes) -> None:
-    shelf = FolderShelf(tmp_path, "account")
+    shelf = FileThumbnailCache(tmp_path, "account")
     shelf.put("mia", JPEG)
     files(tmp_path)[0].write_bytes(content)
     assert shelf.get("mia") == b""
@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_written_only_costs_the_thumbnail(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "thumbnails").write_text("in the way")
-    shelf = FolderShelf(tmp_path, "account")
+    shelf = FileThumbnailCache(tmp_path, "account")
     with caplog.at_level("INFO"):
         shelf.put("mia", JPEG)
     assert shelf.get("mia") == b""
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_written_only_costs_the_thumbnail(
 
 
 def test_a_thumbnail_that_cannot_take_its_place_leaves_no_draft_behind(tmp_path: Path) -> None:
-    shelf = FolderShelf(tmp_path, "account")
+    shelf = FileThumbnailCache(tmp_path, "account")
     shelf.put("mia", JPEG)
     kept = files(tmp_path)[0]
     kept.unlink()
@@ -81,19 +81,19 @@ def test_a_thumbnail_that_cannot_take_its_place_leaves_no_draft_behind(tmp_path:
 
 
 def test_the_oldest_thumbnails_go_when_the_folder_is_full(tmp_path: Path) -> None:
-    full = FolderShelf(tmp_path, "account", most=3)
+    full = FileThumbnailCache(tmp_path, "account", most=3)
     for number in range(6):
         full.put(f"element {number}", JPEG)
     for age, path in enumerate(files(tmp_path)):
         os.utime(path, (1_000_000 + age, 1_000_000 + age))
     # Another process begins, and finds more than it wants to keep.
-    FolderShelf(tmp_path, "account", most=3).put("newest", OTHER)
+    FileThumbnailCache(tmp_path, "account", most=3).put("newest", OTHER)
     assert len(files(tmp_path)) == 3
     assert full.get("newest") == OTHER
 
 
 def test_memory_forgets_the_first_when_it_is_full() -> None:
-    shelf = MemoryShelf(most=2)
+    shelf = MemoryThumbnailCache(most=2)
     for name in ("first", "second", "first", "third"):
         shelf.put(name, JPEG)
     assert [bool(shelf.get(name)) for name in ("first", "second", "third")] == [True, False, True]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from media.pictures import jpeg, other, png
 
-from kling_mcp.thumbnails.fetch import MOST_REDIRECTS, FetchLimits, NoPictureError, PictureFetcher, resolve_name
+from kling_mcp.thumbnails.fetch import MAX_REDIRECTS, FetchLimits, NoPictureError, PictureFetcher, resolve_name
 from thumbnails.internet import ALSO_PUBLIC, PUBLIC, Internet, picture, redirect
 
 pytestmark = pytest.mark.anyio
@@ -219,7 +219,7 @@ async def test_a_few_redirects_are_followed_each_with_a_look_up_of_its_own(inter
 async def test_an_endless_redirect_ends(internet: Internet) -> None:
     internet.host("loop.example.com", redirect("https://loop.example.com/"))
     assert await refusal(internet.fetcher(), "https://loop.example.com/") == "its link redirects too often"
-    assert len(internet.connections) == MOST_REDIRECTS + 1
+    assert len(internet.connections) == MAX_REDIRECTS + 1
 
 
 async def test_a_dead_link_says_so(internet: Internet) -> None:

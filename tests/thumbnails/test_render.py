@@ -17,9 +17,9 @@ from PIL import Image, ImageDraw, PngImagePlugin
 
 from kling_mcp.thumbnails.fetch import NoPictureError
 from kling_mcp.thumbnails.render import (
-    MOST_ON_SHEET,
-    MOST_SHEET_BYTES,
-    MOST_THUMBNAIL_BYTES,
+    MAX_ON_SHEET,
+    MAX_SHEET_BYTES,
+    MAX_THUMBNAIL_BYTES,
     SHEET_CELL_PX,
     make_sheet,
     make_thumbnail,
@@ -107,7 +107,7 @@ def test_nothing_but_pixels_is_left_of_the_original() -> None:
 
 
 def test_the_worst_picture_stays_under_the_cap() -> None:
-    assert len(make_thumbnail(saved(noise(256, 256), "PNG"))) <= MOST_THUMBNAIL_BYTES
+    assert len(make_thumbnail(saved(noise(256, 256), "PNG"))) <= MAX_THUMBNAIL_BYTES
 
 
 def test_a_smaller_cap_and_side_are_obeyed() -> None:
@@ -207,14 +207,14 @@ def test_the_sheet_has_a_numbered_place_for_each(count: int, columns: int, rows:
 
 
 def test_numbers_differ_from_place_to_place() -> None:
-    sheet = opened(make_sheet([b""] * MOST_ON_SHEET))
+    sheet = opened(make_sheet([b""] * MAX_ON_SHEET))
     step = SHEET_CELL_PX + 6
     badges = {
         sheet.crop((left, top, left + 40, top + 28)).tobytes()
         for left in range(6, 6 * step, step)
         for top in range(6, 4 * step, step)
     }
-    assert len(badges) == MOST_ON_SHEET
+    assert len(badges) == MAX_ON_SHEET
 
 
 def test_a_missing_picture_leaves_its_place_empty() -> None:
@@ -226,4 +226,4 @@ def test_a_missing_picture_leaves_its_place_empty() -> None:
 
 def test_the_worst_sheet_stays_under_the_cap() -> None:
     worst = make_thumbnail(saved(noise(256, 256), "PNG"))
-    assert len(make_sheet([worst] * MOST_ON_SHEET)) <= MOST_SHEET_BYTES
+    assert len(make_sheet([worst] * MAX_ON_SHEET)) <= MAX_SHEET_BYTES

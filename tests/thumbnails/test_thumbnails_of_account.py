@@ -12,9 +12,9 @@ from media.pictures import jpeg, png
 from PIL import Image
 
 from kling_mcp.library.records import LibraryElement
-from kling_mcp.thumbnails.cache import FolderShelf, MemoryShelf
+from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache
 from kling_mcp.thumbnails.fetch import PictureFetcher
-from kling_mcp.thumbnails.thumbnails import SANDBOX_HAS_NO_LINKS, Album
+from kling_mcp.thumbnails.thumbnails import SANDBOX_HAS_NO_LINKS, Thumbnails
 from thumbnails.internet import PUBLIC, Internet, picture
 
 pytestmark = pytest.mark.anyio
@@ -38,34 +38,34 @@ def internet() -> Internet:
 
 
 async def test_what_was_uploaded_is_shown_without_any_request(internet: Internet) -> None:
-    album = Album(MemoryShelf(), internet.fetcher())
-    await album.keep("880", png(shade=50))
-    (face,) = await album.faces([MIA])
+    album = Thumbnails(MemoryThumbnailCache(), internet.fetcher())
+    await album.save("880", png(shade=50))
+    (face,) = await album.load([MIA])
     assert (shade(face.jpeg), face.note) == (50, "")
     assert internet.asked == []
 
 
 async def test_a_link_is_opened_once_and_its_picture_kept(internet: Internet, tmp_path: Path) -> None:
-    album = Album(FolderShelf(tmp_path, "account"), internet.fetcher())
+    album = Thumbnails(FileThumbnailCache(tmp_path, "account"), internet.fetcher())
     for _ in range(2):
-        (face,) = await album.faces([MIA])
+        (face,) = await album.load([MIA])
         assert shade(face.jpeg) == 200
     assert internet.connections == [PUBLIC]
-    assert [shade(kept) for kept in await album.kept([MIA])] == [200]
+    assert [shade(kept) for kept in await album.cached([MIA])] == [200]
 
 
 async def test_with_thumbnails_switched_off_nothing_is_kept(internet: Internet) -> None:
-    album = Album(None, internet.fetcher())
-    await album.keep("880", png())
-    assert await album.kept([MIA]) == [b""]
+    album = Thumbnails(None, internet.fetcher())
+    await album.save("880", png())
+    assert await album.cached([MIA]) == [b""]
     for _ in range(2):
-        (face,) = await album.faces([MIA])
+        (face,) = await album.load([MIA])
         assert face.jpeg
     assert internet.connections == [PUBLIC, PUBLIC]
 
 
 async def test_the_sandbox_opens_no_link() -> None:
-    (face,) = await Album(MemoryShelf(), None).faces([MIA])
+    (face,) = await Thumbnails(MemoryThumbnailCache(), None).load([MIA])
     assert (face.jpeg, face.note) == (b"", SANDBOX_HAS_NO_LINKS)
 
 
@@ -95,21 +95,21 @@ async def test_the_sandbox_opens_no_link() -> None:
 )
 async def test_a_missing_picture_is_a_note(internet: Internet, element: LibraryElement, note: str) -> None:
     internet.host("broken.example.com", picture(jpeg()[:60]))
-    (face,) = await Album(MemoryShelf(), internet.fetcher()).faces([element])
+    (face,) = await Thumbnails(MemoryThumbnailCache(), internet.fetcher()).load([element])
     assert (face.jpeg, face.note) == (b"", note)
 
 
 async def test_a_picture_that_cannot_be_made_small_does_not_trouble_the_creation(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shelf = MemoryShelf()
-    album = Album(shelf, None)
+    shelf = MemoryThumbnailCache()
+    album = Thumbnails(shelf, None)
     with caplog.at_level("INFO"):
-        await album.keep("880", b"\xff\xd8\xff no more than that")
+        await album.save("880", b"\xff\xd8\xff no more than that")
     assert "No thumbnail is kept for task 880: it is damaged" in caplog.text
-    await album.keep("", png())
-    await album.keep("881", b"")
-    assert await album.kept([MIA]) == [b""]
+    await album.save("", png())
+    await album.save("881", b"")
+    assert await album.cached([MIA]) == [b""]
 
 
 async def test_slow_links_are_opened_side_by_side_and_given_up_together() -> None:
@@ -129,7 +129,7 @@ async def test_slow_links_are_opened_side_by_side_and_given_up_together() -> Non
         for number in range(24)
     ]
     started = anyio.current_time()
-    faces = await Album(MemoryShelf(), PictureFetcher(resolve=slow)).faces(elements)
+    faces = await Thumbnails(MemoryThumbnailCache(), PictureFetcher(resolve=slow)).load(elements)
     assert anyio.current_time() - started == pytest.approx(20)
     assert most == 6
     notes = [face.note for face in faces]
@@ -145,5 +145,5 @@ async def test_faces_keep_the_order_of_their_elements(internet: Internet) -> Non
         LibraryElement(source="custom", element_id=str(number), image_urls=(f"https://cdn.example.com/{number}",))
         for number in range(1, 9)
     ]
-    faces = await Album(MemoryShelf(), internet.fetcher()).faces(elements)
+    faces = await Thumbnails(MemoryThumbnailCache(), internet.fetcher()).load(elements)
     assert [shade(face.jpeg) for face in faces] == [10, 20, 30, 40, 50, 60, 70, 80]

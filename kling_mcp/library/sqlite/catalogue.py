@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from kling_mcp.library import record_codec as rows
-from kling_mcp.library.catalogue import Census, Filters, Hits, Position, Progress
+from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, SyncProgress
 from kling_mcp.library.folding import name_key
 from kling_mcp.library.sqlite import search as finding
-from kling_mcp.store.sqlite_cache import CacheFile
+from kling_mcp.store.sqlite_cache import SqliteCache
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import ElementStatus, LibraryElement, Source
 
 MISSED_WALKS = 2
-MOST_OF_ONE_NAME = 50
+MAX_PER_NAME = 50
 
 _INSERT = """
 INSERT INTO elements (place, key, source, status, name, name_key, task_id, external_task_id, voice_id, facets,
@@ -34,28 +34,28 @@ class SqliteCatalogue:
     """See `Catalogue`. One file per account, so that the accounts of a shared server cannot mix."""
 
     def __init__(self, folder: Path | None, account: str) -> None:
-        self._file = CacheFile(folder, f"library-{account}", rows.SCHEMA, version=rows.VERSION)
+        self._file = SqliteCache(folder, f"library-{account}", rows.SCHEMA, version=rows.VERSION)
 
     async def put(self, records: Sequence[LibraryElement], *, now: float, walk: float = 0.0) -> int:
         return await self._file.run(lambda db: _Writing(db, now, walk).put(records), write=True)
 
-    async def begin_walk(self, source: Source, progress: Progress) -> None:
+    async def begin_walk(self, source: Source, progress: SyncProgress) -> None:
         def work(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM sightings WHERE source = ?", (source,))
             _write_progress(db, source, progress)
 
         await self._file.run(work, write=True)
 
-    async def end_walk(self, source: Source, progress: Progress, *, walk: float) -> None:
+    async def end_walk(self, source: Source, progress: SyncProgress, *, walk: float) -> None:
         await self._file.run(lambda db: _end_walk(db, source, progress, walk), write=True)
 
-    async def progress(self, source: Source) -> Progress:
+    async def progress(self, source: Source) -> SyncProgress:
         return await self._file.run(lambda db: _read_progress(db, source), write=False)
 
-    async def keep_progress(self, source: Source, progress: Progress) -> None:
+    async def keep_progress(self, source: Source, progress: SyncProgress) -> None:
         await self._file.run(lambda db: _write_progress(db, source, progress), write=True)
 
-    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> Hits:
+    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchPage:
         return await self._file.run(lambda db: finding.search(db, text, filters, limit, after), write=False)
 
     async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
@@ -75,7 +75,7 @@ class SqliteCatalogue:
 
     async def with_name(self, name: str) -> list[LibraryElement]:
         sql = "SELECT record FROM elements WHERE name_key = ? AND name = ? ORDER BY place DESC LIMIT ?"
-        values = (name_key(name), name, MOST_OF_ONE_NAME)
+        values = (name_key(name), name, MAX_PER_NAME)
         return await self._file.run(lambda db: _unpacked(db.execute(sql, values)), write=False)
 
     async def shared_names(self, names: Sequence[str]) -> list[str]:
@@ -95,7 +95,7 @@ class SqliteCatalogue:
 
         return await self._file.run(work, write=False)
 
-    async def census(self) -> Census:
+    async def census(self) -> Counts:
         return await self._file.run(_census, write=False)
 
     def close(self) -> None:
@@ -267,7 +267,7 @@ def remove(db: sqlite3.Connection, place: int, record: LibraryElement) -> None:
     db.execute("DELETE FROM elements WHERE place = ?", (place,))
 
 
-def _end_walk(db: sqlite3.Connection, source: Source, progress: Progress, walk: float) -> None:
+def _end_walk(db: sqlite3.Connection, source: Source, progress: SyncProgress, walk: float) -> None:
     if _read_progress(db, source).began_at != walk:
         return
     # What was written since the walk began may have stood on no page of it.
@@ -280,20 +280,20 @@ def _end_walk(db: sqlite3.Connection, source: Source, progress: Progress, walk: 
     _write_progress(db, source, progress)
 
 
-def _read_progress(db: sqlite3.Connection, source: Source) -> Progress:
+def _read_progress(db: sqlite3.Connection, source: Source) -> SyncProgress:
     found = db.execute("SELECT state FROM progress WHERE source = ?", (source,)).fetchone()
     if found is None:
-        return Progress()
+        return SyncProgress()
     state: dict[str, Any] = json.loads(found[0])
-    return Progress(**{**state, "holes": tuple(state["holes"])})
+    return SyncProgress(**{**state, "holes": tuple(state["holes"])})
 
 
-def _write_progress(db: sqlite3.Connection, source: Source, progress: Progress) -> None:
+def _write_progress(db: sqlite3.Connection, source: Source, progress: SyncProgress) -> None:
     sql = "INSERT OR REPLACE INTO progress (source, walk, state) VALUES (?, ?, ?)"
     db.execute(sql, (source, progress.began_at, json.dumps(asdict(progress))))
 
 
-def _census(db: sqlite3.Connection) -> Census:
+def _census(db: sqlite3.Connection) -> Counts:
     counts: dict[tuple[Source, ElementStatus], int] = {}
     tags: set[str] = set()
     for facets, count in db.execute("SELECT facets, count FROM tally"):
@@ -301,7 +301,7 @@ def _census(db: sqlite3.Connection) -> Census:
         key = cast("tuple[Source, ElementStatus]", (tokens[0][1:], tokens[1][1:]))
         counts[key] = counts.get(key, 0) + count
         tags.update(rows.tag_of_facet(token) for token in tokens[3:])
-    return Census(counts, tuple(sorted(tags)))
+    return Counts(counts, tuple(sorted(tags)))
 
 
 def _unpacked(found: Iterable[tuple[str]]) -> list[LibraryElement]:

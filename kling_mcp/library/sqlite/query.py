@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
-MOST_WORDS = 40
+MAX_WORDS = 40
 # A beginning with more completions is left to the index, which then gathers all that begins so before it answers.
-MOST_COMPLETIONS = 4
-MOST_CANDIDATES = 4000
-MOST_CORRECTIONS = 12
+MAX_COMPLETIONS = 4
+MAX_CANDIDATES = 4000
+MAX_CORRECTIONS = 12
 _LAST = chr(0x10FFFF)
 
 
@@ -62,7 +62,7 @@ class Query:
 def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spelling = "exact") -> Query | None:
     """The query as it is written, or with other words; None where some word has nothing to stand in for it."""
     text = text.strip()
-    found = runs(text)[:MOST_WORDS]
+    found = runs(text)[:MAX_WORDS]
     if spelling == "exact":
         terms = tuple(dict.fromkeys(_term(db, run) for run in found))
         return Query(text, name_key(text), terms, _beginning(db, found), filters)
@@ -74,7 +74,7 @@ def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spellin
 
 def parse_any(db: sqlite3.Connection, text: str, filters: Filters) -> Query | None:
     """A query for any one of the words, as they are or corrected."""
-    options = [option for run in runs(text)[:MOST_WORDS] for option in _options(db, run, closest=True)]
+    options = [option for run in runs(text)[:MAX_WORDS] for option in _options(db, run, closest=True)]
     return Query(text.strip(), "", (_either(options),), "", filters) if options else None
 
 
@@ -95,8 +95,8 @@ def _term(db: sqlite3.Connection, run: Run) -> Term:
 def _completions(db: sqlite3.Connection, beginning: str) -> list[str] | None:
     """The words that begin so; None where there are many."""
     sql = "SELECT word FROM vocabulary WHERE word >= ? AND word < ? LIMIT ?"
-    found = db.execute(sql, (beginning, beginning + _LAST, MOST_COMPLETIONS + 1)).fetchall()
-    return [word for (word,) in found] if len(found) <= MOST_COMPLETIONS else None
+    found = db.execute(sql, (beginning, beginning + _LAST, MAX_COMPLETIONS + 1)).fetchall()
+    return [word for (word,) in found] if len(found) <= MAX_COMPLETIONS else None
 
 
 def _tokens(phrases: Iterable[Sequence[str]], *, is_beginning: bool = False) -> Term:
@@ -162,7 +162,7 @@ def _corrections(db: sqlite3.Connection, word: str, *, closest: bool) -> list[st
     near = sorted((how_far, known) for how_far, known in far if 0 < how_far <= errors)
     if closest:
         near = [pair for pair in near if pair[0] == near[0][0]]
-    return [known for _, known in near[:MOST_CORRECTIONS]]
+    return [known for _, known in near[:MAX_CORRECTIONS]]
 
 
 def _candidates(db: sqlite3.Connection, word: str, errors: int) -> set[str]:
@@ -173,7 +173,7 @@ def _candidates(db: sqlite3.Connection, word: str, errors: int) -> set[str]:
         sql = f"""
             SELECT word FROM vocabulary WHERE {column} >= ? AND {column} < ? AND length(word) BETWEEN ? AND ? LIMIT ?
         """  # noqa: S608 - the names of our two columns
-        values = (part, part + _LAST, len(word) - errors, len(word) + errors, MOST_CANDIDATES)
+        values = (part, part + _LAST, len(word) - errors, len(word) + errors, MAX_CANDIDATES)
         found.update(known for (known,) in db.execute(sql, values))
     cut = len(start)
     swapped = word[: cut - 1] + word[cut : cut + 1] + word[cut - 1] + word[cut + 1 :]
@@ -192,8 +192,8 @@ def facet_groups(filters: Filters) -> Iterator[list[str]]:
         yield [rows.status_facet(status) for status in filters.statuses]
     if filters.tags:
         yield [rows.tag_facet(tag) for tag in filters.tags]
-    if filters.voiced != "any":
-        yield [rows.voice_facet(is_voiced=filters.voiced == "yes")]
+    if filters.has_voice != "any":
+        yield [rows.voice_facet(is_voiced=filters.has_voice == "yes")]
 
 
 _RIVALS = (

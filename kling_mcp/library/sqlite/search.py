@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING
 
 from kling_mcp.library import record_codec as rows
-from kling_mcp.library.catalogue import Filters, Hits, Position, Spelling
+from kling_mcp.library.catalogue import Filters, Position, SearchPage, Spelling
 from kling_mcp.library.sqlite.query import Query, facet_groups, parse, parse_any, rare_facets, with_facets
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from kling_mcp.library.records import LibraryElement
 
-MOST_ID_HITS = 1000
+MAX_ID_HITS = 1000
 _END_OF_TIME = 2**63 - 1
 _CORRECTIONS: tuple[Spelling, ...] = ("corrected", "similar")
 
 
-def search(db: sqlite3.Connection, text: str, filters: Filters, limit: int, after: Position | None) -> Hits:
+def search(db: sqlite3.Connection, text: str, filters: Filters, limit: int, after: Position | None) -> SearchPage:
     """See `Catalogue.search`."""
     spelling: Spelling = after.spelling if after else "exact"
     hits = _page(db, parse(db, text, filters, spelling), spelling, limit, after)
@@ -33,11 +33,13 @@ def search(db: sqlite3.Connection, text: str, filters: Filters, limit: int, afte
         for other in _CORRECTIONS:
             if not hits.total:
                 hits = _page(db, parse(db, text, filters, other), other, limit, None)
-    return hits if hits.total else Hits([], 0)
+    return hits if hits.total else SearchPage([], 0)
 
 
-def _page(db: sqlite3.Connection, query: Query | None, spelling: Spelling, limit: int, after: Position | None) -> Hits:
-    return _Search(db, query).page(spelling, limit, after) if query else Hits([], 0)
+def _page(
+    db: sqlite3.Connection, query: Query | None, spelling: Spelling, limit: int, after: Position | None
+) -> SearchPage:
+    return _Search(db, query).page(spelling, limit, after) if query else SearchPage([], 0)
 
 
 def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
@@ -69,7 +71,7 @@ class _Search:
         inside = self._count_words() if query.terms else self._count_name()
         return inside + self._count_id_hits_outside()
 
-    def page(self, spelling: Spelling, limit: int, after: Position | None) -> Hits:
+    def page(self, spelling: Spelling, limit: int, after: Position | None) -> SearchPage:
         """The records after a position."""
         found: list[tuple[int, int]] = []
         total = self.total()
@@ -84,7 +86,7 @@ class _Search:
         del found[limit:]
         elements = self._records([place for _, place in found])
         following = Position(spelling, *found[-1]) if more else None
-        return Hits(elements, total, following, spelling)
+        return SearchPage(elements, total, following, spelling)
 
     def _layer(self, layer: int, below: int, limit: int) -> list[int]:
         """Places of a layer below a place, newest first."""
@@ -128,7 +130,7 @@ class _Search:
         if rare_facets(filters):
             sql = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
             return [place for (place,) in self._db.execute(sql, (with_facets("", filters), below, limit))]
-        if len(filters.sources) == len(filters.statuses) == 1 and filters.voiced == "any":
+        if len(filters.sources) == len(filters.statuses) == 1 and filters.has_voice == "any":
             sql = "SELECT place FROM elements WHERE source = ? AND status = ? AND place < ? ORDER BY place DESC LIMIT ?"
             found = self._db.execute(sql, (filters.sources[0], filters.statuses[0], below, limit))
         else:
@@ -165,7 +167,7 @@ class _Search:
             ORDER BY place DESC LIMIT ?
         """  # noqa: S608 - text of ours; values are bound
         keys = (f"custom:e:{text}", f"preset:e:{text}", text, text, text)
-        return [place for (place,) in self._db.execute(sql, (*tokens, *keys, MOST_ID_HITS))]
+        return [place for (place,) in self._db.execute(sql, (*tokens, *keys, MAX_ID_HITS))]
 
     def _count_by_tally(self) -> int:
         allowed, tokens = self._facet_rule()

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.library.records import LibraryElement
-    from kling_mcp.thumbnails.thumbnails import Album
+    from kling_mcp.thumbnails.thumbnails import Thumbnails
 
 GALLERY_URI = "ui://kling-mcp/gallery.html"
 PICTURES_KEY = "io.github.kling-mcp/pictures"
 PAGE = Path(__file__).with_name("gallery.html")
 
 # What a result may carry for the view: thirty pictures of the usual size.
-MOST_PAGE_CHARACTERS = 120_000
-_SIDE_PX, _MOST_BYTES = 128, 5_000
+MAX_PAGE_CHARACTERS = 120_000
+_SIDE_PX, _MAX_BYTES = 128, 5_000
 
 
 def gallery_extension() -> Apps:
@@ -42,20 +42,20 @@ def gallery_extension() -> Apps:
     return apps
 
 
-async def page_data(album: Album, elements: Sequence[LibraryElement]) -> dict[str, object]:
+async def page_data(album: Thumbnails, elements: Sequence[LibraryElement]) -> dict[str, object]:
     """What the page gets beside the rows: the kept pictures by element id.
 
-    Nothing is fetched; beyond `MOST_PAGE_CHARACTERS` pictures are left out, first those of the last rows.
+    Nothing is fetched; beyond `MAX_PAGE_CHARACTERS` pictures are left out, first those of the last rows.
     """
-    from kling_mcp.server.views.pictures import data_uri, shrink  # noqa: PLC0415 - a server that only starts draws nothing
+    from kling_mcp.server.views.pictures import data_uri, resize  # noqa: PLC0415 - a server that only starts draws nothing
 
     shown = [element for element in elements if element.element_id]
     pictures: dict[str, str] = {}
-    left = MOST_PAGE_CHARACTERS
-    for element, jpeg in zip(shown, await album.kept(shown), strict=True):
+    left = MAX_PAGE_CHARACTERS
+    for element, jpeg in zip(shown, await album.cached(shown), strict=True):
         if not jpeg:
             continue
-        uri = data_uri(await shrink(jpeg, side=_SIDE_PX, most_bytes=_MOST_BYTES))
+        uri = data_uri(await resize(jpeg, side=_SIDE_PX, most_bytes=_MAX_BYTES))
         if len(uri) > left:
             break
         left -= len(uri)

@@ -14,17 +14,17 @@ from kling_mcp.errors import StorageError
 from kling_mcp.server.build import build_server
 from kling_mcp.server.http.auth import (
     HostCheck,
+    add_cors,
     check_access,
-    for_known_callers,
-    for_pages,
+    is_public,
     metadata_routes,
-    reaches_others,
+    require_token,
     transport_security,
     verifier_for,
 )
-from kling_mcp.server.http.request_limits import BodyGuard, OpenRequests
-from kling_mcp.server.http.request_state import SharedSeal
-from kling_mcp.server.http.session_limits import SessionShares, share_of
+from kling_mcp.server.http.request_limits import BodyLimits, InFlightRequests
+from kling_mcp.server.http.request_state import RequestStateKeys
+from kling_mcp.server.http.session_limits import SessionQuota, quota_of
 from kling_mcp.server.http.webhooks import add_callbacks
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEALTH, READINESS = "/healthz", "/readyz"
-MOST_SESSIONS = 1000  # older clients alone open sessions
+MAX_SESSIONS = 1000  # older clients alone open sessions
 _READY_SECONDS = 2.0
 
 
@@ -54,7 +54,7 @@ def build_http_app(
     host: str = "127.0.0.1",
     *,
     verifier: TokenVerifier | None = None,
-    most_sessions: int = MOST_SESSIONS,
+    most_sessions: int = MAX_SESSIONS,
 ) -> Starlette:
     """The server as an ASGI app; `app.state` has its `server` and its open `requests`, see `OpenRequests`.
 
@@ -76,10 +76,10 @@ def build_http_app(
     check_access(settings, host)
     hosting = settings.hosting
     security = transport_security(settings, host)
-    seal = SharedSeal(runtime)
+    seal = RequestStateKeys(runtime)
     server = build_server(settings, runtime, request_state=seal.security())
     app = server.streamable_http_app(
-        max_request_body_size=hosting.largest_request_bytes(reaches_others=reaches_others(settings, host)),
+        max_request_body_size=hosting.largest_request_bytes(reaches_others=is_public(settings, host)),
         max_sessions=most_sessions,
         transport_security=security,
     )
@@ -94,18 +94,18 @@ def build_http_app(
     def guard(inner: ASGIApp) -> ASGIApp:
         """From the outside to the inside: host and page, browser's questions, token, size and time, sessions."""
         # Whoever takes a minute for a body has opened nothing yet.
-        shared = SessionShares(inner, runtime.clock, share_of(most_sessions))
-        known = for_known_callers(BodyGuard(shared, runtime.clock), hosting, checking)
-        app.state.requests = OpenRequests(HostCheck(for_pages(known, hosting.allowed_origins), security))
+        shared = SessionQuota(inner, runtime.clock, quota_of(most_sessions))
+        known = require_token(BodyLimits(shared, runtime.clock), hosting, checking)
+        app.state.requests = InFlightRequests(HostCheck(add_cors(known, hosting.allowed_origins), security))
         requests: ASGIApp = app.state.requests
         return requests
 
     open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
-    app.add_middleware(_Door, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
+    app.add_middleware(_PathGuard, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
     return app
 
 
-def _within(lifespan: Lifespan, seal: SharedSeal) -> Lifespan:
+def _within(lifespan: Lifespan, seal: RequestStateKeys) -> Lifespan:
     """The app's life, in which the seal's key is read while the state is open."""
 
     @asynccontextmanager
@@ -116,7 +116,7 @@ def _within(lifespan: Lifespan, seal: SharedSeal) -> Lifespan:
     return sealed
 
 
-class _Door:
+class _PathGuard:
     """Lets everybody through to a few paths, and everything else through the guards."""
 
     def __init__(
@@ -150,7 +150,7 @@ class _Readiness:
 
     async def answer(self, _: Request) -> Response:
         """200 or 503; why not stands in the log, because everybody may ask."""
-        if self._runtime.closing.has_begun:
+        if self._runtime.shutdown.is_started:
             return JSONResponse({"status": "ending"}, 503)
         try:
             with anyio.fail_after(_READY_SECONDS):

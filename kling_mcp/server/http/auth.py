@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.server.http.jwks import IssuerKeys, KeysUnavailableError
+from kling_mcp.server.http.jwks import JwksCache, KeysUnavailableError
 from kling_mcp.server.http.jwt_tokens import JwtVerifier
 from kling_mcp.settings.hosting import is_loopback
 
@@ -58,7 +58,7 @@ _BROWSERS_MAY_SEND = (
 _BROWSERS_MAY_READ = ("Mcp-Session-Id", "WWW-Authenticate", "Retry-After")
 
 
-def reaches_others(settings: Settings, host: str) -> bool:
+def is_public(settings: Settings, host: str) -> bool:
     """Whether other computers can reach a server on this host, directly or through a proxy that it answers to."""
     return not is_loopback(host) or not all(map(is_loopback, settings.hosting.allowed_hosts))
 
@@ -75,7 +75,7 @@ def check_access(settings: Settings, host: str) -> None:
     missing = []
     if not is_loopback(host) and not hosting.allowed_hosts:
         missing.append("KLING_MCP_ALLOWED_HOSTS with the names under which callers reach it")
-    if reaches_others(settings, host) and not hosting.asks_who_calls:
+    if is_public(settings, host) and not hosting.requires_auth:
         missing.append("KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER, so that nobody else gets in")
     if missing:
         where = f"--host {host}" if not is_loopback(host) else "KLING_MCP_ALLOWED_HOSTS"
@@ -83,7 +83,7 @@ def check_access(settings: Settings, host: str) -> None:
             f"{where} opens this server to other computers, which needs {' and '.join(missing)}.",
             advice="Or serve this computer alone: --host 127.0.0.1 without KLING_MCP_ALLOWED_HOSTS.",
         )
-    if settings.shared_account and not hosting.asks_who_calls:
+    if settings.shared_account and not hosting.requires_auth:
         raise ConfigurationError(
             "KLING_MCP_SHARED_ACCOUNT lends this server's Kling account to callers, so it needs to know who they are: "
             "set KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER, too."
@@ -98,7 +98,7 @@ def transport_security(settings: Settings, host: str) -> TransportSecuritySettin
         near = dict.fromkeys((*LOOPBACK_HOSTS, host))
         shown = [f"[{name}]" if ":" in name else name for name in near]
         hosts += [form for name in shown for form in _with_any_port(name)]
-        if not reaches_others(settings, host):
+        if not is_public(settings, host):
             origins += [f"http://{form}" for name in shown for form in _with_any_port(name)]
     return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
 
@@ -106,8 +106,8 @@ def transport_security(settings: Settings, host: str) -> TransportSecuritySettin
 def verifier_for(hosting: HostingSettings, clock: Clock) -> TokenVerifier | None:
     """What checks callers' tokens; None where nobody is asked."""
     if hosting.oauth is not None:
-        return JwtVerifier(hosting.oauth, IssuerKeys(hosting.oauth.jwks_url, clock))
-    return FixedToken(hosting.token) if hosting.token else None
+        return JwtVerifier(hosting.oauth, JwksCache(hosting.oauth.jwks_url, clock))
+    return StaticTokenVerifier(hosting.token) if hosting.token else None
 
 
 def metadata_routes(oauth: OAuthSettings | None) -> list[Route]:
@@ -122,7 +122,7 @@ def metadata_routes(oauth: OAuthSettings | None) -> list[Route]:
     )
 
 
-class FixedToken:
+class StaticTokenVerifier:
     """The one token of KLING_MCP_HTTP_TOKEN. Whoever has it is the same caller to us."""
 
     def __init__(self, token: str) -> None:
@@ -147,7 +147,7 @@ class HostCheck:
         await (refusal or self._app)(scope, receive, send)
 
 
-def for_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+def add_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """Let the pages of these origins call from a browser, which asks beforehand and without a token."""
     if not origins:
         return app
@@ -160,7 +160,7 @@ def for_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     )
 
 
-def for_known_callers(app: ASGIApp, hosting: HostingSettings, verifier: TokenVerifier | None) -> ASGIApp:
+def require_token(app: ASGIApp, hosting: HostingSettings, verifier: TokenVerifier | None) -> ASGIApp:
     """Let callers with a valid token through, the SDK's way: 401 without one, 403 where it may too little."""
     if verifier is None:
         return app
@@ -168,10 +168,10 @@ def for_known_callers(app: ASGIApp, hosting: HostingSettings, verifier: TokenVer
     scopes = list(oauth.scopes) if oauth else []
     metadata = build_resource_metadata_url(AnyHttpUrl(oauth.resource)) if oauth else None
     guarded = AuthContextMiddleware(RequireAuthMiddleware(app, scopes, metadata))
-    return _Challenge(AuthenticationMiddleware(guarded, backend=BearerAuthBackend(verifier)), scopes)
+    return _ScopeChallenge(AuthenticationMiddleware(guarded, backend=BearerAuthBackend(verifier)), scopes)
 
 
-class _Challenge:
+class _ScopeChallenge:
     """Adds to the SDK's refusals which scopes are needed, as the MCP specification asks, and survives lost keys."""
 
     def __init__(self, app: ASGIApp, scopes: list[str]) -> None:

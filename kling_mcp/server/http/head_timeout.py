@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEAD_SECONDS = 20.0
 
 
-class PunctualProtocol(H11Protocol):
+class HeaderTimeoutProtocol(H11Protocol):
     """Gives each request's head so many seconds to arrive; bodies are the guards' to watch."""
 
     head_seconds: ClassVar[float] = HEAD_SECONDS

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FRESH_SECONDS = 3600.0
+KEYS_TTL_SECONDS = 3600.0
 KEPT_SECONDS = 86_400.0  # while the issuer cannot be reached
 PAUSE_SECONDS = 60.0
 PAUSE_WITHOUT_KEYS = 5.0
 FETCH_SECONDS = 10.0
-LARGEST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 
 
 class KeysUnavailableError(Exception):
     """The issuer's keys cannot be read, and none are kept from before."""
 
 
-class IssuerKeys:
+class JwksCache:
     """The keys behind one address. Use it from one event loop."""
 
     def __init__(self, url: str, clock: Clock, fetch: Fetch | None = None) -> None:
@@ -53,7 +53,7 @@ class IssuerKeys:
             KeysUnavailableError: there are no keys to look through.
         """
         key = self._known(kid)
-        if key is None or self._age() > FRESH_SECONDS:
+        if key is None or self._age() > KEYS_TTL_SECONDS:
             async with self._turn:
                 await self._refresh(kid)
             key = self._known(kid)
@@ -72,7 +72,7 @@ class IssuerKeys:
     async def _refresh(self, kid: str | None) -> None:
         """Read the keys again, unless another caller has just done so, or it was tried a moment ago."""
         now = self._clock.monotonic()
-        is_known = self._known(kid) is not None and self._age() <= FRESH_SECONDS
+        is_known = self._known(kid) is not None and self._age() <= KEYS_TTL_SECONDS
         pause = PAUSE_SECONDS if self._keys else PAUSE_WITHOUT_KEYS
         if is_known or now - self._tried_at < pause:
             return
@@ -113,7 +113,7 @@ async def fetch_bytes(url: str) -> bytes:
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
-                    if len(body) > LARGEST_BYTES:
+                    if len(body) > MAX_BYTES:
                         raise OSError("the answer is too large")
                 return bytes(body)
     except httpx.HTTPError as error:

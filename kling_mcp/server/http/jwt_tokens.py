@@ -9,7 +9,7 @@ import jwt
 from mcp.server.auth.provider import AccessToken
 
 if TYPE_CHECKING:
-    from kling_mcp.server.http.jwks import IssuerKeys
+    from kling_mcp.server.http.jwks import JwksCache
     from kling_mcp.settings.hosting import OAuthSettings
 
 logger = logging.getLogger(__name__)
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 # Asymmetric ones alone: with a shared secret, whoever can check a token can make one.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 LEEWAY_SECONDS = 30
-LONGEST_TOKEN = 16_384
+MAX_TOKEN_CHARACTERS = 16_384
 
 
 class JwtVerifier:
     """Checks tokens of one issuer for one audience."""
 
-    def __init__(self, oauth: OAuthSettings, keys: IssuerKeys) -> None:
+    def __init__(self, oauth: OAuthSettings, keys: JwksCache) -> None:
         self._oauth = oauth
         self._keys = keys
 
@@ -50,7 +50,7 @@ class JwtVerifier:
         )
 
     async def _claims_of(self, token: str) -> dict[str, Any]:
-        if len(token) > LONGEST_TOKEN:
+        if len(token) > MAX_TOKEN_CHARACTERS:
             raise jwt.DecodeError
         header = jwt.get_unverified_header(token)
         # Before any key is looked for: what nobody could have signed must not make us ask the issuer.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
 
 BODY_SECONDS = 60.0  # for the whole body: a peer that drips bytes cannot hold a request
-MOST_HELD_BYTES = 256_000_000
+MAX_HELD_BYTES = 256_000_000
 _RETRY_SECONDS = "5"
 _LISTEN = "subscriptions/listen"
 
@@ -30,7 +30,7 @@ class _RefusedError(Exception):
         self.response = JSONResponse({"error": why}, status, {"Connection": "close", **headers})
 
 
-class BodyGuard:
+class BodyLimits:
     """Bounds the time for which a body may take to arrive, and the bytes of all bodies together.
 
     A request holds its body until it is answered. Its largest size is the SDK's to check.
@@ -42,7 +42,7 @@ class BodyGuard:
         clock: Clock,
         *,
         seconds: float = BODY_SECONDS,
-        most_bytes: int = MOST_HELD_BYTES,
+        most_bytes: int = MAX_HELD_BYTES,
     ) -> None:
         self._app = app
         self._clock = clock
@@ -84,7 +84,7 @@ def _too_much_at_once() -> _RefusedError:
     )
 
 
-class OpenRequests:
+class InFlightRequests:
     """Knows the requests that are open, so that the end of the server can wait for answers and close streams."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateSecurity, authenticated_principal
 
-from kling_mcp.concurrency.background import alongside
+from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.store.shared_keys import KEY_BYTES, shared_key
 
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 2.0  # the state is asked for the key as long before the firs
 RETRY_SECONDS = 5.0
 
 
-class SharedSeal:
+class RequestStateKeys:
     """Seals with the key of the shared state, and opens what any replica sealed with it.
 
     While the state cannot be read it seals with a key of its own, which only this process opens: whoever comes to
@@ -67,7 +67,7 @@ class SharedSeal:
     async def kept(self) -> AsyncIterator[None]:
         """The key is read before the block, or within it as soon as the state can be read."""
         is_shared = anyio.Event()
-        async with alongside(lambda: self._fetch(is_shared)):
+        async with run_in_background(lambda: self._fetch(is_shared)):
             with anyio.move_on_after(PATIENCE_SECONDS):
                 await is_shared.wait()
             yield

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 3.0  # for what is being sent to Kling; waits end at once
 _GRACE_SECONDS = 1  # for connections that the other side does not close
-_MOST_CONNECTIONS = 1000
+_MAX_CONNECTIONS = 1000
 _FILES_WANTED = 8192
 _BACKLOG = 1024
 
@@ -52,14 +52,14 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415 - only this transport needs it
     from sse_starlette.sse import AppStatus  # noqa: PLC0415 - the same
 
-    from kling_mcp.server.http.head_timeout import PunctualProtocol  # noqa: PLC0415 - the same
+    from kling_mcp.server.http.head_timeout import HeaderTimeoutProtocol  # noqa: PLC0415 - the same
 
     # It would cut every event stream at the first sign of the end, those with an answer on its way included.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # that library has no types
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            runtime.closing.begin()
+            runtime.shutdown.start()
             # First of all, so that a proxy sends newcomers to another replica instead of into the end of this one.
             for listener in self.servers:
                 listener.close()
@@ -68,12 +68,12 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
-        http=PunctualProtocol,
+        http=HeaderTimeoutProtocol,
         ws="none",
         log_config=None,  # ours stands, and hides secrets
         access_log=False,
         server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=_MAX_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     return Server(config)

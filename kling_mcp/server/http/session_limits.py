@@ -42,12 +42,12 @@ class _Session:
     requests: int = 0
 
 
-def share_of(most_sessions: int) -> int:
+def quota_of(most_sessions: int) -> int:
     """How many of all sessions one caller may have: a quarter."""
     return max(1, most_sessions // 4)
 
 
-class SessionShares:
+class SessionQuota:
     """Refuses a session to a caller who has his share; 503, as the SDK does where there is room for nobody."""
 
     def __init__(self, app: ASGIApp, clock: Clock, most: int) -> None:

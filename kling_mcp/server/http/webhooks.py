@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from kling_mcp.api.webhooks import (
-    LARGEST_BODY_BYTES,
+    MAX_BODY_BYTES,
     TOLERANCE_SECONDS,
     check_signature,
     read_task_id,
@@ -38,22 +38,22 @@ logger = logging.getLogger(__name__)
 
 PREFIX = f"{CALLBACKS}/"
 _BODY_SECONDS = 10.0
-_MOST_REMEMBERED = 10_000
+_MAX_REMEMBERED = 10_000
 
 
 def add_callbacks(app: Starlette, runtime: Runtime) -> tuple[str, ...]:
     """Take callbacks where Kling is asked for them; the beginnings of paths that need no token then."""
-    if not runtime.summons.is_on:
+    if not runtime.summons.is_enabled:
         return ()
-    app.add_route(PREFIX + "{part}", _Door(runtime).answer, methods=["POST"])
+    app.add_route(PREFIX + "{part}", _CallbackEndpoint(runtime).answer, methods=["POST"])
     return (CALLBACKS,)
 
 
-class _Door:
+class _CallbackEndpoint:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._keys = signing_keys(runtime.settings.hosting.webhook_secrets)
-        self._heard = Heard(runtime.clock)
+        self._heard = SeenDeliveries(runtime.clock)
 
     async def answer(self, request: Request) -> Response:
         """200 for what counts and for what was heard before, 4xx for what is refused. fact: callback-answer"""
@@ -83,17 +83,17 @@ class _Door:
             check_signature(request.headers, body, self._keys, self._runtime.clock.wall())
         task_id = read_task_id(body)
         part = request.path_params["part"]
-        names = await self._runtime.summons.names_behind(part, task_id)
+        names = await self._runtime.summons.waiters_for(part, task_id)
         if not names:
             raise CallbackError("No creation is known under this address.", http_status=404)
         if self._heard.is_repeated(part, request.headers.get("webhook-id", "")):
             return "repeated"
         for account, name in names:
-            await self._runtime.wake(account, name)
+            await self._runtime.notify(account, name)
         return "woke"
 
 
-class Heard:
+class SeenDeliveries:
     """Which callbacks came already, for as long as their signatures count. fact: callback-repeats
 
     Each replica has its own: what gets past it makes somebody look once more than needed, and nothing else.
@@ -107,7 +107,7 @@ class Heard:
         """Whether this one came before; remembers it. One without an id is new each time."""
         now = self._clock.monotonic()
         while self._times and (
-            len(self._times) >= _MOST_REMEMBERED or next(iter(self._times.values())) < now - 2 * TOLERANCE_SECONDS
+            len(self._times) >= _MAX_REMEMBERED or next(iter(self._times.values())) < now - 2 * TOLERANCE_SECONDS
         ):
             self._times.popitem(last=False)
         if not webhook_id:
@@ -128,7 +128,7 @@ async def _read(request: Request) -> bytes:
         with anyio.fail_after(_BODY_SECONDS):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > LARGEST_BODY_BYTES:
+                if len(body) > MAX_BODY_BYTES:
                     raise CallbackError("The callback is too large.", http_status=413)
     except TimeoutError:
         raise CallbackError("The callback took too long to arrive.", http_status=408) from None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp_types import ElicitRequest
 
     from kling_mcp.concurrency.clock import Clock
-    from kling_mcp.server.mcp_tasks.handles import Handle, HandleBook, HandleStatus
+    from kling_mcp.server.mcp_tasks.handles import Handle, HandleStatus, HandleStore
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +36,12 @@ RunStatus = Literal["working", "input_required", "completed", "failed", "cancell
 
 _EARLY_POLL_MS, _LATER_POLL_MS = 2000, 5000  # fact: poll
 _EARLY_SECONDS = 30.0
-_LONGEST_MESSAGE = 200
+_MAX_MESSAGE_CHARACTERS = 200
 
-_current: ContextVar[Run | None] = ContextVar("kling_mcp_run", default=None)
+_current: ContextVar[BackgroundCall | None] = ContextVar("kling_mcp_run", default=None)
 
 
-def current_run() -> Run | None:
+def current_background_call() -> BackgroundCall | None:
     """The run that this code is part of, or None in an ordinary call."""
     return _current.get()
 
@@ -55,10 +55,10 @@ class _Question:
         self.answered = anyio.Event()
 
 
-class Run:
+class BackgroundCall:
     """A call at work, or what came of it."""
 
-    def __init__(self, handle: Handle, book: HandleBook, clock: Clock, seconds: float) -> None:
+    def __init__(self, handle: Handle, book: HandleStore, clock: Clock, seconds: float) -> None:
         """
         Args:
             seconds: how long the call may go on, counted from the creation of the handle.
@@ -90,11 +90,11 @@ class Run:
         """How long the call may still go on."""
         return max(0.0, self._seconds - self.age)
 
-    def says(self, message: Callable[[], str]) -> None:
+    def set_message(self, message: Callable[[], str]) -> None:
         """What the call is doing now, for people."""
         self._message = message
 
-    async def stands_for(self, names: Sequence[str]) -> None:
+    async def bind_tasks(self, names: Sequence[str]) -> None:
         """Note which creations the call is about, so that a later process can follow them."""
         with anyio.CancelScope(shield=True):
             try:
@@ -116,7 +116,7 @@ class Run:
 
     # What the extension does with it.
 
-    async def perform(self, work: Callable[[], Awaitable[HandlerResult]]) -> None:
+    async def run(self, work: Callable[[], Awaitable[HandlerResult]]) -> None:
         """Run the call to its end. The end of the server cancels it and leaves the handle for the next one."""
         _current.set(self)
         try:
@@ -174,30 +174,30 @@ class Run:
             self._questions.clear()
         self._scope.cancel()
 
-    def leave(self) -> None:
+    def detach_for_restart(self) -> None:
         """Stop the call without an end: its handle says that it is at work, and the next server follows it."""
         self._scope.cancel()
 
-    async def gone(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the body has left, its own cleaning up included."""
         await self._over.wait()
 
-    async def settle(self) -> None:
+    async def persist_result(self) -> None:
         """Write the end down, as far as Kling cannot tell it to a later process."""
         status: HandleStatus = "cancelled" if self.status == "cancelled" else "settled"
         with suppress(StorageError):  # the answer is in memory, and Kling knows the task
             await self.book.settle(self.handle.handle_id, status, self._last_line())
 
-    def on_wire(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """The task as every answer shows it."""
         return {
             **wire_form(self.handle, self.status, self._updated_at, self._status_message()),
             "pollIntervalMs": _EARLY_POLL_MS if self.age < _EARLY_SECONDS else _LATER_POLL_MS,
         }
 
-    def in_detail(self) -> dict[str, Any]:
+    def detail(self) -> dict[str, Any]:
         """The task with what its state brings along: a result, an error or questions."""
-        task: dict[str, Any] = {"resultType": "complete", **self.on_wire()}
+        task: dict[str, Any] = {"resultType": "complete", **self.summary()}
         if self.status == "completed":
             outcome = self._outcome
             task["result"] = (
@@ -237,7 +237,7 @@ class Run:
             return CANCELLED
         if self._error is not None:
             return self._error.message
-        return _text(self._outcome).partition("\n")[0][:_LONGEST_MESSAGE]
+        return _text(self._outcome).partition("\n")[0][:_MAX_MESSAGE_CHARACTERS]
 
     def _last_line(self) -> str:
         outcome = self._outcome

@@ -24,8 +24,8 @@ from pydantic import Field
 
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.server.lazy_runtime import runtime_of
-from kling_mcp.server.mcp_tasks.background_call import CANCELLED, Run, wire_form
-from kling_mcp.server.mcp_tasks.handles import Handle, HandleBook
+from kling_mcp.server.mcp_tasks.background_call import CANCELLED, BackgroundCall, wire_form
+from kling_mcp.server.mcp_tasks.handles import Handle, HandleStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -51,7 +51,7 @@ LONG_CALLS = ("create_element_and_wait", "wait_for_elements")
 
 GRACE_SECONDS = 2.0
 TASK_SECONDS = 900.0  # fact: poll (10 to 15 minutes in all)
-MOST_RUNS = 200
+MAX_CALLS = 200
 
 _DONE = {"resultType": "complete"}
 
@@ -79,7 +79,7 @@ class TasksExtension(Extension):
         *,
         grace: float = GRACE_SECONDS,
         seconds: float = TASK_SECONDS,
-        most_runs: int = MOST_RUNS,
+        most_runs: int = MAX_CALLS,
     ) -> None:
         """
         Args:
@@ -92,7 +92,7 @@ class TasksExtension(Extension):
         self._grace = grace
         self._seconds = seconds
         self._most_runs = most_runs
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, BackgroundCall] = {}
         self._groups: list[TaskGroup] = []
 
     @asynccontextmanager
@@ -110,7 +110,7 @@ class TasksExtension(Extension):
         """The server is about to end: what runs in the background is left to the next one, as it stands."""
         for run in self._runs.values():
             if run.is_detached:
-                run.leave()
+                run.detach_for_restart()
 
     def methods(self) -> Sequence[MethodBinding]:
         """What a client with a handle may ask; no earlier revision of the protocol has it."""
@@ -147,10 +147,10 @@ class TasksExtension(Extension):
             return run.outcome()
         run.detach()
         if run.is_over:
-            await run.settle()
-        return {"resultType": "task", **run.on_wire()}
+            await run.persist_result()
+        return {"resultType": "task", **run.summary()}
 
-    async def _begin(self, tool: str, ctx: RequestContext) -> Run | None:
+    async def _begin(self, tool: str, ctx: RequestContext) -> BackgroundCall | None:
         """A run with a handle that is on the disk, or None: then the call is an ordinary one."""
         if not self._groups or not self._make_room():
             return None
@@ -161,13 +161,13 @@ class TasksExtension(Extension):
         except (ConfigurationError, StorageError) as error:
             logger.info("%s runs without a task handle: %s", tool, error)
             return None
-        return None if handle is None else Run(handle, book, runtime.clock, self._seconds)
+        return None if handle is None else BackgroundCall(handle, book, runtime.clock, self._seconds)
 
-    def _start(self, run: Run, work: Any) -> None:
+    def _start(self, run: BackgroundCall, work: Any) -> None:
         async def to_the_end() -> None:
-            await run.perform(work)
+            await run.run(work)
             if run.is_detached and run.is_over:
-                await run.settle()
+                await run.persist_result()
 
         self._runs[run.handle.handle_id] = run
         self._groups[-1].start_soon(to_the_end, name=f"task of {run.handle.tool}")
@@ -181,13 +181,13 @@ class TasksExtension(Extension):
             del self._runs[ended]
         return True
 
-    async def _abandon(self, run: Run) -> None:
+    async def _abandon(self, run: BackgroundCall) -> None:
         run.cancel()
         with anyio.CancelScope(shield=True):
-            await run.gone()
+            await run.wait_closed()
             await self._forget(run)
 
-    async def _forget(self, run: Run) -> None:
+    async def _forget(self, run: BackgroundCall) -> None:
         self._runs.pop(run.handle.handle_id, None)
         with suppress(StorageError):  # it expires by itself
             await run.book.discard(run.handle.handle_id)
@@ -203,7 +203,7 @@ class TasksExtension(Extension):
         if run is None:
             run = self._resume(handle, ctx)
             await run.wait_for_news(self._grace)
-        return run.in_detail()
+        return run.detail()
 
     async def _update(self, ctx: RequestContext, params: AnswerParams) -> HandlerResult:
         handle = await self._find(ctx, params.task_id)
@@ -246,20 +246,20 @@ class TasksExtension(Extension):
             )
         return handle
 
-    def _resume(self, handle: Handle, ctx: RequestContext) -> Run:
+    def _resume(self, handle: Handle, ctx: RequestContext) -> BackgroundCall:
         """Follow a call that this process does not run: it was restarted, or another one runs it."""
         runtime = runtime_of(ctx)
-        run = Run(handle, _book_of(runtime), runtime.clock, self._seconds)
+        run = BackgroundCall(handle, _book_of(runtime), runtime.clock, self._seconds)
         run.detach()
 
         async def follow() -> HandlerResult:
             from kling_mcp.server.mcp_tasks.resume import FOLLOWERS  # noqa: PLC0415 - the same
-            from kling_mcp.server.run_tool import perform  # noqa: PLC0415 - with them come all the tools
+            from kling_mcp.server.run_tool import run_tool  # noqa: PLC0415 - with them come all the tools
 
             follower = FOLLOWERS.get(handle.tool)
             if follower is None:
                 raise MCPError(INTERNAL_ERROR, "The server was restarted, and this tool cannot be followed up.")
-            return await perform(follower, {}, Context(request_context=ctx))
+            return await run_tool(follower, {}, Context(request_context=ctx))
 
         self._start(run, follow)
         return run
@@ -279,8 +279,8 @@ def _refuse_other_name(ctx: RequestContext, task_id: str) -> None:
         raise MCPError(HEADER_MISMATCH, "The header Mcp-Name does not match params.taskId")
 
 
-def _book_of(runtime: Runtime) -> HandleBook:
-    return HandleBook(runtime.store, runtime.clock, runtime.owner)
+def _book_of(runtime: Runtime) -> HandleStore:
+    return HandleStore(runtime.store, runtime.clock, runtime.owner)
 
 
 def _account_of(ctx: RequestContext) -> str:

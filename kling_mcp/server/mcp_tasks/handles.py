@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from kling_mcp.store.process_owner import has_ended
+from kling_mcp.store.process_owner import is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HandleStatus = Literal["working", "settled", "cancelled"]
 
 KEEP_SECONDS = 86_400.0
-MOST_PER_ACCOUNT = 1000
+MAX_PER_ACCOUNT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Handle:
     detail: str = ""
 
 
-class HandleBook:
+class HandleStore:
     """The handles of every account. Every method may raise `StorageError`."""
 
     def __init__(self, store: Store, clock: Clock, owner: str) -> None:
@@ -67,7 +67,7 @@ class HandleBook:
         def work(tx: Transaction) -> Handle | None:
             tx.execute("DELETE FROM handles WHERE expires_at <= ?", now)
             [row] = tx.fetch("SELECT COUNT(*) AS many FROM handles WHERE account = ?", account)
-            if row["many"] >= MOST_PER_ACCOUNT:
+            if row["many"] >= MAX_PER_ACCOUNT:
                 return None
             tx.execute(
                 "INSERT INTO handles (handle_id, account, principal, tool, owner, status, created_at, updated_at, "
@@ -135,4 +135,4 @@ class HandleBook:
         """
         if handle.owner == self._owner:
             return True
-        return has_ended(handle.owner, seen_by=self._owner)
+        return is_dead(handle.owner, seen_by=self._owner)

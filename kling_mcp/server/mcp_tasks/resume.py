@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import KlingError, NotFoundError, StorageError, UnknownOutcomeError
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.mcp_tasks.background_call import Run, current_run
+from kling_mcp.server.mcp_tasks.background_call import BackgroundCall, current_background_call
 from kling_mcp.server.tool import CREATES, READS, Answer, ToolSpec, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools.create_element_and_wait import create_element_and_wait
 from kling_mcp.server.tools.wait_for_elements import WaitArguments, WaitView, wait_for_elements
 from kling_mcp.server.views.elements import TaskView, task_text, task_view
@@ -24,7 +24,7 @@ from kling_mcp.tasks.collector import NEVER_ARRIVED
 if TYPE_CHECKING:
     from kling_mcp.errors import Created
     from kling_mcp.server.mcp_tasks.handles import Handle
-    from kling_mcp.tasks.collector import Collected
+    from kling_mcp.tasks.collector import CollectedTask
 
 LOOK_AGAIN_SECONDS = 3.0
 # Whoever queues renews its lease every few seconds; a computer that slept gets this long to wake up.
@@ -44,19 +44,19 @@ class NoArguments(ToolArguments):
     arguments=NoArguments,
     view=TaskView,
 )
-async def follow_creation(_: NoArguments, call: Call) -> Answer:
+async def follow_creation(_: NoArguments, call: ToolContext) -> Answer:
     """Wait for a creation that another process sent."""
     run = _the_run()
-    async with call.heartbeat(lambda: "Following a creation at Kling", run.seconds_left()):
+    async with call.report_progress(lambda: "Following a creation at Kling", run.seconds_left()):
         item = await _find_creation(run, call)
-        if item.element_name:
-            run.says(lambda: f"Creating {quoted(item.element_name, 40)} at Kling")
+        if item.label:
+            run.set_message(lambda: f"Creating {quote(item.label, 40)} at Kling")
         await call.account.collector.wait([item], run.seconds_left())
-    task = item.sighting.task
+    task = item.snapshot.task
     if task is None:
-        raise item.sighting.error or item.sighting.trouble or _still_unknown(item.external_task_id or item.name)
+        raise item.snapshot.error or item.snapshot.last_poll_error or _still_unknown(item.external_task_id or item.name)
     raise_if_failed(task, item.external_task_id)
-    trouble = item.sighting.trouble
+    trouble = item.snapshot.last_poll_error
     view = task_view(
         task,
         external_task_id=item.external_task_id,
@@ -77,10 +77,10 @@ async def follow_creation(_: NoArguments, call: Call) -> Answer:
     arguments=NoArguments,
     view=WaitView,
 )
-async def follow_wait(_: NoArguments, call: Call) -> Answer:
+async def follow_wait(_: NoArguments, call: ToolContext) -> Answer:
     """Wait for what another process waited for."""
     run = _the_run()
-    async with call.heartbeat(lambda: "Waiting for elements at Kling", run.seconds_left()):
+    async with call.report_progress(lambda: "Waiting for elements at Kling", run.seconds_left()):
         names = await _names_of(run, call)
     return await wait_for_elements.handler(WaitArguments.model_validate({"ids": list(names)}), call)
 
@@ -89,13 +89,13 @@ async def follow_wait(_: NoArguments, call: Call) -> Answer:
 FOLLOWERS: dict[str, ToolSpec] = {spec.name: spec for spec in (follow_creation, follow_wait)}
 
 
-def _the_run() -> Run:
-    run = current_run()
+def _the_run() -> BackgroundCall:
+    run = current_background_call()
     assert run is not None  # noqa: S101 - the extension calls these bodies within a run only
     return run
 
 
-async def _names_of(run: Run, call: Call) -> tuple[str, ...]:
+async def _names_of(run: BackgroundCall, call: ToolContext) -> tuple[str, ...]:
     """What the handle stands for, once the process that runs the call has found out.
 
     Raises:
@@ -112,7 +112,7 @@ async def _names_of(run: Run, call: Call) -> tuple[str, ...]:
         await call.clock.sleep(LOOK_AGAIN_SECONDS)
 
 
-async def _find_creation(run: Run, call: Call) -> Collected:
+async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTask:
     """The creation, as soon as Kling shows it.
 
     Raises:
@@ -128,8 +128,8 @@ async def _find_creation(run: Run, call: Call) -> Collected:
         if entry is not None and entry.state == "refused":
             raise _EndedBeforeError(entry.detail) if entry.detail.startswith("kind=") else _never_arrived()
         if entry is None or entry.state != "claimed":
-            [item] = await account.collector.begin([name])
-            if item.sighting.error or not item.warning:
+            [item] = await account.collector.resolve([name])
+            if item.snapshot.error or not item.warning:
                 return item
         elif run.book.is_orphan(run.handle) or entry.lease_until + DESERTED_SECONDS < call.clock.wall():
             raise _never_begun()
@@ -138,7 +138,7 @@ async def _find_creation(run: Run, call: Call) -> Collected:
         await call.clock.sleep(LOOK_AGAIN_SECONDS)
 
 
-async def _latest(run: Run) -> Handle:
+async def _latest(run: BackgroundCall) -> Handle:
     """The handle as it is now; as it was last known where it cannot be read."""
     with suppress(StorageError):
         run.handle = await run.book.find(run.handle.handle_id) or run.handle

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.errors import Problem
     from kling_mcp.server.arguments import ArgumentsError
-    from kling_mcp.server.tool_context import Call
+    from kling_mcp.server.tool_context import ToolContext
 
 
 class CreationArguments(ToolArguments):
@@ -47,7 +47,7 @@ class CreationArguments(ToolArguments):
         return _draft_of(self.model_dump())
 
 
-async def media_problems(refused: ArgumentsError, call: Call) -> list[Problem]:
+async def media_problems(refused: ArgumentsError, call: ToolContext) -> list[Problem]:
     """What else is wrong with a creation whose arguments do not fit the schema: all is told in one answer."""
     told = {problem.argument for problem in refused.problems}
     try:

@@ -9,12 +9,12 @@ import json
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST = 300
+MAX_CHARACTERS = 300
 _DIGITS = 12
 
 
@@ -31,7 +31,7 @@ def read_cursor(cursor: str, query: Mapping[str, object]) -> dict[str, str | int
         InputError: it was not made here, or for another query.
     """
     try:
-        if len(cursor) > LONGEST:
+        if len(cursor) > MAX_CHARACTERS:
             raise ValueError  # noqa: TRY301 - one way out for all that is wrong
         bound_to, position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         values = {str(name): value for name, value in position.items() if type(value) in {str, int}}
@@ -45,7 +45,7 @@ def read_cursor(cursor: str, query: Mapping[str, object]) -> dict[str, str | int
 def bad_cursor(cursor: str, rule: str) -> Problem:
     """What is wrong with a cursor."""
     fix = "send the same arguments with the cursor unchanged, or leave it empty to begin anew"
-    return Problem("cursor", rule, quoted(cursor, 40), fix)
+    return Problem("cursor", rule, quote(cursor, 40), fix)
 
 
 def _bound_to(query: Mapping[str, object]) -> str:

@@ -6,7 +6,7 @@ from kling_mcp.api.diagnostics import check
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.elements import View
 from kling_mcp.settings import HOSTS
 
@@ -36,7 +36,7 @@ class SetupView(View):
     arguments=NoArguments,
     view=SetupView,
 )
-async def check_setup(arguments: NoArguments, call: Call) -> Answer:
+async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
     """Say whether credentials, region, clock and network are right; sends one free read. For when a tool reports auth,
     clock, network or missing_credentials."""
     settings = call.settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kling_mcp.server.tool import CREATES, Answer, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._creating import CreationArguments, media_problems
 from kling_mcp.server.views.elements import TaskView, task_text, task_view
 from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id
@@ -17,7 +17,7 @@ from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_i
     view=TaskView,
     look_further=media_problems,
 )
-async def create_element(arguments: CreationArguments, call: Call) -> Answer:
+async def create_element(arguments: CreationArguments, call: ToolContext) -> Answer:
     """Like create_element_and_wait, but returns the task at once, without an element_id: for making several, then one
     wait_for_elements. Free; delete_element undoes it."""
     creation = await call.account.creator.create(

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from kling_mcp.elements.delete import delete_element as delete
 from kling_mcp.errors import AmbiguousNameError, InputError, Problem, StorageError
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import DELETES, Answer, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class DeletedView(View):
     arguments=DeleteElementArguments,
     view=DeletedView,
 )
-async def delete_element(arguments: DeleteElementArguments, call: Call) -> Answer:
+async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -> Answer:
     """Delete one of your own elements, at once and for good; later requests with its id will fail. Only when the user
     asked for it."""
     element_id = arguments.element_id.strip()
@@ -53,11 +53,11 @@ async def delete_element(arguments: DeleteElementArguments, call: Call) -> Answe
     try:
         done = await delete(account.client, element_id, arguments.element_name, await _task_of(account, element_id))
     finally:
-        account.names.forget()  # the name is free again, also where the answer was lost
+        account.names.invalidate()  # the name is free again, also where the answer was lost
     await call.account.library.deleted(element_id)
     view = DeletedView(element_id=done.element_id, element_name=clean(done.element_name, 60), deleted=True)
     what = "is deleted" if done.sent else "had been deleted before; nothing was sent"
-    text = f"Element {view.element_id} {quoted(done.element_name, 60)} {what}. deleted=true"
+    text = f"Element {view.element_id} {quote(done.element_name, 60)} {what}. deleted=true"
     return Answer(view, text)
 
 

@@ -12,19 +12,19 @@ from kling_mcp.elements.text_rules import tag_id
 from kling_mcp.errors import InputError
 from kling_mcp.library.catalogue import Filters, Position
 from kling_mcp.library.folding import fold
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.gallery import GALLERY_URI, page_data
 from kling_mcp.server.tool import READS, Answer, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
 from kling_mcp.server.views.elements import ElementRow, View
 from kling_mcp.server.views.library import condition_notes, element_row_of, rows_text
-from kling_mcp.server.views.pictures import Shown, show_faces
+from kling_mcp.server.views.pictures import RenderedPictures, render_pictures
 
 if TYPE_CHECKING:
     from kling_mcp.library.catalogue import Spelling
-    from kling_mcp.library.index import Found, Library
+    from kling_mcp.library.index import Library, SearchAnswer
     from kling_mcp.library.records import ElementStatus, Source
 
 _STATUSES: tuple[ElementStatus, ...] = ("pending", "failed", "deleted")
@@ -71,7 +71,7 @@ class FoundView(View):
     view=FoundView,
     page_uri=GALLERY_URI,
 )
-async def find_elements(arguments: FindElementsArguments, call: Call) -> Answer:
+async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> Answer:
     """Search the library by words, tags, voice or id, typing errors forgiven; best match first. Without a query: the
     newest. Look here before creating something again."""
     account = call.account
@@ -79,21 +79,21 @@ async def find_elements(arguments: FindElementsArguments, call: Call) -> Answer:
     filters = await _filters(arguments, library)
     after = _position(arguments) if arguments.cursor.strip() else None
     found = await library.search(arguments.query, filters, arguments.limit, after)
-    shared = await library.catalogue.shared_names([record.element_name for record in found.hits.elements])
-    shown = await show_faces(account.album, found.hits.elements) if arguments.pictures else Shown()
-    notes = [*condition_notes(found.conditions), *shown.notes]
+    shared = await library.catalogue.shared_names([record.element_name for record in found.page.elements])
+    shown = await render_pictures(account.album, found.page.elements) if arguments.pictures else RenderedPictures()
+    notes = [*condition_notes(found.sync), *shown.notes]
     if after is None:
         notes += await _notes_on_hits(arguments, filters, found, library)
-    following = found.hits.following
+    following = found.page.next_position
     view = FoundView(
-        elements=[element_row_of(record) for record in found.hits.elements],
-        total=found.hits.total,
+        elements=[element_row_of(record) for record in found.page.elements],
+        total=found.page.total,
         next_cursor=make_cursor(_as_values(following), _bound(arguments)) if following else "",
         duplicate_names=[clean(name, 60) for name in shared],
         complete=found.is_complete,
         notes=notes,
     )
-    for_page = await page_data(account.album, found.hits.elements) if call.shows_pages else None
+    for_page = await page_data(account.album, found.page.elements) if call.shows_pages else None
     return Answer(view, _text(view, arguments), shown.blocks, for_page)
 
 
@@ -103,7 +103,7 @@ async def _filters(arguments: FindElementsArguments, library: Library) -> Filter
         sources=_SOURCES[arguments.source],
         statuses=() if arguments.status == "any" else (arguments.status,),
         tags=tuple([await _tag(tag, place, library) for place, tag in enumerate(arguments.tags)]),
-        voiced=arguments.has_voice,
+        has_voice=arguments.has_voice,
     )
 
 
@@ -137,13 +137,13 @@ def _position(arguments: FindElementsArguments) -> Position:
 
 
 async def _notes_on_hits(
-    arguments: FindElementsArguments, filters: Filters, found: Found, library: Library
+    arguments: FindElementsArguments, filters: Filters, found: SearchAnswer, library: Library
 ) -> list[str]:
     """What a caller would otherwise have to guess: a forgiven error, and what the filters hide."""
     notes: list[str] = []
-    hits, query = found.hits, arguments.query.strip()
+    hits, query = found.page, arguments.query.strip()
     if hits.spelling != "exact":
-        notes.append(f"Nothing matches {quoted(query, 60)} as written; these are similar.")
+        notes.append(f"Nothing matches {quote(query, 60)} as written; these are similar.")
     if len(hits.elements) == arguments.limit:
         return notes
     hidden = [replace(filters, statuses=(status,)) for status in _STATUSES] if arguments.status == "ready" else []
@@ -171,11 +171,11 @@ def _text(view: FoundView, arguments: FindElementsArguments) -> str:
             f"source={arguments.source} status={arguments.status}",
             arguments.tags and f"tags={clean(', '.join(arguments.tags), 60)}",
             arguments.has_voice != "any" and f"has_voice={arguments.has_voice}",
-            arguments.query.strip() and f"query={quoted(arguments.query, 60)}",
+            arguments.query.strip() and f"query={quote(arguments.query, 60)}",
         )
         if fact
     )
-    names = ", ".join(quoted(name, 60) for name in view.duplicate_names)
+    names = ", ".join(quote(name, 60) for name in view.duplicate_names)
     lines = [
         f"{of} elements ({what}); total={view.total} complete={str(view.complete).lower()}",
         *rows_text(view.elements),

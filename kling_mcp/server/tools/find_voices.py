@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from kling_mcp.errors import InputError
-from kling_mcp.sanitize import clean, quoted
+from kling_mcp.sanitize import clean, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
 from kling_mcp.server.views.elements import View
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.voices import LibraryVoice
 
 _SOURCES: dict[str, tuple[Source, ...]] = {"custom": ("custom",), "preset": ("preset",), "all": ("custom", "preset")}
-_LONGEST_TRIAL = 500
+_MAX_TRIAL_URL_CHARACTERS = 500
 
 
 class FindVoicesArguments(ToolArguments):
@@ -65,7 +65,7 @@ class VoicesView(View):
     arguments=FindVoicesArguments,
     view=VoicesView,
 )
-async def find_voices(arguments: FindVoicesArguments, call: Call) -> Answer:
+async def find_voices(arguments: FindVoicesArguments, call: ToolContext) -> Answer:
     """Find a voice for element_voice_id by name or id; trial_url lets a person hear it. Voices of speech and lip-sync
     do not fit."""
     hits = await call.account.voices.search(arguments.query, _SOURCES[arguments.source])
@@ -76,7 +76,7 @@ async def find_voices(arguments: FindVoicesArguments, call: Call) -> Answer:
         for source, failure in hits.failures.items()
     ]
     if hits.is_corrected and page:
-        notes.append(f"Nothing matches {quoted(arguments.query, 60)} as written; these are similar.")
+        notes.append(f"Nothing matches {quote(arguments.query, 60)} as written; these are similar.")
     view = VoicesView(
         voices=[_row(voice) for voice in page],
         total=len(hits.voices),
@@ -108,7 +108,7 @@ def _row(voice: LibraryVoice) -> VoiceRow:
         voice_id=clean(voice.voice_id, 80),
         voice_name=clean(voice.voice_name, 60),
         owned_by=clean(voice.owned_by, 40),
-        trial_url=voice.trial_url if len(voice.trial_url) <= _LONGEST_TRIAL else "",
+        trial_url=voice.trial_url if len(voice.trial_url) <= _MAX_TRIAL_URL_CHARACTERS else "",
         source=voice.source,
         status=voice.status,
     )
@@ -117,7 +117,7 @@ def _row(voice: LibraryVoice) -> VoiceRow:
 def _row_text(row: VoiceRow) -> str:
     facts = [
         f"voice_id={row.voice_id}",
-        row.voice_name and f"name={quoted(row.voice_name, 60)}",
+        row.voice_name and f"name={quote(row.voice_name, 60)}",
         f"source={row.source}",
         f"status={row.status}",
         row.owned_by and f"owned_by={row.owned_by}",

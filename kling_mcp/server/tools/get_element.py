@@ -10,7 +10,7 @@ from pydantic import Field
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.elements import FoundTaskView, TaskView, task_text, task_view
 from kling_mcp.server.views.library import record_view
 from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id, voice_warnings
@@ -38,7 +38,7 @@ class GetElementArguments(ToolArguments):
     arguments=GetElementArguments,
     view=FoundTaskView,
 )
-async def get_element(arguments: GetElementArguments, call: Call) -> Answer:
+async def get_element(arguments: GetElementArguments, call: ToolContext) -> Answer:
     """Look up one element by any id or its exact name, with the state of its task. Does not wait."""
     wanted = arguments.id.strip()
     if not wanted:
@@ -107,7 +107,7 @@ async def _task_of_journal(account: Account, wanted: str) -> ElementTask | None:
 
 
 async def _told(account: Account, task: ElementTask) -> TaskView:
-    await account.saw([task])
+    await account.record_results([task])
     raise_if_failed(task)
     return task_view(
         task,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kling_mcp.server.tool import READS, Answer, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._paging import PageArguments
 from kling_mcp.server.views.elements import ElementPage, page_text, page_view
 
@@ -15,7 +15,7 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
     arguments=PageArguments,
     view=ElementPage,
 )
-async def list_preset_elements(arguments: PageArguments, call: Call) -> Answer:
+async def list_preset_elements(arguments: PageArguments, call: ToolContext) -> Answer:
     """One page of Kling's official elements, which everybody may use and nobody can delete."""
     tasks = await call.account.client.list_preset_elements(arguments.page_num, arguments.page_size)
     view = page_view(tasks, arguments.page_num, arguments.page_size)

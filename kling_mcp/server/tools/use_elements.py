@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
-from kling_mcp.generation.element_use import find_problems, prepare, refuse_too_many
+from kling_mcp.generation.element_use import find_problems, prepare_use, refuse_too_many
 from kling_mcp.generation.targets import TARGETS, TargetName
 from kling_mcp.library.index import EVERYWHERE
-from kling_mcp.sanitize import quoted
+from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
-from kling_mcp.server.tool_context import Call
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import LibraryElement
 
 _SHOWN = 60
-_MOST_CANDIDATES = 5
+_MAX_CANDIDATES = 5
 _ID_OF_CANDIDATE = re.compile(r"(?:element|task)_id=[^,]*, ")
 _EXACT = "must be the exact name or the id of an element"
 _GAPS = "The library could not be read in full:"
@@ -67,14 +67,14 @@ class UseView(View):
     arguments=UseElementsArguments,
     view=UseView,
 )
-async def use_elements(arguments: UseElementsArguments, call: Call) -> Answer:
+async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> Answer:
     """Give what a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, what else
     fits. Generates nothing. What is missing or unusable is an error, never replaced."""
     target = TARGETS[arguments.target]
     refuse_too_many(target, len(arguments.elements))
     account = call.account
     elements = await _resolve_all(account.library, target, arguments.elements)
-    use = prepare(target, elements, has_api_key=account.client.credential_kind != "key_pair")
+    use = prepare_use(target, elements, has_api_key=account.client.credential_kind != "key_pair")
     view = UseView(
         element_ids=list(use.element_ids),
         prompt_handles=list(use.prompt_handles),
@@ -116,26 +116,26 @@ async def _resolve_all(library: Library, target: Target, named: list[str]) -> li
 
 def _unresolved(place: int, text: str, error: NotFoundError | AmbiguousNameError) -> Problem:
     """Near names and candidates, and no ids: an id within reach would be taken for the element that was meant."""
-    argument, given = f"elements[{place}]", quoted(text, _SHOWN)
+    argument, given = f"elements[{place}]", quote(text, _SHOWN)
     if isinstance(error, AmbiguousNameError):
-        told = [f"({_ID_OF_CANDIDATE.sub('', candidate)})" for candidate in error.candidates[:_MOST_CANDIDATES]]
+        told = [f"({_ID_OF_CANDIDATE.sub('', candidate)})" for candidate in error.candidates[:_MAX_CANDIDATES]]
         actual = f"{given}, which can mean {len(error.candidates)} elements: {', '.join(told)}"
         fix = f"give the element_id of the one that is meant; find_elements with query={given} shows the ids"
         return Problem(argument, "must mean one element", actual, fix)
-    near = ", ".join(quoted(name, _SHOWN) for name in error.candidates)
+    near = ", ".join(quote(name, _SHOWN) for name in error.candidates)
     fix = f"similar names are {near}; take one only if it is meant" if near else "find_elements shows what there is"
     return Problem(argument, _EXACT, f"{given}, which none carries", fix)
 
 
 def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
     """A record that is not ready, or that was named by another id than the element's own."""
-    argument, given = f"elements[{place}]", quoted(text, _SHOWN)
+    argument, given = f"elements[{place}]", quote(text, _SHOWN)
     if element.status != "ready":
         return Problem(argument, "must be ready for use", f"{given}, which {_IS[element.status]}", _DO[element.status])
     if text in (element.element_id, element.element_name):
         return None
     # The id of a task may at the same time be the name of another element, and that one may be meant.
-    name = quoted(element.element_name, _SHOWN)
+    name = quote(element.element_name, _SHOWN)
     fix = f"if that is meant, give {name} or its element_id"
     return Problem(argument, _EXACT, f"{given}, an id of the task that made {name}", fix)
 
@@ -157,13 +157,13 @@ async def _doubts(library: Library, named: list[str], elements: list[LibraryElem
 
 async def _is_whole(library: Library) -> bool:
     """Whether the last reading of both lists left nothing out; nothing is sent."""
-    return all(condition.is_complete for condition in await library.conditions(EVERYWHERE))
+    return all(condition.is_complete for condition in await library.sync_status(EVERYWHERE))
 
 
 def _text(view: UseView, target: Target, elements: list[LibraryElement]) -> str:
     model = f' with "model_name": "{target.model_name}"' if target.model_name else ""
     rows = [
-        f"- {handle} element_id={element.element_id} {quoted(element.element_name, _SHOWN)}"
+        f"- {handle} element_id={element.element_id} {quote(element.element_name, _SHOWN)}"
         for handle, element in zip(view.prompt_handles, elements, strict=True)
     ]
     return "\n".join(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kling_mcp.api.limits import TAGS
 from kling_mcp.concurrency.clock import iso_utc
-from kling_mcp.sanitize import clean, quoted, word
+from kling_mcp.sanitize import clean, identifier, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,17 +178,17 @@ def task_view(
 def row_text(row: ElementRow) -> str:
     """One line with every fact of the row that is not empty."""
     facts = [
-        row.element_id and f"element_id={word(row.element_id)}",
-        row.element_name and f"name={quoted(row.element_name, _NAME)}",
+        row.element_id and f"element_id={identifier(row.element_id)}",
+        row.element_name and f"name={quote(row.element_name, _NAME)}",
         f"status={row.status}",
         row.reference_type,
-        row.tags and f"tags={', '.join(map(word, row.tags))}",
-        row.voice_id and f"voice={word(row.voice_id)}",
-        row.voice_name and f"voice_name={quoted(row.voice_name, _NAME)}",
-        row.owned_by and f"owned_by={word(row.owned_by)}",
-        row.task_id and f"task={word(row.task_id)}",
+        row.tags and f"tags={', '.join(map(identifier, row.tags))}",
+        row.voice_id and f"voice={identifier(row.voice_id)}",
+        row.voice_name and f"voice_name={quote(row.voice_name, _NAME)}",
+        row.owned_by and f"owned_by={identifier(row.owned_by)}",
+        row.task_id and f"task={identifier(row.task_id)}",
         row.created_at and f"created={row.created_at}",
-        row.element_description and f"description={quoted(row.element_description, _DESCRIPTION)}",
+        row.element_description and f"description={quote(row.element_description, _DESCRIPTION)}",
     ]
     return "- " + "; ".join(fact for fact in facts if fact)
 
@@ -197,13 +197,13 @@ def task_text(view: TaskView) -> str:
     """The facts of a task, the most important first."""
     lines = [_headline(view), *(row_text(row) for row in view.elements)]
     facts = [
-        f"task_id={word(view.task_id)}",
-        view.external_task_id and f"external_task_id={word(view.external_task_id, _EXTERNAL_ID)}",
+        f"task_id={identifier(view.task_id)}",
+        view.external_task_id and f"external_task_id={identifier(view.external_task_id, _EXTERNAL_ID)}",
         f"task_status={view.task_status}",
-        view.task_status_msg and f"task_status_msg={quoted(view.task_status_msg, _MESSAGE)}",
+        view.task_status_msg and f"task_status_msg={quote(view.task_status_msg, _MESSAGE)}",
         view.outcome and f"outcome={view.outcome}",
         f"waited_seconds={view.waited_seconds}",
-        view.units_deducted and f"units_deducted={word(view.units_deducted)}",
+        view.units_deducted and f"units_deducted={identifier(view.units_deducted)}",
         view.created_at and f"created_at={view.created_at}",
         view.updated_at and f"updated_at={view.updated_at}",
         isinstance(view, FoundTaskView) and f"matched_by={view.matched_by}",
@@ -217,7 +217,7 @@ def task_text(view: TaskView) -> str:
 def _headline(view: TaskView) -> str:
     if view.element_ids:
         is_deleted = all(row.status == "deleted" for row in view.elements)
-        return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(word, view.element_ids))}"
+        return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
     if view.task_status == "unknown":

@@ -12,12 +12,12 @@ from kling_mcp.server.views.elements import ElementRow, TaskView, row_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.library.list_sync import Condition
+    from kling_mcp.library.list_sync import SyncStatus
     from kling_mcp.library.records import LibraryElement, Source
 
 WHOSE: dict[Source, str] = {"custom": "your list of elements", "preset": "the list of official elements"}
 BYTES_A_ROW = 370  # twenty rows and what stands around them stay below 8 kB
-_MOST_TAGS = 8
+_MAX_TAGS = 8
 # How long descriptions and other texts may be, from generous to what always fits.
 _SQUEEZES = ((120, 60), (60, 60), (30, 40), (12, 20))
 
@@ -29,7 +29,7 @@ def element_row_of(record: LibraryElement) -> ElementRow:
         element_name=clean(record.element_name, 60),
         element_description=clean(record.element_description, 120),
         reference_type=record.reference_type,
-        tags=[tag for tag in (clean(tag, 40) for tag in record.tags[:_MOST_TAGS]) if tag],
+        tags=[tag for tag in (clean(tag, 40) for tag in record.tags[:_MAX_TAGS]) if tag],
         voice_id=clean(record.voice_id, 80),
         voice_name=clean(record.voice_name, 60),
         owned_by=clean(record.owned_by, 40),
@@ -80,23 +80,23 @@ def _squeezed(row: ElementRow, description: int, other: int) -> ElementRow:
     )
 
 
-def condition_notes(conditions: Sequence[Condition]) -> list[str]:
+def condition_notes(conditions: Sequence[SyncStatus]) -> list[str]:
     """Why something may be missing, and what to do about it; empty where nothing is."""
     return [note for condition in conditions for note in _notes_on(condition)]
 
 
-def _notes_on(condition: Condition) -> list[str]:
+def _notes_on(condition: SyncStatus) -> list[str]:
     state, whose = condition.progress, WHOSE[condition.source]
     notes: list[str] = []
     if condition.is_first_reading and state.next_page > 1:
         entries = (state.next_page - 1) * PAGE_SIZE
         notes.append(f"Only the first {entries} entries of {whose} are read so far; the same call again reads on.")
-    if state.holes:
-        pages = ", ".join(map(str, state.holes[:10]))
-        what = f"Page {pages}" if len(state.holes) == 1 else f"Pages {pages}"
+    if state.failed_pages:
+        pages = ", ".join(map(str, state.failed_pages[:10]))
+        what = f"Page {pages}" if len(state.failed_pages) == 1 else f"Pages {pages}"
         notes.append(f"{what} of {whose} ({PAGE_SIZE} entries each) could not be read; call again later.")
     if condition.failure is not None:
-        known = f"; this is as of {iso_utc(int(state.head_at * 1000))}" if state.head_at else ""
+        known = f"; this is as of {iso_utc(int(state.first_page_at * 1000))}" if state.first_page_at else ""
         notes.append(f"{whose[0].upper()}{whose[1:]} could not be read just now{known}. {condition.failure.message}")
     elif condition.is_behind:
         moment = iso_utc(int(state.completed_at * 1000))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 from mcp_types import ImageContent, TextContent
 
-from kling_mcp.sanitize import clean, quoted, word
-from kling_mcp.thumbnails.render import MOST_ON_SHEET, make_sheet, make_thumbnail
+from kling_mcp.sanitize import clean, identifier, quote
+from kling_mcp.thumbnails.render import MAX_ON_SHEET, make_sheet, make_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,40 +21,40 @@ if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
     from kling_mcp.library.records import LibraryElement
-    from kling_mcp.thumbnails.thumbnails import Album, Face
+    from kling_mcp.thumbnails.thumbnails import Thumbnail, Thumbnails
 
-MOST_SINGLE = 6
+MAX_SINGLE_PICTURES = 6
 _NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RenderedPictures:
     """Blocks to put behind the text, and sentences about what is not shown."""
 
     blocks: tuple[ContentBlock, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-async def show_faces(album: Album, elements: Sequence[LibraryElement]) -> Shown:
+async def render_pictures(album: Thumbnails, elements: Sequence[LibraryElement]) -> RenderedPictures:
     """The pictures of these elements, in their order.
 
     The blocks together stay under 450 kB of Base64: six pictures of at most 36 kB, or a sheet of at most 300 kB.
     """
-    shown = list(elements[:MOST_ON_SHEET])
-    faces = await album.faces(shown)
+    shown = list(elements[:MAX_ON_SHEET])
+    faces = await album.load(shown)
     notes = _missing(faces)
-    if len(elements) > MOST_ON_SHEET:
-        notes.append(f"Pictures of the first {MOST_ON_SHEET} of {len(elements)} rows are shown; ask for fewer rows.")
+    if len(elements) > MAX_ON_SHEET:
+        notes.append(f"Pictures of the first {MAX_ON_SHEET} of {len(elements)} rows are shown; ask for fewer rows.")
     if not any(face.jpeg for face in faces):
-        return Shown(notes=tuple(notes))
-    if len(shown) <= MOST_SINGLE:
+        return RenderedPictures(notes=tuple(notes))
+    if len(shown) <= MAX_SINGLE_PICTURES:
         blocks = _singles(shown, faces)
     else:
         blocks = await _sheet(shown, faces)
-    return Shown(tuple(blocks), tuple(notes))
+    return RenderedPictures(tuple(blocks), tuple(notes))
 
 
-async def shrink(jpeg: bytes, *, side: int, most_bytes: int) -> bytes:
+async def resize(jpeg: bytes, *, side: int, most_bytes: int) -> bytes:
     """A smaller JPEG of a thumbnail of ours."""
     return await to_thread.run_sync(lambda: make_thumbnail(jpeg, side=side, most_bytes=most_bytes))
 
@@ -64,7 +64,7 @@ def data_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{_base64(jpeg)}"
 
 
-def _singles(elements: Sequence[LibraryElement], faces: Sequence[Face]) -> list[ContentBlock]:
+def _singles(elements: Sequence[LibraryElement], faces: Sequence[Thumbnail]) -> list[ContentBlock]:
     blocks: list[ContentBlock] = []
     for number, (element, face) in enumerate(zip(elements, faces, strict=True), start=1):
         if face.jpeg:
@@ -73,7 +73,7 @@ def _singles(elements: Sequence[LibraryElement], faces: Sequence[Face]) -> list[
     return blocks
 
 
-async def _sheet(elements: Sequence[LibraryElement], faces: Sequence[Face]) -> list[ContentBlock]:
+async def _sheet(elements: Sequence[LibraryElement], faces: Sequence[Thumbnail]) -> list[ContentBlock]:
     jpeg = await to_thread.run_sync(make_sheet, [face.jpeg for face in faces])
     lines = [f"{number}. {_caption(element)}" for number, element in enumerate(elements, start=1)]
     head = "One sheet of pictures, numbered like the rows, from left to right and from top to bottom:"
@@ -81,13 +81,13 @@ async def _sheet(elements: Sequence[LibraryElement], faces: Sequence[Face]) -> l
 
 
 def _caption(element: LibraryElement) -> str:
-    name = quoted(element.element_name, _NAME) if clean(element.element_name, _NAME) else "no name"
+    name = quote(element.element_name, _NAME) if clean(element.element_name, _NAME) else "no name"
     if element.element_id:
-        return f"{name}, element_id={word(element.element_id)}"
-    return f"{name}, task_id={word(element.task_id)}"
+        return f"{name}, element_id={identifier(element.element_id)}"
+    return f"{name}, task_id={identifier(element.task_id)}"
 
 
-def _missing(faces: Sequence[Face]) -> list[str]:
+def _missing(faces: Sequence[Thumbnail]) -> list[str]:
     """One sentence for each reason, so that a library of dead links stays readable."""
     rows: dict[str, list[int]] = {}
     for number, face in enumerate(faces, start=1):

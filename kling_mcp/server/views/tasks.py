@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import TaskFailedError
-from kling_mcp.sanitize import clean, quoted, word
+from kling_mcp.sanitize import clean, identifier, quote
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
@@ -23,7 +23,7 @@ def raise_if_failed(task: ElementTask, external_task_id: str = "") -> None:
     name = clean(task.external_task_id or external_task_id, 128)
     raise TaskFailedError(
         f"Kling accepted task {clean(task.task_id, 80)} (external_task_id {name or '-'}) and then refused its "
-        f"inputs{f', saying {quoted(reason, 300)}' if reason else ' without a reason'}. The network was fine.",
+        f"inputs{f', saying {quote(reason, 300)}' if reason else ' without a reason'}. The network was fine.",
         task_id=task.task_id,
         external_task_id=name,
         advice="Change the pictures, the name or the description, then create again.",
@@ -38,17 +38,17 @@ def voice_warnings(task: ElementTask, asked_voice_id: str) -> list[str]:
         bound = element.element_voice_info.voice_id
         if not asked or bound == asked or element.is_deleted:
             continue
-        instead = f"shows the voice {word(bound)} instead" if bound else "shows no voice"
+        instead = f"shows the voice {identifier(bound)} instead" if bound else "shows no voice"
         warnings.append(
-            f"Kling did not bind the voice {word(asked)}: element {word(element.element_id)} {instead}. Check the id "
-            "with find_voices; a voice fits humanoid elements only."
+            f"Kling did not bind the voice {identifier(asked)}: element {identifier(element.element_id)} {instead}. "
+            "Check the id with find_voices; a voice fits humanoid elements only."
         )
     return warnings
 
 
 def shown_id(task: ElementTask) -> str:
     """The task's id between double quotes, so that whoever copies it sends text: its digits exceed a number's."""
-    return quoted(task.task_id, 80)
+    return quote(task.task_id, 80)
 
 
 def next_step_for(task: ElementTask, *, running: str) -> str:

@@ -42,10 +42,10 @@ logger = logging.getLogger(__name__)
 
 SCHEMA = "kling_mcp"
 OLDEST_SERVER = 130_000  # PostgreSQL 13 was the first to tell what became of a transaction by its 64-bit number
-MOST_CONNECTIONS = 4
+MAX_CONNECTIONS = 4
 PATIENCE_SECONDS = 5.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
-MOST_SKEW_SECONDS = 2.5  # two replicas are then at most 5 apart, half a lease
+INITIAL_DELAY, MAX_DELAY = 0.02, 0.5
+MAX_SKEW_SECONDS = 2.5  # two replicas are then at most 5 apart, half a lease
 
 # What is silent for longer than this is gone. Whatever the address itself says comes first.
 _DEFAULTS: Mapping[str, str] = {
@@ -74,7 +74,7 @@ _SESSION = """
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SchemaPart:
     """Tables that belong together, as steps from one version to the next; a step, once released, never changes."""
 
     name: str
@@ -82,7 +82,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class Link:
+class PooledConnection:
     """One connection, and the parts whose tables it has seen to be there."""
 
     connection: psycopg.Connection[Any]
@@ -94,10 +94,10 @@ class _Job(Generic[T]):
     """Work to do. `doubt` is the transaction whose commit was never confirmed, with its result."""
 
     work: Callable[[psycopg.Connection[Any]], T]
-    part: Part
+    part: SchemaPart
     lock: str
     is_durable: bool
-    doubt: tuple[str, T] | None = None
+    uncertain_commit: tuple[str, T] | None = None
 
 
 class PostgresDatabase:
@@ -117,18 +117,18 @@ class PostgresDatabase:
         # A clock that a test made has its own time.
         self._checks_time = isinstance(clock, SystemClock)
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._idle: deque[Link] = deque()
-        self._places = anyio.Semaphore(MOST_CONNECTIONS)
+        self._idle: deque[PooledConnection] = deque()
+        self._places = anyio.Semaphore(MAX_CONNECTIONS)
         self._identities: dict[str, str] = {}
         self._was_replaced = False
 
     @property
-    def was_replaced(self) -> bool:
+    def was_recreated(self) -> bool:
         """Whether tables that this process had used were made anew meanwhile: what stood in them is lost."""
         return self._was_replaced
 
     async def run(
-        self, work: Callable[[psycopg.Connection[Any]], T], *, part: Part, lock: str = "", is_durable: bool = True
+        self, work: Callable[[psycopg.Connection[Any]], T], *, part: SchemaPart, lock: str = "", is_durable: bool = True
     ) -> T:
         """Run `work` in one transaction, which happens as a whole, once, or not at all.
 
@@ -141,7 +141,7 @@ class PostgresDatabase:
         """
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
         job = _Job(work, part, lock, is_durable)
-        pause = FIRST_PAUSE
+        pause = INITIAL_DELAY
         while True:
             try:
                 await self._enter(deadline)
@@ -155,7 +155,7 @@ class PostgresDatabase:
                     logger.warning("The state database cannot be used: %s", logged(error))
                     raise explained(error) from None
             await self._clock.sleep(pause * self._rng.uniform(0.5, 1.0))
-            pause = min(LONGEST_PAUSE, 2 * pause)
+            pause = min(MAX_DELAY, 2 * pause)
 
     def close(self) -> None:
         """Close the connections that nobody uses; a later call opens new ones."""
@@ -187,13 +187,13 @@ class PostgresDatabase:
         self._give_back(link)
         return result
 
-    def _take(self) -> Link:
+    def _take(self) -> PooledConnection:
         try:
             return self._idle.pop()
         except IndexError:
-            return Link(self.connect())
+            return PooledConnection(self.connect())
 
-    def _give_back(self, link: Link) -> None:
+    def _give_back(self, link: PooledConnection) -> None:
         """Keep the connection for the next one, with nothing begun on it."""
         try:
             if link.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
@@ -215,20 +215,20 @@ class PostgresDatabase:
             raise
         return connection
 
-    def _transact(self, link: Link, job: _Job[T]) -> T:
+    def _transact(self, link: PooledConnection, job: _Job[T]) -> T:
         connection = link.connection
-        if job.doubt is not None:
-            number, result = job.doubt
+        if job.uncertain_commit is not None:
+            number, result = job.uncertain_commit
             if _was_committed(connection, number):
                 return result
-            job.doubt = None
+            job.uncertain_commit = None
         if job.part.name not in link.parts:
-            self._note_identity(job.part.name, bring_up_to_date(connection, job.part))
+            self._note_identity(job.part.name, migrate(connection, job.part))
             link.parts.add(job.part.name)
         number = self._begin(connection, job)
         result = job.work(connection)
         if number:
-            job.doubt = number, result
+            job.uncertain_commit = number, result
         connection.execute("COMMIT")
         return result
 
@@ -251,7 +251,7 @@ class PostgresDatabase:
         [number, now] = cursor.fetchone() or ("", 0.0)
         if self._checks_time:
             skew = max(before - now, now - self._clock.wall())
-            if skew > MOST_SKEW_SECONDS:
+            if skew > MAX_SKEW_SECONDS:
                 raise wrong_time(skew)
         return str(number)
 
@@ -273,12 +273,12 @@ def lock_number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"kling-mcp lock {name}".encode()).digest()[:8], signed=True)
 
 
-def storable(text: str) -> str:
+def strip_unstorable(text: str) -> str:
     """A text as PostgreSQL can hold it: without NUL and without halves of characters."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
-def bring_up_to_date(connection: psycopg.Connection[Any], part: Part) -> str:
+def migrate(connection: psycopg.Connection[Any], part: SchemaPart) -> str:
     """Take the steps that this database has not seen, and tell the identity of the tables.
 
     Tables of a newer version are left as they are: later versions only add. Two replicas that start together take
@@ -311,7 +311,7 @@ def bring_up_to_date(connection: psycopg.Connection[Any], part: Part) -> str:
     return str(row[0]) if row else identity
 
 
-def _version_of(connection: psycopg.Connection[Any], part: Part) -> tuple[int, str]:
+def _version_of(connection: psycopg.Connection[Any], part: SchemaPart) -> tuple[int, str]:
     try:
         row = connection.execute("SELECT version, identity FROM parts WHERE name = %s", (part.name,)).fetchone()
     except psycopg.errors.UndefinedTable:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHANNEL = "kling_mcp_wake"
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+INITIAL_DELAY, MAX_DELAY = 0.5, 30.0
 # An account's fingerprint and an id of Kling's or of a caller; anything else is not said and not heard.
 _WORD = re.compile(r"([0-9a-f]{8,64}) ([!-~]{1,128})")
 
@@ -41,13 +41,13 @@ async def listen(database: PostgresDatabase, clock: Clock, rng: random.Random) -
 
     Yields ("", "") whenever it begins to listen: what was said before then was not heard.
     """
-    pause = FIRST_PAUSE
+    pause = INITIAL_DELAY
     while True:
         try:
             connection = await psycopg.AsyncConnection.connect("", **database.parameters, autocommit=True)
             try:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                pause = FIRST_PAUSE
+                pause = INITIAL_DELAY
                 yield "", ""
                 async for notice in connection.notifies():
                     if word := _WORD.fullmatch(notice.payload):
@@ -57,4 +57,4 @@ async def listen(database: PostgresDatabase, clock: Clock, rng: random.Random) -
         except psycopg.Error as error:
             logger.warning("Wake-ups from other replicas are off for a moment: %s", logged(error))
         await clock.sleep(pause * rng.uniform(0.5, 1.0))
-        pause = min(LONGEST_PAUSE, 2 * pause)
+        pause = min(MAX_DELAY, 2 * pause)

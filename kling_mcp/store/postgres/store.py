@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg.rows import dict_row
 
-from kling_mcp.store.postgres.database import Part, PostgresDatabase, storable
+from kling_mcp.store.postgres.database import PostgresDatabase, SchemaPart, strip_unstorable
 from kling_mcp.store.postgres.notify import listen, notify
 from kling_mcp.store.schema import STEPS
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STATE = Part("state", STEPS)
+STATE = SchemaPart("state", STEPS)
 _MARKS = re.compile(r"'(?:[^']|'')*'|[?%]")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -51,7 +51,7 @@ class PostgresStore:
     @property
     def was_damaged(self) -> bool:
         """Whether the tables were made anew while this process used them, as by a restore."""
-        return self.database.was_replaced
+        return self.database.was_recreated
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """See `Store.run`."""
@@ -97,7 +97,7 @@ def translated(sql: str) -> str:
 
 
 def _storable(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(storable(value) if isinstance(value, str) else value for value in parameters)
+    return tuple(strip_unstorable(value) if isinstance(value, str) else value for value in parameters)
 
 
 def computer_name(boot: Path = _BOOT) -> str:

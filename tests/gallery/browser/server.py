@@ -29,7 +29,7 @@ KEY = "gallery-key"  # the page sends it with every request, as a caller does
 HOSTILE = '<img src=x onerror="top.hacked=1"><script>top.hacked=2</script>'
 NAMES = ("Mia", "Rex", "Noor", "Otto", "Ayşe", "白鹿", "Lantern", "Harbour", "Juno", "Милá", "Tiago", "Copper kettle")
 TAGS = ("o_102", "o_103", "o_102", "o_102", "o_102", "o_103", "o_104", "o_106", "o_102", "o_102", "o_102", "o_104")
-MOST_ELEMENTS = 205
+MAX_ELEMENTS = 205
 
 
 def draw_face(path: str) -> bytes:
@@ -54,7 +54,7 @@ def furnish(world: World) -> None:
     """A library of every kind of element, the oldest first."""
     account = world.account_of(KEY)
     voice = world.add_voice(account, "Warm alto")
-    for number in range(MOST_ELEMENTS - 6):
+    for number in range(MAX_ELEMENTS - 6):
         place = number % len(NAMES)
         name = NAMES[place] if number < len(NAMES) else f"{NAMES[place]} {number // len(NAMES) + 1}"
         element = world.add_element(

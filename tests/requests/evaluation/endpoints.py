@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 Api = Literal["openai", "anthropic"]
 Message = dict[str, Any]
-_MOST_BYTES = 8_000_000
+_MAX_BYTES = 8_000_000
 _TRIES = 3
 _WAITS_FOR = {429, 503, 529}
-_LONGEST_PAUSE = 30.0
+_MAX_DELAY = 30.0
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -134,7 +134,7 @@ class Endpoint:
             with httpx.stream("POST", url, headers=headers, json=body, timeout=left) as response:
                 for chunk in response.iter_bytes():
                     read += chunk
-                    if len(read) > _MOST_BYTES or time.monotonic() > deadline:
+                    if len(read) > _MAX_BYTES or time.monotonic() > deadline:
                         raise EndpointError("the endpoint's answer is too long or too slow")
         except httpx.TimeoutException:
             raise EndpointError("no answer in the time that is left") from None
@@ -148,7 +148,7 @@ class Endpoint:
 
 
 def _pause(retry_after: str) -> float:
-    return min(_LONGEST_PAUSE, float(retry_after)) if retry_after.isdecimal() else 2.0
+    return min(_MAX_DELAY, float(retry_after)) if retry_after.isdecimal() else 2.0
 
 
 # ---- OpenAI
