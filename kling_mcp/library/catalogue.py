@@ -58,7 +58,7 @@ class SyncProgress:
     """How far the reading of one list has come. Times are seconds since 1970, 0 for never.
 
     `began_at` names a walk through all pages; while one is under way `next_page` is its next page, else 0.
-    `completed_at` is when the last complete walk began. `holes` are pages that could not be read. `is_cut` says
+    `completed_at` is when the last complete walk began. `failed_pages` are pages that could not be read. `is_cut` says
     that Kling shows no more pages, `is_doubtful` that the list grew while its pages were read side by side;
     `unreadable` counts the entries of this walk that name neither an element nor a task.
     """

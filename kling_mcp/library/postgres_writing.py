@@ -241,7 +241,7 @@ def read_progress(shelf: Shelf, source: Source) -> SyncProgress:
         return SyncProgress()
     state: dict[str, Any] = json.loads(row[0])
     known = {field.name: state[field.name] for field in fields(SyncProgress) if field.name in state}
-    return SyncProgress(**{**known, "holes": tuple(known.get("holes", ()))})
+    return SyncProgress(**{**known, "failed_pages": tuple(known.get("failed_pages", ()))})
 
 
 def write_progress(shelf: Shelf, source: Source, progress: SyncProgress) -> None:

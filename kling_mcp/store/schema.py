@@ -5,18 +5,18 @@ Later versions only add, so that an older program still reads a newer file.
 
 from __future__ import annotations
 
-CREATIONS = """
-CREATE TABLE creations (
+TASKS = """
+CREATE TABLE tasks (
     account          TEXT NOT NULL,
     external_task_id TEXT NOT NULL,
-    intent           TEXT NOT NULL,
+    key              TEXT NOT NULL,
     attempt          INTEGER NOT NULL,
-    digest           TEXT NOT NULL,
-    element_name     TEXT NOT NULL,
+    content_hash     TEXT NOT NULL,
+    label            TEXT NOT NULL,
     reference_type   TEXT NOT NULL,
     state            TEXT NOT NULL,
     task_id          TEXT NOT NULL DEFAULT '',
-    element_ids      TEXT NOT NULL DEFAULT '',
+    result_ids       TEXT NOT NULL DEFAULT '',
     detail           TEXT NOT NULL DEFAULT '',
     owner            TEXT NOT NULL DEFAULT '',
     lease_until      DOUBLE PRECISION NOT NULL DEFAULT 0,
@@ -53,22 +53,22 @@ CREATE TABLE keys (
 
 STEPS: tuple[tuple[str, ...], ...] = (
     (
-        CREATIONS,
-        "CREATE UNIQUE INDEX creations_by_intent ON creations (account, intent, attempt)",
-        "CREATE INDEX creations_by_state ON creations (account, state, created_at)",
-        "CREATE INDEX creations_by_task ON creations (account, task_id)",
-        "CREATE INDEX creations_by_name ON creations (account, element_name)",
+        TASKS,
+        "CREATE UNIQUE INDEX tasks_by_key ON tasks (account, key, attempt)",
+        "CREATE INDEX tasks_by_state ON tasks (account, state, created_at)",
+        "CREATE INDEX tasks_by_task ON tasks (account, task_id)",
+        "CREATE INDEX tasks_by_label ON tasks (account, label)",
     ),
     (
         HANDLES,
         "CREATE INDEX handles_by_account ON handles (account, expires_at)",
     ),
     # How much an account created lately.
-    ("CREATE INDEX creations_by_sending ON creations (account, sent_at)",),
+    ("CREATE INDEX tasks_by_sending ON tasks (account, sent_at)",),
     # What callbacks are told by.
     (
         KEYS,
-        "CREATE INDEX creations_by_external_id ON creations (external_task_id)",
+        "CREATE INDEX tasks_by_external_id ON tasks (external_task_id)",
     ),
 )
 VERSION = len(STEPS)

@@ -99,7 +99,7 @@ class SqliteStore:
             # FULL: a creation is on the disk before it is sent, also if the power fails.
             connection.execute("PRAGMA synchronous = FULL")
             _bring_up_to_date(connection)
-            _check_creations(connection)
+            _check_tasks(connection)
         except BaseException:
             connection.close()
             raise
@@ -200,13 +200,13 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _check_creations(connection: sqlite3.Connection) -> None:
+def _check_tasks(connection: sqlite3.Connection) -> None:
     """Find damage before it is believed. Only this table: it is small, and nobody could make it again.
 
     Raises:
         sqlite3.DatabaseError: with SQLite's code for a damaged file.
     """
-    (found,) = connection.execute("PRAGMA quick_check(creations)").fetchone()
+    (found,) = connection.execute("PRAGMA quick_check(tasks)").fetchone()
     if found != "ok":
         error = sqlite3.DatabaseError(found)
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT

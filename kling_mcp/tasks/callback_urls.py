@@ -70,7 +70,7 @@ class CallbackUrls:
         """Usually one; two accounts may have chosen the same id, and then both are told to look."""
 
         def work(tx: Transaction) -> list[Row]:
-            return tx.fetch("SELECT account, task_id FROM creations WHERE external_task_id = ?", external_task_id)
+            return tx.fetch("SELECT account, task_id FROM tasks WHERE external_task_id = ?", external_task_id)
 
         return await self._open_store().run(work, write=False)
 

@@ -112,7 +112,7 @@ class Journal:
 
         def work(tx: Transaction) -> None:
             tx.execute(
-                "UPDATE creations SET lease_until = ? WHERE account = ? AND external_task_id = ? AND owner = ?",
+                "UPDATE tasks SET lease_until = ? WHERE account = ? AND external_task_id = ? AND owner = ?",
                 self._clock.wall() + LEASE_SECONDS,
                 entry.account,
                 entry.external_task_id,
@@ -169,7 +169,7 @@ class Journal:
         def work(tx: Transaction) -> None:
             for task, state in ended:
                 tx.execute(
-                    "UPDATE creations SET state = ?, element_ids = ?, updated_at = ? "
+                    "UPDATE tasks SET state = ?, result_ids = ?, updated_at = ? "
                     "WHERE account = ? AND task_id = ? AND state <> ?",
                     state,
                     ",".join(task.element_ids),
@@ -209,7 +209,7 @@ class Journal:
     async def with_same_label(self, entry: JournalEntry) -> list[JournalEntry]:
         """Other wishes for an element of this name that are under way or done, oldest first."""
         return await self._select(
-            "element_name = ? AND intent <> ? AND (state IN ('sending', 'unclear', 'accepted', 'ready') "
+            "label = ? AND key <> ? AND (state IN ('sending', 'unclear', 'accepted', 'ready') "
             "OR state = 'claimed' AND lease_until > ?)",
             entry.label,
             entry.key,
@@ -219,7 +219,7 @@ class Journal:
     async def _select(self, condition: str, *parameters: object) -> list[JournalEntry]:
         def work(tx: Transaction) -> list[Row]:
             return tx.fetch(
-                f"SELECT {_COLUMNS} FROM creations WHERE account = ? AND {condition} ORDER BY created_at",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND {condition} ORDER BY created_at",  # noqa: S608
                 self._account,
                 *parameters,
             )
@@ -238,11 +238,11 @@ class Journal:
         if wish.caller_id:
             # A caller may hand back the id that we made for the same wish.
             named = tx.fetch(
-                "SELECT intent FROM creations WHERE account = ? AND external_task_id = ?", self._account, wish.caller_id
+                "SELECT key FROM tasks WHERE account = ? AND external_task_id = ?", self._account, wish.caller_id
             )
-            intent = named[0]["intent"] if named else intent
+            intent = named[0]["key"] if named else intent
         rows = tx.fetch(
-            f"SELECT {_COLUMNS} FROM creations WHERE account = ? AND intent = ? "  # noqa: S608 - names of ours
+            f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND key = ? "  # noqa: S608 - names of ours
             "ORDER BY attempt DESC LIMIT 1",
             self._account,
             intent,
@@ -251,14 +251,14 @@ class Journal:
 
     def _free_attempt(self, tx: Transaction, wish: Intent, attempt: int) -> int:
         """This attempt, or a later one if a caller has given its id to something else."""
-        sql = "SELECT attempt FROM creations WHERE account = ? AND external_task_id = ?"
+        sql = "SELECT attempt FROM tasks WHERE account = ? AND external_task_id = ?"
         while tx.fetch(sql, self._account, external_id_of(wish, attempt)):
             attempt += 1
         return attempt
 
     def _arrival(self, tx: Transaction) -> float:
         """Now, or just after the last arrival, so that of two calls for one name one is always the earlier."""
-        (row,) = tx.fetch("SELECT MAX(created_at) AS last FROM creations WHERE account = ?", self._account)
+        (row,) = tx.fetch("SELECT MAX(created_at) AS last FROM tasks WHERE account = ?", self._account)
         return max(self._clock.wall(), (row["last"] or 0.0) + _TICK_SECONDS)
 
     def _begin(self, tx: Transaction, wish: Intent, caller: str, last: JournalEntry | None, now: float) -> JournalEntry:
@@ -279,7 +279,7 @@ class Journal:
         )
         values = [getattr(entry, field.name) for field in fields(JournalEntry)]
         marks = ", ".join("?" * len(values))
-        tx.execute(f"INSERT INTO creations ({_COLUMNS}) VALUES ({marks})", *values)  # noqa: S608 - names of ours
+        tx.execute(f"INSERT INTO tasks ({_COLUMNS}) VALUES ({marks})", *values)  # noqa: S608 - names of ours
         return entry
 
     async def _put(self, entry: JournalEntry) -> JournalEntry:
@@ -291,12 +291,12 @@ class Journal:
     def _write(tx: Transaction, entry: JournalEntry, *, if_held: bool = False) -> bool:
         """Whether there was such an entry, and with `if_held` one that is still this holder's."""
         values: dict[str, object] = {
-            "digest": entry.content_hash,
-            "element_name": entry.label,
+            "content_hash": entry.content_hash,
+            "label": entry.label,
             "reference_type": entry.reference_type,
             "state": entry.state,
             "task_id": entry.task_id,
-            "element_ids": entry.result_ids,
+            "result_ids": entry.result_ids,
             "detail": entry.detail[:200],
             "owner": entry.owner,
             "lease_until": entry.lease_until,
@@ -306,7 +306,7 @@ class Journal:
             "updated_at": entry.updated_at,
         }
         changed = tx.execute(
-            f"UPDATE creations SET {', '.join(f'{column} = ?' for column in values)} "  # noqa: S608 - names of ours
+            f"UPDATE tasks SET {', '.join(f'{column} = ?' for column in values)} "  # noqa: S608 - names of ours
             f"WHERE account = ? AND external_task_id = ?{' AND owner = ?' if if_held else ''}",
             *values.values(),
             entry.account,
@@ -320,7 +320,7 @@ async def read_entries(store: Store, account: str | None, limit: int) -> list[Jo
     """The newest entries of an account, or of all accounts, newest first."""
 
     def work(tx: Transaction) -> list[Row]:
-        sql = f"SELECT {_COLUMNS} FROM creations"  # noqa: S608 - names of ours
+        sql = f"SELECT {_COLUMNS} FROM tasks"  # noqa: S608 - names of ours
         if account is None:
             return tx.fetch(f"{sql} ORDER BY created_at DESC LIMIT ?", limit)
         return tx.fetch(f"{sql} WHERE account = ? ORDER BY created_at DESC LIMIT ?", account, limit)

@@ -44,7 +44,7 @@ class SubmitQuota:
             if not most:
                 continue
             rows = tx.fetch(
-                "SELECT sent_at FROM creations WHERE account = ? AND external_task_id <> ? AND sent_at > ? "
+                "SELECT sent_at FROM tasks WHERE account = ? AND external_task_id <> ? AND sent_at > ? "
                 "ORDER BY sent_at DESC LIMIT 1 OFFSET ?",
                 account,
                 external_task_id,

@@ -280,7 +280,7 @@ async def test_creation_is_found_without_the_journal(
         handle = await handle_of(client, CREATE, creation)
     assert settings.state_dir is not None
     with sqlite3.connect(settings.state_dir / FILE_NAME) as database:
-        database.execute("DELETE FROM creations")
+        database.execute("DELETE FROM tasks")
     async with start() as client:
         assert structured(result_of(await until(client, handle)))["element_ids"]
 

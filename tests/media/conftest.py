@@ -1,23 +1,5 @@
-"""Shared by the media tests: an allowed folder, and the policy that allows it."""
+"""Local pictures are read from one allowed folder here."""
 
-from __future__ import annotations
+from allowed_folder import album, policy
 
-from pathlib import Path
-
-import pytest
-
-from kling_mcp.media.policy import MediaPolicy
-
-
-@pytest.fixture
-def album(tmp_path: Path) -> Path:
-    """The one allowed folder."""
-    folder = tmp_path / "album"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def policy(album: Path) -> MediaPolicy:
-    """Reading is allowed inside the album only."""
-    return MediaPolicy(allowed_dirs=(album,))
+__all__ = ["album", "policy"]

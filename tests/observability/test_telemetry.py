@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Point = NumberDataPoint | HistogramDataPoint
 
 pytestmark = pytest.mark.anyio
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # A process has one provider of each, and takes them once.
 _SPANS, _READER = InMemorySpanExporter(), InMemoryMetricReader()

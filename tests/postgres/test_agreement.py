@@ -88,7 +88,7 @@ filters = st.builds(
     sources=st.sampled_from([(), ("custom",), ("preset",), ("preset", "custom")]),
     statuses=st.sampled_from([(), ("ready",), ("ready", "deleted"), ("pending",)]),
     tags=st.sampled_from([(), (), ("character",), ("Animal", "nothing")]),
-    voiced=st.sampled_from(["any", "any", "yes", "no"]),
+    has_voice=st.sampled_from(["any", "any", "yes", "no"]),
 )
 # A page of Kling's list shows each task once.
 pages = st.lists(records(), min_size=1, max_size=6, unique_by=lambda record: (record.source, record.task_id))

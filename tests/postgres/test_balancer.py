@@ -227,7 +227,7 @@ class TestReplicasThatLive:
 
 def replica_that_creates(site: Site, database: Database) -> Replica:
     """The one whose process holds the only creation in the journal."""
-    [(owner,)] = database.say("SELECT owner FROM kling_mcp.creations")
+    [(owner,)] = database.say("SELECT owner FROM kling_mcp.tasks")
     pid = str(owner).partition("/")[0].rpartition(":")[2]
     return next(replica for replica in site.replicas if str(replica.pid) == pid)
 

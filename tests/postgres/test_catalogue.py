@@ -128,8 +128,8 @@ async def test_filters_leave_out_what_is_not_wanted(catalogue: Catalogue) -> Non
         return [one.element_id for one in hits.elements]
 
     assert await ids(tags=("gorl", "nothing")) == ["1002"]
-    assert await ids(voiced="yes") == ["1002"]
-    assert await ids(voiced="no", sources=("custom",)) == ["1004", "1001"]
+    assert await ids(has_voice="yes") == ["1002"]
+    assert await ids(has_voice="no", sources=("custom",)) == ["1004", "1001"]
     assert await ids(sources=("preset",)) == ["1003"]
     assert await ids(statuses=("ready", "deleted"), sources=("custom",)) == ["1004", "1002", "1001"]
     census = await catalogue.census()

@@ -477,7 +477,7 @@ class TestADamagedFile:
         server = processes.start()
         made = await server.create(MIA)
         with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
-            connection.execute("UPDATE creations SET element_name = CAST(x'4dff61' AS TEXT)")
+            connection.execute("UPDATE tasks SET label = CAST(x'4dff61' AS TEXT)")
             connection.commit()
         assert (await server.create(MIA)).task.task_id == made.task.task_id
 
@@ -488,7 +488,7 @@ class TestADamagedFile:
         server = processes.start()
         made = await server.create(MIA)
         with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
-            connection.execute("UPDATE creations SET state = 'paused'")
+            connection.execute("UPDATE tasks SET state = 'paused'")
             connection.commit()
         again = await server.create(MIA)
         assert (again.outcome, again.task.task_id) == ("recovered", made.task.task_id)
@@ -534,14 +534,14 @@ class TestOtherVersions:
         made = await server.create(MIA)
         server.store.close()
         with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
-            columns = [row[1] for row in connection.execute("PRAGMA table_info(creations)")]
-            row = connection.execute("SELECT * FROM creations").fetchone()
+            columns = [row[1] for row in connection.execute("PRAGMA table_info(tasks)")]
+            row = connection.execute("SELECT * FROM tasks").fetchone()
         (folder / FILE_NAME).unlink()
         with closing(sqlite3.connect(folder / FILE_NAME)) as old:
             for statement in STEPS[0]:
                 old.execute(statement)
             marks = ", ".join("?" * len(row))
-            old.execute(f"INSERT INTO creations ({', '.join(columns)}) VALUES ({marks})", row)  # noqa: S608
+            old.execute(f"INSERT INTO tasks ({', '.join(columns)}) VALUES ({marks})", row)  # noqa: S608
             old.execute("PRAGMA user_version = 1")
             old.commit()
         again = await processes.start().create(MIA)
@@ -554,7 +554,7 @@ class TestOtherVersions:
     ) -> None:
         made = await processes.start().create(MIA)
         with closing(sqlite3.connect(folder / FILE_NAME)) as newer:
-            newer.execute("ALTER TABLE creations ADD COLUMN mood TEXT NOT NULL DEFAULT 'good'")
+            newer.execute("ALTER TABLE tasks ADD COLUMN mood TEXT NOT NULL DEFAULT 'good'")
             newer.execute("CREATE TABLE moods (name TEXT)")
             newer.execute("PRAGMA user_version = 99")
             newer.commit()
@@ -564,14 +564,14 @@ class TestOtherVersions:
         assert len(await server.own_account().journal.unfinished()) == 2
         with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
             assert connection.execute("PRAGMA user_version").fetchone() == (99,)
-            assert connection.execute("SELECT DISTINCT mood FROM creations").fetchall() == [("good",)]
+            assert connection.execute("SELECT DISTINCT mood FROM tasks").fetchall() == [("good",)]
 
     async def test_a_file_of_another_program_is_not_touched(
         self, folder: Path, store: SqliteStore, world: World
     ) -> None:
         os.makedirs(folder)  # noqa: PTH103 - the lint would have it awaited
         with closing(sqlite3.connect(folder / FILE_NAME)) as theirs:
-            theirs.execute("CREATE TABLE creations (theirs TEXT)")
+            theirs.execute("CREATE TABLE tasks (theirs TEXT)")
             theirs.commit()
         before = (folder / FILE_NAME).read_bytes()
         with pytest.raises(StorageError, match="creations are off"):

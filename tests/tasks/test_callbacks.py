@@ -422,12 +422,12 @@ async def test_creation_whose_answer_is_not_written_yet_is_found_by_what_the_cal
 ) -> None:
     async with host() as hosted:
         creation = await hosted.create(external_task_id="mia-1")
-        await hosted.runtime.store.run(lambda tx: tx.execute("UPDATE creations SET task_id = ''"), write=True)
+        await hosted.runtime.store.run(lambda tx: tx.execute("UPDATE tasks SET task_id = ''"), write=True)
         part = hosted.tasks()[0].callback_url.rpartition("/")[2]
-        names = await hosted.runtime.summons.names_behind(part, creation.task.task_id)
+        names = await hosted.runtime.summons.waiters_for(part, creation.task.task_id)
         own = hosted.account.client.account
         assert names == {(own, "mia-1"), (own, creation.task.task_id)}
-        assert await hosted.runtime.summons.names_behind(part) == {(own, "mia-1")}
+        assert await hosted.runtime.summons.waiters_for(part) == {(own, "mia-1")}
 
 
 # --- the settings

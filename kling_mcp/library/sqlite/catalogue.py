@@ -285,7 +285,7 @@ def _read_progress(db: sqlite3.Connection, source: Source) -> SyncProgress:
     if found is None:
         return SyncProgress()
     state: dict[str, Any] = json.loads(found[0])
-    return SyncProgress(**{**state, "holes": tuple(state["holes"])})
+    return SyncProgress(**{**state, "failed_pages": tuple(state["failed_pages"])})
 
 
 def _write_progress(db: sqlite3.Connection, source: Source, progress: SyncProgress) -> None:
