@@ -29,18 +29,8 @@ from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.library.voices import VoiceCatalogue
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
-from kling_mcp.settings import (
-    HOSTS,
-    Region,
-    Settings,
-    Transport,
-    default_state_dir,
-    missing_credentials,
-    read_region,
-    refuse_half_a_pair,
-    refuse_token_as_key,
-    validated_secret,
-)
+from kling_mcp.settings import HOSTS, Settings, Transport, default_state_dir, missing_credentials
+from kling_mcp.settings.values import Region, read_region, refuse_half_a_pair, refuse_token_as_key, validated_secret
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.verified import VerifiedStore

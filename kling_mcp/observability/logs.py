@@ -17,7 +17,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kling_mcp.settings import LogFormat, LogLevel
+    from kling_mcp.settings.environment import LogFormat, LogLevel
 
 HIDDEN = "[hidden]"
 STDOUT, STDERR = 1, 2

@@ -24,7 +24,7 @@ from virtual_time import VirtualClock
 from hosting.http_server import OWN_KEY, Ear, House, creation, served
 from kling_mcp.api.auth import Credential
 from kling_mcp.runtime import Account, Runtime, read_caller_headers
-from kling_mcp.settings import Region
+from kling_mcp.settings.values import Region
 from kling_mcp.simulator import World
 
 pytestmark = pytest.mark.anyio
