@@ -19,6 +19,7 @@ from kling_mcp.api.auth import ApiKey, Credential, KeyPair, credential_fingerpri
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
+from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.elements.create import Creator
@@ -39,7 +40,7 @@ from kling_mcp.tasks.collector import TaskCollector
 from kling_mcp.tasks.journal import Journal
 from kling_mcp.tasks.lookup import TaskLookup
 from kling_mcp.tasks.poller import Poller
-from kling_mcp.tasks.quota import CallLimit, SubmitQuota
+from kling_mcp.tasks.quota import SubmitQuota
 from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
 from kling_mcp.thumbnails.fetch import PictureFetcher
 from kling_mcp.thumbnails.thumbnails import Thumbnails

@@ -1,20 +1,17 @@
-"""Fair use: how many creations an account may make in a time, and how many calls it may have running.
+"""Fair use: how many creations an account may make in a time.
 
 Over a limit the answer comes at once and says when to come back. Nothing here queues or sends.
 """
 
 from __future__ import annotations
 
-import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kling_mcp.concurrency.clock import format_duration
 from kling_mcp.errors import LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kling_mcp.store import Transaction
 
 MINUTE, DAY = 60.0, 86_400.0
@@ -54,40 +51,6 @@ class SubmitQuota:
             if rows:
                 left = min(window, max(1.0, rows[0]["sent_at"] + window - now))
                 raise _used_up(most, name, left)
-
-
-class CallLimit:
-    """How many calls of one account run at once; 0 sets no limit."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._running = 0
-
-    @contextmanager
-    def acquire(self) -> Iterator[None]:
-        """Count the block as a running call.
-
-        Raises:
-            LimitError: so many are running already.
-        """
-        if self._most and self._running >= self._most:
-            raise LimitError(
-                f"This account has {self._running} calls running at this server, which is the most.",
-                advice="Call again in a minute, or wait for several elements with one wait_for_elements.",
-            )
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-
-
-def format_duration(seconds: float) -> str:
-    """A time to wait, rounded up: seconds, minutes or hours, whichever reads best."""
-    for unit, size in (("second", 1), ("minute", 60)):
-        if (count := math.ceil(seconds / size)) < 120:
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{math.ceil(seconds / 3600)} hours"
 
 
 def _used_up(most: int, name: str, left: float) -> LimitError:
