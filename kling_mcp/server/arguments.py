@@ -1,4 +1,4 @@
-"""What clients really send, turned into typed arguments; and the plain schemas they are shown.
+"""What clients really send, turned into typed arguments.
 
 Forgiving in encoding (a list as text, a number as text), strict in meaning: unknown names are refused, an id
 that was rounded on the way is refused, and all problems are reported together.
@@ -10,7 +10,6 @@ import difflib
 import json
 import re
 from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kling_mcp.api.models import MAX_SAFE_INTEGER
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import quote
-from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +30,6 @@ _SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
 _NEXT_SOURCE = re.compile(rf",\s*(?={_SOURCE_START})|(?<=\.jpg|\.png)\s*,|(?<=\.jpeg)\s*,", re.IGNORECASE)
 _IS_SOURCE = re.compile(rf"{_SOURCE_START}|.*\.(jpe?g|png)\b", re.IGNORECASE)
 _DATA_HEADER = re.compile(r"data:[^,]*,", re.IGNORECASE)
-_NOTHING: tuple[Any, ...] = ("", False)  # a default that is nothing goes without saying
-_BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 
 
 class ToolArguments(BaseModel):
@@ -204,64 +200,3 @@ def _from_pydantic(name: str, detail: Any) -> Problem:
         return Problem(name, "is required", "nothing", "give a value")
     rule = str(detail["msg"]).replace("Input should be", "must be")
     return Problem(name, rule, quote(str(detail["input"]), _SHOWN), "change the value")
-
-
-def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a model without `$ref`, `anyOf` and the like, and without noise titles.
-
-    Several widely used clients cannot read references or unions; a test walks every schema for them.
-    """
-    schema = _schema_of(model)
-    # The class's docstring is for us; the tool has its own description.
-    shown = {key: value for key, value in schema.items() if key not in {"$defs", "description"}}
-    plain: dict[str, Any] = _inlined(shown, schema.get("$defs", {}))
-    return plain
-
-
-def output_schema(view: type[View]) -> dict[str, Any]:
-    """The fields of a result that a program steers by (`View.SHOWN`), as names and types alone.
-
-    Every client pays for it in every conversation, and most never give it to their model. That all fields are always
-    there, and no others, is the contract's word and held by a test.
-    """
-    plain = plain_schema(view)
-    return _steering(view, plain)
-
-
-def _steering(view: type[View], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """`plain` without what is not shown; rows are views of their own."""
-    properties = {name: plain["properties"][name] for name in view.SHOWN}
-    for name, node in properties.items():
-        row = next(iter(get_args(view.model_fields[name].annotation)), None)
-        if isinstance(row, type) and issubclass(row, View):
-            properties[name] = {"type": "array", "items": _steering(row, node["items"])}
-    return {"type": "object", "properties": properties}
-
-
-@cache
-def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """As pydantic writes it, which is slow; a model's schema never changes."""
-    return model.model_json_schema()
-
-
-def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
-    if isinstance(node, list):
-        return [_inlined(item, definitions) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        target = dict(definitions[node["$ref"].removeprefix("#/$defs/")])
-        target.pop("description", None)
-        return _inlined(target, definitions)
-    if banned := _BANNED & node.keys():
-        raise TypeError(f"this schema needs {banned}, which clients cannot read; use plainer types")
-    plain = {}
-    for key, value in node.items():
-        if (key == "title" and isinstance(value, str)) or (key == "default" and value in _NOTHING):
-            continue
-        plain[key] = (
-            {name: _inlined(sub, definitions) for name, sub in value.items()}
-            if key == "properties"
-            else _inlined(value, definitions)
-        )
-    return plain

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kling_mcp.errors import KlingError
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.server.tool_context import ToolContext
-    from kling_mcp.server.views.elements import View
+    from kling_mcp.server.views.view import View
 
 logger = logging.getLogger(__name__)
 

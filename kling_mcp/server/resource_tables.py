@@ -13,7 +13,7 @@ from kling_mcp.api.codes import CODES
 from kling_mcp.errors import Kind
 from kling_mcp.generation.targets import TARGETS
 from kling_mcp.sanitize import clean
-from kling_mcp.server.views.library import element_row_of
+from kling_mcp.server.views.elements import element_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ def element(match: ResolvedElement) -> str:
     return _as_json(
         {
             "matched_by": match.matched_by,
-            **element_row_of(record).model_dump(),
+            **element_row(record).model_dump(),
             "source": record.source,
             "external_task_id": clean(record.external_task_id, _EXTERNAL_ID),
         }

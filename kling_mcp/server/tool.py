@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from mcp_types import Tool, ToolAnnotations
 
 from kling_mcp.errors import Problem
-from kling_mcp.server.arguments import ArgumentsError, ToolArguments, output_schema, plain_schema
+from kling_mcp.server.arguments import ArgumentsError, ToolArguments
+from kling_mcp.server.schemas import output_schema, plain_schema
 from kling_mcp.server.tool_context import ToolContext
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
-    from kling_mcp.server.views.elements import View
+    from kling_mcp.server.views.view import View
 
 # Every tool talks to Kling, hence the open world. Three hints are always told, because some directories ask for them;
 # that a read may be repeated goes without saying.

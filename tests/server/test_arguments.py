@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from kling_mcp.errors import InputError
-from kling_mcp.server.arguments import ToolArguments, parse_arguments, plain_schema
+from kling_mcp.server.arguments import ToolArguments, parse_arguments
+from kling_mcp.server.schemas import plain_schema
 
 
 class Everything(ToolArguments):

@@ -15,7 +15,7 @@ from mcp_types import Tool
 
 from kling_mcp.sanitize import clean
 from kling_mcp.server.tools import NAMES, WIRE, load, read_wire
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 from kling_mcp.simulator import Quirks, World
 from server.samples import arguments_for, furnish
 

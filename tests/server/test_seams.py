@@ -20,7 +20,7 @@ from kling_mcp.server.tool import CREATES, DELETES, READS, Answer, ToolSpec, too
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tool_list import KlingTool
 from kling_mcp.server.tools import read_wire
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 from kling_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -17,8 +17,7 @@ from kling_mcp.server.tool import CREATES, READS, Answer, ToolSpec, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools.create_element_and_wait import create_element_and_wait
 from kling_mcp.server.tools.wait_for_elements import WaitArguments, WaitView, wait_for_elements
-from kling_mcp.server.views.elements import TaskView, task_text, task_view
-from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id
+from kling_mcp.server.views.tasks import TaskView, next_step_for, raise_if_failed, shown_id, task_text, task_view
 from kling_mcp.tasks.collector import NEVER_ARRIVED
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from kling_mcp.server.tool import CREATES, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._creating import CreationArguments, media_problems
-from kling_mcp.server.views.elements import TaskView, task_text, task_view
-from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id
+from kling_mcp.server.views.tasks import TaskView, next_step_for, raise_if_failed, shown_id, task_text, task_view
 
 
 @tool(

@@ -8,8 +8,15 @@ from kling_mcp.sanitize import quote
 from kling_mcp.server.tool import CREATES, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._creating import CreationArguments, media_problems
-from kling_mcp.server.views.elements import TaskView, task_text, task_view
-from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id, voice_warnings
+from kling_mcp.server.views.tasks import (
+    TaskView,
+    next_step_for,
+    raise_if_failed,
+    shown_id,
+    task_text,
+    task_view,
+    voice_warnings,
+)
 from kling_mcp.settings import MAX_WAIT_SECONDS
 from kling_mcp.tasks.poller import TaskSnapshot
 

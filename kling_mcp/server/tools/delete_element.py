@@ -13,7 +13,7 @@ from kling_mcp.sanitize import clean, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import DELETES, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
     from kling_mcp.runtime import Account

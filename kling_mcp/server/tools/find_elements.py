@@ -18,9 +18,10 @@ from kling_mcp.server.gallery import GALLERY_URI, page_data
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
-from kling_mcp.server.views.elements import ElementRow, View
-from kling_mcp.server.views.library import condition_notes, element_row_of, rows_text
+from kling_mcp.server.views.elements import ElementRow, element_row, rows_text
+from kling_mcp.server.views.library import condition_notes
 from kling_mcp.server.views.pictures import RenderedPictures, render_pictures
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
     from kling_mcp.library.catalogue import Spelling
@@ -86,7 +87,7 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
         notes += await _notes_on_hits(arguments, filters, found, library)
     following = found.page.next_position
     view = FoundView(
-        elements=[element_row_of(record) for record in found.page.elements],
+        elements=[element_row(record) for record in found.page.elements],
         total=found.page.total,
         next_cursor=make_cursor(_as_values(following), _bound(arguments)) if following else "",
         duplicate_names=[clean(name, 60) for name in shared],

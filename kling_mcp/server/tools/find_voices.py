@@ -12,7 +12,7 @@ from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,17 @@ from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoun
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.views.elements import FoundTaskView, TaskView, task_text, task_view
-from kling_mcp.server.views.library import record_view
-from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id, voice_warnings
+from kling_mcp.server.views.tasks import (
+    FoundTaskView,
+    TaskView,
+    next_step_for,
+    raise_if_failed,
+    record_view,
+    shown_id,
+    task_text,
+    task_view,
+    voice_warnings,
+)
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask

@@ -11,8 +11,8 @@ from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.views.elements import TaskView, View, task_text, task_view
-from kling_mcp.server.views.tasks import voice_warnings
+from kling_mcp.server.views.tasks import TaskView, task_text, task_view, voice_warnings
+from kling_mcp.server.views.view import View
 from kling_mcp.settings import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
