@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from kling_mcp.api import limits
 from kling_mcp.elements import text_rules as texts
-from kling_mcp.elements.draft import ElementDraft, Picture, PreparedElement
+from kling_mcp.elements.draft import ElementDraft, PreparedElement
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import links
 from kling_mcp.media.files import read_local
+from kling_mcp.media.picture import Picture
 from kling_mcp.media.probe import inspect
 from kling_mcp.media.source import Inline, Link, parse_source, unwrap
 from kling_mcp.sanitize import quote
