@@ -18,6 +18,7 @@ from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
+from kling_mcp.server.tool_aliases import answer_older_names, current_name
 from kling_mcp.server.tool_list import KlingTool, all_tools
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def build_server(
         extensions=[the_tasks, gallery_extension()] if any(tool.meta for tool in chosen) else [the_tasks],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
-        middleware=[_HiddenTools(hidden)] if hidden else [],
+        middleware=[answer_older_names, *([_HiddenTools(hidden)] if hidden else [])],
     )
     register_resources(server)
     register_prompts(server, [tool.name for tool in chosen])
@@ -106,7 +107,8 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     """
     tools = all_tools(settings)
     known = {tool.name for tool in tools}
-    if unknown := [name for name in settings.tools if name not in known]:
+    wanted = {current_name(name) for name in settings.tools}
+    if unknown := [name for name in settings.tools if current_name(name) not in known]:
         raise ConfigurationError(
             f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is no tool; "
             f"the tools are {', '.join(sorted(known))}."
@@ -116,7 +118,7 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     for tool in tools:
         if settings.read_only and tool.changes_something:
             hidden[tool.name] = "KLING_MCP_READ_ONLY"
-        elif settings.tools and tool.name not in settings.tools:
+        elif wanted and tool.name not in wanted:
             hidden[tool.name] = "KLING_MCP_TOOLS"
         else:
             chosen.append(tool)

@@ -90,12 +90,12 @@ def tool(
     arguments: type[ToolArguments],
     view: type[View],
     page_uri: str = "",
-    look_further: LookFurther | None = None,
+    extra_problems: LookFurther | None = None,
 ) -> Callable[[Handler], ToolSpec]:
     """Declare a tool; the handler's docstring is the description that a model reads."""
 
     def declare(handler: Handler) -> ToolSpec:
         description = " ".join((handler.__doc__ or "").split())
-        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri, look_further)
+        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri, extra_problems)
 
     return declare

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
 
     from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.errors import KlingError
     from kling_mcp.runtime import Account, Runtime
     from kling_mcp.server.arguments import ToolArguments
     from kling_mcp.settings import Settings
@@ -89,6 +90,11 @@ class ToolContext:
         """Say which creations this call is about, so that its task, if it becomes one, survives a restart."""
         if run := current_background_call():
             await run.bind_tasks(names)
+
+    def record_error(self, error: KlingError) -> None:
+        """The call ends with this error; its task, if it became one, keeps the error's fields over a restart."""
+        if run := current_background_call():
+            run.record_error(error)
 
     @asynccontextmanager
     async def report_progress(self, message: Callable[[], str], seconds: float) -> AsyncIterator[None]:

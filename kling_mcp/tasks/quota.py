@@ -1,4 +1,4 @@
-"""Fair use: how many creations an account may make in a time.
+"""Fair use: how many requests of a kind an account may make in a time.
 
 Over a limit the answer comes at once and says when to come back. Nothing here queues or sends.
 """
@@ -13,26 +13,27 @@ from kling_mcp.errors import LimitError
 
 if TYPE_CHECKING:
     from kling_mcp.store import Transaction
+    from kling_mcp.tasks.entry import JournalEntry
 
 MINUTE, DAY = 60.0, 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitQuota:
-    """Creations of an account within a minute and within 24 hours; 0 sets no limit.
+    """Requests of one kind that an account may send within a minute and within 24 hours; 0 sets no limit.
 
-    It counts what the journal says was sent: so it survives restarts, holds over all replicas that share a journal,
-    and what Kling refused, or what never left, costs nothing.
+    It counts what the journal says was sent. So it survives restarts and holds over all replicas that share a
+    journal, and what Kling refused, or what never left, does not count.
     """
 
     per_minute: int = 0
     per_day: int = 0
 
-    def check(self, tx: Transaction, account: str, external_task_id: str, now: float) -> None:
-        """Ask in the transaction that writes down the sending, so that two replicas cannot both take the last place.
+    def check(self, tx: Transaction, entry: JournalEntry, now: float) -> None:
+        """Ask in the transaction that records the sending, so that two replicas cannot both take the last place.
 
         Args:
-            external_task_id: the creation in question, which does not stand in its own way.
+            entry: the request in question, which is not counted.
 
         Raises:
             LimitError: one of the limits is reached.
@@ -41,21 +42,21 @@ class SubmitQuota:
             if not most:
                 continue
             rows = tx.fetch(
-                "SELECT sent_at FROM tasks WHERE account = ? AND external_task_id <> ? AND sent_at > ? "
+                "SELECT sent_at FROM tasks WHERE account = ? AND kind = ? AND external_task_id <> ? AND sent_at > ? "
                 "ORDER BY sent_at DESC LIMIT 1 OFFSET ?",
-                account,
-                external_task_id,
+                entry.account,
+                entry.kind,
+                entry.external_task_id,
                 now - window,
                 most - 1,
             )
             if rows:
                 left = min(window, max(1.0, rows[0]["sent_at"] + window - now))
-                raise _used_up(most, name, left)
+                raise _used_up(entry.kind, most, name, left)
 
 
-def _used_up(most: int, name: str, left: float) -> LimitError:
-    elements = "1 element" if most == 1 else f"{most} elements"
+def _used_up(kind: str, most: int, name: str, left: float) -> LimitError:
     return LimitError(
-        f"This server lets one account create {elements} a {name}, and that is used up.",
+        f"This server lets one account create {most} {kind}{'' if most == 1 else 's'} a {name}, and that is used up.",
         advice=f"Nothing was sent. Repeat the same call in {format_duration(left)}.",
     )

@@ -12,7 +12,7 @@ from never_twice.crashable import Process, Processes
 from never_twice.wishes import draft_of, named, tasks_at, tasks_for
 from PIL import Image
 
-from kling_mcp.elements.create import Creation, wish_for
+from kling_mcp.elements.create import Creation, intent_for
 from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.elements.preflight import prepare
 from kling_mcp.errors import (
@@ -73,7 +73,7 @@ def picture_draft(front: Path, side: Path) -> ElementDraft:
 
 
 def intent_of(draft: ElementDraft, folder: Path) -> str:
-    return wish_for("an account", prepare(draft, MediaPolicy((folder,)))).key
+    return intent_for("an account", prepare(draft, MediaPolicy((folder,)))).key
 
 
 class TestTheSameWish:
@@ -160,7 +160,7 @@ class TestTheCallersOwnId:
 
     async def test_it_cannot_stand_for_two_things(self, server: Process, world: World) -> None:
         await server.create(named(MIA, "one"))
-        with pytest.raises(InputError, match="stands already for another creation") as caught:
+        with pytest.raises(InputError, match="must not be in use for something else") as caught:
             await server.create(named(draft_of("Leo"), "one"))
         assert caught.value.created == "no"
         assert posts(world) == 1

@@ -153,7 +153,7 @@ class Process(Runtime):
     ) -> Creation:
         """What the creating tools do."""
         creator = self.own_account().creator
-        return await creator.create(draft, allow_duplicate_name=allow_duplicate_name, patience=patience)
+        return await creator.create(draft, allow_duplicate_name=allow_duplicate_name, timeout=patience)
 
     async def die_while_creating(self, draft: ElementDraft, *, after: float) -> None:
         """Ask for an element, and be killed `after` seconds, at whatever the call is waiting for then."""

@@ -128,7 +128,7 @@ class Theatre:
         """Somebody asks a process for an element."""
         process, fate = self.processes[place], self.fates[place]
         creation = process.own_account().creator.create(
-            draft, allow_duplicate_name=allow_duplicate_name, patience=patience
+            draft, allow_duplicate_name=allow_duplicate_name, timeout=patience
         )
         call = Call(draft, self.loop.create_task(creation), fate)
         for other in self.unanswered():

@@ -236,7 +236,7 @@ class NeverTwice(RuleBasedStateMachine):
 
     def _ask_at_last(self, asked: Asked) -> UnknownOutcomeError | None:
         creator = self.stage.processes[0].own_account().creator
-        wish = creator.create(asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=400)
+        wish = creator.create(asked.draft, allow_duplicate_name=asked.allow_duplicate_name, timeout=400)
         try:
             creation = self.stage.ask(wish)
         except NameTakenError:

@@ -14,7 +14,7 @@ from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.tasks.entry import LEASE_SECONDS
-from kling_mcp.tasks.send import NOT_WRITTEN
+from kling_mcp.tasks.send import NOT_RECORDED
 from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.server import Server
@@ -55,7 +55,7 @@ def replica(url: str, clock: ThreadedClock, world: World, on_create: Callable[[]
 async def test_without_the_database_nothing_is_sent(server: Server, clock: ThreadedClock, world: World) -> None:
     runtime = replica(server.url("no_such_database"), clock, world)
     with pytest.raises(StorageError) as caught:
-        await runtime.own_account().creator.create(MIA, allow_duplicate_name=True, patience=30)
+        await runtime.own_account().creator.create(MIA, allow_duplicate_name=True, timeout=30)
     assert caught.value.created == "no"
     assert requests_to(world, "create") == []
     await runtime.aclose()
@@ -68,10 +68,10 @@ async def test_a_creation_whose_end_could_not_be_written_is_known_to_the_other_r
         database.server.url(database.name, host=wire.address) + "?sslmode=disable", clock, world, wire.close
     )
     other = replica(database.url, clock, world)
-    made = await cut_off.own_account().creator.create(MIA, allow_duplicate_name=False, patience=30)
-    assert NOT_WRITTEN in made.warnings
+    made = await cut_off.own_account().creator.create(MIA, allow_duplicate_name=False, timeout=30)
+    assert NOT_RECORDED in made.warnings
     await clock.sleep(LEASE_SECONDS)
-    again = await other.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
+    again = await other.own_account().creator.create(MIA, allow_duplicate_name=False, timeout=120)
     assert again.task.task_id == made.task.task_id
     assert len(tasks_at(world)) == 1
     await cut_off.aclose()

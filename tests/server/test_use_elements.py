@@ -175,8 +175,8 @@ async def test_an_unfinished_element_is_refused_until_it_is_ready(connect: Conne
         task_id = structured(await client.call_tool("create_element", creation))["task_id"]
         early = assert_refused_without_ids(await use(client, [task_id]), task_id, kind="bad_input", retry="later")
         assert "is not ready yet" in early
-        assert "wait_for_elements" in early
-        done = structured(await client.call_tool("wait_for_elements", {"ids": [task_id]}))
+        assert "wait_for_tasks" in early
+        done = structured(await client.call_tool("wait_for_tasks", {"ids": [task_id]}))
         given = structured(await use(client, ["Mia"]))
     assert given["element_ids"] == done["tasks"][0]["element_ids"]
 

@@ -12,7 +12,8 @@ from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import TaskFailedError
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.server.views.elements import element_row, page_text, page_view, row_text, task_rows
-from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, task_text, task_view
+from kling_mcp.server.views.tasks import next_step_for, task_text, task_view
+from kling_mcp.tasks.submit import raise_if_failed
 
 
 def task_of(**changes: Any) -> ElementTask:
@@ -123,7 +124,7 @@ class TestWhatToDoNext:
             ({}, ""),
             ({"task_status": "failed", "task_result": {}}, ""),
             ({"task_status": "processing", "task_result": {}}, "Wait."),
-            ({"task_result": {}}, "Kling says it is done but names no element yet; wait."),
+            ({"task_result": {}}, "Kling says it is done but names no result yet; wait."),
         ],
     )
     def test_a_success_is_one_only_with_its_element(self, changes: dict[str, Any], step: str) -> None:

@@ -23,7 +23,7 @@ from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.store import Transaction
 from kling_mcp.store.schema import STEPS, VERSION
 from kling_mcp.store.sqlite import FILE_NAME, LOCK_PATIENCE_SECONDS, SqliteStore
-from kling_mcp.tasks.send import NOT_WRITTEN
+from kling_mcp.tasks.send import NOT_RECORDED
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -203,7 +203,7 @@ class TestALockedFile:
             await clock.sleep(1)
             with locked(folder):
                 await clock.sleep(3 + LOCK_PATIENCE_SECONDS)
-        assert NOT_WRITTEN in made[0].warnings
+        assert NOT_RECORDED in made[0].warnings
         again = await server.create(MIA, patience=60)
         assert (again.outcome, again.task.task_id) == ("recovered", made[0].task.task_id)
         assert posts(world) == 1
@@ -319,7 +319,7 @@ class TestAFolderThatCannotBeWritten:
             assert [row["element_name"] for row in listed["elements"]] == ["Zoe"]
             found = structured(await client.call_tool("get_element", {"id": there.task_id}))
             assert found["element_ids"] == [there.element_id]
-            waited = structured(await client.call_tool("wait_for_elements", {"ids": [there.task_id]}))
+            waited = structured(await client.call_tool("wait_for_tasks", {"ids": [there.task_id]}))
             assert waited["pending"] == 0
             refused = await client.call_tool("create_element", creation)
             assert last_line(refused)["kind"] == "read_only"

@@ -25,7 +25,7 @@ TAKES = 20.0  # seconds of a video element in the simulator
 
 
 async def collect(process: Process, *ids: str, seconds: float = 60) -> list[CollectedTask]:
-    """What `wait_for_elements` does."""
+    """What `wait_for_tasks` does."""
     collector = process.own_account().collector
     collected = await collector.resolve(ids)
     await collector.wait(collected, seconds)

@@ -15,7 +15,7 @@ from kling_mcp.api.sender import Timeouts
 from kling_mcp.elements.create import Creation
 from kling_mcp.errors import KlingError, RequestError, ServerError, UnknownOutcomeError
 from kling_mcp.simulator import Faults, Quirks, World
-from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_DESERTION
+from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_ABANDONMENT
 from kling_mcp.tasks.send import POSTS_PER_CALL, SETTLES_AFTER_BREAK, SETTLES_AFTER_SILENCE
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class TestBeforeTheCommit:
             with pytest.raises(UnknownOutcomeError) as caught:
                 await processes.start().create(MIA, patience=5)
         assert "does not show its task yet" in str(caught.value)
-        assert f"id={caught.value.external_task_id}" in caught.value.advice
+        assert f'ids=["{caught.value.external_task_id}"]' in caught.value.advice
         assert posts(world) == 1
 
     async def test_a_call_sends_a_few_times_and_no_more(self, server: Process, world: World, faults: Faults) -> None:
@@ -270,7 +270,7 @@ class TestWhoeverLeaves:
         left = clock.wall()
         creation = await server.create(MIA)
         assert creation.outcome == "submitted"
-        assert SETTLES_AFTER_DESERTION <= post_times(world)[1] - left <= SETTLES_AFTER_DESERTION + 10
+        assert SETTLES_AFTER_ABANDONMENT <= post_times(world)[1] - left <= SETTLES_AFTER_ABANDONMENT + 10
 
     async def test_who_leaves_while_looking_changes_nothing(
         self, server: Process, world: World, faults: Faults
@@ -296,7 +296,7 @@ class TestWhoeverLeaves:
         self, processes: Processes, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         """The file says only that it was being sent; its holder says nothing more."""
-        faults.delay(SETTLES_AFTER_DESERTION - 2, route="create")
+        faults.delay(SETTLES_AFTER_ABANDONMENT - 2, route="create")
         await processes.start().die_while_creating(MIA, after=0.5)
         creation = await processes.start().create(MIA)
         assert creation.outcome == "recovered"
@@ -310,7 +310,7 @@ class TestWhoeverLeaves:
         creation = await processes.start().create(MIA, patience=60)
         assert creation.outcome == "submitted"
         first, second = post_times(world)
-        assert second - first >= SETTLES_AFTER_DESERTION
+        assert second - first >= SETTLES_AFTER_ABANDONMENT
 
 
 class SlowToSend(Fate):

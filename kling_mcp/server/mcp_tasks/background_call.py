@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import StorageError
 from kling_mcp.server.mcp_tasks.handles import KEEP_SECONDS
+from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mcp_types import ElicitRequest
 
     from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.errors import KlingError
     from kling_mcp.server.mcp_tasks.handles import Handle, HandleStatus, HandleStore
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class BackgroundCall:
         self._message: Callable[[], str] = lambda: "Working"
         self._outcome: HandlerResult = None
         self._error: MCPError | None = None
+        self._failure: StoredError | None = None
         self._questions: dict[str, _Question] = {}
         self._asked = 0
         self._scope = anyio.CancelScope()
@@ -102,6 +105,10 @@ class BackgroundCall:
             except StorageError as error:
                 # The call itself does not depend on it; only a restart would lose the handle.
                 logger.warning("A task handle could not be written: %s", error)
+
+    def record_error(self, error: KlingError) -> None:
+        """The call ends with this error; its fields are kept for a later process."""
+        self._failure = StoredError.of(error)
 
     async def ask(self, request: ElicitRequest) -> ElicitResult:
         """Put a question to the client, who sees it in tasks/get and answers with tasks/update."""
@@ -186,7 +193,7 @@ class BackgroundCall:
         """Write the end down, as far as Kling cannot tell it to a later process."""
         status: HandleStatus = "cancelled" if self.status == "cancelled" else "settled"
         with suppress(StorageError):  # the answer is in memory, and Kling knows the task
-            await self.book.settle(self.handle.handle_id, status, self._last_line())
+            await self.book.settle(self.handle.handle_id, status, self._failure)
 
     def summary(self) -> dict[str, Any]:
         """The task as every answer shows it."""
@@ -239,16 +246,9 @@ class BackgroundCall:
             return self._error.message
         return _text(self._outcome).partition("\n")[0][:_MAX_MESSAGE_CHARACTERS]
 
-    def _last_line(self) -> str:
-        outcome = self._outcome
-        if not (isinstance(outcome, CallToolResult) and outcome.is_error):
-            return ""
-        line = _text(outcome).rpartition("\n")[2]
-        return line if line.startswith("kind=") else ""
-
 
 CANCELLED = (
-    "The wait was cancelled; what was sent to Kling goes on there. wait_for_elements without ids, or the same "
+    "The wait was cancelled; what was sent to Kling goes on there. wait_for_tasks without ids, or the same "
     "call again, tells what came of it; nothing is made twice."
 )
 

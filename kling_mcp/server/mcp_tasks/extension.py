@@ -47,7 +47,7 @@ TASKS = "io.modelcontextprotocol/tasks"
 Mode = Literal["optional", "always", "required"]
 
 # The tools that may become tasks; `resuming` has for each the body that follows its call.
-LONG_CALLS = ("create_element_and_wait", "wait_for_elements")
+LONG_CALLS = ("create_element_and_wait", "wait_for_tasks")
 
 GRACE_SECONDS = 2.0
 TASK_SECONDS = 900.0  # fact: poll (10 to 15 minutes in all)
@@ -242,7 +242,7 @@ class TasksExtension(Extension):
         if handle is None or not _may_use(ctx, handle):
             raise MCPError(
                 INVALID_PARAMS,
-                "There is no such task, or it has expired. wait_for_elements without ids finds unfinished creations.",
+                "There is no such task, or it has expired. wait_for_tasks without ids finds unfinished creations.",
             )
         return handle
 

@@ -53,7 +53,7 @@ async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -
     try:
         done = await delete(account.client, element_id, arguments.element_name, await _task_of(account, element_id))
     finally:
-        account.names.invalidate()  # the name is free again, also where the answer was lost
+        account.library.invalidate()  # the name is free again, also where the answer was lost
     await call.account.library.deleted(element_id)
     view = DeletedView(element_id=done.element_id, element_name=clean(done.element_name, 60), deleted=True)
     what = "is deleted" if done.sent else "had been deleted before; nothing was sent"

@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
+from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.views.tasks import (
-    FoundTaskView,
-    TaskView,
-    next_step_for,
-    raise_if_failed,
-    record_view,
-    shown_id,
-    task_text,
-    task_view,
-    voice_warnings,
-)
+from kling_mcp.server.views.tasks import FoundTaskView, TaskView, next_step_for, record_view, task_text, task_view
+from kling_mcp.tasks.submit import raise_if_failed
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
@@ -120,7 +113,7 @@ async def _told(account: Account, task: ElementTask) -> TaskView:
     return task_view(
         task,
         warnings=voice_warnings(task, await account.asked_voice(task)),
-        next_step=next_step_for(task, running=f"Call get_element with id={shown_id(task)} again later."),
+        next_step=next_step_for(task, running=f"Call get_element with id={quote(task.task_id)} again later."),
     )
 
 

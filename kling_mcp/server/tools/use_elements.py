@@ -37,7 +37,7 @@ _IS = {
 }
 _DO = {
     "deleted": "choose another element, or create it anew",
-    "pending": "call wait_for_elements, then this again",
+    "pending": "call wait_for_tasks, then this again",
     "failed": "create it anew with other inputs",
 }
 

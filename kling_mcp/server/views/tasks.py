@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from kling_mcp.api.models import ElementTask, VoiceTask
 from kling_mcp.concurrency.clock import iso_utc
-from kling_mcp.errors import TaskFailedError
+from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.elements import ElementRow, element_row, row_text, task_rows
 from kling_mcp.server.views.view import View
@@ -13,8 +14,10 @@ from kling_mcp.server.views.view import View
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.api.models import ElementTask
+    from kling_mcp.api.models import KlingTask
+    from kling_mcp.elements.create import Creation
     from kling_mcp.library.records import LibraryElement
+    from kling_mcp.tasks.collector import CollectedTask
 
 _MESSAGE, _ID, _EXTERNAL_ID = 300, 80, 128
 
@@ -39,6 +42,15 @@ class TaskView(View):
     next_step: str
 
 
+class CollectedTaskView(TaskView):
+    """A task that was waited for: `kind` is `element` or `voice`; `voice_id` is "" for an element."""
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("kind", "task_id", "task_status", "element_ids", "voice_id")
+
+    kind: str
+    voice_id: str
+
+
 class FoundTaskView(TaskView):
     """A task that was looked up, and by which kind of id."""
 
@@ -48,7 +60,7 @@ class FoundTaskView(TaskView):
 
 
 def task_view(
-    task: ElementTask,
+    task: KlingTask,
     *,
     external_task_id: str = "",
     outcome: str = "",
@@ -57,20 +69,42 @@ def task_view(
     next_step: str = "",
 ) -> TaskView:
     """A task as a caller sees it. `external_task_id` fills in what Kling left out (empty-while-running)."""
+    made_elements = isinstance(task, ElementTask) and bool(task.elements)
     return TaskView(
         task_id=clean(task.task_id, _ID),
         external_task_id=clean(task.external_task_id or external_task_id, _EXTERNAL_ID),
         task_status=task.task_status,
         task_status_msg=clean(task.task_status_msg, _MESSAGE),
         outcome=outcome,
-        element_ids=[clean(element_id, _ID) for element_id in task.element_ids],
-        elements=task_rows(task) if task.elements else [],
+        element_ids=[clean(element_id, _ID) for element_id in task.result_ids] if made_elements else [],
+        elements=task_rows(task) if isinstance(task, ElementTask) and made_elements else [],
         waited_seconds=round(waited_seconds, 1),
         units_deducted=clean(task.final_unit_deduction, 20),
         created_at=iso_utc(task.created_at),
         updated_at=iso_utc(task.updated_at),
         warnings=list(warnings),
         next_step=next_step,
+    )
+
+
+def collected_view(item: CollectedTask, waited_seconds: float) -> CollectedTaskView:
+    """A task that was waited for."""
+    task: KlingTask = item.snapshot.task or ElementTask(task_id=item.name if item.name != item.external_task_id else "")
+    warnings = [item.warning, item.snapshot.last_poll_error.message if item.snapshot.last_poll_error else ""]
+    if isinstance(task, ElementTask):
+        warnings += voice_warnings(task, item.memo.get("voice_id", ""))
+    view = task_view(
+        task,
+        external_task_id=item.external_task_id,
+        waited_seconds=waited_seconds,
+        warnings=[warning for warning in warnings if warning],
+    )
+    voice_ids = task.result_ids if isinstance(task, VoiceTask) else []
+    return CollectedTaskView(
+        **view.model_dump(exclude={"elements"}),
+        elements=view.elements,
+        kind=item.kind,
+        voice_id=clean(voice_ids[0], _ID) if voice_ids else "",
     )
 
 
@@ -99,6 +133,7 @@ def task_text(view: TaskView) -> str:
     facts = [
         f"task_id={identifier(view.task_id)}",
         view.external_task_id and f"external_task_id={identifier(view.external_task_id, _EXTERNAL_ID)}",
+        isinstance(view, CollectedTaskView) and f"kind={view.kind}",
         f"task_status={view.task_status}",
         view.task_status_msg and f"task_status_msg={quote(view.task_status_msg, _MESSAGE)}",
         view.outcome and f"outcome={view.outcome}",
@@ -115,6 +150,8 @@ def task_text(view: TaskView) -> str:
 
 
 def _headline(view: TaskView) -> str:
+    if isinstance(view, CollectedTaskView) and view.voice_id:
+        return f"Ready: voice_id={identifier(view.voice_id)}"
     if view.element_ids:
         is_deleted = all(row.status == "deleted" for row in view.elements)
         return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
@@ -125,50 +162,32 @@ def _headline(view: TaskView) -> str:
     return "Not ready yet: the task is still running at Kling."
 
 
-def raise_if_failed(task: ElementTask, external_task_id: str = "") -> None:
-    """A failed task is an error with Kling's reason. fact: failed-has-no-code
+def next_wait(task_ids: Sequence[str], purpose: str = "") -> str:
+    """The call that goes on waiting for these tasks; "" without any.
 
-    Raises:
-        TaskFailedError: says that the inputs were refused, not the network.
+    Ids are between double quotes, so that a client copies them as text: they have more digits than a number keeps.
     """
-    if task.task_status != "failed":
-        return
-    reason = clean(task.task_status_msg, _MESSAGE)
-    name = clean(task.external_task_id or external_task_id, _EXTERNAL_ID)
-    raise TaskFailedError(
-        f"Kling accepted task {clean(task.task_id, _ID)} (external_task_id {name or '-'}) and then refused its "
-        f"inputs{f', saying {quote(reason, _MESSAGE)}' if reason else ' without a reason'}. The network was fine.",
-        task_id=task.task_id,
-        external_task_id=name,
-        advice="Change the pictures, the name or the description, then create again.",
-    )
+    ids = ", ".join(quote(task_id, _ID) for task_id in task_ids)
+    return f"Call wait_for_tasks with ids=[{ids}]{purpose or ' again.'}" if ids else ""
 
 
-def voice_warnings(task: ElementTask, asked_voice_id: str) -> list[str]:
-    """Whether the voice that was asked for is really bound. facts: voice-on-images, video-voice-unreliable"""
-    asked = asked_voice_id.strip()
-    warnings: list[str] = []
-    for element in task.elements:
-        bound = element.element_voice_info.voice_id
-        if not asked or bound == asked or element.is_deleted:
-            continue
-        instead = f"shows the voice {identifier(bound)} instead" if bound else "shows no voice"
-        warnings.append(
-            f"Kling did not bind the voice {identifier(asked)}: element {identifier(element.element_id)} {instead}. "
-            "Check the id with find_voices; a voice fits humanoid elements only."
-        )
-    return warnings
-
-
-def shown_id(task: ElementTask) -> str:
-    """The task's id between double quotes, so that whoever copies it sends text: its digits exceed a number's."""
-    return quote(task.task_id, _ID)
-
-
-def next_step_for(task: ElementTask, *, running: str) -> str:
+def next_step_for(task: KlingTask, *, running: str) -> str:
     """One sentence: what to call next, or "" where nothing is left to do."""
     if task.is_final:
         return ""
     if task.task_status == "succeed":
-        return "Kling says it is done but names no element yet; " + running[0].lower() + running[1:]
+        return "Kling says it is done but names no result yet; " + running[0].lower() + running[1:]
     return running
+
+
+def creation_view(creation: Creation, purpose: str) -> TaskView:
+    """What a creating call answers with; `purpose` ends the sentence that says how to go on waiting."""
+    task = creation.task
+    return task_view(
+        task,
+        external_task_id=creation.external_task_id,
+        outcome=creation.outcome,
+        waited_seconds=creation.waited_seconds,
+        warnings=creation.warnings,
+        next_step=next_step_for(task, running=next_wait([task.task_id], purpose)),
+    )

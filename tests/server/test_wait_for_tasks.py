@@ -1,4 +1,4 @@
-"""`wait_for_elements` through MCP: many at once, any kind of id, a mix of ends, another chat, another process."""
+"""`wait_for_tasks` through MCP: many at once, any kind of id, a mix of ends, another chat, another process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-WAIT = "wait_for_elements"
+WAIT = "wait_for_tasks"
 CLIP = {
     "element_description": "Presenter, grey suit",
     "reference_type": "video_refer",
