@@ -103,7 +103,7 @@ def query_task(task_or_external_id: str) -> Request:
 
 
 def page_of(path: str, page_num: int, page_size: int) -> Request:
-    """One page of a list; section 4.4 gives the parameters."""
+    """One page of a list. fact: list-range"""
     return Request("GET", path, params={"pageNum": page_num, "pageSize": page_size})
 
 

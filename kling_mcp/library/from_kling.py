@@ -73,13 +73,13 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
 
 
 def _tags(element: Element) -> tuple[str, ...]:
-    """The names of Kling's page, else what the record says; each once. (section 10: read every form)"""
+    """The names of Kling's page, else what the record says; each once. fact: tags-every-form"""
     named = (TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id for tag in element.tag_list[:MAX_TAGS])
     return tuple(dict.fromkeys(capped(name, MAX_NAME_CHARACTERS) for name in named if name))
 
 
 def _links(element: Element) -> tuple[str, ...]:
-    """Links only: a picture may be shown as the Base64 text that was sent (section 4.3)."""
+    """Links only: a picture may be shown as the Base64 text that was sent. fact: pictures-as-sent"""
     images = element.element_image_list
     given = [images.frontal_image, *(image.image_url for image in images.refer_images)]
     return tuple(url for url in map(link, given) if url)[:MAX_LINKS]

@@ -23,7 +23,7 @@ RowStatus = Literal["ready", "pending", "failed", "deleted"]
 
 _NAME, _DESCRIPTION, _MESSAGE = 60, 120, 300
 _ID, _EXTERNAL_ID, _OWNER = 80, 128, 40
-LAST_PAGE_NUM = 1000  # section 4.4 of the API reference
+LAST_PAGE_NUM = 1000  # fact: list-range
 
 
 class View(BaseModel):
