@@ -1,6 +1,6 @@
 """`KlingClient`: one method per endpoint for elements, and the lists of voices, for one account.
 
-It does what it is told, once: checks of pictures, names and repeats belong to `media` and `creation`.
+It does what it is told, once: checks of pictures, names and repeats belong to `media` and `elements`.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Contex
 async def load_and_run_tool(
     name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], context: Context[Any, Any]
 ) -> CallToolResult:
-    """As `perform`; also where the tool cannot be loaded, as in a broken installation."""
+    """As `run_tool`; also where the tool cannot be loaded, as in a broken installation."""
     try:
         spec = load_it()
     except Exception:  # as above, and nothing has begun
