@@ -37,6 +37,6 @@ def quote(text: str, limit: int = 200) -> str:
 
 
 def identifier(text: str, limit: int = 80) -> str:
-    """An id or another single word as it is; anything else is `quoted`."""
+    """An id or another single word as it is; anything else in quotes."""
     text = clean(text, limit)
     return text if _PLAIN_WORD.fullmatch(text) else quote(text, limit)

@@ -7,13 +7,12 @@ import functools
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
+
+from repository_files import ROOT, files_of, named
 
 from kling_mcp._version import __version__
 
-ROOT = Path(__file__).parents[1]
-SKIPPED = {"node_modules", "build", "dist"}  # and everything that begins with a dot
 MAX_FUNCTION_LINES = 40
 MAX_MODULE_LINES, MAX_TEST_LINES = 400, 500  # a table of cases may be long
 
@@ -28,19 +27,6 @@ EXPLAINED_ONCE = {
     "PLC0415": "imported when it is called, so that nobody pays for what he does not use",
     "S608": "SQL is put together from names of ours; what comes from outside is always a parameter",
 }
-
-
-def files_of(*suffixes: str) -> Iterator[Path]:
-    """The repository's files with these endings."""
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        if path.suffix in suffixes and not any(part in SKIPPED or part.startswith(".") for part in parts[:-1]):
-            yield path
-
-
-def named(path: Path) -> str:
-    """A path as people write it."""
-    return path.relative_to(ROOT).as_posix()
 
 
 PYTHON = list(files_of(".py"))

@@ -52,7 +52,7 @@ class KlingClient:
         """Send a creation; the answer is its task. Creations cost nothing (fact: create-is-free).
 
         Args:
-            body: section 4.1 of the API reference, as `media.PreparedElement.body()` makes it. A picture is a
+            body: as `PreparedElement.body()` of `elements.draft` makes it (fact: create-fields). A picture is a
                 link, its bare Base64 text, or its `bytes`, which are encoded on the way out.
             external_task_id: sent along, so that a lost reply can be looked up.
 

@@ -1,7 +1,7 @@
 """What Kling says, read tolerantly: every field optional, ids as strings, unknown fields ignored.
 
 Nothing here is shaped for a caller; `server.views` does that.
-Field sources: section 4.3 of the API reference.
+facts: record-fields, element-fields, voice-record
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _read_objects(value: Any) -> list[Any]:
 
 
 def _read_tags(value: Any) -> list[Any]:
-    """Tags come as [], as objects with `id` or `tag_id`, or as bare ids. (section 10: read every form)"""
+    """Tags come as [], as objects with `id` or `tag_id`, or as bare ids. fact: tags-every-form"""
     items = value if isinstance(value, list) else []
     readable = [item for item in items if item and isinstance(item, str | int | dict | BaseModel)]
     return [{"id": item} if isinstance(item, str | int) else item for item in readable]

@@ -53,7 +53,7 @@ _GATEWAY_STATUSES = (502, 503, 504)
 class Request:
     """One call. `effect` says what a lost reply may leave behind; `external_task_id` names a creation.
 
-    `body` is what JSON holds, and `bytes` for a picture, which `outgoing` writes as Base64.
+    `body` is what JSON holds, and `bytes` for a picture, which `request_body` writes as Base64.
     """
 
     method: Literal["GET", "POST"]
@@ -104,7 +104,7 @@ def query_task(route: str, task_or_external_id: str) -> Request:
 
 
 def page_of(path: str, page_num: int, page_size: int) -> Request:
-    """One page of a list; section 4.4 gives the parameters."""
+    """One page of a list. fact: list-range"""
     return Request("GET", path, params={"pageNum": page_num, "pageSize": page_size})
 
 

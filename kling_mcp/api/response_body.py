@@ -23,7 +23,7 @@ class GzipReader:
         encoding: the `Content-Encoding` header; "" for none.
 
     Raises:
-        UnpackingError: it is neither gzip nor nothing.
+        GzipError: it is neither gzip nor nothing.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -36,7 +36,7 @@ class GzipReader:
         """What the piece holds, or the first bytes of it: `room` of them mean that there may be more.
 
         Raises:
-            UnpackingError: it is damaged.
+            GzipError: it is damaged.
         """
         if self._gzip is None:
             return piece[:room]
@@ -51,7 +51,7 @@ class GzipReader:
         """Nothing more comes.
 
         Raises:
-            UnpackingError: the end is missing.
+            GzipError: the end is missing.
         """
         if self._gzip is not None and not self._gzip.eof:
             raise GzipError("cut gzip")

@@ -1,7 +1,7 @@
 """Deletes an element by id, with its name as the safety catch.
 
-Kling has no look-up by element id (no-get-by-element-id): what is known here leads to the element's task, and where
-nothing is known the lists are read.
+Kling has no look-up by element id (fact: no-get-by-element-id): what is known here leads to the element's task, and
+where nothing is known the lists are read.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class PreparedElement:
     warnings: tuple[str, ...] = ()
 
     def body(self) -> dict[str, object]:
-        """The body of API reference section 4.1: documented fields only, no empty optional ones.
+        """The body as Kling takes it: documented fields only, no empty optional ones. fact: create-fields
 
         A picture that is no link stands there as its `bytes`, so that its Base64, a third larger, is never held.
         """

@@ -1,6 +1,7 @@
 """Which elements have a name: the guard against creating a second Mia.
 
-Kling has no look-up by name (no-search), so the library's index answers, read again where it is older than a minute.
+Kling has no look-up by name (fact: no-search), so the library's index answers, read again where it is older than a
+minute.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the library needs of the place where its records lie: an interface, because it may have two implementations.
 
-One keeps a file on this computer (`sqlite_catalogue`); a database server for several replicas can be another.
+One keeps a file on this computer (`sqlite.catalogue`); a database server for several replicas can be another.
 Everything here belongs to one account; two accounts have two catalogues.
 """
 
@@ -42,7 +42,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """One page of results. `total` counts all pages; `following` is None on the last one.
+    """One page of results. `total` counts all pages; `next_position` is None on the last one.
 
     `spelling` is `corrected` or `similar` where nothing matched as it was written.
     """

@@ -73,7 +73,7 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
 
 
 def tag_name(tag: Tag) -> str:
-    """The name of Kling's page, else what the record says. (section 10: read every form)"""
+    """The name of Kling's page, else what the record says. fact: tags-every-form"""
     return capped(TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id, MAX_NAME_CHARACTERS)
 
 
@@ -83,7 +83,7 @@ def _tags(element: Element) -> tuple[str, ...]:
 
 
 def _links(element: Element) -> tuple[str, ...]:
-    """Links only: a picture may be shown as the Base64 text that was sent (section 4.3)."""
+    """Links only: a picture may be shown as the Base64 text that was sent. fact: pictures-as-sent"""
     images = element.element_image_list
     given = [images.frontal_image, *(image.image_url for image in images.refer_images)]
     return tuple(url for url in map(link, given) if url)[:MAX_LINKS]

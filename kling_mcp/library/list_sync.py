@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     ReadPage = Callable[[int, int], Awaitable[list[ElementTask]]]
 
-PAGE_SIZE, LAST_PAGE = 500, 1000  # section 4.4
+PAGE_SIZE, LAST_PAGE = 500, 1000  # fact: list-range
 PAGES_AT_ONCE = 4
 MAX_HEAD_PAGES = 20
 FAILURES_IN_A_ROW = 2  # after so many it is not the page that is at fault

@@ -61,7 +61,7 @@ def element(match: ResolvedElement) -> str:
 
 
 def tags() -> str:
-    """Section 4.1 of the API reference."""
+    """All tags. fact: tag-table"""
     return _as_json({"tags": [{"tag_id": tag_id, "name": name} for tag_id, name in rules.TAGS.items()]})
 
 
@@ -88,7 +88,7 @@ def errors() -> str:
 
 
 def limits() -> str:
-    """Sections 4.1 and 9 of the API reference, with the fact behind each number."""
+    """What a creation takes, and how many elements each target takes, with the fact behind each number."""
     return _as_json(
         {
             "creation": {

@@ -1,4 +1,4 @@
-"""Judges the body of a creation or a deletion by the rules of sections 4.1, 4.5 and 7.
+"""Judges the body of a creation or a deletion by the documented rules.
 
 Turns a parsed body into a wish or raises RefusedError with the first thing that is wrong, as the vendor does.
 Must not touch any account: whether an id exists or was used before is asked elsewhere.
@@ -86,7 +86,7 @@ class VoiceWish:
 
 
 def read_element(body: Body, rules: Rules) -> ElementRequest:
-    """Judge an element creation (section 4.1). Raises RefusedError."""
+    """Judge an element creation (fact: create-fields). Raises RefusedError."""
     _only_known(body, _ELEMENT_FIELDS, rules)
     name = _bounded(body, "element_name", MAX_NAME_CHARACTERS, rules)
     description = _bounded(body, "element_description", MAX_DESCRIPTION_CHARACTERS, rules)
@@ -128,7 +128,7 @@ def read_voice(body: Body, rules: Rules) -> VoiceWish:
 
 
 def read_id(body: Body, field: str, rules: Rules) -> str:
-    """The one required string of a deletion (section 4.5). Raises RefusedError."""
+    """The one required string of a deletion (fact: delete-takes-element-id). Raises RefusedError."""
     _only_known(body, frozenset({field}), rules)
     return _text(body, field)
 

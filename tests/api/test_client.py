@@ -119,7 +119,7 @@ class TestWhatIsSent:
         assert world.requests == []
 
     async def test_pages(self, account: Account, world: World) -> None:
-        """Section 4.4: pageNum and pageSize. facts: list-shape, presets, list-no-total"""
+        """pageNum and pageSize. facts: list-range, list-shape, presets, list-no-total"""
         kling = world.account_of(API_KEY)
         for number in range(5):
             world.add_element(kling, f"element {number}")

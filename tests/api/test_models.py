@@ -1,6 +1,8 @@
 """What Kling says, read from samples: every form that a field was seen in, and some that nobody promised away.
 
-Each file in tests/samples holds one record of section 4.3, what is to be read from it, and where the form comes from.
+Each file in tests/samples holds one record, what is to be read from it, and where the form comes from.
+
+fact: record-fields
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def refusals(draft: ElementDraft, policy: MediaPolicy = OFF) -> tuple[Problem, .
 
 
 def test_the_documented_picture_example_comes_out_to_the_letter() -> None:
-    """API reference 4.1. facts: frontal-is-string, image-count"""
+    """facts: create-fields, frontal-is-string, image-count"""
     prepared = prepare(MIA, OFF)
     assert prepared.warnings == ()
     assert prepared.body() == {

@@ -47,7 +47,7 @@ ALL_OPEN = "Kling states no limit for them, nor which kinds of element this targ
 Cells = dict[tuple[str, str], list[tuple[int, int, str]]]
 
 # (other inputs, kinds of elements): [(image elements, video elements, what the answer says), ...], on both sides of
-# every edge. Written from sections 9 and 9.1 of the API reference, not from the code.
+# every edge. Written from docs/kling-api.md (facts: element-targets, omni-counts), not from the code.
 OMNI: Cells = {
     (FRAMES, "image"): [(1, 0, "possible"), (3, 0, "possible"), (4, 0, "not possible")],
     (FRAMES, "video"): [(0, 3, "possible"), (0, 4, "not possible")],

@@ -1,6 +1,6 @@
 """Runs calls of several processes one await point at a time, in an order that somebody else chooses.
 
-Every seam of a process (see `mortal`) parks its task until it is released, and virtual time stands still until it
+Every seam of a process (see `crashable`) parks its task until it is released, and virtual time stands still until it
 is told to go on. So an interleaving is a list of plain choices, and the same choices are the same interleaving.
 """
 
@@ -57,7 +57,7 @@ class Parked:
 
 
 class Parking(Fate):
-    """Parks every task that comes to a seam, until `free` or released one by one."""
+    """Parks every task that comes to a seam, until `is_free` or released one by one."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -359,9 +359,9 @@ async def test_texts_that_postgresql_cannot_hold_are_held_as_near_as_can_be(
     store = PostgresStore(database.url, clock)
     await store.run(lambda tx: put_handle(tx, "h1", "a\0b\ud800c"), write=True)
     [row] = await store.run(
-        lambda tx: tx.fetch("SELECT detail FROM handles WHERE detail = ?", "a\0b\ud800c"), write=False
+        lambda tx: tx.fetch("SELECT error FROM handles WHERE error = ?", "a\0b\ud800c"), write=False
     )
-    assert row["detail"] == "a\ufffdb?c"
+    assert row["error"] == "a\ufffdb?c"
     store.close()
 
 

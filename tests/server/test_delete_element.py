@@ -1,4 +1,4 @@
-"""`delete_element` as an agent meets it; what is sent in each case is in tests/test_deletion.py."""
+"""`delete_element` as an agent meets it; what is sent in each case is in tests/elements/test_delete.py."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class TestPages:
         ("records", "page_num", "has_more"), [(2, 1, True), (1, 1, False), (0, 7, False), (2, 1000, False)]
     )
     def test_whether_there_is_more(self, records: int, page_num: int, has_more: bool) -> None:
-        """fact: list-no-total; section 4.4: pages end at 1000"""
+        """facts: list-no-total, list-range (pages end at 1000)"""
         page = page_view([task_of()] * records, page_num, 2)
         assert page.has_more is has_more
         text = page_text(page, "elements")

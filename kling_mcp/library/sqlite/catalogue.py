@@ -1,4 +1,4 @@
-"""The catalogue in a SQLite file: what is written, and when it is dropped. `sqlite_search` finds."""
+"""The catalogue in a SQLite file: what is written, and when it is dropped. `sqlite.search` finds."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def build_http_app(
     verifier: TokenVerifier | None = None,
     most_sessions: int = MAX_SESSIONS,
 ) -> Starlette:
-    """The server as an ASGI app; `app.state` has its `server` and its open `requests`, see `OpenRequests`.
+    """The server as an ASGI app; `app.state` has its `server` and its open `requests`, see `InFlightRequests`.
 
     Sessions and event streams are on, as the SDK has them by default: without them older clients get neither
     progress nor questions. Requests with a foreign `Host` or `Origin` are refused (DNS rebinding) wherever it

@@ -1,7 +1,7 @@
 """One tool call that may go on after its request was answered with a handle.
 
 A run knows its state and what it waits for; it writes its handle, and sends nothing to anybody.
-The tool body finds it with `current_run`; without one the call is an ordinary one.
+The tool body finds it with `current_background_call`; without one the call is an ordinary one.
 """
 
 from __future__ import annotations

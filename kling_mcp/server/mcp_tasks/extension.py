@@ -46,7 +46,7 @@ TASKS = "io.modelcontextprotocol/tasks"
 # required: the same, and other clients are refused.
 Mode = Literal["optional", "always", "required"]
 
-# The tools that may become tasks; `resuming` has for each the body that follows its call.
+# The tools that may become tasks; `resume` has for each the body that follows its call.
 LONG_CALLS = ("create_element_and_wait", "wait_for_tasks")
 
 GRACE_SECONDS = 2.0

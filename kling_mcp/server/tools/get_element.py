@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.resolve import MatchedBy
     from kling_mcp.runtime import Account
 
-TASK_ID_DIGITS = (18, 19)  # section 4.3
+TASK_ID_DIGITS = (18, 19)  # fact: task-id-digits
 OUR_IDS = "kmcp-"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
     from kling_mcp.library.records import LibraryElement, Source
 
-LAST_PAGE_NUM = 1000  # section 4.4 of the API reference
+LAST_PAGE_NUM = 1000  # fact: list-range
 BYTES_A_ROW = 370  # twenty rows and what stands around them stay below 8 kB
 _NAME, _DESCRIPTION, _ID, _OWNER, _TAG = 60, 120, 80, 40, 40
 _MAX_TAGS = 8
