@@ -52,7 +52,7 @@ _GATEWAY_STATUSES = (502, 503, 504)
 class Request:
     """One call. `effect` says what a lost reply may leave behind; `external_task_id` names a creation.
 
-    `body` is what JSON holds, and `bytes` for a picture, which `outgoing` writes as Base64.
+    `body` is what JSON holds, and `bytes` for a picture, which `request_body` writes as Base64.
     """
 
     method: Literal["GET", "POST"]

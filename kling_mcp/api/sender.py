@@ -47,8 +47,8 @@ class Sender:
     """One connection pool to one host, shared by every credential; open until `aclose`.
 
     Attributes:
-        requests_sent: attempts that reached the network layer, for `checkup` and benchmarks.
-        last_date: the last `Date` header seen, for `checkup`.
+        requests_sent: attempts that reached the network layer, for `diagnostics` and benchmarks.
+        last_date: the last `Date` header seen, for `diagnostics`.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ async def _unpacked(response: httpx.Response) -> bytes | None:
     unpacker = GzipReader(response.headers.get("content-encoding", ""))
     body = bytearray()
     arrived = 0
-    # As it came over the network: see `unpacking`.
+    # As it came over the network: see `response_body`.
     async for piece in cast("httpx.AsyncByteStream", response.stream):
         arrived += len(piece)
         body += unpacker.take(piece, MAX_REPLY_BYTES + 1 - len(body))

@@ -40,12 +40,12 @@ class NameGuard:
         Raises:
             KlingError: the list could not be read to its end.
         """
-        (condition,) = await self._library.refresh(("custom",), head_age=NAMES_TTL_SECONDS)
-        if condition.failure is not None:
-            raise condition.failure
-        if condition.is_first_reading:
+        (status,) = await self._library.refresh(("custom",), head_age=NAMES_TTL_SECONDS)
+        if status.failure is not None:
+            raise status.failure
+        if status.is_first_reading:
             raise LimitError("The library is long and still being read.", kind="busy")
-        self.read_at_wall = condition.progress.first_page_at
+        self.read_at_wall = status.progress.first_page_at
         return [
             record.element_id
             for record in await self._library.catalogue.with_name(name)

@@ -1,7 +1,7 @@
 """Where an element can be used: every target of `use_elements` and what Kling lets stand beside elements there.
 
 Data only: the whole matrix of section 9 of the API reference, one row per target, other inputs and kinds.
-`fragments` reads it; nothing here decides, sends or formats.
+`element_use` reads it; nothing here decides, sends or formats.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One element as the library knows it: plain data, cleaned of nothing and shaped for nobody.
 
-It knows neither Kling's replies nor a caller's rows; `intake` makes records, `server` shows them.
+It knows neither Kling's replies nor a caller's rows; `from_kling` makes records, `server` shows them.
 """
 
 from __future__ import annotations

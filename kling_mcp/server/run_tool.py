@@ -32,19 +32,19 @@ _DEFECT = "%s failed with a defect of kling-mcp; reference %s"
 async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]) -> CallToolResult:
     """Parse, handle, and turn whatever happened into a result."""
     call = ToolContext(context)
-    with record_call(spec, call) as witness:
+    with record_call(spec, call) as recorder:
         try:
-            witness.begins()
+            recorder.begins()
             with call.within_call_limit():
                 answer = await spec.handler(await _read(spec, arguments, call), call)
         except KlingError as error:
             logger.info("%s: %s", spec.name, error.last_line())
-            return _failed(error, witness)
+            return _failed(error, recorder)
         except Exception:  # the boundary: a defect must not reach the client as a traceback
             reference = secrets.token_hex(4)
             logger.exception(_DEFECT, spec.name, reference)
-            return _failed(_defect(reference, may_have_created=spec.may_create), witness)
-        witness.answered(answer.view)
+            return _failed(_defect(reference, may_have_created=spec.may_create), recorder)
+        recorder.answered(answer.view)
     return CallToolResult(
         content=[TextContent(type="text", text=answer.text), *answer.extra],
         structured_content=answer.view.model_dump(mode="json"),
@@ -55,7 +55,7 @@ async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Contex
 async def load_and_run_tool(
     name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], context: Context[Any, Any]
 ) -> CallToolResult:
-    """As `perform`; also where the tool cannot be loaded, as in a broken installation."""
+    """As `run_tool`; also where the tool cannot be loaded, as in a broken installation."""
     try:
         spec = load_it()
     except Exception:  # as above, and nothing has begun
@@ -80,8 +80,8 @@ async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: ToolContext) -> To
         raise InputError([*refused.problems, *further]) from None
 
 
-def _failed(error: KlingError, witness: CallRecorder) -> CallToolResult:
-    witness.failed(error)
+def _failed(error: KlingError, recorder: CallRecorder) -> CallToolResult:
+    recorder.failed(error)
     return _error_result(error)
 
 
