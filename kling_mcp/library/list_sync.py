@@ -243,8 +243,10 @@ class ListSync:
             if at_end or progress.next_page > LAST_PAGE:
                 return await self._complete(progress, is_cut=not at_end, was_wide=was_wide)
             if (failed := _failed_in_a_row(progress)) >= FAILURES_IN_A_ROW:
-                holes = progress.failed_pages[:-failed]
-                return await self._keep(replace(progress, next_page=progress.next_page - failed, failed_pages=holes))
+                failed_pages = progress.failed_pages[:-failed]
+                return await self._keep(
+                    replace(progress, next_page=progress.next_page - failed, failed_pages=failed_pages)
+                )
             await self._keep(progress)
             if self._clock.monotonic() >= deadline:
                 return progress

@@ -14,7 +14,7 @@ from kling_mcp.server.views.tasks import TaskView, next_step_for, raise_if_faile
     annotations=CREATES,
     arguments=CreationArguments,
     view=TaskView,
-    look_further=media_problems,
+    extra_problems=media_problems,
 )
 async def create_element(arguments: CreationArguments, call: ToolContext) -> Answer:
     """Like create_element_and_wait, but returns the task at once, without an element_id: for making several, then one

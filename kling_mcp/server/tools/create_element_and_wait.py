@@ -33,7 +33,7 @@ class CreateAndWaitArguments(CreationArguments):
     annotations=CREATES,
     arguments=CreateAndWaitArguments,
     view=TaskView,
-    look_further=media_problems,
+    extra_problems=media_problems,
 )
 async def create_element_and_wait(arguments: CreateAndWaitArguments, call: ToolContext) -> Answer:
     """Make a reusable element from 2 to 4 pictures, or one clip, and wait for its element_ids (5 s to 2 min). If

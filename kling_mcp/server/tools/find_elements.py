@@ -85,11 +85,11 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
     notes = [*sync_notes(found.sync), *shown.notes]
     if after is None:
         notes += await _notes_on_hits(arguments, filters, found, library)
-    following = found.page.next_position
+    next_position = found.page.next_position
     view = FoundView(
         elements=[element_row(record) for record in found.page.elements],
         total=found.page.total,
-        next_cursor=make_cursor(_as_values(following), _bound(arguments)) if following else "",
+        next_cursor=make_cursor(_as_values(next_position), _bound(arguments)) if next_position else "",
         duplicate_names=[clean(name, 60) for name in shared],
         complete=found.is_complete,
         notes=notes,
