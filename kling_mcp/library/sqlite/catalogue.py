@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, SyncProgress
 from kling_mcp.library.folding import name_key
-from kling_mcp.library.sqlite import search as search
+from kling_mcp.library.sqlite import search
 from kling_mcp.store.sqlite_cache import SqliteCache
 
 if TYPE_CHECKING:
