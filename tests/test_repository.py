@@ -78,6 +78,21 @@ def test_a_module_says_what_it_is_for() -> None:
     assert silent == set()
 
 
+def test_private_module_is_imported_by_its_neighbours_alone() -> None:
+    """import-linter knows no patterns within a name; `_version` is everybody's."""
+    strangers = {
+        (named(path), node.module)
+        for path in PYTHON
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kling_mcp.")
+        for module in [node.module or "", *(f"{node.module}.{name.name}" for name in node.names)]
+        for room, dot, private in [module.rpartition("._")]
+        if dot and (ROOT / f"{module.replace('.', '/')}.py").is_file()
+        if private != "version" and named(path.parent).replace("/", ".") != room
+    }
+    assert strangers == set()
+
+
 def test_only_the_command_line_and_the_demo_print() -> None:
     """Over stdio, stdout carries the protocol alone."""
     printing = {

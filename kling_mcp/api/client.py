@@ -32,7 +32,7 @@ class KlingClient:
         self.sender = sender
         self._auth = Authenticator(credential, clock.wall)
         self.account = account_fingerprint(credential, sender.host)
-        self._was_let_in = False
+        self._is_verified = False
 
     @property
     def credential_kind(self) -> str:
@@ -45,7 +45,7 @@ class KlingClient:
         Raises:
             AuthError, ClockError: it does not.
         """
-        if not self._was_let_in:
+        if not self._is_verified:
             await self.list_elements(1, 1)
 
     async def create_element(self, body: Mapping[str, Any], *, external_task_id: str) -> ElementTask:
@@ -142,7 +142,7 @@ class KlingClient:
             kind = self.credential_kind.replace("_", " ")
             error.advice = f"The {kind} was sent to {self.sender.base_url}. {error.advice}"
             raise
-        self._was_let_in = True
+        self._is_verified = True
         return reply
 
 

@@ -146,8 +146,8 @@ class Sender:
         body = RequestBody(request.body)
         headers["Content-Length"] = str(len(body))  # else it would go out chunked, which some gateways refuse
         # httpx leaves a request in a circle of references; a stream that is closed holds no picture in there.
-        async with aclosing(body.stream()) as pieces:
-            return await self._ask(request, headers, pieces)
+        async with aclosing(body.stream()) as chunks:
+            return await self._ask(request, headers, chunks)
 
     async def _ask(
         self, request: Request, headers: Mapping[str, str], content: AsyncIterable[bytes] | None = None

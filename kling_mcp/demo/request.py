@@ -39,7 +39,7 @@ class DemoRequest:
 
 
 def demo_request(name: str, description: str, pictures: tuple[str, ...], *, live: bool) -> DemoRequest:
-    """A wish with what was not said filled in.
+    """A request with what was not said filled in.
 
     Simulated tasks take 5 seconds, real ones up to two minutes (fact: time-image).
     """

@@ -19,13 +19,13 @@ SANDBOX_INTRODUCTION = (
 )
 
 
-def live_introduction(settings: Settings, wish: DemoRequest) -> str:
+def live_introduction(settings: Settings, request: DemoRequest) -> str:
     """What a live run will do, before it does it. fact: create-is-free"""
     credential = settings.credential_kind.replace("_", " ")
     return (
         f"This asks Kling itself ({settings.base_url}, with your {credential}) to create one element named\n"
-        f'"{wish.name}" from {len(wish.pictures)} pictures. Creating elements is free of charge. The element stays '
-        "in your\nlibrary unless you delete it. The same demo again finds it instead of making a second one."
+        f'"{request.name}" from {len(request.pictures)} pictures. Creating elements is free of charge. The element '
+        "stays in your\nlibrary unless you delete it. The same demo again finds it instead of making a second one."
     )
 
 

@@ -97,7 +97,7 @@ class ListSync:
         self._expects_news = True
 
     async def refresh(self, *, head_age: float | None = None, whole_age: float | None = None) -> SyncStatus:
-        """Read what is not fresh enough. What Kling did not show is told in the condition.
+        """Read what is not fresh enough. What Kling did not show is told in the status.
 
         Args:
             head_age: how old the first page may be, in seconds.
@@ -113,10 +113,10 @@ class ListSync:
             if not self._must_rest(progress):
                 self._failure = None
                 progress = await self._read_what_is_due(progress, head_age, whole_age)
-            condition = self._judged(progress)
-            self._settled = condition if condition.is_complete else None
+            status = self._status(progress)
+            self._settled = status if status.is_complete else None
             self._settled_at = self._clock.monotonic()
-            return condition
+            return status
 
     def _is_nothing_due(self, head_age: float | None, whole_age: float | None) -> bool:
         """Whether all was fresh so lately that nothing can have come due: a burst of questions looks it up once."""
@@ -124,11 +124,11 @@ class ListSync:
         is_lately = self._clock.monotonic() - self._settled_at < FIRST_PAGE_TTL_SECONDS_WHILE_PENDING
         return is_usual and is_lately and not self._expects_news
 
-    async def condition(self) -> SyncStatus:
-        """How the list stands; nothing is sent."""
-        return self._judged(await self._catalogue.progress(self._source))
+    async def status(self) -> SyncStatus:
+        """How far the list is read; nothing is sent."""
+        return self._status(await self._catalogue.progress(self._source))
 
-    def _judged(self, progress: SyncProgress) -> SyncStatus:
+    def _status(self, progress: SyncProgress) -> SyncStatus:
         return SyncStatus(self._source, progress, self._failure, self._clock.wall())
 
     def _must_rest(self, progress: SyncProgress) -> bool:
@@ -189,7 +189,10 @@ class ListSync:
             if page is None:
                 progress = self._failed(progress)
                 break
-            progress = replace(progress, failed_pages=tuple(hole for hole in progress.failed_pages if hole != page_num))
+            progress = replace(
+                progress,
+                failed_pages=tuple(failed_page for failed_page in progress.failed_pages if failed_page != page_num),
+            )
         return await self._keep(progress)
 
     async def _read(self, page_num: int, progress: SyncProgress) -> tuple[list[ElementTask] | None, int]:
@@ -240,8 +243,10 @@ class ListSync:
             if at_end or progress.next_page > LAST_PAGE:
                 return await self._complete(progress, is_cut=not at_end, was_wide=was_wide)
             if (failed := _failed_in_a_row(progress)) >= FAILURES_IN_A_ROW:
-                holes = progress.failed_pages[:-failed]
-                return await self._keep(replace(progress, next_page=progress.next_page - failed, failed_pages=holes))
+                failed_pages = progress.failed_pages[:-failed]
+                return await self._keep(
+                    replace(progress, next_page=progress.next_page - failed, failed_pages=failed_pages)
+                )
             await self._keep(progress)
             if self._clock.monotonic() >= deadline:
                 return progress

@@ -57,19 +57,19 @@ def build_server(
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
     """
     chosen, hidden = select_tools(settings)
-    the_tasks = tasks or TasksExtension()
-    late = LazyRuntime(settings, runtime, lambda made: made.shutdown.on_start(the_tasks.hand_over))
+    extension = tasks or TasksExtension()
+    lazy_runtime = LazyRuntime(settings, runtime, lambda instance: instance.shutdown.on_start(extension.hand_over))
     if settings.state_url:
-        late.get()  # a database that cannot be used is told at the start
+        lazy_runtime.get()  # a database that cannot be used is told at the start
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[LazyRuntime]) -> AsyncIterator[LazyRuntime]:
         try:
-            async with _hearing(late), the_tasks.running():
-                yield late
+            async with _listening(lazy_runtime), extension.running():
+                yield lazy_runtime
         finally:
-            if late.made is not None:
-                await late.made.aclose()
+            if lazy_runtime.instance is not None:
+                await lazy_runtime.instance.aclose()
 
     server = MCPServer(
         "kling-mcp",
@@ -78,7 +78,7 @@ def build_server(
         version=__version__,
         tools=[*chosen],
         lifespan=lifespan,
-        extensions=[the_tasks, gallery_extension()] if any(tool.meta for tool in chosen) else [the_tasks],
+        extensions=[extension, gallery_extension()] if any(tool.meta for tool in chosen) else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
         middleware=[answer_older_names, *([_HiddenTools(hidden)] if hidden else [])],
@@ -90,12 +90,12 @@ def build_server(
 
 
 @asynccontextmanager
-async def _hearing(late: LazyRuntime) -> AsyncIterator[None]:
+async def _listening(lazy_runtime: LazyRuntime) -> AsyncIterator[None]:
     """What is said in other replicas is heard while the block runs; a runtime that is made later has none."""
-    if late.made is None:
+    if lazy_runtime.instance is None:
         yield
     else:
-        async with run_in_background(late.made.listen_for_notifications):
+        async with run_in_background(lazy_runtime.instance.listen_for_notifications):
             yield
 
 

@@ -41,7 +41,7 @@ class Answer:
 
 
 Handler = Callable[[Any, ToolContext], Awaitable[Answer]]
-LookFurther = Callable[[ArgumentsError, ToolContext], Awaitable[list[Problem]]]
+FindProblems = Callable[[ArgumentsError, ToolContext], Awaitable[list[Problem]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ToolSpec:
     view: type[View]
     handler: Handler
     page_uri: str = ""  # the page that Apps clients show beside the result
-    extra_problems: LookFurther | None = None  # what else is wrong where the arguments do not fit the schema
+    extra_problems: FindProblems | None = None  # what else is wrong where the arguments do not fit the schema
 
     @property
     def changes_something(self) -> bool:
@@ -90,7 +90,7 @@ def tool(
     arguments: type[ToolArguments],
     view: type[View],
     page_uri: str = "",
-    extra_problems: LookFurther | None = None,
+    extra_problems: FindProblems | None = None,
 ) -> Callable[[Handler], ToolSpec]:
     """Declare a tool; the handler's docstring is the description that a model reads."""
 

@@ -37,7 +37,7 @@ class KlingTool(Tool):
     @classmethod
     def of(cls, wire: Mapping[str, Any], load_it: Callable[[], ToolSpec]) -> KlingTool:
         """The tool that `tools/list` shows like this, and that `load_it` brings when it is called."""
-        made = cls(
+        instance = cls(
             fn=load_it,
             name=wire["name"],
             title=wire["title"],
@@ -49,8 +49,8 @@ class KlingTool(Tool):
             annotations=wire["annotations"],
             meta=wire.get("_meta"),
         )
-        made._load = load_it
-        return made
+        instance._load = load_it
+        return instance
 
     @property
     def changes_something(self) -> bool:

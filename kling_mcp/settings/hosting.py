@@ -82,9 +82,9 @@ class HostingSettings:
         """Whether callers are authenticated."""
         return bool(self.token or self.oauth)
 
-    def largest_request_bytes(self, *, reaches_others: bool) -> int:
+    def largest_request_bytes(self, *, is_public: bool) -> int:
         """What one request may hold; as much as Kling takes at once, where only this computer can send it."""
-        megabytes = self.max_request_mb or (MAX_REQUEST_MB_FROM_OTHERS if reaches_others else MAX_REQUEST_MB)
+        megabytes = self.max_request_mb or (MAX_REQUEST_MB_FROM_OTHERS if is_public else MAX_REQUEST_MB)
         return megabytes * 1_000_000
 
     def creations_allowed(self, *, over_http: bool) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Where thumbnails are kept: a folder of one account, or memory where state ends with the process.
 
-A shelf holds small JPEGs of our own making under names of ours; it fetches and decodes nothing.
+A cache holds small JPEGs of our own making under names of ours; it fetches and decodes nothing.
 Whatever goes wrong with the disk, a thumbnail is only missing: nothing here raises OSError.
 """
 

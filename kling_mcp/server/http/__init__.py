@@ -10,7 +10,6 @@ It serves what `build_server` builds, as `stdio` does; neither may add, hide or 
     request_state.py   what clients carry between rounds, sealed for every replica
     session_limits.py  how many sessions of older clients one caller may have
     request_limits.py  how large, how slow and how many requests may be, and how they end
-    head_timeout.py    how long a connection may be silent
     webhooks.py        Kling's callbacks
 
 Importing this loads none of them: over stdio nobody pays for the rest.

@@ -1,6 +1,6 @@
 """One tool call that may go on after its request was answered with a handle.
 
-A run knows its state and what it waits for; it writes its handle, and sends nothing to anybody.
+It knows its state and what it waits for; it writes its handle, and sends nothing to anybody.
 The tool body finds it with `current_background_call`; without one the call is an ordinary one.
 """
 
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RunStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
+CallStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
 
 _EARLY_POLL_MS, _LATER_POLL_MS = 2000, 5000  # fact: poll
 _EARLY_SECONDS = 30.0
 _MAX_MESSAGE_CHARACTERS = 200
 
-_current: ContextVar[BackgroundCall | None] = ContextVar("kling_mcp_run", default=None)
+_current: ContextVar[BackgroundCall | None] = ContextVar("kling_mcp_background_call", default=None)
 
 
 def current_background_call() -> BackgroundCall | None:
-    """The run that this code is part of, or None in an ordinary call."""
+    """The background call that this code is part of, or None in an ordinary call."""
     return _current.get()
 
 
@@ -60,15 +60,15 @@ class _Question:
 class BackgroundCall:
     """A call at work, or what came of it."""
 
-    def __init__(self, handle: Handle, book: HandleStore, clock: Clock, seconds: float) -> None:
+    def __init__(self, handle: Handle, handles: HandleStore, clock: Clock, seconds: float) -> None:
         """
         Args:
             seconds: how long the call may go on, counted from the creation of the handle.
         """
         self.handle = handle
-        self.book = book
+        self.handles = handles
         self.is_detached = False
-        self.status: RunStatus = "working"
+        self.status: CallStatus = "working"
         self._clock = clock
         self._seconds = seconds
         self._updated_at = handle.created_at
@@ -101,7 +101,7 @@ class BackgroundCall:
         """Note which creations the call is about, so that a later process can follow them."""
         with anyio.CancelScope(shield=True):
             try:
-                await self.book.name(self.handle.handle_id, names)
+                await self.handles.name(self.handle.handle_id, names)
             except StorageError as error:
                 # The call itself does not depend on it; only a restart would lose the handle.
                 logger.warning("A task handle could not be written: %s", error)
@@ -193,7 +193,7 @@ class BackgroundCall:
         """Write the end down, as far as Kling cannot tell it to a later process."""
         status: HandleStatus = "cancelled" if self.status == "cancelled" else "settled"
         with suppress(StorageError):  # the answer is in memory, and Kling knows the task
-            await self.book.settle(self.handle.handle_id, status, self._failure)
+            await self.handles.settle(self.handle.handle_id, status, self._failure)
 
     def summary(self) -> dict[str, Any]:
         """The task as every answer shows it."""
@@ -231,7 +231,7 @@ class BackgroundCall:
             self._error = error
             self._turn("failed")
 
-    def _turn(self, status: RunStatus) -> None:
+    def _turn(self, status: CallStatus) -> None:
         self.status = status
         self._updated_at = self._clock.wall()
 

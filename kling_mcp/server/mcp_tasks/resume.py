@@ -98,7 +98,7 @@ async def _names_of(run: BackgroundCall, call: ToolContext) -> tuple[str, ...]:
             raise _ended_before(handle.error)
         if handle.names:
             return handle.names
-        if handle.status != "working" or run.book.is_orphan(handle) or not run.seconds_left():
+        if handle.status != "working" or run.handles.is_orphan(handle) or not run.seconds_left():
             raise _never_begun()
         await call.clock.sleep(LOOK_AGAIN_SECONDS)
 
@@ -123,7 +123,7 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
             [item] = await account.collector.resolve([name])
             if item.standing != "lost":
                 return item
-        elif run.book.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.wall():
+        elif run.handles.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.wall():
             raise _never_begun()
         if not run.seconds_left():
             raise _still_unknown(name)
@@ -133,7 +133,7 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
 async def _latest(run: BackgroundCall) -> Handle:
     """The handle as it is now; as it was last known where it cannot be read."""
     with suppress(StorageError):
-        run.handle = await run.book.find(run.handle.handle_id) or run.handle
+        run.handle = await run.handles.find(run.handle.handle_id) or run.handle
     return run.handle
 
 

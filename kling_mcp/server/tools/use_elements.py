@@ -157,7 +157,7 @@ async def _doubts(library: Library, named: list[str], elements: list[LibraryElem
 
 async def _is_whole(library: Library) -> bool:
     """Whether the last reading of both lists left nothing out; nothing is sent."""
-    return all(condition.is_complete for condition in await library.sync_status(EVERYWHERE))
+    return all(status.is_complete for status in await library.sync_status(EVERYWHERE))
 
 
 def _text(view: UseView, target: Target, elements: list[LibraryElement]) -> str:

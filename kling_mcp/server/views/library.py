@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 WHOSE: dict[Source, str] = {"custom": "your list of elements", "preset": "the list of official elements"}
 
 
-def condition_notes(conditions: Sequence[SyncStatus]) -> list[str]:
+def sync_notes(statuses: Sequence[SyncStatus]) -> list[str]:
     """Why something may be missing, and what to do about it; empty where nothing is."""
-    return [note for condition in conditions for note in _notes_on(condition)]
+    return [note for status in statuses for note in _notes_on(status)]
 
 
-def _notes_on(condition: SyncStatus) -> list[str]:
-    state, whose = condition.progress, WHOSE[condition.source]
+def _notes_on(status: SyncStatus) -> list[str]:
+    state, whose = status.progress, WHOSE[status.source]
     notes: list[str] = []
-    if condition.is_first_reading and state.next_page > 1:
+    if status.is_first_reading and state.next_page > 1:
         entries = (state.next_page - 1) * PAGE_SIZE
         notes.append(f"Only the first {entries} entries of {whose} are read so far; the same call again reads on.")
     if state.failed_pages:
         pages = ", ".join(map(str, state.failed_pages[:10]))
         what = f"Page {pages}" if len(state.failed_pages) == 1 else f"Pages {pages}"
         notes.append(f"{what} of {whose} ({PAGE_SIZE} entries each) could not be read; call again later.")
-    if condition.failure is not None:
+    if status.failure is not None:
         known = f"; this is as of {iso_utc(int(state.first_page_at * 1000))}" if state.first_page_at else ""
-        notes.append(f"{whose[0].upper()}{whose[1:]} could not be read just now{known}. {condition.failure.message}")
-    elif condition.is_behind:
+        notes.append(f"{whose[0].upper()}{whose[1:]} could not be read just now{known}. {status.failure.message}")
+    elif status.is_behind:
         moment = iso_utc(int(state.completed_at * 1000))
         notes.append(f"All of {whose} was last compared with Kling's at {moment}; its newest entries are known.")
     if state.is_doubtful:
