@@ -55,6 +55,7 @@ class VoiceTask(Task):
 
     voice_id: str
     voice_name: str
+    voice_url: str = ""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -77,10 +77,11 @@ class ElementRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceWish:
+class VoiceRequest:
     """A voice creation that keeps every rule."""
 
     voice_name: str
+    voice_url: str
     callback_url: str
     external_task_id: str
 
@@ -109,7 +110,7 @@ def read_element(body: Body, rules: Rules) -> ElementRequest:
     )
 
 
-def read_voice(body: Body, rules: Rules) -> VoiceWish:
+def read_voice(body: Body, rules: Rules) -> VoiceRequest:
     """Judge a voice creation (fact: voice-create). Raises RefusedError."""
     _only_known(body, _VOICE_FIELDS, rules)
     name = _bounded(body, "voice_name", MAX_NAME_CHARACTERS, rules)
@@ -120,8 +121,9 @@ def read_voice(body: Body, rules: Rules) -> VoiceWish:
     if link:
         require_link(link, "voice_url")
         _require_suffix(link, "voice_url", VOICE_SUFFIXES)
-    return VoiceWish(
+    return VoiceRequest(
         voice_name=name,
+        voice_url=link,
         callback_url=_callback(body),
         external_task_id=_text(body, "external_task_id", required=False),
     )

@@ -20,7 +20,7 @@ from kling_mcp.simulator.presets import preset_elements, preset_voices
 from kling_mcp.simulator.quirks import Quirks
 from kling_mcp.simulator.records import SUCCEED, Account, AnyTask, ElementTask, TaskList, VoiceTask
 from kling_mcp.simulator.request_log import RequestRecord
-from kling_mcp.simulator.validation import ElementRequest, Rules, VoiceWish
+from kling_mcp.simulator.validation import ElementRequest, Rules, VoiceRequest
 
 Durations = Callable[[str, random.Random], float]
 MAX_BODY_BYTES = 40_000_000  # fact: body-40mb
@@ -178,13 +178,13 @@ class World:
         return task
 
     def create_voice(
-        self, account: Account, wish: VoiceWish, *, seconds: float | None = None, failure: str = ""
+        self, account: Account, wish: VoiceRequest, *, seconds: float | None = None, failure: str = ""
     ) -> VoiceTask:
         """Accept a voice creation (fact: voice-create). Raises RefusedError for a used external id."""
         self._refuse_used(account, wish.external_task_id)
         took = self.durations("voice", self.rng) if seconds is None else seconds
         task = self._add_voice(account, wish.voice_name, self.clock(), took, wish.external_task_id)
-        task.callback_url, task.failure = wish.callback_url, failure
+        task.callback_url, task.failure, task.voice_url = wish.callback_url, failure, wish.voice_url
         account.creations[wish.external_task_id] += 1
         return task
 

@@ -16,19 +16,19 @@ from anyio import to_thread
 from helpers import API_KEY
 from virtual_time import VirtualClock, VirtualLoop
 
-from kling_mcp.elements.create import Creation
 from kling_mcp.errors import KlingError
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.tasks.journal import RENEW_SECONDS
 from never_twice.crashable import Fate, Process, is_crash
-from never_twice.wishes import tasks_at
+from never_twice.wishes import content_of, tasks_at
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
-    from kling_mcp.elements.draft import ElementDraft
-    from kling_mcp.simulator.records import ElementTask
+    from kling_mcp.simulator.records import AnyTask
+    from kling_mcp.tasks.submit import Submission
+    from never_twice.wishes import Draft
 
 
 class SteppedLoop(VirtualLoop):
@@ -85,14 +85,14 @@ class Parking(Fate):
 class Call:
     """One creation call of somebody. `overlapped` says whether another call for the same content ran beside it."""
 
-    draft: ElementDraft
-    task: asyncio.Task[Creation]
+    draft: Draft
+    task: asyncio.Task[Submission[Any]]
     fate: Parking
     overlapped: bool = False
     was_cancelled: bool = False
 
     @property
-    def result(self) -> Creation | KlingError | None:
+    def result(self) -> Submission[Any] | KlingError | None:
         """What the caller was told; None if the caller left or died with the process, or still waits."""
         if not self.task.done() or self.task.cancelled():
             return None
@@ -124,15 +124,13 @@ class Theatre:
 
     # ---- what may happen
 
-    def create(self, place: int, draft: ElementDraft, *, allow_duplicate_name: bool, patience: float) -> None:
-        """Somebody asks a process for an element."""
+    def make(self, place: int, draft: Draft, *, allow_duplicate_name: bool, patience: float) -> None:
+        """A process is asked for an element or a voice."""
         process, fate = self.processes[place], self.fates[place]
-        creation = process.own_account().creator.create(
-            draft, allow_duplicate_name=allow_duplicate_name, timeout=patience
-        )
-        call = Call(draft, self.loop.create_task(creation), fate)
+        making = process.make(draft, allow_duplicate_name=allow_duplicate_name, patience=patience)
+        call = Call(draft, self.loop.create_task(making), fate)
         for other in self.unanswered():
-            if other.draft.element_description == draft.element_description:
+            if content_of(other.draft) == content_of(draft):
                 call.overlapped = other.overlapped = True
         self.calls.append(call)
         self.loop.run_until_quiet()
@@ -184,8 +182,8 @@ class Theatre:
         """The calls that still run."""
         return [call for call in self.calls if not call.task.done()]
 
-    def tasks(self) -> list[ElementTask]:
-        """Every element task at Kling."""
+    def tasks(self) -> list[AnyTask]:
+        """Every task at Kling."""
         return tasks_at(self.world)
 
     def finish(self) -> None:

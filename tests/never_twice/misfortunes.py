@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Misfortune = tuple[str, dict[str, Any]]
 
+LOOKS = ("query", "list", "voice-query", "voice-list")  # the simulator's names of the routes of both kinds
 ENDINGS = ("closed", "reset", "hang")
 READ_TIMEOUT = Timeouts().read
 
@@ -78,6 +79,4 @@ def misfortunes_of_looks() -> list[Misfortune]:
         ("reply_status", {"status": 502}),
         *(("malformed", {"shape": shape}) for shape in SHAPES),
     ]
-    return [
-        (name, {**options, "route": route, "times": 4}) for name, options in all_of_them for route in ("query", "list")
-    ]
+    return [(name, {**options, "route": route, "times": 4}) for name, options in all_of_them for route in LOOKS]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from helpers import API_KEY, requests_to
-from never_twice.wishes import draft_of, tasks_at
+from never_twice.wishes import draft_of, elements_at
 
 from kling_mcp.errors import StorageError
 from kling_mcp.runtime import Runtime
@@ -73,6 +73,6 @@ async def test_a_creation_whose_end_could_not_be_written_is_known_to_the_other_r
     await clock.sleep(LEASE_SECONDS)
     again = await other.own_account().creator.create(MIA, allow_duplicate_name=False, timeout=120)
     assert again.task.task_id == made.task.task_id
-    assert len(tasks_at(world)) == 1
+    assert len(elements_at(world)) == 1
     await cut_off.aclose()
     await other.aclose()

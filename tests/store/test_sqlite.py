@@ -14,7 +14,7 @@ import anyio
 import pytest
 from helpers import API_KEY, last_line, requests_to, structured, text_of
 from never_twice.crashable import Process, Processes
-from never_twice.wishes import draft_of, tasks_at
+from never_twice.wishes import draft_of, elements_at
 from processes import ROOT, environ_with
 
 from kling_mcp.api.client import KlingClient
@@ -225,7 +225,7 @@ class TestALockedFile:
             with locked(folder):
                 await clock.sleep(9 + LOCK_PATIENCE_SECONDS)
         assert made[0].outcome == "recovered"
-        assert (posts(world), len(tasks_at(world))) == (1, 1)
+        assert (posts(world), len(elements_at(world))) == (1, 1)
 
 
 class TestAFullDisk:
@@ -409,7 +409,7 @@ class TestADamagedFile:
         assert (await other.create(draft_of("Zoe"))).outcome == "already_submitted"
         assert (await other.create(MIA)).outcome == "recovered"
         assert len(put_aside(folder)) == 1
-        assert len(tasks_at(world)) == 3
+        assert len(elements_at(world)) == 3
 
     async def test_a_file_that_is_removed_while_it_is_open_is_missed(
         self, processes: Processes, folder: Path, world: World
@@ -432,7 +432,7 @@ class TestADamagedFile:
         (folder / FILE_NAME).unlink()
         again = await processes.start().create(MIA)
         assert again.task.task_id == made.task.task_id
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_the_names_are_guarded_all_the_same(
         self, processes: Processes, folder: Path, world: World, clock: VirtualClock
