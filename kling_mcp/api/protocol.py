@@ -93,7 +93,9 @@ def query_task(route: str, task_or_external_id: str) -> Request:
         NotFoundError: for what is too long, or no text, to be anybody's id; nothing is sent.
     """
     if task_or_external_id in {"", ".", ".."}:
-        raise InputError([Problem("id", "names a task", quote(task_or_external_id), "give a task id")])
+        raise InputError(
+            [Problem("id", "must be a task id or external task id", quote(task_or_external_id), "give one of them")]
+        )
     try:
         in_path = percent_encode(task_or_external_id, safe="")
     except UnicodeEncodeError:  # half of a character

@@ -96,7 +96,7 @@ async def find_in_pages(
 async def _explain_absence(client: KlingClient, element_id: str) -> KlingError:
     """Why there is nothing to delete: an official element, or no element at all."""
     if await find_in_pages(client.list_preset_elements, element_id) is not None:
-        rule = "names an official element, and only your own can be deleted"  # fact: presets-not-deletable
+        rule = "must be an element of your own, not an official one"  # fact: presets-not-deletable
         problem = Problem("element_id", rule, quote(element_id, 40), "leave it; it costs nothing")
         return InputError([problem], advice="No deletion was sent.")
     return NotFoundError(

@@ -117,7 +117,7 @@ def _read_text(name: str, value: Any) -> str:
         if abs(value) > MAX_SAFE_INTEGER:
             raise _Unreadable(
                 name,
-                "is an id above 9007199254740991 sent as a JSON number, which clients round on the way",
+                "must be text, because clients round JSON numbers above 9007199254740991",
                 value,
                 "send it as text, in double quotes, with the digits that Kling gave",
             )
@@ -150,7 +150,7 @@ def _read_list(name: str, value: Any) -> list[str]:
         value = [value]
     if len(value) > _MAX_ENTRIES:
         fix = "send it in several calls, or leave out what is not needed"
-        raise _Unreadable(name, f"is a list of at most {_MAX_ENTRIES} values", f"{len(value)} values", fix)
+        raise _Unreadable(name, f"must be a list of at most {_MAX_ENTRIES} values", f"{len(value)} values", fix)
     return [text for text in (_read_text(name, item).strip() for item in value) if text]
 
 
@@ -184,7 +184,7 @@ def _split_at_commas(text: str) -> list[str]:
 def _unknown_name(name: str, known: list[str]) -> Problem:
     return Problem(
         quote(name, 40),
-        "is not an argument of this tool",
+        "must be an argument of this tool",
         "an unknown name",
         f"{_nearest(name, known)}; the arguments are {', '.join(known) or 'none'}",
     )
@@ -197,6 +197,11 @@ def _nearest(text: str, known: list[str]) -> str:
 
 def _from_pydantic(name: str, detail: Any) -> Problem:
     if detail["type"] == "missing":
-        return Problem(name, "is required", "nothing", "give a value")
-    rule = str(detail["msg"]).replace("Input should be", "must be")
-    return Problem(name, rule, quote(str(detail["input"]), _SHOWN), "change the value")
+        return Problem(name, "must be given", "nothing", "give a value")
+    return Problem(name, _as_rule(str(detail["msg"])), quote(str(detail["input"]), _SHOWN), "change the value")
+
+
+def _as_rule(sentence: str) -> str:
+    """pydantic's sentence in the form of a rule: "Input should be ..." as "must be ..."."""
+    _, should, rest = sentence.partition(" should ")
+    return f"must {rest}" if should else f"must be valid ({sentence})"

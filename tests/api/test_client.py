@@ -114,7 +114,7 @@ class TestWhatIsSent:
 
     @pytest.mark.parametrize("name", ["", ".", ".."])
     async def test_an_id_that_is_a_place_in_a_path_is_not_sent(self, account: Account, world: World, name: str) -> None:
-        with pytest.raises(InputError, match="names a task"):
+        with pytest.raises(InputError, match="must be a task id"):
             await account.client.get_task(name)
         assert world.requests == []
 

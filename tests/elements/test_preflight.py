@@ -296,7 +296,7 @@ def test_a_video_that_is_no_https_link_is_refused_with_the_rule(video: str) -> N
     """fact: video-url-only"""
     (problem,) = refusals(dataclasses.replace(HOST, video_url=video))
     assert problem.argument == "video_url"
-    assert "a video is an https link" in problem.rule
+    assert "must be an https link" in problem.rule
     assert "no upload route" in problem.rule
     assert "ZmlsbQ" not in str(problem)
 
@@ -316,7 +316,7 @@ def test_a_video_whose_format_cannot_be_told_is_accepted(ending: str) -> None:
 
 def test_a_private_video_link_is_refused() -> None:
     (problem,) = refusals(dataclasses.replace(HOST, video_url="https://localhost/host.mp4"))
-    assert "Kling cannot open" in problem.rule
+    assert "that Kling can open" in problem.rule
 
 
 def test_a_voice_beside_a_video_is_sent_with_a_warning() -> None:

@@ -210,8 +210,8 @@ def test_what_is_missing_is_named_beside_what_is_wrong() -> None:
     error = refusal(Required, element_id=True, elment_name="Mia")
     assert {(problem.argument, problem.rule) for problem in error.problems} == {
         ("element_id", "must be text"),
-        ('"elment_name"', "is not an argument of this tool"),
-        ("element_name", "is required"),
+        ('"elment_name"', "must be an argument of this tool"),
+        ("element_name", "must be given"),
     }
 
 

@@ -79,7 +79,7 @@ async def test_a_cursor_whose_voice_went_is_told(connect: Connect, world: World,
         await clock.sleep(61)
         result = await client.call_tool("find_voices", {"source": "custom", "cursor": page["next_cursor"]})
     assert last_line(result)["kind"] == "bad_input"
-    assert "no longer in the list" in text_of(result)
+    assert "still in the list" in text_of(result)
 
 
 async def test_a_typing_error_is_forgiven_and_told(connect: Connect) -> None:

@@ -39,7 +39,7 @@ async def test_run_gets_the_arguments_as_they_came(client: Client) -> None:
     result = await client.call_tool("list_elements", {"page_num": "2", "pages": 3, "page_size": "x"})
     assert last_line(result)["kind"] == "bad_input"
     text = text_of(result)
-    assert '"pages": is not an argument of this tool' in text
+    assert '"pages": must be an argument of this tool' in text
     assert 'page_size: must be a whole number; got "x"' in text
     assert text.startswith("2 problems with the input:")  # "2" for page_num is none
 

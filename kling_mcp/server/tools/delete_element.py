@@ -48,7 +48,9 @@ async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -
     asked for it."""
     element_id = arguments.element_id.strip()
     if not element_id:
-        raise InputError([Problem("element_id", "names an element", "nothing", "give an element_id")])
+        raise InputError(
+            [Problem("element_id", "must be the id of an element", "an empty text", "give its element_id")]
+        )
     account = call.account
     try:
         done = await delete(account.client, element_id, arguments.element_name, await _task_of(account, element_id))

@@ -100,7 +100,7 @@ def _after(voices: Sequence[LibraryVoice], arguments: FindVoicesArguments) -> Se
     for place, voice in enumerate(voices):
         if voice.voice_id == last:
             return voices[place + 1 :]
-    raise InputError([bad_cursor(cursor, "names a voice that is no longer in the list")])
+    raise InputError([bad_cursor(cursor, "must name a voice that is still in the list")])
 
 
 def _row(voice: LibraryVoice) -> VoiceRow:

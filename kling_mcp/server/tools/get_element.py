@@ -43,7 +43,7 @@ async def get_element(arguments: GetElementArguments, call: ToolContext) -> Answ
     """Look up one element by any id or its exact name, with the state of its task. Does not wait."""
     wanted = arguments.id.strip()
     if not wanted:
-        raise InputError([Problem("id", "names an element", "nothing", "give any of its ids, or its exact name")])
+        raise InputError([Problem("id", "must be an element's id or exact name", "an empty text", "give one of them")])
     view, matched_by = await _look_up(call.account, wanted)
     found = FoundTaskView(
         **view.model_dump(exclude={"elements"}),
