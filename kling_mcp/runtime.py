@@ -17,7 +17,7 @@ from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.api.auth import ApiKey, Credential, KeyPair, credential_fingerprint
 from kling_mcp.api.client import KlingClient
-from kling_mcp.api.models import ElementTask, VoiceTask
+from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.concurrency.call_limit import CallLimit
@@ -90,9 +90,9 @@ class Account:
         """Every kind of task."""
         return self.element_tasks, self.voice_tasks
 
-    async def record_results(self, tasks: Iterable[ElementTask]) -> None:
-        """See `ElementCreator.record_results`."""
-        await self.creator.record_results(list(tasks))
+    async def record_results(self, tasks: Iterable[KlingTask]) -> None:
+        """Take over what was just seen of tasks of any kind. It never fails."""
+        await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
 
     async def asked_voice(self, task: ElementTask) -> str:
         """The voice that was asked for when the task's element was created from here, or ""."""
