@@ -14,9 +14,9 @@ from never_twice import test_interleavings as proof
 from never_twice.crashable import CrashError, DiesAtStep, is_crash
 from never_twice.test_every_step import KLINGS, MAX_STEPS, MIA, MISFORTUNES
 from never_twice.wishes import tasks_at
+from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
-from postgres.clocks import ThreadedClock
 from postgres.replicas import Replica, SharedTheatre
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ async def test_what_a_killed_replica_began_the_other_ends(database: Database, mi
 
 
 async def kill_and_repeat(url: str, step: int, misfortune: str, quirks: Quirks) -> list[str]:
-    clock, faults = ThreadedClock(), Faults()
+    clock, faults = VirtualClock(), Faults()
     world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
     MISFORTUNES[misfortune](faults)
     fate = DiesAtStep(step)
