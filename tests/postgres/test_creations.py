@@ -8,6 +8,7 @@ import httpx
 import pytest
 from helpers import API_KEY, requests_to
 from never_twice.wishes import draft_of, elements_at
+from virtual_time import VirtualClock
 
 from kling_mcp.errors import StorageError
 from kling_mcp.runtime import Runtime
@@ -15,7 +16,6 @@ from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.tasks.entry import LEASE_SECONDS
 from kling_mcp.tasks.send import NOT_RECORDED
-from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.server import Server
 from postgres.wire import Wire
@@ -47,12 +47,12 @@ class TellingTransport(httpx.AsyncBaseTransport):
         return response
 
 
-def replica(url: str, clock: ThreadedClock, world: World, on_create: Callable[[], None] = lambda: None) -> Runtime:
+def replica(url: str, clock: VirtualClock, world: World, on_create: Callable[[], None] = lambda: None) -> Runtime:
     settings = Settings(api_key=API_KEY, base_url="https://kling.invalid", state_url=url, thumbnails=False)
     return Runtime(settings, clock=clock, make_transport=lambda: TellingTransport(world, on_create), owner=f"{url}:1")
 
 
-async def test_without_the_database_nothing_is_sent(server: Server, clock: ThreadedClock, world: World) -> None:
+async def test_without_the_database_nothing_is_sent(server: Server, clock: VirtualClock, world: World) -> None:
     runtime = replica(server.url("no_such_database"), clock, world)
     with pytest.raises(StorageError) as caught:
         await runtime.own_account().creator.create(MIA, allow_duplicate_name=True, timeout=30)
@@ -62,7 +62,7 @@ async def test_without_the_database_nothing_is_sent(server: Server, clock: Threa
 
 
 async def test_a_creation_whose_end_could_not_be_written_is_known_to_the_other_replica(
-    database: Database, wire: Wire, clock: ThreadedClock, world: World
+    database: Database, wire: Wire, clock: VirtualClock, world: World
 ) -> None:
     cut_off = replica(
         database.server.url(database.name, host=wire.address) + "?sslmode=disable", clock, world, wire.close

@@ -14,9 +14,9 @@ from never_twice import test_interleavings as proof
 from never_twice.crashable import CrashError, DiesAtStep, is_crash
 from never_twice.test_every_step import DRAFTS, KLINGS, MAX_STEPS, MISFORTUNES, ROUTES
 from never_twice.wishes import tasks_at
+from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
-from postgres.clocks import ThreadedClock
 from postgres.replicas import Replica, SharedTheatre
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def test_request_of_a_killed_replica_is_ended_by_the_other(
 
 
 async def kill_and_repeat(url: str, step: int, kind: str, misfortune: str, quirks: Quirks) -> list[str]:
-    clock, faults = ThreadedClock(), Faults()
+    clock, faults = VirtualClock(), Faults()
     world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
     MISFORTUNES[misfortune](faults, ROUTES[kind])
     fate = DiesAtStep(step)

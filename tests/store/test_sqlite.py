@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,6 @@ import pytest
 from helpers import API_KEY, last_line, requests_to, structured, text_of
 from never_twice.crashable import Process, Processes
 from never_twice.wishes import draft_of, elements_at
-from processes import ROOT, environ_with
 
 from kling_mcp.api.client import KlingClient
 from kling_mcp.errors import StorageError
@@ -24,6 +21,7 @@ from kling_mcp.store import Transaction
 from kling_mcp.store.schema import STEPS, VERSION
 from kling_mcp.store.sqlite import FILE_NAME, LOCK_PATIENCE_SECONDS, SqliteStore
 from kling_mcp.tasks.send import NOT_RECORDED
+from store.rows import names, put, start_python
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -57,14 +55,6 @@ async def processes(folder: Path, world: World, faults: Faults) -> AsyncIterator
         yield started
 
 
-def put(name: str, value: str = "") -> Callable[[Transaction], int]:
-    return lambda tx: tx.execute("INSERT INTO keys (name, value) VALUES (?, ?)", name, value)
-
-
-def names(tx: Transaction) -> list[str]:
-    return [row["name"] for row in tx.fetch("SELECT name FROM keys ORDER BY name")]
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Another program holds the file."""
@@ -75,12 +65,6 @@ def locked(folder: Path) -> Iterator[None]:
 
 def posts(world: World) -> int:
     return len(requests_to(world, "create"))
-
-
-def start_python(program: str, *arguments: str) -> subprocess.Popen[str]:
-    """A process of its own, which may do to the file what it likes."""
-    command = [sys.executable, "-c", program, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environ_with())  # noqa: S603 - our own interpreter and text
 
 
 def modes(folder: Path) -> tuple[int, dict[str, int]]:
