@@ -276,11 +276,7 @@ class Runtime:
         return VerifiedStore(self.store, client.verify_credentials, for_reading=not isinstance(credential, ApiKey))
 
     def _catalogue(self, fingerprint: str) -> Catalogue:
-        if self._shared is None:
-            return SqliteCatalogue(self._state_folder(), fingerprint)
-        from kling_mcp.library.postgres_catalogue import PostgresCatalogue  # noqa: PLC0415 - an optional extra
-
-        return PostgresCatalogue(self._shared.database, fingerprint, self.clock)
+        return SqliteCatalogue(self._state_folder(), fingerprint)
 
     def _shelf(self, fingerprint: str) -> ThumbnailCache | None:
         """Where an account's thumbnails are kept; nowhere with KLING_MCP_THUMBNAILS=0."""

@@ -1,6 +1,6 @@
-"""What the library needs of the place where its records lie: an interface, because it may have two implementations.
+"""What the library needs of the place where its records are kept, as an interface; `sqlite.catalogue` is one.
 
-One keeps a file on this computer (`sqlite_catalogue`); a database server for several replicas can be another.
+The index is a cache: each replica keeps its own, and what is lost is read from Kling again.
 Everything here belongs to one account; two accounts have two catalogues.
 """
 

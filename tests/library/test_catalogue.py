@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,6 +209,12 @@ async def test_by_name_only_the_very_name_counts(catalogue: Catalogue) -> None:
     assert [found.element_id for found in await catalogue.with_name("Mia")] == ["3000001"]
 
 
+async def test_of_one_name_the_newest_fifty_are_shown(catalogue: Catalogue) -> None:
+    await catalogue.put([element(number, "Mia") for number in range(1, 61)], now=1.0)
+    found = await catalogue.with_name("Mia")
+    assert [one.element_id for one in found] == [f"3000{number:03}" for number in range(60, 10, -1)]
+
+
 # --- filters and counts
 
 
@@ -257,6 +264,14 @@ async def test_names_that_several_ready_elements_carry_are_pointed_out(catalogue
     shared[4] = element(5, "Leo", status="deleted")
     await catalogue.put(shared, now=1.0)
     assert await catalogue.shared_names(["Mia", "Leo", "", "mia", "Mia"]) == ["Mia"]
+
+
+async def test_long_names_are_compared_to_their_end(catalogue: Catalogue) -> None:
+    long = "x" * 200
+    written = [long, long, long + "y"]
+    await catalogue.put([element(number, name) for number, name in enumerate(written)], now=1.0)
+    assert await catalogue.shared_names([long, long + "y"]) == [long]
+    assert [found.element_id for found in await catalogue.with_name(long + "y")] == ["3000002"]
 
 
 async def test_near_names_come_from_words_or_from_one_of_them(catalogue: Catalogue) -> None:
@@ -345,6 +360,14 @@ async def test_a_task_becomes_its_element(catalogue: Catalogue) -> None:
     assert (made.status, made.external_task_id, made.asked_voice_id) == ("ready", "mine", "831")
 
 
+async def test_all_elements_of_a_task_take_its_place(catalogue: Catalogue) -> None:
+    await catalogue.put([running(1, external_task_id="mine"), element(2, "Zoë")], now=1.0)
+    twins = [element(1, "Mia", element_id="1"), element(1, "Tom", element_id="2")]
+    assert await catalogue.put(twins, now=2.0) == 0
+    assert sorted(await names(catalogue, "")) == ["Mia", "Tom", "Zoë"]
+    assert {found.external_task_id for found in await catalogue.with_id("8800001")} == {"mine"}
+
+
 async def test_an_older_page_does_not_bring_a_task_back(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia")], now=1.0)
     assert await catalogue.put([running(1)], now=2.0) == 0
@@ -375,6 +398,13 @@ async def test_ids_may_change_without_the_words(catalogue: Catalogue) -> None:
     (known,) = await catalogue.with_id("mine")
     assert known.image_urls == ("https://example.com/1",)
     assert await names(catalogue, "mine") == ["Mia"]
+
+
+async def test_a_time_of_creation_that_becomes_known_moves_the_element(catalogue: Catalogue) -> None:
+    await catalogue.put([element(1, "Mia"), element(2, "Tom", created_at_ms=0), element(3, "Zoë")], now=1.0)
+    assert await names(catalogue, "") == ["Zoë", "Mia", "Tom"]
+    await catalogue.put([element(2, "Tom")], now=2.0)
+    assert await names(catalogue, "") == ["Zoë", "Tom", "Mia"]
 
 
 async def test_an_element_that_changed_is_found_by_its_new_words_only(catalogue: Catalogue) -> None:
@@ -422,6 +452,15 @@ async def test_what_is_seen_again_is_as_good_as_never_missed(catalogue: Catalogu
     assert await names(catalogue, "") == ["Leo", "Mia"]
 
 
+async def test_what_was_seen_apart_from_any_walk_is_as_good_as_never_missed(catalogue: Catalogue) -> None:
+    mia, leo = element(1, "Mia"), element(2, "Leo")
+    await walk_over(catalogue, 10.0, [mia, leo])
+    await walk_over(catalogue, 20.0, [mia])
+    await catalogue.put([leo], now=25.0)
+    await walk_over(catalogue, 30.0, [mia])
+    assert await names(catalogue, "") == ["Leo", "Mia"]
+
+
 async def test_what_came_during_a_walk_is_not_missed_by_it(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia")], now=15.0)
     for began in (10.0, 11.0, 12.0):
@@ -438,6 +477,25 @@ async def test_a_walk_that_another_process_overtook_drops_nothing(catalogue: Cat
         await catalogue.end_walk("custom", SyncProgress(completed_at=10.0), walk=10.0)
     assert await names(catalogue, "") == ["Mia"]
     assert await catalogue.progress("custom") == theirs
+
+
+async def test_what_an_overtaken_walk_saw_does_not_count_for_the_one_that_overtook_it(tmp_path: Path) -> None:
+    slow, quick = (SqliteCatalogue(tmp_path, "test") for _ in range(2))
+    mia, leo = element(1, "Mia"), element(2, "Leo")
+    await walk_over(slow, 10.0, [mia, leo])
+    await walk_over(slow, 20.0, [mia])
+    await slow.begin_walk("custom", SyncProgress(began_at=30.0))
+    await quick.begin_walk("custom", SyncProgress(began_at=31.0, next_page=1))
+    await slow.put([mia], now=32.0, walk=30.0)
+    await slow.end_walk("custom", SyncProgress(began_at=30.0, completed_at=30.0), walk=30.0)
+    assert await quick.progress("custom") == SyncProgress(began_at=31.0, next_page=1)
+    assert await names(quick, "") == ["Leo", "Mia"]
+    await quick.put([leo], now=33.0, walk=31.0)
+    await quick.end_walk("custom", SyncProgress(began_at=31.0, completed_at=31.0), walk=31.0)
+    await walk_over(quick, 40.0, [leo])
+    assert await names(quick, "") == ["Leo"]
+    slow.close()
+    quick.close()
 
 
 async def test_progress_is_kept_for_each_list(catalogue: Catalogue) -> None:

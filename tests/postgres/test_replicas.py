@@ -55,23 +55,25 @@ def test_random_interleavings_over_two_replicas_make_nothing_twice(database: Dat
 @pytest.mark.anyio
 @pytest.mark.parametrize("kling", KLINGS)
 @pytest.mark.parametrize("misfortune", ["nothing", "reply lost after the commit", "committed late"])
-async def test_what_a_killed_replica_began_the_other_ends(database: Database, misfortune: str, kling: str) -> None:
+async def test_what_a_killed_replica_began_the_other_ends(
+    database: Database, tmp_path: Path, misfortune: str, kling: str
+) -> None:
     for step in range(1, MAX_STEPS):
         database.say("DROP SCHEMA IF EXISTS kling_mcp CASCADE")
-        met = await kill_and_repeat(database.url, step, misfortune, KLINGS[kling])
+        met = await kill_and_repeat(database.url, tmp_path / str(step), step, misfortune, KLINGS[kling])
         if len(met) < step:
             return  # the call ended before its replica could be killed
     pytest.fail("a creation never ends")
 
 
-async def kill_and_repeat(url: str, step: int, misfortune: str, quirks: Quirks) -> list[str]:
+async def kill_and_repeat(url: str, folder: Path, step: int, misfortune: str, quirks: Quirks) -> list[str]:
     clock, faults = ThreadedClock(), Faults()
     world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
     MISFORTUNES[misfortune](faults)
     fate = DiesAtStep(step)
     first: Creation | None = None
-    killed = Replica(url, world, faults, owner="one:1", fate=fate)
-    other = Replica(url, world, faults, owner="two:1")
+    killed = Replica(url, folder / "one", world, faults, owner="one:1", fate=fate)
+    other = Replica(url, folder / "two", world, faults, owner="two:1")
     try:
         first = await killed.create(MIA, patience=120)
     except (CrashError, BaseExceptionGroup) as death:

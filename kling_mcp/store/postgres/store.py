@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg.rows import dict_row
 
-from kling_mcp.store.postgres.database import PostgresDatabase, SchemaPart, strip_unstorable
+from kling_mcp.store.postgres.database import PostgresDatabase, strip_unstorable
 from kling_mcp.store.postgres.notify import listen, notify
 from kling_mcp.store.schema import STEPS
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STATE = SchemaPart("state", STEPS)
 _MARKS = re.compile(r"'(?:[^']|'')*'|[?%]")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -44,24 +43,24 @@ class PostgresStore:
         """
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self.database = PostgresDatabase(url, clock, self._rng)
+        self.database = PostgresDatabase(url, clock, STEPS, self._rng)
         # Host names and process numbers may be alike on the computers that share a database.
         self.computer = computer_name()
 
     @property
     def was_damaged(self) -> bool:
-        """Whether the tables were made anew while this process used them, as by a restore."""
+        """Whether the tables were created again while this process used them, as by a restore."""
         return self.database.was_recreated
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """See `Store.run`."""
         return await self.database.run(
-            lambda connection: work(_PostgresTransaction(connection)), part=STATE, lock="state" if write else ""
+            lambda connection: work(_PostgresTransaction(connection)), lock="state" if write else ""
         )
 
     async def notify(self, account: str, task_id: str) -> None:
         """Tell all replicas that a task of this account (its fingerprint) has changed."""
-        await self.database.run(lambda connection: notify(connection, account, task_id), part=STATE, lock="wake")
+        await self.database.run(lambda connection: notify(connection, account, task_id), lock="wake")
 
     def listen(self) -> AsyncGenerator[tuple[str, str], None]:
         """What `notify` says anywhere: (account, task id), for ever; ("", "") each time it begins to listen.
