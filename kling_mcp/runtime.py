@@ -1,6 +1,6 @@
-"""Puts the parts together: settings in, accounts out; the real Kling or the simulator.
+"""What a process has once: its store, its connections, its accounts; the real Kling or the simulator.
 
-Opens nothing until an account is first used.
+It reads the settings and hands plain values down. Nothing is opened until an account is first used.
 """
 
 from __future__ import annotations
@@ -9,64 +9,38 @@ import random
 import weakref
 from collections import OrderedDict
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyio import TASK_STATUS_IGNORED
 
-from kling_mcp.api.auth import ApiKey, Credential, KeyPair, credential_fingerprint
-from kling_mcp.api.client import KlingClient
+from kling_mcp.account import Account, AccountFactory
 from kling_mcp.api.sender import Sender
-from kling_mcp.api.throttle import CreateGate
+from kling_mcp.caller_credentials import SANDBOX_KEY, no_caller_credentials, own_credential, read_caller_headers
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
-from kling_mcp.elements.create import Creator
-from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.errors import ConfigurationError, StorageError
-from kling_mcp.library.index import Library
-from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
-from kling_mcp.library.voices import VoiceCatalogue
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
-from kling_mcp.settings import (
-    HOSTS,
-    Region,
-    Settings,
-    Transport,
-    default_state_dir,
-    missing_credentials,
-    read_region,
-    refuse_half_a_pair,
-    refuse_token_as_key,
-    validated_secret,
-)
+from kling_mcp.settings import HOSTS, Region, Settings, Transport, default_state_dir
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import SqliteStore
-from kling_mcp.store.verified import VerifiedStore
 from kling_mcp.tasks.callback_urls import CallbackUrls
-from kling_mcp.tasks.collector import TaskCollector
-from kling_mcp.tasks.journal import Journal
-from kling_mcp.tasks.lookup import TaskLookup
-from kling_mcp.tasks.poller import Poller
-from kling_mcp.tasks.quota import CallLimit, SubmitQuota
-from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
+from kling_mcp.tasks.quota import SubmitQuota
 from kling_mcp.thumbnails.fetch import PictureFetcher
-from kling_mcp.thumbnails.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     import httpx
     from anyio.abc import TaskStatus
 
-    from kling_mcp.api.models import ElementTask
-    from kling_mcp.library.catalogue import Catalogue
+    from kling_mcp.api.auth import Credential
     from kling_mcp.store import Store
     from kling_mcp.store.postgres.store import PostgresStore
 
 SANDBOX_URL = "http://sandbox.invalid"
-SANDBOX_KEY = "sandbox"
 MAX_IDLE_ACCOUNTS = 64
 MAX_CALLS_PER_ACCOUNT = 64
 
@@ -75,39 +49,6 @@ _FILES_OFF: dict[Transport, str] = {
     "with KLING_MCP_MEDIA_DIRS",
     "stdio": "this server has neither a home folder nor a working folder; KLING_MCP_MEDIA_DIRS can allow others",
 }
-
-
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class Account:
-    """Everything that belongs to one Kling account; nothing here is shared with another."""
-
-    client: KlingClient
-    creator: Creator
-    poller: Poller
-    journal: Journal
-    names: NameGuard
-    collector: TaskCollector
-    library: Library
-    voices: VoiceCatalogue
-    album: Thumbnails
-    calls: CallLimit
-
-    async def record_results(self, tasks: Iterable[ElementTask]) -> None:
-        """Write down what became of tasks that were just looked at.
-
-        A state folder that fails does not matter here: the next look says the same.
-        """
-        seen = list(tasks)
-        with suppress(StorageError):
-            await self.journal.record_results(seen)
-        await self.library.record_results(seen)
-
-    async def asked_voice(self, task: ElementTask) -> str:
-        """The voice that was asked for when the task's element was created from here, or ""."""
-        with suppress(StorageError):
-            known = await self.library.catalogue.with_id(task.task_id)
-            return next((record.asked_voice_id for record in known if record.asked_voice_id), "")
-        return ""
 
 
 class Runtime:
@@ -142,7 +83,9 @@ class Runtime:
         self._senders: dict[str, Sender] = {}
         self.shutdown = Shutdown()
         can_be_called = transport == "http" and not settings.sandbox
-        self.summons = CallbackUrls(lambda: self.store, settings.hosting.callback_base_url if can_be_called else "")
+        self.callback_urls = CallbackUrls(
+            lambda: self.store, settings.hosting.callback_base_url if can_be_called else ""
+        )
         self.audit = self._audit_log()
         # An account that nobody uses is kept while it is among the last that were; one in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
@@ -154,22 +97,7 @@ class Runtime:
         Raises:
             ConfigurationError: `missing_credentials`.
         """
-        return self.account(self.own_credential())
-
-    def own_credential(self) -> Credential:
-        """The credential of the settings; the API key where both are set (auth-api-key-everywhere).
-
-        Raises:
-            ConfigurationError: `missing_credentials`.
-        """
-        settings = self.settings
-        if settings.sandbox:
-            return ApiKey(SANDBOX_KEY, "sandbox")
-        if settings.api_key:
-            return ApiKey(settings.api_key)
-        if settings.access_key:
-            return KeyPair(settings.access_key, settings.secret_key)
-        raise missing_credentials()
+        return self.account(own_credential(self.settings))
 
     def account_of_caller(self, headers: Mapping[str, str] | None) -> Account:
         """The account that a request belongs to.
@@ -187,12 +115,7 @@ class Runtime:
             return self.account(credential, region)
         if self.settings.sandbox or self.settings.shared_account:
             return self.own_account()
-        raise ConfigurationError(
-            "This request carries no Kling credentials.",
-            kind="missing_credentials",
-            advice="Over http each caller sends its own: the header X-Kling-Api-Key, or X-Kling-Access-Key "
-            "with X-Kling-Secret-Key, in the headers of the client's configuration.",
-        )
+        raise no_caller_credentials()
 
     def account(self, credential: Credential, region: Region | None = None) -> Account:
         """The account behind a credential; the same object for the same credential and host.
@@ -233,33 +156,27 @@ class Runtime:
         return None if self.settings.sandbox else self.settings.state_dir or default_state_dir()
 
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
-        client = KlingClient(sender, credential, self.clock)
-        quota = SubmitQuota(*self.settings.hosting.creations_allowed(over_http=self.transport == "http"))
-        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, quota)
-        # By the whole credential: index and album answer without asking Kling whether the secret is right.
-        fingerprint = credential_fingerprint(credential, sender.host)
-        catalogue = self._catalogue(fingerprint)
-        album = Thumbnails(self._shelf(fingerprint), self._fetcher)
-        library = Library(client, catalogue, self.clock)
-        names = NameGuard(library)
-        searcher = TaskLookup(client, journal)
-        poller = Poller(client, self.clock, shutdown=self.shutdown)
-        creator = Creator(
-            client,
-            searcher=searcher,
-            policy=self.media_policy(),
-            journal=journal,
-            names=names,
-            gate=CreateGate(self.settings.max_creates, self.clock, self._rng),
+        return self._factory.make(sender, credential)
+
+    @cached_property
+    def _factory(self) -> AccountFactory:
+        settings, is_http = self.settings, self.transport == "http"
+        return AccountFactory(
             clock=self.clock,
-            keep_picture=album.save,
+            rng=self._rng,
+            owner=self.owner,
             shutdown=self.shutdown,
-            call_back_to=self.summons.url_for,
+            open_store=lambda: self.store,
+            state_folder=self._state_folder(),
+            keeps_thumbnails=settings.thumbnails,
+            fetcher=self._fetcher,
+            media_policy=self.media_policy(),
+            callback_url_for=self.callback_urls.url_for,
+            quota=SubmitQuota(*settings.hosting.creations_allowed(over_http=is_http)),
+            max_creates=settings.max_creates,
+            max_calls=MAX_CALLS_PER_ACCOUNT if is_http else 0,
+            callers_bring_credentials=is_http,
         )
-        collector = TaskCollector(journal, poller, searcher, self.clock)
-        voices = VoiceCatalogue(client, self.clock)
-        calls = CallLimit(MAX_CALLS_PER_ACCOUNT if self.transport == "http" else 0)
-        return Account(client, creator, poller, journal, names, collector, library, voices, album, calls)
 
     def _audit_log(self) -> AuditLog | None:
         """KLING_MCP_AUDIT_LOG; where that says nothing, a file in the state folder over http and none over stdio."""
@@ -268,22 +185,6 @@ class Runtime:
         if isinstance(path, Path):
             return AuditLog(path, self.clock, self.owner)
         return AuditLog(folder / FILE_NAME, self.clock, self.owner) if folder else None
-
-    def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
-        if self.transport == "stdio":
-            return self.store
-        # State is named by the whole of an API key, so there is nothing to read for whoever invents one.
-        return VerifiedStore(self.store, client.verify_credentials, for_reading=not isinstance(credential, ApiKey))
-
-    def _catalogue(self, fingerprint: str) -> Catalogue:
-        return SqliteCatalogue(self._state_folder(), fingerprint)
-
-    def _shelf(self, fingerprint: str) -> ThumbnailCache | None:
-        """Where an account's thumbnails are kept; nowhere with KLING_MCP_THUMBNAILS=0."""
-        if not self.settings.thumbnails:
-            return None
-        folder = self._state_folder()
-        return FileThumbnailCache(folder, fingerprint) if folder else MemoryThumbnailCache()
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
@@ -367,28 +268,3 @@ def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:
             advice='Install it with: pip install "kling-mcp[postgres]"',
         ) from None
     return PostgresStore(settings.state_url, clock)
-
-
-def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, Region | None]:
-    """A caller's own credential and region; names are compared without case.
-
-    Raises:
-        ConfigurationError: the sentence names the header and never shows its value.
-    """
-    lower: dict[str, str] = {}
-    for name, value in headers.items():
-        if lower.setdefault(name.lower(), value) != value and name.lower().startswith("x-kling-"):
-            raise ConfigurationError(f"{name} is sent twice, with different values; send one.")
-
-    def secret(name: str) -> str:
-        return validated_secret(name, lower.get(name.lower(), ""))
-
-    api_key = secret("X-Kling-Api-Key")
-    refuse_token_as_key(api_key, "X-Kling-Api-Key")
-    access_key, secret_key = secret("X-Kling-Access-Key"), secret("X-Kling-Secret-Key")
-    refuse_half_a_pair(access_key, secret_key, "X-Kling-Access-Key", "X-Kling-Secret-Key")
-    wanted = lower.get("x-kling-region", "").strip()
-    region = read_region(wanted, "X-Kling-Region") if wanted else None
-    if api_key:
-        return ApiKey(api_key), region
-    return (KeyPair(access_key, secret_key) if access_key else None), region

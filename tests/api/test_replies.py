@@ -11,6 +11,7 @@ from helpers import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, reques
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kling_mcp.account import Account
 from kling_mcp.api.protocol import HttpReply, Request, decode, decode_task, decode_tasks, decode_voices
 from kling_mcp.errors import (
     ApiError,
@@ -18,7 +19,6 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, Quirks, World
 
 READ = Request("GET", "/v1/general/advanced-custom-elements/880")

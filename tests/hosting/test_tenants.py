@@ -22,8 +22,10 @@ from mcp_types import ResourceTemplateReference
 from virtual_time import VirtualClock
 
 from hosting.http_server import OWN_KEY, Ear, House, creation, served
+from kling_mcp.account import Account
 from kling_mcp.api.auth import Credential
-from kling_mcp.runtime import Account, Runtime, read_caller_headers
+from kling_mcp.caller_credentials import read_caller_headers
+from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Region
 from kling_mcp.simulator import World
 

@@ -16,7 +16,7 @@ from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
-    from kling_mcp.runtime import Account
+    from kling_mcp.account import Account
 
 
 class DeleteElementArguments(ToolArguments):

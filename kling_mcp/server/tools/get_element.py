@@ -16,10 +16,10 @@ from kling_mcp.server.views.library import record_view
 from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id, voice_warnings
 
 if TYPE_CHECKING:
+    from kling_mcp.account import Account
     from kling_mcp.api.models import ElementTask
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.library.resolve import MatchedBy
-    from kling_mcp.runtime import Account
 
 TASK_ID_DIGITS = (18, 19)  # section 4.3
 OUR_IDS = "kmcp-"

@@ -16,7 +16,7 @@ from kling_mcp.server.views.tasks import voice_warnings
 from kling_mcp.settings import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
-    from kling_mcp.runtime import Account
+    from kling_mcp.account import Account
     from kling_mcp.tasks.collector import CollectedTask
 
 
