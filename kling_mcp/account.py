@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kling_mcp.api.auth import ApiKey, Credential, credential_fingerprint
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.shutdown import Shutdown
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.store import Store
+    from kling_mcp.store.change import Change, ChangeKind
     from kling_mcp.thumbnails.fetch import PictureFetcher
 
 
@@ -66,6 +68,15 @@ class Account:
             await self.journal.record_results(seen)
         await self.library.record_results(seen)
 
+    def hear(self, change: Change) -> None:
+        """Another replica said that something changed. It is not believed: the next question asks Kling."""
+        if change.kind == "deletion":
+            self.library.doubt(change.subject_id)
+        else:
+            self.library.invalidate()
+        if change.kind == "callback":
+            self.poller.notify(change.subject_id)
+
     async def asked_voice(self, task: ElementTask) -> str:
         """The voice that was asked for when the task's element was created from here, or ""."""
         with suppress(StorageError):
@@ -83,6 +94,7 @@ class AccountFactory:
         state_folder: for the index and the thumbnails; None keeps them in memory.
         fetcher: opens links to pictures; None opens none.
         callback_url_for: the address that Kling shall call for an external_task_id, or "".
+        announce: says to other replicas what changed of an account (its fingerprint); None where there are none.
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: they must then be accepted by Kling before they reach any state.
     """
@@ -97,6 +109,7 @@ class AccountFactory:
     fetcher: PictureFetcher | None
     media_policy: MediaPolicy
     callback_url_for: Callable[[str], Awaitable[str]]
+    announce: Callable[[str, ChangeKind, str], None] | None
     quota: SubmitQuota
     max_creates: int
     max_calls: int
@@ -109,7 +122,8 @@ class AccountFactory:
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is right.
         fingerprint = credential_fingerprint(credential, sender.host)
         album = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
-        library = Library(client, SqliteCatalogue(self.state_folder, fingerprint), self.clock)
+        announce = partial(self.announce, client.account) if self.announce else None
+        library = Library(client, SqliteCatalogue(self.state_folder, fingerprint), self.clock, announce)
         names = NameGuard(library)
         searcher = TaskLookup(client, journal)
         poller = Poller(client, self.clock, shutdown=self.shutdown)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import random
 import weakref
 from collections import OrderedDict
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.account import Account, AccountFactory
@@ -20,10 +21,11 @@ from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import SANDBOX_KEY, no_caller_credentials, own_credential, read_caller_headers
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
-from kling_mcp.errors import ConfigurationError, StorageError
+from kling_mcp.errors import ConfigurationError
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
 from kling_mcp.settings import HOSTS, Region, Settings, Transport, default_state_dir
+from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.tasks.callback_urls import CallbackUrls
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.auth import Credential
     from kling_mcp.store import Store
+    from kling_mcp.store.change import ChangeKind
     from kling_mcp.store.postgres.store import PostgresStore
 
 SANDBOX_URL = "http://sandbox.invalid"
@@ -156,7 +159,10 @@ class Runtime:
         return None if self.settings.sandbox else self.settings.state_dir or default_state_dir()
 
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
-        return self._factory.make(sender, credential)
+        account = self._factory.make(sender, credential)
+        if self._shared is not None:
+            account.library.invalidate()  # what other replicas said of it before now was not heard
+        return account
 
     @cached_property
     def _factory(self) -> AccountFactory:
@@ -172,6 +178,7 @@ class Runtime:
             fetcher=self._fetcher,
             media_policy=self.media_policy(),
             callback_url_for=self.callback_urls.url_for,
+            announce=self._announce if self._shared else None,
             quota=SubmitQuota(*settings.hosting.creations_allowed(over_http=is_http)),
             max_creates=settings.max_creates,
             max_calls=MAX_CALLS_PER_ACCOUNT if is_http else 0,
@@ -190,36 +197,45 @@ class Runtime:
         """Which local files may be read."""
         return MediaPolicy(self.settings.readable_dirs(self.transport), _FILES_OFF[self.transport])
 
-    async def notify(self, account: str, task_id: str) -> None:
-        """Something said that this task of this account (its fingerprint) changed: whoever waits for it looks now.
+    def notify(self, account: str, task_id: str) -> None:
+        """Kling called back about this task of this account (its fingerprint): whoever waits for it looks now.
 
-        Also in the other replicas, if they can be reached; waits look by themselves, too, so it never fails.
+        Also at the other replicas, if they can be reached; waits look by themselves, too, so it never fails.
         """
-        self._notify_here(account, task_id)
+        for known in self._accounts_of(account):
+            known.poller.notify(task_id)
+        self._announce(account, "callback", task_id)
+
+    def _announce(self, account: str, kind: ChangeKind, subject_id: str) -> None:
+        """Say to the other replicas what has changed, without waiting; `listen_for_notifications` sends it."""
         if self._shared is not None:
-            with suppress(StorageError):
-                await self._shared.notify(account, task_id)
+            self._shared.notifications.say(Change(account, kind, subject_id))
 
     async def listen_for_notifications(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Pass on what is said in other replicas, for ever. Ends at once where the state is not shared.
+        """Exchange notifications with other replicas, for ever. Ends at once where the state is not shared.
 
         A task group's `start` returns when it begins to hear, which is never while the database is away.
         """
         if self._shared is None:
             task_status.started()
             return
+        notifications = self._shared.notifications
         is_hearing = False
-        async with aclosing(self._shared.listen()) as words:
-            async for account, task_id in words:
+        async with anyio.create_task_group() as group, aclosing(notifications.listen()) as changes:
+            group.start_soon(notifications.send)
+            async for change in changes:
+                if change is not None:
+                    for account in self._accounts_of(change.account):
+                        account.hear(change)
+                    continue
+                for account in list(self._accounts.values()):
+                    account.library.invalidate()
                 if not is_hearing:
                     is_hearing = True
                     task_status.started()
-                self._notify_here(account, task_id)
 
-    def _notify_here(self, account: str, task_id: str) -> None:
-        for known in list(self._accounts.values()):
-            if known.client.account == account:
-                known.poller.notify(task_id)
+    def _accounts_of(self, fingerprint: str) -> list[Account]:
+        return [account for account in list(self._accounts.values()) if account.client.account == fingerprint]
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -89,7 +89,7 @@ class _CallbackEndpoint:
         if self._heard.is_repeated(part, request.headers.get("webhook-id", "")):
             return "repeated"
         for account, name in names:
-            await self._runtime.notify(account, name)
+            self._runtime.notify(account, name)
         return "woke"
 
 
