@@ -1,6 +1,6 @@
-"""What the library needs of the place where its records lie: an interface, because it may have two implementations.
+"""What the library needs of the place where its records are kept, as an interface; `sqlite.catalogue` is one.
 
-One keeps a file on this computer (`sqlite.catalogue`); a database server for several replicas can be another.
+The index is a cache: each replica keeps its own, and what is lost is read from Kling again.
 Everything here belongs to one account; two accounts have two catalogues.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.library.records import ElementStatus, LibraryElement, Source
 
-VoiceFilter = Literal["any", "yes", "no"]
+Voiced = Literal["any", "yes", "no"]
 Spelling = Literal["exact", "corrected", "similar"]
 
 
@@ -25,7 +25,7 @@ class Filters:
     sources: tuple[Source, ...] = ()
     statuses: tuple[ElementStatus, ...] = ()
     tags: tuple[str, ...] = ()
-    has_voice: VoiceFilter = "any"
+    has_voice: Voiced = "any"
 
 
 @dataclass(frozen=True, slots=True)
