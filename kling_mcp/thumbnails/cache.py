@@ -1,6 +1,6 @@
 """Where thumbnails are kept: a folder of one account, or memory where state ends with the process.
 
-A shelf holds small JPEGs of our own making under names of ours; it fetches and decodes nothing.
+A cache holds small JPEGs of our own making under names of ours; it fetches and decodes nothing.
 Whatever goes wrong with the disk, a thumbnail is only missing: nothing here raises OSError.
 """
 
@@ -46,11 +46,11 @@ class MemoryThumbnailCache:
         self._most = most
 
     def get(self, key: str) -> bytes:
-        """See `Shelf.get`."""
+        """See `ThumbnailCache.get`."""
         return self._kept.get(key, b"")
 
     def put(self, key: str, jpeg: bytes) -> None:
-        """See `Shelf.put`."""
+        """See `ThumbnailCache.put`."""
         self._kept.pop(key, None)
         self._kept[key] = jpeg
         while len(self._kept) > self._most:
@@ -71,7 +71,7 @@ class FileThumbnailCache:
         self._puts = 0
 
     def get(self, key: str) -> bytes:
-        """See `Shelf.get`."""
+        """See `ThumbnailCache.get`."""
         try:
             with (self._folder / f"{_file_name(key)}.jpg").open("rb") as file:
                 jpeg = file.read(_MAX_BYTES + 1)
@@ -80,7 +80,7 @@ class FileThumbnailCache:
         return jpeg if jpeg.startswith(_JPEG_START) and len(jpeg) <= _MAX_BYTES else b""
 
     def put(self, key: str, jpeg: bytes) -> None:
-        """See `Shelf.put`."""
+        """See `ThumbnailCache.put`."""
         try:
             self._write(self._folder / f"{_file_name(key)}.jpg", jpeg)
         except OSError as error:

@@ -41,20 +41,20 @@ class Thumbnail:
 class Thumbnails:
     """Pictures of the elements of one account.
 
-    Without a shelf nothing is kept (the opt-out); without a fetcher no link is opened (the sandbox).
+    Without a cache nothing is kept (the opt-out); without a fetcher no link is opened (the sandbox).
     """
 
-    def __init__(self, shelf: ThumbnailCache | None, fetcher: PictureFetcher | None) -> None:
-        self._shelf = shelf
+    def __init__(self, cache: ThumbnailCache | None, fetcher: PictureFetcher | None) -> None:
+        self._cache = cache
         self._fetcher = fetcher
 
     async def save(self, task_id: str, picture: bytes) -> None:
         """Keep a thumbnail of a picture that a creation has just sent."""
-        shelf = self._shelf
-        if shelf is None or not task_id or not picture:
+        cache = self._cache
+        if cache is None or not task_id or not picture:
             return
         try:
-            await to_thread.run_sync(lambda: shelf.put(_task_key(task_id), make_thumbnail(picture)))
+            await to_thread.run_sync(lambda: cache.put(_task_key(task_id), make_thumbnail(picture)))
         except NoPictureError as error:
             logger.info("No thumbnail is kept for task %s: %s", identifier(task_id), error.reason)
 
@@ -77,10 +77,10 @@ class Thumbnails:
         return faces
 
     def _look_up(self, element: LibraryElement) -> bytes:
-        if self._shelf is None:
+        if self._cache is None:
             return b""
-        return (element.task_id and self._shelf.get(_task_key(element.task_id))) or (
-            (element.element_id and self._shelf.get(_element_key(element.element_id))) or b""
+        return (element.task_id and self._cache.get(_task_key(element.task_id))) or (
+            (element.element_id and self._cache.get(_element_key(element.element_id))) or b""
         )
 
     async def _fetched(self, element: LibraryElement) -> Thumbnail:
@@ -94,8 +94,8 @@ class Thumbnails:
                 jpeg = await to_thread.run_sync(make_thumbnail, data)
         except NoPictureError as error:
             return Thumbnail(note=error.reason)
-        if self._shelf is not None and element.element_id:
-            await to_thread.run_sync(self._shelf.put, _element_key(element.element_id), jpeg)
+        if self._cache is not None and element.element_id:
+            await to_thread.run_sync(self._cache.put, _element_key(element.element_id), jpeg)
         return Thumbnail(jpeg=jpeg)
 
 
