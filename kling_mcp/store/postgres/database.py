@@ -169,18 +169,18 @@ class PostgresDatabase:
                 raise all_places_taken() from None
 
     def _attempt(self, job: _Job[T]) -> T:
-        link = self._take()
+        pooled = self._take()
         try:
-            result = self._transact(link, job)
+            result = self._transact(pooled, job)
         except BaseException as error:
-            link.has_tables = False  # missing tables may be why the work failed
+            pooled.has_tables = False  # missing tables may be why the work failed
             if isinstance(error, psycopg.Error) and is_gone(error):
-                link.connection.close()
+                pooled.connection.close()
                 self.close()  # what broke one connection broke its neighbours
             else:
-                self._give_back(link)
+                self._give_back(pooled)
             raise
-        self._give_back(link)
+        self._give_back(pooled)
         return result
 
     def _take(self) -> PooledConnection:
@@ -189,15 +189,15 @@ class PostgresDatabase:
         except IndexError:
             return PooledConnection(self.connect())
 
-    def _give_back(self, link: PooledConnection) -> None:
+    def _give_back(self, pooled: PooledConnection) -> None:
         """Keep the connection for the next one, with nothing begun on it."""
         try:
-            if link.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                link.connection.execute("ROLLBACK")
+            if pooled.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                pooled.connection.execute("ROLLBACK")
         except psycopg.Error:
-            link.connection.close()
+            pooled.connection.close()
         else:
-            self._idle.append(link)
+            self._idle.append(pooled)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A new connection, on which every statement is a transaction of its own."""
@@ -211,16 +211,16 @@ class PostgresDatabase:
             raise
         return connection
 
-    def _transact(self, link: PooledConnection, job: _Job[T]) -> T:
-        connection = link.connection
+    def _transact(self, pooled: PooledConnection, job: _Job[T]) -> T:
+        connection = pooled.connection
         if job.uncertain_commit is not None:
             number, result = job.uncertain_commit
             if _was_committed(connection, number):
                 return result
             job.uncertain_commit = None
-        if not link.has_tables:
+        if not pooled.has_tables:
             self._note_identity(migrate(connection, self._steps))
-            link.has_tables = True
+            pooled.has_tables = True
         number = self._begin(connection, job)
         result = job.work(connection)
         if number:
