@@ -61,7 +61,8 @@ class Caller(Generic[T]):
 
     async def end(self) -> None:
         """Wait until a cancelled one has ended."""
-        with suppress(asyncio.CancelledError):
+        with anyio.fail_after(SOON), suppress(asyncio.CancelledError):
+            await asyncio.wait([self.task])
             await self.task
 
 
