@@ -67,7 +67,7 @@ class Caller(Generic[T]):
 
 
 async def turn_until(has_happened: Callable[[], bool]) -> None:
-    """Wait for another thread, on a loop whose time stands still until that thread has answered."""
+    """Wait for another thread, on a loop whose time does not move until that thread has answered."""
     ends = time.monotonic() + SOON
     while not has_happened():
         assert time.monotonic() < ends
