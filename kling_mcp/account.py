@@ -16,7 +16,7 @@ from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.elements.create import KIND, ElementCreator
-from kling_mcp.elements.name_guard import NameGuard
+from kling_mcp.elements.submissions import Submissions
 from kling_mcp.errors import StorageError
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
@@ -130,7 +130,13 @@ class AccountFactory:
         fingerprint = credential_fingerprint(credential, sender.host)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         announce = partial(self.announce, client.account) if self.announce else None
-        library = Library(client, SqliteCatalogue(self.state_folder, fingerprint), self.clock, announce)
+        library = Library(
+            client,
+            SqliteCatalogue(self.state_folder, fingerprint),
+            self.clock,
+            submitted=Submissions(journal, self.clock).of_tasks,
+            announce=announce,
+        )
         elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
         voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
         return Account(
@@ -140,7 +146,7 @@ class AccountFactory:
                 account=client.account,
                 policy=self.media_policy,
                 journal=journal,
-                names=NameGuard(library, journal, elements.route, self.clock),
+                library=library,
                 clock=self.clock,
                 save_picture=thumbnails.save,
                 callback_url_for=self.callback_url_for,

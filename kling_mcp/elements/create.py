@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from kling_mcp.api.models import ElementTask
+from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.elements.preflight import prepare
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError, StorageError
-from kling_mcp.library.index import Asked
 from kling_mcp.tasks.intent import Intent, make_intent
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.elements.draft import ElementDraft, PreparedElement
-    from kling_mcp.elements.name_guard import NameGuard
+    from kling_mcp.library.index import Library
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
@@ -52,7 +52,7 @@ class ElementCreator:
         account: str,
         policy: MediaPolicy,
         journal: Journal,
-        names: NameGuard,
+        library: Library,
         clock: Clock,
         save_picture: Callable[[str, bytes], Awaitable[None]] | None = None,
         callback_url_for: Callable[[str], Awaitable[str]] | None = None,
@@ -67,7 +67,8 @@ class ElementCreator:
         self._account = account
         self._policy = policy
         self._journal = journal
-        self._names = names
+        self._library = library
+        self._names = NameGuard(library, journal, kind.route, clock)
         self._clock = clock
         self._save_picture = save_picture
         self._callback_url_for = callback_url_for
@@ -151,7 +152,7 @@ class ElementCreator:
         """Record what became of tasks that were just seen. It never fails: the next look shows the same."""
         with suppress(StorageError):
             await self._journal.record_results(tasks)
-        await self._names.record_results(tasks)
+        await self._library.record_results(tasks)
 
     async def _submit(
         self, draft: ElementDraft, deadline: float, on_claim: OnClaim | None, *, allow_duplicate_name: bool
@@ -171,7 +172,7 @@ class ElementCreator:
                 warnings=prepared.warnings,
             )
         )
-        await self._names.record_results([submission.task], _asked(prepared))
+        await self._library.record_results([submission.task])
         if self._save_picture and prepared.frontal_image and prepared.frontal_image.data:
             await self._save_picture(submission.task.task_id, prepared.frontal_image.data)
         return submission
@@ -189,14 +190,6 @@ class ElementCreator:
                 if url := await self._callback_url_for(entry.external_task_id):
                     body["callback_url"] = url
         return body
-
-
-def _asked(prepared: PreparedElement) -> Asked:
-    return Asked(
-        element_name=prepared.element_name,
-        element_description=prepared.element_description,
-        reference_type=prepared.reference_type,
-    )
 
 
 def intent_for(account: str, prepared: PreparedElement) -> Intent:

@@ -22,11 +22,9 @@ from kling_mcp.sanitize import quote
 from kling_mcp.tasks.entry import UNFINISHED, end_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
-    from kling_mcp.library.index import Asked, Library
+    from kling_mcp.library.index import Library
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.route import TaskRoute
@@ -64,10 +62,6 @@ class NameGuard:
             return
         if taken:
             raise _name_taken(attempt.entry.label, taken)
-
-    async def record_results(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
-        """Take over what was seen of tasks; `asked` is what a creation from here asked for. It never fails."""
-        await self._library.record_results(tasks, asked)
 
     async def _holders(self, entry: JournalEntry) -> list[str]:
         """Element ids, or the tasks of elements on their way; calls that came later give way to this one."""

@@ -21,14 +21,14 @@ from kling_mcp.library.list_sync import ListSync
 from kling_mcp.library.resolve import ResolvedElement, choose_by_id, choose_by_name, not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.library.catalogue import Catalogue, Position
     from kling_mcp.library.list_sync import SyncStatus
-    from kling_mcp.library.records import LibraryElement, Source
+    from kling_mcp.library.records import LibraryElement, Source, Submitted
     from kling_mcp.store.change import ChangeKind
 
 logger = logging.getLogger(__name__)
@@ -40,16 +40,6 @@ NEAR_NAMES = 5
 FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
 SURELY_READ_UP_TO = 4000
 MANY_DOUBTS = 5  # from then on one page of the list comes first: it settles most of them
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a creation from here asked for; while its task runs, Kling shows none of it (empty-while-running)."""
-
-    element_name: str
-    element_description: str = ""
-    reference_type: str = ""
-    voice_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +63,22 @@ class Library:
         client: KlingClient,
         catalogue: Catalogue,
         clock: Clock,
+        *,
+        submitted: Callable[[Sequence[str]], Awaitable[Mapping[str, Submitted]]] | None = None,
         announce: Callable[[ChangeKind, str], None] | None = None,
     ) -> None:
-        """`announce` says what changed to other replicas; it neither waits nor fails. None: there are none."""
+        """
+        Args:
+            submitted: what was asked for by creations from here, by task id; it never fails.
+            announce: says what changed to other replicas; it neither waits nor fails. None: there are none.
+        """
         self.catalogue = catalogue
         self._clock = clock
+        self._submitted = submitted
         self._announce = announce
         self._doubts = DeletionDoubts(client.get_task, catalogue, clock)
         self._syncs: dict[Source, ListSync] = {
-            "custom": ListSync("custom", client.list_elements, catalogue, clock),
+            "custom": ListSync("custom", client.list_elements, catalogue, clock, self._fill_in),
             "preset": ListSync("preset", client.list_preset_elements, catalogue, clock),
         }
 
@@ -160,14 +157,12 @@ class Library:
         """This element may have been deleted elsewhere: ask Kling at the next question."""
         self._doubts.add(element_id)
 
-    async def record_results(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
-        """Take over what was just seen of the account's own tasks; `asked` belongs to each of them.
+    async def record_results(self, tasks: Iterable[ElementTask]) -> None:
+        """Take over what was just seen of the account's own tasks.
 
         It never fails: what is not written now is read again later.
         """
-        records = [record for task in tasks for record in records_of(task, "custom")]
-        if asked is not None:
-            records = [_with_intent(record, asked) for record in records]
+        records = await self._fill_in([record for task in tasks for record in records_of(task, "custom")])
         changes = await self._changes_in(records) if self._announce else []
         await self._write(records)
         for kind, subject_id in changes:
@@ -256,6 +251,15 @@ class Library:
                 changes.add(("deletion", record.element_id) if is_gone else ("task", record.task_id))
         return changes
 
+    async def _fill_in(self, records: list[LibraryElement]) -> list[LibraryElement]:
+        """Own records with what the journal knows of them and Kling does not show."""
+        if self._submitted is None:
+            return records
+        submitted = await self._submitted([record.task_id for record in records if record.task_id])
+        return [
+            submitted[record.task_id].fill_in(record) if record.task_id in submitted else record for record in records
+        ]
+
     async def _write(self, records: list[LibraryElement]) -> None:
         if not records:
             return
@@ -263,16 +267,6 @@ class Library:
             await self.catalogue.put(records, now=self._clock.wall())
         except StorageError as error:
             logger.warning("The library's index is behind: %s", error.message)
-
-
-def _with_intent(record: LibraryElement, asked: Asked) -> LibraryElement:
-    return replace(
-        record,
-        element_name=record.element_name or asked.element_name,
-        element_description=record.element_description or asked.element_description,
-        reference_type=record.reference_type or asked.reference_type,
-        asked_voice_id=asked.voice_id,
-    )
 
 
 def _usable(statuses: list[SyncStatus]) -> tuple[SyncStatus, ...]:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.library.catalogue import Catalogue, SyncProgress
-    from kling_mcp.library.records import Source
+    from kling_mcp.library.records import LibraryElement, Source
 
     ReadPage = Callable[[int, int], Awaitable[list[ElementTask]]]
+    FillIn = Callable[[list[LibraryElement]], Awaitable[list[LibraryElement]]]
 
 PAGE_SIZE, LAST_PAGE = 500, 1000  # fact: list-range
 PAGES_AT_ONCE = 4
@@ -80,8 +81,17 @@ class SyncStatus:
 class ListSync:
     """The reading of one list of one account. Whoever comes while it is read waits and shares the result."""
 
-    def __init__(self, source: Source, read_page: ReadPage, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(
+        self,
+        source: Source,
+        read_page: ReadPage,
+        catalogue: Catalogue,
+        clock: Clock,
+        fill_in: FillIn | None = None,
+    ) -> None:
+        """`fill_in` adds to records what is known here and not shown by Kling."""
         self._source: Source = source
+        self._fill_in = fill_in
         self._read_page = read_page
         self._catalogue = catalogue
         self._clock = clock
@@ -217,6 +227,8 @@ class ListSync:
 
     async def _take_in(self, page: list[ElementTask], progress: SyncProgress) -> int:
         records = [record for task in page for record in records_of(task, self._source)]
+        if self._fill_in is not None:
+            records = await self._fill_in(records)
         return await self._catalogue.put(records, now=self._clock.wall(), walk=progress.began_at)
 
     def _note_failure(self, error: KlingError) -> None:

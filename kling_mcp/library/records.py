@@ -5,11 +5,40 @@ It knows neither Kling's replies nor a caller's rows; `from_kling` makes records
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Source = Literal["custom", "preset"]
 ElementStatus = Literal["ready", "pending", "failed", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a creation from here asked for; while its task runs, Kling shows none of it (empty-while-running)."""
+
+    element_name: str
+    element_description: str = ""
+    reference_type: str = ""
+    voice_id: str = ""
+
+    @classmethod
+    def of(cls, name: str, memo: Mapping[str, str]) -> Submitted:
+        """From what the journal keeps of a creation."""
+        wanted = (memo.get(part, "") for part in ("element_description", "reference_type", "voice_id"))
+        return cls(name, *wanted)
+
+    def fill_in(self, record: LibraryElement) -> LibraryElement:
+        """The record with what Kling left out."""
+        return replace(
+            record,
+            element_name=record.element_name or self.element_name,
+            element_description=record.element_description or self.element_description,
+            reference_type=record.reference_type or self.reference_type,
+            asked_voice_id=self.voice_id,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import ConnectionFailedError
 from kling_mcp.library import doubts, index
 from kling_mcp.library.catalogue import Filters
-from kling_mcp.library.index import Asked, Library
+from kling_mcp.library.index import Library
 from kling_mcp.library.list_sync import ListSync
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.simulator import Faults, World
@@ -181,7 +181,7 @@ class TestAnnouncements:
     @pytest.fixture
     def library(self, account: Account, clock: VirtualClock, announced: list[tuple[str, str]]) -> Iterator[Library]:
         catalogue = SqliteCatalogue(None, "test")
-        yield Library(account.client, catalogue, clock, lambda *change: announced.append(change))
+        yield Library(account.client, catalogue, clock, announce=lambda *change: announced.append(change))
         catalogue.close()
 
     async def test_what_is_seen_first_here_is_announced_once(
@@ -190,7 +190,7 @@ class TestAnnouncements:
         running = world.add_element(world.account_of(API_KEY), "Mia", status="pending")
         for _ in range(2):
             seen = await account.client.get_task(running.task_id)
-            await library.record_results([seen], Asked("Mia"))
+            await library.record_results([seen])
         assert announced == [("task", running.task_id)]
         await clock.sleep(600)
         for _ in range(2):
