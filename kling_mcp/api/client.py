@@ -1,6 +1,6 @@
 """`KlingClient`: one method per endpoint for elements, and the lists of voices, for one account.
 
-It does what it is told, once: checks of pictures, names and repeats belong to `media` and `creation`.
+It sends what it is given, once: `media` and `elements` check pictures, names and repeats.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class KlingClient:
         return self._auth.kind
 
     async def verify_credentials(self) -> None:
-        """Make sure that Kling accepts the credential; asks only if it never did.
+        """Make sure that Kling accepts the credential; asks only if it has not done so before.
 
         Raises:
             AuthError, ClockError: it does not.
@@ -47,12 +47,12 @@ class KlingClient:
             await self.list_elements(1, 1)
 
     async def create_element(self, body: Mapping[str, Any], *, external_task_id: str) -> ElementTask:
-        """Send a creation; the answer is its task. Creations cost nothing (fact: create-is-free).
+        """Send a creation and return its task. Creations are free (fact: create-is-free).
 
         Args:
             body: section 4.1 of the API reference, as `media.PreparedElement.body()` makes it. A picture is a
                 link, its bare Base64 text, or its `bytes`, which are encoded on the way out.
-            external_task_id: sent along, so that a lost reply can be looked up.
+            external_task_id: sent with it, so that the task can be looked up after a lost reply.
 
         Raises:
             UnknownOutcomeError, ServerError: the task may exist; look it up by `external_task_id`.
@@ -76,7 +76,7 @@ class KlingClient:
         return wire.decode_task(request, await self._send(request))
 
     async def list_elements(self, page_num: int = 1, page_size: int = 30) -> list[ElementTask]:
-        """One page of the account's own tasks, running, failed and deleted ones among them.
+        """One page of the account's own tasks, including running, failed and deleted ones.
 
         `page_num` 1 to 1000, `page_size` 1 to 500. facts: list-is-tasks, list-shows-deleted
         """
@@ -95,12 +95,12 @@ class KlingClient:
         return wire.decode_voices(await self._send(wire.page_of(wire.PRESET_VOICES, page_num, page_size)))
 
     async def delete_element(self, element_id: str) -> None:
-        """Delete one of the account's own elements, at once and for good. fact: delete-synchronous
+        """Permanently delete one of the account's own elements. fact: delete-synchronous
 
-        An element that is deleted already counts as done. fact: delete-twice-is-success
+        An element that was already deleted counts as done. fact: delete-twice-is-success
 
         Raises:
-            UnknownOutcomeError: the answer was lost; deleting again does no harm.
+            UnknownOutcomeError: the reply was lost; deleting again does no harm.
         """
         request = Request("POST", wire.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
         try:

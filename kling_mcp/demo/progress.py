@@ -1,4 +1,4 @@
-"""Shows a wait: as a moving bar at a terminal, as plain lines in a log."""
+"""Shows a wait: as a progress bar on a terminal, as plain lines in a log."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class WaitDisplay(Protocol):
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
 
     def complete(self) -> None:
-        """Nothing is waited for any more."""
+        """The wait is over."""
         ...
 
 
 @asynccontextmanager
 async def showing_wait(out: TextIO, clock: Clock) -> AsyncIterator[WaitDisplay]:
-    """Shows on `out` what is reported while the block runs."""
+    """Show progress on `out` while the block runs."""
     if not out.isatty():
         yield _Lines(out)
         return
@@ -46,7 +46,7 @@ async def showing_wait(out: TextIO, clock: Clock) -> AsyncIterator[WaitDisplay]:
 
 
 class _Lines:
-    """One line for each report: nothing that a log could not hold."""
+    """One plain line per report, suitable for a log."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -59,13 +59,13 @@ class _Lines:
 
 
 class _Bar:
-    """A bar that follows the reports; between two of them it goes on by the clock."""
+    """A bar that follows the reports, and the clock between them."""
 
     def __init__(self, out: TextIO, clock: Clock) -> None:
         self._clock = clock
         self._progress, self._reported_at = 0.0, clock.monotonic()
         self._total = 1.0
-        # Some terminals say that they have no columns and rows; tqdm believes them and draws nothing.
+        # Some terminals report zero columns and rows; tqdm would then draw nothing.
         columns, rows = shutil.get_terminal_size()
         self._bar = tqdm(total=self._total, file=out, bar_format=_BAR, desc="", ncols=min(columns, _WIDEST), nrows=rows)
 
@@ -85,7 +85,7 @@ class _Bar:
         self._bar.n = self._total
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar as it is."""
         self._bar.refresh()
         self._bar.close()
 

@@ -1,6 +1,6 @@
-"""What a caller asks for, and what may be sent: the two ends of `preflight`.
+"""What a caller requests, and what may be sent: input and output of `preflight`.
 
-Plain data. Nothing here reads, checks or sends.
+Plain data: nothing is read, checked or sent here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ElementDraft:
 class Picture:
     """One picture, ready to send: either an https link, or the bytes exactly as they were given.
 
-    `argument` says where it came from, as in `refer_images[1]` (counted from 0).
+    `argument` says where it came from, such as `refer_images[1]` (counted from 0).
     `width` and `height` are pixels after EXIF rotation; with `format` they are known for bytes only.
     """
 
@@ -55,7 +55,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class PreparedElement:
-    """A creation that broke no rule, in normal form. `warnings` are sentences for the caller."""
+    """A valid creation in normal form. `warnings` are sentences for the caller."""
 
     element_name: str
     element_description: str
@@ -72,7 +72,7 @@ class PreparedElement:
     def body(self) -> dict[str, object]:
         """The body of API reference section 4.1: documented fields only, no empty optional ones.
 
-        A picture that is no link stands there as its `bytes`, so that its Base64, a third larger, is never held.
+        A picture that is not a link is included as `bytes`, so that its Base64, a third larger, is never in memory.
         """
         body: dict[str, object] = {
             "element_name": self.element_name,

@@ -1,6 +1,6 @@
-"""Which elements carry a name: the guard against making a second Mia.
+"""Which elements have a name: the guard against creating a second Mia.
 
-Kling has no look-up by name (no-search), so the library's index answers, read again where it is older than a minute.
+Kling has no look-up by name (no-search), so the library's index answers, refreshed if it is older than a minute.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class NameGuard:
         self.read_at_wall = 0.0
 
     def invalidate(self) -> None:
-        """Read again at the next question: something was created or deleted."""
+        """Refresh at the next question: something was created or deleted."""
         self._library.invalidate()
 
     async def remember(self, task: ElementTask, asked: Asked) -> None:
-        """A creation from here has this task. It never fails."""
+        """Note the task of a creation from this server. Never fails."""
         await self._library.record_results([task], asked)
 
     async def ready_elements(self, name: str) -> list[str]:
-        """The ids of the elements of exactly this name that are not deleted.
+        """The ids of the elements with exactly this name that are not deleted.
 
         Raises:
             KlingError: the list could not be read to its end.
@@ -44,7 +44,7 @@ class NameGuard:
         if condition.failure is not None:
             raise condition.failure
         if condition.is_first_reading:
-            raise LimitError("The library is long and still being read.", kind="busy")
+            raise LimitError("The library is large and still being read.", kind="busy")
         self.read_at_wall = condition.progress.first_page_at
         return [
             record.element_id

@@ -1,6 +1,6 @@
 """The library of one account: its own and the official elements, found by words, ids and names.
 
-It reads from Kling through its walks, answers from its catalogue, and is told what this server creates and deletes.
+It syncs with Kling's lists, answers from its catalogue, and records what this server creates and deletes.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ logger = logging.getLogger(__name__)
 
 EVERYWHERE: tuple[Source, ...] = ("custom", "preset")
 NEAR_NAMES = 5
-# Before something is said not to exist, a list is read again in full unless that was done so lately; a long list
-# is not, because its first page was read and reading all of it takes minutes.
+# Before "not found", a list is read again in full unless that happened this recently. Long lists are not, because
+# that takes minutes and their first page was just read.
 FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
 SURELY_READ_UP_TO = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a creation from here asked for; while its task runs, Kling shows none of it (empty-while-running)."""
+    """What a creation from this server requested; Kling shows none of it while the task runs (empty-while-running)."""
 
     element_name: str
     element_description: str = ""
@@ -49,14 +49,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """Results, and the condition of the lists that they come from."""
+    """Results, and the sync status of their lists."""
 
     page: SearchPage
     sync: tuple[SyncStatus, ...]
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing can be missing that Kling showed."""
+        """Whether everything that Kling showed is included."""
         return all(condition.is_complete for condition in self.sync)
 
 
@@ -72,7 +72,7 @@ class Library:
         }
 
     async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchAnswer:
-        """A page of results. Only a first page asks Kling, and only for what is not fresh.
+        """A page of results. Only a first page asks Kling, and only for stale data.
 
         Raises:
             KlingError: no list could be read, now or ever.
@@ -90,7 +90,7 @@ class Library:
         return (await self.match(name_or_id)).element
 
     async def match(self, name_or_id: str) -> ResolvedElement:
-        """The same, and whether it was the name or which id.
+        """The record, and what matched: the name or which id.
 
         Raises:
             NotFoundError, AmbiguousNameError: as `resolve` does.
@@ -114,13 +114,13 @@ class Library:
         return found
 
     async def known_by_id(self, any_id: str) -> ResolvedElement | None:
-        """What is known here under an id; nothing is sent."""
+        """The local record with this id; nothing is sent."""
         return choose_by_id(any_id, await self.catalogue.with_id(any_id))
 
     async def refresh(
         self, sources: Iterable[Source] = EVERYWHERE, *, head_age: float | None = None
     ) -> tuple[SyncStatus, ...]:
-        """Bring lists up to date, side by side.
+        """Refresh lists in parallel.
 
         Raises:
             AuthError, ClockError: the credentials are not accepted.
@@ -129,17 +129,17 @@ class Library:
         return _usable(await self._sync_all(tuple(sources), dict.fromkeys(EVERYWHERE), head_age))
 
     async def sync_status(self, sources: Iterable[Source]) -> tuple[SyncStatus, ...]:
-        """How the lists stand; nothing is sent."""
+        """The sync status of the lists; nothing is sent."""
         return tuple([await self._walks[source].condition() for source in sources])
 
     def invalidate(self) -> None:
-        """Something was created elsewhere: read the first page again at the next question."""
+        """Something changed: read the first page again at the next question."""
         self._walks["custom"].invalidate()
 
     async def record_results(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
-        """Take over what was just seen of the account's own tasks; `asked` belongs to each of them.
+        """Record what was just seen of the account's own tasks; `asked` belongs to each of them.
 
-        It never fails: what is not written now is read again later.
+        Never fails: what is not recorded now is read again later.
         """
         records = [record for task in tasks for record in records_of(task, "custom")]
         if asked is not None:
@@ -147,24 +147,24 @@ class Library:
         await self._note(records)
 
     async def deleted(self, element_id: str) -> None:
-        """An element of the account was deleted just now. It never fails, either."""
+        """An element of the account was just deleted. Never fails."""
         try:
             known = await self.catalogue.with_id(element_id)
         except StorageError as error:
-            logger.warning("The deletion is not in the library's index: %s", error.message)
+            logger.warning("The deletion could not be recorded in the library's index: %s", error.message)
             return
         own = [record for record in known if record.element_id == element_id and record.source == "custom"]
         await self._note([replace(record, status="deleted") for record in own])
         self.invalidate()
 
     def close(self) -> None:
-        """Let go of the index file."""
+        """Close the index file."""
         self.catalogue.close()
 
     # ---- inside
 
     async def _known(self, name_or_id: str) -> ResolvedElement | None:
-        """By id, else by name, as given or without blanks around it."""
+        """By id, otherwise by name, as given or stripped."""
         for text in dict.fromkeys((name_or_id, name_or_id.strip())):
             found = await self.known_by_id(text) or choose_by_name(text, await self.catalogue.with_name(text))
             if found is not None:
@@ -172,7 +172,7 @@ class Library:
         return None
 
     async def _make_sure(self, sources: tuple[Source, ...], before: tuple[SyncStatus, ...]) -> tuple[SyncStatus, ...]:
-        """Read short lists again in full, unless that was done just now."""
+        """Read short lists again in full, unless that was just done."""
         census = await self.catalogue.census()
         ages = {
             source: FRESH_TTL_SECONDS[source] if census.of(source) <= SURELY_READ_UP_TO else None
@@ -210,7 +210,7 @@ class Library:
         try:
             await self.catalogue.put(records, now=self._clock.wall())
         except StorageError as error:
-            logger.warning("The library's index is behind: %s", error.message)
+            logger.warning("The library's index could not be updated: %s", error.message)
 
 
 def _with_wish(record: LibraryElement, asked: Asked) -> LibraryElement:

@@ -1,7 +1,7 @@
-"""What clients really send, turned into typed arguments; and the plain schemas they are shown.
+"""Turns what clients really send into typed arguments, and makes the plain schemas they see.
 
-Forgiving in encoding (a list as text, a number as text), strict in meaning: unknown names are refused, an id
-that was rounded on the way is refused, and all problems are reported together.
+Forgiving in encoding (a list as text, a number as text), strict in meaning: unknown names and rounded ids are refused,
+and all problems are reported together.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SHOWN = 80
-# More than any list here can use; each entry of some of them is a request to Kling.
+# More than any list here can use; in some lists each entry is a request to Kling.
 _MAX_ENTRIES = 1000
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
-# A comma separates pictures only where the next one visibly begins: names of files may contain commas.
+# A comma separates pictures only before a visible start of the next one: file names may contain commas.
 _SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
 _NEXT_SOURCE = re.compile(rf",\s*(?={_SOURCE_START})|(?<=\.jpg|\.png)\s*,|(?<=\.jpeg)\s*,", re.IGNORECASE)
 _IS_SOURCE = re.compile(rf"{_SOURCE_START}|.*\.(jpe?g|png)\b", re.IGNORECASE)
 _DATA_HEADER = re.compile(r"data:[^,]*,", re.IGNORECASE)
-_NOTHING: tuple[Any, ...] = ("", False)  # a default that is nothing goes without saying
+_NOTHING: tuple[Any, ...] = ("", False)  # empty defaults are not worth showing
 _BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 
 
@@ -212,24 +212,24 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
     Several widely used clients cannot read references or unions; a test walks every schema for them.
     """
     schema = _schema_of(model)
-    # The class's docstring is for us; the tool has its own description.
+    # The class docstring is for developers; the tool has its own description.
     shown = {key: value for key, value in schema.items() if key not in {"$defs", "description"}}
     plain: dict[str, Any] = _inlined(shown, schema.get("$defs", {}))
     return plain
 
 
 def output_schema(view: type[View]) -> dict[str, Any]:
-    """The fields of a result that a program steers by (`View.SHOWN`), as names and types alone.
+    """The fields of a result that a program needs for control flow (`View.SHOWN`), only names and types.
 
-    Every client pays for it in every conversation, and most never give it to their model. That all fields are always
-    there, and no others, is the contract's word and held by a test.
+    Every client pays for it in every conversation, and most never give it to their model. A test ensures that results
+    always have all fields, and no others.
     """
     plain = plain_schema(view)
     return _steering(view, plain)
 
 
 def _steering(view: type[View], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """`plain` without what is not shown; rows are views of their own."""
+    """`plain` without hidden fields; rows are views themselves."""
     properties = {name: plain["properties"][name] for name in view.SHOWN}
     for name, node in properties.items():
         row = next(iter(get_args(view.model_fields[name].annotation)), None)

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from kling_mcp.settings import Settings
 
 INSTRUCTIONS = (
-    "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI video "
-    "and images. Make one with create_element_and_wait; its element_id keeps the subject looking the same "
-    "from shot to shot. Look first whether it exists already. Ids are text: never turn them into numbers. "
-    "When a call fails, its last line says whether anything was created; repeating the same call with the "
-    "same arguments never makes a second element."
+    "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI videos "
+    "and images; an element_id keeps the subject looking the same from shot to shot. Call find_elements before "
+    "creating: the element may already exist. Create one with create_element_and_wait; use_elements prepares it "
+    "for a generation request. Ids are text: never convert them to numbers. When a call fails, its last line "
+    "says whether anything was created; repeating the same call with the same arguments never creates a second "
+    "element."
 )
 
 
@@ -48,9 +49,10 @@ def build_server(
     """The server with the tools that the settings allow.
 
     Args:
-        runtime: for tests and for the http transport; one over stdio is made from `settings` otherwise.
-        tasks: for tests, whose own tools may become tasks, too.
-        request_state: seals what clients carry between the rounds of a question; a key of this process by default.
+        runtime: for tests and for the http transport; otherwise one is made from `settings` for stdio.
+        tasks: for tests, whose own tools may also become tasks.
+        request_state: encrypts what clients carry between the rounds of a question; by default with a key of this
+            process.
 
     Raises:
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
@@ -59,7 +61,7 @@ def build_server(
     the_tasks = tasks or TasksExtension()
     late = LazyRuntime(settings, runtime, lambda made: made.shutdown.on_start(the_tasks.hand_over))
     if settings.state_url:
-        late.get()  # a database that cannot be used is told at the start
+        late.get()  # a database that cannot be used must fail at start
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[LazyRuntime]) -> AsyncIterator[LazyRuntime]:
@@ -90,7 +92,7 @@ def build_server(
 
 @asynccontextmanager
 async def _hearing(late: LazyRuntime) -> AsyncIterator[None]:
-    """What is said in other replicas is heard while the block runs; a runtime that is made later has none."""
+    """Listen to other replicas while the block runs; a runtime that is made later has none to listen to."""
     if late.made is None:
         yield
     else:
@@ -108,7 +110,7 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     known = {tool.name for tool in tools}
     if unknown := [name for name in settings.tools if name not in known]:
         raise ConfigurationError(
-            f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is no tool; "
+            f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is not a tool; "
             f"the tools are {', '.join(sorted(known))}."
         )
     chosen: list[KlingTool] = []
@@ -124,7 +126,7 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
 
 
 class _HiddenTools:
-    """Answers a call of a tool that the operator left out; the SDK would only say that it is unknown."""
+    """Answers a call of a tool that the operator switched off; the SDK would only say that it is unknown."""
 
     def __init__(self, hidden: Mapping[str, str]) -> None:
         self._hidden = hidden
@@ -137,11 +139,11 @@ class _HiddenTools:
         error = ConfigurationError(
             f"The tool {name} is switched off on this server ({variable}).",
             kind="read_only",
-            advice=f"Whoever runs the server can allow it by changing {variable}.",
+            advice=f"The operator can allow it by changing {variable}.",
         )
         return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
 
 
 def _sdk_log_level() -> Any:
-    """The level that logging is set to already; the SDK's constructor sets one where nobody did."""
+    """The current log level, so that the SDK's constructor does not set its own."""
     return logging.getLevelName(logging.getLogger().getEffectiveLevel())

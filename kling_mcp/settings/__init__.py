@@ -1,6 +1,6 @@
-"""The settings, read from the environment once and validated; the only reader of the environment.
+"""The settings, read once from the environment and validated; nothing else reads the environment.
 
-Every message names the variable at fault and never shows the value of a secret.
+Every error names the variable, and none shows the value of a secret.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ class Settings:
     def readable_dirs(self, transport: Transport) -> tuple[Path, ...]:
         """The folders from which local pictures may be read.
 
-        Over http there are none unless they are configured. Over stdio the default is the working
-        directory and the home directory. One that is the root of a disk does not count: several desktop
-        clients start their servers there, and so do containers, whose users may have it as their home.
+        Over http there are none unless they are configured. Over stdio the default is the working directory
+        and the home directory, except a root directory: several desktop clients start their servers there, and
+        in containers it may even be the home directory.
         """
         if self.media_dirs is not None:
             return self.media_dirs
@@ -143,7 +143,7 @@ class _Environment:
         if _UNFILLED.fullmatch(value):
             raise ConfigurationError(
                 f"{name} holds the placeholder {value[:60]} instead of a value: your client did not fill it in. "
-                "Put the value itself there, or remove the variable."
+                "Set the actual value, or remove the variable."
             )
         return value
 
@@ -175,7 +175,7 @@ class _Environment:
         return int(value)
 
     def log_level(self, name: str) -> LogLevel:
-        """`WARNING` where nothing is said: over stdio some clients show every line as an error."""
+        """`WARNING` by default: over stdio some clients show every log line as an error."""
         value = self.text(name).upper() or "WARNING"
         for level in get_args(LogLevel):
             if value == level:
@@ -222,12 +222,12 @@ def validated_secret(name: str, value: str) -> str:
     if "${" in value or _UNFILLED.fullmatch(value.strip()):
         raise ConfigurationError(
             f"{name} holds a placeholder such as ${{VAR}} instead of a key: your client did not fill it in. "
-            "Put the key itself there."
+            "Set the actual key."
         )
     if value.strip()[0] in "\"'`“‘" or value.strip()[-1] in "\"'`”’":
         raise ConfigurationError(f"{name} is wrapped in quotes; remove them.")
     if value.lower().startswith("bearer"):
-        raise ConfigurationError(f"{name} starts with 'Bearer'; give the bare key, the prefix is added here.")
+        raise ConfigurationError(f"{name} starts with 'Bearer'; give the key alone, the prefix is added automatically.")
     if any(character.isspace() for character in value):
         raise ConfigurationError(f"{name} contains white space; copy the key again without it.")
     if not value.isascii() or not value.isprintable():
@@ -241,10 +241,10 @@ def refuse_half_a_pair(
     access_name: str = "KLING_ACCESS_KEY",
     secret_name: str = "KLING_SECRET_KEY",  # noqa: S107 - the name of a variable
 ) -> None:
-    """Both halves or none.
+    """Require both halves of the pair, or neither.
 
     Raises:
-        ConfigurationError: names the half that is missing.
+        ConfigurationError: names the missing half.
     """
     if bool(access_key) != bool(secret_key):
         given, missing = (access_name, secret_name) if access_key else (secret_name, access_name)
@@ -252,21 +252,20 @@ def refuse_half_a_pair(
 
 
 def refuse_token_as_key(api_key: str, name: str = "KLING_API_KEY") -> None:
-    """A signed token in the place of an API key would work for minutes and then fail.
+    """A signed token used as an API key would work for minutes and then fail.
 
     Raises:
         ConfigurationError: names the variable.
     """
     if _JWT.fullmatch(api_key) and api_key.startswith("ey"):
         raise ConfigurationError(
-            f"{name} holds a signed token (JWT), which ends within minutes. Put an API key there, or use the "
-            "access key and the secret key, from which fresh tokens are made (KLING_ACCESS_KEY, "
-            "KLING_SECRET_KEY)."
+            f"{name} holds a signed token (JWT), which expires within minutes. Set an API key, or set KLING_ACCESS_KEY "
+            "and KLING_SECRET_KEY, from which fresh tokens are made."
         )
 
 
 def read_region(value: str, name: str = "KLING_REGION") -> Region:
-    """`global` where nothing is said.
+    """The region; `global` by default.
 
     Raises:
         ConfigurationError: names the variable.
@@ -280,7 +279,7 @@ def read_region(value: str, name: str = "KLING_REGION") -> Region:
 
 
 def _read_base_url(value: str) -> str:
-    """https only; plain http for this computer alone, where tests and the simulator live."""
+    """https only; plain http only for this computer, for tests and the simulator."""
     if not value:
         return ""
     rule = "KLING_BASE_URL must be an https address such as https://api-singapore.klingai.com"
@@ -292,27 +291,26 @@ def _read_base_url(value: str) -> str:
     if parts.username or parts.password:
         raise ConfigurationError(f"{rule}; remove the user name or password from it.")
     if not host or parts.query or parts.fragment or any(c.isspace() for c in value):
-        raise ConfigurationError(f"{rule}, without a query; it is not.")
+        raise ConfigurationError(f"{rule}, without a query or a fragment.")
     if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK):
         return value.rstrip("/")
-    raise ConfigurationError(f"{rule}; plain http is allowed for loopback addresses (127.0.0.1) alone.")
+    raise ConfigurationError(f"{rule}; plain http is allowed only for loopback addresses (127.0.0.1).")
 
 
 def _read_state_url(value: str) -> str:
-    """The address of a PostgreSQL database, or "". What it cannot be read as is never shown: it holds a password."""
+    """The address of a PostgreSQL database, or "". Errors never show the value: it contains a password."""
     if not value or _STATE_URL.fullmatch(value):
         return value
     raise ConfigurationError(
         "KLING_MCP_STATE_URL must be the address of a PostgreSQL database such as "
-        "postgresql://user:password@host:5432/database, with special characters in the password written as %XX; "
-        "it is not."
+        "postgresql://user:password@host:5432/database, with special characters in the password written as %XX."
     )
 
 
 def _passwords_in(url: str) -> tuple[str, ...]:
-    """The passwords of a database's address, as they are written there and as they are.
+    """The passwords in a database address, percent-encoded and decoded.
 
-    A short one is a word that logs are full of; hiding it would hide them.
+    Short ones are left out: hiding a common word would make logs unreadable.
     """
     parts = urlsplit(url)
     written = [parts.netloc.rpartition("@")[0].partition(":")[2], *re.findall(r"(?<=password=)[^&]+", parts.query)]
@@ -325,10 +323,10 @@ def _read_secret_file(name: str, file_name: str) -> str:
     path = _without_tilde(name, file_name)
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_SECRET_FILE_BYTES + 1)  # what a file says of its size need not be true: /dev/zero
+            data = file.read(_MAX_SECRET_FILE_BYTES + 1)  # a file's stated size may be wrong, as for /dev/zero
         if len(data) > _MAX_SECRET_FILE_BYTES:
             raise ConfigurationError(f"{name} names a file that is too large to hold a key.")
-        value = data.decode("utf-8-sig").strip("\r\n")  # Windows editors put a mark in front
+        value = data.decode("utf-8-sig").strip("\r\n")  # Windows editors add a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{name} names a file that cannot be read ({type(error).__name__}).") from None
     if not value.strip():
@@ -340,32 +338,33 @@ def _without_tilde(name: str, value: str) -> Path:
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        raise ConfigurationError(f"{name} begins with ~, but there is no such home; give the full path.") from None
+        raise ConfigurationError(
+            f"{name} begins with ~, but that home directory does not exist; give the full path."
+        ) from None
 
 
 def _home_dir() -> Path | None:
     try:
         return Path.home()
-    except RuntimeError:  # a user without an entry in the system's list, as containers have
+    except RuntimeError:  # a user without a passwd entry, as in containers
         return None
 
 
 def _working_dir() -> Path | None:
     try:
         return Path.cwd()
-    except FileNotFoundError:  # it was deleted meanwhile
+    except FileNotFoundError:  # it was deleted in the meantime
         return None
 
 
 MISSING_CREDENTIALS_ADVICE = (
-    "Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) in the environment of this server, in the "
-    '"env" block of your client\'s configuration, and restart it. KLING_MCP_SANDBOX=1 tries everything '
-    "without an account."
+    'Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) in the "env" block of your client\'s '
+    "configuration, and restart the server. To try everything without an account, set KLING_MCP_SANDBOX=1."
 )
 
 
 def missing_credentials() -> ConfigurationError:
-    """The answer of every tool that needs Kling while no credential is set."""
+    """The error of every tool that needs Kling while no credential is set."""
     return ConfigurationError(
         "No Kling credentials are set.", kind="missing_credentials", advice=MISSING_CREDENTIALS_ADVICE
     )
@@ -373,6 +372,6 @@ def missing_credentials() -> ConfigurationError:
 
 def default_state_dir() -> Path:
     """The platform's per-user state folder for this program; it may not exist yet."""
-    import platformdirs  # noqa: PLC0415 - only needed where no folder was set
+    import platformdirs  # noqa: PLC0415 - only needed if no folder is set
 
     return Path(platformdirs.user_state_dir("kling-mcp", appauthor=False))

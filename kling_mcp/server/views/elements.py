@@ -1,4 +1,4 @@
-"""Tasks, rows and pages as a caller sees them, each with a short text that holds the same facts.
+"""Tasks, rows and pages as callers see them, each with a short text with the same facts.
 
 Text that comes from Kling is cleaned and capped here, once, for both forms.
 """
@@ -56,7 +56,7 @@ class ElementRow(View):
 
 
 class TaskView(View):
-    """A creation and what came of it."""
+    """A creation and its outcome."""
 
     SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "element_ids", "next_step")
 
@@ -127,7 +127,7 @@ def pending_or_failed(task: ElementTask) -> RowStatus:
 def task_rows(task: ElementTask) -> list[ElementRow]:
     """A row for each element; one row without an id for a task that has none yet. fact: list-is-tasks
 
-    A record that names neither cannot be told, so it has no row.
+    A record with neither id has no row.
     """
     if task.elements or not task.task_id:
         return [element_row(element, task) for element in task.elements]

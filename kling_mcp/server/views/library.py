@@ -1,4 +1,4 @@
-"""How the library is told to a caller: rows, and sentences about what may be missing."""
+"""How callers see the library: rows, and sentences about what may be missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import LibraryElement, Source
 
 WHOSE: dict[Source, str] = {"custom": "your list of elements", "preset": "the list of official elements"}
-BYTES_A_ROW = 370  # twenty rows and what stands around them stay below 8 kB
+BYTES_A_ROW = 370  # twenty rows with their frame stay below 8 kB
 _MAX_TAGS = 8
 # How long descriptions and other texts may be, from generous to what always fits.
 _SQUEEZES = ((120, 60), (60, 60), (30, 40), (12, 20))
@@ -40,7 +40,7 @@ def element_row_of(record: LibraryElement) -> ElementRow:
 
 
 def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> TaskView:
-    """A record with an element, told like the task that made it."""
+    """A record with an element, shown like the task that created it."""
     return TaskView(
         task_id=clean(record.task_id, 80),
         external_task_id=clean(record.external_task_id, 128),
@@ -59,7 +59,7 @@ def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> Task
 
 
 def rows_text(rows: Sequence[ElementRow]) -> list[str]:
-    """A line for each row; the texts in them get shorter where all of them together would be long."""
+    """One line per row; texts are shortened if all lines together would be too long."""
     lines: list[str] = []
     for description, other in _SQUEEZES:
         lines = [row_text(_squeezed(row, description, other)) for row in rows]
@@ -81,7 +81,7 @@ def _squeezed(row: ElementRow, description: int, other: int) -> ElementRow:
 
 
 def condition_notes(conditions: Sequence[SyncStatus]) -> list[str]:
-    """Why something may be missing, and what to do about it; empty where nothing is."""
+    """Why something may be missing, and what to do about it; empty if nothing is."""
     return [note for condition in conditions for note in _notes_on(condition)]
 
 
@@ -90,7 +90,9 @@ def _notes_on(condition: SyncStatus) -> list[str]:
     notes: list[str] = []
     if condition.is_first_reading and state.next_page > 1:
         entries = (state.next_page - 1) * PAGE_SIZE
-        notes.append(f"Only the first {entries} entries of {whose} are read so far; the same call again reads on.")
+        notes.append(
+            f"Only the first {entries} entries of {whose} have been read so far; repeat the same call to continue."
+        )
     if state.failed_pages:
         pages = ", ".join(map(str, state.failed_pages[:10]))
         what = f"Page {pages}" if len(state.failed_pages) == 1 else f"Pages {pages}"
@@ -100,11 +102,13 @@ def _notes_on(condition: SyncStatus) -> list[str]:
         notes.append(f"{whose[0].upper()}{whose[1:]} could not be read just now{known}. {condition.failure.message}")
     elif condition.is_behind:
         moment = iso_utc(int(state.completed_at * 1000))
-        notes.append(f"All of {whose} was last compared with Kling's at {moment}; its newest entries are known.")
+        notes.append(f"{whose[0].upper()}{whose[1:]} was last fully read at {moment}; newer entries are included.")
     if state.is_doubtful:
-        notes.append(f"Something was added to {whose} while it was read; the same call again reads it anew.")
+        notes.append(
+            f"{whose[0].upper()}{whose[1:]} grew while it was being read; repeat the same call to read it again."
+        )
     if state.unreadable:
-        notes.append(f"{state.unreadable} entries of {whose} could not be understood and are left out.")
+        notes.append(f"{state.unreadable} entries of {whose} could not be understood and were left out.")
     if state.is_cut:
-        notes.append(f"Kling shows no more than {PAGE_SIZE * 1000} entries of a list; older ones are not known here.")
+        notes.append(f"Kling shows at most {PAGE_SIZE * 1000} entries of a list; the others are unknown here.")
     return notes

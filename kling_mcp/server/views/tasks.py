@@ -1,4 +1,4 @@
-"""How a task is told to a caller: as a view, as the next step, or as the error that a failed task is."""
+"""How callers see a task: warnings, the next step, or the error for a failed task."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def raise_if_failed(task: ElementTask, external_task_id: str = "") -> None:
 
 
 def voice_warnings(task: ElementTask, asked_voice_id: str) -> list[str]:
-    """Whether the voice that was asked for is really bound. facts: voice-on-images, video-voice-unreliable"""
+    """Whether the requested voice is really bound. facts: voice-on-images, video-voice-unreliable"""
     asked = asked_voice_id.strip()
     warnings: list[str] = []
     for element in task.elements:
@@ -41,20 +41,20 @@ def voice_warnings(task: ElementTask, asked_voice_id: str) -> list[str]:
         instead = f"shows the voice {identifier(bound)} instead" if bound else "shows no voice"
         warnings.append(
             f"Kling did not bind the voice {identifier(asked)}: element {identifier(element.element_id)} {instead}. "
-            "Check the id with find_voices; a voice fits humanoid elements only."
+            "Check the id with find_voices; voices work only for humanoid elements."
         )
     return warnings
 
 
 def shown_id(task: ElementTask) -> str:
-    """The task's id between double quotes, so that whoever copies it sends text: its digits exceed a number's."""
+    """The task's id in double quotes, so that a copy of it is sent as text: it has too many digits for a number."""
     return quote(task.task_id, 80)
 
 
 def next_step_for(task: ElementTask, *, running: str) -> str:
-    """One sentence: what to call next, or "" where nothing is left to do."""
+    """One sentence: what to call next, or "" if nothing is left to do."""
     if task.is_final:
         return ""
     if task.task_status == "succeed":
-        return "Kling says it is done but names no element yet; " + running[0].lower() + running[1:]
+        return "Kling reports success but no element yet; " + running[0].lower() + running[1:]
     return running
