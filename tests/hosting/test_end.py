@@ -136,7 +136,7 @@ async def test_creation_that_kling_does_not_answer_is_given_up_and_found_by_the_
             began = clock.monotonic()
             await end(house)
         assert clock.monotonic() - began == 3
-    assert (answers[0].status_code, answers[0].json()) == (503, {"error": "The server is ending."})
+    assert (answers[0].status_code, answers[0].json()) == (503, {"error": "The server is shutting down."})
     async with serve() as house:
         body = calling("create_element_and_wait", **creation("Mia"), wait_seconds=300)
         again = (await house.post(body, ANNA)).json()["result"]["structuredContent"]

@@ -153,7 +153,7 @@ async def test_cancelling_ends_the_wait_and_not_the_creation(
         assert await ask(client, "tasks/cancel", handle) == {"resultType": "complete"}
         task = await get(client, handle)
         assert task["status"] == "cancelled"
-        assert "goes on there" in task["statusMessage"]
+        assert "continues there" in task["statusMessage"]
         assert await ask(client, "tasks/cancel", handle) == {"resultType": "complete"}
         again = structured(await call(client, CREATE, {**creation, "wait_seconds": 0}))
         assert again["outcome"] == "already_submitted"

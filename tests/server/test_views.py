@@ -121,7 +121,7 @@ class TestWhatToDoNext:
             ({}, ""),
             ({"task_status": "failed", "task_result": {}}, ""),
             ({"task_status": "processing", "task_result": {}}, "Wait."),
-            ({"task_result": {}}, "Kling says it is done but names no element yet; wait."),
+            ({"task_result": {}}, "Kling reports success but no element yet; wait."),
         ],
     )
     def test_a_success_is_one_only_with_its_element(self, changes: dict[str, Any], step: str) -> None:

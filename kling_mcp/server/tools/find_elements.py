@@ -154,9 +154,9 @@ async def _notes_on_hits(
     if told and query:
         notes.append(f"Not shown, because only ready elements were requested: {', '.join(told)} (use status=any).")
     elif told and hidden_counts[0]:
-        notes.append(f"{hidden_counts[0]} more are still being created (status=pending).")
+        notes.append(f"{hidden_counts[0]} still being created (status=pending).")
     if there and query and not hits.total and arguments.source != "all":
-        notes.append(f"source={elsewhere} has {there} matching.")
+        notes.append(f"Matches with source={elsewhere}: {there}.")
     if arguments.source != "preset" and found.is_complete and not (await library.catalogue.census()).of("custom"):
         notes.append(_EMPTY)
     return notes
