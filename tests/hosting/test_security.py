@@ -219,7 +219,8 @@ class TestSessions:
             anna = [(b"x-kling-api-key", b"anna")]
             assert [(await house.raw(initializing(), anna))[0] for _ in range(100)] == [200] * 9 + [503] * 91
             assert (
-                "You already have 10 sessions" in (await house.post(initializing(), kling("anna"))).json()["error"]["message"]
+                "You already have 10 sessions"
+                in (await house.post(initializing(), kling("anna"))).json()["error"]["message"]
             )
             assert (await house.raw(initializing(), own_key(1)))[0] == 200, "others have room"
             assert (await house.post(LIST, kling("anna"))).status_code == 200, "newer clients need none"

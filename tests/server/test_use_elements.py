@@ -194,7 +194,10 @@ async def test_the_id_of_a_task_is_no_id_of_its_element(connect: Connect, world:
     add(world, "Mia")
     async with connect() as client:
         text = assert_refused_without_ids(await use(client, ["Mia"]), kind="bad_input")
-    assert 'got "Mia", an id of the task that made "Rex". Fix: if you mean that element, give "Rex" or its element_id' in text
+    assert (
+        'got "Mia", an id of the task that made "Rex". Fix: if you mean that element, give "Rex" or its element_id'
+        in text
+    )
 
 
 async def test_what_a_library_with_gaps_does_not_show_is_not_said_to_be_missing(
