@@ -94,14 +94,13 @@ async def find_in_pages(
 
 
 async def _explain_absence(client: KlingClient, element_id: str) -> KlingError:
-    """Why there is nothing to delete: an official element, or no element at all."""
+    """Why there is nothing to delete: an official element, or no such element. fact: delete-takes-element-id"""
     if await find_in_pages(client.list_preset_elements, element_id) is not None:
         rule = "names an official element, and only your own can be deleted"  # fact: presets-not-deletable
         problem = Problem("element_id", rule, quote(element_id, 40), "leave it; it costs nothing")
         return InputError([problem], advice="No deletion was sent.")
     return NotFoundError(
         f"No element of this account has the id {quote(element_id, 40)}; nothing was deleted.",
-        # fact: delete-takes-element-id
         advice="The id must be an element_id, not a task_id; list_elements shows both.",
     )
 
