@@ -20,12 +20,13 @@ demo: $(VENV)/.package ## create an element on the built-in simulator; needs no 
 test: check ## everything that CI checks: `make check`, then the tests with branch coverage
 	$(BIN)/pytest -n auto --cov
 
-check: $(VENV)/.checkers ## formatting, lint, types and import rules
+check: $(VENV)/.checkers ## formatting, lint, types, import rules and declared dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	MYPYPATH=tests $(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
+	$(BIN)/deptry kling_mcp
 
 nightly: $(VENV)/.checkers ## the tests with many more random histories; takes long
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto

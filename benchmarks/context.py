@@ -139,12 +139,12 @@ async def answers(state: Path) -> dict[str, CallToolResult]:
     async with Client(build_server(settings, runtime)) as client:
         submitted = [await _ask(client, "create_element", wish(number)) for number in range(LIBRARY)]
         ids = [str(_facts(result)["task_id"]) for result in submitted]
-        while _facts(await _ask(client, "wait_for_elements", {"ids": ids, "wait_seconds": 600}))["pending"]:
+        while _facts(await _ask(client, "wait_for_tasks", {"ids": ids, "wait_seconds": 600}))["pending"]:
             pass
         calls: dict[str, tuple[str, dict[str, Any]]] = {
             "create_element_and_wait": ("create_element_and_wait", {**wish(LIBRARY), "wait_seconds": 600}),
             "get_element": ("get_element", {"id": ids[0]}),
-            "wait_for_elements, 10 tasks": ("wait_for_elements", {"ids": ids[:10]}),
+            "wait_for_tasks, 10 tasks": ("wait_for_tasks", {"ids": ids[:10]}),
             "list_elements, 30 rows": ("list_elements", {}),
             "list_preset_elements, 30 rows": ("list_preset_elements", {}),
             "find_elements, 20 rows": ("find_elements", {}),

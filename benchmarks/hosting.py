@@ -93,7 +93,7 @@ def bare_app(page: bytes) -> Starlette:
     ) -> Annotated[CallToolResult, ElementPage]:
         """One page of Kling's official elements, which every account may use and nobody can delete."""
         tasks = await client.list_preset_elements(page_num, page_size)
-        view = page_view(tasks, page_num, page_size)
+        view = page_view(tasks, page_num, page_size, "preset")
         text = TextContent(type="text", text=page_text(view, "official elements"))
         return CallToolResult(content=[text], structured_content=view.model_dump(mode="json"))
 

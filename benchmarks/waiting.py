@@ -28,6 +28,7 @@ from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
+from kling_mcp.runtime import element_route
 from kling_mcp.simulator import SimulatorTransport, World
 from kling_mcp.tasks.poller import Poller
 from kling_mcp.tasks.schedule import PollSchedule
@@ -113,10 +114,10 @@ async def run(tasks: int, seed: int, wait: Callable[[Scene, str], Awaitable[None
 
 def ours(durations: PollSchedule) -> Callable[[Scene, str], Awaitable[None]]:
     """Our poller; one for all tasks of a scene."""
-    pollers: dict[int, Poller] = {}
+    pollers: dict[int, Poller[ElementTask]] = {}
 
     async def wait(scene: Scene, task_id: str) -> None:
-        poller = pollers.setdefault(id(scene), Poller(scene.client, scene.clock, durations))
+        poller = pollers.setdefault(id(scene), Poller(element_route(scene.client), scene.clock, durations))
         await poller.wait([task_id], 600, known={task_id: as_submitted(task_id, scene)})
 
     return wait

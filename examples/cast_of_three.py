@@ -36,7 +36,7 @@ async def main(clock: Clock | None = None) -> None:
         task_ids: list[str] = []
 
         async def create(name: str) -> None:
-            creation = await account.creator.create(draft(name), allow_duplicate_name=False, patience=45)
+            creation = await account.creator.create(draft(name), allow_duplicate_name=False, timeout=45)
             print(f"Submitted {name}: task {creation.task.task_id}")
             task_ids.append(creation.task.task_id)
 
@@ -46,7 +46,7 @@ async def main(clock: Clock | None = None) -> None:
 
         sender = account.client.sender
         before = sender.requests_sent
-        sightings = await account.poller.wait(task_ids, seconds=120)
+        sightings = await account.element_tasks.poller.wait(task_ids, seconds=120)
         ready = {element.element_name for seen in sightings.values() if seen.task for element in seen.task.elements}
         assert ready == set(CAST)
         print(f"Ready: {', '.join(sorted(ready))}; requests while waiting for all: {sender.requests_sent - before}")

@@ -31,11 +31,11 @@ async def main(clock: Clock | None = None) -> None:
                 refer_images=(str(folder / "pip-side.jpg"),),
                 tags=("Character",),
             )
-            creation = await account.creator.create(draft, allow_duplicate_name=False, patience=30)
+            creation = await account.creator.create(draft, allow_duplicate_name=False, timeout=30)
             task_id = creation.task.task_id
             print(f"Submitted: task {task_id} is {creation.task.task_status}")
 
-            seen = (await account.poller.wait([task_id], seconds=60))[task_id]
+            seen = (await account.element_tasks.poller.wait([task_id], seconds=60))[task_id]
             assert seen.task is not None, seen.error or seen.last_poll_error
             assert seen.task.task_status == "succeed"
 

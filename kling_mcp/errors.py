@@ -33,10 +33,11 @@ A wait that runs out of time is a result, so it has no class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
 Kind = Literal[
     "missing_credentials",
@@ -85,6 +86,17 @@ class Problem:
         return f"{self.argument}: {self.rule}; got {self.actual}. Fix: {self.fix}"
 
 
+class Details(TypedDict, total=False):
+    """What every error may say beside its message; what is left out, or None, is as its class has it."""
+
+    kind: Kind | None
+    created: Created | None
+    retry: Retry | None
+    code: int | None
+    request_id: str
+    advice: str
+
+
 class KlingError(Exception):
     """The root. `str()` is one line for a log, without secrets; `for_caller()` is what an agent reads.
 
@@ -102,25 +114,15 @@ class KlingError(Exception):
     request_id: str = ""
     advice: str = ""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        kind: Kind | None = None,
-        created: Created | None = None,
-        retry: Retry | None = None,
-        code: int | None = None,
-        request_id: str = "",
-        advice: str = "",
-    ) -> None:
+    def __init__(self, message: str, **details: Unpack[Details]) -> None:
         super().__init__(message)
         self.message = message
-        self.kind = kind or self.kind
-        self.created = created or self.created
-        self.retry = retry or self.retry
-        self.code = code
-        self.request_id = request_id
-        self.advice = advice or self.advice
+        self.kind = details.get("kind") or self.kind
+        self.created = details.get("created") or self.created
+        self.retry = details.get("retry") or self.retry
+        self.code = details.get("code")
+        self.request_id = details.get("request_id", "")
+        self.advice = details.get("advice") or self.advice
 
     def created_sentence(self) -> str:
         """Whether anything was created, in words."""
@@ -175,11 +177,9 @@ class InputError(KlingError):
 class _CandidatesError(KlingError):
     """Shared by the errors that name the elements that could have been meant."""
 
-    def __init__(
-        self, message: str, *, candidates: Sequence[str] = (), advice: str = "", kind: Kind | None = None
-    ) -> None:
+    def __init__(self, message: str, *, candidates: Sequence[str] = (), **details: Unpack[Details]) -> None:
+        super().__init__(message, **details)
         self.candidates = tuple(candidates)
-        super().__init__(message, advice=advice, kind=kind)
 
 
 class NameTakenError(_CandidatesError):
@@ -239,15 +239,11 @@ class UnknownOutcomeError(KlingError):
         *,
         external_task_id: str = "",
         still_at_work: bool = False,
-        created: Created | None = None,
-        retry: Retry | None = None,
-        code: int | None = None,
-        request_id: str = "",
-        advice: str = "",
+        **details: Unpack[Details],
     ) -> None:
+        super().__init__(message, **details)
         self.external_task_id = external_task_id
         self.still_at_work = still_at_work
-        super().__init__(message, created=created, retry=retry, code=code, request_id=request_id, advice=advice)
 
 
 class UnexpectedReplyError(KlingError):
@@ -259,20 +255,10 @@ class UnexpectedReplyError(KlingError):
     kind: Kind = "vendor_fault"
     retry: Retry = "later"
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        http_status: int,
-        body: str = "",
-        kind: Kind | None = None,
-        retry: Retry | None = None,
-        request_id: str = "",
-        advice: str = "",
-    ) -> None:
+    def __init__(self, message: str, *, http_status: int, body: str = "", **details: Unpack[Details]) -> None:
+        super().__init__(message, **details)
         self.http_status = http_status
         self.body = body
-        super().__init__(message, kind=kind, retry=retry, request_id=request_id, advice=advice)
 
 
 class StorageError(KlingError):
@@ -287,10 +273,10 @@ class TaskFailedError(KlingError):
 
     kind: Kind = "task_failed"
 
-    def __init__(self, message: str, *, task_id: str, external_task_id: str = "", advice: str = "") -> None:
+    def __init__(self, message: str, *, task_id: str, external_task_id: str = "", **details: Unpack[Details]) -> None:
+        super().__init__(message, **details)
         self.task_id = task_id
         self.external_task_id = external_task_id
-        super().__init__(message, advice=advice)
 
 
 class CallbackError(KlingError):
@@ -298,9 +284,9 @@ class CallbackError(KlingError):
 
     kind: Kind = "bad_input"
 
-    def __init__(self, message: str, *, http_status: int = 400) -> None:
+    def __init__(self, message: str, *, http_status: int = 400, **details: Unpack[Details]) -> None:
+        super().__init__(message, **details)
         self.http_status = http_status
-        super().__init__(message)
 
 
 class ApiError(KlingError):
@@ -315,25 +301,12 @@ class ApiError(KlingError):
         http_status: int,
         vendor_message: str = "",
         retry_after: float | None = None,
-        kind: Kind | None = None,
-        created: Created | None = None,
-        retry: Retry | None = None,
-        code: int | None = None,
-        request_id: str = "",
-        advice: str = "",
+        **details: Unpack[Details],
     ) -> None:
+        super().__init__(message, **details)
         self.http_status = http_status
         self.vendor_message = vendor_message
         self.retry_after = retry_after
-        super().__init__(
-            message,
-            kind=kind,
-            created=created,
-            retry=retry,
-            code=code,
-            request_id=request_id,
-            advice=advice,
-        )
 
 
 class AuthError(ApiError):

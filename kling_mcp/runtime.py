@@ -17,11 +17,13 @@ from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.api.auth import ApiKey, Credential, KeyPair, credential_fingerprint
 from kling_mcp.api.client import KlingClient
+from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.sender import Sender
 from kling_mcp.api.throttle import CreateGate
+from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
-from kling_mcp.elements.create import Creator
+from kling_mcp.elements.create import KIND, ElementCreator
 from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.library.index import Library
@@ -29,27 +31,18 @@ from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.library.voices import VoiceCatalogue
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
-from kling_mcp.settings import (
-    HOSTS,
-    Region,
-    Settings,
-    Transport,
-    default_state_dir,
-    missing_credentials,
-    read_region,
-    refuse_half_a_pair,
-    refuse_token_as_key,
-    validated_secret,
-)
+from kling_mcp.settings import HOSTS, Settings, Transport, default_state_dir, missing_credentials
+from kling_mcp.settings.values import Region, read_region, refuse_half_a_pair, refuse_token_as_key, validated_secret
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.verified import VerifiedStore
 from kling_mcp.tasks.callback_urls import CallbackUrls
 from kling_mcp.tasks.collector import TaskCollector
 from kling_mcp.tasks.journal import Journal
-from kling_mcp.tasks.lookup import TaskLookup
-from kling_mcp.tasks.poller import Poller
-from kling_mcp.tasks.quota import CallLimit, SubmitQuota
+from kling_mcp.tasks.kind import TaskKind, make_kind
+from kling_mcp.tasks.quota import SubmitQuota
+from kling_mcp.tasks.route import T, TaskRoute
+from kling_mcp.tasks.schedule import ELEMENT_SECONDS, VOICE_SECONDS, PollSchedule
 from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
 from kling_mcp.thumbnails.fetch import PictureFetcher
 from kling_mcp.thumbnails.thumbnails import Thumbnails
@@ -60,10 +53,10 @@ if TYPE_CHECKING:
     import httpx
     from anyio.abc import TaskStatus
 
-    from kling_mcp.api.models import ElementTask
     from kling_mcp.library.catalogue import Catalogue
     from kling_mcp.store import Store
     from kling_mcp.store.postgres.store import PostgresStore
+    from kling_mcp.tasks.schedule import PublishedDurations
 
 SANDBOX_URL = "http://sandbox.invalid"
 SANDBOX_KEY = "sandbox"
@@ -82,31 +75,30 @@ class Account:
     """Everything that belongs to one Kling account; nothing here is shared with another."""
 
     client: KlingClient
-    creator: Creator
-    poller: Poller
+    creator: ElementCreator
+    element_tasks: TaskKind[ElementTask]
+    voice_tasks: TaskKind[VoiceTask]
     journal: Journal
-    names: NameGuard
     collector: TaskCollector
     library: Library
     voices: VoiceCatalogue
     album: Thumbnails
     calls: CallLimit
 
-    async def record_results(self, tasks: Iterable[ElementTask]) -> None:
-        """Write down what became of tasks that were just looked at.
+    @property
+    def kinds(self) -> tuple[TaskKind[ElementTask], TaskKind[VoiceTask]]:
+        """Every kind of task."""
+        return self.element_tasks, self.voice_tasks
 
-        A state folder that fails does not matter here: the next look says the same.
-        """
-        seen = list(tasks)
-        with suppress(StorageError):
-            await self.journal.record_results(seen)
-        await self.library.record_results(seen)
+    async def record_results(self, tasks: Iterable[KlingTask]) -> None:
+        """Take over what was just seen of tasks of any kind. It never fails."""
+        await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
 
     async def asked_voice(self, task: ElementTask) -> str:
         """The voice that was asked for when the task's element was created from here, or ""."""
         with suppress(StorageError):
-            known = await self.library.catalogue.with_id(task.task_id)
-            return next((record.asked_voice_id for record in known if record.asked_voice_id), "")
+            entry = await self.journal.find(task.task_id)
+            return entry.memo.get("voice_id", "") if entry else ""
         return ""
 
 
@@ -241,25 +233,26 @@ class Runtime:
         catalogue = self._catalogue(fingerprint)
         album = Thumbnails(self._shelf(fingerprint), self._fetcher)
         library = Library(client, catalogue, self.clock)
-        names = NameGuard(library)
-        searcher = TaskLookup(client, journal)
-        poller = Poller(client, self.clock, shutdown=self.shutdown)
-        creator = Creator(
-            client,
-            searcher=searcher,
+        elements = self._make_kind(journal, element_route(client), ELEMENT_SECONDS)
+        voices_made = self._make_kind(journal, voice_route(client), VOICE_SECONDS)
+        creator = ElementCreator(
+            elements,
+            account=client.account,
             policy=self.media_policy(),
             journal=journal,
-            names=names,
-            gate=CreateGate(self.settings.max_creates, self.clock, self._rng),
+            names=NameGuard(library, journal, elements.route, self.clock),
             clock=self.clock,
-            keep_picture=album.save,
-            shutdown=self.shutdown,
-            call_back_to=self.summons.url_for,
+            save_picture=album.save,
+            callback_url_for=self.summons.url_for,
         )
-        collector = TaskCollector(journal, poller, searcher, self.clock)
+        collector = TaskCollector(journal, (elements, voices_made), self.clock)
         voices = VoiceCatalogue(client, self.clock)
         calls = CallLimit(MAX_CALLS_PER_ACCOUNT if self.transport == "http" else 0)
-        return Account(client, creator, poller, journal, names, collector, library, voices, album, calls)
+        return Account(client, creator, elements, voices_made, journal, collector, library, voices, album, calls)
+
+    def _make_kind(self, journal: Journal, route: TaskRoute[T], seconds: PublishedDurations) -> TaskKind[T]:
+        gate = CreateGate(self.settings.max_creates, self.clock, self._rng)
+        return make_kind(route, journal, gate, self.clock, schedule=PollSchedule(seconds), shutdown=self.shutdown)
 
     def _audit_log(self) -> AuditLog | None:
         """KLING_MCP_AUDIT_LOG; where that says nothing, a file in the state folder over http and none over stdio."""
@@ -322,7 +315,8 @@ class Runtime:
     def _notify_here(self, account: str, task_id: str) -> None:
         for known in list(self._accounts.values()):
             if known.client.account == account:
-                known.poller.notify(task_id)
+                for kind in known.kinds:
+                    kind.poller.notify(task_id)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -353,6 +347,14 @@ class Runtime:
         from kling_mcp.simulator import SimulatorTransport, World  # noqa: PLC0415 - only the sandbox loads it
 
         return SimulatorTransport(World(self.clock.wall, api_keys=[SANDBOX_KEY]))
+
+
+def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
+    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask)
+
+
+def voice_route(client: KlingClient) -> TaskRoute[VoiceTask]:
+    return TaskRoute("voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask)
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:

@@ -2,23 +2,12 @@
 
 Such text is data: control and direction-changing characters are removed, its length is capped and it is
 quoted, so that it can neither end a line, nor hide, nor pass for words of ours.
-Secrets that somebody sends back are taken out of it before anything reads it.
 """
 
 from __future__ import annotations
 
-import html
-import json
 import re
-from typing import TYPE_CHECKING
-from urllib.parse import quote as percent_encode
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-HIDDEN = "[hidden]"
-# Shorter than any key. To hide a short word wherever it stands would tear holes into ordinary text.
-_MIN_SECRET_CHARACTERS = 8
 _PLAIN_WORD = re.compile(r"[\w.:@+-]+")
 
 # Direction overrides and isolates, zero-width and invisible characters, tags block, BOM, interlinear marks.
@@ -48,20 +37,6 @@ def quote(text: str, limit: int = 200) -> str:
 
 
 def identifier(text: str, limit: int = 80) -> str:
-    """An id or another single word as it is; anything else is `quoted`."""
+    """An id or another single word as it is; anything else in quotes."""
     text = clean(text, limit)
     return text if _PLAIN_WORD.fullmatch(text) else quote(text, limit)
-
-
-def without_secrets(data: bytes, secrets: Iterable[str]) -> bytes:
-    """The bytes of a reply without these secrets, as they are or as JSON, HTML or an address writes them."""
-    forms = {form for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS for form in _written_forms(secret)}
-    # The longest first, as one may be part of another.
-    for form in sorted(forms, key=len, reverse=True):
-        data = data.replace(form.encode(), HIDDEN.encode())
-    return data
-
-
-def _written_forms(secret: str) -> tuple[str, ...]:
-    as_json = json.dumps(secret)[1:-1]
-    return secret, as_json, as_json.replace("/", "\\/"), html.escape(secret), percent_encode(secret, safe="")

@@ -77,10 +77,7 @@ class Pictures:
 
 
 class OlderClient:
-    """An in-memory transport whose handshake asks for `OLDEST_HANDSHAKE`; the SDK's client always asks for its newest.
-
-    `answered` is the version that the server chose.
-    """
+    """An in-memory transport whose handshake asks for `OLDEST_HANDSHAKE`; the SDK's client asks for the newest"""
 
     def __init__(self, server: MCPServer[Any]) -> None:
         self._inner = InMemoryTransport(server)

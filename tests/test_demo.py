@@ -130,7 +130,7 @@ async def test_wait_that_runs_out_names_the_task_and_the_next_step(
         await run(PIP, server, Screen(), clock)
     [task] = world.account_of(API_KEY).elements.values()
     assert f"task {task.task_id} is still running" in caught.value.message
-    assert "get_element" in caught.value.advice or "wait_for_elements" in caught.value.advice
+    assert "get_element" in caught.value.advice or "wait_for_tasks" in caught.value.advice
 
 
 @pytest.mark.anyio

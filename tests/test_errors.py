@@ -35,7 +35,7 @@ LAST_LINE = re.compile(
 def made(kind: type[KlingError]) -> KlingError:
     """One of this class, with what it requires."""
     if issubclass(kind, InputError):
-        return kind([Problem("id", "names a task", "nothing", "give a task id")])
+        return kind([Problem("id", "must be a task id", "nothing", "give a task id")])
     if issubclass(kind, ApiError | UnexpectedReplyError):
         return kind("What happened.", http_status=500)
     if issubclass(kind, TaskFailedError):
@@ -81,13 +81,13 @@ def test_the_text_says_what_happened_what_exists_and_what_to_do() -> None:
 def test_several_problems_are_told_together_one_a_line() -> None:
     error = InputError(
         [
-            Problem("element_name", "at most 20 characters", "31 characters", 'try "Mia"'),
+            Problem("element_name", "must have at most 20 characters", "31 characters", 'try "Mia"'),
             Problem("video_url", "must be an https link", '"x.mp4"', "upload it somewhere"),
         ]
     )
     assert error.for_caller().splitlines()[:3] == [
         "2 problems with the input:",
-        '- element_name: at most 20 characters; got 31 characters. Fix: try "Mia"',
+        '- element_name: must have at most 20 characters; got 31 characters. Fix: try "Mia"',
         '- video_url: must be an https link; got "x.mp4". Fix: upload it somewhere',
     ]
     assert [problem.argument for problem in error.problems] == ["element_name", "video_url"]

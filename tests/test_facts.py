@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
-from facts import FACTS, Fact
+from facts import DEFERRED, FACTS, PAGE, SOURCES, Fact
+from repository_files import files_of, named
 
-ROOT = Path(__file__).parents[1]
+from kling_mcp.api import limits
+from kling_mcp.generation.targets import TARGETS
+
 KNOWN = {fact.id for fact in FACTS}
-# "fact: a", "facts: a, b (why), c", also over the end of a line. Ids of one word count only in this form.
-_CITED = re.compile(r"[Ff]acts?:\s*((?:[a-z0-9][a-z0-9-]*(?:\s*\([^()]*\))?(?:,\s*(?:#\s*)?(?:and\s+)?)?)+)")
+# These cite facts only as examples of how to cite.
+ABOUT_CITING = {"facts.py", "test_facts.py"}
+# "fact: a", "facts: a, b (why), c", also over the end of a line.
+_CITED = re.compile(r"[Ff]acts?:\s*((?:[a-z0-9][a-z0-9-]*(?: \([^()]*\))?(?:,\s*(?:#\s*)?(?:and\s+)?)?)+)")
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
-# Ids with a hyphen are no ordinary words, so they count wherever they stand as a whole.
-_COMPOUND = re.compile(r"(?<![\w-])[a-z0-9]+(?:-[a-z0-9]+)+(?![\w-])")
+# "section 4.1" of the API reference; a page whose sections do have numbers is named before it.
+_SECTION = re.compile(r"(?<!RFC \d{4}, )\b[Ss]ections? \d|API reference,? \d")
 
 
-def sources() -> Iterator[Path]:
-    """Everything that may cite."""
-    for folder in ("kling_mcp", "tests"):
-        for path in (ROOT / folder).rglob("*"):
-            if path.suffix in {".py", ".json"} and path.name not in {"facts.py", "test_facts.py"}:
-                yield path
+CODE = [
+    path
+    for folder in ("kling_mcp", "tests", "examples", "tools", "benchmarks")
+    for path in files_of(".py", ".json", below=folder)
+    if path.name not in ABOUT_CITING
+]
+PAGES = list(files_of(".md"))
 
 
 def explicit_citations(text: str) -> set[str]:
@@ -35,29 +40,70 @@ def explicit_citations(text: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def places() -> dict[str, set[str]]:
-    """For each id, the files that cite it."""
+def cited() -> dict[str, set[str]]:
+    """For each id behind `fact:` in code, the files."""
     found: dict[str, set[str]] = defaultdict(set)
-    for path in sources():
-        text = path.read_text(encoding="utf-8")
-        for cited in explicit_citations(text) | (set(_COMPOUND.findall(text)) & KNOWN):
-            found[cited].add(str(path.relative_to(ROOT)))
+    for path in CODE:
+        for id_ in explicit_citations(path.read_text("utf-8")):
+            found[id_].add(named(path))
     return found
 
 
-def test_ids_are_given_once() -> None:
-    assert len(KNOWN) == len(FACTS)
-    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id_) for id_ in KNOWN)
+def test_fact_ids_are_given_once() -> None:
+    assert [id_ for id_, times in Counter(fact.id for fact in FACTS).items() if times > 1] == []
+    assert [id_ for id_ in KNOWN if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id_)] == []
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.id)
-def test_a_fact_is_used_or_says_why_not(fact: Fact, places: dict[str, set[str]]) -> None:
-    assert places.get(fact.id) or fact.deferred
+def test_fact_has_a_statement_known_marks_their_sources_and_a_date(fact: Fact) -> None:
+    assert fact.statement.endswith(".")
+    assert len(fact.marks) == len(fact.sources)
+    assert all(source in SOURCES[mark] for mark, source in zip(fact.marks, fact.sources, strict=True))
+    assert re.fullmatch(r"(by )?\d{4}-\d\d(-\d\d)?", fact.date)
+    assert fact.section
 
 
-def test_no_citation_is_of_an_unknown_fact(places: dict[str, set[str]]) -> None:
-    unknown = {cited: files for cited, files in places.items() if cited not in KNOWN}
-    assert unknown == {}
+def test_page_of_facts_explains_exactly_the_marks_and_sources_in_use() -> None:
+    explained = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ", PAGE.read_text("utf-8").split("\n## ")[1], re.MULTILINE)
+    assert {mark: set(sources.split(", ")) for mark, sources in explained} == SOURCES
+    assert {mark for fact in FACTS for mark in fact.marks} == set(SOURCES)
+
+
+@pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.id)
+def test_fact_is_cited_or_deferred_with_a_reason(fact: Fact, cited: dict[str, set[str]]) -> None:
+    assert cited.get(fact.id) or fact.deferred
+
+
+def test_deferred_facts_exist_and_no_code_cites_them(cited: dict[str, set[str]]) -> None:
+    assert [id_ for id_ in DEFERRED if id_ not in KNOWN] == []
+    assert {id_: cited[id_] for id_ in DEFERRED if id_ in cited} == {}
+
+
+def test_code_cites_no_unknown_fact(cited: dict[str, set[str]]) -> None:
+    assert {id_: files for id_, files in cited.items() if id_ not in KNOWN} == {}
+
+
+def test_limits_name_facts_that_exist() -> None:
+    """They are shown to clients, each with its fact."""
+    numbers = {value.fact for value in vars(limits).values() if isinstance(value, limits.Limit)}
+    rows = {limit.fact for target in TARGETS.values() for limit in target.limits}
+    assert (numbers - {""}) | rows <= KNOWN
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_page_cites_no_unknown_fact(path: Path) -> None:
+    assert explicit_citations(path.read_text("utf-8")) - KNOWN == set()
+
+
+def test_code_cites_facts_and_no_numbered_section() -> None:
+    """Sections move and get other numbers; the meaning of a fact id never changes."""
+    numbered = [
+        f"{named(path)}:{number}"
+        for path in [*CODE, *PAGES]
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if _SECTION.search(line)
+    ]
+    assert numbered == []
 
 
 @pytest.mark.parametrize(
@@ -70,5 +116,5 @@ def test_no_citation_is_of_an_unknown_fact(places: dict[str, set[str]]) -> None:
         ("no fact here", set()),
     ],
 )
-def test_how_a_citation_is_read(text: str, ids: set[str]) -> None:
+def test_citation_is_read_in_every_form(text: str, ids: set[str]) -> None:
     assert explicit_citations(text) >= ids

@@ -7,13 +7,12 @@ import functools
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
+
+from repository_files import ROOT, files_of, named
 
 from kling_mcp._version import __version__
 
-ROOT = Path(__file__).parents[1]
-SKIPPED = {"node_modules", "build", "dist"}  # and everything that begins with a dot
 MAX_FUNCTION_LINES = 40
 MAX_MODULE_LINES, MAX_TEST_LINES = 400, 500  # a table of cases may be long
 
@@ -28,19 +27,6 @@ EXPLAINED_ONCE = {
     "PLC0415": "imported when it is called, so that nobody pays for what he does not use",
     "S608": "SQL is put together from names of ours; what comes from outside is always a parameter",
 }
-
-
-def files_of(*suffixes: str) -> Iterator[Path]:
-    """The repository's files with these endings."""
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        if path.suffix in suffixes and not any(part in SKIPPED or part.startswith(".") for part in parts[:-1]):
-            yield path
-
-
-def named(path: Path) -> str:
-    """A path as people write it."""
-    return path.relative_to(ROOT).as_posix()
 
 
 PYTHON = list(files_of(".py"))
@@ -90,6 +76,21 @@ def test_no_function_is_long() -> None:
 def test_a_module_says_what_it_is_for() -> None:
     silent = {named(path) for path in PACKAGE if tree_of(path).body and not ast.get_docstring(tree_of(path))}
     assert silent == set()
+
+
+def test_private_module_is_imported_by_its_neighbours_alone() -> None:
+    """import-linter knows no patterns within a name; `_version` is everybody's."""
+    strangers = {
+        (named(path), node.module)
+        for path in PYTHON
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kling_mcp.")
+        for module in [node.module or "", *(f"{node.module}.{name.name}" for name in node.names)]
+        for room, dot, private in [module.rpartition("._")]
+        if dot and (ROOT / f"{module.replace('.', '/')}.py").is_file()
+        if private != "version" and named(path.parent).replace("/", ".") != room
+    }
+    assert strangers == set()
 
 
 def test_only_the_command_line_and_the_demo_print() -> None:

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 from anyio import to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _JumpingSelector(selectors.BaseSelector):
     """A selector that never sleeps while only timers are left: it moves the clock to the next one instead."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_busy_threads: Callable[[], bool]) -> None:
         self._real = selectors.DefaultSelector()
+        self._has_busy_threads = has_busy_threads
         self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -25,7 +33,7 @@ class _JumpingSelector(selectors.BaseSelector):
             return self._real.select(timeout)
         if ready := self._real.select(0):
             return ready
-        if _threads_at_work():
+        if self._has_busy_threads():
             # A worker thread is about to answer; time must not run ahead of it.
             return self._real.select(0.001)
         self.now += timeout
@@ -44,26 +52,47 @@ class _JumpingSelector(selectors.BaseSelector):
         self._real.close()
 
 
-def _threads_at_work() -> bool:
-    try:
-        return to_thread.current_default_thread_limiter().borrowed_tokens > 0
-    except (RuntimeError, anyio.NoEventLoopError):
-        return False
-
-
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop on virtual seconds, which begin at 0."""
 
+    started_last: ClassVar[VirtualLoop | None] = None
+
     def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+        self._jumping = _JumpingSelector(self.has_busy_threads)
+        self._in_executors: set[asyncio.Future[Any]] = set()
         super().__init__(self._jumping)
 
     def time(self) -> float:
         return self._jumping.now
 
+    def run_forever(self) -> None:
+        VirtualLoop.started_last = self
+        super().run_forever()
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Note what is at work, as asyncio does it."""
+        future = super().run_in_executor(executor, func, *args)
+        self._in_executors.add(future)
+        future.add_done_callback(self._in_executors.discard)
+        return future
+
+    def has_busy_threads(self) -> bool:
+        """Whether a worker thread of anyio's, or one of an executor, is about to answer."""
+        if self._in_executors:
+            return True
+        try:
+            return to_thread.current_default_thread_limiter().borrowed_tokens > 0
+        except (RuntimeError, anyio.NoEventLoopError):
+            return False
+
 
 class VirtualClock:
-    """The package's `Clock`, on the running virtual loop. `epoch` is the wall time at the loop's second 0."""
+    """The package's `Clock`, on the running virtual loop. `epoch` is the wall time at the loop's second 0.
+
+    In a worker thread, where no loop runs, it shows the time of the virtual loop that was started last.
+    """
 
     def __init__(self, epoch: float = 1_790_000_000.0) -> None:
         self.epoch = epoch
@@ -72,7 +101,12 @@ class VirtualClock:
         return self.epoch + self.monotonic()
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        try:
+            return asyncio.get_running_loop().time()
+        except RuntimeError:
+            if VirtualLoop.started_last is None:
+                raise
+            return VirtualLoop.started_last.time()
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(max(0.0, seconds))

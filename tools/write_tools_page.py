@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from kling_mcp.server.arguments import plain_schema
+from kling_mcp.server.schemas import plain_schema
 from kling_mcp.server.tools import NAMES, load
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

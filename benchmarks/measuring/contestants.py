@@ -16,7 +16,7 @@ from measuring.environments import ROOT, CannotInstallError, environment, interp
 CORE = (
     "create_element",
     "create_element_and_wait",
-    "wait_for_elements",
+    "wait_for_tasks",
     "get_element",
     "list_elements",
     "list_preset_elements",

@@ -1,23 +1,25 @@
-"""`KlingClient`: one method per endpoint for elements, and the lists of voices, for one account.
+"""`KlingClient`: one method per endpoint for elements and voices, for one account.
 
-It sends what it is given, once: `media` and `elements` check pictures, names and repeats.
+It sends what it is given, once: `elements` checks pictures and names, `tasks` checks repeats.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from kling_mcp.api import protocol as wire
+from kling_mcp.api import protocol
 from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint
+from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.protocol import Request
 from kling_mcp.errors import AuthError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kling_mcp.api.models import ElementTask, VoiceTask
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
+
+T = TypeVar("T", bound=KlingTask)
 
 
 class KlingClient:
@@ -30,7 +32,7 @@ class KlingClient:
         self.sender = sender
         self._auth = Authenticator(credential, clock.wall)
         self.account = account_fingerprint(credential, sender.host)
-        self._was_let_in = False
+        self._is_verified = False
 
     @property
     def credential_kind(self) -> str:
@@ -43,28 +45,21 @@ class KlingClient:
         Raises:
             AuthError, ClockError: it does not.
         """
-        if not self._was_let_in:
+        if not self._is_verified:
             await self.list_elements(1, 1)
 
     async def create_element(self, body: Mapping[str, Any], *, external_task_id: str) -> ElementTask:
         """Send a creation and return its task. Creations are free (fact: create-is-free).
 
         Args:
-            body: section 4.1 of the API reference, as `media.PreparedElement.body()` makes it. A picture is a
+            body: as `PreparedElement.body()` of `elements.draft` makes it (fact: create-fields). A picture is a
                 link, its bare Base64 text, or its `bytes`, which are encoded on the way out.
             external_task_id: sent with it, so that the task can be looked up after a lost reply.
 
         Raises:
             UnknownOutcomeError, ServerError: the task may exist; look it up by `external_task_id`.
         """
-        request = Request(
-            "POST",
-            wire.CUSTOM_ELEMENTS,
-            "create",
-            body={**body, "external_task_id": external_task_id},
-            external_task_id=external_task_id,
-        )
-        return wire.decode_task(request, await self._send(request))
+        return await self._create(protocol.CUSTOM_ELEMENTS, body, external_task_id, ElementTask)
 
     async def get_task(self, task_or_external_id: str) -> ElementTask:
         """One task by its id or external id, never by an element id. fact: query-takes-task-id
@@ -72,27 +67,26 @@ class KlingClient:
         Raises:
             NotFoundError: Kling knows no such task (fact: msg-task-not-found).
         """
-        request = wire.query_task(task_or_external_id)
-        return wire.decode_task(request, await self._send(request))
+        return await self._get(protocol.CUSTOM_ELEMENTS, task_or_external_id, ElementTask)
 
     async def list_elements(self, page_num: int = 1, page_size: int = 30) -> list[ElementTask]:
         """One page of the account's own tasks, including running, failed and deleted ones.
 
         `page_num` 1 to 1000, `page_size` 1 to 500. facts: list-is-tasks, list-shows-deleted
         """
-        return wire.decode_tasks(await self._send(wire.page_of(wire.CUSTOM_ELEMENTS, page_num, page_size)))
+        return await self._list(protocol.CUSTOM_ELEMENTS, page_num, page_size, ElementTask)
 
     async def list_preset_elements(self, page_num: int = 1, page_size: int = 30) -> list[ElementTask]:
         """One page of the official elements, owned by `kling`. fact: presets"""
-        return wire.decode_tasks(await self._send(wire.page_of(wire.PRESET_ELEMENTS, page_num, page_size)))
+        return await self._list(protocol.PRESET_ELEMENTS, page_num, page_size, ElementTask)
 
     async def list_voices(self, page_num: int = 1, page_size: int = 30) -> list[VoiceTask]:
         """One page of the account's own voices. `page_size` 1 to 1000. fact: voice-page"""
-        return wire.decode_voices(await self._send(wire.page_of(wire.CUSTOM_VOICES, page_num, page_size)))
+        return await self._list(protocol.CUSTOM_VOICES, page_num, page_size, VoiceTask)
 
     async def list_preset_voices(self, page_num: int = 1, page_size: int = 30) -> list[VoiceTask]:
         """One page of the official voices. `page_size` 1 to 1000. fact: voice-page"""
-        return wire.decode_voices(await self._send(wire.page_of(wire.PRESET_VOICES, page_num, page_size)))
+        return await self._list(protocol.PRESET_VOICES, page_num, page_size, VoiceTask)
 
     async def delete_element(self, element_id: str) -> None:
         """Permanently delete one of the account's own elements. fact: delete-synchronous
@@ -102,12 +96,43 @@ class KlingClient:
         Raises:
             UnknownOutcomeError: the reply was lost; deleting again does no harm.
         """
-        request = Request("POST", wire.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
+        request = Request("POST", protocol.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
         try:
             await self._send(request)
         except RequestError as error:
             if not is_deleted_already(error):
                 raise
+
+    async def create_voice(self, body: Mapping[str, Any], *, external_task_id: str) -> VoiceTask:
+        """Send the creation of a voice; the answer is its task. facts: voice-create, voice-cost (0.05 unit)
+
+        Args:
+            body: `voice_name`, with `voice_url` or `video_id`.
+
+        Raises:
+            UnknownOutcomeError, ServerError: the task may exist; look it up by `external_task_id`.
+        """
+        return await self._create(protocol.CUSTOM_VOICES, body, external_task_id, VoiceTask)
+
+    async def get_voice_task(self, task_or_external_id: str) -> VoiceTask:
+        """One voice's task by its id or external id. fact: voice-lookup
+
+        Raises:
+            NotFoundError: Kling knows no such task.
+        """
+        return await self._get(protocol.CUSTOM_VOICES, task_or_external_id, VoiceTask)
+
+    async def _create(self, route: str, body: Mapping[str, Any], external_task_id: str, model: type[T]) -> T:
+        named = {**body, "external_task_id": external_task_id}
+        request = Request("POST", route, "create", body=named, external_task_id=external_task_id)
+        return protocol.decode_task(request, await self._send(request), model)
+
+    async def _get(self, route: str, task_or_external_id: str, model: type[T]) -> T:
+        request = protocol.query_task(route, task_or_external_id)
+        return protocol.decode_task(request, await self._send(request), model)
+
+    async def _list(self, route: str, page_num: int, page_size: int, model: type[T]) -> list[T]:
+        return protocol.decode_tasks(await self._send(protocol.page_of(route, page_num, page_size)), model)
 
     async def _send(self, request: Request) -> Any:
         try:
@@ -117,7 +142,7 @@ class KlingClient:
             kind = self.credential_kind.replace("_", " ")
             error.advice = f"The {kind} was sent to {self.sender.base_url}. {error.advice}"
             raise
-        self._was_let_in = True
+        self._is_verified = True
         return reply
 
 

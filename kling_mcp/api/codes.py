@@ -1,7 +1,7 @@
 """Kling's table of codes, and what each one means for a caller.
 
-Source: section 3 of the API reference; fact: errors-code-decides (four of the six 429 codes are permanent).
-This is data: turning a reply into an error happens in `wire`.
+facts: code-table, errors-code-decides (four of the six 429 codes are permanent).
+This is data: turning a reply into an error happens in `protocol`.
 """
 
 from __future__ import annotations

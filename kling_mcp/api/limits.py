@@ -1,7 +1,7 @@
 """What Kling accepts in a creation, as data: numbers and words, each with its fact id.
 
 Nothing is checked here.
-Fact ids are those of the API reference; "" marks our own rule, explained next to it.
+Fact ids are those of docs/kling-api.md; "" marks our own rule, explained next to it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ IMAGE_REFER: Final = "image_refer"
 VIDEO_REFER: Final = "video_refer"
 REFERENCE_TYPES: Final = (IMAGE_REFER, VIDEO_REFER)
 
-# The tag table of the seed page, section 4.1.
+# Kling has these eight. fact: tag-table
 TAGS: Final[dict[str, str]] = {
     "o_101": "Hottest",
     "o_102": "Character",

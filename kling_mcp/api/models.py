@@ -1,7 +1,7 @@
 """Kling's records, read tolerantly: every field optional, ids as strings, unknown fields ignored.
 
 `server.views` shapes them for callers.
-Field sources: section 4.3 of the API reference.
+facts: record-fields, element-fields, voice-record
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _read_objects(value: Any) -> list[Any]:
 
 
 def _read_tags(value: Any) -> list[Any]:
-    """Tags come as [], as objects with `id` or `tag_id`, or as bare ids. (section 10: read every form)"""
+    """Tags come as [], as objects with `id` or `tag_id`, or as bare ids. fact: tags-every-form"""
     items = value if isinstance(value, list) else []
     readable = [item for item in items if item and isinstance(item, str | int | dict | BaseModel)]
     return [{"id": item} if isinstance(item, str | int) else item for item in readable]
@@ -212,55 +212,88 @@ class VoiceResult(_FromKling):
     voices: Annotated[list[Voice], BeforeValidator(_read_objects)] = Field(default_factory=list)
 
 
-class VoiceTask(_FromKling):
-    """A voice's creation. An official voice may come with empty task fields, or without any task. fact: presets-thin"""
+class KlingTask(_FromKling):
+    """What Kling says of any task, whatever it makes. Times are Unix milliseconds, 0 where unknown.
+
+    A kind of task says what its results are by `result_ids`, `result_names` and `is_deleted`.
+    """
 
     task_id: Id = ""
     task_status: Annotated[TaskStatus, BeforeValidator(_read_status)] = "unknown"
-    task_result: Annotated[VoiceResult, BeforeValidator(_read_object)] = Field(default_factory=VoiceResult)
+    task_status_msg: Text = ""
+    task_info: Annotated[TaskInfo, BeforeValidator(_read_object)] = Field(default_factory=TaskInfo)
+    final_unit_deduction: Text = ""
     created_at: Milliseconds = 0
+    updated_at: Milliseconds = 0
+
+    @property
+    def external_task_id(self) -> str:
+        """The caller's id, or ""."""
+        return self.task_info.external_task_id
+
+    @property
+    def result_ids(self) -> list[str]:
+        """The ids of what the task made; empty while it runs."""
+        raise NotImplementedError
+
+    @property
+    def result_names(self) -> list[str]:
+        """The names of what the task made, in the same order; empty where results have no names."""
+        raise NotImplementedError
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether everything that the task made was deleted."""
+        raise NotImplementedError
+
+    @property
+    def is_final(self) -> bool:
+        """Whether waiting longer cannot change it. A success still without its result is not final."""
+        if self.task_status == "succeed":
+            return bool(self.result_ids)
+        return self.task_status == "failed"
+
+
+class VoiceTask(KlingTask):
+    """A voice's creation. An official voice may come with empty task fields, or without any task. fact: presets-thin"""
+
+    task_result: Annotated[VoiceResult, BeforeValidator(_read_object)] = Field(default_factory=VoiceResult)
 
     @model_validator(mode="before")
     @classmethod
     def _accept_bare_voice(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("voice_id") and not data.get("task_result"):
-            return {**data, "task_result": {"voices": [data]}, "task_status": data.get("task_status", "succeed")}
-        return data
+        return _task_around(data, "voice_id", "voices")
 
     @property
     def voices(self) -> list[Voice]:
         """Its voices; those without an id are left out."""
         return [voice for voice in self.task_result.voices if voice.voice_id]
 
+    @property
+    def result_ids(self) -> list[str]:
+        """The voice ids."""
+        return [voice.voice_id for voice in self.voices]
 
-class ElementTask(_FromKling):
-    """A creation, from submission to its element. Times are Unix milliseconds, 0 where unknown."""
+    @property
+    def result_names(self) -> list[str]:
+        """The names of the voices."""
+        return [voice.voice_name for voice in self.voices]
 
-    task_id: Id = ""
-    task_status: Annotated[TaskStatus, BeforeValidator(_read_status)] = "unknown"
-    task_status_msg: Text = ""
-    task_info: Annotated[TaskInfo, BeforeValidator(_read_object)] = Field(default_factory=TaskInfo)
+    @property
+    def is_deleted(self) -> bool:
+        """Whether every voice of it was removed."""
+        return all(voice.is_deleted for voice in self.voices)
+
+
+class ElementTask(KlingTask):
+    """A creation, from submission to its element."""
+
     task_result: Annotated[TaskResult, BeforeValidator(_read_object)] = Field(default_factory=TaskResult)
-    final_unit_deduction: Text = ""
-    created_at: Milliseconds = 0
-    updated_at: Milliseconds = 0
 
     @model_validator(mode="before")
     @classmethod
     def _accept_bare_element(cls, data: Any) -> Any:
-        """A preset may be the element itself, without a task around it. fact: presets-thin"""
-        if isinstance(data, dict) and data.get("element_id") and not data.get("task_result"):
-            return {
-                **data,
-                "task_result": {"elements": [data]},
-                "task_status": data.get("task_status", "succeed"),
-            }
-        return data
-
-    @property
-    def external_task_id(self) -> str:
-        """The caller's id, or ""."""
-        return self.task_info.external_task_id
+        return _task_around(data, "element_id", "elements")
 
     @property
     def elements(self) -> list[Element]:
@@ -274,8 +307,23 @@ class ElementTask(_FromKling):
         return [element.element_id for element in self.elements]
 
     @property
-    def is_final(self) -> bool:
-        """Whether waiting longer cannot change it. A success still without its element is not final."""
-        if self.task_status == "succeed":
-            return bool(self.elements)
-        return self.task_status == "failed"
+    def result_ids(self) -> list[str]:
+        """The element ids."""
+        return self.element_ids
+
+    @property
+    def result_names(self) -> list[str]:
+        """The names of the elements."""
+        return [element.element_name for element in self.elements]
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether every element of it was deleted. fact: list-shows-deleted"""
+        return all(element.is_deleted for element in self.elements)
+
+
+def _task_around(data: Any, id_field: str, results: str) -> Any:
+    """A preset may be the element or voice itself, without a task around it. fact: presets-thin"""
+    if isinstance(data, dict) and data.get(id_field) and not data.get("task_result"):
+        return {**data, "task_result": {results: [data]}, "task_status": data.get("task_status", "succeed")}
+    return data

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote as percent_encode
 
 from pydantic import ValidationError
 
 from kling_mcp.api.codes import CODES, UNLISTED, CodeRule
-from kling_mcp.api.models import ElementTask, VoiceTask
+from kling_mcp.api.models import KlingTask
 from kling_mcp.errors import (
     ApiError,
     InputError,
@@ -30,6 +30,7 @@ from kling_mcp.sanitize import clean, quote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+T = TypeVar("T", bound=KlingTask)
 Effect = Literal["read", "create", "delete"]
 
 CUSTOM_ELEMENTS = "/v1/general/advanced-custom-elements"  # fact: no-trailing-slash
@@ -84,7 +85,7 @@ class HttpReply:
     body: bytes
 
 
-def query_task(task_or_external_id: str) -> Request:
+def query_task(route: str, task_or_external_id: str) -> Request:
     """fact: query-takes-task-id; an external id may work too (fact: query-external-id).
 
     Raises:
@@ -92,18 +93,20 @@ def query_task(task_or_external_id: str) -> Request:
         NotFoundError: it is too long or not valid text, so no task can have it; nothing is sent.
     """
     if task_or_external_id in {"", ".", ".."}:
-        raise InputError([Problem("id", "names a task", quote(task_or_external_id), "give a task id")])
+        raise InputError(
+            [Problem("id", "must be a task id or external task id", quote(task_or_external_id), "give one of them")]
+        )
     try:
         in_path = percent_encode(task_or_external_id, safe="")
     except UnicodeEncodeError:  # half of a character
         in_path = ""
     if not in_path or len(task_or_external_id) > _MAX_ID_CHARACTERS:
         raise NotFoundError(f"No task has the id {quote(task_or_external_id, 80)}.", advice=_CHECK_ID)
-    return Request("GET", f"{CUSTOM_ELEMENTS}/{in_path}")
+    return Request("GET", f"{route}/{in_path}")
 
 
 def page_of(path: str, page_num: int, page_size: int) -> Request:
-    """One page of a list; section 4.4 gives the parameters."""
+    """One page of a list. fact: list-range"""
     return Request("GET", path, params={"pageNum": page_num, "pageSize": page_size})
 
 
@@ -128,14 +131,14 @@ def decode(request: Request, reply: HttpReply) -> Any:
     raise _vendor_error(request, reply, code, envelope, request_id)
 
 
-def decode_task(request: Request, data: Any) -> ElementTask:
-    """One task from `data`.
+def decode_task(request: Request, data: Any, model: type[T]) -> T:
+    """One task of this kind from `data`.
 
     Raises:
         UnknownOutcomeError: a creation was accepted but its answer names no task.
         UnexpectedReplyError: a read whose data is not a task.
     """
-    task = _read_task(data)
+    task = _read_task(data, model)
     if task.task_id:
         return task
     if request.effect == "create":
@@ -147,7 +150,7 @@ def decode_task(request: Request, data: Any) -> ElementTask:
     raise UnexpectedReplyError("Kling's answer names no task.", http_status=200, advice=_PROXY)
 
 
-def decode_tasks(data: Any) -> list[ElementTask]:
+def decode_tasks(data: Any, model: type[T]) -> list[T]:
     """The records of a list page. fact: list-shape
 
     An unreadable record becomes an empty task, so that callers can see that the page held more than was understood,
@@ -158,32 +161,14 @@ def decode_tasks(data: Any) -> list[ElementTask]:
     """
     if not isinstance(data, list):
         raise UnexpectedReplyError("Kling's answer is not a list.", http_status=200, advice=_PROXY)
-    return [_read_task(record) for record in data]
+    return [_read_task(record, model) for record in data]
 
 
-def decode_voices(data: Any) -> list[VoiceTask]:
-    """The records of a page of voices; an unreadable one becomes an empty task, as for elements.
-
-    Raises:
-        UnexpectedReplyError: `data` is not an array.
-    """
-    if not isinstance(data, list):
-        raise UnexpectedReplyError("Kling's answer is not a list.", http_status=200, advice=_PROXY)
-    return [_read_voice(record) for record in data]
-
-
-def _read_voice(data: Any) -> VoiceTask:
+def _read_task(data: Any, model: type[T]) -> T:
     try:
-        return VoiceTask.model_validate(data)
+        return model.model_validate(data)
     except ValidationError:
-        return VoiceTask()
-
-
-def _read_task(data: Any) -> ElementTask:
-    try:
-        return ElementTask.model_validate(data)
-    except ValidationError:
-        return ElementTask()
+        return model()
 
 
 def _parse_envelope(body: bytes) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from kling_mcp.api.response_body import ACCEPTED, GzipError, GzipReader
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
 from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
 from kling_mcp.observability import telemetry
-from kling_mcp.sanitize import without_secrets
+from kling_mcp.redact import redact_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Mapping
@@ -146,8 +146,8 @@ class Sender:
         body = RequestBody(request.body)
         headers["Content-Length"] = str(len(body))  # otherwise it would be sent chunked, which some gateways refuse
         # httpx leaves requests in reference cycles; closing the stream releases its pictures.
-        async with aclosing(body.stream()) as pieces:
-            return await self._ask(request, headers, pieces)
+        async with aclosing(body.stream()) as chunks:
+            return await self._ask(request, headers, chunks)
 
     async def _ask(
         self, request: Request, headers: Mapping[str, str], content: AsyncIterable[bytes] | None = None
@@ -221,10 +221,9 @@ def _hide_secrets(reply: HttpReply, auth: Authenticator) -> HttpReply:
     """Kling or a proxy may echo secrets; remove them here, so that they cannot be shown later."""
     secrets = auth.secrets
     headers = {
-        name: without_secrets(value.encode(), secrets).decode("utf-8", "replace")
-        for name, value in reply.headers.items()
+        name: redact_bytes(value.encode(), secrets).decode("utf-8", "replace") for name, value in reply.headers.items()
     }
-    return HttpReply(reply.status, headers, without_secrets(reply.body, secrets))
+    return HttpReply(reply.status, headers, redact_bytes(reply.body, secrets))
 
 
 def _too_large(request: Request, http_status: int) -> KlingError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from kling_mcp.concurrency.backoff import Backoff
 from kling_mcp.errors import LimitError
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ class CreateGate:
         self._free = width
         self._most_waiting = most_waiting
         self._clock = clock
-        self._rng = rng
         self._queue: deque[anyio.Event] = deque()
-        self._pause = INITIAL_DELAY
+        self._backoff = Backoff(INITIAL_DELAY, MAX_DELAY, rng)
         self._open_at = 0.0
 
     @property
@@ -73,14 +73,14 @@ class CreateGate:
 
     def was_busy(self, asked: float | None) -> None:
         """Kling said 1302 or 1303: all callers pause, longer each time, with jitter, or as long as Kling asked."""
-        pause = max(self._rng.uniform(self._pause / 2, self._pause), min(asked or 0.0, MAX_DELAY))
+        pause = min(asked or 0.0, MAX_DELAY)
         if self.opens_in() <= 0:  # several refusals at once count as one
-            self._pause = min(MAX_DELAY, self._pause * 2)
+            pause = max(pause, self._backoff.next_delay())
         self._open_at = max(self._open_at, self._clock.monotonic() + pause)
 
     def was_accepted(self) -> None:
         """Kling accepted a creation: the next pause is short again."""
-        self._pause = INITIAL_DELAY
+        self._backoff.reset()
 
 
 def _queue_is_full(waiting: int) -> LimitError:

@@ -5,6 +5,7 @@ Nothing else in the package calls `time` or sleeps.
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -50,3 +51,11 @@ def iso_utc(milliseconds: int) -> str:
     except (ValueError, OverflowError, OSError):
         return ""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def format_duration(seconds: float) -> str:
+    """A time to wait, rounded up: seconds, minutes or hours, whichever reads best."""
+    for unit, size in (("second", 1), ("minute", 60)):
+        if (count := math.ceil(seconds / size)) < 120:
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{math.ceil(seconds / 3600)} hours"

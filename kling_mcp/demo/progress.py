@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import anyio
-from tqdm import tqdm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
 
 _FRAME_SECONDS = 0.1
-_WIDEST = 100
-_BAR = "   |{bar:30}| {desc}"
+_BAR_COLUMNS, _MAX_COLUMNS = 30, 100
 
 
 class WaitDisplay(Protocol):
@@ -62,17 +60,15 @@ class _Bar:
     """A bar that follows the reports, and the clock between them."""
 
     def __init__(self, out: TextIO, clock: Clock) -> None:
+        self._out = out
         self._clock = clock
         self._progress, self._reported_at = 0.0, clock.monotonic()
-        self._total = 1.0
-        # Some terminals report zero columns and rows; tqdm would then draw nothing.
-        columns, rows = shutil.get_terminal_size()
-        self._bar = tqdm(total=self._total, file=out, bar_format=_BAR, desc="", ncols=min(columns, _WIDEST), nrows=rows)
+        self._total, self._message = 1.0, ""
+        self._is_complete = False
 
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
         self._progress, self._reported_at = progress, self._clock.monotonic()
-        self._bar.total = self._total = total or self._total
-        self._bar.set_description_str(message or "", refresh=False)
+        self._total, self._message = total or self._total, message or ""
         self._draw()
 
     async def move(self) -> None:
@@ -82,14 +78,16 @@ class _Bar:
             self._draw()
 
     def complete(self) -> None:
-        self._bar.n = self._total
+        self._is_complete = True
 
     def close(self) -> None:
         """Leave the bar as it is."""
-        self._bar.refresh()
-        self._bar.close()
+        self._draw()
+        print(file=self._out, flush=True)
 
     def _draw(self) -> None:
         waited = self._progress + self._clock.monotonic() - self._reported_at
-        self._bar.n = min(waited, self._total)
-        self._bar.refresh()
+        share = 1.0 if self._is_complete else min(1.0, waited / self._total)
+        width = min(shutil.get_terminal_size().columns, _MAX_COLUMNS) - 1  # the last column would begin a new line
+        line = f"   |{'#' * int(share * _BAR_COLUMNS):{_BAR_COLUMNS}}| {self._message}"[:width]
+        print(f"\r{line:{width}}", end="", file=self._out, flush=True)

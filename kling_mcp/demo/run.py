@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kling_mcp.demo.request import DemoRequest
 
 
-def run_sandbox_demo(wish: DemoRequest, environ: Mapping[str, str]) -> None:
+def run_sandbox_demo(request: DemoRequest, environ: Mapping[str, str]) -> None:
     """Run the demo on the simulator.
 
     Raises:
@@ -32,12 +32,12 @@ def run_sandbox_demo(wish: DemoRequest, environ: Mapping[str, str]) -> None:
     """
     print(texts.SANDBOX_INTRODUCTION)
     with tempfile.TemporaryDirectory(prefix="kling-mcp-demo-", ignore_cleanup_errors=True) as state_dir:
-        row = _play(wish, sandbox_server(wish, state_dir, environ))
+        row = _play(request, sandbox_server(request, state_dir, environ))
     print(texts.usage(row))
     print(texts.connection(live=False))
 
 
-def run_live_demo(wish: DemoRequest, environ: Mapping[str, str], *, assume_yes: bool) -> bool:
+def run_live_demo(request: DemoRequest, environ: Mapping[str, str], *, assume_yes: bool) -> bool:
     """Run the demo on the real API; False if the person at the terminal declined.
 
     Raises:
@@ -52,11 +52,11 @@ def run_live_demo(wish: DemoRequest, environ: Mapping[str, str], *, assume_yes: 
             "--live needs Kling credentials, and none are set: set KLING_API_KEY (or KLING_ACCESS_KEY and "
             "KLING_SECRET_KEY) and try again. Without --live the demo needs none."
         )
-    print(texts.live_introduction(settings, wish))
+    print(texts.live_introduction(settings, request))
     if not assume_yes and not _agreed():
         print("Nothing was sent.")
         return False
-    row = _play(wish, live_server(wish, environ))
+    row = _play(request, live_server(request, environ))
     print(texts.usage(row))
     print(texts.removal(row))
     print(texts.connection(live=True))
@@ -77,8 +77,8 @@ def _agreed() -> bool:
         return False
 
 
-def _play(wish: DemoRequest, server: StdioServerParameters) -> dict[str, Any]:
+def _play(request: DemoRequest, server: StdioServerParameters) -> dict[str, Any]:
     async def act() -> dict[str, Any]:
-        return await run(wish, stdio_client(server, errlog=sys.__stderr__ or sys.stderr), sys.stdout)
+        return await run(request, stdio_client(server, errlog=sys.__stderr__ or sys.stderr), sys.stdout)
 
     return anyio.run(act)

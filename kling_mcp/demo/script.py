@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 60.0  # beyond the wait that the server was asked for
 
 
 async def run(
-    wish: DemoRequest, server: Transport | MCPServer[Any], out: TextIO, clock: Clock | None = None
+    request: DemoRequest, server: Transport | MCPServer[Any], out: TextIO, clock: Clock | None = None
 ) -> dict[str, Any]:
     """Run the script and report on `out`; returns the row of the finished element.
 
@@ -41,7 +41,7 @@ async def run(
     try:
         async with Client(server) as client:
             try:
-                row = await _Script(client, wish, out, clock or SystemClock()).run()
+                row = await _Script(client, request, out, clock or SystemClock()).run()
             except (KlingError, BrokenPipeError) as error:  # by hand, because the client's task groups would wrap it
                 failure = error
     except* MCPError as broken:
@@ -52,9 +52,9 @@ async def run(
 
 
 class _Script:
-    def __init__(self, client: Client, wish: DemoRequest, out: TextIO, clock: Clock) -> None:
+    def __init__(self, client: Client, request: DemoRequest, out: TextIO, clock: Clock) -> None:
         self._client = client
-        self._wish = wish
+        self._request = request
         self._out = out
         self._clock = clock
 
@@ -69,11 +69,11 @@ class _Script:
         return row
 
     async def _create(self) -> dict[str, Any]:
-        self._say(f'2. Creating the element "{self._wish.name}" with {CREATE} from')
-        for picture in self._wish.pictures:
+        self._say(f'2. Creating the element "{self._request.name}" with {CREATE} from')
+        for picture in self._request.pictures:
             self._say(f"   {picture}")
         async with showing_wait(self._out, self._clock) as wait:
-            result = await self._call(CREATE, self._wish.arguments(), wait)
+            result = await self._call(CREATE, self._request.arguments(), wait)
             if not result.is_error:
                 wait.complete()
         task = _facts(CREATE, result)
@@ -87,7 +87,7 @@ class _Script:
             self._say(f"   Note: {warning}")
         if not task["element_ids"]:
             raise KlingError(
-                f"No element id after {self._wish.wait_seconds} seconds; task {task['task_id']} is still running.",
+                f"No element id after {self._request.wait_seconds} seconds; task {task['task_id']} is still running.",
                 advice=task["next_step"],
             )
         self._say(f"   Ready after {task['waited_seconds']:g} seconds: element_id {task['element_ids'][0]}")
@@ -96,7 +96,7 @@ class _Script:
         return await self._client.call_tool(
             tool,
             arguments,
-            read_timeout_seconds=self._wish.wait_seconds + _PATIENCE_SECONDS,
+            read_timeout_seconds=self._request.wait_seconds + _PATIENCE_SECONDS,
             progress_callback=report,
         )
 

@@ -18,24 +18,24 @@ ARGUMENTS = ["-m", "kling_mcp"]
 _KEPT = {"KLING_MCP_STATE_DIR", "KLING_MCP_STATE_URL", "KLING_MCP_LOG_LEVEL"}
 
 
-def sandbox_server(wish: DemoRequest, state_dir: str, environ: Mapping[str, str]) -> StdioServerParameters:
+def sandbox_server(request: DemoRequest, state_dir: str, environ: Mapping[str, str]) -> StdioServerParameters:
     """The server on the simulator. It ignores the user's settings and leaves nothing behind."""
     env = {
         "KLING_MCP_SANDBOX": "1",
         "KLING_MCP_STATE_DIR": state_dir,
-        **_allowed(wish),
+        **_allowed(request),
     }
     if "PYTHONPATH" in environ:  # it may be how this package was found
         env["PYTHONPATH"] = environ["PYTHONPATH"]
     return StdioServerParameters(command=sys.executable, args=ARGUMENTS, env=env)
 
 
-def live_server(wish: DemoRequest, environ: Mapping[str, str]) -> StdioServerParameters:
+def live_server(request: DemoRequest, environ: Mapping[str, str]) -> StdioServerParameters:
     """The server with the user's credentials, proxies and state."""
     env = {name: value for name, value in environ.items() if not name.startswith("KLING_MCP_") or name in _KEPT}
-    return StdioServerParameters(command=sys.executable, args=ARGUMENTS, env={**env, **_allowed(wish)})
+    return StdioServerParameters(command=sys.executable, args=ARGUMENTS, env={**env, **_allowed(request)})
 
 
-def _allowed(wish: DemoRequest) -> dict[str, str]:
-    folders = wish.folders()
+def _allowed(request: DemoRequest) -> dict[str, str]:
+    folders = request.folders()
     return {"KLING_MCP_MEDIA_DIRS": os.pathsep.join(folders)} if folders else {}

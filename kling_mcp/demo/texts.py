@@ -19,12 +19,12 @@ SANDBOX_INTRODUCTION = (
 )
 
 
-def live_introduction(settings: Settings, wish: DemoRequest) -> str:
+def live_introduction(settings: Settings, request: DemoRequest) -> str:
     """What a live run is about to do. fact: create-is-free"""
     credential = settings.credential_kind.replace("_", " ")
     return (
         f"This asks Kling itself ({settings.base_url}, with your {credential}) to create one element named\n"
-        f'"{wish.name}" from {len(wish.pictures)} pictures. Creating elements is free. The element stays '
+        f'"{request.name}" from {len(request.pictures)} pictures. Creating elements is free. The element stays '
         "in your\nlibrary until you delete it. Running the demo again finds it instead of creating a second one."
     )
 

@@ -1,7 +1,7 @@
 """Deletes an element by id, with its name as a safety check.
 
-Kling has no look-up by element id (no-get-by-element-id): the index leads to the element's task, and otherwise the
-lists are read.
+Kling has no look-up by element id (fact: no-get-by-element-id): the index leads to the element's task,
+and otherwise the lists are read.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ async def find_in_pages(
 async def _explain_absence(client: KlingClient, element_id: str) -> KlingError:
     """Why there is nothing to delete: an official element, or no such element. fact: delete-takes-element-id"""
     if await find_in_pages(client.list_preset_elements, element_id) is not None:
-        rule = "names an official element, and only your own can be deleted"  # fact: presets-not-deletable
+        rule = "must be an element of your own, not an official one"  # fact: presets-not-deletable
         problem = Problem("element_id", rule, quote(element_id, 40), "leave it; it costs nothing")
         return InputError([problem], advice="No deletion was sent.")
     return NotFoundError(

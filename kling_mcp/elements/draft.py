@@ -5,8 +5,11 @@ Plain data: nothing is read, checked or sent here.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kling_mcp.media.picture import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +29,6 @@ class ElementDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One picture, ready to send: either an https link, or the bytes exactly as they were given.
-
-    `argument` says where it came from, such as `refer_images[1]` (counted from 0).
-    `width` and `height` are pixels after EXIF rotation; with `format` they are known for bytes only.
-    """
-
-    argument: str
-    link: str = ""
-    data: bytes = field(default=b"", repr=False)
-    width: int = 0
-    height: int = 0
-    format: str = ""
-
-    def digest(self) -> str:
-        """SHA-256 in hex over the bytes, or over the link's text."""
-        return hashlib.sha256(self.data or self.link.encode()).hexdigest()
-
-    def wire(self) -> str | bytes:
-        """The link as given, or the bytes, which go out as bare Base64. fact: base64-bare"""
-        return self.link or self.data
-
-    def inline_bytes(self) -> int:
-        """How many bytes of a request body the picture's Base64 takes; 0 for a link."""
-        return (len(self.data) + 2) // 3 * 4
-
-
-@dataclass(frozen=True, slots=True)
 class PreparedElement:
     """A valid creation in normal form. `warnings` are sentences for the caller."""
 
@@ -70,7 +45,7 @@ class PreparedElement:
     warnings: tuple[str, ...] = ()
 
     def body(self) -> dict[str, object]:
-        """The body of API reference section 4.1: documented fields only, no empty optional ones.
+        """The body as Kling takes it: documented fields only, no empty optional ones. fact: create-fields
 
         A picture that is not a link is included as `bytes`, so that its Base64, a third larger, is never in memory.
         """

@@ -1,17 +1,36 @@
 """Which elements have a name: the guard against creating a second Mia.
 
-Kling has no look-up by name (no-search), so the library's index answers, refreshed if it is older than a minute.
+Kling has no look-up by name (fact: no-search), so the library's index answers, refreshed if it is older than a
+minute.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import LimitError
+from kling_mcp.errors import (
+    AccountError,
+    AuthError,
+    ClockError,
+    ConnectionFailedError,
+    KlingError,
+    LimitError,
+    NameTakenError,
+)
+from kling_mcp.sanitize import quote
+from kling_mcp.tasks.entry import UNFINISHED, end_state
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kling_mcp.api.models import ElementTask
+    from kling_mcp.concurrency.clock import Clock
     from kling_mcp.library.index import Asked, Library
+    from kling_mcp.tasks.entry import JournalEntry
+    from kling_mcp.tasks.journal import Journal
+    from kling_mcp.tasks.route import TaskRoute
+    from kling_mcp.tasks.send import Attempt
 
 NAMES_TTL_SECONDS = 60.0
 
@@ -19,20 +38,61 @@ NAMES_TTL_SECONDS = 60.0
 class NameGuard:
     """The names of the account's own elements, at most `NAMES_TTL_SECONDS` old.
 
-    `read_at_wall` is when the reading began, in seconds since 1970.
+    `read_at` is when the reading of the names began, in seconds since 1970.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, journal: Journal, route: TaskRoute[ElementTask], clock: Clock) -> None:
         self._library = library
-        self.read_at_wall = 0.0
+        self._journal = journal
+        self._route = route
+        self._clock = clock
+        self.read_at = 0.0
 
-    def invalidate(self) -> None:
-        """Refresh at the next question: something was created or deleted."""
-        self._library.invalidate()
+    async def check(self, attempt: Attempt) -> None:
+        """Refuse a second element of the same name.
 
-    async def remember(self, task: ElementTask, asked: Asked) -> None:
-        """Note the task of a creation from this server. Never fails."""
-        await self._library.record_results([task], asked)
+        Raises:
+            NameTakenError: another element, ready or coming, has it.
+            KlingError: the names could not be read, and the creation would fail for the same reason.
+        """
+        try:
+            taken = await self._holders(attempt.entry)
+        except (ConnectionFailedError, AuthError, ClockError, AccountError):
+            raise
+        except KlingError as error:
+            attempt.warnings.append(f"Whether another element has this name could not be checked: {error.message}")
+            return
+        if taken:
+            raise _name_taken(attempt.entry.label, taken)
+
+    async def record_results(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
+        """Record observed tasks; `asked` is what a creation from this server asked for. Never fails."""
+        await self._library.record_results(tasks, asked)
+
+    async def _holders(self, entry: JournalEntry) -> list[str]:
+        """Element ids, or the tasks of elements on their way; calls that came later give way to this one."""
+        others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]
+        if any(other.state == "ready" and other.updated_at > self.read_at for other in others):
+            self._library.invalidate()
+        taken = [f"element_id={element_id}" for element_id in await self.ready_elements(entry.label)]
+        mine = (entry.created_at, entry.external_task_id)
+        coming = [
+            f"external_task_id={other.external_task_id} (on its way)"
+            for other in others
+            if other.state in UNFINISHED and (other.created_at, other.external_task_id) < mine
+        ]
+        return taken + coming
+
+    async def _refreshed(self, other: JournalEntry) -> JournalEntry:
+        """What became meanwhile of a task that no call waited for: one that failed blocks no name."""
+        if other.state != "accepted":
+            return other
+        try:
+            task = await self._route.get(other.task_id)
+            await self._journal.record_results([task])
+        except KlingError:
+            return other
+        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
 
     async def ready_elements(self, name: str) -> list[str]:
         """The ids of the elements with exactly this name that are not deleted.
@@ -40,14 +100,22 @@ class NameGuard:
         Raises:
             KlingError: the list could not be read to its end.
         """
-        (condition,) = await self._library.refresh(("custom",), head_age=NAMES_TTL_SECONDS)
-        if condition.failure is not None:
-            raise condition.failure
-        if condition.is_first_reading:
+        (status,) = await self._library.refresh(("custom",), head_age=NAMES_TTL_SECONDS)
+        if status.failure is not None:
+            raise status.failure
+        if status.is_first_reading:
             raise LimitError("The library is large and still being read.", kind="busy")
-        self.read_at_wall = condition.progress.first_page_at
+        self.read_at = status.progress.first_page_at
         return [
             record.element_id
             for record in await self._library.catalogue.with_name(name)
             if record.source == "custom" and record.element_id and record.status != "deleted"
         ]
+
+
+def _name_taken(name: str, taken: list[str]) -> NameTakenError:
+    return NameTakenError(
+        f"An element named {quote(name, 40)} exists already: {', '.join(taken[:10])}.",
+        candidates=taken,
+        advice="Use that one, choose another name, or pass allow_duplicate_name=true to make a second one.",
+    )

@@ -10,11 +10,12 @@ import re
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from kling_mcp.api import limits
-from kling_mcp.elements import text_rules as texts
-from kling_mcp.elements.draft import ElementDraft, Picture, PreparedElement
+from kling_mcp.elements import text_rules
+from kling_mcp.elements.draft import ElementDraft, PreparedElement
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import links
 from kling_mcp.media.files import read_local
+from kling_mcp.media.picture import Picture
 from kling_mcp.media.probe import inspect
 from kling_mcp.media.source import Inline, Link, parse_source, unwrap
 from kling_mcp.sanitize import quote
@@ -70,10 +71,10 @@ def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
     Raises InputError with all problems of all inputs.
     """
     found = _Findings()
-    name = found.take("", texts.check_name, draft.element_name)
-    found.warn(texts.warn_of_double_count("element_name", name, limits.MAX_NAME_CHARACTERS))
-    description = found.take("", texts.check_description, draft.element_description)
-    found.warn(texts.warn_of_double_count("element_description", description, limits.MAX_DESCRIPTION_CHARACTERS))
+    name = found.take("", text_rules.check_name, draft.element_name)
+    found.warn(text_rules.warn_of_double_count("element_name", name, limits.MAX_NAME_CHARACTERS))
+    description = found.take("", text_rules.check_description, draft.element_description)
+    found.warn(text_rules.warn_of_double_count("element_description", description, limits.MAX_DESCRIPTION_CHARACTERS))
     kind = found.take("", check_reference_type, draft)
     frontal, others = _take_pictures(draft, kind, policy, found)
     video_url = _take_video(draft, kind, found)
@@ -82,7 +83,7 @@ def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
     callback_url = _take_callback(draft, found)
     external_task_id = ""
     if draft.external_task_id:
-        external_task_id = found.take("", texts.check_external_task_id, draft.external_task_id)
+        external_task_id = found.take("", text_rules.check_external_task_id, draft.external_task_id)
     if found.problems:
         raise InputError(found.problems)
     return PreparedElement(
@@ -109,7 +110,7 @@ def check_reference_type(draft: ElementDraft) -> str:
     nearest = hinted or next(iter(difflib.get_close_matches(given.lower(), limits.REFERENCE_TYPES, n=1)), "")
     if not nearest:
         nearest = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
-    rule = f"this is {limits.IMAGE_REFER} (from pictures) or {limits.VIDEO_REFER} (from a video)"
+    rule = f"must be {limits.IMAGE_REFER} (from pictures) or {limits.VIDEO_REFER} (from a video)"
     raise InputError([Problem("reference_type", rule, quote(given), f"did you mean {nearest}?")])
 
 
@@ -129,7 +130,7 @@ def load_picture(text: str, argument: str, policy: MediaPolicy) -> Picture:
 def check_video_link(text: str) -> str:
     """The link of a video, as it will be sent. Raises InputError. facts: video-url-only, video-format"""
     value = unwrap(text)
-    rule = f"a video is an https link ({limits.VIDEO_RULE}); Kling has no upload route for a local one"
+    rule = f"must be an https link ({limits.VIDEO_RULE}), because Kling has no upload route for videos"
     fix = "put the video where an https link opens it without signing in, and give that link."
     if not value.lower().startswith("https:"):
         shown = f"a data: URI of {len(value)} characters" if value[:5].lower() == "data:" else links.show_link(value)
@@ -137,7 +138,7 @@ def check_video_link(text: str) -> str:
     link = links.require_link(value, "video_url")
     ending = links.extension(link)
     if _NOT_MP4_OR_MOV.fullmatch(ending):
-        rule = f"a video is {limits.VIDEO_RULE}"
+        rule = f"must be {limits.VIDEO_RULE}"
         fix = f"give a link to an mp4 or mov file; this one ends in {ending}."
         raise InputError([Problem("video_url", rule, links.show_link(link), fix)])
     return link
@@ -166,7 +167,7 @@ def _take_pictures(
     given = {"frontal_image": draft.frontal_image.strip(), "refer_images": draft.refer_images}
     if kind == limits.VIDEO_REFER:
         for argument in (argument for argument, value in given.items() if value):
-            rule = "pictures have no effect with reference_type video_refer"
+            rule = "must be empty with reference_type video_refer, where pictures have no effect"
             fix = f"leave {argument} out, or set reference_type to image_refer."
             found.refuse(argument, rule, "pictures beside video_refer", fix)
         return None, ()
@@ -186,10 +187,11 @@ def _take_pictures(
 def _require_picture_count(draft: ElementDraft, found: _Findings) -> None:
     """Notes a missing frontal picture, and too few or too many others."""
     if not draft.frontal_image.strip():
-        rule = "image_refer needs one picture from the front"
+        rule = "must be one picture from the front with reference_type image_refer"
         found.refuse("frontal_image", rule, "none", "give the picture that shows it best from the front.")
     count = len(draft.refer_images)
-    rule = f"image_refer needs {limits.REFER_IMAGES_MIN} to {limits.REFER_IMAGES_MAX} further pictures"
+    few, many = limits.REFER_IMAGES_MIN, limits.REFER_IMAGES_MAX
+    rule = f"must be {few} to {many} further pictures with reference_type image_refer"
     if count < limits.REFER_IMAGES_MIN:
         fix = (  # fact: frontal-may-repeat
             "add another angle; if there is none, repeat the frontal picture, which Kling accepts, "
@@ -205,12 +207,12 @@ def _take_video(draft: ElementDraft, kind: str, found: _Findings) -> str:
     """The video's link, or "". facts: video-count, video-people-only"""
     given = draft.video_url.strip()
     if kind == limits.IMAGE_REFER and given:
-        rule = "a video has no effect with reference_type image_refer"
+        rule = "must be empty with reference_type image_refer, where a video has no effect"
         fix = "leave video_url out, or set reference_type to video_refer."
         found.refuse("video_url", rule, "a video beside image_refer", fix)
         return ""
     if kind == limits.VIDEO_REFER and not given:
-        rule = f"video_refer needs an https link to a video of one person: {limits.VIDEO_RULE}"
+        rule = f"must be an https link to a video of one person with reference_type video_refer: {limits.VIDEO_RULE}"
         found.refuse("video_url", rule, "none", "give the link, or set reference_type to image_refer.")
     return found.take("", check_video_link, given) if given else ""
 
@@ -219,7 +221,7 @@ def _take_voice(draft: ElementDraft, video_url: str, found: _Findings) -> str:
     """The voice id, or ""."""
     if not draft.element_voice_id.strip():
         return ""
-    voice_id = found.take("", texts.check_voice_id, draft.element_voice_id)
+    voice_id = found.take("", text_rules.check_voice_id, draft.element_voice_id)
     if len(voice_id) not in {0, limits.VOICE_ID_USUAL_DIGITS}:
         found.warn(
             f"element_voice_id has {len(voice_id)} digits; the voice ids seen so far have "
@@ -235,7 +237,7 @@ def _take_voice(draft: ElementDraft, video_url: str, found: _Findings) -> str:
 
 def _take_tags(draft: ElementDraft, found: _Findings) -> tuple[str, ...]:
     """The tag ids; duplicates cause a warning, not an error."""
-    tag_ids = found.take((), texts.check_tags, draft.tags)
+    tag_ids = found.take((), text_rules.check_tags, draft.tags)
     repeats = len(draft.tags) - len(tag_ids)
     if tag_ids and repeats:
         named = ", ".join(limits.TAGS[tag] for tag in tag_ids)

@@ -86,7 +86,7 @@ def check_voice_id(text: str) -> str:
             [
                 Problem(
                     "element_voice_id",
-                    f"a voice id is a text of digits, usually {limits.VOICE_ID_USUAL_DIGITS} of them",
+                    f"must be a text of digits, usually {limits.VOICE_ID_USUAL_DIGITS} of them",
                     quote(value),
                     "give the id of an element voice, not a name and not a speech or lip-sync voice: "
                     "Kling keeps three separate catalogues. Leave it out for no voice.",
@@ -102,7 +102,7 @@ def check_external_task_id(text: str) -> str:
     limit = limits.MAX_EXTERNAL_TASK_ID_CHARACTERS
     is_plain = _EXTERNAL_ID.fullmatch(value) is not None and not _EXTERNAL_ID_FORBIDDEN.search(value)
     if not is_plain or len(value) > limit or value in {".", ".."}:
-        rule = f"an external task id has 1 to {limit} letters, digits and signs, no spaces and none of / ? # %"
+        rule = f"must have 1 to {limit} letters, digits and signs, no spaces and none of / ? # %"
         raise InputError([Problem("external_task_id", rule, quote(value), "use letters, digits, - and _.")])
     return value
 
@@ -133,18 +133,18 @@ def tag_id(name_or_id: str, argument: str = "tags") -> str:
         near.insert(0, hint)
     every = ", ".join(f"{name} ({known_id})" for known_id, name in limits.TAGS.items())
     fix = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "choose one of the eight."
-    raise InputError([Problem(argument, f"Kling's tags are {every}", quote(name_or_id), fix)])
+    raise InputError([Problem(argument, f"must be one of Kling's tags: {every}", quote(name_or_id), fix)])
 
 
 def _require_plain_text(text: str, argument: str) -> str:
     """The text without surrounding white space, if it is not empty and fully visible."""
     value = text.strip()
     if not value:
-        raise InputError([Problem(argument, "this text is required", "an empty text", "write it.")])
+        raise InputError([Problem(argument, "must not be empty", "an empty text", "write it.")])
     for place, character in enumerate(value[:_LOOKED_AT_CHARACTERS], start=1):
         # A name with invisible characters could not be typed again, for example to delete it.
         if character != " " and clean(f"x{character}x") != f"x{character}x" and not _is_wide_space(character):
-            rule = "texts have no line ends, control, direction-changing or invisible characters"
+            rule = "must have no line ends, control, direction-changing or invisible characters"
             actual = f"U+{ord(character):04X} as character {place} of {quote(value)}"
             raise InputError([Problem(argument, rule, actual, "remove it and write one line.")])
     return value
@@ -156,5 +156,5 @@ def _is_wide_space(character: str) -> bool:
 
 
 def _too_long(argument: str, text: str, limit: int, fix: str) -> InputError:
-    rule = f"at most {limit} characters"
+    rule = f"must have at most {limit} characters"
     return InputError([Problem(argument, rule, f"{len(text)} characters, {quote(text)}", fix)])

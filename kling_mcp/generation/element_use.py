@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # Integers of 64 bits for the older standard, plain ASCII for the 3.0 standard. facts: legacy-id-type, new-id-string
 _IDS = {
-    "older": (re.compile(r"[1-9][0-9]{0,18}"), "ids that are whole numbers"),
-    "3.0": (re.compile(r"[0-9A-Za-z_-]{1,80}"), "ids of letters and digits"),
+    "older": (re.compile(r"[1-9][0-9]{0,18}"), "an id that is a whole number"),
+    "3.0": (re.compile(r"[0-9A-Za-z_-]{1,80}"), "an id of letters and digits"),
 }
 _VARIATION_SELECTORS = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _NAMELESS = "element"
@@ -163,12 +163,12 @@ def _problems_of_one(target: Target, element: LibraryElement, place: int) -> lis
     name = quote(element.element_name, _SHOWN)
     if element.reference_type == "video_refer" and not target.takes_videos:
         others = ", ".join(other.name for other in TARGETS.values() if other.takes_videos and other.states_kinds)
-        rule = f"{target.name} takes image elements only"
+        rule = f"must be an image element for {target.name}"
         fix = f"use an image element, or one of {others}"
         problems.append(Problem(f"elements[{place}]", rule, f"{name}, made from a video", fix))
     pattern, wanted = _IDS[target.standard]
     if not pattern.fullmatch(element.element_id):
-        rule = f"{target.name} takes {wanted}"
+        rule = f"must have {wanted} for {target.name}"
         fix = "check it with find_elements; this target cannot use the id that Kling gave it"
         problems.append(Problem(f"elements[{place}]", rule, f"{name} with another kind of id", fix))
     return problems
@@ -194,7 +194,7 @@ def _count_problems(target: Target, elements: Sequence[LibraryElement]) -> list[
 
 def _too_many(target: Target, most: str, actual: str) -> Problem:
     fix = "leave some out, or split the work into more requests"
-    return Problem("elements", f"{target.name} takes at most {most} in one request", actual, fix)
+    return Problem("elements", f"must hold at most {most} in one request to {target.name}", actual, fix)
 
 
 def _count(target: Target, elements: Sequence[LibraryElement]) -> ElementCount:

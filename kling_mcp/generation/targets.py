@@ -1,7 +1,6 @@
 """Where elements can be used: every target of `use_elements` and which other inputs Kling allows there.
 
-Data only: the whole matrix of section 9 of the API reference, one row per target, other inputs and kinds.
-`element_use` reads it; nothing here decides, sends or formats.
+Data only: the whole matrix of docs/kling-api.md, one row per target, other inputs and kinds.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ Kinds = Literal["image", "video", "both"]
 Standard = Literal["older", "3.0"]
 
 OMNI_COUNTS = "omni-counts"
-# The table at the start of section 9 has no fact id; this one is for its column "limit".
-TARGET_TABLE = "section-9"
+TARGET_TABLE = "element-targets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ _VIDEO = "with a reference video"
 _ALWAYS = ""
 _PICTURES_UNSTATED = "possible, with a number of pictures that Kling does not state"
 
-# Section 9.1. fact: omni-counts
+# What fits beside other inputs in 3.0 Omni. fact: omni-counts
 _OMNI = (
     InputLimit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=OMNI_COUNTS),
     InputLimit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
@@ -120,14 +118,14 @@ _MOTION = (
     InputLimit(_ALWAYS, "both", most=0, most_videos=0, shared=None, fact="no-elements"),
 )
 
-# fact: voice-needs-audio; what else each model allows is in sections 9.2 and 9.3.
+# facts: voice-needs-audio, old-omni-fields, gen30-models (the words and their defaults)
 _WITH_SOUND = 'is heard only with "sound": "on" (the default is "off")'
 _WITH_AUDIO = 'is heard only with "audio": "native" in settings (the default is "off")'
 _NO_SOUND_BESIDE_VIDEO = "; with a reference video it stays silent"
 
 
 def _default_model(wanted: str, default: str) -> str:
-    """Section 9.2: without model_name Kling uses another model and bills the call."""
+    """Without model_name Kling uses another model and bills the call. fact: old-default-models"""
     return f'Set "model_name": "{wanted}"; without it Kling uses {default}.'
 
 

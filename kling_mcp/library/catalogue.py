@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.library.records import ElementStatus, LibraryElement, Source
 
-Voiced = Literal["any", "yes", "no"]
+VoiceFilter = Literal["any", "yes", "no"]
 Spelling = Literal["exact", "corrected", "similar"]
 
 
@@ -25,7 +25,7 @@ class Filters:
     sources: tuple[Source, ...] = ()
     statuses: tuple[ElementStatus, ...] = ()
     tags: tuple[str, ...] = ()
-    has_voice: Voiced = "any"
+    has_voice: VoiceFilter = "any"
 
 
 @dataclass(frozen=True, slots=True)

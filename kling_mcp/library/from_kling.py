@@ -8,7 +8,7 @@ from kling_mcp.api.limits import TAGS
 from kling_mcp.library.records import ElementStatus, LibraryElement, Source
 
 if TYPE_CHECKING:
-    from kling_mcp.api.models import Element, ElementTask
+    from kling_mcp.api.models import Element, ElementTask, Tag
 
 # Far above Kling's limits (facts: name-20, description-100); stops hostile records.
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS, MAX_ID_CHARACTERS, MAX_LINK_CHARACTERS = 200, 600, 128, 2048
@@ -72,14 +72,18 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
     return "pending"
 
 
+def tag_name(tag: Tag) -> str:
+    """The name of Kling's page, else what the record says. fact: tags-every-form"""
+    return capped(TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id, MAX_NAME_CHARACTERS)
+
+
 def _tags(element: Element) -> tuple[str, ...]:
-    """The names from Kling's page, otherwise from the record; no duplicates. (section 10: read every form)"""
-    named = (TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id for tag in element.tag_list[:MAX_TAGS])
-    return tuple(dict.fromkeys(capped(name, MAX_NAME_CHARACTERS) for name in named if name))
+    """Without duplicates."""
+    return tuple(dict.fromkeys(filter(None, map(tag_name, element.tag_list[:MAX_TAGS]))))
 
 
 def _links(element: Element) -> tuple[str, ...]:
-    """Links only: a picture may be shown as the Base64 text that was sent (section 4.3)."""
+    """Links only: a picture may be shown as the Base64 text that was sent. fact: pictures-as-sent"""
     images = element.element_image_list
     given = [images.frontal_image, *(image.image_url for image in images.refer_images)]
     return tuple(url for url in map(link, given) if url)[:MAX_LINKS]

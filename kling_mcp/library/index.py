@@ -57,7 +57,7 @@ class SearchAnswer:
     @property
     def is_complete(self) -> bool:
         """Whether everything that Kling showed is included."""
-        return all(condition.is_complete for condition in self.sync)
+        return all(status.is_complete for status in self.sync)
 
 
 class Library:
@@ -66,7 +66,7 @@ class Library:
     def __init__(self, client: KlingClient, catalogue: Catalogue, clock: Clock) -> None:
         self.catalogue = catalogue
         self._clock = clock
-        self._walks: dict[Source, ListSync] = {
+        self._syncs: dict[Source, ListSync] = {
             "custom": ListSync("custom", client.list_elements, catalogue, clock),
             "preset": ListSync("preset", client.list_preset_elements, catalogue, clock),
         }
@@ -78,12 +78,12 @@ class Library:
             KlingError: no list could be read, now or ever.
         """
         sources = filters.sources or EVERYWHERE
-        conditions = await (self.refresh(sources) if after is None else self.sync_status(sources))
-        hits = await self.catalogue.search(text, filters, limit, after)
-        if text.strip() and after is None and (not hits.total or hits.spelling != "exact"):
-            conditions = await self._make_sure(sources, conditions)
-            hits = await self.catalogue.search(text, filters, limit)
-        return SearchAnswer(hits, conditions)
+        statuses = await (self.refresh(sources) if after is None else self.sync_status(sources))
+        page = await self.catalogue.search(text, filters, limit, after)
+        if text.strip() and after is None and (not page.total or page.spelling != "exact"):
+            statuses = await self._make_sure(sources, statuses)
+            page = await self.catalogue.search(text, filters, limit)
+        return SearchAnswer(page, statuses)
 
     async def resolve(self, name_or_id: str) -> LibraryElement:
         """See `Resolver.resolve`."""
@@ -97,20 +97,20 @@ class Library:
             KlingError: it is not known here, and no list could be read.
         """
         failure: KlingError | None = None
-        conditions: tuple[SyncStatus, ...] = ()
+        statuses: tuple[SyncStatus, ...] = ()
         try:
-            conditions = await self.refresh()
+            statuses = await self.refresh()
         except KlingError as error:
             failure = error
         found = await self._known(name_or_id)
         if found is None and failure is not None:
             raise failure
         if found is None:
-            conditions = await self._make_sure(EVERYWHERE, conditions)
+            statuses = await self._make_sure(EVERYWHERE, statuses)
             found = await self._known(name_or_id)
         if found is None:
             near = await self.catalogue.near(name_or_id, NEAR_NAMES)
-            raise not_found(name_or_id, near, is_complete=all(condition.is_complete for condition in conditions))
+            raise not_found(name_or_id, near, is_complete=all(status.is_complete for status in statuses))
         return found
 
     async def known_by_id(self, any_id: str) -> ResolvedElement | None:
@@ -130,11 +130,11 @@ class Library:
 
     async def sync_status(self, sources: Iterable[Source]) -> tuple[SyncStatus, ...]:
         """The sync status of the lists; nothing is sent."""
-        return tuple([await self._walks[source].condition() for source in sources])
+        return tuple([await self._syncs[source].status() for source in sources])
 
     def invalidate(self) -> None:
         """Something changed: read the first page again at the next question."""
-        self._walks["custom"].invalidate()
+        self._syncs["custom"].invalidate()
 
     async def record_results(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
         """Record what was just seen of the account's own tasks; `asked` belongs to each of them.
@@ -143,7 +143,7 @@ class Library:
         """
         records = [record for task in tasks for record in records_of(task, "custom")]
         if asked is not None:
-            records = [_with_wish(record, asked) for record in records]
+            records = [_with_intent(record, asked) for record in records]
         await self._note(records)
 
     async def deleted(self, element_id: str) -> None:
@@ -173,9 +173,9 @@ class Library:
 
     async def _make_sure(self, sources: tuple[Source, ...], before: tuple[SyncStatus, ...]) -> tuple[SyncStatus, ...]:
         """Read short lists again in full, unless that was just done."""
-        census = await self.catalogue.census()
+        counts = await self.catalogue.census()
         ages = {
-            source: FRESH_TTL_SECONDS[source] if census.of(source) <= SURELY_READ_UP_TO else None
+            source: FRESH_TTL_SECONDS[source] if counts.of(source) <= SURELY_READ_UP_TO else None
             for source in EVERYWHERE
         }
         if all(ages[source] is None for source in sources):
@@ -189,20 +189,20 @@ class Library:
 
         async def refresh(source: Source) -> None:
             try:
-                results[source] = await self._walks[source].refresh(head_age=head_age, whole_age=whole_ages[source])
+                results[source] = await self._syncs[source].refresh(head_age=head_age, whole_age=whole_ages[source])
             except KlingError as error:
                 results[source] = error
 
         async with anyio.create_task_group() as group:
             for source in sources:
                 group.start_soon(refresh, source)
-        conditions: list[SyncStatus] = []
+        statuses: list[SyncStatus] = []
         for source in sources:
             result = results[source]
             if isinstance(result, KlingError):
                 raise result
-            conditions.append(result)
-        return conditions
+            statuses.append(result)
+        return statuses
 
     async def _note(self, records: list[LibraryElement]) -> None:
         if not records:
@@ -213,7 +213,7 @@ class Library:
             logger.warning("The library's index could not be updated: %s", error.message)
 
 
-def _with_wish(record: LibraryElement, asked: Asked) -> LibraryElement:
+def _with_intent(record: LibraryElement, asked: Asked) -> LibraryElement:
     return replace(
         record,
         element_name=record.element_name or asked.element_name,
@@ -223,13 +223,13 @@ def _with_wish(record: LibraryElement, asked: Asked) -> LibraryElement:
     )
 
 
-def _usable(conditions: list[SyncStatus]) -> tuple[SyncStatus, ...]:
-    """The conditions, if at least one list was ever read.
+def _usable(statuses: list[SyncStatus]) -> tuple[SyncStatus, ...]:
+    """The states, if at least one list was ever read.
 
     Raises:
         KlingError: why none of them could be.
     """
-    failures = [condition.failure for condition in conditions if condition.is_blank]
-    if failures and len(failures) == len(conditions) and failures[0] is not None:
+    failures = [status.failure for status in statuses if status.is_blank]
+    if failures and len(failures) == len(statuses) and failures[0] is not None:
         raise failures[0]
-    return tuple(conditions)
+    return tuple(statuses)

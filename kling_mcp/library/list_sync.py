@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     ReadPage = Callable[[int, int], Awaitable[list[ElementTask]]]
 
-PAGE_SIZE, LAST_PAGE = 500, 1000  # section 4.4
+PAGE_SIZE, LAST_PAGE = 500, 1000  # fact: list-range
 PAGES_AT_ONCE = 4
 MAX_HEAD_PAGES = 20
 FAILURES_IN_A_ROW = 2  # after so many, the page is not to blame
@@ -113,10 +113,10 @@ class ListSync:
             if not self._must_rest(progress):
                 self._failure = None
                 progress = await self._read_what_is_due(progress, head_age, whole_age)
-            condition = self._judged(progress)
-            self._settled = condition if condition.is_complete else None
+            status = self._status(progress)
+            self._settled = status if status.is_complete else None
             self._settled_at = self._clock.monotonic()
-            return condition
+            return status
 
     def _is_nothing_due(self, head_age: float | None, whole_age: float | None) -> bool:
         """Whether everything was fresh a moment ago, so that a burst of questions checks only once."""
@@ -124,11 +124,11 @@ class ListSync:
         is_lately = self._clock.monotonic() - self._settled_at < FIRST_PAGE_TTL_SECONDS_WHILE_PENDING
         return is_usual and is_lately and not self._expects_news
 
-    async def condition(self) -> SyncStatus:
+    async def status(self) -> SyncStatus:
         """The sync status of the list; nothing is sent."""
-        return self._judged(await self._catalogue.progress(self._source))
+        return self._status(await self._catalogue.progress(self._source))
 
-    def _judged(self, progress: SyncProgress) -> SyncStatus:
+    def _status(self, progress: SyncProgress) -> SyncStatus:
         return SyncStatus(self._source, progress, self._failure, self._clock.wall())
 
     def _must_rest(self, progress: SyncProgress) -> bool:
@@ -189,7 +189,10 @@ class ListSync:
             if page is None:
                 progress = self._failed(progress)
                 break
-            progress = replace(progress, failed_pages=tuple(hole for hole in progress.failed_pages if hole != page_num))
+            progress = replace(
+                progress,
+                failed_pages=tuple(failed_page for failed_page in progress.failed_pages if failed_page != page_num),
+            )
         return await self._keep(progress)
 
     async def _read(self, page_num: int, progress: SyncProgress) -> tuple[list[ElementTask] | None, int]:
@@ -240,8 +243,10 @@ class ListSync:
             if at_end or progress.next_page > LAST_PAGE:
                 return await self._complete(progress, is_cut=not at_end, was_wide=was_wide)
             if (failed := _failed_in_a_row(progress)) >= FAILURES_IN_A_ROW:
-                holes = progress.failed_pages[:-failed]
-                return await self._keep(replace(progress, next_page=progress.next_page - failed, failed_pages=holes))
+                failed_pages = progress.failed_pages[:-failed]
+                return await self._keep(
+                    replace(progress, next_page=progress.next_page - failed, failed_pages=failed_pages)
+                )
             await self._keep(progress)
             if self._clock.monotonic() >= deadline:
                 return progress

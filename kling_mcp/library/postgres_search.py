@@ -1,7 +1,7 @@
 """Finding in PostgreSQL: the same layers of likeness as in the file on one computer, in one statement.
 
-    0  an id, exactly          2  the name but for case, accents, width       4  words of the name
-    1  the name, exactly       3  the name begins so                          5  words anywhere
+    0  an id, exactly          2  the name, ignoring case, accents, width     4  words of the name
+    1  the name, exactly       3  a prefix of the name                        5  words anywhere
 
 A record stands in the first layer that it fits.
 """
@@ -75,7 +75,7 @@ def count(shelf: Shelf, text: str, filters: Filters) -> int:
 
 
 def near(shelf: Shelf, text: str, limit: int) -> list[LibraryElement]:
-    """See `Catalogue.near`: words as they are or corrected, else any one of the words."""
+    """See `Catalogue.near`: words as written or corrected, otherwise any one of the words."""
     filters = Filters(statuses=("ready",))
     hits = search(shelf, text, filters, limit, None)
     if hits.elements:
@@ -243,7 +243,7 @@ def _options(shelf: Shelf, run: Run, *, closest: bool) -> list[str]:
 
 
 def _corrections(shelf: Shelf, word: str, *, closest: bool) -> list[str]:
-    """Known words within the number of errors that the word may have, the nearest first."""
+    """Known words within the allowed number of errors, nearest first."""
     errors = errors_allowed(word)
     if not errors:
         return []
@@ -255,7 +255,7 @@ def _corrections(shelf: Shelf, word: str, *, closest: bool) -> list[str]:
 
 
 def _candidates(shelf: Shelf, word: str, errors: int) -> set[str]:
-    """Known words of about this length that begin or end alike, or have two letters swapped in the middle."""
+    """Known words of similar length with the same prefix or suffix, or with two letters swapped in the middle."""
     start, end = intact_ends(word, errors)
     cut = len(start)
     swapped = word[: cut - 1] + word[cut : cut + 1] + word[cut - 1] + word[cut + 1 :]

@@ -62,7 +62,7 @@ def remove_unused(db: Connection, now: float) -> None:
 
 
 class Writing:
-    """One batch of records on its way into the tables."""
+    """Writes one batch of records into the tables."""
 
     def __init__(self, shelf: Shelf, now: float, walk: float) -> None:
         self._db = shelf.db
@@ -76,7 +76,7 @@ class Writing:
         self._spelled: set[str] = set()
 
     def put(self, records: Sequence[LibraryElement]) -> int:
-        """Write all of them; how many were new."""
+        """Write all of them; returns how many were new."""
         wanted = {rows.key_of(record): record for record in records}
         stored = self._stored([*wanted, *(rows.task_key(record) for record in records if record.task_id)])
         superseded = self._superseded(wanted.values())
@@ -85,7 +85,7 @@ class Writing:
         added = 0
         for key, record in wanted.items():
             if not record.element_id and (record.source, strip_unstorable(record.task_id)) in superseded:
-                continue  # an older page of the list: the task has its element by now
+                continue  # an older page of the list: the task already has its element
             is_seen = walks.get(record.source) == self._walk
             added += self._put_one(key, record, stored, self._walk if is_seen else 0.0)
         self._write()
@@ -97,7 +97,7 @@ class Writing:
         return {key: _Stored(*values) for key, *values in found}
 
     def _superseded(self, records: Iterable[LibraryElement]) -> set[tuple[str, str]]:
-        """Those tasks without an element, in these records, whose element is known already."""
+        """Tasks without an element, in these records, whose element is already known."""
         tasks = [strip_unstorable(record.task_id) for record in records if not record.element_id]
         if not tasks:
             return set()
@@ -112,7 +112,7 @@ class Writing:
         return dict(self._db.execute("SELECT source, walk FROM library_progress WHERE shelf = %s", (self._shelf,)))
 
     def _put_one(self, key: str, record: LibraryElement, stored: dict[str, _Stored], walk: float) -> bool:
-        """Write one; whether it is new. A task's record gives way to its element's and leaves what only it knew."""
+        """Write one; returns whether it is new. An element's record replaces its task's and keeps its extra facts."""
         known = stored.get(strip_unstorable(key))
         task_key = strip_unstorable(rows.task_key(record))
         forerunner = stored.get(task_key) if record.task_id and record.element_id else None
@@ -165,7 +165,7 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A record as it lies in the table."""
+    """A record as stored."""
 
     place: int
     record: str
@@ -222,7 +222,7 @@ def end_walk(shelf: Shelf, source: Source, progress: SyncProgress, walk: float) 
     """See `Catalogue.end_walk`."""
     if read_progress(shelf, source).began_at != walk:
         return
-    # What was written since the walk began may have stood on no page of it.
+    # Records written since the walk began may not be on any of its pages.
     shelf.db.execute(
         "UPDATE library_elements SET missed = missed + 1 "
         "WHERE shelf = %s AND source = %s AND written_at < %s AND seen_walk <> %s",
@@ -245,7 +245,7 @@ def read_progress(shelf: Shelf, source: Source) -> SyncProgress:
 
 
 def write_progress(shelf: Shelf, source: Source, progress: SyncProgress) -> None:
-    """Write down how far the reading has come."""
+    """Store how far the sync has come."""
     shelf.db.execute(
         "INSERT INTO library_progress (shelf, source, walk, state) VALUES (%s, %s, %s, %s) "
         "ON CONFLICT (shelf, source) DO UPDATE SET walk = excluded.walk, state = excluded.state",

@@ -70,7 +70,7 @@ class VoiceCatalogue:
             "custom": client.list_voices,
             "preset": client.list_preset_voices,
         }
-        self._shelves: dict[Source, _CachedList] = {}
+        self._lists: dict[Source, _CachedList] = {}
         self._lock = anyio.Lock()
 
     async def search(self, text: str, sources: Sequence[Source]) -> VoiceHits:
@@ -82,28 +82,28 @@ class VoiceCatalogue:
             AuthError, ClockError: the credentials are not accepted.
             KlingError: no list could be read, now or ever.
         """
-        shelves = {source: await self._cached_list(source) for source in sources}
-        failures = {source: shelf.failure for source, shelf in shelves.items() if shelf.failure is not None}
-        if len(failures) == len(shelves) and not any(shelf.voices for shelf in shelves.values()):
+        lists = {source: await self._cached_list(source) for source in sources}
+        failures = {source: known.failure for source, known in lists.items() if known.failure is not None}
+        if len(failures) == len(lists) and not any(known.voices for known in lists.values()):
             raise next(iter(failures.values()))
-        voices = [voice for shelf in shelves.values() for voice in shelf.voices if voice.status in CHOOSABLE]
+        voices = [voice for known in lists.values() for voice in known.voices if voice.status in CHOOSABLE]
         hits, is_corrected = _matching(voices, text.strip())
         return VoiceHits(hits, failures, is_corrected)
 
     async def _cached_list(self, source: Source) -> _CachedList:
         """The cached list, read again if it is old; concurrent callers share one read."""
         async with self._lock:
-            shelf = self._shelves.get(source)
+            known = self._lists.get(source)
             now = self._clock.monotonic()
-            if shelf is None or now - shelf.read_at >= (RETRY_SECONDS if shelf.failure else VOICES_TTL_SECONDS[source]):
+            if known is None or now - known.read_at >= (RETRY_SECONDS if known.failure else VOICES_TTL_SECONDS[source]):
                 try:
-                    shelf = _CachedList(await self._read(source), now)
+                    known = _CachedList(await self._read(source), now)
                 except (AuthError, ClockError):
                     raise
                 except KlingError as error:
-                    shelf = _CachedList(shelf.voices if shelf else [], now, error)
-                self._shelves[source] = shelf
-            return shelf
+                    known = _CachedList(known.voices if known else [], now, error)
+                self._lists[source] = known
+            return known
 
     async def _read(self, source: Source) -> list[LibraryVoice]:
         voices: dict[str, LibraryVoice] = {}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media import foreign_paths as elsewhere
+from kling_mcp.media import foreign_paths
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def read_regular(path: Path, given: str, argument: str) -> bytes:
             os.close(descriptor)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        rule = f"the file must be readable by this server ({reason.lower()})"
+        rule = f"must be readable by this server ({reason.lower()})"
         fix = "check the file's permissions, or copy it to another allowed folder."
         raise _refused(argument, rule, quote(given), fix) from None
 
@@ -91,7 +91,7 @@ def read_opened(descriptor: int, given: str, argument: str) -> bytes:
 
 def refuse_size(size_bytes: int, given: str, argument: str) -> NoReturn:
     """Raises the InputError for a picture above the byte limit. fact: image-bytes"""
-    rule = f"a picture has at most 10 MB, counted here as {MAX_IMAGE_BYTES} bytes"
+    rule = f"must have at most 10 MB, counted here as {MAX_IMAGE_BYTES} bytes"
     fix = "save it as a JPEG of lower quality, or scale it down."
     raise _refused(argument, rule, f"{quote(given)} with {size_bytes} bytes", fix)
 
@@ -114,9 +114,9 @@ def _resolve_inside(path: str, given: str, argument: str, policy: MediaPolicy) -
     real = Path(os.path.realpath(path))
     if _is_inside(real, policy):
         return real
-    if elsewhere.is_chat_upload(given):
-        raise elsewhere.chat_upload_refused(argument, given, policy)
-    rule = f"local pictures are read only inside the allowed folders: {policy.folders_named()}"
+    if foreign_paths.is_chat_upload(given):
+        raise foreign_paths.chat_upload_refused(argument, given, policy)
+    rule = f"must be inside the allowed folders: {policy.folders_named()}"
     fix = (
         "move the file into one of them, or add its folder to KLING_MCP_MEDIA_DIRS and restart this server; "
         "or give an https link."
@@ -125,10 +125,12 @@ def _resolve_inside(path: str, given: str, argument: str, policy: MediaPolicy) -
 
 
 def _files_off(path: str, argument: str, policy: MediaPolicy) -> InputError:
-    if elsewhere.is_chat_upload(path):
-        return elsewhere.chat_upload_refused(argument, path, policy)
+    if foreign_paths.is_chat_upload(path):
+        return foreign_paths.chat_upload_refused(argument, path, policy)
     reason = policy.local_files_off_reason.rstrip(". ") or "KLING_MCP_MEDIA_DIRS names no folder"
-    return _refused(argument, f"local files are off ({reason})", quote(path), policy.ways_in())
+    return _refused(
+        argument, f"must not be a local file, because local files are off ({reason})", quote(path), policy.ways_in()
+    )
 
 
 def _require_regular(mode: int, given: str, argument: str) -> None:
@@ -140,14 +142,14 @@ def _require_regular(mode: int, given: str, argument: str) -> None:
         what = "a folder"
     elif stat.S_ISLNK(mode):
         what = "a broken link"
-    rule = "a picture is a regular file"
+    rule = "must be a regular file"
     raise _refused(argument, rule, f"{quote(given)}, {what}", "give the path of one JPEG or PNG file.")
 
 
 def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy: MediaPolicy) -> InputError:
     """The answer for a file that an allowed folder could hold but does not."""
-    if elsewhere.is_chat_upload(given):
-        return elsewhere.chat_upload_refused(argument, given, policy)
+    if foreign_paths.is_chat_upload(given):
+        return foreign_paths.chat_upload_refused(argument, given, policy)
     near = _near_names(name, beside)
     if near:
         fix = f"did you mean {' or '.join(quote(name) for name in near)} in the same folder?"
@@ -156,7 +158,7 @@ def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy
             "check the path and give it in full. A picture that was only attached to the chat is not on this "
             f"computer: {policy.ways_in()}"
         )
-    return _refused(argument, "there is no such file", quote(given), fix)
+    return _refused(argument, "must be an existing file", quote(given), fix)
 
 
 def _near_names(wanted: str, beside: Sequence[str]) -> list[str]:

@@ -51,7 +51,7 @@ def chat_upload_refused(argument: str, given: str, policy: MediaPolicy) -> Input
         [
             Problem(
                 argument,
-                "this place belongs to the chat's own sandbox or uploads, which this server cannot see",
+                "must not be in the chat's own sandbox or uploads, which this server cannot see",
                 quote(given),
                 policy.ways_in(),
             )
@@ -66,7 +66,7 @@ def other_machine_refused(argument: str, given: str, policy: MediaPolicy, *, win
         [
             Problem(
                 argument,
-                f"this server runs on {here} and cannot see a {there} path",
+                f"must not be a {there} path, because this server runs on {here}",
                 quote(given),
                 policy.ways_in(),
             )

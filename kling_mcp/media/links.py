@@ -60,17 +60,17 @@ def _form_problem(text: str) -> tuple[str, str] | None:
     """What is wrong with the text before it is parsed, as (rule, fix)."""
     if len(text) > MAX_LINK_CHARACTERS:
         return (
-            f"a link has at most {MAX_LINK_CHARACTERS} characters, not {len(text)}",
+            f"must have at most {MAX_LINK_CHARACTERS} characters, not {len(text)}",
             "give a shorter link.",
         )
     if re.match(r"http:", text, re.IGNORECASE):
-        return "a link must be https; http is not sent to Kling", "give the https form of this link."
+        return "must be https, because http is not sent to Kling", "give the https form of this link."
     if not re.match(r"https://", text, re.IGNORECASE):
-        return "a link must start with https://", _FIX_PUBLIC
+        return "must start with https://", _FIX_PUBLIC
     # Spaces, line ends, invisible characters: parsers disagree on all of them.
     if "\\" in text or " " in text or clean(text, limit=len(text) + 1) != text:
         return (
-            "a link has no spaces, backslashes, control or invisible characters",
+            "must have no spaces, backslashes, control or invisible characters",
             "write a space as %20 and remove the other characters.",
         )
     return None
@@ -82,13 +82,13 @@ def _address_problem(text: str, *, public: bool) -> tuple[str, str] | None:
         parts = urlsplit(text)
         host, _ = _host(parts), parts.port
     except ValueError:
-        return "a link needs a valid host and port", _FIX_PUBLIC
+        return "must have a valid host and port", _FIX_PUBLIC
     if "@" in parts.netloc:
-        return "a link must not carry a user name or password", "remove the part before the @."
+        return "must not carry a user name or password", "remove the part before the @."
     if not host or "%" in host or not all(host.split(".")) or _is_odd_number(host):
-        return "a link needs a valid host name", _FIX_PUBLIC
+        return "must have a valid host name", _FIX_PUBLIC
     if public and _is_private(host):
-        return "Kling cannot open a link to this computer or to a private network", _FIX_PUBLIC
+        return "must be a link that Kling can open, not one to this computer or to a private network", _FIX_PUBLIC
     return None
 
 

@@ -87,14 +87,14 @@ def inspect(data: bytes, given: str, argument: str) -> PictureFacts:
     found = name_format(data)
     if not found:
         what, fix = describe_other(data)
-        rule = "a picture is a JPEG or PNG file by its content, whatever its name"
+        rule = "must be a JPEG or PNG file by its content, whatever its name"
         raise InputError([Problem(argument, rule, f"{quote(given)}, which is {what}", fix)])
     try:
         width, height = _size_as_shown(data, found)
     except _TooManyPixelsError:
         raise InputError([_too_many_pixels(argument, quote(given))]) from None
     except DECODE_ERRORS:
-        rule = "a picture file must be whole and readable"
+        rule = "must be whole and readable"
         fix = "save or download it again, or export it again from an image editor."
         actual = f"{quote(given)}, a {found.upper()} file that is cut short or damaged"
         raise InputError([Problem(argument, rule, actual, fix)]) from None
@@ -166,16 +166,16 @@ def _size_problems(width: int, height: int, given: str, argument: str) -> list[P
     shorter, longer = sorted((width, height))
     problems = []
     if shorter < limits.MIN_IMAGE_SIDE_PX:
-        rule = f"each side of a picture has at least {limits.MIN_IMAGE_SIDE_PX} px"
+        rule = f"must have at least {limits.MIN_IMAGE_SIDE_PX} px on each side"
         fix = "give a larger version; enlarging this one works but adds no detail."
         problems.append(Problem(argument, rule, actual, fix))
     if longer * limits.IMAGE_RATIO_SHORT > shorter * limits.IMAGE_RATIO_LONG:
         most = shorter * limits.IMAGE_RATIO_LONG // limits.IMAGE_RATIO_SHORT
-        rule = "the sides of a picture relate as 1:2.5 to 2.5:1"
+        rule = "must have an aspect ratio between 1:2.5 and 2.5:1"
         problems.append(Problem(argument, rule, actual, f"crop the longer side to at most {most} px."))
     return problems
 
 
 def _too_many_pixels(argument: str, actual: str) -> Problem:
-    rule = f"a picture has at most {limits.MAX_IMAGE_PIXELS // 1_000_000} million pixels"
+    rule = f"must have at most {limits.MAX_IMAGE_PIXELS // 1_000_000} million pixels"
     return Problem(argument, rule, actual, f"scale it down; {limits.MIN_IMAGE_SIDE_PX} px a side are enough for Kling.")

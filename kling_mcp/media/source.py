@@ -16,7 +16,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media import foreign_paths as elsewhere
+from kling_mcp.media import foreign_paths
 from kling_mcp.media.links import require_link, show_link
 from kling_mcp.sanitize import quote
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 ON_WINDOWS = os.name == "nt"
 
-_FOUR_FORMS = "a picture is a local path, a file: URI, an https link or a data: URI"
+_FOUR_FORMS = "must be a local path, a file: URI, an https link or a data: URI"
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "<": ">"}
 _QUOTE_LAYERS = 3
 # At least two letters: one letter and a colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
-_KNOWN_SCHEMES = frozenset({"https", "http", "file", "data"}) | elsewhere.CHAT_SCHEMES
+_KNOWN_SCHEMES = frozenset({"https", "http", "file", "data"}) | foreign_paths.CHAT_SCHEMES
 _BASE64_START = re.compile(r"/9j/|iVBORw0KGgo")
 _BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]+=*")
 # Longer than any file name, shorter than the Base64 of the smallest picture.
@@ -82,8 +82,8 @@ def parse_source(
     if scheme in {"https", "http"}:
         return Link(require_link(value, argument))
     _require_plain(value, argument)
-    if scheme in elsewhere.CHAT_SCHEMES:
-        raise elsewhere.chat_upload_refused(argument, value, policy)
+    if scheme in foreign_paths.CHAT_SCHEMES:
+        raise foreign_paths.chat_upload_refused(argument, value, policy)
     if scheme == "file":
         value = _path_of_file_uri(value, argument, windows=windows)
     elif scheme or re.match(r"www\.[^/\s]+/", value, re.IGNORECASE):
@@ -121,10 +121,12 @@ def _require_plain(value: str, argument: str) -> None:
     """Raises InputError if the text cannot be a path on any system."""
     if len(value) > _MAX_PATH_CHARACTERS:
         actual = f"{len(value)} characters"
-        raise _refused(argument, "no path on this computer is that long", actual, "give the file's path.")
+        raise _refused(
+            argument, f"must be a path of at most {_MAX_PATH_CHARACTERS} characters", actual, "give the file's path."
+        )
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
         fix = "give the path on one line, without such characters."
-        raise _refused(argument, "a path has no control characters", quote(value), fix)
+        raise _refused(argument, "must have no control characters", quote(value), fix)
 
 
 def _decode_data_uri(uri: str, argument: str) -> bytes:
@@ -133,10 +135,10 @@ def _decode_data_uri(uri: str, argument: str) -> bytes:
     shown = f"a data: URI of {len(uri)} characters"
     if not comma:
         fix = "write it as data:image/png;base64, and then the Base64 text."
-        raise _refused(argument, "a data: URI has a comma before its data", shown, fix)
+        raise _refused(argument, "must have a comma before the data of a data: URI", shown, fix)
     if len(payload) > _MAX_DATA_CHARACTERS:
         fix = "save it as a smaller JPEG, or give a path or an https link."
-        raise _refused(argument, f"a picture has at most {MAX_IMAGE_BYTES} bytes", shown, fix)
+        raise _refused(argument, f"must have at most {MAX_IMAGE_BYTES} bytes", shown, fix)
     if not re.search(r";\s*base64\s*$", header, re.IGNORECASE):
         return unquote_to_bytes(payload)
     packed = "".join(unquote(payload).split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
@@ -144,7 +146,7 @@ def _decode_data_uri(uri: str, argument: str) -> bytes:
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except (binascii.Error, ValueError):
         fix = "encode the file again, or give its path; Base64 typed from memory does not work."
-        raise _refused(argument, "the data of a data: URI must be valid Base64", shown, fix) from None
+        raise _refused(argument, "must be valid Base64 after the comma of a data: URI", shown, fix) from None
 
 
 def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
@@ -159,11 +161,11 @@ def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
             rest = "/" + rest
     fix = "write file:/// and the full path, or give the plain path."
     if not rest.startswith("/"):
-        raise _refused(argument, "a file: URI names a full path on this computer", quote(uri), fix)
+        raise _refused(argument, "must name a full path on this computer", quote(uri), fix)
     try:
         path = unquote(rest, errors="strict")
     except UnicodeDecodeError:
-        raise _refused(argument, "a file: URI is percent-encoded UTF-8", quote(uri), fix) from None
+        raise _refused(argument, "must be percent-encoded UTF-8, as it is a file: URI", quote(uri), fix) from None
     _require_plain(path, argument)
     return path[1:] if re.match(r"/[A-Za-z]:[\\/]", path) else path
 
@@ -171,21 +173,21 @@ def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
 def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: bool) -> str:
     """The path, if it is valid on this kind of machine and has no `..` parts."""
     if ".." in re.split(r"[\\/]" if windows else "/", path):
-        raise _refused(argument, 'a path has no ".." parts', quote(path), "give the full path, written out.")
+        raise _refused(argument, 'must have no ".." parts', quote(path), "give the full path, written out.")
     if not windows:
-        if elsewhere.is_windows_absolute(path):
-            raise elsewhere.other_machine_refused(argument, path, policy, windows=False)
+        if foreign_paths.is_windows_absolute(path):
+            raise foreign_paths.other_machine_refused(argument, path, policy, windows=False)
         return path
-    if elsewhere.is_chat_upload(path):
-        raise elsewhere.chat_upload_refused(argument, path, policy)
+    if foreign_paths.is_chat_upload(path):
+        raise foreign_paths.chat_upload_refused(argument, path, policy)
     # Even opening a share or a device path contacts another machine or hardware.
     if path.startswith(("\\\\", "//")):
-        rule = "network shares and device paths are not read"
+        rule = "must not be a network share or a device path"
         raise _refused(argument, rule, quote(path), "copy the file to a folder of this computer.")
     if path.startswith("/"):
-        raise elsewhere.other_machine_refused(argument, path, policy, windows=True)
+        raise foreign_paths.other_machine_refused(argument, path, policy, windows=True)
     if re.match(r"[A-Za-z]:(?![\\/])", path):
-        rule = "a path with a drive needs a backslash after the colon"
+        rule = "must have a backslash after the colon of the drive"
         raise _refused(argument, rule, quote(path), "give the full path.")
     return path
 

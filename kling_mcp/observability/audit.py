@@ -1,7 +1,7 @@
 """The audit log: who did what, and what came of it, as JSON lines at the end of a file.
 
 It knows neither tools nor accounts; it only adds lines, and never writes over one. What stands in a line is chosen by
-`server.witness`: ids and outcomes; never a key, a picture, a link, a name of an element or a text.
+`server.call_record`: ids and outcomes; never a key, a picture, a link, a name of an element or a text.
 """
 
 from __future__ import annotations

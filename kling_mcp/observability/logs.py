@@ -8,76 +8,68 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
+
+from kling_mcp.redact import redact_start, redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from kling_mcp.settings.environment import LogFormat, LogLevel
 
-    from kling_mcp.settings import LogFormat, LogLevel
-
-HIDDEN = "[hidden]"
 STDOUT, STDERR = 1, 2
-
-# What looks like a secret is hidden wherever it came from: over http, callers bring keys that no setting holds.
-_BEARER = re.compile(r"(?i)\b(bearer)\s+[^\s'\",;]+")
-_HEADER = re.compile(r"(?i)(x-kling-(?:api|access|secret)-key\b['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",;]+")
-_TOKEN = re.compile(r"\bey[\w-]{8,}\.[\w-]{2,}\.[\w-]*|\bwhsec_[\w+/=-]+")
+MAX_RECORD_CHARACTERS = 16_384  # of one record's message, or traceback
 
 # Chatty at INFO: a line per request, or per chunk of a picture.
 _QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "PIL")
 
 
-def hide_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without these secrets, however they are escaped, and without anything that looks like one."""
-    for form in _written_forms(secrets):
-        text = text.replace(form, HIDDEN)
-    text = _BEARER.sub(rf"\1 {HIDDEN}", text)
-    text = _HEADER.sub(rf"\1{HIDDEN}", text)
-    return _TOKEN.sub(HIDDEN, text)
-
-
-def _written_forms(secrets: Iterable[str]) -> list[str]:
-    """Each secret as it is, in JSON and in an address; the longest first, as one may be part of another."""
-    forms = {form for s in secrets for form in (s, json.dumps(s)[1:-1], quote(s, safe=""))}
-    return sorted(forms - {""}, key=len, reverse=True)
-
-
 class _SecretFreeHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic in the stubs alone
     """Writes finished lines without secrets.
 
-    It works on the finished text, so that nothing passes it by: not the arguments, not a traceback, and not a
-    record of a library that knows nothing of our settings.
+    Its formatters work on finished texts, so that nothing passes them by: not the arguments, not a traceback, and not
+    a record of a library that knows nothing of our settings.
     """
 
     def __init__(self, secrets: tuple[str, ...], log_format: LogFormat) -> None:
         super().__init__(sys.stderr)
+        self.setFormatter(_JsonFormatter(secrets) if log_format == "json" else _LineFormatter(secrets))
+
+
+class _LineFormatter(logging.Formatter):
+    """A record as a line for people, and its traceback below it."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._secrets = secrets
-        lines = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self.setFormatter(_JsonFormatter() if log_format == "json" else lines)
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        return hide_secrets(super().format(record), self._secrets)
+        return redact_start(super().format(record), self._secrets, MAX_RECORD_CHARACTERS)
 
 
 class _JsonFormatter(logging.Formatter):
     """A record as one line of JSON, for programs that collect logs; a traceback is part of `error`."""
 
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__()
+        self._secrets = secrets
+
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        told = {
+        fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self._safe(record.getMessage()),
         }
         if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
-        return json.dumps(told)
+            fields["error"] = self._safe(self.formatException(record.exc_info))
+        return redact_text(json.dumps(fields), self._secrets)
+
+    def _safe(self, text: str) -> str:
+        """Cut here, because a line that is cut later is no JSON."""
+        return redact_start(text, self._secrets, MAX_RECORD_CHARACTERS)
 
 
 def configure_logging(

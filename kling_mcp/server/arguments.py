@@ -1,4 +1,4 @@
-"""Turns what clients really send into typed arguments, and makes the plain schemas they see.
+"""Turns what clients really send into typed arguments.
 
 Forgiving in encoding (a list as text, a number as text), strict in meaning: unknown names and rounded ids are refused,
 and all problems are reported together.
@@ -10,7 +10,6 @@ import difflib
 import json
 import re
 from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kling_mcp.api.models import MAX_SAFE_INTEGER
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import quote
-from kling_mcp.server.views.elements import View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +30,6 @@ _SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
 _NEXT_SOURCE = re.compile(rf",\s*(?={_SOURCE_START})|(?<=\.jpg|\.png)\s*,|(?<=\.jpeg)\s*,", re.IGNORECASE)
 _IS_SOURCE = re.compile(rf"{_SOURCE_START}|.*\.(jpe?g|png)\b", re.IGNORECASE)
 _DATA_HEADER = re.compile(r"data:[^,]*,", re.IGNORECASE)
-_NOTHING: tuple[Any, ...] = ("", False)  # empty defaults are not worth showing
-_BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 
 
 class ToolArguments(BaseModel):
@@ -121,7 +117,7 @@ def _read_text(name: str, value: Any) -> str:
         if abs(value) > MAX_SAFE_INTEGER:
             raise _Unreadable(
                 name,
-                "is an id above 9007199254740991 sent as a JSON number, which clients round on the way",
+                "must be text, because clients round JSON numbers above 9007199254740991",
                 value,
                 "send it as text, in double quotes, with the digits that Kling gave",
             )
@@ -154,7 +150,7 @@ def _read_list(name: str, value: Any) -> list[str]:
         value = [value]
     if len(value) > _MAX_ENTRIES:
         fix = "send it in several calls, or leave out what is not needed"
-        raise _Unreadable(name, f"is a list of at most {_MAX_ENTRIES} values", f"{len(value)} values", fix)
+        raise _Unreadable(name, f"must be a list of at most {_MAX_ENTRIES} values", f"{len(value)} values", fix)
     return [text for text in (_read_text(name, item).strip() for item in value) if text]
 
 
@@ -188,7 +184,7 @@ def _split_at_commas(text: str) -> list[str]:
 def _unknown_name(name: str, known: list[str]) -> Problem:
     return Problem(
         quote(name, 40),
-        "is not an argument of this tool",
+        "must be an argument of this tool",
         "an unknown name",
         f"{_nearest(name, known)}; the arguments are {', '.join(known) or 'none'}",
     )
@@ -201,67 +197,11 @@ def _nearest(text: str, known: list[str]) -> str:
 
 def _from_pydantic(name: str, detail: Any) -> Problem:
     if detail["type"] == "missing":
-        return Problem(name, "is required", "nothing", "give a value")
-    rule = str(detail["msg"]).replace("Input should be", "must be")
-    return Problem(name, rule, quote(str(detail["input"]), _SHOWN), "change the value")
+        return Problem(name, "must be given", "nothing", "give a value")
+    return Problem(name, _as_rule(str(detail["msg"])), quote(str(detail["input"]), _SHOWN), "change the value")
 
 
-def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a model without `$ref`, `anyOf` and the like, and without noise titles.
-
-    Several widely used clients cannot read references or unions; a test walks every schema for them.
-    """
-    schema = _schema_of(model)
-    # The class docstring is for developers; the tool has its own description.
-    shown = {key: value for key, value in schema.items() if key not in {"$defs", "description"}}
-    plain: dict[str, Any] = _inlined(shown, schema.get("$defs", {}))
-    return plain
-
-
-def output_schema(view: type[View]) -> dict[str, Any]:
-    """The fields of a result that a program needs for control flow (`View.SHOWN`), only names and types.
-
-    Every client pays for it in every conversation, and most never give it to their model. A test ensures that results
-    always have all fields, and no others.
-    """
-    plain = plain_schema(view)
-    return _steering(view, plain)
-
-
-def _steering(view: type[View], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """`plain` without hidden fields; rows are views themselves."""
-    properties = {name: plain["properties"][name] for name in view.SHOWN}
-    for name, node in properties.items():
-        row = next(iter(get_args(view.model_fields[name].annotation)), None)
-        if isinstance(row, type) and issubclass(row, View):
-            properties[name] = {"type": "array", "items": _steering(row, node["items"])}
-    return {"type": "object", "properties": properties}
-
-
-@cache
-def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """As pydantic writes it, which is slow; a model's schema never changes."""
-    return model.model_json_schema()
-
-
-def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
-    if isinstance(node, list):
-        return [_inlined(item, definitions) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        target = dict(definitions[node["$ref"].removeprefix("#/$defs/")])
-        target.pop("description", None)
-        return _inlined(target, definitions)
-    if banned := _BANNED & node.keys():
-        raise TypeError(f"this schema needs {banned}, which clients cannot read; use plainer types")
-    plain = {}
-    for key, value in node.items():
-        if (key == "title" and isinstance(value, str)) or (key == "default" and value in _NOTHING):
-            continue
-        plain[key] = (
-            {name: _inlined(sub, definitions) for name, sub in value.items()}
-            if key == "properties"
-            else _inlined(value, definitions)
-        )
-    return plain
+def _as_rule(sentence: str) -> str:
+    """pydantic's sentence in the form of a rule: "Input should be ..." as "must be ..."."""
+    _, should, rest = sentence.partition(" should ")
+    return f"must {rest}" if should else f"must be valid ({sentence})"

@@ -18,6 +18,7 @@ from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
+from kling_mcp.server.tool_aliases import answer_older_names, current_name
 from kling_mcp.server.tool_list import KlingTool, all_tools
 
 if TYPE_CHECKING:
@@ -58,19 +59,19 @@ def build_server(
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
     """
     chosen, hidden = select_tools(settings)
-    the_tasks = tasks or TasksExtension()
-    late = LazyRuntime(settings, runtime, lambda made: made.shutdown.on_start(the_tasks.hand_over))
+    extension = tasks or TasksExtension()
+    lazy_runtime = LazyRuntime(settings, runtime, lambda instance: instance.shutdown.on_start(extension.hand_over))
     if settings.state_url:
-        late.get()  # a database that cannot be used must fail at start
+        lazy_runtime.get()  # a database that cannot be used must fail at start
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[LazyRuntime]) -> AsyncIterator[LazyRuntime]:
         try:
-            async with _hearing(late), the_tasks.running():
-                yield late
+            async with _listening(lazy_runtime), extension.running():
+                yield lazy_runtime
         finally:
-            if late.made is not None:
-                await late.made.aclose()
+            if lazy_runtime.instance is not None:
+                await lazy_runtime.instance.aclose()
 
     server = MCPServer(
         "kling-mcp",
@@ -79,10 +80,10 @@ def build_server(
         version=__version__,
         tools=[*chosen],
         lifespan=lifespan,
-        extensions=[the_tasks, gallery_extension()] if any(tool.meta for tool in chosen) else [the_tasks],
+        extensions=[extension, gallery_extension()] if any(tool.meta for tool in chosen) else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
-        middleware=[_HiddenTools(hidden)] if hidden else [],
+        middleware=[answer_older_names, *([_HiddenTools(hidden)] if hidden else [])],
     )
     register_resources(server)
     register_prompts(server, [tool.name for tool in chosen])
@@ -91,12 +92,12 @@ def build_server(
 
 
 @asynccontextmanager
-async def _hearing(late: LazyRuntime) -> AsyncIterator[None]:
+async def _listening(lazy_runtime: LazyRuntime) -> AsyncIterator[None]:
     """Listen to other replicas while the block runs; a runtime that is made later has none to listen to."""
-    if late.made is None:
+    if lazy_runtime.instance is None:
         yield
     else:
-        async with run_in_background(late.made.listen_for_notifications):
+        async with run_in_background(lazy_runtime.instance.listen_for_notifications):
             yield
 
 
@@ -108,7 +109,8 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     """
     tools = all_tools(settings)
     known = {tool.name for tool in tools}
-    if unknown := [name for name in settings.tools if name not in known]:
+    wanted = {current_name(name) for name in settings.tools}
+    if unknown := [name for name in settings.tools if current_name(name) not in known]:
         raise ConfigurationError(
             f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is not a tool; "
             f"the tools are {', '.join(sorted(known))}."
@@ -118,7 +120,7 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     for tool in tools:
         if settings.read_only and tool.changes_something:
             hidden[tool.name] = "KLING_MCP_READ_ONLY"
-        elif settings.tools and tool.name not in settings.tools:
+        elif wanted and tool.name not in wanted:
             hidden[tool.name] = "KLING_MCP_TOOLS"
         else:
             chosen.append(tool)

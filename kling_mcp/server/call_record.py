@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kling_mcp.errors import KlingError
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.server.tool_context import ToolContext
-    from kling_mcp.server.views.elements import View
+    from kling_mcp.server.views.view import View
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +64,10 @@ class ResourceRead:
 class CallRecorder:
     """One call."""
 
-    def __init__(self, spec: Auditable, call: ToolContext, told: telemetry.ToolCallRecord) -> None:
+    def __init__(self, spec: Auditable, call: ToolContext, record: telemetry.ToolCallRecord) -> None:
         self._spec = spec
         self._call = call
-        self._told = told
+        self._record = record
         self._result: dict[str, object] = {"outcome": telemetry.ABANDONED, "created": self._worst}
         self._is_written = False
         self._who: dict[str, object] = {}
@@ -91,14 +91,14 @@ class CallRecorder:
 
     def answered(self, view: View | LibraryElement) -> None:
         """The tool returned a result, or the resource was read."""
-        self._told.outcome = "ok"
-        self._told.waited_seconds = float(getattr(view, "waited_seconds", 0.0))
-        made = self._spec.may_create and getattr(view, "outcome", "") in _MADE_SOMETHING
-        self._result = {"outcome": "ok", "created": "yes" if made else "no", **_ids_in(view)}
+        self._record.outcome = "ok"
+        self._record.waited_seconds = float(getattr(view, "waited_seconds", 0.0))
+        created = self._spec.may_create and getattr(view, "outcome", "") in _MADE_SOMETHING
+        self._result = {"outcome": "ok", "created": "yes" if created else "no", **_ids_in(view)}
 
     def failed(self, error: KlingError) -> None:
         """The tool ended with an error."""
-        self._told.failed(error)
+        self._record.failed(error)
         self._result = {"outcome": error.kind, "created": error.created, **_ids_in(error)}
         if error.code is not None:
             self._result["code"] = error.code
@@ -111,8 +111,8 @@ class CallRecorder:
         if audit is None or not self._is_written:
             return
         event = "end" if self._spec.changes_something else "call"
-        if self._told.change_ids:
-            self._result["request_id"] = self._told.change_ids[-1]
+        if self._record.change_ids:
+            self._result["request_id"] = self._record.change_ids[-1]
         try:
             audit.write({"event": event, **self._who, **self._result})
         except StorageError:  # the log has the reason
@@ -137,21 +137,21 @@ class CallRecorder:
 @contextmanager
 def record_call(spec: Auditable, call: ToolContext) -> Iterator[CallRecorder]:
     """The block is the call; it reports its outcome, and no report means that the caller went away."""
-    with telemetry.tool_call(spec.name, call.clock) as told:
-        witness = CallRecorder(spec, call, told)
+    with telemetry.tool_call(spec.name, call.clock) as record:
+        recorder = CallRecorder(spec, call, record)
         try:
-            yield witness
+            yield recorder
         finally:
-            witness.ends()
+            recorder.ends()
 
 
-def _ids_in(told: Any) -> dict[str, object]:
+def _ids_in(result: Any) -> dict[str, object]:
     """The ids in a view or an error, as text of limited length."""
     found: dict[str, object] = {}
-    ids = getattr(told, "element_ids", None) or [getattr(told, "element_id", "")]
+    ids = getattr(result, "element_ids", None) or [getattr(result, "element_id", "")]
     if shown := [clean(str(value), _MAX_ID_CHARACTERS) for value in ids[:_MAX_IDS] if value]:
         found["element_ids"] = shown
     for name in ("task_id", "external_task_id"):
-        if value := getattr(told, name, ""):
+        if value := getattr(result, name, ""):
             found[name] = clean(str(value), _MAX_ID_CHARACTERS)
     return found

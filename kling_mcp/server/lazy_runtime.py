@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 class LazyRuntime:
     """Creates the runtime, and loads its modules, on first use."""
 
-    def __init__(self, settings: Settings, runtime: Runtime | None, when_made: Callable[[Runtime], None]) -> None:
+    def __init__(self, settings: Settings, runtime: Runtime | None, on_created: Callable[[Runtime], None]) -> None:
         """
         Args:
             runtime: an existing one.
-            when_made: called once, when the runtime exists.
+            on_created: called once, when the runtime exists.
         """
         self._settings = settings
-        self._when_made = when_made
-        self.made: Runtime | None = runtime
+        self._on_created = on_created
+        self.instance: Runtime | None = runtime
         if runtime is not None:
-            when_made(runtime)
+            on_created(runtime)
 
     def get(self) -> Runtime:
         """The runtime, the same every time.
@@ -34,16 +34,16 @@ class LazyRuntime:
         Raises:
             ConfigurationError: as `Runtime`.
         """
-        if self.made is None:
+        if self.instance is None:
             from kling_mcp.runtime import Runtime  # noqa: PLC0415 - see the module
 
-            self.made = Runtime(self._settings)
-            self._when_made(self.made)
-        return self.made
+            self.instance = Runtime(self._settings)
+            self._on_created(self.instance)
+        return self.instance
 
 
 def runtime_of(context: ServerRequestContext[Any, Any]) -> Runtime:
     """The runtime behind a request."""
-    late = context.lifespan_context
-    assert isinstance(late, LazyRuntime)  # noqa: S101 - build_server's lifespan yields nothing else
-    return late.get()
+    lazy_runtime = context.lifespan_context
+    assert isinstance(lazy_runtime, LazyRuntime)  # noqa: S101 - build_server's lifespan yields nothing else
+    return lazy_runtime.get()

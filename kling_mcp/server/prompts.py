@@ -26,7 +26,7 @@ CREATE = "create_element_and_wait"
 _SUBJECT, _NAME, _LINE = 300, 60, 1000
 _MAX_NAMES, _MAX_LINES = 30, 300
 
-# What to check besides the rules that hold for every subject; the tag table of section 4.1.
+# What to check besides the rules that hold for every subject, by the name of a tag. fact: tag-table
 _VIEWS = {
     "Character": "face and upper body from the front, then a three-quarter view, the profile, the whole figure; "
     "the same hair, clothes and make-up in all of them, nothing covering the face",

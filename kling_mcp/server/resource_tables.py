@@ -13,7 +13,7 @@ from kling_mcp.api.codes import CODES
 from kling_mcp.errors import Kind
 from kling_mcp.generation.targets import TARGETS
 from kling_mcp.sanitize import clean
-from kling_mcp.server.views.library import element_row_of
+from kling_mcp.server.views.elements import element_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ def element(match: ResolvedElement) -> str:
     return _as_json(
         {
             "matched_by": match.matched_by,
-            **element_row_of(record).model_dump(),
+            **element_row(record).model_dump(),
             "source": record.source,
             "external_task_id": clean(record.external_task_id, _EXTERNAL_ID),
         }
@@ -61,7 +61,7 @@ def element(match: ResolvedElement) -> str:
 
 
 def tags() -> str:
-    """Section 4.1 of the API reference."""
+    """All tags. fact: tag-table"""
     return _as_json({"tags": [{"tag_id": tag_id, "name": name} for tag_id, name in rules.TAGS.items()]})
 
 
@@ -88,7 +88,7 @@ def errors() -> str:
 
 
 def limits() -> str:
-    """Sections 4.1 and 9 of the API reference, with the fact behind each number."""
+    """What a creation takes, and how many elements each target takes, with the fact behind each number."""
     return _as_json(
         {
             "creation": {

@@ -91,25 +91,25 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
 
     call = ToolContext(ctx)
     match = await _find(call, id, "element_picture")
-    (face,) = await call.account.album.load([match.element])
-    if not face.jpeg:
-        raise ResourceNotFoundError(f"This element has no picture: {face.note}.")
-    return face.jpeg
+    (thumbnail,) = await call.account.album.load([match.element])
+    if not thumbnail.jpeg:
+        raise ResourceNotFoundError(f"This element has no picture: {thumbnail.note}.")
+    return thumbnail.jpeg
 
 
 async def _find(call: ToolContext, any_id: str, resource: str) -> ResolvedElement:
     from kling_mcp.server.call_record import ResourceRead, record_call  # noqa: PLC0415 - see the module
 
-    with record_call(ResourceRead(f"resource:{resource}"), call) as witness:
-        witness.begins()
+    with record_call(ResourceRead(f"resource:{resource}"), call) as recorder:
+        recorder.begins()
         try:
             with call.within_call_limit():
                 match = await _match(call.account, any_id)
         except KlingError as error:
-            witness.failed(error)
+            recorder.failed(error)
             refusal = ResourceNotFoundError if isinstance(error, NotFoundError) else ResourceError
             raise refusal(error.for_caller()) from None
-        witness.answered(match.element)
+        recorder.answered(match.element)
         return match
 
 

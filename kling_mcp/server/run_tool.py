@@ -32,19 +32,19 @@ _DEFECT = "%s failed because of a bug in kling-mcp; reference %s"
 async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]) -> CallToolResult:
     """Parse the arguments, run the tool, and turn the outcome into a result."""
     call = ToolContext(context)
-    with record_call(spec, call) as witness:
+    with record_call(spec, call) as recorder:
         try:
-            witness.begins()
+            recorder.begins()
             with call.within_call_limit():
                 answer = await spec.handler(await _read(spec, arguments, call), call)
         except KlingError as error:
             logger.info("%s: %s", spec.name, error.last_line())
-            return _failed(error, witness)
+            return _failed(error, recorder, call)
         except Exception:  # the boundary: a bug must not reach the client as a traceback
             reference = secrets.token_hex(4)
             logger.exception(_DEFECT, spec.name, reference)
-            return _failed(_defect(reference, may_have_created=spec.may_create), witness)
-        witness.answered(answer.view)
+            return _failed(_defect(reference, may_have_created=spec.may_create), recorder, call)
+        recorder.answered(answer.view)
     return CallToolResult(
         content=[TextContent(type="text", text=answer.text), *answer.extra],
         structured_content=answer.view.model_dump(mode="json"),
@@ -80,8 +80,9 @@ async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: ToolContext) -> To
         raise InputError([*refused.problems, *further]) from None
 
 
-def _failed(error: KlingError, witness: CallRecorder) -> CallToolResult:
-    witness.failed(error)
+def _failed(error: KlingError, recorder: CallRecorder, call: ToolContext) -> CallToolResult:
+    recorder.failed(error)
+    call.record_error(error)
     return _error_result(error)
 
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from mcp_types import Tool, ToolAnnotations
 
 from kling_mcp.errors import Problem
-from kling_mcp.server.arguments import ArgumentsError, ToolArguments, output_schema, plain_schema
+from kling_mcp.server.arguments import ArgumentsError, ToolArguments
+from kling_mcp.server.schemas import output_schema, plain_schema
 from kling_mcp.server.tool_context import ToolContext
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
-    from kling_mcp.server.views.elements import View
+    from kling_mcp.server.views.view import View
 
 # Every tool talks to Kling, hence the open world. Three hints are always given, because some directories require
 # them; that reads are idempotent needs no hint.
@@ -40,7 +41,7 @@ class Answer:
 
 
 Handler = Callable[[Any, ToolContext], Awaitable[Answer]]
-LookFurther = Callable[[ArgumentsError, ToolContext], Awaitable[list[Problem]]]
+FindProblems = Callable[[ArgumentsError, ToolContext], Awaitable[list[Problem]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class ToolSpec:
     view: type[View]
     handler: Handler
     page_uri: str = ""  # the page that MCP Apps clients show with the result
-    extra_problems: LookFurther | None = None  # further problems of arguments that do not fit the schema
+    extra_problems: FindProblems | None = None  # further problems of arguments that do not fit the schema
 
     @property
     def changes_something(self) -> bool:
@@ -89,12 +90,12 @@ def tool(
     arguments: type[ToolArguments],
     view: type[View],
     page_uri: str = "",
-    look_further: LookFurther | None = None,
+    extra_problems: FindProblems | None = None,
 ) -> Callable[[Handler], ToolSpec]:
     """Declare a tool; the handler's docstring is the description that a model reads."""
 
     def declare(handler: Handler) -> ToolSpec:
         description = " ".join((handler.__doc__ or "").split())
-        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri, look_further)
+        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri, extra_problems)
 
     return declare

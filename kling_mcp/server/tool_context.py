@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
 
     from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.errors import KlingError
     from kling_mcp.runtime import Account, Runtime
     from kling_mcp.server.arguments import ToolArguments
     from kling_mcp.settings import Settings
@@ -51,8 +52,8 @@ class ToolContext:
         """
         said = getattr(arguments, "wait_seconds", None) if "wait_seconds" in arguments.model_fields_set else None
         seconds = self.settings.wait_seconds if said is None else int(said)
-        run = current_background_call()
-        return int(run.seconds_left()) if run and seconds else seconds
+        background = current_background_call()
+        return int(background.seconds_left()) if background and seconds else seconds
 
     @property
     def account(self) -> Account:
@@ -87,8 +88,13 @@ class ToolContext:
 
     async def bind_tasks(self, *names: str) -> None:
         """Record which creations this call is about, so that its task, if any, survives a restart."""
+        if background := current_background_call():
+            await background.bind_tasks(names)
+
+    def record_error(self, error: KlingError) -> None:
+        """The call ends with this error; its task, if any, keeps the error's fields across a restart."""
         if run := current_background_call():
-            await run.bind_tasks(names)
+            run.record_error(error)
 
     @asynccontextmanager
     async def report_progress(self, message: Callable[[], str], seconds: float) -> AsyncIterator[None]:
@@ -97,9 +103,9 @@ class ToolContext:
         Progress is the seconds waited, out of `seconds`, strictly increasing. Clients that did not ask for progress
         get none; if the call became a task, clients read `message` there.
         """
-        run = current_background_call()
-        if run:
-            run.set_message(message)
+        background = current_background_call()
+        if background:
+            background.set_message(message)
 
         async def beat() -> None:
             started = self.clock.monotonic()
@@ -107,7 +113,7 @@ class ToolContext:
             while True:
                 waited = self.clock.monotonic() - started
                 last = max(last + 0.001, waited)
-                if not (run and run.is_detached):
+                if not (background and background.is_detached):
                     await self._context.report_progress(
                         round(last, 3), max(seconds, round(last, 3)), f"{message()} ({waited:.0f} s)"
                     )

@@ -36,7 +36,7 @@ class KlingTool(Tool):
     @classmethod
     def of(cls, wire: Mapping[str, Any], load_it: Callable[[], ToolSpec]) -> KlingTool:
         """A tool that `tools/list` shows as `wire`, and that `load_it` loads when it is called."""
-        made = cls(
+        instance = cls(
             fn=load_it,
             name=wire["name"],
             title=wire["title"],
@@ -48,8 +48,8 @@ class KlingTool(Tool):
             annotations=wire["annotations"],
             meta=wire.get("_meta"),
         )
-        made._load = load_it
-        return made
+        instance._load = load_it
+        return instance
 
     @property
     def changes_something(self) -> bool:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import logging
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.settings.values import read_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+
+    from kling_mcp.settings.environment import Environment
 
 logger = logging.getLogger(__name__)
 
@@ -30,30 +32,6 @@ _MAX_CREATES = 1_000_000
 _SHORT_TOKEN = 16
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
-
-
-class Reader(Protocol):
-    """The interface of the environment reader."""
-
-    def text(self, name: str) -> str:
-        """The value without blanks around it, or ""."""
-        ...
-
-    def secret(self, name: str) -> str:
-        """A secret, from the variable or from its file, or ""."""
-        ...
-
-    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
-        """A whole number within bounds."""
-        ...
-
-    def folder(self, name: str) -> Path | None:
-        """A path with `~` expanded, or None."""
-        ...
-
-    def names(self, name: str) -> tuple[str, ...]:
-        """A list, separated by commas or blanks."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +82,9 @@ class HostingSettings:
         """Whether callers are authenticated."""
         return bool(self.token or self.oauth)
 
-    def largest_request_bytes(self, *, reaches_others: bool) -> int:
+    def largest_request_bytes(self, *, is_public: bool) -> int:
         """The size limit of a request; if only this computer can send it, as much as Kling accepts."""
-        megabytes = self.max_request_mb or (MAX_REQUEST_MB_FROM_OTHERS if reaches_others else MAX_REQUEST_MB)
+        megabytes = self.max_request_mb or (MAX_REQUEST_MB_FROM_OTHERS if is_public else MAX_REQUEST_MB)
         return megabytes * 1_000_000
 
     def creations_allowed(self, *, over_http: bool) -> tuple[int, int]:
@@ -117,14 +95,14 @@ class HostingSettings:
         return minute, day
 
 
-def read_hosting(env: Reader) -> HostingSettings:
+def read_hosting(env: Environment) -> HostingSettings:
     """Read and validate.
 
     Raises:
         ConfigurationError: one sentence that names the variable.
     """
     token = env.secret("KLING_MCP_HTTP_TOKEN")
-    public_url = _read_address("KLING_MCP_PUBLIC_URL", env.text("KLING_MCP_PUBLIC_URL")).rstrip("/")
+    public_url = read_address("KLING_MCP_PUBLIC_URL", env.text("KLING_MCP_PUBLIC_URL")).rstrip("/")
     oauth = _read_oauth(env, public_url)
     if token and oauth:
         raise ConfigurationError("KLING_MCP_HTTP_TOKEN and KLING_MCP_OAUTH_ISSUER are both set; keep only one of them.")
@@ -146,15 +124,6 @@ def read_hosting(env: Reader) -> HostingSettings:
     )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, is reachable only from this computer."""
-    name = re.sub(r":\d+$", "", host) if host.count(":") == 1 or host.startswith("[") else host
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return name.lower() == "localhost"
-
-
 def _read_webhook_secrets(value: str) -> tuple[str, ...]:
     """Kling's secrets for callbacks; two during rotation. Errors never show the value."""
     secrets = tuple(part for part in value.split(",") if part)
@@ -172,7 +141,7 @@ def _read_webhook_secrets(value: str) -> tuple[str, ...]:
     return secrets
 
 
-def _read_audit_log(env: Reader) -> Path | bool | None:
+def _read_audit_log(env: Environment) -> Path | bool | None:
     name = "KLING_MCP_AUDIT_LOG"
     if env.text(name).lower() in {"0", "off", "no", "false"}:
         return False
@@ -182,10 +151,10 @@ def _read_audit_log(env: Reader) -> Path | bool | None:
     return path
 
 
-def _read_oauth(env: Reader, public_url: str) -> OAuthSettings | None:
+def _read_oauth(env: Environment, public_url: str) -> OAuthSettings | None:
     """All OAuth settings, or None."""
-    issuer = _read_address("KLING_MCP_OAUTH_ISSUER", env.text("KLING_MCP_OAUTH_ISSUER"))
-    jwks_url = _read_address("KLING_MCP_OAUTH_JWKS_URL", env.text("KLING_MCP_OAUTH_JWKS_URL"), with_query=True)
+    issuer = read_address("KLING_MCP_OAUTH_ISSUER", env.text("KLING_MCP_OAUTH_ISSUER"))
+    jwks_url = read_address("KLING_MCP_OAUTH_JWKS_URL", env.text("KLING_MCP_OAUTH_JWKS_URL"), with_query=True)
     audience, scopes = env.text("KLING_MCP_OAUTH_AUDIENCE"), env.names("KLING_MCP_OAUTH_SCOPES")
     if not (issuer or jwks_url or audience or scopes):
         return None
@@ -201,29 +170,10 @@ def _read_oauth(env: Reader, public_url: str) -> OAuthSettings | None:
             "clients that sign in with OAuth need it."
         )
     if not public_url:
-        _read_address("KLING_MCP_OAUTH_AUDIENCE", resource)
+        read_address("KLING_MCP_OAUTH_AUDIENCE", resource)
     return OAuthSettings(
         issuer=issuer, jwks_url=jwks_url, audience=audience or resource, resource=resource, scopes=scopes
     )
-
-
-def _read_address(name: str, value: str, *, with_query: bool = False) -> str:
-    """https, or plain http for this computer. Returned as written: issuers are compared character by character."""
-    if not value:
-        return ""
-    rule = f"{name} must be an https address such as https://kling.example.com"
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise ConfigurationError(f"{rule}; it cannot be read as an address.") from None
-    if parts.username or parts.password or parts.fragment or (parts.query and not with_query):
-        raise ConfigurationError(f"{rule}, without a user name, a query or a fragment.")
-    if not host or any(character.isspace() for character in value) or not value.isascii():
-        raise ConfigurationError(f"{rule}; it is not one.")
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
-        return value
-    raise ConfigurationError(f"{rule}; plain http is allowed only for loopback addresses (127.0.0.1).")
 
 
 def _read_hosts(values: Iterable[str]) -> tuple[str, ...]:
@@ -255,5 +205,5 @@ def _read_origin(value: str) -> str:
     return origin
 
 
-def _number_or_none(env: Reader, name: str) -> int | None:
+def _number_or_none(env: Environment, name: str) -> int | None:
     return env.number(name, 0, 0, _MAX_CREATES) if env.text(name) else None

@@ -1,6 +1,6 @@
 """Kling in a box: a stateful and unkind simulator of Kling's Elements API, for the sandbox, the demo and tests.
 
-An independent reading of the API reference: it imports nothing else of this package, so that it cannot share a
+An independent reading of docs/kling-api.md: it imports nothing else of this package, so that it cannot share a
 misreading. Public names load on first use; importing this package costs next to nothing.
 
     world = World(clock, api_keys=["key"])           # accounts, tasks, elements, voices

@@ -1,6 +1,6 @@
 """The simulated Kling over ASGI: reads requests, plays delays and lost replies, writes replies with their Date.
 
-What a request does is said in `visit`; here is only what needs HTTP or waits. Keeps no state of its own.
+What a request does is said in `exchange`; here is only what needs HTTP or waits. Keeps no state of its own.
 """
 
 from collections.abc import Awaitable, Callable

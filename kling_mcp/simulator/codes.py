@@ -21,7 +21,7 @@ class Code(NamedTuple):
     message: str
 
 
-# fact: errors-code-decides (section 3). Texts are the observed ones where a `msg-` fact has them.
+# facts: code-table, errors-code-decides. Texts are the observed ones where a `msg-` fact has them.
 CODES: Mapping[int, Code] = MappingProxyType(
     {
         1000: Code(401, "Authentication failed"),

@@ -1,4 +1,6 @@
-"""Judges the Authorization header by section 1: an API key as it is, or a JWT made from a key pair.
+"""Judges the Authorization header: an API key as it is, or a JWT made from a key pair.
+
+facts: auth-api-key, jwt-shape
 
 Knows credentials, never accounts' contents. Must not log or keep a token.
 """

@@ -104,7 +104,7 @@ class Faults:
         times: int | None = 1,
         route: str = ANY,
     ) -> Fault:
-        """Any code of section 3, with its HTTP status or another one (fact: envelope-http).
+        """Any code of the table, with its HTTP status or another one (facts: code-table, envelope-http).
 
         Raises ValueError for a code that is not in the table.
         """

@@ -12,7 +12,7 @@ _SPAN = 10**16
 
 
 def task_id(number: int) -> str:
-    """18 or 19 digits (section 4.3)."""
+    """18 or 19 digits. fact: task-id-digits"""
     base = 1_800_000_000_000_000_000 if number % 3 == 0 else 870_000_000_000_000_000
     return str(base + number * _SPREAD % _SPAN)
 

@@ -26,7 +26,7 @@ from kling_mcp.simulator.request_log import RequestRecord
 from kling_mcp.simulator.validation import read_element, read_id, read_voice
 from kling_mcp.simulator.world import World
 
-MAX_PAGE = 1000  # section 4.4
+MAX_PAGE = 1000  # fact: list-range
 DEFAULT_PAGE_SIZE = 30
 MAX_PAGE_SIZES: Mapping[str, int] = MappingProxyType(
     {"list": 500, "presets": 500, "voice-list": 1000, "voice-presets": 1000}  # fact: voice-page
@@ -118,7 +118,7 @@ def _delete(call: Operation) -> Data:
 
 
 def _costs(call: Operation) -> Data:
-    """Section 8: one pack that is never used up (facts: costs, costs-double-envelope, costs-pack)."""
+    """One pack that is never used up. facts: costs, costs-double-envelope, costs-pack"""
     values = _query_values(call, frozenset({"start_time", "end_time", "resource_pack_name"}))
     since, until = (_whole(values.get(name, ""), name) for name in ("start_time", "end_time"))
     pack: Json = {

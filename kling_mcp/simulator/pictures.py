@@ -1,4 +1,4 @@
-"""Looks at one picture of a creation the way section 4.1 says: really decodes it.
+"""Judges one picture of a creation by the documented limits: really decodes it.
 
 Must not fetch anything, and must not keep the bytes.
 """
@@ -42,7 +42,7 @@ def is_link(text: str) -> bool:
 def check_picture(text: str, field: str) -> str:
     """Return the SHA-256 of a Base64 picture's bytes, or "" for a link.
 
-    Raises RefusedError (1201) for anything that section 4.1 does not allow.
+    Raises RefusedError (1201) for anything that the facts `image-...` do not allow.
     """
     if is_link(text):
         require_link(text, field)

@@ -63,7 +63,7 @@ def preset_elements() -> list[ElementTask]:
 
 
 def preset_voices() -> list[VoiceTask]:
-    """A few official voices, bindable to elements (section 7)."""
+    """A few official voices, bindable to elements. fact: voice-routes"""
     return [
         VoiceTask(
             number=place,

@@ -25,11 +25,11 @@ class Quirks:
     # fact: empty-while-running. What `task_info` (the caller's id) looks like.
     task_info: Literal["full", "empty-while-running", "missing-while-running", "always-empty"] = "full"
     flat_result: bool = False  # fact: flat-result
-    # Section 4.3, `tag_list`: the seed shows [], the documentation {id, name, description}.
+    # fact: tags-every-form. The Element page shows [], other pages {id, name, description}.
     tags: Literal["full", "ids", "empty"] = "full"
-    # Section 4.3: pictures "as sent, or {}". `links` keeps https links and replaces Base64 by made-up ones.
+    # fact: pictures-as-sent. `links` keeps https links and replaces Base64 by made-up ones.
     pictures: Literal["as-sent", "links", "empty"] = "as-sent"
-    # Section 4.3: `element_voice_info` may be {} or absent when there is no voice.
+    # fact: voice-info-empty. What an element without a voice shows.
     no_voice_info: Literal["empty", "absent"] = "empty"
     delete_data: Literal["absent", "null", "task"] = "absent"  # facts: delete-reply, delete-has-no-data
     success_code: Literal[0, 200] = 0  # fact: envelope-code-200
@@ -40,7 +40,7 @@ class Quirks:
     status_words: Mapping[str, str] = field(default_factory=dict)
     # Unknown fields at every level of a reply: readers must be tolerant.
     extra_fields: bool = False
-    # Section 4.3: `final_unit_deduction` is a string, and may be a number (live).
+    # Units as documented, or as seen. fact: units-may-be-numbers
     deduction: Literal["string", "number"] = "string"
     # fact: query-external-id. Off: only the task id finds a task.
     query_by_external_id: bool = True

@@ -14,7 +14,7 @@ from itertools import islice
 from kling_mcp.simulator.quirks import ListOrder
 
 SUBMITTED, PROCESSING, SUCCEED, FAILED = "submitted", "processing", "succeed", "failed"
-OFFICIAL = "kling"  # section 4.3, `owned_by`
+OFFICIAL = "kling"  # fact: owned-by
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -33,7 +33,7 @@ class Task:
     deleted_at: float | None = None
 
     def status_at(self, now: float) -> str:
-        """The documented word for this moment (section 4.3)."""
+        """The documented word for this moment. fact: record-fields"""
         if now < self.started:
             return SUBMITTED
         if now < self.ended:
@@ -55,6 +55,7 @@ class VoiceTask(Task):
 
     voice_id: str
     voice_name: str
+    voice_url: str = ""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -130,7 +131,7 @@ class Account:
     _ends: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Give the account the creator's id that `owned_by` shows (section 4.3)."""
+        """Give the account the creator's id that `owned_by` shows. fact: owned-by"""
         self.owner_id = str(int(sha256(self.name.encode()).hexdigest()[:8], 16) + 10_000_000)
 
     def keep_element(self, task: ElementTask) -> None:

@@ -21,7 +21,7 @@ Json = dict[str, object]
 
 
 def creation_reply(task: AnyTask, now: float, quirks: Quirks) -> Json:
-    """`data` of a create (section 4.2)."""
+    """`data` of a create. fact: create-reply"""
     status = task.status_at(now)
     data: Json = {
         "task_id": task.task_id,
@@ -33,7 +33,7 @@ def creation_reply(task: AnyTask, now: float, quirks: Quirks) -> Json:
 
 
 def task_record(task: AnyTask, now: float, quirks: Quirks) -> Json:
-    """One record of section 4.3, as a query or a list shows it."""
+    """One record, as a query or a list shows it. facts: record-fields, element-fields"""
     status = task.status_at(now)
     data: Json = {
         "task_id": task.task_id,

@@ -1,4 +1,6 @@
-"""The routes of sections 4 and 7 by name, so that app, transport and faults mean the same by `create`.
+"""The routes by name, so that app, transport and faults mean the same by `create`.
+
+facts: element-routes, voice-routes
 
 Names only: what a route does is said elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Judges the body of a creation or a deletion by the rules of sections 4.1, 4.5 and 7.
+"""Judges the body of a creation or a deletion by the documented rules.
 
 Turns a parsed body into a wish or raises RefusedError with the first thing that is wrong, as the vendor does.
 Must not touch any account: whether an id exists or was used before is asked elsewhere.
@@ -77,16 +77,17 @@ class ElementRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceWish:
+class VoiceRequest:
     """A voice creation that keeps every rule."""
 
     voice_name: str
+    voice_url: str
     callback_url: str
     external_task_id: str
 
 
 def read_element(body: Body, rules: Rules) -> ElementRequest:
-    """Judge an element creation (section 4.1). Raises RefusedError."""
+    """Judge an element creation (fact: create-fields). Raises RefusedError."""
     _only_known(body, _ELEMENT_FIELDS, rules)
     name = _bounded(body, "element_name", MAX_NAME_CHARACTERS, rules)
     description = _bounded(body, "element_description", MAX_DESCRIPTION_CHARACTERS, rules)
@@ -109,7 +110,7 @@ def read_element(body: Body, rules: Rules) -> ElementRequest:
     )
 
 
-def read_voice(body: Body, rules: Rules) -> VoiceWish:
+def read_voice(body: Body, rules: Rules) -> VoiceRequest:
     """Judge a voice creation (fact: voice-create). Raises RefusedError."""
     _only_known(body, _VOICE_FIELDS, rules)
     name = _bounded(body, "voice_name", MAX_NAME_CHARACTERS, rules)
@@ -120,15 +121,16 @@ def read_voice(body: Body, rules: Rules) -> VoiceWish:
     if link:
         require_link(link, "voice_url")
         _require_suffix(link, "voice_url", VOICE_SUFFIXES)
-    return VoiceWish(
+    return VoiceRequest(
         voice_name=name,
+        voice_url=link,
         callback_url=_callback(body),
         external_task_id=_text(body, "external_task_id", required=False),
     )
 
 
 def read_id(body: Body, field: str, rules: Rules) -> str:
-    """The one required string of a deletion (section 4.5). Raises RefusedError."""
+    """The one required string of a deletion (fact: delete-takes-element-id). Raises RefusedError."""
     _only_known(body, frozenset({field}), rules)
     return _text(body, field)
 

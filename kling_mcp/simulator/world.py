@@ -1,7 +1,7 @@
 """The state of the simulated Kling: accounts with their tasks, elements and voices, on an injected clock.
 
 Accepts and answers in plain Python; HTTP, the vendor's envelope and the faults live elsewhere.
-Every rule comes from the API reference's facts, cited by id. Keeps of a picture only the text that was sent.
+Every rule comes from a fact of docs/kling-api.md, cited by id. Keeps of a picture only the text that was sent.
 """
 
 import random
@@ -20,7 +20,7 @@ from kling_mcp.simulator.presets import preset_elements, preset_voices
 from kling_mcp.simulator.quirks import Quirks
 from kling_mcp.simulator.records import SUCCEED, Account, AnyTask, ElementTask, TaskList, VoiceTask
 from kling_mcp.simulator.request_log import RequestRecord
-from kling_mcp.simulator.validation import ElementRequest, Rules, VoiceWish
+from kling_mcp.simulator.validation import ElementRequest, Rules, VoiceRequest
 
 Durations = Callable[[str, random.Random], float]
 MAX_BODY_BYTES = 40_000_000  # fact: body-40mb
@@ -178,13 +178,13 @@ class World:
         return task
 
     def create_voice(
-        self, account: Account, wish: VoiceWish, *, seconds: float | None = None, failure: str = ""
+        self, account: Account, wish: VoiceRequest, *, seconds: float | None = None, failure: str = ""
     ) -> VoiceTask:
-        """Accept a voice creation (section 7). Raises RefusedError for a used external id."""
+        """Accept a voice creation (fact: voice-create). Raises RefusedError for a used external id."""
         self._refuse_used(account, wish.external_task_id)
         took = self.durations("voice", self.rng) if seconds is None else seconds
         task = self._add_voice(account, wish.voice_name, self.clock(), took, wish.external_task_id)
-        task.callback_url, task.failure = wish.callback_url, failure
+        task.callback_url, task.failure, task.voice_url = wish.callback_url, failure, wish.voice_url
         account.creations[wish.external_task_id] += 1
         return task
 
@@ -201,7 +201,7 @@ class World:
         return task
 
     def list_tasks(self, tasks: TaskList, page_num: int, page_size: int) -> list[AnyTask]:
-        """One page (section 4.4). Costs what it shows, unless a quirk hides rows: then it walks the list."""
+        """One page (fact: list-shape). Costs what it shows, unless a quirk hides rows: then it walks the list."""
         quirks = self.quirks
         if quirks.list_running and quirks.list_deleted:
             return tasks.page(quirks.list_order, page_num, page_size)

@@ -31,7 +31,8 @@ class Store(Protocol):
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """Run `work` in one transaction: all of it happens, or nothing.
 
-        `work` may run again after a conflict with another process, so it must have no other effect.
+        `work` runs in a worker thread, so it must not use the event loop. It may run again after a conflict with
+        another process, so it must have no other effect.
         """
         ...
 

@@ -9,15 +9,17 @@ TASKS = """
 CREATE TABLE tasks (
     account          TEXT NOT NULL,
     external_task_id TEXT NOT NULL,
+    kind             TEXT NOT NULL,
     key              TEXT NOT NULL,
     attempt          INTEGER NOT NULL,
     content_hash     TEXT NOT NULL,
     label            TEXT NOT NULL,
-    reference_type   TEXT NOT NULL,
     state            TEXT NOT NULL,
     task_id          TEXT NOT NULL DEFAULT '',
     result_ids       TEXT NOT NULL DEFAULT '',
-    detail           TEXT NOT NULL DEFAULT '',
+    reason           TEXT NOT NULL DEFAULT '',
+    error            TEXT NOT NULL DEFAULT '',
+    memo             TEXT NOT NULL DEFAULT '',
     owner            TEXT NOT NULL DEFAULT '',
     lease_until      DOUBLE PRECISION NOT NULL DEFAULT 0,
     sent_at          DOUBLE PRECISION NOT NULL DEFAULT 0,
@@ -37,7 +39,7 @@ CREATE TABLE handles (
     names            TEXT NOT NULL DEFAULT '[]',
     owner            TEXT NOT NULL,
     status           TEXT NOT NULL,
-    detail           TEXT NOT NULL DEFAULT '',
+    error            TEXT NOT NULL DEFAULT '',
     created_at       DOUBLE PRECISION NOT NULL,
     updated_at       DOUBLE PRECISION NOT NULL,
     expires_at       DOUBLE PRECISION NOT NULL
@@ -57,14 +59,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX tasks_by_key ON tasks (account, key, attempt)",
         "CREATE INDEX tasks_by_state ON tasks (account, state, created_at)",
         "CREATE INDEX tasks_by_task ON tasks (account, task_id)",
-        "CREATE INDEX tasks_by_label ON tasks (account, label)",
+        "CREATE INDEX tasks_by_label ON tasks (account, kind, label)",
     ),
     (
         HANDLES,
         "CREATE INDEX handles_by_account ON handles (account, expires_at)",
     ),
     # How much an account created lately.
-    ("CREATE INDEX tasks_by_sending ON tasks (account, sent_at)",),
+    ("CREATE INDEX tasks_by_sending ON tasks (account, kind, sent_at)",),
     # What callbacks are told by.
     (
         KEYS,

@@ -1,7 +1,7 @@
 """The default store: one SQLite file in the state folder, shared by the processes of one user.
 
-Statements run on the event loop: each takes about a millisecond. A lock held by another process is waited
-for without blocking the loop.
+Transactions run in a worker thread, one after the other in the order of the calls, because a disk may take its time
+over each; the event loop goes on meanwhile. A lock held by another process is waited for outside of the thread.
 
 A rollback journal rather than a write-ahead log: what was committed stands in the one file, where damage shows.
 A log that lost its end would be taken for a shorter one, and a creation that was written down would be forgotten.
@@ -16,8 +16,10 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kling_mcp.concurrency.serial_executor import SerialExecutor
 from kling_mcp.errors import StorageError
 from kling_mcp.store.schema import STEPS, VERSION
+from kling_mcp.store.sqlite_file import connect, in_transaction, is_damaged, is_full, is_locked, make_private_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +36,27 @@ LOCK_PATIENCE_SECONDS = 5.0
 IN_MEMORY = None
 
 
+class _MayPassError(Exception):
+    """A transaction did not happen, and may if it is tried again."""
+
+    def __init__(self, reason: sqlite3.Error | OSError) -> None:
+        super().__init__()
+        self.reason = reason
+
+
 class SqliteStore:
-    """State in `folder`, or in memory where `folder` is None (the sandbox, whose Kling ends with it)."""
+    """State in `folder`, or in memory where `folder` is None (the sandbox, whose Kling ends with it).
+
+    A call that is cancelled while it waits for another process has changed nothing; cancelled at any other moment,
+    it gets its result first. Either way it leaves nothing open.
+    """
 
     def __init__(self, folder: Path | None, clock: Clock, rng: random.Random | None = None) -> None:
         self._folder = folder
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._thread = SerialExecutor("kling-mcp state")
+        # Used in that thread alone, except while it has nothing to do.
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # device and inode
         self._was_damaged = False
@@ -56,41 +72,49 @@ class SqliteStore:
         Raises:
             StorageError: the folder cannot be used, the disk is full, or another process holds the lock.
         """
-        deadline = self._clock.monotonic() + LOCK_PATIENCE_SECONDS
+        deadline: float | None = None
         while True:
             try:
-                return self._attempt(work, write=write)
-            except (sqlite3.Error, OSError) as error:
-                if self._clock.monotonic() > deadline or not self._may_pass(error):
-                    raise self._explained(error) from None
+                return await self._thread.run(lambda: self._attempt(work, write=write))
+            except _MayPassError as refused:
+                now = self._clock.monotonic()
+                if deadline is None:  # from the first refusal on: time in our own queue says nothing about the lock
+                    deadline = now + LOCK_PATIENCE_SECONDS
+                if now > deadline:
+                    raise self._explained(refused.reason) from None
             await self._clock.sleep(self._rng.uniform(0.005, 0.05))
 
     def close(self) -> None:
-        """Close the file; a later call opens it again."""
+        """Close the file, after the transactions that were asked for before; a later call opens it again.
+
+        If one of them runs, this does not wait for it: the file is closed behind it.
+        """
+        self._thread.finish(self._disconnect)
+
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def _attempt(self, work: Callable[[Transaction], T], *, write: bool) -> T:
-        if self._connection is not None and self._is_replaced():
-            self.close()
-        connection = self._connection or self._open()
-        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        """One try.
+
+        Raises:
+            _MayPassError: another one makes sense.
+            StorageError: it does not.
+        """
         try:
-            result = work(_SqliteTransaction(connection))
-            connection.execute("COMMIT")
-        except BaseException:
-            # After some errors (a full disk) SQLite has rolled back already.
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
-        return result
+            if self._connection is not None and self._is_replaced():
+                self._disconnect()
+            connection = self._connection or self._open()
+            return in_transaction(connection, lambda opened: work(_SqliteTransaction(opened)), write=write)
+        except (sqlite3.Error, OSError) as error:
+            if self._may_pass(error):
+                raise _MayPassError(error) from None
+            raise self._explained(error) from None
 
     def _open(self) -> sqlite3.Connection:
-        target = ":memory:"
-        if self._folder is not None:
-            target = str(self._make_file(self._folder))
-        connection = sqlite3.connect(target, timeout=0, isolation_level=None)
+        connection = connect(self._make_file(self._folder) if self._folder else None, lock_timeout=0)
         try:
             connection.row_factory = sqlite3.Row
             # A damaged letter in a name is no reason to stop: what decides is compared, and then is unequal.
@@ -108,11 +132,9 @@ class SqliteStore:
 
     def _make_file(self, folder: Path) -> Path:
         """The path of the file, which exists then; notes whether something went before it."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / FILE_NAME
         is_emptied = path.exists() and path.stat().st_size == 0
-        # Created by us first, because SQLite would leave it readable for everybody.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_private_file(path)
         self._opened = _identity(path)
         if is_emptied or any(folder.glob(f"{FILE_NAME}.damaged-*")):
             self._was_damaged = True
@@ -130,9 +152,9 @@ class SqliteStore:
 
     def _may_pass(self, error: sqlite3.Error | OSError) -> bool:
         """Whether trying again can help; a damaged file is put aside for that."""
-        if self._folder is None or _primary_code(error) not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            return _is_locked(error)
-        self.close()
+        if self._folder is None or not is_damaged(error):
+            return is_locked(error)
+        self._disconnect()
         try:
             self._put_aside(self._folder / FILE_NAME)
         except OSError as failure:
@@ -152,13 +174,13 @@ class SqliteStore:
 
     def _explained(self, error: sqlite3.Error | OSError) -> StorageError:
         where = f"the state folder {self._folder}" if self._folder else "memory"
-        if _primary_code(error) == sqlite3.SQLITE_FULL:
+        if is_full(error):
             return StorageError(
                 f"The disk of {where} is full, so a creation could not be written down before sending it.",
                 kind="limit",
                 advice="Nothing was sent. Free some space and call again.",
             )
-        if _is_locked(error):
+        if is_locked(error):
             return StorageError(
                 f"Another process holds {where} locked.", kind="busy", advice="Nothing was sent. Call again."
             )
@@ -185,19 +207,16 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     """Take the steps that this file has not seen; a file from a newer version is left as it is."""
     if connection.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+
+    def take_steps(connection: sqlite3.Connection) -> None:
         # Read again under the lock: another process may have taken the steps meanwhile.
         seen = connection.execute("PRAGMA user_version").fetchone()[0]
         for step in STEPS[seen:]:
             for statement in step:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {max(seen, VERSION)}")
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
+
+    in_transaction(connection, take_steps, write=True)
 
 
 def _check_tasks(connection: sqlite3.Connection) -> None:
@@ -220,12 +239,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _primary_code(error: Exception) -> int:
-    """SQLite's primary result code, or 0; the extended ones carry it in their low byte."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _is_locked(error: Exception) -> bool:
-    return _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import sqlite3
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,15 @@ import anyio
 from anyio import to_thread
 
 from kling_mcp.errors import StorageError
+from kling_mcp.store.sqlite_file import (
+    connect,
+    in_transaction,
+    is_damaged,
+    is_full,
+    is_locked,
+    make_private_file,
+    primary_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +41,6 @@ LOCK_PATIENCE_SECONDS = 10.0
 CACHE_KIB = 16_000
 OLD_VERSION_SECONDS = 7 * 86_400.0
 _NO_PLACE_FOR_A_FILE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class SqliteCache:
@@ -48,6 +57,8 @@ class SqliteCache:
         self._connection: sqlite3.Connection | None = None
         self._blank: sqlite3.Connection | None = None  # what is read while there is no file
         self._turn = anyio.Lock()
+        # `Task.cancel()` takes a caller out of its turn while its thread still works; the next thread waits here.
+        self._in_use = threading.Lock()
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
         """Run `work` in one transaction, in a worker thread. It may run twice, on a new and empty file.
@@ -56,7 +67,7 @@ class SqliteCache:
             StorageError: the disk is full, or another process holds the lock.
         """
         async with self._turn:
-            return await to_thread.run_sync(self._run, work, write)
+            return await to_thread.run_sync(self._run_alone, work, write)
 
     def close(self) -> None:
         """Close the file, while nothing runs; a later call opens it again."""
@@ -65,10 +76,14 @@ class SqliteCache:
                 connection.close()
         self._connection = self._blank = None
 
+    def _run_alone(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
+        with self._in_use:
+            return self._run(work, write)
+
     def _run(self, work: Callable[[sqlite3.Connection], T], write: bool, tries: int = 3) -> T:
         try:
             connection = self._connection or (self._open() if write or self._has_file() else self._open_blank())
-            return _in_transaction(connection, work, write=write)
+            return in_transaction(connection, work, write=write)
         except (sqlite3.Error, OSError) as error:
             if tries == 1 or not self._mend(error):
                 raise _explained(error) from None
@@ -78,14 +93,13 @@ class SqliteCache:
         """Whether a second try makes sense, after a new beginning."""
         if self._folder is None:
             return False
-        code = _primary_code(error) if isinstance(error, sqlite3.Error) else sqlite3.SQLITE_CANTOPEN
-        if code in _DAMAGED:
+        if is_damaged(error):
             logger.warning("The index file %s is damaged; it is begun anew.", self._path(self._folder).name)
             self.close()
             with suppress(OSError):
                 _remove(self._path(self._folder))
                 return True
-        elif code not in _NO_PLACE_FOR_A_FILE:
+        elif isinstance(error, sqlite3.Error) and primary_code(error) not in _NO_PLACE_FOR_A_FILE:
             return False
         logger.warning("No index file can be kept in %s (%s); it is kept in memory.", self._folder, error)
         self.close()
@@ -100,26 +114,21 @@ class SqliteCache:
 
     def _open_blank(self) -> sqlite3.Connection:
         if self._blank is None:
-            self._blank = self._connect(":memory:")
+            self._blank = self._connect(None)
         return self._blank
 
     def _open(self) -> sqlite3.Connection:
-        target = ":memory:"
+        path = None
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path = self._path(self._folder)
-            # Created by us first, because SQLite would leave it readable for everybody.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            make_private_file(path)
             os.utime(path)
             _remove_old_versions(self._folder, self._name, path)
-            target = str(path)
-        self._connection = self._connect(target)
+        self._connection = self._connect(path)
         return self._connection
 
-    def _connect(self, target: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            target, timeout=LOCK_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
-        )
+    def _connect(self, path: Path | None) -> sqlite3.Connection:
+        connection = connect(path, lock_timeout=LOCK_PATIENCE_SECONDS)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             # A power failure may take the last moments with it, never the file's consistency.
@@ -139,20 +148,7 @@ class SqliteCache:
                 connection.execute(statement)
             connection.execute("PRAGMA user_version = 1")
 
-        _in_transaction(connection, make, write=True)
-
-
-def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
-    connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-    try:
-        result = work(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        # After some errors (a full disk) SQLite has rolled back already.
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-    return result
+        in_transaction(connection, make, write=True)
 
 
 def _remove_old_versions(folder: Path, name: str, path: Path) -> None:
@@ -169,18 +165,12 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
-def _primary_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; the extended ones carry it in their low byte."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
 def _explained(error: sqlite3.Error | OSError) -> StorageError:
-    code = _primary_code(error) if isinstance(error, sqlite3.Error) else 0
-    if code == sqlite3.SQLITE_FULL:
+    if is_full(error):
         return StorageError(
             "The disk is full, so the library's index cannot be kept.", kind="limit", advice="Free some space."
         )
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    if is_locked(error):
         return StorageError("Another process holds the library's index locked.", kind="busy", advice="Call again.")
     return StorageError(
         f"The library's index cannot be used ({error}).",

@@ -1,13 +1,15 @@
-"""Waits for any number of creations, given by id or all that the journal knows as unfinished.
+"""Waits for any number of tasks of any kind, given by id or all that the journal knows as unfinished.
 
-A creation whose reply was lost has no task id yet; it is looked for first.
+A request whose reply was lost has no task id yet; it is looked up first.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
 
 from kling_mcp.errors import KlingError, NotFoundError, StorageError
 from kling_mcp.sanitize import quote
@@ -15,36 +17,52 @@ from kling_mcp.tasks.entry import mark_abandoned
 from kling_mcp.tasks.poller import TaskSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
-    from kling_mcp.tasks.lookup import TaskLookup
-    from kling_mcp.tasks.poller import Poller
+    from kling_mcp.tasks.kind import TaskKind
 
-STILL_LOST = "Kling does not show this creation; repeat the same create call to settle it, nothing is made twice."
+STILL_LOST = "Kling does not show this task yet; repeat the same create call to settle it, nothing is made twice."
 NEVER_ARRIVED = "Nothing was made; if it is still wanted, repeat the same create call."
+
+# `lost`: sent, and Kling does not show it yet. `never_arrived`: sent, and Kling certainly has nothing.
+Standing = Literal["known", "lost", "never_arrived"]
 
 
 @dataclass(slots=True)
 class CollectedTask:
-    """One creation: how it is called, what was seen of it, and what the caller should know."""
+    """One task: its kind and ids, and what was seen of it.
 
+    Attributes:
+        name: the id it is waited for by: its task id, or an external task id.
+        label, memo: as the journal recorded them; empty for a task that was not submitted from here.
+    """
+
+    kind: str
     name: str
-    external_task_id: str
-    label: str
-    snapshot: TaskSnapshot
-    warning: str = ""
+    external_task_id: str = ""
+    label: str = ""
+    memo: Mapping[str, str] = field(default_factory=dict)
+    snapshot: TaskSnapshot[Any] = field(default_factory=TaskSnapshot)
+    standing: Standing = "known"
+
+    @property
+    def warning(self) -> str:
+        """What the caller should know about a task that is not known to exist, or ""."""
+        if self.standing == "never_arrived" and self.snapshot.error:
+            return self.snapshot.error.message
+        return STILL_LOST if self.standing == "lost" else ""
 
 
 class TaskCollector:
     """Waits of one account across calls, chats and restarts."""
 
-    def __init__(self, journal: Journal, poller: Poller, searcher: TaskLookup, clock: Clock) -> None:
+    def __init__(self, journal: Journal, kinds: Sequence[TaskKind[Any]], clock: Clock) -> None:
+        """`kinds` in the order in which an id that the journal does not know is tried."""
         self._journal = journal
-        self._poller = poller
-        self._searcher = searcher
+        self._kinds = {kind.name: kind for kind in kinds}
         self._clock = clock
 
     async def resolve(self, ids: Sequence[str]) -> list[CollectedTask]:
@@ -54,68 +72,86 @@ class TaskCollector:
             StorageError: the journal is needed (no ids were given) and cannot be read.
         """
         if not ids:
-            return [await self._from_entry(entry) for entry in await self._journal.unfinished()]
+            entries = await self._journal.unfinished()
+            return [await self._from_entry(entry) for entry in entries if entry.kind in self._kinds]
         return [await self._from_id(name) for name in dict.fromkeys(ids)]
 
     async def wait(self, collected: Sequence[CollectedTask], seconds: float) -> None:
-        """Wait for all of them together and note what became of each; a mix of ends is no error."""
-        waiting = [item for item in collected if not item.warning]
-        if not waiting:
-            return
-        sightings = await self._poller.wait([item.name for item in waiting], seconds)
-        for item in waiting:
-            item.snapshot = sightings[item.name]
+        """Wait for all of them together and record what became of each; a mix of ends is no error."""
+        deadline = self._clock.monotonic() + seconds
+        waiting = [item for item in collected if item.standing == "known"]
+        while waiting:
+            await self._wait_by_kind(waiting, max(0.0, deadline - self._clock.monotonic()))
+            waiting = [item for item in waiting if self._try_next_kind(item)]
         with suppress(StorageError):
-            await self._journal.record_results(item.snapshot.task for item in waiting if item.snapshot.task)
+            await self._journal.record_results(item.snapshot.task for item in collected if item.snapshot.task)
+
+    async def _wait_by_kind(self, items: Sequence[CollectedTask], seconds: float) -> None:
+        async def wait(kind: TaskKind[Any], some: list[CollectedTask]) -> None:
+            snapshots = await kind.poller.wait([item.name for item in some], seconds)
+            for item in some:
+                item.snapshot = snapshots[item.name]
+
+        async with anyio.create_task_group() as group:
+            for name, kind in self._kinds.items():
+                if some := [item for item in items if item.kind == name]:
+                    group.start_soon(wait, kind, some)
+
+    def _try_next_kind(self, item: CollectedTask) -> bool:
+        """Whether an id that the journal does not know may be a task of another kind. fact: gen-route-bound"""
+        if item.external_task_id or not isinstance(item.snapshot.error, NotFoundError):
+            return False
+        names = list(self._kinds)
+        following = names[names.index(item.kind) + 1 :]
+        if not following:
+            return False
+        item.kind, item.snapshot = following[0], TaskSnapshot()
+        return True
 
     async def _from_id(self, name: str) -> CollectedTask:
         entry = None
         with suppress(StorageError):  # the ids say enough without the journal
             entry = await self._journal.find(name)
-        return await self._from_stranger(name) if entry is None else await self._from_entry(entry)
+        if entry is not None and entry.kind in self._kinds:
+            return await self._from_entry(entry)
+        return await self._from_unknown(name)
 
-    async def _from_stranger(self, name: str) -> CollectedTask:
+    async def _from_unknown(self, name: str) -> CollectedTask:
         """An id that the journal does not know. Queries by external id may not work (query-external-id)."""
-        task = None
         if not name.isdecimal():
-            with suppress(KlingError):  # the wait meets the same trouble and tells it
-                task = await self._searcher.find(name)
-        return (
-            CollectedTask(name, "", "", TaskSnapshot())
-            if task is None
-            else CollectedTask(task.task_id, name, "", TaskSnapshot())
-        )
+            for kind in self._kinds.values():
+                with suppress(KlingError):  # the wait meets the same trouble and reports it
+                    if (task := await kind.lookup.find(name)) is not None:
+                        return CollectedTask(kind.name, task.task_id, name)
+        return CollectedTask(next(iter(self._kinds)), name)
 
     async def _from_entry(self, entry: JournalEntry) -> CollectedTask:
-        item = CollectedTask(
-            entry.task_id or entry.external_task_id, entry.external_task_id, entry.label, TaskSnapshot()
-        )
-        if entry.task_id:
-            return item
-        await self._find(entry, item)
+        name = entry.task_id or entry.external_task_id
+        item = CollectedTask(entry.kind, name, entry.external_task_id, entry.label, entry.memo)
+        if not entry.task_id:
+            await self._find(entry, item)
         return item
 
     async def _find(self, entry: JournalEntry, item: CollectedTask) -> None:
-        """Look for a creation whose reply was lost, and settle it if nobody works on it."""
-        finding = await self._searcher.search(entry)
+        """Look up a request whose reply was lost, and settle it if no call is working on it."""
+        found = await self._kinds[entry.kind].lookup.search(entry)
         now = self._clock.wall()
         is_held, is_settled = entry.lease_until > now, mark_abandoned(entry).settles_at <= now
         with suppress(StorageError):
-            if finding.task is not None:
-                item.name = finding.task.task_id
-                if not is_held:  # else whoever holds it finds the same task
-                    await self._journal.mark_accepted(entry, finding.task.task_id)
-            elif finding.is_absent and is_settled and not is_held:
-                item.snapshot.error = _never_arrived(entry)
-                item.warning = item.snapshot.error.message
-                await self._journal.mark_refused(mark_abandoned(entry), "it never arrived")
+            if found.task is not None:
+                item.name = found.task.task_id
+                if not is_held:  # else its holder finds the same task
+                    await self._journal.mark_accepted(entry, found.task.task_id)
+            elif found.is_absent and is_settled and not is_held:
+                item.standing, item.snapshot.error = "never_arrived", _never_arrived(entry)
+                await self._journal.mark_refused(mark_abandoned(entry), item.snapshot.error)
             else:
-                item.warning = STILL_LOST
+                item.standing = "lost"
 
 
 def _never_arrived(entry: JournalEntry) -> NotFoundError:
-    name = entry.external_task_id
     return NotFoundError(
-        f"The creation of {quote(entry.label, 40)} (external_task_id {name}) never arrived at Kling.",
+        f"The request for the {entry.kind} {quote(entry.label, 40)} (external_task_id {entry.external_task_id}) "
+        "never arrived at Kling.",
         advice=NEVER_ARRIVED,
     )

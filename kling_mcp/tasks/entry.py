@@ -1,64 +1,70 @@
-"""What the journal writes down: wishes, entries, and how an entry goes from one state to the next.
+"""What the journal records: entries, and how an entry goes from one state to the next.
 
-A wish (the same account, texts and pictures, or the caller's own external_task_id) has one entry per attempt:
+A request (see `intent`) has one entry per attempt:
 
     claimed ── sending ── accepted ── ready | failed | deleted
                   │  └─── refused      Kling said that nothing was done: the entry may be sent again
                   └────── unclear      the reply was lost: look before sending again
 
-Whoever works on an entry holds its lease and renews it; a lease that ran out means that its holder died.
-A holder that was only slow (a laptop that slept) may find that another call has taken over: it may then write
-what it knows of the task, but not send.
+The call that works on an entry holds its lease and renews it; a lease that ran out means that its holder died.
+A holder that was only slow (a laptop that slept) may find that another call has taken over: it may then record what
+it knows of the task, but not send.
 
 Pure: nothing is stored, sent or timed here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from kling_mcp.api.limits import MAX_EXTERNAL_TASK_ID_CHARACTERS
 from kling_mcp.errors import Problem
 from kling_mcp.sanitize import quote
+from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
-    from kling_mcp.api.models import ElementTask
+    from kling_mcp.api.models import KlingTask
+    from kling_mcp.tasks.intent import Intent
+
+State = Literal["claimed", "sending", "unclear", "accepted", "refused", "ready", "failed", "deleted"]
+EndState = Literal["ready", "failed", "deleted", ""]
 
 LEASE_SECONDS = 10.0
-# How long a request may be at work at Kling after nobody was left to hear the answer: a crash, or a caller who left.
-SETTLES_AFTER_DESERTION = 30.0
-UNFINISHED = ("claimed", "sending", "unclear", "accepted")
-OVER = ("failed", "deleted")
-UNSENT = ("claimed", "refused")
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What somebody wants created. `intent` is its identity, `digest` its content, `named` the caller's own id."""
-
-    key: str
-    content_hash: str
-    label: str
-    reference_type: str
-    caller_id: str = ""
+# How long a request may still be at work at Kling after its caller was gone: a crash, or a call that was cancelled.
+SETTLES_AFTER_ABANDONMENT = 30.0
+UNFINISHED: tuple[State, ...] = ("claimed", "sending", "unclear", "accepted")
+OVER: tuple[State, ...] = ("failed", "deleted")
+UNSENT: tuple[State, ...] = ("claimed", "refused")
+_MAX_REASON_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One attempt at a wish, as the journal knows it. Times are seconds since 1970."""
+    """One attempt at a request, as the journal knows it. Times are seconds since 1970.
+
+    Attributes:
+        kind, key, content_hash, label, memo: as in `Intent`.
+        reason: why the entry is in its state, in words for a person; "" where that needs none.
+        error: the error behind the state, or None.
+        owner: the process and call that hold the lease.
+        settles_at: until when a request without an answer may still be at work; 0 if there never was one.
+    """
 
     account: str
     external_task_id: str
+    kind: str
     key: str
     attempt: int
     content_hash: str
     label: str
-    reference_type: str
-    state: str
+    state: State
     task_id: str = ""
-    result_ids: str = ""
-    detail: str = ""
+    result_ids: tuple[str, ...] = ()
+    reason: str = ""
+    error: StoredError | None = None
+    memo: Mapping[str, str] = field(default_factory=dict)
     owner: str = ""
     lease_until: float = 0.0
     sent_at: float = 0.0
@@ -66,24 +72,57 @@ class JournalEntry:
     created_at: float = 0.0
     updated_at: float = 0.0
 
+    @property
+    def has_caller_id(self) -> bool:
+        """Whether its external task id was chosen by the caller."""
+        return self.key != self.content_hash
 
-def has_other_content(entry: JournalEntry, wish: Intent, *, is_held: bool) -> bool:
-    """An id of ours has one content; a caller's own may change it while nothing stands, or may yet stand, under it."""
-    if entry.content_hash == wish.content_hash:
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> JournalEntry:
+        """An entry as `to_row` wrote it."""
+        ids = tuple(part for part in row["result_ids"].split(",") if part)
+        error = StoredError.from_json(row["error"])
+        return cls(**{**row, "result_ids": ids, "error": error, "memo": _read_memo(row["memo"])})
+
+    def to_row(self) -> dict[str, object]:
+        """The values of the table's columns."""
+        row: dict[str, object] = {column: getattr(self, column) for column in COLUMNS}
+        row["result_ids"] = ",".join(self.result_ids)
+        row["error"] = self.error.to_json() if self.error else ""
+        row["memo"] = json.dumps(self.memo, ensure_ascii=False) if self.memo else ""
+        row["reason"] = self.reason[:_MAX_REASON_CHARACTERS]
+        return row
+
+
+COLUMNS = tuple(column.name for column in fields(JournalEntry))
+
+
+def _read_memo(text: str) -> Mapping[str, str]:
+    try:
+        memo = json.loads(text or "{}")
+    except ValueError:  # a damaged file; nothing that decides is in here
+        memo = {}
+    return memo if isinstance(memo, dict) else {}
+
+
+def has_other_content(entry: JournalEntry, intent: Intent, *, is_held: bool) -> bool:
+    """An id of ours has one content; a caller's own may change it while nothing exists, or may exist, under it."""
+    if entry.content_hash == intent.content_hash:
         return False
-    is_ours = entry.key == entry.content_hash
     was_ever_lost = entry.settles_at > 0
-    return is_ours or is_held or not (entry.state in OVER or (entry.state in UNSENT and not was_ever_lost))
+    is_free = entry.state in OVER or (entry.state in UNSENT and not was_ever_lost)
+    return not entry.has_caller_id or is_held or not is_free
 
 
-def reset_for(entry: JournalEntry, wish: Intent, arrival: float) -> JournalEntry:
-    """Nothing was sent under this id, so it may stand for something else now, and comes after all others."""
+def reset_for(entry: JournalEntry, intent: Intent, arrival: float) -> JournalEntry:
+    """Nothing was sent under this id, so it may mean something else now, and comes after all others."""
     return replace(
         entry,
         state="claimed",
-        content_hash=wish.content_hash,
-        label=wish.label,
-        reference_type=wish.reference_type,
+        kind=intent.kind,
+        content_hash=intent.content_hash,
+        label=intent.label,
+        memo=intent.memo,
         created_at=arrival,
     )
 
@@ -93,41 +132,35 @@ def mark_abandoned(entry: JournalEntry) -> JournalEntry:
     if entry.state != "sending":
         return entry
     last_sign = max(entry.sent_at, entry.lease_until - LEASE_SECONDS)
-    return mark_unclear(entry, "its call ended without a word", last_sign + SETTLES_AFTER_DESERTION)
+    return mark_unclear(entry, last_sign + SETTLES_AFTER_ABANDONMENT, "its call ended without a result")
 
 
-def mark_unclear(entry: JournalEntry, detail: str, settles_at: float) -> JournalEntry:
+def mark_unclear(
+    entry: JournalEntry, settles_at: float, reason: str = "", error: StoredError | None = None
+) -> JournalEntry:
     """The reply was lost. Before `settles_at` the request may still be at work at Kling."""
-    return replace(entry, state="unclear", settles_at=settles_at, detail=detail)
+    return replace(entry, state="unclear", settles_at=settles_at, reason=reason, error=error)
 
 
-def names_other_content(entry: JournalEntry, task: ElementTask) -> bool:
+def names_other_content(entry: JournalEntry, task: KlingTask) -> bool:
     """Whether a caller's own id names a task that visibly makes something else."""
-    is_ours = entry.key == entry.content_hash
-    return not is_ours and bool(task.elements) and task.elements[0].element_name != entry.label
+    return entry.has_caller_id and bool(task.result_names) and task.result_names[0] != entry.label
 
 
 def external_id_conflict(entry: JournalEntry) -> Problem:
-    """For a caller's own external_task_id that was used for another creation."""
+    """For a caller's own external_task_id that was used for something else."""
     return Problem(
         "external_task_id",
-        f"stands already for another creation, the element {quote(entry.label, 40)}",
+        f"must not be in use for something else; it is the id of the {entry.kind} {quote(entry.label, 40)}",
         quote(entry.external_task_id, 64),
         "leave external_task_id empty, or choose one that was never used",
     )
 
 
-def external_id_of(wish: Intent, attempt: int) -> str:
-    """The id that Kling is given: the caller's own, or one that follows from the wish."""
-    base = wish.caller_id or f"kmcp-{wish.key[:28]}"
-    ending = "" if attempt == 1 else f"-{attempt}"
-    return base[: MAX_EXTERNAL_TASK_ID_CHARACTERS - len(ending)] + ending
-
-
-def end_state(task: ElementTask) -> str:
-    """`ready`, `failed`, `deleted`, or "" while the task runs."""
+def end_state(task: KlingTask) -> EndState:
+    """How the task ended, or "" while it runs."""
     if not task.is_final:
         return ""
     if task.task_status == "failed":
         return "failed"
-    return "deleted" if all(element.is_deleted for element in task.elements) else "ready"
+    return "deleted" if task.is_deleted else "ready"

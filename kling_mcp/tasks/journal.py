@@ -1,50 +1,55 @@
-"""Never twice, never lost: every creation is written down before it is sent, and completed after the reply.
+"""Never twice, never lost: every request is recorded before it is sent, and completed after the reply.
 
-The journal decides who may send what; it sends nothing itself. It holds no secret, no picture and no link.
-What an entry is, and the states that it goes through, stands in `entries`.
+The journal decides which call may send what; it sends nothing itself. It holds no secret, no picture and no link.
+`entry` describes an entry and its states.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError
 from kling_mcp.store.process_owner import is_dead
 from kling_mcp.tasks.entry import (
+    COLUMNS,
     LEASE_SECONDS,
     OVER,
     UNSENT,
-    Intent,
     JournalEntry,
     end_state,
     external_id_conflict,
-    external_id_of,
     has_other_content,
     mark_abandoned,
     reset_for,
 )
+from kling_mcp.tasks.intent import external_id_of
 from kling_mcp.tasks.quota import SubmitQuota
+from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from kling_mcp.api.models import ElementTask
+    from kling_mcp.api.models import KlingTask
     from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.errors import KlingError
     from kling_mcp.store import Row, Store, Transaction
+    from kling_mcp.tasks.intent import Intent
 
 RENEW_SECONDS = 3.0
 _RECENT = 500
+_AT_ONCE = 200  # parameters of one statement
 _TICK_SECONDS = 1e-5  # the smallest step that a float of seconds since 1970 can be trusted with
 
 
-_COLUMNS = ", ".join(field.name for field in fields(JournalEntry))  # never *: a newer version may have added some
+_COLUMNS = ", ".join(COLUMNS)  # never *: a newer version may have added some
+_FIXED = {"account", "external_task_id", "key", "attempt"}
 
 
 class LeaseLostError(Exception):
-    """Another call has taken over the wish, because the lease ran out: nothing may be sent, claim it again."""
+    """The lease ran out and another call has taken over: nothing may be sent, claim again."""
 
 
 class ClaimResult(Enum):
@@ -53,7 +58,7 @@ class ClaimResult(Enum):
     SEND = "nothing was sent under this id: send it"
     RECOVER = "something was sent under this id and its outcome is not known: look first"
     DONE = "the task exists"
-    IN_PROGRESS = "another call is working on the same wish"
+    IN_PROGRESS = "another call is working on the same request"
 
 
 class Journal:
@@ -68,33 +73,33 @@ class Journal:
         # Tells two journals of one process apart, and a process from an earlier one with the same number.
         self._token = secrets.token_hex(4)
 
-    async def claim(self, wish: Intent, caller: str) -> tuple[JournalEntry, ClaimResult]:
-        """Take hold of a wish, or learn who has it or what became of it.
+    async def claim(self, intent: Intent, caller: str) -> tuple[JournalEntry, ClaimResult]:
+        """Take the lease of a request, or learn that another call has it or what became of it.
 
         Args:
             caller: names this call among those of this process.
 
         Raises:
-            InputError: the caller's own external_task_id already stands for something else.
+            InputError: the caller's own external_task_id is in use for something else.
         """
 
         def work(tx: Transaction) -> tuple[JournalEntry, ClaimResult]:
             now = self._clock.wall()
-            entry = self._latest(tx, wish)
+            entry = self._latest(tx, intent)
             if entry is None:
-                return self._begin(tx, wish, caller, None, now), self._first_verdict()
+                return self._begin(tx, intent, caller, None, now), self._first_verdict()
             is_held = entry.lease_until > now and not self._has_died(entry)
-            if has_other_content(entry, wish, is_held=is_held):
+            if has_other_content(entry, intent, is_held=is_held):
                 raise InputError([external_id_conflict(entry)])
             if entry.state in OVER:
-                return self._begin(tx, wish, caller, entry, now), self._first_verdict()
+                return self._begin(tx, intent, caller, entry, now), self._first_verdict()
             if entry.state in {"accepted", "ready"}:
                 return entry, ClaimResult.DONE
             if is_held:
                 return entry, ClaimResult.IN_PROGRESS
             taken = replace(
-                reset_for(entry, wish, self._arrival(tx)) if entry.state in UNSENT else mark_abandoned(entry),
-                owner=self._holder(caller),
+                reset_for(entry, intent, self._arrival(tx)) if entry.state in UNSENT else mark_abandoned(entry),
+                owner=self._lease_owner(caller),
                 lease_until=now + LEASE_SECONDS,
                 updated_at=now,
             )
@@ -122,11 +127,11 @@ class Journal:
         await self._store.run(work, write=True)
 
     async def mark_sending(self, entry: JournalEntry) -> JournalEntry:
-        """Write down that the request leaves now; it is on the disk when this returns.
+        """Record that the request leaves now; it is on the disk when this returns.
 
         Raises:
-            OvertakenError: another call holds the wish by now.
-            LimitError: the account has created so much that this has to wait; one that was sent before need not.
+            LeaseLostError: another call holds the entry by now.
+            LimitError: the account's quota is used up; a request that was sent before needs no more of it.
         """
         now = self._clock.wall()
         is_first = not entry.sent_at
@@ -134,7 +139,7 @@ class Journal:
 
         def work(tx: Transaction) -> bool:
             if is_first:
-                self._quota.check(tx, entry.account, entry.external_task_id, now)
+                self._quota.check(tx, entry, now)
             return self._write(tx, entry, if_held=True)
 
         if not await self._store.run(work, write=True):
@@ -143,25 +148,27 @@ class Journal:
 
     async def mark_accepted(self, entry: JournalEntry, task_id: str) -> JournalEntry:
         """Kling has the task."""
-        return await self._put(replace(entry, state="accepted", task_id=task_id, lease_until=0.0, detail=""))
+        entry = replace(entry, state="accepted", task_id=task_id, lease_until=0.0, reason="", error=None)
+        return await self._put(entry)
 
-    async def mark_refused(self, entry: JournalEntry, detail: str) -> None:
-        """Nothing stands under this id: it was refused, or it surely never arrived. Ends the lease."""
-        await self.release(replace(entry, state="refused", sent_at=0.0, detail=detail))
+    async def mark_refused(self, entry: JournalEntry, error: KlingError) -> None:
+        """Nothing exists under this id: it was refused, or it certainly never arrived. Ends the lease."""
+        refused = replace(entry, state="refused", sent_at=0.0, reason="", error=StoredError.of(error))
+        await self.release(refused)
 
     async def save(self, entry: JournalEntry) -> None:
-        """Write down what this call knows of its entry, and keep the lease."""
+        """Record what this call knows of its entry, and keep the lease."""
         now = self._clock.wall()
         entry = replace(entry, lease_until=now + LEASE_SECONDS, updated_at=now)
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
     async def release(self, entry: JournalEntry) -> None:
-        """Write down what this call knows of its entry, and end the lease: the call is over."""
+        """Record what this call knows of its entry, and end the lease: the call is over."""
         entry = replace(entry, lease_until=0.0, updated_at=self._clock.wall())
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
-    async def record_results(self, tasks: Iterable[ElementTask]) -> None:
-        """Write down what became of tasks; those that are not ours are ignored."""
+    async def record_results(self, tasks: Iterable[KlingTask]) -> None:
+        """Record what became of tasks; those that are not in the journal are ignored."""
         ended = [(task, state) for task in tasks if (state := end_state(task))]
         if not ended:
             return
@@ -172,7 +179,7 @@ class Journal:
                     "UPDATE tasks SET state = ?, result_ids = ?, updated_at = ? "
                     "WHERE account = ? AND task_id = ? AND state <> ?",
                     state,
-                    ",".join(task.element_ids),
+                    ",".join(task.result_ids),
                     self._clock.wall(),
                     self._account,
                     task.task_id,
@@ -181,9 +188,10 @@ class Journal:
 
         await self._store.run(work, write=True)
 
-    async def record_end(self, entry: JournalEntry, task: ElementTask) -> None:
+    async def record_end(self, entry: JournalEntry, task: KlingTask) -> None:
         """What became of this entry's task."""
-        await self._put(replace(entry, state=end_state(task), result_ids=",".join(task.element_ids), lease_until=0.0))
+        state = end_state(task) or entry.state
+        await self._put(replace(entry, state=state, result_ids=tuple(task.result_ids), lease_until=0.0))
 
     async def mark_deleted(self, entry: JournalEntry) -> None:
         """The task that this entry names does not exist any more: the next claim is a new attempt."""
@@ -201,16 +209,26 @@ class Journal:
             self._clock.wall(),
         )
 
-    async def known_tasks(self) -> list[JournalEntry]:
-        """Of the newest entries those whose tasks Kling once named, oldest first."""
-        newest = await read_entries(self._store, self._account, _RECENT)
+    async def known_tasks(self, kind: str) -> list[JournalEntry]:
+        """The newest entries of this kind whose tasks Kling once named, oldest first."""
+        newest = await read_entries(self._store, self._account, _RECENT, kind=kind)
         return [entry for entry in reversed(newest) if entry.task_id]
 
+    async def by_task_ids(self, task_ids: Sequence[str]) -> dict[str, JournalEntry]:
+        """The entries of these tasks, by task id."""
+        found: dict[str, JournalEntry] = {}
+        for start in range(0, len(task_ids), _AT_ONCE):
+            some = task_ids[start : start + _AT_ONCE]
+            for entry in await self._select(f"task_id IN ({', '.join('?' * len(some))})", *some):
+                found[entry.task_id] = entry
+        return found
+
     async def with_same_label(self, entry: JournalEntry) -> list[JournalEntry]:
-        """Other wishes for an element of this name that are under way or done, oldest first."""
+        """Other requests of this kind and label that are under way or done, oldest first."""
         return await self._select(
-            "label = ? AND key <> ? AND (state IN ('sending', 'unclear', 'accepted', 'ready') "
+            "kind = ? AND label = ? AND key <> ? AND (state IN ('sending', 'unclear', 'accepted', 'ready') "
             "OR state = 'claimed' AND lease_until > ?)",
+            entry.kind,
             entry.label,
             entry.key,
             self._clock.wall(),
@@ -224,35 +242,35 @@ class Journal:
                 *parameters,
             )
 
-        return [JournalEntry(**row) for row in await self._store.run(work, write=False)]
+        return [JournalEntry.from_row(row) for row in await self._store.run(work, write=False)]
 
-    def _holder(self, caller: str) -> str:
+    def _lease_owner(self, caller: str) -> str:
         return f"{self._owner}/{self._token}.{caller}"
 
     def _has_died(self, entry: JournalEntry) -> bool:
         """Whether the holder was a process of this computer that runs no more; else its lease must run out."""
         return is_dead(entry.owner.partition("/")[0], seen_by=self._owner)
 
-    def _latest(self, tx: Transaction, wish: Intent) -> JournalEntry | None:
-        intent = wish.key
-        if wish.caller_id:
-            # A caller may hand back the id that we made for the same wish.
+    def _latest(self, tx: Transaction, intent: Intent) -> JournalEntry | None:
+        key = intent.key
+        if intent.caller_id:
+            # A caller may hand back the id that we made for the same request.
             named = tx.fetch(
-                "SELECT key FROM tasks WHERE account = ? AND external_task_id = ?", self._account, wish.caller_id
+                "SELECT key FROM tasks WHERE account = ? AND external_task_id = ?", self._account, intent.caller_id
             )
-            intent = named[0]["key"] if named else intent
+            key = named[0]["key"] if named else key
         rows = tx.fetch(
             f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND key = ? "  # noqa: S608 - names of ours
             "ORDER BY attempt DESC LIMIT 1",
             self._account,
-            intent,
+            key,
         )
-        return JournalEntry(**rows[0]) if rows else None
+        return JournalEntry.from_row(rows[0]) if rows else None
 
-    def _free_attempt(self, tx: Transaction, wish: Intent, attempt: int) -> int:
+    def _free_attempt(self, tx: Transaction, intent: Intent, attempt: int) -> int:
         """This attempt, or a later one if a caller has given its id to something else."""
         sql = "SELECT attempt FROM tasks WHERE account = ? AND external_task_id = ?"
-        while tx.fetch(sql, self._account, external_id_of(wish, attempt)):
+        while tx.fetch(sql, self._account, external_id_of(intent, attempt)):
             attempt += 1
         return attempt
 
@@ -261,25 +279,28 @@ class Journal:
         (row,) = tx.fetch("SELECT MAX(created_at) AS last FROM tasks WHERE account = ?", self._account)
         return max(self._clock.wall(), (row["last"] or 0.0) + _TICK_SECONDS)
 
-    def _begin(self, tx: Transaction, wish: Intent, caller: str, last: JournalEntry | None, now: float) -> JournalEntry:
-        attempt = self._free_attempt(tx, wish, last.attempt + 1 if last else 1)
+    def _begin(
+        self, tx: Transaction, intent: Intent, caller: str, last: JournalEntry | None, now: float
+    ) -> JournalEntry:
+        attempt = self._free_attempt(tx, intent, last.attempt + 1 if last else 1)
         entry = JournalEntry(
             account=self._account,
-            external_task_id=external_id_of(wish, attempt),
-            key=last.key if last else wish.key,
+            external_task_id=external_id_of(intent, attempt),
+            kind=intent.kind,
+            key=last.key if last else intent.key,
             attempt=attempt,
-            content_hash=wish.content_hash,
-            label=wish.label,
-            reference_type=wish.reference_type,
+            content_hash=intent.content_hash,
+            label=intent.label,
             state="claimed",
-            owner=self._holder(caller),
+            memo=intent.memo,
+            owner=self._lease_owner(caller),
             lease_until=now + LEASE_SECONDS,
             created_at=self._arrival(tx),
             updated_at=now,
         )
-        values = [getattr(entry, field.name) for field in fields(JournalEntry)]
-        marks = ", ".join("?" * len(values))
-        tx.execute(f"INSERT INTO tasks ({_COLUMNS}) VALUES ({marks})", *values)  # noqa: S608 - names of ours
+        row = entry.to_row()
+        marks = ", ".join("?" * len(row))
+        tx.execute(f"INSERT INTO tasks ({_COLUMNS}) VALUES ({marks})", *row.values())  # noqa: S608 - names of ours
         return entry
 
     async def _put(self, entry: JournalEntry) -> JournalEntry:
@@ -290,21 +311,7 @@ class Journal:
     @staticmethod
     def _write(tx: Transaction, entry: JournalEntry, *, if_held: bool = False) -> bool:
         """Whether there was such an entry, and with `if_held` one that is still this holder's."""
-        values: dict[str, object] = {
-            "content_hash": entry.content_hash,
-            "label": entry.label,
-            "reference_type": entry.reference_type,
-            "state": entry.state,
-            "task_id": entry.task_id,
-            "result_ids": entry.result_ids,
-            "detail": entry.detail[:200],
-            "owner": entry.owner,
-            "lease_until": entry.lease_until,
-            "sent_at": entry.sent_at,
-            "settles_at": entry.settles_at,
-            "created_at": entry.created_at,
-            "updated_at": entry.updated_at,
-        }
+        values = {column: value for column, value in entry.to_row().items() if column not in _FIXED}
         changed = tx.execute(
             f"UPDATE tasks SET {', '.join(f'{column} = ?' for column in values)} "  # noqa: S608 - names of ours
             f"WHERE account = ? AND external_task_id = ?{' AND owner = ?' if if_held else ''}",
@@ -316,13 +323,14 @@ class Journal:
         return changed > 0
 
 
-async def read_entries(store: Store, account: str | None, limit: int) -> list[JournalEntry]:
-    """The newest entries of an account, or of all accounts, newest first."""
+async def read_entries(store: Store, account: str | None, limit: int, *, kind: str = "") -> list[JournalEntry]:
+    """The newest entries of an account, or of all accounts, newest first; of one kind, or of every kind."""
+    conditions = {"account": account, "kind": kind or None}
+    wanted = {column: value for column, value in conditions.items() if value is not None}
+    where = f"WHERE {' AND '.join(f'{column} = ?' for column in wanted)} " if wanted else ""
 
     def work(tx: Transaction) -> list[Row]:
-        sql = f"SELECT {_COLUMNS} FROM tasks"  # noqa: S608 - names of ours
-        if account is None:
-            return tx.fetch(f"{sql} ORDER BY created_at DESC LIMIT ?", limit)
-        return tx.fetch(f"{sql} WHERE account = ? ORDER BY created_at DESC LIMIT ?", account, limit)
+        sql = f"SELECT {_COLUMNS} FROM tasks {where}ORDER BY created_at DESC LIMIT ?"  # noqa: S608 - names of ours
+        return tx.fetch(sql, *wanted.values(), limit)
 
-    return [JournalEntry(**row) for row in await store.run(work, write=False)]
+    return [JournalEntry.from_row(row) for row in await store.run(work, write=False)]

@@ -1,25 +1,26 @@
-"""Finds out what became of a creation whose reply was lost. Reads only.
+"""Finds out what became of a request whose reply was lost. Reads only.
 
-It looks by external task id, then through the list (query-external-id, retry-create), and tells three cases apart:
-the task is there, it surely is not, or nobody can say.
+It queries by external task id, then reads the list (facts: query-external-id, retry-create). There are three answers:
+the task exists, it certainly does not, or that cannot be known.
 
-Where look-ups by external id are not seen to work, "surely not" rests on the list, and so on running tasks being rows
-of it (list-is-tasks, a guess). A task that is known to run and is not in the list refutes that.
+Where queries by external id have not been seen to work, "certainly not" relies on the list, and so on running tasks
+being rows of it (fact: list-is-tasks, a guess). A known running task that is not in the list refutes that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
 from kling_mcp.errors import KlingError, NotFoundError
 from kling_mcp.tasks.entry import end_state
+from kling_mcp.tasks.route import T
 
 if TYPE_CHECKING:
-    from kling_mcp.api.client import KlingClient
-    from kling_mcp.api.models import ElementTask
+    from kling_mcp.api.models import KlingTask
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
+    from kling_mcp.tasks.route import TaskRoute
 
 PAGE_SIZE = 500
 MAX_PAGES = 20
@@ -28,24 +29,24 @@ CLOCKS_MAY_DIFFER_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
-class LookupResult:
-    """`task` where it exists; else `is_absent` says whether that is sure, and `reason` why it is not."""
+class LookupResult(Generic[T]):
+    """`task` where it exists; else `is_absent` says whether that is certain, and `reason` why it is not."""
 
-    task: ElementTask | None = None
+    task: T | None = None
     is_absent: bool = False
     reason: str = ""
 
 
-class TaskLookup:
-    """Looks for tasks of one account by the external ids they were sent with."""
+class TaskLookup(Generic[T]):
+    """Finds tasks of one account and kind by the external ids they were sent with."""
 
-    def __init__(self, client: KlingClient, journal: Journal) -> None:
-        self._client = client
+    def __init__(self, route: TaskRoute[T], journal: Journal) -> None:
+        self._route = route
         self._journal = journal
-        self._external_query_works = False
+        self._external_query_works = False  # learned for this route
 
-    async def search(self, entry: JournalEntry) -> LookupResult:
-        """One look at everything that can show the entry's task."""
+    async def search(self, entry: JournalEntry) -> LookupResult[T]:
+        """One reading of everything that can show the entry's task."""
         try:
             found = await self._by_external_id(entry.external_task_id)
             if found is not None:
@@ -56,7 +57,7 @@ class TaskLookup:
         except KlingError as error:
             return LookupResult(reason=error.message)
 
-    async def find(self, external_task_id: str) -> ElementTask | None:
+    async def find(self, external_task_id: str) -> T | None:
         """A task by an external id that the journal does not know; None where neither query nor list shows it.
 
         Raises:
@@ -65,7 +66,7 @@ class TaskLookup:
         if (task := await self._by_external_id(external_task_id)) is not None:
             return task
         for page_num in range(1, MAX_PAGES + 1):
-            page = await self._client.list_elements(page_num, PAGE_SIZE)
+            page = await self._route.list(page_num, PAGE_SIZE)
             for task in page:
                 if task.external_task_id == external_task_id and task.task_id:
                     return task
@@ -73,9 +74,9 @@ class TaskLookup:
                 break
         return None
 
-    async def _by_external_id(self, external_task_id: str) -> ElementTask | None:
+    async def _by_external_id(self, external_task_id: str) -> T | None:
         try:
-            task = await self._client.get_task(external_task_id)
+            task = await self._route.get(external_task_id)
         except NotFoundError:
             return None
         if task.external_task_id not in {"", external_task_id} or task.task_id == external_task_id:
@@ -84,37 +85,35 @@ class TaskLookup:
         return task
 
     async def _is_external_query_proven(self) -> bool:
-        """Whether "not found" by external id means that the task is not there.
+        """Whether "not found" by external id means that the task does not exist.
 
-        For elements nobody has shown that such queries work (query-external-id), so a task that is known to
-        exist is asked for in the same way.
+        That such queries work is not documented for every kind (fact: query-external-id), so a few tasks that are
+        known to exist are queried in the same way.
         """
         if not self._external_query_works:
-            for known in (await self._journal.known_tasks())[-_ASKED_FOR_PROOF:]:
+            for known in (await self._journal.known_tasks(self._route.kind))[-_ASKED_FOR_PROOF:]:
                 if await self._by_external_id(known.external_task_id) is not None:
                     break
         return self._external_query_works
 
-    async def _through_list(self, entry: JournalEntry) -> LookupResult:
-        seen: dict[str, ElementTask] = {}
+    async def _through_list(self, entry: JournalEntry) -> LookupResult[T]:
+        seen: dict[str, T] = {}
         for page_num in range(1, MAX_PAGES + 1):
-            page = await self._client.list_elements(page_num, PAGE_SIZE)
+            page = await self._route.list(page_num, PAGE_SIZE)
             for task in page:
                 if entry.external_task_id == task.external_task_id or (task.task_id and entry.task_id == task.task_id):
-                    return (
-                        LookupResult(task)
-                        if task.task_id
-                        else LookupResult(reason="the list shows it without its task id")
-                    )
+                    if not task.task_id:
+                        return LookupResult(reason="the list shows it without its task id")
+                    return LookupResult(task)
                 if seen.setdefault(task.task_id, task) is not task:
                     return LookupResult(reason="the list changed while it was read")
             if len(page) < PAGE_SIZE:
-                return await self._judge_absence(entry, seen)
+                return await self._classify_absence(entry, seen)
         return LookupResult(reason="the list is too long to be sure")
 
-    async def _judge_absence(self, entry: JournalEntry, seen: dict[str, ElementTask]) -> LookupResult:
-        """What it means that no record of the whole list carries the entry's id."""
-        known = await self._journal.known_tasks()
+    async def _classify_absence(self, entry: JournalEntry, seen: dict[str, T]) -> LookupResult[T]:
+        """What it means that no record of the whole list has the entry's id."""
+        known = await self._journal.known_tasks(self._route.kind)
         others = {other.task_id for other in known}
         if any(_could_be(task, entry) for task_id, task in seen.items() if task_id not in others):
             return LookupResult(reason="the list shows a task without an external id that may be this one")
@@ -124,19 +123,18 @@ class TaskLookup:
         return LookupResult(is_absent=True)
 
     async def _exists(self, task_id: str) -> bool:
-        """Whether a task that the list does not show is there all the same. fact: list-is-tasks (a guess)"""
+        """Whether a task that the list does not show exists all the same. fact: list-is-tasks (a guess)"""
         try:
-            task = await self._client.get_task(task_id)
+            task = await self._route.get(task_id)
         except NotFoundError:
             return False
         return end_state(task) != "deleted"
 
 
-def _could_be(task: ElementTask, entry: JournalEntry) -> bool:
-    """Whether a record without an external id may be the one that was lost. fact: empty-while-running"""
+def _could_be(task: KlingTask, entry: JournalEntry) -> bool:
+    """Whether a record without an external id may be the task that was lost. fact: empty-while-running"""
     if task.external_task_id:
         return False
     if task.created_at and task.created_at < entry.sent_at * 1000 - CLOCKS_MAY_DIFFER_MS:
         return False
-    names = {element.element_name for element in task.elements}
-    return not names or entry.label in names
+    return not task.result_names or entry.label in task.result_names

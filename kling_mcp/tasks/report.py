@@ -1,4 +1,4 @@
-"""What the journal knows, as lines for a person at a shell: unfinished creations first, then the newest.
+"""What the journal knows, as lines for a person at a shell: unfinished tasks first, then the newest.
 
 Pure: entries in, lines out.
 """
@@ -34,17 +34,17 @@ def in_order(entries: Sequence[JournalEntry]) -> list[JournalEntry]:
 
 
 def format_entries(entries: Sequence[JournalEntry], *, place: str) -> list[str]:
-    """Three lines a creation. `place` is where the journal lies."""
+    """Three lines for each task. `place` says where the journal is."""
     if not entries:
-        return [f"The journal in {place} knows no creations yet."]
+        return [f"The journal in {place} knows no tasks yet."]
     unfinished = sum(entry.state in UNFINISHED for entry in entries)
     accounts = {entry.account for entry in entries}
     plural = "" if len(entries) == 1 else "s"
-    lines = [f"{len(entries)} creation{plural}, {unfinished} unfinished (journal in {place})."]
+    lines = [f"{len(entries)} task{plural}, {unfinished} unfinished (journal in {place})."]
     for entry in in_order(entries):
         whose = f"  account {entry.account[:6]}" if len(accounts) > 1 else ""
         lines += [
-            f"{clean(entry.label, 40)}: {_MEANING.get(entry.state, entry.state)}",
+            f"{entry.kind} {clean(entry.label, 40)}: {_MEANING.get(entry.state, entry.state)}",
             f"   since {iso_utc(int(entry.created_at * 1000))}{whose}",
             "   " + "  ".join(_ids(entry)),
         ]
@@ -56,5 +56,5 @@ def _ids(entry: JournalEntry) -> list[str]:
     if entry.task_id:
         ids.append(f"task_id={entry.task_id}")
     if entry.result_ids:
-        ids.append(f"element_ids={entry.result_ids}")
+        ids.append(f"{entry.kind}_ids={','.join(entry.result_ids)}")
     return ids

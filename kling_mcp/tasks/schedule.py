@@ -1,17 +1,28 @@
-"""When to look next at a task, given how long tasks take here. Pure arithmetic, no clock.
+"""When to poll a task next, given how long tasks take here. Pure arithmetic, no clock.
 
-Looking costs a request, looking late costs somebody's time. For a given number of looks the mean lag is least
-when looks lie as densely as the square root of the chance that the task ends just then, so this module keeps
-what is known of durations (at first the published ones, soon the observed ones) and spaces looks that way.
+A poll costs a request, a late one costs a person's time. For a given number of polls the mean lag is least when
+they are as dense as the square root of the chance that the task ends just then. So this module keeps what is known
+of durations (at first the published ones, soon the observed ones) and spaces polls that way.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
-# facts: time-image (5 s, elsewhere 1 to 2 minutes), time-voice (9 to 15 s, for voices made from clips)
-_PUBLISHED = ((5.0, 3.0), (12.0, 0.3), (60.0, 0.55), (75.0, 0.55), (90.0, 0.55), (105.0, 0.55), (118.0, 0.55))
+PublishedDurations = Sequence[tuple[float, float]]  # seconds, and the weight of that figure
+# fact: time-image (5 s, elsewhere 1 to 2 minutes)
+ELEMENT_SECONDS: PublishedDurations = (
+    (5.0, 3.0),
+    (12.0, 0.3),
+    (60.0, 0.55),
+    (75.0, 0.55),
+    (90.0, 0.55),
+    (105.0, 0.55),
+    (118.0, 0.55),
+)
+VOICE_SECONDS: PublishedDurations = ((9.0, 1.0), (12.0, 1.0), (15.0, 1.0))  # fact: time-voice
 _SPREAD = 0.14  # a duration of 100 s stands for 86 to 114 s
 _REMEMBERED = 60
 _STEP = 0.25
@@ -23,9 +34,10 @@ _FLOOR_HAZARD = 0.0025  # a task may always end; keeps the gap finite where no d
 
 
 class PollSchedule:
-    """What is known of how long tasks take, in seconds."""
+    """What is known of how long tasks of one kind take, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, published: PublishedDurations = ELEMENT_SECONDS) -> None:
+        self._published = published
         self._observed: deque[float] = deque(maxlen=_REMEMBERED)
 
     def learn(self, seconds: float) -> None:
@@ -37,7 +49,7 @@ class PollSchedule:
         """Seconds until the next look at a task that is `elapsed` seconds old and not ready."""
         if not self._observed and elapsed < MIN_GAP:
             return INITIAL_GAP
-        samples = [*_PUBLISHED, *((seconds, 1.0) for seconds in self._observed)]
+        samples = [*self._published, *((seconds, 1.0) for seconds in self._observed)]
         gap = looks = 0.0
         while gap < MAX_GAP:
             looks += _STEP * _LOOKS * math.sqrt(_hazard(samples, elapsed + gap + _STEP / 2))

@@ -44,17 +44,17 @@ class Thumbnails:
     Without a cache nothing is kept (the opt-out); without a fetcher no link is opened (the sandbox).
     """
 
-    def __init__(self, shelf: ThumbnailCache | None, fetcher: PictureFetcher | None) -> None:
-        self._shelf = shelf
+    def __init__(self, cache: ThumbnailCache | None, fetcher: PictureFetcher | None) -> None:
+        self._cache = cache
         self._fetcher = fetcher
 
     async def save(self, task_id: str, picture: bytes) -> None:
         """Keep a thumbnail of a picture that was just sent."""
-        shelf = self._shelf
-        if shelf is None or not task_id or not picture:
+        cache = self._cache
+        if cache is None or not task_id or not picture:
             return
         try:
-            await to_thread.run_sync(lambda: shelf.put(_task_key(task_id), make_thumbnail(picture)))
+            await to_thread.run_sync(lambda: cache.put(_task_key(task_id), make_thumbnail(picture)))
         except NoPictureError as error:
             logger.info("No thumbnail is kept for task %s: %s", identifier(task_id), error.reason)
 
@@ -64,23 +64,23 @@ class Thumbnails:
 
     async def load(self, elements: Sequence[LibraryElement]) -> list[Thumbnail]:
         """A thumbnail for each element, in order; all links together get `ALL_FETCHES_SECONDS`."""
-        faces = [Thumbnail(jpeg=jpeg, note="" if jpeg else NOT_IN_TIME) for jpeg in await self.cached(elements)]
+        thumbnails = [Thumbnail(jpeg=jpeg, note="" if jpeg else NOT_IN_TIME) for jpeg in await self.cached(elements)]
 
         async def fill(place: int) -> None:
-            faces[place] = await self._fetched(elements[place])
+            thumbnails[place] = await self._fetched(elements[place])
 
         with anyio.move_on_after(ALL_FETCHES_SECONDS):
             async with anyio.create_task_group() as group:
-                for place, face in enumerate(faces):
-                    if not face.jpeg:
+                for place, thumbnail in enumerate(thumbnails):
+                    if not thumbnail.jpeg:
                         group.start_soon(fill, place)
-        return faces
+        return thumbnails
 
     def _look_up(self, element: LibraryElement) -> bytes:
-        if self._shelf is None:
+        if self._cache is None:
             return b""
-        return (element.task_id and self._shelf.get(_task_key(element.task_id))) or (
-            (element.element_id and self._shelf.get(_element_key(element.element_id))) or b""
+        return (element.task_id and self._cache.get(_task_key(element.task_id))) or (
+            (element.element_id and self._cache.get(_element_key(element.element_id))) or b""
         )
 
     async def _fetched(self, element: LibraryElement) -> Thumbnail:
@@ -94,8 +94,8 @@ class Thumbnails:
                 jpeg = await to_thread.run_sync(make_thumbnail, data)
         except NoPictureError as error:
             return Thumbnail(note=error.reason)
-        if self._shelf is not None and element.element_id:
-            await to_thread.run_sync(self._shelf.put, _element_key(element.element_id), jpeg)
+        if self._cache is not None and element.element_id:
+            await to_thread.run_sync(self._cache.put, _element_key(element.element_id), jpeg)
         return Thumbnail(jpeg=jpeg)
 
 

@@ -114,12 +114,12 @@ class TestWhatIsSent:
 
     @pytest.mark.parametrize("name", ["", ".", ".."])
     async def test_an_id_that_is_a_place_in_a_path_is_not_sent(self, account: Account, world: World, name: str) -> None:
-        with pytest.raises(InputError, match="names a task"):
+        with pytest.raises(InputError, match="must be a task id"):
             await account.client.get_task(name)
         assert world.requests == []
 
     async def test_pages(self, account: Account, world: World) -> None:
-        """Section 4.4: pageNum and pageSize. facts: list-shape, presets, list-no-total"""
+        """pageNum and pageSize. facts: list-range, list-shape, presets, list-no-total"""
         kling = world.account_of(API_KEY)
         for number in range(5):
             world.add_element(kling, f"element {number}")

@@ -1,6 +1,6 @@
 """Every code of the vendor's table, in every kind of request: class, words of the contract, requests sent.
 
-The expectations are a second reading of section 3 of the API reference, not the package's own table.
+The expectations are a second reading of docs/kling-api.md (fact: code-table), not the package's own table.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Row(NamedTuple):
-    """What section 3 says of one code."""
+    """What docs/kling-api.md says of one code."""
 
     error: type[ApiError]
     kind: str

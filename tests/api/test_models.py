@@ -1,6 +1,8 @@
 """What Kling says, read from samples: every form that a field was seen in, and some that nobody promised away.
 
-Each file in tests/samples holds one record of section 4.3, what is to be read from it, and where the form comes from.
+Each file in tests/samples holds one record, what is to be read from it, and where the form comes from.
+
+fact: record-fields
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_mcp.api.models import MAX_ELEMENTS, MAX_SAFE_INTEGER, Element, ElementTask, Voice, VoiceTask
-from kling_mcp.server.views.elements import tag_name
+from kling_mcp.library.from_kling import tag_name
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

@@ -11,7 +11,8 @@ from helpers import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, reques
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mcp.api.protocol import HttpReply, Request, decode, decode_task, decode_tasks, decode_voices
+from kling_mcp.api.models import ElementTask, VoiceTask
+from kling_mcp.api.protocol import HttpReply, Request, decode, decode_task, decode_tasks
 from kling_mcp.errors import (
     ApiError,
     KlingError,
@@ -214,21 +215,20 @@ class TestEnvelopes:
 class TestLists:
     def test_a_record_that_cannot_be_read_keeps_its_place(self) -> None:
         """A full page must stay full, or whoever pages through would stop too early."""
-        tasks = decode_tasks([{"task_id": "1"}, None, "text", 7, {"task_id": "2"}])
+        tasks = decode_tasks([{"task_id": "1"}, None, "text", 7, {"task_id": "2"}], ElementTask)
         assert [task.task_id for task in tasks] == ["1", "", "", "", "2"]
 
     @pytest.mark.parametrize("data", [None, {}, {"list": []}, "none", 0])
     def test_what_is_no_array_is_no_empty_list(self, data: object) -> None:
         """fact: list-no-total: an empty account gives []"""
-        assert decode_tasks([]) == []
-        assert decode_voices([]) == []
-        for decode_list in (decode_tasks, decode_voices):
+        for model in (ElementTask, VoiceTask):
+            assert decode_tasks([], model) == []
             with pytest.raises(UnexpectedReplyError):
-                decode_list(data)
+                decode_tasks(data, model)
 
     def test_voices_keep_their_places_too(self) -> None:
         """fact: voice-page"""
-        tasks = decode_voices([None, {"voice_id": 7}, "text"])
+        tasks = decode_tasks([None, {"voice_id": 7}, "text"], VoiceTask)
         assert [[voice.voice_id for voice in task.voices] for task in tasks] == [[], ["7"], []]
 
 
@@ -247,13 +247,13 @@ def test_no_json_whatever_breaks_the_reader(data: Any) -> None:
     """It is read, or refused with an error of ours; and what was read is text where text is promised."""
     for request in (READ, CREATE):
         try:
-            task = decode_task(request, data)
+            task = decode_task(request, data, ElementTask)
         except KlingError:
             continue
         assert task.task_id
         assert all(type(element_id) is str for element_id in task.element_ids)
     if isinstance(data, list):
-        assert len(decode_tasks(data)) == len(data)
+        assert len(decode_tasks(data, ElementTask)) == len(data)
 
 
 @given(st.binary(max_size=200), st.integers(200, 599))

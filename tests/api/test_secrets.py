@@ -18,7 +18,7 @@ from kling_mcp.api.auth import ApiKey, Credential, KeyPair
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import ApiError, UnexpectedReplyError
-from kling_mcp.sanitize import HIDDEN
+from kling_mcp.redact import HIDDEN
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 from kling_mcp.api.webhooks import TOLERANCE_SECONDS, check_signature, read_task_id, signing_keys
 from kling_mcp.errors import CallbackError
 
-# The vendor's test vector, section 5 of the API reference.
+# The vendor's test vector. fact: signature-vector
 SECRET = "whsec_dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI="
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of the same kind!").decode()
 SENT_AT = 1781080794

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from helpers import dice
 
 from kling_mcp.concurrency.backoff import Backoff
 
@@ -21,7 +21,7 @@ def test_reset_starts_again_with_the_initial_delay() -> None:
 
 
 def test_jitter_draws_each_delay_from_its_upper_half() -> None:
-    backoff = Backoff(1.0, 4.0, random.Random(7))
+    backoff = Backoff(1.0, 4.0, dice(7))
     delays = [backoff.next_delay() for _ in range(3)]
     assert all(low <= delay <= 2 * low for delay, low in zip(delays, [0.5, 1.0, 2.0], strict=True))
     assert len({round(delay, 6) for delay in delays}) == 3

@@ -9,10 +9,10 @@ import anyio
 import pytest
 from helpers import API_KEY, requests_to
 from never_twice.crashable import Process, Processes
-from never_twice.wishes import draft_of, named, tasks_at, tasks_for
+from never_twice.wishes import draft_of, elements_at, named, tasks_for
 from PIL import Image
 
-from kling_mcp.elements.create import Creation, wish_for
+from kling_mcp.elements.create import Creation, intent_for
 from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.elements.preflight import prepare
 from kling_mcp.errors import (
@@ -73,7 +73,7 @@ def picture_draft(front: Path, side: Path) -> ElementDraft:
 
 
 def intent_of(draft: ElementDraft, folder: Path) -> str:
-    return wish_for("an account", prepare(draft, MediaPolicy((folder,)))).key
+    return intent_for("an account", prepare(draft, MediaPolicy((folder,)))).key
 
 
 class TestTheSameWish:
@@ -149,7 +149,7 @@ class TestTheCallersOwnId:
         first = await server.create(mine)
         again = await server.create(mine)
         assert first.external_task_id == "mia-for-episode-2"
-        assert [task.external_task_id for task in tasks_at(world)] == ["mia-for-episode-2"]
+        assert [task.external_task_id for task in elements_at(world)] == ["mia-for-episode-2"]
         assert again.outcome == "already_submitted"
 
     async def test_a_deliberate_copy_carries_its_own(self, server: Process, world: World) -> None:
@@ -160,7 +160,7 @@ class TestTheCallersOwnId:
 
     async def test_it_cannot_stand_for_two_things(self, server: Process, world: World) -> None:
         await server.create(named(MIA, "one"))
-        with pytest.raises(InputError, match="stands already for another creation") as caught:
+        with pytest.raises(InputError, match="must not be in use for something else") as caught:
             await server.create(named(draft_of("Leo"), "one"))
         assert caught.value.created == "no"
         assert posts(world) == 1
@@ -178,7 +178,7 @@ class TestTheCallersOwnId:
             await server.create(named(MIA, "one"))
         corrected = named(draft_of("Mia", "in a decent dress"), "one")
         assert (await server.create(corrected)).external_task_id == "one"
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_it_is_not_free_while_a_lost_request_may_yet_arrive(
         self, server: Process, world: World, faults: Faults
@@ -239,7 +239,7 @@ class TestTheCallersOwnId:
             server = fresh.start()
             assert (await server.create(named(MIA, first.external_task_id))).task.task_id == first.task.task_id
             assert (await server.create(MIA)).task.task_id == first.task.task_id
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_an_id_that_looks_like_a_task_id_is_no_task_id(
         self, server: Process, world: World, faults: Faults
@@ -248,7 +248,7 @@ class TestTheCallersOwnId:
         faults.lose_reply_before_commit(route="create")
         leo = await server.create(named(draft_of("Leo"), first.task.task_id))
         assert leo.task.task_id != first.task.task_id
-        assert len(tasks_at(world)) == 2
+        assert len(elements_at(world)) == 2
 
     async def test_a_second_attempt_does_not_take_an_id_that_a_caller_has_given(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
@@ -259,7 +259,7 @@ class TestTheCallersOwnId:
         await clock.sleep(TAKES)
         again = await server.create(named(MIA, "one"))
         assert again.external_task_id == "one-3"
-        assert len(tasks_at(world)) == 3
+        assert len(elements_at(world)) == 3
 
 
 class TestKlingKnowsTheId:
@@ -316,7 +316,8 @@ class TestAnotherAttempt:
         third = await server.create(MIA)
         assert second.external_task_id == f"{first.external_task_id}-2"
         assert (second.outcome, third.outcome) == ("submitted", "already_submitted")
-        assert [task.external_task_id for task in tasks_at(world)] == [first.external_task_id, second.external_task_id]
+        ids = [task.external_task_id for task in elements_at(world)]
+        assert ids == [first.external_task_id, second.external_task_id]
 
     async def test_five_at_once_make_one_new_attempt(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
@@ -337,12 +338,12 @@ class TestAnotherAttempt:
         faults.delay(41, after_commit=True, route="create")
         creation = await server.create(MIA, patience=120)
         assert creation.external_task_id.endswith("-2")
-        assert [bool(task.failure) for task in tasks_at(world)] == [True, False]
+        assert [bool(task.failure) for task in elements_at(world)] == [True, False]
 
     async def test_a_deleted_element_is_made_again(self, server: Process, world: World, clock: VirtualClock) -> None:
         await server.create(MIA)
         await clock.sleep(TAKES)
-        (task,) = tasks_at(world)
+        (task,) = elements_at(world)
         world.delete_element(world.account_of(API_KEY), task.element_id)
         again = await server.create(MIA)
         assert again.outcome == "submitted"
@@ -398,7 +399,7 @@ class TestAnotherCallHoldsTheWish:
         faults.reply_code(1301, route="create")
         told = await outcomes_of((server, MIA), (server, MIA))
         assert [type(one) for one in told] == [ContentError, Creation]
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
 
 class TestTheSameName:
@@ -407,7 +408,7 @@ class TestTheSameName:
     ) -> None:
         await server.create(MIA)
         await clock.sleep(TAKES)
-        (ready,) = tasks_at(world)
+        (ready,) = elements_at(world)
         with pytest.raises(NameTakenError, match="exists already") as caught:
             await server.create(OTHER_MIA)
         assert caught.value.candidates == (f"element_id={ready.element_id}",)
@@ -439,13 +440,13 @@ class TestTheSameName:
         told = await outcomes_of((server, MIA), (server, OTHER_MIA))
         assert [type(one) for one in told] == [Creation, NameTakenError]
         assert "(on its way)" in str(told[1])
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_also_from_two_processes(self, processes: Processes, world: World, faults: Faults) -> None:
         faults.delay(3, route="create")
         told = await outcomes_of((processes.start(), MIA), (processes.start(), OTHER_MIA))
         assert {type(one) for one in told} == {Creation, NameTakenError}
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_one_whose_reply_was_lost_has_the_name(self, server: Process, world: World, faults: Faults) -> None:
         faults.lose_reply_before_commit(ending="hang", route="create")
@@ -486,7 +487,7 @@ class TestTheSameName:
         faults.delay(5, route="create")
         told = await outcomes_of((server, OTHER_MIA), (server, MIA))
         assert [type(one) for one in told] == [Creation, NameTakenError]
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_it_is_asked_again_before_a_late_second_sending(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock

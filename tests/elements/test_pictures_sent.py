@@ -41,7 +41,7 @@ def sums(*paths: Path) -> tuple[str, ...]:
 
 
 async def create(account: Account, draft: ElementDraft) -> None:
-    await account.creator.create(draft, allow_duplicate_name=False, patience=30)
+    await account.creator.create(draft, allow_duplicate_name=False, timeout=30)
 
 
 class TestAFileThatChangesMeanwhile:
@@ -57,7 +57,7 @@ class TestAFileThatChangesMeanwhile:
             else:
                 pictures.front.write_bytes(becomes)
 
-        await account.creator.create(mia, allow_duplicate_name=False, patience=30, on_claim=change)
+        await account.creator.create(mia, allow_duplicate_name=False, timeout=30, on_claim=change)
 
         (request,) = requests_to(world, "create")
         assert request.picture_sha256 == checked
@@ -71,7 +71,7 @@ class TestAFileThatChangesMeanwhile:
         async def change(_: str) -> None:
             pictures.side.write_bytes(b"")
 
-        await account.creator.create(mia, allow_duplicate_name=False, patience=30, on_claim=change)
+        await account.creator.create(mia, allow_duplicate_name=False, timeout=30, on_claim=change)
 
         refused, accepted = requests_to(world, "create")
         assert refused.body_sha256 == accepted.body_sha256

@@ -13,9 +13,10 @@ import pytest
 from media import pictures
 
 from kling_mcp.api.limits import MAX_INLINE_BASE64_BYTES
-from kling_mcp.elements.draft import ElementDraft, Picture, PreparedElement
+from kling_mcp.elements.draft import ElementDraft, PreparedElement
 from kling_mcp.elements.preflight import inline_warnings, prepare
 from kling_mcp.errors import InputError, Problem
+from kling_mcp.media.picture import Picture
 from kling_mcp.media.policy import MediaPolicy
 
 MIA = ElementDraft(
@@ -43,7 +44,7 @@ def refusals(draft: ElementDraft, policy: MediaPolicy = OFF) -> tuple[Problem, .
 
 
 def test_the_documented_picture_example_comes_out_to_the_letter() -> None:
-    """API reference 4.1. facts: frontal-is-string, image-count"""
+    """facts: create-fields, frontal-is-string, image-count"""
     prepared = prepare(MIA, OFF)
     assert prepared.warnings == ()
     assert prepared.body() == {
@@ -295,7 +296,7 @@ def test_a_video_that_is_no_https_link_is_refused_with_the_rule(video: str) -> N
     """fact: video-url-only"""
     (problem,) = refusals(dataclasses.replace(HOST, video_url=video))
     assert problem.argument == "video_url"
-    assert "a video is an https link" in problem.rule
+    assert "must be an https link" in problem.rule
     assert "no upload route" in problem.rule
     assert "ZmlsbQ" not in str(problem)
 
@@ -315,7 +316,7 @@ def test_a_video_whose_format_cannot_be_told_is_accepted(ending: str) -> None:
 
 def test_a_private_video_link_is_refused() -> None:
     (problem,) = refusals(dataclasses.replace(HOST, video_url="https://localhost/host.mp4"))
-    assert "Kling cannot open" in problem.rule
+    assert "that Kling can open" in problem.rule
 
 
 def test_a_voice_beside_a_video_is_sent_with_a_warning() -> None:

@@ -53,7 +53,7 @@ def test_a_long_name_is_refused_with_names_that_fit(name: str, fitting: tuple[st
         texts.check_name(name)
     problem = refusal(error)
     assert problem.argument == "element_name"
-    assert problem.rule == "at most 20 characters"
+    assert problem.rule == "must have at most 20 characters"
     assert problem.actual.startswith(f"{len(name)} characters")
     for shorter in fitting:
         assert f'"{shorter}"' in problem.fix
@@ -93,7 +93,7 @@ def test_a_long_description_is_refused_with_how_much_to_cut_and_a_proposal() -> 
     with pytest.raises(InputError) as error:
         texts.check_description("A barista with short red hair, " * 4)
     problem = refusal(error)
-    assert problem.rule == "at most 100 characters"
+    assert problem.rule == "must have at most 100 characters"
     assert problem.actual.startswith("123 characters")
     assert "by 23 or more" in problem.fix
     assert problem.fix.endswith(', A barista with short red hair".')

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fuzz.replies import HALVES
 from fuzz.values import CONTROLS, DIRECTIONS, anything, arguments_for, texts
-from kling_mcp.server.arguments import plain_schema
+from kling_mcp.server.schemas import plain_schema
 from kling_mcp.server.tools import NAMES, load
 
 SCHEMAS = {spec.name: plain_schema(spec.arguments) for spec in map(load, NAMES)}

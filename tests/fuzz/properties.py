@@ -29,6 +29,8 @@ _INSIDES = re.compile(
     r"Traceback \(most recent|site-packages|errors\.pydantic\.dev|\.py\"?, line \d|<[\w.]+ object at 0x|"
     r"\b(?:Unicode(?:En|De)code|Recursion|Attribute|Type|Value|Key|Index|Overflow|Memory|Assertion|Validation)Error\b"
 )
+_PROBLEMS = re.compile(r"(?:One problem|\d+ problems) with the input:\n")
+_MORE = re.compile(r"- and \d+ more; correct these first\.")
 # Direction overrides and isolates; the joiners of emoji and of several scripts are no trick.
 _DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 
@@ -83,6 +85,10 @@ def check_failure(text: str) -> dict[str, str]:
     assert last["kind"] in get_args(Kind), text[-300:]
     assert last["kind"] != "internal", text[-600:]
     assert sum(line.startswith("kind=") for line in text.splitlines()) == 1, text[-600:]
+    if _PROBLEMS.match(text):
+        told = [line for line in text.splitlines() if line.startswith("- ") and not _MORE.fullmatch(line)]
+        assert told
+        assert all(": must " in line for line in told), text[:600]
     return last.groupdict()
 
 

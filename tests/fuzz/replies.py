@@ -78,7 +78,7 @@ class Spoilt(httpx.AsyncBaseTransport):
 
 # --- what is in a reply
 
-# Of section 4 of the API reference; "" is any place.
+# Of docs/kling-api.md; "" is any place.
 NAMES = [
     *["", "", "", "", "data", "elements", "task_result"],
     *["code", "message", "request_id", "task_id", "task_status", "task_status_msg", "task_info", "external_task_id"],

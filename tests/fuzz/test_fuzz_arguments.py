@@ -13,7 +13,7 @@ from profiles import fuzzing
 from fuzz.guards import run
 from fuzz.served import served
 from fuzz.values import anything, arguments_for, texts
-from kling_mcp.server.arguments import plain_schema
+from kling_mcp.server.schemas import plain_schema
 from kling_mcp.server.tools import NAMES, load
 
 SCHEMAS = {spec.name: plain_schema(spec.arguments) for spec in map(load, NAMES)}

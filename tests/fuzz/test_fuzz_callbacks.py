@@ -89,7 +89,7 @@ def test_any_callback_is_taken_or_refused_in_a_few_words(
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             async with hosted(world, clock, Path(folder), hosting=hosting) as house:
                 account = house.runtime.account(ApiKey(API_KEY))
-                await account.creator.create(DRAFT, allow_duplicate_name=True, patience=10)
+                await account.creator.create(DRAFT, allow_duplicate_name=True, timeout=10)
                 [task] = world.account_of(API_KEY).elements.values()
                 known = task.callback_url.removeprefix(PUBLIC)
                 for part, body, headers, is_signed in sent:
@@ -109,5 +109,5 @@ def test_any_callback_is_taken_or_refused_in_a_few_words(
 
 async def ends_as_ever(account: Any, task_id: str) -> bool:
     """Whether a wait for the creation still ends with its element."""
-    seen = (await account.poller.wait([task_id], 600))[task_id]
+    seen = (await account.element_tasks.poller.wait([task_id], 600))[task_id]
     return bool(seen.task and seen.task.element_ids)

@@ -27,9 +27,9 @@ CREATION = {
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("create_element", CREATION),
     ("create_element_and_wait", CREATION),
-    ("wait_for_elements", {"ids": [TASK], "wait_seconds": 5}),
-    ("wait_for_elements", {"ids": ["kmcp-mia", TASK], "wait_seconds": 0}),
-    ("wait_for_elements", {"wait_seconds": 5}),
+    ("wait_for_tasks", {"ids": [TASK], "wait_seconds": 5}),
+    ("wait_for_tasks", {"ids": ["kmcp-mia", TASK], "wait_seconds": 0}),
+    ("wait_for_tasks", {"wait_seconds": 5}),
     ("get_element", {"id": TASK}),
     ("get_element", {"id": ELEMENT}),
     ("get_element", {"id": "kmcp-mia"}),

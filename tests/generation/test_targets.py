@@ -47,7 +47,7 @@ ALL_OPEN = "Kling states no limit for them, nor which kinds of element this targ
 Cells = dict[tuple[str, str], list[tuple[int, int, str]]]
 
 # (other inputs, kinds of elements): [(image elements, video elements, what the answer says), ...], on both sides of
-# every edge. Written from sections 9 and 9.1 of the API reference, not from the code.
+# every edge. Written from docs/kling-api.md (facts: element-targets, omni-counts), not from the code.
 OMNI: Cells = {
     (FRAMES, "image"): [(1, 0, "possible"), (3, 0, "possible"), (4, 0, "not possible")],
     (FRAMES, "video"): [(0, 3, "possible"), (0, 4, "not possible")],
@@ -188,7 +188,7 @@ def test_an_image_only_target_refuses_each_video_element_by_name_and_says_where_
     problems = find_problems(TARGETS[name], elements(1, 2))
     assert [problem.argument for problem in problems] == ["elements[1]", "elements[2]"]
     for problem in problems:
-        assert problem.rule == f"{name} takes image elements only"
+        assert problem.rule == f"must be an image element for {name}"
         assert "made from a video" in problem.actual
         assert "omni-video/kling-3.0-omni" in problem.fix
         assert not any(other in problem.fix for other in [*IMAGES_ONLY, "motion-control/kling-3.0"])
@@ -196,10 +196,10 @@ def test_an_image_only_target_refuses_each_video_element_by_name_and_says_where_
 
 def test_too_many_video_elements_are_told_with_the_most_that_the_target_takes() -> None:
     assert rules_of("omni-video/kling-v3-omni", elements(0, 4)) == [
-        "elements: omni-video/kling-v3-omni takes at most 3 video elements in one request; 4 video elements"
+        "elements: must hold at most 3 video elements in one request to omni-video/kling-v3-omni; 4 video elements"
     ]
     (told,) = rules_of("omni-video/kling-v3-omni", elements(5, 1))
-    assert "takes at most 4 image elements and 3 video elements in one request" in told
+    assert "must hold at most 4 image elements and 3 video elements in one request" in told
     assert told.endswith("; 5 image elements and 1 video element")
 
 
@@ -208,7 +208,9 @@ def test_a_list_longer_than_any_case_is_refused_before_a_look_up(name: TargetNam
     possible = (edge for edges in MATRIX[name].values() for edge in edges if edge[2] != "not possible")
     most = max(images + videos for images, videos, _ in possible)
     refuse_too_many(TARGETS[name], most)
-    with pytest.raises(InputError, match=f"{name} takes at most {most} elements? in one request; got {most + 1}"):
+    with pytest.raises(
+        InputError, match=f"must hold at most {most} elements? in one request to {name}; got {most + 1}"
+    ):
         refuse_too_many(TARGETS[name], most + 1)
 
 
@@ -221,7 +223,7 @@ def test_the_same_element_twice_is_refused() -> None:
 
 def test_problems_beside_an_element_that_was_not_found_are_told_as_well() -> None:
     told = rules_of("omni-image/kling-v3-omni", [None, element(1, "video"), None])
-    assert told == ['elements[1]: omni-image/kling-v3-omni takes image elements only; "video 1", made from a video']
+    assert told == ['elements[1]: must be an image element for omni-image/kling-v3-omni; "video 1", made from a video']
 
 
 @pytest.mark.parametrize("name", OLDER)
@@ -239,7 +241,7 @@ def test_the_newer_standard_takes_any_plain_text_as_id_but_nothing_that_could_hi
 def test_nothing_is_prepared_from_elements_with_a_problem() -> None:
     with pytest.raises(InputError, match="an empty list"):
         prepare_use(TARGETS["omni-video/kling-o1"], [], has_api_key=True)
-    with pytest.raises(InputError, match="image elements only"):
+    with pytest.raises(InputError, match="must be an image element"):
         prepare_use(TARGETS["omni-video/kling-o1"], elements(0, 1), has_api_key=True)
 
 

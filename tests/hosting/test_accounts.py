@@ -89,8 +89,8 @@ class TestHalfAKeyPair:
                 made = structured(await client.call_tool("create_element", creation("Mia")))
             async with house.client(headers=HALF) as client:
                 for tool, arguments in (
-                    ("wait_for_elements", {"wait_seconds": 0}),
-                    ("wait_for_elements", {"ids": [made["task_id"]], "wait_seconds": 0}),
+                    ("wait_for_tasks", {"wait_seconds": 0}),
+                    ("wait_for_tasks", {"ids": [made["task_id"]], "wait_seconds": 0}),
                     ("create_element", creation("Mia")),
                     ("get_element", {"id": made["external_task_id"]}),
                 ):
@@ -99,13 +99,13 @@ class TestHalfAKeyPair:
                     assert last_line(refused)["created"] == "no"
                     assert made["external_task_id"] not in text_of(refused) or "id" in arguments
             async with house.client(headers=PAIR) as client:
-                waited = structured(await client.call_tool("wait_for_elements", {"wait_seconds": 0}))
+                waited = structured(await client.call_tool("wait_for_tasks", {"wait_seconds": 0}))
         assert [task["task_id"] for task in waited["tasks"]] == [made["task_id"]]
 
     async def test_it_is_asked_once(self, serve: Serve, world: World) -> None:
         async with serve() as house, house.client(headers=PAIR) as client:
             for _ in range(5):
-                structured(await client.call_tool("wait_for_elements", {"wait_seconds": 0}))
+                structured(await client.call_tool("wait_for_tasks", {"wait_seconds": 0}))
         assert len(world.requests) == 1
 
     async def test_proof_that_failed_is_asked_for_again(self, tmp_path: Path, clock: VirtualClock) -> None:

@@ -46,7 +46,7 @@ async def test_running_waits_hand_over_their_tickets(
         async with anyio.create_task_group() as group:
             group.start_soon(ask, "create", "create_element_and_wait", {**creation("Mia"), "wait_seconds": 600})
             await clock.sleep(20)
-            group.start_soon(ask, "wait", "wait_for_elements", {"wait_seconds": 600})
+            group.start_soon(ask, "wait", "wait_for_tasks", {"wait_seconds": 600})
             await clock.sleep(20)
             assert answers == {}
             began = clock.monotonic()
@@ -55,15 +55,13 @@ async def test_running_waits_hand_over_their_tickets(
     created, waited = structured(answers["create"]), structured(answers["wait"])
     assert created["task_status"] in {"submitted", "processing"}
     assert created["next_step"] == (
-        f'Call wait_for_elements with ids=["{created["task_id"]}"]; creating again is not needed.'
+        f'Call wait_for_tasks with ids=["{created["task_id"]}"]; creating again is not needed.'
     )
     assert created["waited_seconds"] >= 40
     assert waited["pending"] == 1
     assert created["task_id"] in waited["next_step"]
     async with serve() as house, house.client(era, ANNA) as client:
-        done = structured(
-            await client.call_tool("wait_for_elements", {"ids": [created["task_id"]], "wait_seconds": 600})
-        )
+        done = structured(await client.call_tool("wait_for_tasks", {"ids": [created["task_id"]], "wait_seconds": 600}))
     assert done["tasks"][0]["element_ids"]
     assert len(requests_to(world, "create")) == 1
 
@@ -177,7 +175,7 @@ async def test_creations_that_were_not_sent_yet_end_with_nothing_created(
         "the same wish": [["kind=unknown_outcome created=maybe retry=later"]],
     }
     assert told == expected[busy]
-    assert all("about to end" in answer.text for answer in answers if "kind=busy" in answer.text)
+    assert all("shutting down" in answer.text for answer in answers if "kind=busy" in answer.text)
 
 
 async def test_background_tasks_are_left_to_the_next_server(serve: Serve, faults: Faults, clock: VirtualClock) -> None:

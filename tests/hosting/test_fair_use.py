@@ -16,11 +16,12 @@ from virtual_time import VirtualClock
 from hosting.conftest import Serve
 from hosting.http_server import House, calling, creation, kling, served
 from kling_mcp.api.throttle import MAX_WAITING
+from kling_mcp.concurrency.call_limit import CallLimit
+from kling_mcp.concurrency.clock import format_duration
 from kling_mcp.errors import LimitError
 from kling_mcp.runtime import MAX_CALLS_PER_ACCOUNT
 from kling_mcp.settings.hosting import CREATES_PER_DAY, CREATES_PER_MINUTE, HostingSettings
 from kling_mcp.simulator import Faults, World
-from kling_mcp.tasks.quota import CallLimit, format_duration
 
 pytestmark = pytest.mark.anyio
 
@@ -183,7 +184,7 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
     hosting = HostingSettings(creates_per_minute=0, creates_per_day=0)
     async with serve(hosting=hosting, max_creates=1) as house:
         account = house.runtime.account_of_caller(kling("anna"))
-        gate = account.creator._fulfiller._gate
+        gate = account.element_tasks.submitter._runner._gate
         await gate.enter()  # a creation that takes long
         async with anyio.create_task_group() as group:
             places = [anyio.CancelScope() for _ in range(MAX_WAITING)]

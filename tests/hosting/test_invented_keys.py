@@ -22,7 +22,7 @@ PAIR = {"X-Kling-Access-Key": "invented", "X-Kling-Secret-Key": "invented-with-m
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("create_element", creation("Mia")),
     ("create_element_and_wait", {**creation("Mia"), "wait_seconds": 1}),
-    ("wait_for_elements", {"ids": ["some-task"], "wait_seconds": 0}),
+    ("wait_for_tasks", {"ids": ["some-task"], "wait_seconds": 0}),
     ("find_elements", {"query": "Mia"}),
     ("get_element", {"id": "880000000000000101"}),
     ("get_element", {"id": "Mia"}),

@@ -133,10 +133,10 @@ class TestTime:
             assert len(house.app.state.requests._answering) == 0
 
     async def test_a_long_answer_is_not_a_slow_body(self, serve: Serve, world: World) -> None:
-        body = calling("wait_for_elements", wait_seconds=300)
+        body = calling("wait_for_tasks", wait_seconds=300)
         slow = world.add_element(world.account_of("somebody"), "Mia").task_id
         async with serve() as house:
-            reply = await house.post(calling("wait_for_elements", ids=[slow], wait_seconds=300), kling("somebody"))
+            reply = await house.post(calling("wait_for_tasks", ids=[slow], wait_seconds=300), kling("somebody"))
             assert reply.status_code == 200
             assert (await house.post(body, kling("somebody"))).status_code == 200
 
@@ -333,7 +333,7 @@ class TestPaths:
         async with serve(heard=heard) as house, house.client(headers=kling("somebody")) as client:
             for tool, arguments in (
                 ("get_element", {"id": any_id}),
-                ("wait_for_elements", {"ids": [any_id], "wait_seconds": 0}),
+                ("wait_for_tasks", {"ids": [any_id], "wait_seconds": 0}),
                 ("delete_element", {"element_id": any_id, "element_name": "x"}),
             ):
                 assert "kind=internal" not in text_of(await client.call_tool(tool, arguments))

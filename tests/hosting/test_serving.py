@@ -16,7 +16,6 @@ from typing import ClassVar
 import anyio
 import httpx2
 import pytest
-import uvicorn
 from anyio import to_thread
 from helpers import structured
 from mcp import Client
@@ -24,8 +23,6 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 from processes import until
 from sse_starlette.sse import AppStatus
-from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
 
 from hosting.http_server import House, bearer, calling, creation, headers_for, kling, message
 from hosting.issuer import ISSUER, RESOURCE, STRANGERS_KEY, Issuer, token
@@ -33,7 +30,6 @@ from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http import serve as serving
 from kling_mcp.server.http.app import build_http_app
-from kling_mcp.server.http.head_timeout import HeaderTimeoutProtocol
 from kling_mcp.server.http.jwks import MAX_BYTES, fetch_bytes
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
@@ -117,66 +113,6 @@ class TestFetchingKeys:
             port = taken.getsockname()[1]
         with pytest.raises(OSError, match="ConnectError"):
             await fetch_bytes(f"http://127.0.0.1:{port}/keys")
-
-
-class Hasty(HeaderTimeoutProtocol):
-    """One that does not wait long, so that a test need not either."""
-
-    head_seconds = 0.2
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """A server of slow answers that waits for no head."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await anyio.sleep(0.3)  # longer than a head may take
-        await PlainTextResponse("done")(scope, receive, send)
-
-    config = uvicorn.Config(app, http=Hasty, ws="none", lifespan="off", log_config=None, timeout_keep_alive=2)
-    server = uvicorn.Server(config)
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        thread.join()
-
-
-class TestSilentConnections:
-    """Without a limit a thousand of them would keep everybody out."""
-
-    @pytest.mark.parametrize("said", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "])
-    def test_head_that_does_not_come_is_not_waited_for(self, port: int, said: bytes) -> None:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
-            line.sendall(said)
-            began = time.monotonic()
-            assert line.recv(1) == b""
-            assert time.monotonic() - began < 2
-
-    def test_head_that_drips_is_not_waited_for(self, port: int) -> None:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
-            line.sendall(b"GET / HTTP/1.1\r\n")
-            with pytest.raises(OSError, match=r"pipe|reset|aborted"):
-                self.drip(line)
-
-    @staticmethod
-    def drip(line: socket.socket) -> None:
-        for _ in range(100):
-            line.sendall(b"X: y\r\n")
-            time.sleep(0.02)
-
-    def test_answer_may_take_longer_and_the_next_head_has_its_own_time(self, port: int) -> None:
-        request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
-            for _ in range(2):
-                line.sendall(request)
-                answer = b""
-                while not answer.endswith(b"done"):
-                    answer += line.recv(1000)
-                time.sleep(0.25)  # longer than a head may take; a kept connection may be silent for a while
-            line.sendall(request[:9])
-            assert line.recv(1) == b""
 
 
 class TestOnAPort:

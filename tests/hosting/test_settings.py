@@ -19,8 +19,8 @@ from kling_mcp.settings.hosting import (
     MAX_REQUEST_MB_FROM_OTHERS,
     HostingSettings,
     OAuthSettings,
-    is_loopback,
 )
+from kling_mcp.settings.values import is_loopback
 
 OAUTH = {
     "KLING_MCP_OAUTH_ISSUER": "https://login.example.com/tenant/",

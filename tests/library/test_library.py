@@ -8,6 +8,7 @@ import pytest
 from helpers import API_KEY, requests_to
 from virtual_time import VirtualClock
 
+from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.errors import KlingError, LimitError, NotFoundError, StorageError
 from kling_mcp.library import index
 from kling_mcp.library.catalogue import Filters
@@ -16,6 +17,12 @@ from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def guard(account: Account, clock: VirtualClock) -> NameGuard:
+    return NameGuard(account.library, account.journal, account.element_tasks.route, clock)
+
 
 OWN = Filters(sources=("custom",))
 
@@ -95,55 +102,55 @@ async def test_many_of_one_name_are_not_all_listed(account: Account, world: Worl
 # --- the guard on names
 
 
-async def test_the_guard_knows_own_names_only(account: Account, world: World) -> None:
+async def test_the_guard_knows_own_names_only(guard: NameGuard, world: World) -> None:
     mia = add(world, "Mia")
     world.add_element(world.account_of(API_KEY), "Mia", status="deleted")
-    assert await account.names.ready_elements("Mia") == [mia]
-    assert await account.names.ready_elements("mia") == []
-    assert await account.names.ready_elements("Grey Heron") == []
+    assert await guard.ready_elements("Mia") == [mia]
+    assert await guard.ready_elements("mia") == []
+    assert await guard.ready_elements("Grey Heron") == []
 
 
-async def test_the_guard_is_at_most_a_minute_behind(account: Account, world: World, clock: VirtualClock) -> None:
-    assert await account.names.ready_elements("Mia") == []
-    read_at = account.names.read_at_wall
+async def test_the_guard_is_at_most_a_minute_behind(guard: NameGuard, world: World, clock: VirtualClock) -> None:
+    assert await guard.ready_elements("Mia") == []
+    read_at = guard.read_at
     mia = add(world, "Mia")
-    assert await account.names.ready_elements("Mia") == []
-    assert account.names.read_at_wall == read_at
+    assert await guard.ready_elements("Mia") == []
+    assert guard.read_at == read_at
     await clock.sleep(61)
-    assert await account.names.ready_elements("Mia") == [mia]
-    assert account.names.read_at_wall > read_at
+    assert await guard.ready_elements("Mia") == [mia]
+    assert guard.read_at > read_at
 
 
-async def test_the_guard_reads_again_when_told(account: Account, world: World) -> None:
-    assert await account.names.ready_elements("Mia") == []
+async def test_the_guard_reads_again_when_told(account: Account, guard: NameGuard, world: World) -> None:
+    assert await guard.ready_elements("Mia") == []
     mia = add(world, "Mia")
-    account.names.invalidate()
-    assert await account.names.ready_elements("Mia") == [mia]
+    account.library.invalidate()
+    assert await guard.ready_elements("Mia") == [mia]
 
 
-async def test_the_guard_does_not_guess_when_the_list_fails(account: Account, faults: Faults) -> None:
+async def test_the_guard_does_not_guess_when_the_list_fails(guard: NameGuard, faults: Faults) -> None:
     faults.refuse_connection(route="list", times=None)
     with pytest.raises(KlingError) as caught:
-        await account.names.ready_elements("Mia")
+        await guard.ready_elements("Mia")
     assert caught.value.kind == "network"
 
 
 async def test_the_guard_trusts_no_old_list(
-    account: Account, world: World, faults: Faults, clock: VirtualClock
+    guard: NameGuard, world: World, faults: Faults, clock: VirtualClock
 ) -> None:
     add(world, "Leo")
-    assert await account.names.ready_elements("Mia") == []
+    assert await guard.ready_elements("Mia") == []
     faults.refuse_connection(route="list", times=None)
     await clock.sleep(61)
     with pytest.raises(KlingError) as caught:
-        await account.names.ready_elements("Mia")
+        await guard.ready_elements("Mia")
     assert caught.value.kind == "network"
 
 
-async def test_the_guard_does_not_guess_before_the_list_is_read(account: Account, world: World, faults: Faults) -> None:
+async def test_the_guard_does_not_guess_before_the_list_is_read(guard: NameGuard, world: World, faults: Faults) -> None:
     for number in range(1600):
         add(world, f"Name {number}")
     faults.delay(20, route="list", times=None)
     with pytest.raises(LimitError, match="still being read"):
-        await account.names.ready_elements("Mia")
-    assert await account.names.ready_elements("Name 7") != []
+        await guard.ready_elements("Mia")
+    assert await guard.ready_elements("Name 7") != []

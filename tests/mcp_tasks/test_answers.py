@@ -50,7 +50,7 @@ async def test_quick_call_is_answered_in_the_ordinary_way(
     async with start() as client:
         task_id = structured(await call(client, "create_element", creation))["task_id"]
         await anyio.sleep(10)
-        result = await call(client, "wait_for_elements", {"ids": [task_id]})
+        result = await call(client, "wait_for_tasks", {"ids": [task_id]})
     assert structured(result)["tasks"][0]["element_ids"]
     assert not handles_on_disk(settings)
 
@@ -94,7 +94,7 @@ async def test_task_ends_pending_when_kling_takes_too_long(
     view = structured(CallToolResult.model_validate(ended["result"]))
     assert view["task_status"] in {"submitted", "processing"}
     assert view["waited_seconds"] == pytest.approx(900, abs=10)  # fact: poll
-    assert "wait_for_elements" in view["next_step"]
+    assert "wait_for_tasks" in view["next_step"]
 
 
 async def test_wait_seconds_zero_still_means_not_to_wait(
@@ -117,13 +117,13 @@ async def test_failed_task_of_kling_is_completed_with_an_error_result(
     assert last_line(CallToolResult.model_validate(ended["result"]))["kind"] == "task_failed"
 
 
-async def test_wait_for_elements_becomes_a_task_too(start: Start, creation: dict[str, Any], faults: Faults) -> None:
+async def test_wait_for_tasks_becomes_a_task_too(start: Start, creation: dict[str, Any], faults: Faults) -> None:
     faults.slow_task(60, times=2)
     async with start() as client:
         for name in ("Mia", "Ben"):
             await call(client, "create_element", {**creation, "element_name": name})
-        handle = await handle_of(client, "wait_for_elements", {})
-        assert (await get(client, handle))["statusMessage"].startswith("Waiting for 2 element(s) at Kling")
+        handle = await handle_of(client, "wait_for_tasks", {})
+        assert (await get(client, handle))["statusMessage"].startswith("Waiting for 2 task(s) at Kling")
         ended = await until(client, handle)
     view = structured(CallToolResult.model_validate(ended["result"]))
     assert [bool(task["element_ids"]) for task in view["tasks"]] == [True, True]
@@ -276,5 +276,5 @@ async def test_without_a_usable_state_folder_a_call_is_an_ordinary_one(
         task_id = structured(await call(client, "create_element", creation))["task_id"]
     (tmp_path / "occupied").write_text("a file where a folder should be")
     async with start(state_dir=tmp_path / "occupied") as client:
-        result = await call(client, "wait_for_elements", {"ids": [task_id], "wait_seconds": 60})
+        result = await call(client, "wait_for_tasks", {"ids": [task_id], "wait_seconds": 60})
     assert structured(result)["tasks"][0]["element_ids"]

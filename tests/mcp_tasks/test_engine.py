@@ -263,14 +263,14 @@ async def test_tool_that_is_always_a_task_is_one_even_when_quick(start: Start, m
 
 
 async def test_too_many_running_tasks_make_further_calls_ordinary(start: Start) -> None:
-    async with tool_server(start, endless, slow, most_runs=2) as client:
+    async with tool_server(start, endless, slow, max_calls=2) as client:
         for _ in range(2):
             await handle_of(client, "endless", {})
         assert isinstance(await call(client, "slow", {}), CallToolResult)
 
 
 async def test_old_results_give_way_to_new_tasks(start: Start) -> None:
-    async with tool_server(start, slow, most_runs=2) as client:
+    async with tool_server(start, slow, max_calls=2) as client:
         handles = [await handle_of(client, "slow", {}) for _ in range(2)]
         await anyio.sleep(100)
         await handle_of(client, "slow", {})

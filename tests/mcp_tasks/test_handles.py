@@ -8,6 +8,7 @@ from virtual_time import VirtualClock
 from kling_mcp.server.mcp_tasks.handles import KEEP_SECONDS, MAX_PER_ACCOUNT, HandleStore
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.tasks.stored_error import StoredError
 
 pytestmark = pytest.mark.anyio
 
@@ -31,10 +32,10 @@ async def test_only_the_first_end_counts(book: HandleStore) -> None:
     handle = await book.reserve("account", "", "tool")
     assert handle is not None
     await book.settle(handle.handle_id, "cancelled")
-    await book.settle(handle.handle_id, "settled", "kind=internal")
+    await book.settle(handle.handle_id, "settled", StoredError("internal", "no", "never"))
     found = await book.find(handle.handle_id)
     assert found is not None
-    assert (found.status, found.detail) == ("cancelled", "")
+    assert (found.status, found.error) == ("cancelled", None)
 
 
 async def test_account_with_too_many_handles_gets_no_more_until_some_expire(

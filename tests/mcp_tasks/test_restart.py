@@ -79,7 +79,7 @@ async def test_task_whose_time_is_over_is_told_as_pending(
     async with start() as client:
         view = structured(result_of(await get(client, handle)))
     assert view["task_status"] in {"submitted", "processing"}
-    assert "wait_for_elements" in view["next_step"]
+    assert "wait_for_tasks" in view["next_step"]
 
 
 async def test_failure_of_kling_is_told_after_a_restart(start: Start, creation: dict[str, Any], faults: Faults) -> None:
@@ -170,7 +170,7 @@ async def test_what_another_call_found_out_about_the_creation_counts(
     faults.clear()
     async with start() as client:
         await anyio.sleep(60)
-        await call(client, "wait_for_elements", {"wait_seconds": 1})
+        await call(client, "wait_for_tasks", {"wait_seconds": 1})
         faults.reply_code(1103, route="create")
         await call(client, CREATE, {**creation, "element_name": "Ben"})
         line = last_line(result_of(await until(client, lost)))
@@ -231,12 +231,12 @@ async def test_task_can_be_cancelled_without_having_been_asked_for(
         assert (await get(client, handle))["status"] == "cancelled"
 
 
-async def test_wait_for_elements_is_followed_too(start: Start, creation: dict[str, Any], faults: Faults) -> None:
+async def test_wait_for_tasks_is_followed_too(start: Start, creation: dict[str, Any], faults: Faults) -> None:
     faults.slow_task(120, times=2)
     async with start() as client:
         for name in ("Mia", "Ben"):
             await call(client, "create_element", {**creation, "element_name": name})
-        handle = await handle_of(client, "wait_for_elements", {})
+        handle = await handle_of(client, "wait_for_tasks", {})
     async with start() as client:
         view = structured(result_of(await until(client, handle)))
     assert len(view["tasks"]) == 2
@@ -251,7 +251,7 @@ async def test_wait_that_had_not_found_out_what_to_wait_for_is_to_be_repeated(
         with anyio.move_on_after(1):
             await call(client, CREATE, creation)
         faults.delay(30, times=None)
-        handle = await handle_of(client, "wait_for_elements", {})
+        handle = await handle_of(client, "wait_for_tasks", {})
     faults.clear()
     async with start() as client:
         line = last_line(result_of(await until(client, handle)))
@@ -266,7 +266,7 @@ async def test_wait_that_has_not_yet_found_out_elsewhere_is_followed_from_here(
         with anyio.move_on_after(1):
             await call(client, CREATE, creation)
         faults.delay(10)
-        handle = await handle_of(client, "wait_for_elements", {})
+        handle = await handle_of(client, "wait_for_tasks", {})
         assert (await get(other, handle))["status"] == "working"
         view = structured(result_of(await until(other, handle)))
     assert view["tasks"][0]["element_ids"]

@@ -130,7 +130,10 @@ def test_with_local_files_off_the_reason_is_told_and_nothing_is_read(album: Path
     (album / "mia.png").write_bytes(pictures.png())
     off = MediaPolicy(local_files_off_reason="Over http this server reads no local files.")
     problem = refusal(album / "mia.png", off)
-    assert problem.rule == "local files are off (Over http this server reads no local files)"
+    assert (
+        problem.rule
+        == "must not be a local file, because local files are off (Over http this server reads no local files)"
+    )
     assert "https link" in problem.fix
     assert "KLING_MCP_MEDIA_DIRS" in refusal(album / "mia.png", MediaPolicy()).rule
 
@@ -139,7 +142,7 @@ def test_a_missing_picture_is_answered_with_near_names(album: Path, policy: Medi
     for name in ("mia-front.png", "mia-front.txt", "mia-frnt.jpg", "mia-fronts.png", "zebra.png", "mia_front.jpeg"):
         (album / name).touch()
     problem = refusal(album / "mia-frontt.png", policy)
-    assert problem.rule == "there is no such file"
+    assert problem.rule == "must be an existing file"
     assert '"mia-front.png"' in problem.fix
     assert problem.fix.count('"') == 6
     assert "txt" not in problem.fix
@@ -157,7 +160,7 @@ def test_a_missing_picture_without_near_names_mentions_chat_attachments(album: P
 def test_the_folder_above_a_missing_allowed_folder_is_not_looked_into(tmp_path: Path) -> None:
     (tmp_path / "album.png").touch()
     problem = refusal(tmp_path / "albums.png", MediaPolicy(allowed_dirs=(tmp_path / "albums.png",)))
-    assert problem.rule == "there is no such file"
+    assert problem.rule == "must be an existing file"
     assert "album.png" not in problem.fix
 
 
@@ -180,13 +183,13 @@ def test_a_name_that_looks_the_same_is_the_same_file(
 def test_two_names_that_look_the_same_are_not_guessed_between(album: Path, policy: MediaPolicy) -> None:
     (album / "a\u202fb.png").touch()
     (album / "a\u00a0b.png").touch()
-    assert refusal(album / "a b.png", policy).rule == "there is no such file"
+    assert refusal(album / "a b.png", policy).rule == "must be an existing file"
 
 
 def test_a_look_alike_that_leads_outside_is_not_followed(tmp_path: Path, album: Path, policy: MediaPolicy) -> None:
     (tmp_path / "secret.png").write_bytes(b"secret")
     (album / "a\u202fb.png").symlink_to(tmp_path / "secret.png")
-    assert "only inside the allowed folders" in refusal(album / "a b.png", policy).rule
+    assert "must be inside the allowed folders" in refusal(album / "a b.png", policy).rule
 
 
 def test_only_regular_files_are_opened(album: Path, policy: MediaPolicy) -> None:

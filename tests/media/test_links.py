@@ -63,7 +63,7 @@ def test_a_public_link_passes_unchanged(link: str) -> None:
     ],
 )
 def test_a_link_that_only_this_network_can_open_is_refused(host: str) -> None:
-    assert "Kling cannot open" in refusal(f"https://{host}/mia.png").rule
+    assert "that Kling can open" in refusal(f"https://{host}/mia.png").rule
     assert require_link(f"https://{host}:8443/cb", "callback_url", public=False)
 
 

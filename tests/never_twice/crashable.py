@@ -18,6 +18,9 @@ from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.tasks.intent import make_intent
+from kling_mcp.tasks.submit import SubmitRequest
+from never_twice.wishes import VoiceDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from kling_mcp.elements.create import Creation
     from kling_mcp.elements.draft import ElementDraft
     from kling_mcp.store import Transaction
+    from kling_mcp.tasks.entry import JournalEntry
+    from kling_mcp.tasks.submit import Submission
+    from never_twice.wishes import Draft
 
 T = TypeVar("T")
 
@@ -153,11 +159,31 @@ class Process(Runtime):
     ) -> Creation:
         """What the creating tools do."""
         creator = self.own_account().creator
-        return await creator.create(draft, allow_duplicate_name=allow_duplicate_name, patience=patience)
+        return await creator.create(draft, allow_duplicate_name=allow_duplicate_name, timeout=patience)
 
-    async def die_while_creating(self, draft: ElementDraft, *, after: float) -> None:
+    async def make(
+        self, draft: Draft, *, patience: float = 45.0, allow_duplicate_name: bool = False
+    ) -> Submission[Any]:
+        """Make whatever the draft asks for; a voice without anything but the core around it."""
+        if not isinstance(draft, VoiceDraft):
+            return await self.create(draft, patience=patience, allow_duplicate_name=allow_duplicate_name)
+        account = self.own_account()
+        body = {"voice_name": draft.voice_name, "voice_url": draft.voice_url}
+
+        async def make_body(_: JournalEntry) -> dict[str, object]:
+            return dict(body)
+
+        content = [draft.voice_name, draft.voice_url]
+        caller_id = draft.external_task_id
+        intent = make_intent("voice", account.client.account, content, label=draft.voice_name, caller_id=caller_id)
+        deadline = self.clock.monotonic() + patience
+        return await account.voice_tasks.submitter.submit(
+            SubmitRequest(intent=intent, make_body=make_body, deadline=deadline)
+        )
+
+    async def die_while_creating(self, draft: Draft, *, after: float) -> None:
         """Ask for an element, and be killed `after` seconds, at whatever the call is waiting for then."""
-        call = asyncio.ensure_future(self.create(draft))
+        call = asyncio.ensure_future(self.make(draft))
         await asyncio.sleep(after)
         self.fate.is_dead = True
         call.cancel()

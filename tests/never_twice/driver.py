@@ -1,34 +1,38 @@
 """Runs calls of several processes one await point at a time, in an order that somebody else chooses.
 
-Every seam of a process (see `mortal`) parks its task until it is released, and virtual time stands still until it
+Every seam of a process (see `crashable`) parks its task until it is released, and virtual time stands still until it
 is told to go on. So an interleaving is a list of plain choices, and the same choices are the same interleaving.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 import anyio
-from anyio import to_thread
 from helpers import API_KEY
 from virtual_time import VirtualClock, VirtualLoop
 
-from kling_mcp.elements.create import Creation
 from kling_mcp.errors import KlingError
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.tasks.journal import RENEW_SECONDS
 from never_twice.crashable import Fate, Process, is_crash
-from never_twice.wishes import tasks_at
+from never_twice.wishes import content_of, tasks_at
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor
     from pathlib import Path
 
-    from kling_mcp.elements.draft import ElementDraft
-    from kling_mcp.simulator.records import ElementTask
+    from kling_mcp.simulator.records import AnyTask
+    from kling_mcp.tasks.submit import Submission
+    from never_twice.wishes import Draft
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class SteppedLoop(VirtualLoop):
@@ -43,9 +47,17 @@ class SteppedLoop(VirtualLoop):
     async def _quiet(self) -> None:
         while True:
             await asyncio.sleep(0)
-            busy_threads = to_thread.current_default_thread_limiter().borrowed_tokens
-            if not self._ready and not busy_threads:
+            if not self._ready and not self.has_busy_threads():
                 return
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """In the executor's thread, but to its end: which of two processes writes faster is no choice of a test."""
+        assert executor is not None
+        ended = executor.submit(func, *args)
+        concurrent.futures.wait([ended])
+        return asyncio.wrap_future(ended, loop=self)
 
 
 @dataclass(slots=True)
@@ -57,7 +69,7 @@ class Parked:
 
 
 class Parking(Fate):
-    """Parks every task that comes to a seam, until `free` or released one by one."""
+    """Parks every task that comes to a seam, until `is_free` or released one by one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,14 +97,14 @@ class Parking(Fate):
 class Call:
     """One creation call of somebody. `overlapped` says whether another call for the same content ran beside it."""
 
-    draft: ElementDraft
-    task: asyncio.Task[Creation]
+    draft: Draft
+    task: asyncio.Task[Submission[Any]]
     fate: Parking
     overlapped: bool = False
     was_cancelled: bool = False
 
     @property
-    def result(self) -> Creation | KlingError | None:
+    def result(self) -> Submission[Any] | KlingError | None:
         """What the caller was told; None if the caller left or died with the process, or still waits."""
         if not self.task.done() or self.task.cancelled():
             return None
@@ -124,15 +136,13 @@ class Theatre:
 
     # ---- what may happen
 
-    def create(self, place: int, draft: ElementDraft, *, allow_duplicate_name: bool, patience: float) -> None:
-        """Somebody asks a process for an element."""
+    def make(self, place: int, draft: Draft, *, allow_duplicate_name: bool, patience: float) -> None:
+        """A process is asked for an element or a voice."""
         process, fate = self.processes[place], self.fates[place]
-        creation = process.own_account().creator.create(
-            draft, allow_duplicate_name=allow_duplicate_name, patience=patience
-        )
-        call = Call(draft, self.loop.create_task(creation), fate)
+        making = process.make(draft, allow_duplicate_name=allow_duplicate_name, patience=patience)
+        call = Call(draft, self.loop.create_task(making), fate)
         for other in self.unanswered():
-            if other.draft.element_description == draft.element_description:
+            if content_of(other.draft) == content_of(draft):
                 call.overlapped = other.overlapped = True
         self.calls.append(call)
         self.loop.run_until_quiet()
@@ -184,8 +194,8 @@ class Theatre:
         """The calls that still run."""
         return [call for call in self.calls if not call.task.done()]
 
-    def tasks(self) -> list[ElementTask]:
-        """Every element task at Kling."""
+    def tasks(self) -> list[AnyTask]:
+        """Every task at Kling."""
         return tasks_at(self.world)
 
     def finish(self) -> None:

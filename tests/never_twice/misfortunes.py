@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_mcp.api.sender import Timeouts
 from kling_mcp.simulator.fault_actions import SHAPES
-from kling_mcp.tasks.entry import SETTLES_AFTER_DESERTION
+from kling_mcp.tasks.entry import SETTLES_AFTER_ABANDONMENT
 from kling_mcp.tasks.send import SETTLES_AFTER_SILENCE
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Misfortune = tuple[str, dict[str, Any]]
 
+LOOKS = ("query", "list", "voice-query", "voice-list")  # the simulator's names of the routes of both kinds
 ENDINGS = ("closed", "reset", "hang")
 READ_TIMEOUT = Timeouts().read
 
@@ -33,7 +34,7 @@ class Assumed:
         nobody_stalls: no process stands still between writing down that it sends and sending, while others work.
     """
 
-    late: tuple[float, ...] = (2.0, 8.0, SETTLES_AFTER_DESERTION - 2)
+    late: tuple[float, ...] = (2.0, 8.0, SETTLES_AFTER_ABANDONMENT - 2)
     late_if_heard: tuple[float, ...] = (READ_TIMEOUT + 1, READ_TIMEOUT + SETTLES_AFTER_SILENCE - 5)
     lists_show_what_runs: bool = True
     nobody_stalls: bool = True
@@ -78,6 +79,4 @@ def misfortunes_of_looks() -> list[Misfortune]:
         ("reply_status", {"status": 502}),
         *(("malformed", {"shape": shape}) for shape in SHAPES),
     ]
-    return [
-        (name, {**options, "route": route, "times": 4}) for name, options in all_of_them for route in ("query", "list")
-    ]
+    return [(name, {**options, "route": route, "times": 4}) for name, options in all_of_them for route in LOOKS]

@@ -1,8 +1,8 @@
-"""A crash at every single await point of a creation, then a restart and the same call: one element, one id."""
+"""A crash at every single await point of a request, then a restart and the same call: one task, one id."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers import API_KEY
@@ -10,30 +10,31 @@ from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
 from never_twice.crashable import CrashError, DiesAtStep, Processes, is_crash
-from never_twice.wishes import draft_of, tasks_at
+from never_twice.wishes import Draft, draft_of, tasks_at, voice_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kling_mcp.elements.create import Creation
+    from kling_mcp.tasks.submit import Submission
 
 pytestmark = pytest.mark.anyio
 
-MIA = draft_of("Mia")
+DRAFTS: dict[str, Draft] = {"element": draft_of("Mia"), "voice": voice_of("Mia")}
 MAX_STEPS = 80  # more than any call has
 
 # What happens to the first creation request, apart from the crash.
-MISFORTUNES: dict[str, Callable[[Faults], object]] = {
-    "nothing": lambda _: None,
-    "reply lost after the commit": lambda faults: faults.lose_reply_after_create(),
-    "reply lost before the commit": lambda faults: faults.lose_reply_before_commit(route="create"),
-    "committed late": lambda faults: faults.delay(8, route="create"),
-    "answered late": lambda faults: faults.delay(8, after_commit=True, route="create"),
-    "5002 after the commit": lambda faults: faults.reply_code(5002, after_commit=True, route="create"),
-    "two refused connections": lambda faults: faults.refuse_connection(times=2),
-    "busy, then accepted": lambda faults: faults.reply_code(1303, route="create", times=2),
+MISFORTUNES: dict[str, Callable[[Faults, str], object]] = {
+    "nothing": lambda _, route: None,
+    "reply lost after the commit": lambda faults, route: faults.lose_reply_after_commit(route=route),
+    "reply lost before the commit": lambda faults, route: faults.lose_reply_before_commit(route=route),
+    "committed late": lambda faults, route: faults.delay(8, route=route),
+    "answered late": lambda faults, route: faults.delay(8, after_commit=True, route=route),
+    "5002 after the commit": lambda faults, route: faults.reply_code(5002, after_commit=True, route=route),
+    "two refused connections": lambda faults, _: faults.refuse_connection(times=2),
+    "busy, then accepted": lambda faults, route: faults.reply_code(1303, route=route, times=2),
 }
+ROUTES = {"element": "create", "voice": "voice-create"}
 # How Kling behaves. The unkind one accepts a used id again, and finds nothing by it.
 KLINGS: dict[str, Quirks] = {
     "kind": Quirks(),
@@ -43,28 +44,29 @@ KLINGS: dict[str, Quirks] = {
 
 @pytest.mark.parametrize("kling", KLINGS)
 @pytest.mark.parametrize("misfortune", MISFORTUNES)
-async def test_a_crash_at_any_step_makes_no_second_element(misfortune: str, kling: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", DRAFTS)
+async def test_crash_at_any_step_makes_no_second_task(kind: str, misfortune: str, kling: str, tmp_path: Path) -> None:
     for step in range(1, MAX_STEPS):
         folder = tmp_path / f"{step}"
-        met = await _crash_and_repeat(folder, step, misfortune, KLINGS[kling])
+        met = await _crash_and_repeat(folder, step, kind, misfortune, KLINGS[kling])
         if len(met) < step:
             return  # the call ended before it could be killed
     pytest.fail("a creation never ends")
 
 
-async def _crash_and_repeat(folder: Path, step: int, misfortune: str, quirks: Quirks) -> list[str]:
+async def _crash_and_repeat(folder: Path, step: int, kind: str, misfortune: str, quirks: Quirks) -> list[str]:
     clock, faults = VirtualClock(), Faults()
     world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
-    MISFORTUNES[misfortune](faults)
+    MISFORTUNES[misfortune](faults, ROUTES[kind])
     fate = DiesAtStep(step)
-    first: Creation | None = None
+    first: Submission[Any] | None = None
     async with Processes(folder, world, faults) as processes:
         try:
-            first = await processes.start(fate=fate).create(MIA, patience=120)
+            first = await processes.start(fate=fate).make(DRAFTS[kind], patience=120)
         except (CrashError, BaseExceptionGroup) as death:
             if not is_crash(death):
                 raise
-        again = await processes.start().create(MIA, patience=120)
+        again = await processes.start().make(DRAFTS[kind], patience=120)
     tasks = tasks_at(world)
     assert [task.task_id for task in tasks] == [again.task.task_id], fate.met
     assert tasks[0].external_task_id == again.external_task_id

@@ -1,4 +1,4 @@
-"""Random interleavings of everything that can happen to a creation, checked after every step.
+"""Random interleavings of everything that can happen to requests of two kinds, checked after every step.
 
 Short and always the same by default; `HYPOTHESIS_PROFILE=nightly` searches long and prints how to repeat a failure.
 What must be assumed of Kling stands in `misfortunes.ASSUMED`, and only where Kling accepts a used id again.
@@ -11,7 +11,7 @@ import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers import API_KEY
@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from profiles import IS_NIGHTLY
 
-from kling_mcp.elements.create import Creation
 from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
 from kling_mcp.simulator import Quirks
+from kling_mcp.simulator.records import ElementTask
+from kling_mcp.tasks.submit import Submission
 from never_twice.driver import Call, Theatre
 from never_twice.misfortunes import (
     ANY_TIME,
@@ -30,41 +31,49 @@ from never_twice.misfortunes import (
     misfortunes_of_creations,
     misfortunes_of_looks,
 )
-from never_twice.wishes import draft_of
+from never_twice.wishes import Draft, VoiceDraft, content_of, content_of_task, draft_of, tasks_for, voice_of
 
 if TYPE_CHECKING:
-    from kling_mcp.elements.draft import ElementDraft
-    from kling_mcp.simulator.records import ElementTask
+    from kling_mcp.simulator.records import AnyTask
 
 # The journal waits for the disk at every step; memory makes no difference to what is proved.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - holds a directory of our own
+ELEMENTS = ("a name of its own", "a shared name", "a shared name, on purpose", "an id of its own", "a shared id")
+VOICES = ("a voice", "a voice of a shared name", "a voice with an id of its own", "a voice with a shared id")
+KINDS = st.sampled_from(ELEMENTS + VOICES)
 PLACES = st.integers(0, 1)
 PATIENCE = st.sampled_from((5.0, 45.0, 200.0))
-KINDS = ("a name of its own", "a shared name", "a shared name, on purpose", "an id of its own", "a shared id")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Something that somebody asks for."""
 
-    draft: ElementDraft
+    draft: Draft
     allow_duplicate_name: bool = True
 
 
 def new_wish(kind: str, number: int) -> Asked:
-    """A wish that nobody had before; some kinds share a name or an id with others."""
+    """A request that was never made before; some kinds share a name or an id with others."""
     content = f"wish {number}"
     match kind:
         case "a name of its own":
-            return Asked(draft_of(f"Ada {number}", content), allow_duplicate_name=False)
-        case "a shared name":
-            return Asked(draft_of("Mia", content), allow_duplicate_name=False)
-        case "a shared name, on purpose":
-            return Asked(draft_of("Mia", content))
+            draft: Draft = draft_of(f"Ada {number}", content)
         case "an id of its own":
-            return Asked(draft_of("Leo", content, f"leo-{number}"))
+            draft = draft_of("Leo", content, f"leo-{number}")
+        case "a shared id":
+            draft = draft_of("Zoe", content, "zoe")
+        case "a voice":
+            draft = voice_of(f"Ada {number}", content)
+        case "a voice of a shared name":
+            draft = voice_of("Mia", content)
+        case "a voice with an id of its own":
+            draft = voice_of("Leo", content, f"leo-{number}")
+        case "a voice with a shared id":  # that of elements, too: there is one namespace
+            draft = voice_of("Zoe", content, "zoe")
         case _:
-            return Asked(draft_of("Zoe", content, "zoe"))
+            draft = draft_of("Mia", content)
+    return Asked(draft, allow_duplicate_name=kind not in {"a name of its own", "a shared name"})
 
 
 class NeverTwice(RuleBasedStateMachine):
@@ -108,7 +117,13 @@ class NeverTwice(RuleBasedStateMachine):
 
     # ---- what may happen
 
-    @rule(kind=st.sampled_from(KINDS), place=PLACES, patience=PATIENCE, misfortunes=st.data(), go=st.booleans())
+    @rule(
+        kind=st.sampled_from(ELEMENTS + VOICES),
+        place=PLACES,
+        patience=PATIENCE,
+        misfortunes=st.data(),
+        go=st.booleans(),
+    )
     def ask(self, kind: str, place: int, patience: float, misfortunes: st.DataObject, go: bool) -> None:
         self.asked.append(new_wish(kind, len(self.asked)))
         self._create(self.asked[-1], place, patience, misfortunes, go=go)
@@ -120,8 +135,8 @@ class NeverTwice(RuleBasedStateMachine):
 
     def _create(self, asked: Asked, place: int, patience: float, misfortunes: st.DataObject, *, go: bool) -> None:
         for name, options in misfortunes.draw(st.lists(self.of_creations, max_size=2)):
-            self.stage.faults.arm(name, **options)
-        self.stage.create(place, asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=patience)
+            self.stage.faults.arm(name, **for_kind(asked.draft, options))
+        self.stage.make(place, asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=patience)
         if go:
             self.stage.run_on()
 
@@ -155,11 +170,16 @@ class NeverTwice(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 5))
     def delete(self, number: int) -> None:
-        """Somebody deletes a ready element in another program."""
+        """A ready element or voice is deleted in another program."""
         world = self.stage.world
         ready = [task for task in self.stage.tasks() if is_ready(task, world.clock())]
-        if ready:
-            world.delete_element(world.account_of(API_KEY), ready[number % len(ready)].element_id)
+        if not ready:
+            return
+        task, account = ready[number % len(ready)], world.account_of(API_KEY)
+        if isinstance(task, ElementTask):
+            world.delete_element(account, task.element_id)
+        else:
+            world.delete_voice(account, task.voice_id)
 
     # ---- what must hold
 
@@ -199,20 +219,20 @@ class NeverTwice(RuleBasedStateMachine):
 
     # ---- inside
 
-    def _tasks_of(self, draft: ElementDraft) -> list[ElementTask]:
-        return [task for task in self.stage.tasks() if task.element_description == draft.element_description]
+    def _tasks_of(self, draft: Draft) -> list[AnyTask]:
+        return tasks_for(self.stage.world, draft)
 
     def _judge(self, call: Call) -> None:
         match call.result:
-            case Creation() as creation:
-                self._is_of(creation, call.draft)
+            case Submission() as submission:
+                self._is_of(submission, call.draft)
             case KlingError() as error:
                 self._is_honest(error, call)
 
-    def _is_of(self, creation: Creation, draft: ElementDraft) -> None:
-        (task,) = [task for task in self.stage.tasks() if task.task_id == creation.task.task_id]
-        assert task.element_description == draft.element_description, "an element under the wrong intent"
-        assert task.external_task_id == creation.external_task_id
+    def _is_of(self, submission: Submission[Any], draft: Draft) -> None:
+        (task,) = [task for task in self.stage.tasks() if task.task_id == submission.task.task_id]
+        assert content_of_task(task) == content_of(draft), "a task under the wrong intent"
+        assert task.external_task_id == submission.external_task_id
 
     def _is_honest(self, error: KlingError, call: Call) -> None:
         told = error.for_caller()
@@ -235,10 +255,10 @@ class NeverTwice(RuleBasedStateMachine):
             pytest.fail(f"{asked.draft} does not end known: {unknown}")
 
     def _ask_at_last(self, asked: Asked) -> UnknownOutcomeError | None:
-        creator = self.stage.processes[0].own_account().creator
-        wish = creator.create(asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=400)
+        process = self.stage.processes[0]
+        making = process.make(asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=400)
         try:
-            creation = self.stage.ask(wish)
+            submission = self.stage.ask(making)
         except NameTakenError:
             assert not asked.allow_duplicate_name
         except InputError:
@@ -246,17 +266,23 @@ class NeverTwice(RuleBasedStateMachine):
         except UnknownOutcomeError as unknown:
             return unknown
         else:
-            self._is_of(creation, asked.draft)
+            self._is_of(submission, asked.draft)
         return None
 
 
-def is_over(task: ElementTask, at: float) -> bool:
+def for_kind(draft: Draft, options: dict[str, Any]) -> dict[str, Any]:
+    """A misfortune of creation requests happens on the route of the draft's kind."""
+    voice = isinstance(draft, VoiceDraft) and options.get("route") == "create"
+    return {**options, "route": "voice-create"} if voice else options
+
+
+def is_over(task: AnyTask, at: float) -> bool:
     """Whether a task had failed, or its element been deleted, by then."""
     failed = bool(task.failure) and task.ended <= at
     return failed or (task.deleted_at is not None and task.deleted_at <= at)
 
 
-def is_ready(task: ElementTask, at: float) -> bool:
+def is_ready(task: AnyTask, at: float) -> bool:
     """Whether its element can be used."""
     return task.ended <= at and not task.failure and task.deleted_at is None
 

@@ -21,7 +21,7 @@ from processes import COMMAND, environ_with
 
 from kling_mcp.simulator import Faults, Quirks, World, served_in_background
 from kling_mcp.simulator.serving import HOST
-from never_twice.wishes import tasks_at
+from never_twice.wishes import elements_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,7 +168,7 @@ def ask_again(url: str, folder: Path, wish: dict[str, Any], *, times: int = 1) -
 
 
 def assert_one_element(kling: Kling, told: list[dict[str, Any]]) -> None:
-    (task,) = tasks_at(kling.world)
+    (task,) = elements_at(kling.world)
     ids = {(one["task_id"], one["external_task_id"], *one["element_ids"]) for one in told}
     assert ids == {(task.task_id, task.external_task_id, task.element_id)}
 

@@ -1,15 +1,28 @@
-"""What the proofs ask for. A description tells whose element it is, so that none can pass for another's."""
+"""What the proofs ask for, of two kinds. Content is unique to a request, so that no task can pass for another's."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.elements.draft import ElementDraft
+from kling_mcp.simulator.records import ElementTask
 
 if TYPE_CHECKING:
     from kling_mcp.simulator import World
-    from kling_mcp.simulator.records import ElementTask
+    from kling_mcp.simulator.records import AnyTask
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceDraft:
+    """A voice to be made; its link is unique to the request."""
+
+    voice_name: str
+    voice_url: str
+    external_task_id: str = ""
+
+
+Draft = ElementDraft | VoiceDraft
 
 
 def draft_of(name: str, description: str = "", external_task_id: str = "") -> ElementDraft:
@@ -23,17 +36,38 @@ def draft_of(name: str, description: str = "", external_task_id: str = "") -> El
     )
 
 
+def voice_of(name: str, content: str = "", external_task_id: str = "") -> VoiceDraft:
+    """A voice that nothing else asks for."""
+    return VoiceDraft(name, f"https://example.com/{(content or name).replace(' ', '-')}.mp3", external_task_id)
+
+
+def content_of(draft: Draft) -> str:
+    """What is unique to a request."""
+    return draft.voice_url if isinstance(draft, VoiceDraft) else draft.element_description
+
+
+def content_of_task(task: AnyTask) -> str:
+    """What is unique to the request that made a task."""
+    return task.element_description if isinstance(task, ElementTask) else task.voice_url
+
+
 def named(draft: ElementDraft, external_task_id: str) -> ElementDraft:
     """The same content under a caller's own id."""
     return replace(draft, external_task_id=external_task_id)
 
 
-def tasks_at(world: World) -> list[ElementTask]:
+def elements_at(world: World) -> list[ElementTask]:
     """Every element task that Kling ever accepted, oldest first, late ones included."""
     world.settle()
     return [task for account in world.accounts.values() for task in account.elements.values()]
 
 
-def tasks_for(world: World, draft: ElementDraft) -> list[ElementTask]:
+def tasks_at(world: World) -> list[AnyTask]:
+    """The same of every kind."""
+    voices = [task for account in world.accounts.values() for task in account.voices.values()]
+    return [*elements_at(world), *voices]
+
+
+def tasks_for(world: World, draft: Draft) -> list[AnyTask]:
     """Those with this content."""
-    return [task for task in tasks_at(world) if task.element_description == draft.element_description]
+    return [task for task in tasks_at(world) if content_of_task(task) == content_of(draft)]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from virtual_time import VirtualClock
 
-from postgres.clocks import ThreadedClock
 from postgres.places import BOTH, FilePlace, Place, PostgresPlace
 from postgres.server import Server, why_not
 
@@ -47,14 +47,8 @@ def database(server: Server) -> Iterator[Database]:
     server.drop(made.name)
 
 
-@pytest.fixture
-def clock() -> ThreadedClock:
-    """Virtual seconds, also for the worker threads in which PostgreSQL is spoken to."""
-    return ThreadedClock()
-
-
 @pytest.fixture(params=BOTH)
-def place(request: pytest.FixtureRequest, tmp_path: Path, clock: ThreadedClock) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock) -> Iterator[Place]:
     """Where state lies that several processes share: a folder, then a database."""
     made: Place
     if request.param == "postgres":

@@ -12,9 +12,10 @@ from kling_mcp.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from virtual_time import VirtualClock
+
     from kling_mcp.library.catalogue import Catalogue
     from kling_mcp.store import Store
-    from postgres.clocks import ThreadedClock
 
 BOTH = ("file", "postgres")
 
@@ -22,7 +23,7 @@ BOTH = ("file", "postgres")
 class Place(Protocol):
     """State that several processes share. Each call stands for a process of its own."""
 
-    clock: ThreadedClock
+    clock: VirtualClock
 
     def store(self) -> Store:
         """One process's store."""
@@ -40,7 +41,7 @@ class Place(Protocol):
 class FilePlace:
     """A folder."""
 
-    def __init__(self, folder: Path, clock: ThreadedClock) -> None:
+    def __init__(self, folder: Path, clock: VirtualClock) -> None:
         self.clock = clock
         self._folder = folder
         self._open: list[Store | Catalogue] = []
@@ -63,7 +64,7 @@ class FilePlace:
 class PostgresPlace:
     """A database."""
 
-    def __init__(self, url: str, clock: ThreadedClock) -> None:
+    def __init__(self, url: str, clock: VirtualClock) -> None:
         self.clock = clock
         self._url = url
         self._open: list[PostgresStore | Catalogue] = []

@@ -12,7 +12,6 @@ from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
 from kling_mcp.store.postgres.store import PostgresStore
-from postgres.clocks import ThreadedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +22,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class MortalThreadedClock(MortalClock, ThreadedClock):
-    """The clock of a process that may die asleep, also for worker threads."""
-
-
 class MortalPostgresStore(PostgresStore):
     """The real store; the process may die before a transaction and after it. What is not committed is as before."""
 
-    def __init__(self, url: str, clock: MortalThreadedClock, fate: Fate) -> None:
+    def __init__(self, url: str, clock: MortalClock, fate: Fate) -> None:
         super().__init__(url, clock)
         self._fate = fate
 
@@ -48,7 +43,7 @@ class Replica(Process):
 
     def __init__(self, url: str, world: World, faults: Faults, *, owner: str, fate: Fate | None = None) -> None:
         self.fate = fate or Fate()
-        clock = MortalThreadedClock(self.fate)
+        clock = MortalClock(self.fate)
         Runtime.__init__(
             self,
             Settings(api_key=API_KEY, base_url="https://kling.invalid", state_url=url, media_dirs=(), thumbnails=False),

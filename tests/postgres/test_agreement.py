@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import anyio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from virtual_time import VirtualLoop
+from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.library.catalogue import Catalogue, Filters, Position, SearchPage, SyncProgress
 from kling_mcp.library.postgres_catalogue import PostgresCatalogue
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.store.postgres.store import PostgresStore
-from postgres.clocks import ThreadedClock
 from postgres.records import element, task
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def test_both_find_the_same(
     database: Database, written: list[tuple[list[LibraryElement], bool]], asked: list[tuple[str, Filters, int]]
 ) -> None:
     async def compare() -> None:
-        clock = ThreadedClock()
+        clock = VirtualClock()
         store = PostgresStore(database.url, clock)
         shared = PostgresCatalogue(store.database, secrets.token_hex(16), clock)
         alone = SqliteCatalogue(None, "a" * 32)

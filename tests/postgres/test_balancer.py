@@ -125,13 +125,13 @@ class TestReplicasThatLive:
             made = structured(await client.call_tool("create_element", creation("Mia")))
             [maker] = site.answerers("create_element")
             for _ in range(3):
-                waited = structured(await client.call_tool("wait_for_elements", {"ids": [made["task_id"]]}))
+                waited = structured(await client.call_tool("wait_for_tasks", {"ids": [made["task_id"]]}))
                 [element_id] = waited["tasks"][0]["element_ids"]
                 found = structured(await client.call_tool("find_elements", {"query": "Mia"}))
                 assert [row["element_id"] for row in found["elements"]] == [element_id]
                 got = structured(await client.call_tool("get_element", {"id": made["external_task_id"]}))
                 assert got["element_ids"] == [element_id]
-        assert set(site.answerers("wait_for_elements")) - {maker}, "another one knew the task, too"
+        assert set(site.answerers("wait_for_tasks")) - {maker}, "another one knew the task, too"
         everybody = {replica.address for replica in site.replicas}
         assert set(site.answerers("find_elements") + site.answerers("get_element")) == everybody
 

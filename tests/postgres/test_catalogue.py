@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from virtual_time import VirtualClock
 
 from kling_mcp.library.catalogue import Catalogue, Counts, Filters, SyncProgress
-from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.places import Place, PostgresPlace
 from postgres.records import element, names, task
@@ -200,7 +200,7 @@ async def test_more_than_a_millisecond_can_hold_keep_their_order(catalogue: Cata
     assert (names(hits), hits.total) == (["preset 4200", "preset 4199", "preset 4198"], 4200)
 
 
-async def test_what_nobody_has_used_for_a_month_is_removed(database: Database, clock: ThreadedClock) -> None:
+async def test_what_nobody_has_used_for_a_month_is_removed(database: Database, clock: VirtualClock) -> None:
     """Accounts come and go on a shared server."""
     place = PostgresPlace(database.url, clock)
     mine, gone = place.catalogue(ACCOUNT), place.catalogue("f" * 32)
@@ -218,7 +218,7 @@ async def test_what_nobody_has_used_for_a_month_is_removed(database: Database, c
     place.close()
 
 
-async def test_words_that_another_version_cut_are_not_read(database: Database, clock: ThreadedClock) -> None:
+async def test_words_that_another_version_cut_are_not_read(database: Database, clock: VirtualClock) -> None:
     place = PostgresPlace(database.url, clock)
     catalogue = place.catalogue(ACCOUNT)
     await catalogue.put([element(1, "Mia")], now=5.0)
@@ -229,7 +229,7 @@ async def test_words_that_another_version_cut_are_not_read(database: Database, c
 
 
 async def test_progress_of_a_newer_version_is_read_as_far_as_it_is_known(
-    database: Database, clock: ThreadedClock
+    database: Database, clock: VirtualClock
 ) -> None:
     place = PostgresPlace(database.url, clock)
     catalogue = place.catalogue(ACCOUNT)

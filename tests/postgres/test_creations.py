@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from helpers import API_KEY, requests_to
-from never_twice.wishes import draft_of, tasks_at
+from never_twice.wishes import draft_of, elements_at
+from virtual_time import VirtualClock
 
 from kling_mcp.errors import StorageError
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.tasks.entry import LEASE_SECONDS
-from kling_mcp.tasks.send import NOT_WRITTEN
-from postgres.clocks import ThreadedClock
+from kling_mcp.tasks.send import NOT_RECORDED
 from postgres.conftest import Database
 from postgres.server import Server
 from postgres.wire import Wire
@@ -47,32 +47,32 @@ class TellingTransport(httpx.AsyncBaseTransport):
         return response
 
 
-def replica(url: str, clock: ThreadedClock, world: World, on_create: Callable[[], None] = lambda: None) -> Runtime:
+def replica(url: str, clock: VirtualClock, world: World, on_create: Callable[[], None] = lambda: None) -> Runtime:
     settings = Settings(api_key=API_KEY, base_url="https://kling.invalid", state_url=url, thumbnails=False)
     return Runtime(settings, clock=clock, make_transport=lambda: TellingTransport(world, on_create), owner=f"{url}:1")
 
 
-async def test_without_the_database_nothing_is_sent(server: Server, clock: ThreadedClock, world: World) -> None:
+async def test_without_the_database_nothing_is_sent(server: Server, clock: VirtualClock, world: World) -> None:
     runtime = replica(server.url("no_such_database"), clock, world)
     with pytest.raises(StorageError) as caught:
-        await runtime.own_account().creator.create(MIA, allow_duplicate_name=True, patience=30)
+        await runtime.own_account().creator.create(MIA, allow_duplicate_name=True, timeout=30)
     assert caught.value.created == "no"
     assert requests_to(world, "create") == []
     await runtime.aclose()
 
 
 async def test_a_creation_whose_end_could_not_be_written_is_known_to_the_other_replica(
-    database: Database, wire: Wire, clock: ThreadedClock, world: World
+    database: Database, wire: Wire, clock: VirtualClock, world: World
 ) -> None:
     cut_off = replica(
         database.server.url(database.name, host=wire.address) + "?sslmode=disable", clock, world, wire.close
     )
     other = replica(database.url, clock, world)
-    made = await cut_off.own_account().creator.create(MIA, allow_duplicate_name=False, patience=30)
-    assert NOT_WRITTEN in made.warnings
+    made = await cut_off.own_account().creator.create(MIA, allow_duplicate_name=False, timeout=30)
+    assert NOT_RECORDED in made.warnings
     await clock.sleep(LEASE_SECONDS)
-    again = await other.own_account().creator.create(MIA, allow_duplicate_name=False, patience=120)
+    again = await other.own_account().creator.create(MIA, allow_duplicate_name=False, timeout=120)
     assert again.task.task_id == made.task.task_id
-    assert len(tasks_at(world)) == 1
+    assert len(elements_at(world)) == 1
     await cut_off.aclose()
     await other.aclose()

@@ -10,13 +10,13 @@ from pathlib import Path
 import anyio
 import psycopg
 import pytest
+from virtual_time import VirtualClock
 
 from kling_mcp.concurrency.clock import SystemClock
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.store import Transaction
 from kling_mcp.store.postgres.database import MAX_CONNECTIONS, lock_number
 from kling_mcp.store.postgres.store import PostgresStore, computer_name
-from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.server import OWNER, PASSWORD, Server
 from postgres.test_store import handles, put_handle
@@ -35,7 +35,7 @@ def wire(server: Server) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def store(database: Database, wire: Wire, clock: ThreadedClock) -> Iterator[PostgresStore]:
+def store(database: Database, wire: Wire, clock: VirtualClock) -> Iterator[PostgresStore]:
     """A store whose connections may break."""
     made = PostgresStore(database.server.url(database.name, host=wire.address) + "?sslmode=disable", clock)
     yield made
@@ -107,7 +107,7 @@ class TestLoss:
         assert await handles(store) == []
 
     async def test_a_database_that_stays_away_is_told_within_seconds(
-        self, store: PostgresStore, wire: Wire, clock: ThreadedClock, caplog: pytest.LogCaptureFixture
+        self, store: PostgresStore, wire: Wire, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
         await store.run(lambda tx: put_handle(tx, "h0"), write=True)
         wire.close()
@@ -119,7 +119,7 @@ class TestLoss:
         assert clock.monotonic() - began < 10
         assert "CANARY" not in caplog.text
 
-    async def test_a_server_that_restarts_is_waited_for(self, database: Database, clock: ThreadedClock) -> None:
+    async def test_a_server_that_restarts_is_waited_for(self, database: Database, clock: VirtualClock) -> None:
         store = PostgresStore(database.url, clock)
         await store.run(lambda tx: put_handle(tx, "h1"), write=True)
         database.server.stop()
@@ -132,9 +132,7 @@ class TestLoss:
         assert not store.was_damaged
         store.close()
 
-    async def test_a_session_that_an_operator_ends_is_begun_anew(
-        self, database: Database, clock: ThreadedClock
-    ) -> None:
+    async def test_a_session_that_an_operator_ends_is_begun_anew(self, database: Database, clock: VirtualClock) -> None:
         store = PostgresStore(database.url, clock)
         killed: list[bool] = []
 
@@ -171,7 +169,7 @@ class TestRefusal:
         self, database: Database, caplog: pytest.LogCaptureFixture, user: str, password: str, name: str
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        clock = ThreadedClock()
+        clock = VirtualClock()
         store = PostgresStore(database.server.url(name or database.name, user=user, password=password), clock)
         error = await failure(store)
         assert (error.kind, error.retry) == ("read_only", "never")
@@ -179,7 +177,7 @@ class TestRefusal:
         assert clock.monotonic() == 0.0
         assert "CANARY" not in caplog.text
 
-    async def test_a_user_without_rights_is_refused(self, database: Database, clock: ThreadedClock) -> None:
+    async def test_a_user_without_rights_is_refused(self, database: Database, clock: VirtualClock) -> None:
         database.say(
             f"CREATE ROLE guest_{database.name} LOGIN PASSWORD 'guest-CANARY'",
         )
@@ -194,14 +192,14 @@ class TestRefusal:
         store.close()
         database.say("DROP SCHEMA kling_mcp CASCADE", f"DROP ROLE guest_{database.name}")
 
-    async def test_a_database_without_unicode_is_refused(self, server: Server, clock: ThreadedClock) -> None:
+    async def test_a_database_without_unicode_is_refused(self, server: Server, clock: VirtualClock) -> None:
         server.say("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
         store = PostgresStore(server.url("latin"), clock)
         error = await failure(store)
         assert (error.kind, error.retry) == ("internal", "never")
         server.drop("latin")
 
-    async def test_a_read_only_server_takes_no_creations(self, database: Database, clock: ThreadedClock) -> None:
+    async def test_a_read_only_server_takes_no_creations(self, database: Database, clock: VirtualClock) -> None:
         """As a standby: of several hosts only one that takes writes is used."""
         database.say(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = on')
         store = PostgresStore(database.url, clock)
@@ -211,7 +209,7 @@ class TestRefusal:
         store.close()
 
     async def test_a_fault_of_ours_is_told_without_the_servers_words(
-        self, database: Database, clock: ThreadedClock, caplog: pytest.LogCaptureFixture
+        self, database: Database, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
         store = PostgresStore(database.url, clock)
         with pytest.raises(StorageError) as caught:
@@ -222,7 +220,7 @@ class TestRefusal:
         store.close()
 
     @pytest.mark.parametrize("code", ["53100", "53200"])
-    async def test_a_full_disk_is_told_as_such(self, database: Database, clock: ThreadedClock, code: str) -> None:
+    async def test_a_full_disk_is_told_as_such(self, database: Database, clock: VirtualClock, code: str) -> None:
         store = PostgresStore(database.url, clock)
 
         def work(tx: Transaction) -> None:
@@ -245,7 +243,7 @@ class TestRefusal:
 
 class TestOthersInFront:
     async def test_a_lock_that_is_never_freed_ends_in_a_plain_answer(
-        self, database: Database, clock: ThreadedClock
+        self, database: Database, clock: VirtualClock
     ) -> None:
         database.say(f'ALTER DATABASE "{database.name}" SET lock_timeout = 20')  # else ours: five seconds
         store = PostgresStore(database.url, clock)
@@ -258,7 +256,7 @@ class TestOthersInFront:
         assert await store.run(lambda tx: put_handle(tx, "h1"), write=True) == 1
         store.close()
 
-    async def test_readers_do_not_wait_for_writers(self, database: Database, clock: ThreadedClock) -> None:
+    async def test_readers_do_not_wait_for_writers(self, database: Database, clock: VirtualClock) -> None:
         store = PostgresStore(database.url, clock)
         await store.run(lambda tx: put_handle(tx, "h1"), write=True)
         with psycopg.connect(database.url, autocommit=True) as other:
@@ -266,14 +264,14 @@ class TestOthersInFront:
             assert await handles(store) == ["h1"]
         store.close()
 
-    async def test_readers_cannot_write(self, database: Database, clock: ThreadedClock) -> None:
+    async def test_readers_cannot_write(self, database: Database, clock: VirtualClock) -> None:
         store = PostgresStore(database.url, clock)
         with pytest.raises(StorageError):
             await store.run(lambda tx: put_handle(tx, "h1"), write=False)
         assert await handles(store) == []
         store.close()
 
-    async def test_many_callers_share_few_connections(self, database: Database, clock: ThreadedClock) -> None:
+    async def test_many_callers_share_few_connections(self, database: Database, clock: VirtualClock) -> None:
         store = PostgresStore(database.url, clock)
         most = 0
 
@@ -354,19 +352,19 @@ class TestTime:
 
 
 async def test_texts_that_postgresql_cannot_hold_are_held_as_near_as_can_be(
-    database: Database, clock: ThreadedClock
+    database: Database, clock: VirtualClock
 ) -> None:
     store = PostgresStore(database.url, clock)
     await store.run(lambda tx: put_handle(tx, "h1", "a\0b\ud800c"), write=True)
     [row] = await store.run(
-        lambda tx: tx.fetch("SELECT detail FROM handles WHERE detail = ?", "a\0b\ud800c"), write=False
+        lambda tx: tx.fetch("SELECT error FROM handles WHERE error = ?", "a\0b\ud800c"), write=False
     )
-    assert row["detail"] == "a\ufffdb?c"
+    assert row["error"] == "a\ufffdb?c"
     store.close()
 
 
 async def test_a_commit_is_on_the_disk_even_where_the_server_is_told_not_to_wait(
-    database: Database, clock: ThreadedClock
+    database: Database, clock: VirtualClock
 ) -> None:
     database.say(f'ALTER DATABASE "{database.name}" SET synchronous_commit = off')
     store = PostgresStore(database.url, clock)
@@ -379,7 +377,7 @@ async def test_a_commit_is_on_the_disk_even_where_the_server_is_told_not_to_wait
     store.close()
 
 
-async def test_nobody_waits_for_ever_unless_the_database_says_so(database: Database, clock: ThreadedClock) -> None:
+async def test_nobody_waits_for_ever_unless_the_database_says_so(database: Database, clock: VirtualClock) -> None:
     database.say(f'ALTER DATABASE "{database.name}" SET statement_timeout = 3000')
     store = PostgresStore(database.url, clock)
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")

@@ -8,15 +8,16 @@ import anyio
 import pytest
 
 from kling_mcp.api.models import ElementTask
-from kling_mcp.errors import InputError
-from kling_mcp.tasks.entry import LEASE_SECONDS, Intent, JournalEntry
+from kling_mcp.errors import InputError, KlingError
+from kling_mcp.tasks.entry import LEASE_SECONDS, JournalEntry
+from kling_mcp.tasks.intent import Intent
 from kling_mcp.tasks.journal import ClaimResult, Journal, LeaseLostError, read_entries
 from postgres.places import Place
 
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
-MIA = Intent("1" * 64, "1" * 64, "Mia", "image_refer")
+MIA = Intent("element", "1" * 64, "1" * 64, "Mia")
 
 
 def journal_at(place: Place, owner: str, account: str = ACCOUNT) -> Journal:
@@ -104,7 +105,7 @@ async def test_what_one_replica_made_the_other_knows(place: Place) -> None:
     assert await one.unfinished() == []
     found = await one.find(entry.external_task_id)
     assert found is not None
-    assert (found.state, found.result_ids) == ("ready", "77")
+    assert (found.state, found.result_ids) == ("ready", ("77",))
 
 
 async def test_after_a_failed_task_the_next_attempt_has_another_id(place: Place) -> None:
@@ -118,11 +119,11 @@ async def test_after_a_failed_task_the_next_attempt_has_another_id(place: Place)
 
 async def test_an_id_stands_for_one_content(place: Place) -> None:
     one, other = journal_at(place, "one"), journal_at(place, "other")
-    named = Intent("named", "2" * 64, "Mia", "image_refer", caller_id="cast-mia")
+    named = Intent("element", "named", "2" * 64, "Mia", caller_id="cast-mia")
     entry, _ = await one.claim(named, "1")
     await one.mark_accepted(await one.mark_sending(entry), "880000000000000001")
-    with pytest.raises(InputError, match="stands already for another creation"):
-        await other.claim(Intent("named", "3" * 64, "Tom", "image_refer", caller_id="cast-mia"), "1")
+    with pytest.raises(InputError, match="must not be in use for something else"):
+        await other.claim(Intent("element", "named", "3" * 64, "Tom", caller_id="cast-mia"), "1")
 
 
 async def test_accounts_do_not_see_each_other(place: Place) -> None:
@@ -131,7 +132,7 @@ async def test_accounts_do_not_see_each_other(place: Place) -> None:
     await mine.mark_accepted(await mine.mark_sending(entry), "880000000000000001")
     assert (await theirs.claim(MIA, "1"))[1] is ClaimResult.SEND
     assert await theirs.find("880000000000000001") is None
-    assert await theirs.known_tasks() == []
+    assert await theirs.known_tasks("element") == []
     store = place.store()
     assert len(await read_entries(store, ACCOUNT, 10)) == 1
     assert len(await read_entries(store, None, 10)) == 2
@@ -140,7 +141,7 @@ async def test_accounts_do_not_see_each_other(place: Place) -> None:
 async def test_others_of_the_same_name_are_found(place: Place) -> None:
     one, other = journal_at(place, "one"), journal_at(place, "other")
     first, _ = await one.claim(MIA, "1")
-    twin, _ = await other.claim(Intent("2" * 64, "2" * 64, "Mia", "video_refer"), "1")
+    twin, _ = await other.claim(Intent("element", "2" * 64, "2" * 64, "Mia"), "1")
     assert [entry.key for entry in await other.with_same_label(twin)] == [first.key]
-    await one.mark_refused(first, "kind=bad_input")
+    await one.mark_refused(first, KlingError("Kling said no", kind="bad_input", code=1201))
     assert await other.with_same_label(twin) == []

@@ -6,12 +6,12 @@ from functools import partial
 
 import anyio
 import pytest
+from virtual_time import VirtualClock
 
 from kling_mcp.errors import StorageError
 from kling_mcp.store.postgres.database import PostgresDatabase, SchemaPart
 from kling_mcp.store.postgres.store import PostgresStore
 from kling_mcp.store.schema import VERSION
-from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.test_store import handles, put_handle
 
@@ -22,7 +22,7 @@ SECOND = SchemaPart("notes", (*FIRST.steps, ("ALTER TABLE notes ADD COLUMN at IN
 BROKEN = SchemaPart("notes", (*FIRST.steps, ("UPDATE notes SET text = 'lost'", "CREATE TABLE notes (again TEXT)")))
 
 
-async def test_replicas_that_start_together_make_the_tables_once(database: Database, clock: ThreadedClock) -> None:
+async def test_replicas_that_start_together_make_the_tables_once(database: Database, clock: VirtualClock) -> None:
     stores = [PostgresStore(database.url, clock) for _ in range(6)]
     async with anyio.create_task_group() as group:
         for number, store in enumerate(stores):
@@ -35,7 +35,7 @@ async def test_replicas_that_start_together_make_the_tables_once(database: Datab
 
 
 async def test_a_newer_version_adds_what_is_missing_and_keeps_what_is_there(
-    database: Database, clock: ThreadedClock
+    database: Database, clock: VirtualClock
 ) -> None:
     old, new = PostgresDatabase(database.url, clock), PostgresDatabase(database.url, clock)
     read = "SELECT * FROM notes"
@@ -50,7 +50,7 @@ async def test_a_newer_version_adds_what_is_missing_and_keeps_what_is_there(
         each.close()
 
 
-async def test_a_step_that_fails_leaves_the_tables_as_they_were(database: Database, clock: ThreadedClock) -> None:
+async def test_a_step_that_fails_leaves_the_tables_as_they_were(database: Database, clock: VirtualClock) -> None:
     old, new = PostgresDatabase(database.url, clock), PostgresDatabase(database.url, clock)
     await old.run(lambda _: None, part=FIRST)
     with pytest.raises(StorageError):
@@ -61,7 +61,7 @@ async def test_a_step_that_fails_leaves_the_tables_as_they_were(database: Databa
     new.close()
 
 
-async def test_tables_of_others_in_the_same_database_are_left_alone(database: Database, clock: ThreadedClock) -> None:
+async def test_tables_of_others_in_the_same_database_are_left_alone(database: Database, clock: VirtualClock) -> None:
     database.say("CREATE TABLE public.handles (x INTEGER)", "CREATE TABLE public.parts (x INTEGER)")
     store = PostgresStore(database.url, clock)
     await store.run(partial(put_handle, name="h1"), write=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from kling_mcp.errors import LimitError
-from kling_mcp.tasks.entry import Intent
+from kling_mcp.errors import KlingError, LimitError
+from kling_mcp.tasks.intent import Intent
 from kling_mcp.tasks.journal import Journal
 from kling_mcp.tasks.quota import DAY, SubmitQuota
 from postgres.places import Place
@@ -17,7 +17,7 @@ ACCOUNT, OTHER = "0123456789abcdef0123456789abcdef", "f" * 32
 
 
 def wish(number: int) -> Intent:
-    return Intent(f"{number:064}", f"{number:064}", f"Mia {number}", "image_refer")
+    return Intent("element", f"{number:064}", f"{number:064}", f"Mia {number}")
 
 
 def journal_at(place: Place, owner: str, account: str = ACCOUNT, *, per_day: int) -> Journal:
@@ -62,7 +62,9 @@ async def test_others_and_older_ones_do_not_count(place: Place) -> None:
 async def test_what_was_refused_and_what_is_sent_again_costs_nothing(place: Place) -> None:
     journal = journal_at(place, "a", per_day=1)
     entry, _ = await journal.claim(wish(1), "1")
-    await journal.mark_refused(await journal.mark_sending(entry), "Kling did not like it")
+    await journal.mark_refused(
+        await journal.mark_sending(entry), KlingError("Kling said no", kind="bad_input", code=1201)
+    )
     entry, _ = await journal.claim(wish(2), "1")
     entry = await journal.mark_sending(entry)
     assert (await journal.mark_sending(entry)).sent_at >= entry.sent_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers import API_KEY
@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, run_state_machine_as_test
 from never_twice import test_interleavings as proof
 from never_twice.crashable import CrashError, DiesAtStep, is_crash
-from never_twice.test_every_step import KLINGS, MAX_STEPS, MIA, MISFORTUNES
+from never_twice.test_every_step import DRAFTS, KLINGS, MAX_STEPS, MISFORTUNES, ROUTES
 from never_twice.wishes import tasks_at
+from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
-from postgres.clocks import ThreadedClock
 from postgres.replicas import Replica, SharedTheatre
 
 if TYPE_CHECKING:
-    from kling_mcp.elements.create import Creation
+    from kling_mcp.tasks.submit import Submission
     from postgres.conftest import Database
 
 EXAMPLES = 18
@@ -55,32 +55,35 @@ def test_random_interleavings_over_two_replicas_make_nothing_twice(database: Dat
 @pytest.mark.anyio
 @pytest.mark.parametrize("kling", KLINGS)
 @pytest.mark.parametrize("misfortune", ["nothing", "reply lost after the commit", "committed late"])
-async def test_what_a_killed_replica_began_the_other_ends(database: Database, misfortune: str, kling: str) -> None:
+@pytest.mark.parametrize("kind", DRAFTS)
+async def test_request_of_a_killed_replica_is_ended_by_the_other(
+    database: Database, kind: str, misfortune: str, kling: str
+) -> None:
     for step in range(1, MAX_STEPS):
         database.say("DROP SCHEMA IF EXISTS kling_mcp CASCADE")
-        met = await kill_and_repeat(database.url, step, misfortune, KLINGS[kling])
+        met = await kill_and_repeat(database.url, step, kind, misfortune, KLINGS[kling])
         if len(met) < step:
             return  # the call ended before its replica could be killed
     pytest.fail("a creation never ends")
 
 
-async def kill_and_repeat(url: str, step: int, misfortune: str, quirks: Quirks) -> list[str]:
-    clock, faults = ThreadedClock(), Faults()
+async def kill_and_repeat(url: str, step: int, kind: str, misfortune: str, quirks: Quirks) -> list[str]:
+    clock, faults = VirtualClock(), Faults()
     world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
-    MISFORTUNES[misfortune](faults)
+    MISFORTUNES[misfortune](faults, ROUTES[kind])
     fate = DiesAtStep(step)
-    first: Creation | None = None
+    first: Submission[Any] | None = None
     killed = Replica(url, world, faults, owner="one:1", fate=fate)
     other = Replica(url, world, faults, owner="two:1")
     try:
-        first = await killed.create(MIA, patience=120)
+        first = await killed.make(DRAFTS[kind], patience=120)
     except (CrashError, BaseExceptionGroup) as death:
         if not is_crash(death):
             raise
     finally:
         await killed.aclose()
     try:
-        again = await other.create(MIA, patience=120)
+        again = await other.make(DRAFTS[kind], patience=120)
     finally:
         await other.aclose()
     tasks = tasks_at(world)

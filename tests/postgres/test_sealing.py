@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from hosting.http_server import served
 from hosting.test_sealing import answered, asked, is_done, with_a_question
+from virtual_time import VirtualClock
 
 from kling_mcp.simulator import World
-from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_question_of_one_replica_is_answered_at_another(
-    database: Database, clock: ThreadedClock, tmp_path: Path
+    database: Database, clock: VirtualClock, tmp_path: Path
 ) -> None:
     world = World(clock.wall, any_api_key=True)
     async with (

@@ -6,9 +6,9 @@ import base64
 
 import pytest
 from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, Pictures, structured
+from virtual_time import VirtualClock
 
 from kling_mcp.simulator import World
-from postgres.clocks import ThreadedClock
 from postgres.conftest import Database
 from postgres.server import PASSWORD
 
@@ -44,7 +44,7 @@ async def test_nothing_secret_is_in_the_database(
         assert base64.b64encode(path.read_bytes()).decode()[100:160] not in text
 
 
-def test_the_clock_of_these_tests_is_virtual(clock: ThreadedClock, world: World) -> None:
+def test_the_clock_of_these_tests_is_virtual(clock: VirtualClock, world: World) -> None:
     """Else a creation would take as long as it does at Kling."""
-    assert isinstance(clock, ThreadedClock)
+    assert isinstance(clock, VirtualClock)
     assert world.clock == clock.wall

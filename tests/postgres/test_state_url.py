@@ -10,7 +10,7 @@ import pytest
 from processes import environ_with
 
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.observability.logs import hide_secrets
+from kling_mcp.redact import redact_text
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.store.postgres.store import PostgresStore
@@ -65,14 +65,14 @@ def test_neither_the_address_nor_its_password_is_ever_shown() -> None:
     settings = Settings(state_url=URL)
     assert "CANARY" not in repr(settings)
     said = f"could not reach {URL}: pass/word-CANARY and pass%2Fword-CANARY are wrong; psycopg.connect({URL!r})"
-    assert "CANARY" not in hide_secrets(said, settings.secrets)
+    assert "CANARY" not in redact_text(said, settings.secrets)
     other = Settings(state_url="postgresql://db/kling?user=kling&password=long-CANARY&sslmode=require")
-    assert hide_secrets("it is long-CANARY", other.secrets) == "it is [hidden]"
+    assert redact_text("it is long-CANARY", other.secrets) == "it is [hidden]"
 
 
 def test_a_short_password_does_not_blot_out_the_log() -> None:
     settings = Settings(state_url="postgresql://kling:kling@db/kling")
-    assert hide_secrets("kling_mcp works", settings.secrets) == "kling_mcp works"
+    assert redact_text("kling_mcp works", settings.secrets) == "kling_mcp works"
 
 
 def test_without_it_the_state_is_a_file_and_the_driver_is_not_loaded(tmp_path: Path) -> None:

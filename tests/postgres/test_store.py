@@ -15,12 +15,12 @@ from postgres.places import Place
 pytestmark = pytest.mark.anyio
 
 
-def put_handle(tx: Transaction, name: str, detail: str = "", at: float = 1.5) -> int:
+def put_handle(tx: Transaction, name: str, error: str = "", at: float = 1.5) -> int:
     return tx.execute(
-        "INSERT INTO handles (handle_id, account, principal, tool, owner, status, detail, created_at, updated_at, "
+        "INSERT INTO handles (handle_id, account, principal, tool, owner, status, error, created_at, updated_at, "
         "expires_at) VALUES (?, 'a', '', 't', 'o', 'working', ?, ?, ?, ?)",
         name,
-        detail,
+        error,
         at,
         at,
         at,
@@ -44,7 +44,7 @@ async def test_what_one_process_wrote_another_reads(place: Place) -> None:
         "names": "[]",
         "owner": "o",
         "status": "working",
-        "detail": "",
+        "error": "",
         "created_at": 1790000000.123456,
         "updated_at": 1790000000.123456,
         "expires_at": 1790000000.123456,
@@ -69,7 +69,7 @@ async def test_changed_rows_are_counted(place: Place) -> None:
     def work(tx: Transaction) -> tuple[int, int]:
         for name in ("h1", "h2"):
             put_handle(tx, name)
-        changed = tx.execute("UPDATE handles SET detail = ? WHERE account = ?", "x", "a")
+        changed = tx.execute("UPDATE handles SET error = ? WHERE account = ?", "x", "a")
         return changed, tx.execute("DELETE FROM handles WHERE handle_id = ?", "nobody")
 
     assert await store.run(work, write=True) == (2, 0)
@@ -87,8 +87,8 @@ async def test_marks_in_literals_are_no_parameters(place: Place) -> None:
 async def test_every_text_comes_back_as_it_was(place: Place, text: str) -> None:
     store = place.store()
     await store.run(lambda tx: put_handle(tx, "h1", text), write=True)
-    [row] = await store.run(lambda tx: tx.fetch("SELECT detail FROM handles WHERE detail = ?", text), write=False)
-    assert row["detail"] == text
+    [row] = await store.run(lambda tx: tx.fetch("SELECT error FROM handles WHERE error = ?", text), write=False)
+    assert row["error"] == text
 
 
 async def test_writers_of_many_processes_lose_no_update(place: Place) -> None:
@@ -97,16 +97,16 @@ async def test_writers_of_many_processes_lose_no_update(place: Place) -> None:
     await first.run(lambda tx: put_handle(tx, "h1", "0"), write=True)
 
     def count_on(tx: Transaction) -> None:
-        [row] = tx.fetch("SELECT detail FROM handles WHERE handle_id = 'h1'")
-        tx.execute("UPDATE handles SET detail = ? WHERE handle_id = 'h1'", str(int(row["detail"]) + 1))
+        [row] = tx.fetch("SELECT error FROM handles WHERE handle_id = 'h1'")
+        tx.execute("UPDATE handles SET error = ? WHERE handle_id = 'h1'", str(int(row["error"]) + 1))
 
     async with anyio.create_task_group() as group:
         for _ in range(4):
             store = place.store()
             for _ in range(10):
                 group.start_soon(partial(store.run, count_on, write=True))
-    [row] = await first.run(lambda tx: tx.fetch("SELECT detail FROM handles"), write=False)
-    assert row["detail"] == "40"
+    [row] = await first.run(lambda tx: tx.fetch("SELECT error FROM handles"), write=False)
+    assert row["error"] == "40"
 
 
 async def test_replicas_that_need_a_key_at_once_have_the_same(place: Place) -> None:

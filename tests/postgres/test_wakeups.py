@@ -14,6 +14,7 @@ import pytest
 from helpers import API_KEY
 from never_twice.wishes import draft_of
 
+from kling_mcp.api.models import ElementTask
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
@@ -78,17 +79,17 @@ async def test_a_callback_to_one_replica_ends_a_wait_at_another(database: Databa
     here, there = (
         Runtime(settings, clock=clock, make_transport=lambda: SimulatorTransport(world, faults)) for _ in range(2)
     )
-    creation = await here.own_account().creator.create(draft_of("Mia"), allow_duplicate_name=False, patience=30)
+    creation = await here.own_account().creator.create(draft_of("Mia"), allow_duplicate_name=False, timeout=30)
     task_id = creation.task.task_id
     clock.ahead = 600.0  # a task that old is looked at every ten seconds
-    seen: dict[str, TaskSnapshot] = {}
+    seen: dict[str, TaskSnapshot[ElementTask]] = {}
 
     async with anyio.create_task_group() as group:
         await group.start(there.listen_for_notifications)
         done = anyio.Event()
 
         async def wait() -> None:
-            seen.update(await there.own_account().poller.wait([task_id], 60))
+            seen.update(await there.own_account().element_tasks.poller.wait([task_id], 60))
             done.set()
 
         group.start_soon(wait)

@@ -13,7 +13,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "get_element": {"id": "{task_id}"},
     "list_elements": {"page_size": 10},
     "list_preset_elements": {"page_size": 2},
-    "wait_for_elements": {"ids": ["{task_id}"], "wait_seconds": 0},
+    "wait_for_tasks": {"ids": ["{task_id}"], "wait_seconds": 0},
     "delete_element": {"element_id": "{element_id}", "element_name": "Zoë “the fox” 東京"},
     "check_setup": {},
     "use_elements": {"elements": ["{element_id}"], "target": "omni-video/kling-v3-omni"},

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from kling_mcp.errors import InputError
-from kling_mcp.server.arguments import ToolArguments, parse_arguments, plain_schema
+from kling_mcp.server.arguments import ToolArguments, parse_arguments
+from kling_mcp.server.schemas import plain_schema
 
 
 class Everything(ToolArguments):
@@ -209,8 +210,8 @@ def test_what_is_missing_is_named_beside_what_is_wrong() -> None:
     error = refusal(Required, element_id=True, elment_name="Mia")
     assert {(problem.argument, problem.rule) for problem in error.problems} == {
         ("element_id", "must be text"),
-        ('"elment_name"', "is not an argument of this tool"),
-        ("element_name", "is required"),
+        ('"elment_name"', "must be an argument of this tool"),
+        ("element_name", "must be given"),
     }
 
 

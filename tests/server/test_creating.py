@@ -71,7 +71,7 @@ async def test_submitting_returns_at_once_with_the_next_call(
     task = structured(await client.call_tool("create_element", creation))
     assert clock.monotonic() < 0.5
     assert (task["task_status"], task["element_ids"], task["waited_seconds"]) == ("submitted", [], 0.0)
-    assert task["next_step"] == f'Call wait_for_elements with ids=["{task["task_id"]}"] to get the element_id.'
+    assert task["next_step"] == f'Call wait_for_tasks with ids=["{task["task_id"]}"] to get the element_id.'
     assert task["external_task_id"].startswith("kmcp-")
 
 

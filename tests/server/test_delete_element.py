@@ -1,4 +1,4 @@
-"""`delete_element` as an agent meets it; what is sent in each case is in tests/test_deletion.py."""
+"""`delete_element` as an agent meets it; what is sent in each case is in tests/elements/test_delete.py."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ async def test_what_is_known_here_is_not_believed_over_kling(client: Client, wor
 async def test_both_arguments_are_needed(client: Client, world: World) -> None:
     result = await client.call_tool(TOOL, {})
     assert last_line(result)["kind"] == "bad_input"
-    assert "element_id: is required" in text_of(result)
-    assert "element_name: is required" in text_of(result)
+    assert "element_id: must be given" in text_of(result)
+    assert "element_name: must be given" in text_of(result)
     assert world.requests == []
 
 

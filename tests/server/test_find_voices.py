@@ -79,7 +79,7 @@ async def test_a_cursor_whose_voice_went_is_told(connect: Connect, world: World,
         await clock.sleep(61)
         result = await client.call_tool("find_voices", {"source": "custom", "cursor": page["next_cursor"]})
     assert last_line(result)["kind"] == "bad_input"
-    assert "no longer in the list" in text_of(result)
+    assert "still in the list" in text_of(result)
 
 
 async def test_a_typing_error_is_forgiven_and_told(connect: Connect) -> None:
@@ -121,7 +121,7 @@ async def test_a_wait_that_ran_out_tells_of_the_voice_later(
         arguments = {**creation, "element_voice_id": voice_id}
         task = structured(await client.call_tool("create_element", arguments))
         assert task["warnings"] == []
-        done = structured(await client.call_tool("wait_for_elements", {"ids": [task["task_id"]]}))
+        done = structured(await client.call_tool("wait_for_tasks", {"ids": [task["task_id"]]}))
         later = structured(await client.call_tool("get_element", {"id": done["tasks"][0]["task_id"]}))
     assert len(later["warnings"]) == 1
 

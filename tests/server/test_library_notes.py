@@ -7,7 +7,7 @@ import pytest
 from kling_mcp.errors import KlingError
 from kling_mcp.library.catalogue import SyncProgress
 from kling_mcp.library.list_sync import SyncStatus
-from kling_mcp.server.views.library import condition_notes
+from kling_mcp.server.views.library import sync_notes
 
 WHOLE = SyncProgress(began_at=1.0, completed_at=1.0, first_page_at=1.0)
 
@@ -26,21 +26,21 @@ WHOLE = SyncProgress(began_at=1.0, completed_at=1.0, first_page_at=1.0)
         (SyncProgress(1.0, 0, 1.0, 1.0, failed_pages=(2, 5)), "Pages 2, 5 of your list of elements"),
         (
             SyncProgress(1.0, 0, 1.0, 1.0, is_doubtful=True),
-            "Your list of elements grew while it was being read",
+            "New entries arrived while your list of elements was being read",
         ),
         (SyncProgress(1.0, 0, 1.0, 1.0, unreadable=3), "3 entries of your list of elements could not be understood"),
         (SyncProgress(1.0, 0, 1.0, 1.0, is_cut=True), "Kling shows at most 500000 entries of a list"),
     ],
 )
 def test_what_may_be_missing_is_said(progress: SyncProgress, sentence: str) -> None:
-    condition = SyncStatus("custom", progress)
-    (note,) = condition_notes([condition])
+    status = SyncStatus("custom", progress)
+    (note,) = sync_notes([status])
     assert note.startswith(sentence)
-    assert not condition.is_complete
+    assert not status.is_complete
 
 
 def test_a_failure_says_how_old_the_answer_is() -> None:
-    (note,) = condition_notes([SyncStatus("preset", WHOLE, KlingError("The network is down."))])
+    (note,) = sync_notes([SyncStatus("preset", WHOLE, KlingError("The network is down."))])
     assert note == (
         "The list of official elements could not be read just now; this is as of 1970-01-01T00:00:01.000Z. "
         "The network is down."
@@ -48,16 +48,16 @@ def test_a_failure_says_how_old_the_answer_is() -> None:
 
 
 def test_a_failure_over_nothing_says_no_time() -> None:
-    (note,) = condition_notes([SyncStatus("preset", SyncProgress(), KlingError("The network is down."))])
+    (note,) = sync_notes([SyncStatus("preset", SyncProgress(), KlingError("The network is down."))])
     assert note == "The list of official elements could not be read just now. The network is down."
 
 
 def test_a_long_list_that_was_compared_long_ago_is_told_but_not_called_short() -> None:
-    condition = SyncStatus("custom", WHOLE, told_at=2000.0)
-    (note,) = condition_notes([condition])
-    assert note.startswith("Your list of elements was last fully read at 1970-01-01T00:00:01.000Z")
-    assert condition.is_complete
+    status = SyncStatus("custom", WHOLE, told_at=2000.0)
+    (note,) = sync_notes([status])
+    assert note.startswith("The last full read of your list of elements was at 1970-01-01T00:00:01.000Z")
+    assert status.is_complete
 
 
 def test_a_whole_library_needs_no_note() -> None:
-    assert condition_notes([SyncStatus("custom", WHOLE), SyncStatus("preset", WHOLE)]) == []
+    assert sync_notes([SyncStatus("custom", WHOLE), SyncStatus("preset", WHOLE)]) == []

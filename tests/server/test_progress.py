@@ -59,9 +59,9 @@ class TestProgress:
         task = structured(await client.call_tool("create_element", creation))
         reports = Reports(clock)
         arguments = {"ids": [task["task_id"]], "wait_seconds": 20}
-        structured(await client.call_tool("wait_for_elements", arguments, progress_callback=reports))
+        structured(await client.call_tool("wait_for_tasks", arguments, progress_callback=reports))
         assert len(reports.told) >= 4
-        assert "Waiting for 1 element" in str(reports.told[-1][3])
+        assert "Waiting for 1 task" in str(reports.told[-1][3])
 
     async def test_without_a_token_there_is_none(
         self, connect: Connect, era: str, clock: VirtualClock, creation: dict[str, Any]
@@ -101,11 +101,11 @@ class TestTime:
         assert task["element_ids"] == []
         assert clock.monotonic() - started == pytest.approx(seconds, abs=0.5)
         assert task["next_step"] == (
-            f'Call wait_for_elements with ids=["{task["task_id"]}"]; creating again is not needed.'
+            f'Call wait_for_tasks with ids=["{task["task_id"]}"]; creating again is not needed.'
         )
         assert task["next_step"] in text_of(result)
 
-        later = structured(await client.call_tool("wait_for_elements", {"ids": [task["task_id"]], "wait_seconds": 600}))
+        later = structured(await client.call_tool("wait_for_tasks", {"ids": [task["task_id"]], "wait_seconds": 600}))
         assert later["pending"] == 0
         assert len(later["tasks"][0]["element_ids"]) == 1
 
@@ -131,7 +131,7 @@ class TestTime:
     ) -> None:
         mia = world.add_element(world.account_of(API_KEY), "Mia")
         started = clock.monotonic()
-        found = structured(await client.call_tool("wait_for_elements", {"ids": [mia.task_id], "wait_seconds": 600}))
+        found = structured(await client.call_tool("wait_for_tasks", {"ids": [mia.task_id], "wait_seconds": 600}))
         assert found["tasks"][0]["element_ids"] == [mia.element_id]
         assert clock.monotonic() - started < 0.5
 

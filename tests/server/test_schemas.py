@@ -15,7 +15,7 @@ from mcp_types import Tool
 
 from kling_mcp.sanitize import clean
 from kling_mcp.server.tools import NAMES, WIRE, load, read_wire
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 from kling_mcp.simulator import Quirks, World
 from server.samples import arguments_for, furnish
 
@@ -26,7 +26,7 @@ FORBIDDEN = {"$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "not", "
 # The contract's columns: what a tool reads, makes or destroys.
 MAKES = {"create_element", "create_element_and_wait", "apply_cast"}
 DESTROYS = {"delete_element"}
-CORE = MAKES | DESTROYS | {"wait_for_elements", "get_element", "list_elements", "list_preset_elements"}
+CORE = MAKES | DESTROYS | {"wait_for_tasks", "get_element", "list_elements", "list_preset_elements"}
 
 
 @pytest.fixture(params=NAMES)

@@ -20,7 +20,7 @@ from kling_mcp.server.tool import CREATES, DELETES, READS, Answer, ToolSpec, too
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tool_list import KlingTool
 from kling_mcp.server.tools import read_wire
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 from kling_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ async def test_run_gets_the_arguments_as_they_came(client: Client) -> None:
     result = await client.call_tool("list_elements", {"page_num": "2", "pages": 3, "page_size": "x"})
     assert last_line(result)["kind"] == "bad_input"
     text = text_of(result)
-    assert '"pages": is not an argument of this tool' in text
+    assert '"pages": must be an argument of this tool' in text
     assert 'page_size: must be a whole number; got "x"' in text
     assert text.startswith("2 problems with the input:")  # "2" for page_num is none
 

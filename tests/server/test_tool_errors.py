@@ -117,7 +117,7 @@ async def test_without_credentials_every_tool_says_what_to_set(connect: Connect,
         for tool, arguments in (
             ("get_element", {"id": "1"}),
             ("list_elements", {}),
-            ("wait_for_elements", {}),
+            ("wait_for_tasks", {}),
             ("delete_element", {"element_id": "1", "element_name": "x"}),
         ):
             result = await client.call_tool(tool, arguments)
@@ -151,7 +151,9 @@ async def test_a_rounded_id_is_refused_before_anything_is_sent(
     """fact: id-as-string"""
     result = await client.call_tool(tool, {**creation, "element_voice_id": 829836802793406551})
     assert last_line(result)["kind"] == "bad_input"
-    assert "element_voice_id: is an id above 9007199254740991" in text_of(result)
+    assert "element_voice_id: must be text, because clients round JSON numbers above 9007199254740991" in text_of(
+        result
+    )
     assert world.requests == []
 
 
@@ -199,7 +201,7 @@ async def test_a_canary_is_in_no_answer_no_log_and_no_file(
             "list_elements": {},
             "get_element": {"id": "1"},
             "create_element_and_wait": creation,
-            "wait_for_elements": {"ids": ["1"]},
+            "wait_for_tasks": {"ids": ["1"]},
             "delete_element": {"element_id": "7", "element_name": "x"},
         }.items():
             texts.append((await client.call_tool(tool, arguments)).model_dump_json())

@@ -175,8 +175,8 @@ async def test_an_unfinished_element_is_refused_until_it_is_ready(connect: Conne
         task_id = structured(await client.call_tool("create_element", creation))["task_id"]
         early = assert_refused_without_ids(await use(client, [task_id]), task_id, kind="bad_input", retry="later")
         assert "is not ready yet" in early
-        assert "wait_for_elements" in early
-        done = structured(await client.call_tool("wait_for_elements", {"ids": [task_id]}))
+        assert "wait_for_tasks" in early
+        done = structured(await client.call_tool("wait_for_tasks", {"ids": [task_id]}))
         given = structured(await use(client, ["Mia"]))
     assert given["element_ids"] == done["tasks"][0]["element_ids"]
 
@@ -223,7 +223,7 @@ async def test_everything_wrong_with_a_list_is_told_at_once(client: Client, worl
     text = assert_refused_without_ids(await use(client, named, "omni-image/kling-v3-omni"), gone, kind="bad_input")
     assert "5 problems with the input" in text
     assert re.findall(r"- (elements\[\d\]: .*?);", text) == [
-        "elements[1]: omni-image/kling-v3-omni takes image elements only",
+        "elements[1]: must be an image element for omni-image/kling-v3-omni",
         "elements[2]: must mean one element",
         "elements[3]: must be ready for use",
         "elements[4]: must be the exact name or the id of an element",
@@ -246,7 +246,7 @@ async def test_an_empty_list_is_refused(connect: Connect) -> None:
 async def test_a_list_that_no_case_allows_is_refused_without_a_request(connect: Connect, world: World) -> None:
     async with connect() as client:
         text = assert_refused_without_ids(await use(client, list("abcdefgh"), OMNI), kind="bad_input")
-    assert "takes at most 7 elements in one request; got 8" in text
+    assert "must hold at most 7 elements in one request to omni-video/kling-v3-omni; got 8" in text
     assert world.requests == []
 
 

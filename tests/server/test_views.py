@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 
 from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import TaskFailedError
-from kling_mcp.server.views.elements import (
-    element_row,
-    page_text,
-    page_view,
-    row_text,
-    task_rows,
-    task_text,
-    task_view,
-)
-from kling_mcp.server.views.tasks import next_step_for, raise_if_failed
+from kling_mcp.library.from_kling import records_of
+from kling_mcp.server.views.elements import element_row, page_text, page_view, row_text, task_rows
+from kling_mcp.server.views.tasks import next_step_for, task_text, task_view
+from kling_mcp.tasks.submit import raise_if_failed
 
 
 def task_of(**changes: Any) -> ElementTask:
@@ -103,8 +97,17 @@ def test_the_headline_says_where_it_stands(changes: dict[str, Any], headline: st
     ],
 )
 def test_the_status_of_a_row(changes: dict[str, Any], status: str) -> None:
-    task = task_of(**changes)
-    assert element_row(task.elements[0], task).status == status
+    (row,) = task_rows(task_of(**changes))
+    assert row.status == status
+
+
+def test_preset_without_a_state_is_ready_in_every_list() -> None:
+    """fact: presets-thin"""
+    thin = task_of(task_id="", task_status="", element={"status": ""})
+    (listed,) = page_view([thin], 1, 30, "preset").elements
+    (found,) = (element_row(record) for record in records_of(thin, "preset"))
+    assert listed == found
+    assert listed.status == "ready"
 
 
 def test_our_own_external_id_stands_in_where_kling_left_it_out() -> None:
@@ -121,7 +124,7 @@ class TestWhatToDoNext:
             ({}, ""),
             ({"task_status": "failed", "task_result": {}}, ""),
             ({"task_status": "processing", "task_result": {}}, "Wait."),
-            ({"task_result": {}}, "Kling reports success but no element yet; wait."),
+            ({"task_result": {}}, "Kling reports success but no result yet; wait."),
         ],
     )
     def test_a_success_is_one_only_with_its_element(self, changes: dict[str, Any], step: str) -> None:
@@ -152,7 +155,7 @@ class TestPages:
         ("records", "page_num", "has_more"), [(2, 1, True), (1, 1, False), (0, 7, False), (2, 1000, False)]
     )
     def test_whether_there_is_more(self, records: int, page_num: int, has_more: bool) -> None:
-        """fact: list-no-total; section 4.4: pages end at 1000"""
+        """facts: list-no-total, list-range (pages end at 1000)"""
         page = page_view([task_of()] * records, page_num, 2)
         assert page.has_more is has_more
         text = page_text(page, "elements")

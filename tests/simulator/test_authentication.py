@@ -1,4 +1,4 @@
-"""Section 1: an API key as it is, or a token made from a key pair, judged on the world's clock."""
+"""An API key as it is, or a token made from a key pair, judged on the world's clock. facts: auth-api-key, jwt-shape"""
 
 import base64
 import hmac

@@ -1,4 +1,4 @@
-"""Section 4.1: what a creation may hold. Every refusal leaves nothing behind."""
+"""What a creation may hold. Every refusal leaves nothing behind. fact: create-fields"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Section 4.5: deletion by element id, at once, never twice."""
+"""Deletion by element id, at once, never twice. facts: delete-takes-element-id, delete-synchronous"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Section 4.4: lists of tasks without a total, in no promised order."""
+"""Lists of tasks without a total, in no promised order. facts: list-shape, list-no-total, list-order-unknown"""
 
 from typing import Any, Literal
 

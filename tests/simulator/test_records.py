@@ -1,4 +1,7 @@
-"""Sections 4.2 and 4.3: what a task looks like while it runs and after, in every documented disguise."""
+"""What a task looks like while it runs and after, in every documented form.
+
+facts: create-reply, record-fields, element-fields
+"""
 
 import random
 from typing import Any

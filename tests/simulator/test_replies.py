@@ -1,4 +1,4 @@
-"""Sections 2 and 3: the envelope, the whole table of codes, and routes that do not exist."""
+"""The envelope, the whole table of codes, and routes that do not exist. facts: envelope, code-table"""
 
 import pytest
 
@@ -8,7 +8,7 @@ from simulator.box import DELETE, ELEMENTS, Box, data, refusal
 
 pytestmark = pytest.mark.anyio
 
-# The vendor's full list, written down a second time from section 3.
+# The vendor's full list, written down a second time. fact: code-table
 STATUS_BY_CODE = {
     **dict.fromkeys((1000, 1001, 1002, 1003, 1004), 401),
     **dict.fromkeys((1100, 1101, 1102, 1302, 1303, 1304), 429),

@@ -1,4 +1,4 @@
-"""Section 7: voices, and what becomes of them on elements."""
+"""Voices, and what becomes of them on elements. fact: voice-routes"""
 
 from typing import Any
 

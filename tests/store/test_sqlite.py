@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,8 +12,7 @@ import anyio
 import pytest
 from helpers import API_KEY, last_line, requests_to, structured, text_of
 from never_twice.crashable import Process, Processes
-from never_twice.wishes import draft_of, tasks_at
-from processes import ROOT, environ_with
+from never_twice.wishes import draft_of, elements_at
 
 from kling_mcp.api.client import KlingClient
 from kling_mcp.errors import StorageError
@@ -23,7 +20,8 @@ from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.store import Transaction
 from kling_mcp.store.schema import STEPS, VERSION
 from kling_mcp.store.sqlite import FILE_NAME, LOCK_PATIENCE_SECONDS, SqliteStore
-from kling_mcp.tasks.send import NOT_WRITTEN
+from kling_mcp.tasks.send import NOT_RECORDED
+from store.rows import names, put, start_python
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -57,14 +55,6 @@ async def processes(folder: Path, world: World, faults: Faults) -> AsyncIterator
         yield started
 
 
-def put(name: str, value: str = "") -> Callable[[Transaction], int]:
-    return lambda tx: tx.execute("INSERT INTO keys (name, value) VALUES (?, ?)", name, value)
-
-
-def names(tx: Transaction) -> list[str]:
-    return [row["name"] for row in tx.fetch("SELECT name FROM keys ORDER BY name")]
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Another program holds the file."""
@@ -75,12 +65,6 @@ def locked(folder: Path) -> Iterator[None]:
 
 def posts(world: World) -> int:
     return len(requests_to(world, "create"))
-
-
-def start_python(program: str, *arguments: str) -> subprocess.Popen[str]:
-    """A process of its own, which may do to the file what it likes."""
-    command = [sys.executable, "-c", program, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environ_with())  # noqa: S603 - our own interpreter and text
 
 
 def modes(folder: Path) -> tuple[int, dict[str, int]]:
@@ -203,7 +187,7 @@ class TestALockedFile:
             await clock.sleep(1)
             with locked(folder):
                 await clock.sleep(3 + LOCK_PATIENCE_SECONDS)
-        assert NOT_WRITTEN in made[0].warnings
+        assert NOT_RECORDED in made[0].warnings
         again = await server.create(MIA, patience=60)
         assert (again.outcome, again.task.task_id) == ("recovered", made[0].task.task_id)
         assert posts(world) == 1
@@ -225,7 +209,7 @@ class TestALockedFile:
             with locked(folder):
                 await clock.sleep(9 + LOCK_PATIENCE_SECONDS)
         assert made[0].outcome == "recovered"
-        assert (posts(world), len(tasks_at(world))) == (1, 1)
+        assert (posts(world), len(elements_at(world))) == (1, 1)
 
 
 class TestAFullDisk:
@@ -319,7 +303,7 @@ class TestAFolderThatCannotBeWritten:
             assert [row["element_name"] for row in listed["elements"]] == ["Zoe"]
             found = structured(await client.call_tool("get_element", {"id": there.task_id}))
             assert found["element_ids"] == [there.element_id]
-            waited = structured(await client.call_tool("wait_for_elements", {"ids": [there.task_id]}))
+            waited = structured(await client.call_tool("wait_for_tasks", {"ids": [there.task_id]}))
             assert waited["pending"] == 0
             refused = await client.call_tool("create_element", creation)
             assert last_line(refused)["kind"] == "read_only"
@@ -409,7 +393,7 @@ class TestADamagedFile:
         assert (await other.create(draft_of("Zoe"))).outcome == "already_submitted"
         assert (await other.create(MIA)).outcome == "recovered"
         assert len(put_aside(folder)) == 1
-        assert len(tasks_at(world)) == 3
+        assert len(elements_at(world)) == 3
 
     async def test_a_file_that_is_removed_while_it_is_open_is_missed(
         self, processes: Processes, folder: Path, world: World
@@ -432,7 +416,7 @@ class TestADamagedFile:
         (folder / FILE_NAME).unlink()
         again = await processes.start().create(MIA)
         assert again.task.task_id == made.task.task_id
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_the_names_are_guarded_all_the_same(
         self, processes: Processes, folder: Path, world: World, clock: VirtualClock

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from callers import Caller, Held, turn_the_loop
 
 from kling_mcp.errors import StorageError
 from kling_mcp.store.sqlite_cache import OLD_VERSION_SECONDS, SqliteCache
@@ -131,6 +132,25 @@ async def test_two_processes_write_one_after_the_other(
         for number in range(10):
             group.start_soon(write, (cache, other)[number % 2], str(number))
     assert sorted(await read(other)) == sorted(map(str, range(10)))
+
+
+async def test_transaction_of_a_cancelled_caller_ends_before_the_next_one_begins(cache: SqliteCache) -> None:
+    """`Task.cancel()` does not wait for the thread."""
+    held = Held()
+
+    def slow(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO notes VALUES ('first')")
+        held()
+
+    caller = Caller(lambda: cache.run(slow, write=True), "by Task.cancel")
+    await held.begun()
+    caller.cancel()
+    await caller.end()
+    async with anyio.create_task_group() as group:
+        group.start_soon(write, cache, "second")
+        await turn_the_loop()
+        held.let_go.set()
+    assert await read(cache) == ["first", "second"]
 
 
 async def test_a_lock_that_another_process_keeps_is_told(tmp_path: Path, made: list[SqliteCache]) -> None:

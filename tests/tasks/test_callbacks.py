@@ -66,7 +66,7 @@ class Hosted:
             video_url="https://example.com/host.mp4",
             **changes,
         )
-        return await self.account.creator.create(draft, allow_duplicate_name=True, patience=10)
+        return await self.account.creator.create(draft, allow_duplicate_name=True, timeout=10)
 
     def tasks(self) -> list[ElementTask]:
         """What Kling was asked for."""
@@ -90,7 +90,9 @@ class Hosted:
         async with anyio.create_task_group() as group:
             group.start_soon(later)
             known = {creation.task.task_id: creation.task}
-            seen = (await self.account.poller.wait([creation.task.task_id], 600, known=known))[creation.task.task_id]
+            seen = (await self.account.element_tasks.poller.wait([creation.task.task_id], 600, known=known))[
+                creation.task.task_id
+            ]
         assert seen.task is not None
         assert seen.task.element_ids
         return self.clock.monotonic() - begun - SECONDS
@@ -255,7 +257,7 @@ async def test_state_that_fails_costs_a_creation_its_callback_and_nothing_else(
         raise StorageError("the disk is gone")
 
     async with host() as hosted:
-        hosted.account.creator._call_back_to = broken
+        hosted.account.creator._callback_url_for = broken
         await hosted.create()
         assert [task.callback_url for task in hosted.tasks()] == [""]
 
@@ -280,7 +282,7 @@ async def test_signed_callback_counts_once(host: Callable[..., Any], clock: Virt
             async with anyio.create_task_group() as group:
                 group.start_soon(replay)
                 known = {task.task_id: creation.task}
-                await hosted.account.poller.wait([task.task_id], 12, known=known)
+                await hosted.account.element_tasks.poller.wait([task.task_id], 12, known=known)
         once = len(hosted.world.requests) - before
         assert await hosted.call_back(task.callback_url, body, **signed(body, clock, "msg-2")) == 200
     alone = 0
@@ -288,7 +290,7 @@ async def test_signed_callback_counts_once(host: Callable[..., Any], clock: Virt
         creation = await hosted.create(external_task_id="alone")
         before = len(hosted.world.requests)
         known = {creation.task.task_id: creation.task}
-        await hosted.account.poller.wait([creation.task.task_id], 12, known=known)
+        await hosted.account.element_tasks.poller.wait([creation.task.task_id], 12, known=known)
         alone = len(hosted.world.requests) - before
     assert once <= alone + 1
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from helpers import API_KEY
 from never_twice.crashable import Process, Processes
-from never_twice.wishes import draft_of, tasks_at
+from never_twice.wishes import draft_of, elements_at
 
 from kling_mcp.errors import NotFoundError, StorageError, UnknownOutcomeError
 from kling_mcp.simulator import Faults, Quirks, World
@@ -25,7 +25,7 @@ TAKES = 20.0  # seconds of a video element in the simulator
 
 
 async def collect(process: Process, *ids: str, seconds: float = 60) -> list[CollectedTask]:
-    """What `wait_for_elements` does."""
+    """What `wait_for_tasks` does."""
     collector = process.own_account().collector
     collected = await collector.resolve(ids)
     await collector.wait(collected, seconds)
@@ -84,7 +84,7 @@ class TestWhatWasLost:
     async def test_it_is_found_by_its_own_id_too(self, server: Process, world: World, faults: Faults) -> None:
         name = await lose(server, faults, world, committed=True)
         (item,) = await collect(server, name)
-        assert (item.external_task_id, item.name) == (name, tasks_at(world)[0].task_id)
+        assert (item.external_task_id, item.name) == (name, elements_at(world)[0].task_id)
 
     async def test_it_may_yet_arrive(self, server: Process, world: World, faults: Faults, clock: VirtualClock) -> None:
         await lose(server, faults, world, committed=False)
@@ -101,7 +101,7 @@ class TestWhatWasLost:
         assert f"(external_task_id {name}) never arrived" in item.warning
         assert await collect(server) == []
         assert (await server.create(MIA)).outcome == "submitted"
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_what_a_dead_process_was_sending_has_time_to_arrive(
         self, processes: Processes, world: World, faults: Faults, clock: VirtualClock
@@ -132,7 +132,7 @@ class TestWhatWasLost:
             group.start_soon(server.create, MIA)
             await anyio.sleep(5)
             (item,) = await processes.start().own_account().collector.resolve([])
-            assert item.name == tasks_at(world)[0].task_id
+            assert item.name == elements_at(world)[0].task_id
             entry = await server.own_account().journal.find(item.external_task_id)
             assert entry is not None
             assert entry.state == "sending"

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from helpers import requests_to
 from never_twice.crashable import Fate, Process, Processes
-from never_twice.wishes import draft_of, tasks_at
+from never_twice.wishes import draft_of, elements_at
 
 from kling_mcp.api.throttle import MAX_WAITING
 from kling_mcp.elements.create import Creation
@@ -60,7 +60,7 @@ async def ask_in_turn(server: Process, count: int, *, patience: float = 45.0) ->
 
 def names_at(world: World) -> list[str]:
     """The elements in the order in which Kling accepted them."""
-    return [task.element_name for task in tasks_at(world)]
+    return [task.element_name for task in elements_at(world)]
 
 
 class TestInFlight:
@@ -87,10 +87,10 @@ class TestInFlight:
         last = told[2]
         assert isinstance(last, LimitError)
         assert (last.kind, last.created, last.retry) == ("busy", "no", "later")
-        assert len(tasks_at(world)) == 2
+        assert len(elements_at(world)) == 2
         again = await server.create(draft_of("Ada 2"), allow_duplicate_name=True)
         assert again.outcome == "submitted"
-        assert len(tasks_at(world)) == 3
+        assert len(elements_at(world)) == 3
 
     async def test_who_leaves_the_queue_leaves_no_gap(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
@@ -122,7 +122,7 @@ class TestInFlight:
         assert isinstance(last, LimitError)
         assert (last.kind, last.created) == ("limit", "no")
         assert {type(one) for one in told[:-1]} == {Creation}
-        assert len(tasks_at(world)) == MAX_WAITING + 1
+        assert len(elements_at(world)) == MAX_WAITING + 1
 
 
 class TestABusyKling:
@@ -145,7 +145,7 @@ class TestABusyKling:
         told = await ask_in_turn(server, 6, patience=200)
         assert {type(one) for one in told} == {Creation}
         assert sorted(names_at(world)[:2]) == ["Ada 0", "Ada 1"]
-        assert len(tasks_at(world)) == 6
+        assert len(elements_at(world)) == 6
 
     @pytest.mark.parametrize(("code", "error"), [(1302, RateLimitError), (1303, BusyError)])
     async def test_when_the_time_is_over_nothing_was_created(
@@ -186,4 +186,4 @@ class TestABusyKling:
         await processes.start().die_while_creating(draft_of("Mia"), after=5)
         creation = await processes.start().create(draft_of("Mia"), patience=60)
         assert creation.outcome == "submitted"
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1

@@ -17,11 +17,12 @@ from never_twice.wishes import draft_of
 
 from kling_mcp.api.models import ElementTask
 from kling_mcp.elements.draft import ElementDraft
-from kling_mcp.errors import InputError
+from kling_mcp.errors import InputError, KlingError
 from kling_mcp.simulator import Faults
 from kling_mcp.store.process_owner import current_owner, is_process_gone
 from kling_mcp.store.sqlite import FILE_NAME, SqliteStore
-from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_DESERTION, Intent, JournalEntry, external_id_of
+from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_ABANDONMENT, JournalEntry
+from kling_mcp.tasks.intent import Intent, external_id_of
 from kling_mcp.tasks.journal import ClaimResult, Journal, LeaseLostError, read_entries
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 ACCOUNT = "an account"
-MIA = Intent("mia" * 20, "mia" * 20, "Mia", "image_refer")
-LEO = Intent("leo" * 20, "leo" * 20, "Leo", "image_refer")
+REFUSAL = KlingError("Kling said no", kind="bad_input", code=1201)
+MIA = Intent("element", "mia" * 20, "mia" * 20, "Mia")
+LEO = Intent("element", "leo" * 20, "leo" * 20, "Leo")
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ class TestWhoMaySend:
         """Two calls for one name must agree which of them came first."""
         mia, _ = await journal.claim(MIA, "1")
         leo, _ = await journal.claim(LEO, "2")
-        await journal.mark_refused(mia, "")
+        await journal.mark_refused(mia, REFUSAL)
         again, _ = await journal.claim(MIA, "3")
         assert clock.wall() <= mia.created_at < leo.created_at < again.created_at < clock.wall() + 0.001
 
@@ -153,7 +155,7 @@ class TestWhoWasOvertaken:
         self, overtaken: JournalEntry, journal: Journal, clock: VirtualClock
     ) -> None:
         await journal.save(replace(overtaken, state="unclear"))
-        await journal.mark_refused(overtaken, "no")
+        await journal.mark_refused(overtaken, REFUSAL)
         await journal.release(overtaken)
         await journal.renew(overtaken)
         assert await state_of(journal, overtaken) == "claimed"
@@ -178,7 +180,7 @@ class TestWhoWasOvertaken:
 class TestWhatAClaimFinds:
     async def test_what_was_refused_may_be_sent(self, journal: Journal) -> None:
         entry = await journal.mark_sending((await journal.claim(MIA, "1"))[0])
-        await journal.mark_refused(entry, "Kling said no")
+        await journal.mark_refused(entry, REFUSAL)
         again, verdict = await journal.claim(MIA, "2")
         assert verdict is ClaimResult.SEND
         assert again.external_task_id == entry.external_task_id
@@ -196,7 +198,7 @@ class TestWhatAClaimFinds:
         await clock.sleep(LEASE_SECONDS)
         entry, verdict = await journal.claim(MIA, "2")
         assert verdict is ClaimResult.RECOVER
-        assert entry.settles_at == sent + SETTLES_AFTER_DESERTION
+        assert entry.settles_at == sent + SETTLES_AFTER_ABANDONMENT
 
     async def test_the_time_begins_with_the_last_sign_of_life(self, journal: Journal, clock: VirtualClock) -> None:
         entry = await journal.mark_sending((await journal.claim(MIA, "1"))[0])
@@ -205,7 +207,7 @@ class TestWhatAClaimFinds:
         alive = clock.wall()
         await clock.sleep(LEASE_SECONDS)
         entry, _ = await journal.claim(MIA, "2")
-        assert entry.settles_at - alive == pytest.approx(SETTLES_AFTER_DESERTION)
+        assert entry.settles_at - alive == pytest.approx(SETTLES_AFTER_ABANDONMENT)
 
     async def test_looking_does_not_prolong_it(self, journal: Journal, clock: VirtualClock) -> None:
         await journal.mark_sending((await journal.claim(MIA, "1"))[0])
@@ -260,15 +262,15 @@ class TestWhatItKnows:
             "883": task_of("883", "processing"),
         }
         for number, task_id in enumerate(states):
-            wish = Intent(f"i{number}", f"i{number}", "Mia", "image_refer")
+            wish = Intent("element", f"i{number}", f"i{number}", "Mia")
             await journal.mark_accepted((await journal.claim(wish, "1"))[0], task_id)
         await journal.record_results([*states.values(), task_of("999")])
-        known = {entry.task_id: (entry.state, entry.result_ids) for entry in await journal.known_tasks()}
+        known = {entry.task_id: (entry.state, entry.result_ids) for entry in await journal.known_tasks("element")}
         assert known == {
-            "880": ("ready", "e880"),
-            "881": ("failed", ""),
-            "882": ("deleted", "e882"),
-            "883": ("accepted", ""),
+            "880": ("ready", ("e880",)),
+            "881": ("failed", ()),
+            "882": ("deleted", ("e882",)),
+            "883": ("accepted", ()),
         }
         assert [entry.task_id for entry in await journal.unfinished()] == ["883"]
 
@@ -278,7 +280,7 @@ class TestWhatItKnows:
 
     async def test_more_than_a_page_of_unfinished_ones(self, journal: Journal) -> None:
         for number in range(520):
-            await journal.claim(Intent(f"i{number}", f"i{number}", "Mia", "image_refer"), "1")
+            await journal.claim(Intent("element", f"i{number}", f"i{number}", "Mia"), "1")
         unfinished = await journal.unfinished()
         assert len(unfinished) == 520
         assert unfinished == sorted(unfinished, key=lambda entry: entry.created_at)

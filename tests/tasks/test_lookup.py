@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 import pytest
@@ -17,7 +17,9 @@ from never_twice.wishes import draft_of
 
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
+from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
+from kling_mcp.runtime import element_route
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.tasks.entry import JournalEntry
 from kling_mcp.tasks.lookup import MAX_PAGES, PAGE_SIZE, TaskLookup
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 LOST = "kmcp-lost"
+ElementLookup: TypeAlias = TaskLookup[ElementTask]
 TAKES = 20.0  # seconds of a video element in the simulator
 
 
@@ -38,9 +41,9 @@ def quirks() -> Quirks:
 
 
 @pytest.fixture
-def searcher(server: Process) -> TaskLookup:
+def searcher(server: Process) -> ElementLookup:
     account = server.own_account()
-    return TaskLookup(account.client, account.journal)
+    return TaskLookup(account.element_tasks.route, account.journal)
 
 
 @pytest.fixture
@@ -48,9 +51,7 @@ def lost(clock: VirtualClock) -> Callable[..., JournalEntry]:
     """`lost(**changes)`: a creation of Mia that was sent just now."""
 
     def make(**changes: Any) -> JournalEntry:
-        entry = JournalEntry(
-            "an account", LOST, "intent", 1, "intent", "Mia", "video_refer", "unclear", sent_at=clock.wall()
-        )
+        entry = JournalEntry("an account", LOST, "element", "key", 1, "key", "Mia", "unclear", sent_at=clock.wall())
         return replace(entry, **changes)
 
     return make
@@ -65,10 +66,11 @@ def put(world: World, name: str = "Mia", external_task_id: str = "", **options: 
 @asynccontextmanager
 async def looking_at(
     answer: Callable[[httpx.Request], httpx.Response], server: Process, clock: VirtualClock
-) -> AsyncIterator[TaskLookup]:
+) -> AsyncIterator[ElementLookup]:
     """A searcher to whom Kling answers like this."""
     sender = Sender("https://kling.invalid", clock, make_transport=lambda: httpx.MockTransport(answer))
-    yield TaskLookup(KlingClient(sender, ApiKey(API_KEY), clock), server.own_account().journal)
+    route = element_route(KlingClient(sender, ApiKey(API_KEY), clock))
+    yield TaskLookup(route, server.own_account().journal)
     await sender.aclose()
 
 
@@ -78,7 +80,7 @@ class TestByExternalId:
         return Quirks()
 
     async def test_the_task_is_found_with_one_request(
-        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         task_id = put(world, external_task_id=LOST)
         finding = await searcher.search(lost())
@@ -87,7 +89,7 @@ class TestByExternalId:
         assert [request.route for request in world.requests] == ["query"]
 
     async def test_not_found_is_sure_once_such_queries_are_seen_to_work(
-        self, server: Process, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, server: Process, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         """fact: query-external-id, open for elements, so a task that exists is asked for in the same way, once."""
         await server.create(draft_of("Leo"), allow_duplicate_name=True)
@@ -97,13 +99,13 @@ class TestByExternalId:
         assert [request.route for request in world.requests] == ["query", "query", "query"]
 
     async def test_without_a_task_to_try_it_on_the_list_decides(
-        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         assert (await searcher.search(lost())).is_absent
         assert [request.route for request in world.requests] == ["query", "list"]
 
     async def test_the_answer_to_another_question_is_none(
-        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         """A caller's own id may look like the task id of somebody else's task."""
         for external_task_id in ("", "another"):
@@ -115,7 +117,7 @@ class TestByExternalId:
 class TestThroughTheList:
     @pytest.mark.parametrize("order", ["newest-first", "oldest-first", "shuffled"])
     async def test_the_task_is_found_in_any_order(
-        self, order: str, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, order: str, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         world.quirks = replace(world.quirks, list_order=order)  # type: ignore[arg-type] # one of its words
         for number in range(2 * PAGE_SIZE):
@@ -126,7 +128,7 @@ class TestThroughTheList:
         assert finding.task.task_id == task_id
 
     async def test_a_list_read_to_its_end_without_it_is_proof(
-        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         for number in range(PAGE_SIZE + 1):
             put(world, f"Ada {number}", f"ada-{number}")
@@ -145,7 +147,7 @@ class TestThroughTheList:
                     put(world, "Zoe", "zoe")
 
         account = processes.start(fate=MakesOneMore()).own_account()
-        finding = await TaskLookup(account.client, account.journal).search(lost())
+        finding = await TaskLookup(account.element_tasks.route, account.journal).search(lost())
         assert (finding.is_absent, finding.reason) == (False, "the list changed while it was read")
 
     async def test_a_list_without_end_is_none(
@@ -167,7 +169,12 @@ class TestThroughTheList:
         assert next(numbers) == MAX_PAGES * PAGE_SIZE + 1
 
     async def test_a_list_that_hides_what_runs_is_none(
-        self, server: Process, searcher: TaskLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
+        self,
+        server: Process,
+        searcher: ElementLookup,
+        world: World,
+        faults: Faults,
+        lost: Callable[..., JournalEntry],
     ) -> None:
         """fact: list-is-tasks is a guess. A task known to run shows whether it holds."""
         world.quirks = replace(world.quirks, list_running=False)
@@ -179,7 +186,7 @@ class TestThroughTheList:
     async def test_an_element_that_was_deleted_may_be_missing(
         self,
         server: Process,
-        searcher: TaskLookup,
+        searcher: ElementLookup,
         world: World,
         clock: VirtualClock,
         lost: Callable[..., JournalEntry],
@@ -192,14 +199,14 @@ class TestThroughTheList:
         assert (await searcher.search(lost())).is_absent
 
     async def test_a_task_that_kling_forgot_may_be_missing(
-        self, server: Process, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, server: Process, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         await server.create(draft_of("Leo"))
         world.reset()
         assert (await searcher.search(lost())).is_absent
 
     async def test_a_task_that_is_known_is_found_by_its_task_id(
-        self, searcher: TaskLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
     ) -> None:
         """fact: empty-while-running. The query fails, and the record carries no external id."""
         task_id = put(world)
@@ -208,7 +215,7 @@ class TestThroughTheList:
         assert finding.task is not None
 
     async def test_a_look_that_fails_says_why(
-        self, searcher: TaskLookup, faults: Faults, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, faults: Faults, lost: Callable[..., JournalEntry]
     ) -> None:
         faults.malformed("html", route="list")
         finding = await searcher.search(lost())
@@ -216,7 +223,7 @@ class TestThroughTheList:
         assert "not in Kling's format" in finding.reason
 
     async def test_records_that_cannot_be_read_prove_nothing_and_are_no_task(
-        self, searcher: TaskLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
     ) -> None:
         """The wish has no task id yet, and neither have they: that is no match."""
         put(world, external_task_id="one")
@@ -240,7 +247,7 @@ class TestThroughTheList:
 
 
 class TestAnIdThatTheJournalDoesNotKnow:
-    async def test_it_is_found_on_any_page(self, searcher: TaskLookup, world: World) -> None:
+    async def test_it_is_found_on_any_page(self, searcher: ElementLookup, world: World) -> None:
         task_id = put(world, external_task_id="theirs")
         for number in range(PAGE_SIZE):
             put(world, f"Ada {number}", f"ada-{number}")
@@ -248,7 +255,7 @@ class TestAnIdThatTheJournalDoesNotKnow:
         assert found is not None
         assert found.task_id == task_id
 
-    async def test_or_nowhere(self, searcher: TaskLookup, world: World) -> None:
+    async def test_or_nowhere(self, searcher: ElementLookup, world: World) -> None:
         for number in range(PAGE_SIZE + 1):
             put(world, f"Ada {number}", f"ada-{number}")
         assert await searcher.find("theirs") is None
@@ -262,7 +269,7 @@ class TestARecordWithoutAnExternalId:
         ("name", "status"), [("Mia", "ready"), ("Mia", "deleted"), ("Leo", "pending"), ("Leo", "failed")]
     )
     async def test_one_of_that_name_or_of_none_may_be_it(
-        self, name: str, status: str, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, name: str, status: str, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, name, status=status)
         finding = await searcher.search(lost())
@@ -271,25 +278,30 @@ class TestARecordWithoutAnExternalId:
         assert "may be this one" in finding.reason
 
     async def test_one_of_another_name_is_not(
-        self, searcher: TaskLookup, world: World, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, "Leo")
         assert (await searcher.search(lost())).is_absent
 
     async def test_one_from_long_before_is_not(
-        self, searcher: TaskLookup, world: World, clock: VirtualClock, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, created_at=clock.wall() - 3600)
         assert (await searcher.search(lost())).is_absent
 
     async def test_clocks_may_differ_by_minutes(
-        self, searcher: TaskLookup, world: World, clock: VirtualClock, lost: Callable[..., JournalEntry]
+        self, searcher: ElementLookup, world: World, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, created_at=clock.wall() - 200)
         assert not (await searcher.search(lost())).is_absent
 
     async def test_one_that_the_journal_knows_is_not(
-        self, server: Process, searcher: TaskLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
+        self,
+        server: Process,
+        searcher: ElementLookup,
+        world: World,
+        faults: Faults,
+        lost: Callable[..., JournalEntry],
     ) -> None:
         world.quirks = replace(world.quirks, task_info="always-empty")
         faults.slow_task(3600)

@@ -14,6 +14,7 @@ from kling_mcp.api.client import KlingClient
 from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import NotFoundError
+from kling_mcp.runtime import element_route
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
 from kling_mcp.tasks.poller import Poller
 
@@ -43,7 +44,7 @@ class Scene:
             "https://kling.invalid", self.clock, make_transport=lambda: SimulatorTransport(self.world, self.faults)
         )
         self.client = KlingClient(sender, ApiKey(KEY), self.clock)
-        self.poller = Poller(self.client, self.clock)
+        self.poller = Poller(element_route(self.client), self.clock)
         self._made = 0
 
     async def submit(self, seconds: float = 5.0, external_task_id: str = "") -> ElementTask:

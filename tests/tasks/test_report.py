@@ -11,7 +11,8 @@ from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp import cli
 from kling_mcp.store.sqlite import SqliteStore
-from kling_mcp.tasks.entry import Intent, JournalEntry
+from kling_mcp.tasks.entry import JournalEntry
+from kling_mcp.tasks.intent import Intent
 from kling_mcp.tasks.journal import Journal
 from kling_mcp.tasks.report import format_entries, in_order
 
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 ENTRY = JournalEntry(
     account="aa11",
     external_task_id="kmcp-1",
+    kind="element",
     key="i",
     attempt=1,
     content_hash="d",
     label="Mia",
-    reference_type="image_refer",
     state="accepted",
     task_id="880000000000000101",
     created_at=1_790_000_000.0,
@@ -33,7 +34,7 @@ ENTRY = JournalEntry(
 
 
 def test_an_empty_journal_says_so() -> None:
-    assert format_entries([], place="/somewhere") == ["The journal in /somewhere knows no creations yet."]
+    assert format_entries([], place="/somewhere") == ["The journal in /somewhere knows no tasks yet."]
 
 
 def test_unfinished_creations_come_first_and_the_newest_of_each_group_leads() -> None:
@@ -46,7 +47,7 @@ def test_unfinished_creations_come_first_and_the_newest_of_each_group_leads() ->
 
 
 def test_each_creation_is_told_with_every_id_it_has() -> None:
-    text = "\n".join(format_entries([replace(ENTRY, state="ready", result_ids="310094133206523")], place="x"))
+    text = "\n".join(format_entries([replace(ENTRY, state="ready", result_ids=("310094133206523",))], place="x"))
     for fact in ("Mia", "ready", "kmcp-1", "880000000000000101", "310094133206523", "2026-"):
         assert fact in text
 
@@ -66,7 +67,7 @@ def test_the_command_reads_the_journal_of_the_state_folder(tmp_path: Path, capsy
     async def write() -> None:
         clock = VirtualClock()
         store = SqliteStore(tmp_path, clock)
-        wish = Intent(key="i", content_hash="d", label="Mia", reference_type="image_refer")
+        wish = Intent("element", "i", "d", "Mia")
         entry, _ = await Journal(store, "account-1", clock, "host:1").claim(wish, "1")
         assert entry.state == "claimed"
         store.close()
@@ -74,5 +75,5 @@ def test_the_command_reads_the_journal_of_the_state_folder(tmp_path: Path, capsy
     anyio.run(write, backend_options={"loop_factory": VirtualLoop})
     assert cli.main(["tasks", "--limit", "5"], {"KLING_MCP_STATE_DIR": str(tmp_path)}) == 0
     told = capsys.readouterr().out
-    assert "1 creation, 1 unfinished" in told
+    assert "1 task, 1 unfinished" in told
     assert "Mia: waiting to be sent" in told

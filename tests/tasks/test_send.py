@@ -9,13 +9,13 @@ import anyio
 import pytest
 from helpers import requests_to
 from never_twice.crashable import Fate, Process, Processes
-from never_twice.wishes import draft_of, named, tasks_at
+from never_twice.wishes import draft_of, elements_at, named
 
 from kling_mcp.api.sender import Timeouts
 from kling_mcp.elements.create import Creation
 from kling_mcp.errors import KlingError, RequestError, ServerError, UnknownOutcomeError
 from kling_mcp.simulator import Faults, Quirks, World
-from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_DESERTION
+from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_ABANDONMENT
 from kling_mcp.tasks.send import POSTS_PER_CALL, SETTLES_AFTER_BREAK, SETTLES_AFTER_SILENCE
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class TestAfterTheCommit:
     async def test_the_same_call_finds_the_task(self, how: str, server: Process, world: World, faults: Faults) -> None:
         lose(faults, how, committed=True)
         creation = await server.create(MIA, patience=SILENCE + 10)
-        (task,) = tasks_at(world)
+        (task,) = elements_at(world)
         assert (creation.outcome, creation.task.task_id) == ("recovered", task.task_id)
         assert posts(world) == 1
 
@@ -88,7 +88,7 @@ class TestAfterTheCommit:
         faults.malformed("html", route="query", times=None)
         with pytest.raises((UnknownOutcomeError, ServerError)) as caught:
             await processes.start().create(MIA, patience=5)
-        (task,) = tasks_at(world)
+        (task,) = elements_at(world)
         assert caught.value.created == "maybe"
         assert task.external_task_id in caught.value.for_caller()
         faults.clear()
@@ -106,7 +106,7 @@ class TestAfterTheCommit:
         async with anyio.create_task_group() as group:
             for _ in range(5):
                 group.start_soon(ask)
-        (task,) = tasks_at(world)
+        (task,) = elements_at(world)
         assert [creation.task.task_id for creation in found] == [task.task_id] * 5
         assert posts(world) == 1
 
@@ -116,7 +116,7 @@ class TestAfterTheCommit:
         faults.delay(SILENCE + SETTLES_AFTER_SILENCE - 5, route="create")
         creation = await server.create(MIA, patience=200)
         assert creation.outcome == "recovered"
-        assert (posts(world), len(tasks_at(world))) == (1, 1)
+        assert (posts(world), len(elements_at(world))) == (1, 1)
 
     async def test_a_look_that_fails_is_repeated(self, server: Process, world: World, faults: Faults) -> None:
         faults.lose_reply_after_create()
@@ -150,7 +150,7 @@ class TestBeforeTheCommit:
         creation = await processes.start().create(MIA, patience=100)
         assert creation.outcome == "submitted"
         assert creation.external_task_id == caught.value.external_task_id
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_a_later_call_without_the_time_says_how_it_stands(
         self, processes: Processes, world: World, faults: Faults
@@ -160,7 +160,7 @@ class TestBeforeTheCommit:
             with pytest.raises(UnknownOutcomeError) as caught:
                 await processes.start().create(MIA, patience=5)
         assert "does not show its task yet" in str(caught.value)
-        assert f"id={caught.value.external_task_id}" in caught.value.advice
+        assert f'ids=["{caught.value.external_task_id}"]' in caught.value.advice
         assert posts(world) == 1
 
     async def test_a_call_sends_a_few_times_and_no_more(self, server: Process, world: World, faults: Faults) -> None:
@@ -211,7 +211,7 @@ class TestNobodyCanSay:
             await server.create(MIA, patience=300)
         with pytest.raises(UnknownOutcomeError):
             await server.create(MIA, patience=300)
-        (task,) = tasks_at(world)
+        (task,) = elements_at(world)
         assert caught.value.external_task_id == task.external_task_id
         assert posts(world) == 1
 
@@ -226,7 +226,7 @@ class TestNobodyCanSay:
         await server.create(draft_of("Leo"))
         faults.lose_reply_before_commit(route="create")
         assert (await server.create(MIA)).outcome == "submitted"
-        assert len(tasks_at(world)) == 2
+        assert len(elements_at(world)) == 2
 
     async def test_nor_is_one_that_is_older(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
@@ -259,7 +259,7 @@ class TestWhoeverLeaves:
             await server.create(MIA)
         creation = await server.create(MIA)
         assert creation.outcome == "recovered"
-        assert (posts(world), len(tasks_at(world))) == (1, 1)
+        assert (posts(world), len(elements_at(world))) == (1, 1)
 
     async def test_or_sent_again_when_it_never_came(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
@@ -270,7 +270,7 @@ class TestWhoeverLeaves:
         left = clock.wall()
         creation = await server.create(MIA)
         assert creation.outcome == "submitted"
-        assert SETTLES_AFTER_DESERTION <= post_times(world)[1] - left <= SETTLES_AFTER_DESERTION + 10
+        assert SETTLES_AFTER_ABANDONMENT <= post_times(world)[1] - left <= SETTLES_AFTER_ABANDONMENT + 10
 
     async def test_who_leaves_while_looking_changes_nothing(
         self, server: Process, world: World, faults: Faults
@@ -279,7 +279,7 @@ class TestWhoeverLeaves:
         with anyio.move_on_after(3):
             await server.create(MIA)
         assert (await server.create(MIA)).outcome == "submitted"
-        assert len(tasks_at(world)) == 1
+        assert len(elements_at(world)) == 1
 
     async def test_who_leaves_while_kling_is_busy_was_never_there(
         self, server: Process, world: World, faults: Faults
@@ -296,11 +296,11 @@ class TestWhoeverLeaves:
         self, processes: Processes, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         """The file says only that it was being sent; its holder says nothing more."""
-        faults.delay(SETTLES_AFTER_DESERTION - 2, route="create")
+        faults.delay(SETTLES_AFTER_ABANDONMENT - 2, route="create")
         await processes.start().die_while_creating(MIA, after=0.5)
         creation = await processes.start().create(MIA)
         assert creation.outcome == "recovered"
-        assert (posts(world), len(tasks_at(world))) == (1, 1)
+        assert (posts(world), len(elements_at(world))) == (1, 1)
 
     async def test_and_is_sent_again_when_it_never_came(
         self, processes: Processes, world: World, faults: Faults
@@ -310,7 +310,7 @@ class TestWhoeverLeaves:
         creation = await processes.start().create(MIA, patience=60)
         assert creation.outcome == "submitted"
         first, second = post_times(world)
-        assert second - first >= SETTLES_AFTER_DESERTION
+        assert second - first >= SETTLES_AFTER_ABANDONMENT
 
 
 class SlowToSend(Fate):
@@ -363,6 +363,6 @@ class TestTwoThatThinkTheyHoldIt:
         async with anyio.create_task_group() as group:
             group.start_soon(ask, sleeper, 0.0)
             group.start_soon(ask, processes.start(), LEASE_SECONDS / 2)
-        assert len(tasks_at(world)) == 1
-        assert {creation.task.task_id for creation in told} == {tasks_at(world)[0].task_id}
+        assert len(elements_at(world)) == 1
+        assert {creation.task.task_id for creation in told} == {elements_at(world)[0].task_id}
         assert posts(world) == 2

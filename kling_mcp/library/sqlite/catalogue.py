@@ -1,4 +1,4 @@
-"""The catalogue in a SQLite file: writes and drops records. `search` finds them."""
+"""The catalogue in a SQLite file: writes and drops records. `sqlite.search` finds them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, SyncProgress
 from kling_mcp.library.folding import name_key
-from kling_mcp.library.sqlite import search as finding
+from kling_mcp.library.sqlite import search
 from kling_mcp.store.sqlite_cache import SqliteCache
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ class SqliteCatalogue:
         await self._file.run(lambda db: _write_progress(db, source, progress), write=True)
 
     async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchPage:
-        return await self._file.run(lambda db: finding.search(db, text, filters, limit, after), write=False)
+        return await self._file.run(lambda db: search.search(db, text, filters, limit, after), write=False)
 
     async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
-        return await self._file.run(lambda db: [finding.count(db, text, each) for each in filters], write=False)
+        return await self._file.run(lambda db: [search.count(db, text, each) for each in filters], write=False)
 
     async def near(self, text: str, limit: int) -> list[LibraryElement]:
-        return await self._file.run(lambda db: finding.near(db, text, limit), write=False)
+        return await self._file.run(lambda db: search.near(db, text, limit), write=False)
 
     async def with_id(self, any_id: str) -> list[LibraryElement]:
         sql = """

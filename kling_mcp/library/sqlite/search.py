@@ -85,8 +85,8 @@ class _Search:
         more = len(found) > limit
         del found[limit:]
         elements = self._records([place for _, place in found])
-        following = Position(spelling, *found[-1]) if more else None
-        return SearchPage(elements, total, following, spelling)
+        next_position = Position(spelling, *found[-1]) if more else None
+        return SearchPage(elements, total, next_position, spelling)
 
     def _layer(self, layer: int, below: int, limit: int) -> list[int]:
         """Places of a layer below a place, newest first."""

@@ -42,7 +42,7 @@ def gallery_extension() -> Apps:
     return apps
 
 
-async def page_data(album: Thumbnails, elements: Sequence[LibraryElement]) -> dict[str, object]:
+async def page_data(thumbnails: Thumbnails, elements: Sequence[LibraryElement]) -> dict[str, object]:
     """The page's data besides the rows: the cached thumbnails by element id.
 
     Nothing is fetched; thumbnails beyond `MAX_PAGE_CHARACTERS` are left out, last rows first.
@@ -52,7 +52,7 @@ async def page_data(album: Thumbnails, elements: Sequence[LibraryElement]) -> di
     shown = [element for element in elements if element.element_id]
     pictures: dict[str, str] = {}
     left = MAX_PAGE_CHARACTERS
-    for element, jpeg in zip(shown, await album.cached(shown), strict=True):
+    for element, jpeg in zip(shown, await thumbnails.cached(shown), strict=True):
         if not jpeg:
             continue
         uri = data_uri(await resize(jpeg, side=_SIDE_PX, most_bytes=_MAX_BYTES))

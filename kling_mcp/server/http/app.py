@@ -79,7 +79,7 @@ def build_http_app(
     seal = RequestStateKeys(runtime)
     server = build_server(settings, runtime, request_state=seal.security())
     app = server.streamable_http_app(
-        max_request_body_size=hosting.largest_request_bytes(reaches_others=is_public(settings, host)),
+        max_request_body_size=hosting.largest_request_bytes(is_public=is_public(settings, host)),
         max_sessions=most_sessions,
         transport_security=security,
     )

@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.http.jwks import JwksCache, KeysUnavailableError
 from kling_mcp.server.http.jwt_tokens import JwtVerifier
-from kling_mcp.settings.hosting import is_loopback
+from kling_mcp.settings.values import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -52,8 +52,6 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415 - only this transport needs it
     from sse_starlette.sse import AppStatus  # noqa: PLC0415 - the same
 
-    from kling_mcp.server.http.head_timeout import HeaderTimeoutProtocol  # noqa: PLC0415 - the same
-
     # It would cut every event stream as soon as shutdown begins, even those with a response on its way.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # that library has no types
 
@@ -68,7 +66,7 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
-        http=HeaderTimeoutProtocol,
+        http="h11",  # the same parser, whatever else is installed
         ws="none",
         log_config=None,  # ours is in place, and hides secrets
         access_log=False,

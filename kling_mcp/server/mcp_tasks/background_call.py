@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import StorageError
 from kling_mcp.server.mcp_tasks.handles import KEEP_SECONDS
+from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,17 +29,18 @@ if TYPE_CHECKING:
     from mcp_types import ElicitRequest
 
     from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.errors import KlingError
     from kling_mcp.server.mcp_tasks.handles import Handle, HandleStatus, HandleStore
 
 logger = logging.getLogger(__name__)
 
-RunStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
+CallStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
 
 _EARLY_POLL_MS, _LATER_POLL_MS = 2000, 5000  # fact: poll
 _EARLY_SECONDS = 30.0
 _MAX_MESSAGE_CHARACTERS = 200
 
-_current: ContextVar[BackgroundCall | None] = ContextVar("kling_mcp_run", default=None)
+_current: ContextVar[BackgroundCall | None] = ContextVar("kling_mcp_background_call", default=None)
 
 
 def current_background_call() -> BackgroundCall | None:
@@ -58,21 +60,22 @@ class _Question:
 class BackgroundCall:
     """A running call, or its outcome."""
 
-    def __init__(self, handle: Handle, book: HandleStore, clock: Clock, seconds: float) -> None:
+    def __init__(self, handle: Handle, handles: HandleStore, clock: Clock, seconds: float) -> None:
         """
         Args:
             seconds: how long the call may run, counted from the creation of the handle.
         """
         self.handle = handle
-        self.book = book
+        self.handles = handles
         self.is_detached = False
-        self.status: RunStatus = "working"
+        self.status: CallStatus = "working"
         self._clock = clock
         self._seconds = seconds
         self._updated_at = handle.created_at
         self._message: Callable[[], str] = lambda: "Working"
         self._outcome: HandlerResult = None
         self._error: MCPError | None = None
+        self._failure: StoredError | None = None
         self._questions: dict[str, _Question] = {}
         self._asked = 0
         self._scope = anyio.CancelScope()
@@ -98,10 +101,14 @@ class BackgroundCall:
         """Note which creations the call is about, so that a later process can follow them."""
         with anyio.CancelScope(shield=True):
             try:
-                await self.book.name(self.handle.handle_id, names)
+                await self.handles.name(self.handle.handle_id, names)
             except StorageError as error:
                 # The call does not depend on it; only a restart would lose the handle.
                 logger.warning("A task handle could not be written: %s", error)
+
+    def record_error(self, error: KlingError) -> None:
+        """The call ends with this error; its fields are kept for a later process."""
+        self._failure = StoredError.of(error)
 
     async def ask(self, request: ElicitRequest) -> ElicitResult:
         """Ask the client, which sees the question in tasks/get and answers with tasks/update."""
@@ -186,7 +193,7 @@ class BackgroundCall:
         """Store the outcome, as far as a later process cannot learn it from Kling."""
         status: HandleStatus = "cancelled" if self.status == "cancelled" else "settled"
         with suppress(StorageError):  # the answer is in memory, and Kling knows the task
-            await self.book.settle(self.handle.handle_id, status, self._last_line())
+            await self.handles.settle(self.handle.handle_id, status, self._failure)
 
     def summary(self) -> dict[str, Any]:
         """The task as every answer shows it."""
@@ -224,7 +231,7 @@ class BackgroundCall:
             self._error = error
             self._turn("failed")
 
-    def _turn(self, status: RunStatus) -> None:
+    def _turn(self, status: CallStatus) -> None:
         self.status = status
         self._updated_at = self._clock.wall()
 
@@ -239,17 +246,10 @@ class BackgroundCall:
             return self._error.message
         return _text(self._outcome).partition("\n")[0][:_MAX_MESSAGE_CHARACTERS]
 
-    def _last_line(self) -> str:
-        outcome = self._outcome
-        if not (isinstance(outcome, CallToolResult) and outcome.is_error):
-            return ""
-        line = _text(outcome).rpartition("\n")[2]
-        return line if line.startswith("kind=") else ""
-
 
 CANCELLED = (
     "The wait was cancelled; work that was sent to Kling continues there. To see the outcome, call "
-    "wait_for_elements without ids, or repeat the same call; nothing is created twice."
+    "wait_for_tasks without ids, or repeat the same call; nothing is created twice."
 )
 
 

@@ -47,7 +47,7 @@ TASKS = "io.modelcontextprotocol/tasks"
 Mode = Literal["optional", "always", "required"]
 
 # The tools that may become tasks; `resume` has the body that follows each of them.
-LONG_CALLS = ("create_element_and_wait", "wait_for_elements")
+LONG_CALLS = ("create_element_and_wait", "wait_for_tasks")
 
 GRACE_SECONDS = 2.0
 TASK_SECONDS = 900.0  # fact: poll (10 to 15 minutes in all)
@@ -79,20 +79,20 @@ class TasksExtension(Extension):
         *,
         grace: float = GRACE_SECONDS,
         seconds: float = TASK_SECONDS,
-        most_runs: int = MAX_CALLS,
+        max_calls: int = MAX_CALLS,
     ) -> None:
         """
         Args:
             modes: tools that may become tasks besides `LONG_CALLS`, for test fixtures.
             grace: seconds after which a call becomes a task.
             seconds: how long a task may run.
-            most_runs: how many calls and results are kept in memory.
+            max_calls: how many calls and results are kept in memory.
         """
         self._modes: dict[str, Mode] = {**dict.fromkeys(LONG_CALLS, "optional"), **(modes or {})}
         self._grace = grace
         self._seconds = seconds
-        self._most_runs = most_runs
-        self._runs: dict[str, BackgroundCall] = {}
+        self._max_calls = max_calls
+        self._calls: dict[str, BackgroundCall] = {}
         self._groups: list[TaskGroup] = []
 
     @asynccontextmanager
@@ -108,9 +108,9 @@ class TasksExtension(Extension):
 
     def hand_over(self) -> None:
         """Shutdown has begun: leave background calls to the next server."""
-        for run in self._runs.values():
-            if run.is_detached:
-                run.detach_for_restart()
+        for background in self._calls.values():
+            if background.is_detached:
+                background.detach_for_restart()
 
     def methods(self) -> Sequence[MethodBinding]:
         """What a client may ask about a handle; earlier revisions of the protocol do not have it."""
@@ -132,93 +132,93 @@ class TasksExtension(Extension):
             if mode == "required":
                 require_client_extension(ctx, TASKS)
             return await call_next(ctx)
-        run = await self._begin(params.name, ctx)
-        if run is None:
+        background = await self._begin(params.name, ctx)
+        if background is None:
             return await call_next(ctx)
-        self._start(run, lambda: call_next(ctx))
+        self._start(background, lambda: call_next(ctx))
         try:
-            await run.wait_for_news(self._grace)
+            await background.wait_for_news(self._grace)
         except anyio.get_cancelled_exc_class():
             # The client went away before it had a handle: an ordinary cancellation.
-            await self._abandon(run)
+            await self._abandon(background)
             raise
-        if run.is_over and (mode == "optional" or run.asks_to_be_repeated):
-            await self._forget(run)
-            return run.outcome()
-        run.detach()
-        if run.is_over:
-            await run.persist_result()
-        return {"resultType": "task", **run.summary()}
+        if background.is_over and (mode == "optional" or background.asks_to_be_repeated):
+            await self._forget(background)
+            return background.outcome()
+        background.detach()
+        if background.is_over:
+            await background.persist_result()
+        return {"resultType": "task", **background.summary()}
 
     async def _begin(self, tool: str, ctx: RequestContext) -> BackgroundCall | None:
-        """A call with a stored handle, or None for an ordinary call."""
+        """A background call with a stored handle, or None for an ordinary call."""
         if not self._groups or not self._make_room():
             return None
         runtime = runtime_of(ctx)
-        book = _book_of(runtime)
+        handles = _handles_of(runtime)
         try:
-            handle = await book.reserve(_account_of(ctx), _principal_of(ctx), tool)
+            handle = await handles.reserve(_account_of(ctx), _principal_of(ctx), tool)
         except (ConfigurationError, StorageError) as error:
             logger.info("%s runs without a task handle: %s", tool, error)
             return None
-        return None if handle is None else BackgroundCall(handle, book, runtime.clock, self._seconds)
+        return None if handle is None else BackgroundCall(handle, handles, runtime.clock, self._seconds)
 
-    def _start(self, run: BackgroundCall, work: Any) -> None:
+    def _start(self, background: BackgroundCall, work: Any) -> None:
         async def to_the_end() -> None:
-            await run.run(work)
-            if run.is_detached and run.is_over:
-                await run.persist_result()
+            await background.run(work)
+            if background.is_detached and background.is_over:
+                await background.persist_result()
 
-        self._runs[run.handle.handle_id] = run
-        self._groups[-1].start_soon(to_the_end, name=f"task of {run.handle.tool}")
+        self._calls[background.handle.handle_id] = background
+        self._groups[-1].start_soon(to_the_end, name=f"task of {background.handle.tool}")
 
     def _make_room(self) -> bool:
         """Whether one more call may be kept; finished ones give way, because Kling knows their outcome."""
-        if len(self._runs) >= self._most_runs:
-            ended = next((name for name, run in self._runs.items() if run.is_over), None)
+        if len(self._calls) >= self._max_calls:
+            ended = next((name for name, background in self._calls.items() if background.is_over), None)
             if ended is None:
                 return False
-            del self._runs[ended]
+            del self._calls[ended]
         return True
 
-    async def _abandon(self, run: BackgroundCall) -> None:
-        run.cancel()
+    async def _abandon(self, background: BackgroundCall) -> None:
+        background.cancel()
         with anyio.CancelScope(shield=True):
-            await run.wait_closed()
-            await self._forget(run)
+            await background.wait_closed()
+            await self._forget(background)
 
-    async def _forget(self, run: BackgroundCall) -> None:
-        self._runs.pop(run.handle.handle_id, None)
+    async def _forget(self, background: BackgroundCall) -> None:
+        self._calls.pop(background.handle.handle_id, None)
         with suppress(StorageError):  # it expires by itself
-            await run.book.discard(run.handle.handle_id)
+            await background.handles.discard(background.handle.handle_id)
 
     async def _get(self, ctx: RequestContext, params: HandleParams) -> HandlerResult:
         handle = await self._find(ctx, params.task_id)
-        run = self._runs.get(handle.handle_id)
-        if handle.status == "cancelled" and (run is None or not run.is_over):
+        background = self._calls.get(handle.handle_id)
+        if handle.status == "cancelled" and (background is None or not background.is_over):
             # Cancelled through another process, or before a restart.
-            if run is not None:
-                run.cancel()
+            if background is not None:
+                background.cancel()
             return {**_DONE, **wire_form(handle, "cancelled", handle.updated_at, CANCELLED)}
-        if run is None:
-            run = self._resume(handle, ctx)
-            await run.wait_for_news(self._grace)
-        return run.detail()
+        if background is None:
+            background = self._resume(handle, ctx)
+            await background.wait_for_news(self._grace)
+        return background.detail()
 
     async def _update(self, ctx: RequestContext, params: AnswerParams) -> HandlerResult:
         handle = await self._find(ctx, params.task_id)
-        if run := self._runs.get(handle.handle_id):
-            run.answer(params.input_responses)
+        if background := self._calls.get(handle.handle_id):
+            background.answer(params.input_responses)
         return dict(_DONE)
 
     async def _cancel(self, ctx: RequestContext, params: HandleParams) -> HandlerResult:
         handle = await self._find(ctx, params.task_id)
-        run = self._runs.get(handle.handle_id)
-        if run is not None:
-            run.cancel()
-        if run is None or run.status == "cancelled":
+        background = self._calls.get(handle.handle_id)
+        if background is not None:
+            background.cancel()
+        if background is None or background.status == "cancelled":
             with suppress(StorageError):
-                await _book_of(runtime_of(ctx)).settle(handle.handle_id, "cancelled")
+                await _handles_of(runtime_of(ctx)).settle(handle.handle_id, "cancelled")
         return dict(_DONE)
 
     async def _find(self, ctx: RequestContext, task_id: str) -> Handle:
@@ -230,27 +230,27 @@ class TasksExtension(Extension):
         """
         require_client_extension(ctx, TASKS)
         _refuse_other_name(ctx, task_id)
-        run = self._runs.get(task_id)
+        background = self._calls.get(task_id)
         try:
-            handle = await _book_of(runtime_of(ctx)).find(task_id)
+            handle = await _handles_of(runtime_of(ctx)).find(task_id)
         except StorageError as error:
-            if run is None:
+            if background is None:
                 raise MCPError(INTERNAL_ERROR, f"Tasks cannot be read just now: {error.message}") from None
-            handle = run.handle
+            handle = background.handle
         if handle is None:
-            self._runs.pop(task_id, None)
+            self._calls.pop(task_id, None)
         if handle is None or not _may_use(ctx, handle):
             raise MCPError(
                 INVALID_PARAMS,
-                "There is no such task, or it has expired. wait_for_elements without ids finds unfinished creations.",
+                "There is no such task, or it has expired. wait_for_tasks without ids finds unfinished creations.",
             )
         return handle
 
     def _resume(self, handle: Handle, ctx: RequestContext) -> BackgroundCall:
         """Follow a call that this process does not run: after a restart, or because another process runs it."""
         runtime = runtime_of(ctx)
-        run = BackgroundCall(handle, _book_of(runtime), runtime.clock, self._seconds)
-        run.detach()
+        background = BackgroundCall(handle, _handles_of(runtime), runtime.clock, self._seconds)
+        background.detach()
 
         async def follow() -> HandlerResult:
             from kling_mcp.server.mcp_tasks.resume import FOLLOWERS  # noqa: PLC0415 - the same
@@ -261,8 +261,8 @@ class TasksExtension(Extension):
                 raise MCPError(INTERNAL_ERROR, "The server was restarted, and this call cannot be resumed.")
             return await run_tool(follower, {}, Context(request_context=ctx))
 
-        self._start(run, follow)
-        return run
+        self._start(background, follow)
+        return background
 
 
 def _declares_tasks(ctx: RequestContext) -> bool:
@@ -279,7 +279,7 @@ def _refuse_other_name(ctx: RequestContext, task_id: str) -> None:
         raise MCPError(HEADER_MISMATCH, "The header Mcp-Name does not match params.taskId")
 
 
-def _book_of(runtime: Runtime) -> HandleStore:
+def _handles_of(runtime: Runtime) -> HandleStore:
     return HandleStore(runtime.store, runtime.clock, runtime.owner)
 
 

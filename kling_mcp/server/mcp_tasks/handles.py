@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.store.process_owner import is_dead
+from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.store import Store, Transaction
 
-# Settled: nothing runs for it any more. What came of it is Kling's to say, or stands in `detail` if it was an error.
+# Settled: nothing runs for it any more. Kling knows what came of it, or `error` says why the call failed.
 HandleStatus = Literal["working", "settled", "cancelled"]
 
 KEEP_SECONDS = 86_400.0
@@ -34,7 +35,7 @@ class Handle:
         principal: a digest of who asked, "" where the transport tells nobody apart.
         names: task ids or external task ids; empty until the call knows what it is about.
         owner: the process that runs the call, `host:pid`.
-        detail: the line for programs of the error that ended the call, or "".
+        error: the error that ended the call, or None.
     """
 
     handle_id: str
@@ -47,7 +48,7 @@ class Handle:
     expires_at: float
     names: tuple[str, ...] = ()
     status: HandleStatus = "working"
-    detail: str = ""
+    error: StoredError | None = None
 
 
 class HandleStore:
@@ -93,7 +94,10 @@ class HandleStore:
             rows = tx.fetch(
                 "SELECT * FROM handles WHERE handle_id = ? AND expires_at > ?", handle_id, self._clock.wall()
             )
-            return Handle(**{**rows[0], "names": tuple(json.loads(rows[0]["names"]))}) if rows else None
+            if not rows:
+                return None
+            names, error = tuple(json.loads(rows[0]["names"])), StoredError.from_json(rows[0]["error"])
+            return Handle(**{**rows[0], "names": names, "error": error})
 
         return await self._store.run(work, write=False)
 
@@ -105,14 +109,14 @@ class HandleStore:
 
         await self._store.run(work, write=True)
 
-    async def settle(self, handle_id: str, status: HandleStatus, detail: str = "") -> None:
+    async def settle(self, handle_id: str, status: HandleStatus, error: StoredError | None = None) -> None:
         """The call is over. Only the first end counts."""
 
         def work(tx: Transaction) -> None:
             tx.execute(
-                "UPDATE handles SET status = ?, detail = ?, updated_at = ? WHERE handle_id = ? AND status = 'working'",
+                "UPDATE handles SET status = ?, error = ?, updated_at = ? WHERE handle_id = ? AND status = 'working'",
                 status,
-                detail,
+                error.to_json() if error else "",
                 self._clock.wall(),
                 handle_id,
             )

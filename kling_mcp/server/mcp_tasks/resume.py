@@ -1,7 +1,7 @@
 """Follows a call that an earlier process, or another one on the same state, began.
 
 The creation itself is never repeated here: Kling and the journal are only asked what became of it.
-Each body answers in the words of the tool whose call it follows.
+Each body answers as the tool does whose call it follows.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kling_mcp.elements.create import Creation
 from kling_mcp.errors import KlingError, NotFoundError, StorageError, UnknownOutcomeError
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
@@ -16,21 +17,19 @@ from kling_mcp.server.mcp_tasks.background_call import BackgroundCall, current_b
 from kling_mcp.server.tool import CREATES, READS, Answer, ToolSpec, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools.create_element_and_wait import create_element_and_wait
-from kling_mcp.server.tools.wait_for_elements import WaitArguments, WaitView, wait_for_elements
-from kling_mcp.server.views.elements import TaskView, task_text, task_view
-from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id
+from kling_mcp.server.tools.wait_for_tasks import WaitArguments, WaitView, wait_for_tasks
+from kling_mcp.server.views.tasks import TaskView, creation_view, task_text
 from kling_mcp.tasks.collector import NEVER_ARRIVED
+from kling_mcp.tasks.submit import raise_if_failed
 
 if TYPE_CHECKING:
-    from kling_mcp.errors import Created
     from kling_mcp.server.mcp_tasks.handles import Handle
     from kling_mcp.tasks.collector import CollectedTask
+    from kling_mcp.tasks.stored_error import StoredError
 
 LOOK_AGAIN_SECONDS = 3.0
-# Whoever queues renews its lease every few seconds; a computer that slept gets this long to wake up.
-DESERTED_SECONDS = 60.0
-
-_CREATED: dict[str, Created] = {"no": "no", "yes": "yes"}
+# A queued call renews its lease every few seconds; a computer that slept gets this long to wake up.
+ABANDONED_SECONDS = 60.0
 
 
 class NoArguments(ToolArguments):
@@ -52,27 +51,19 @@ async def follow_creation(_: NoArguments, call: ToolContext) -> Answer:
         if item.label:
             run.set_message(lambda: f"Creating {quote(item.label, 40)} at Kling")
         await call.account.collector.wait([item], run.seconds_left())
-    task = item.snapshot.task
+    task, error = item.snapshot.task, item.snapshot.last_poll_error
     if task is None:
-        raise item.snapshot.error or item.snapshot.last_poll_error or _still_unknown(item.external_task_id or item.name)
+        raise item.snapshot.error or error or _still_unknown(item.external_task_id or item.name)
     raise_if_failed(task, item.external_task_id)
-    trouble = item.snapshot.last_poll_error
-    view = task_view(
-        task,
-        external_task_id=item.external_task_id,
-        outcome="recovered",
-        waited_seconds=run.age,
-        warnings=[f"The last look at the task failed: {trouble.message}"] if trouble else [],
-        next_step=next_step_for(
-            task, running=f"Call wait_for_elements with ids=[{shown_id(task)}]; creating again is not needed."
-        ),
-    )
+    warnings = (f"The last look at the task failed: {error.message}",) if error else ()
+    creation = Creation(task, item.external_task_id, "recovered", warnings, run.age)
+    view = creation_view(creation, "; creating again is not needed.")
     return Answer(view, task_text(view))
 
 
 @tool(
-    wait_for_elements.name,
-    title=wait_for_elements.title,
+    wait_for_tasks.name,
+    title=wait_for_tasks.title,
     annotations=READS,
     arguments=NoArguments,
     view=WaitView,
@@ -82,7 +73,7 @@ async def follow_wait(_: NoArguments, call: ToolContext) -> Answer:
     run = _the_run()
     async with call.report_progress(lambda: "Waiting for elements at Kling", run.seconds_left()):
         names = await _names_of(run, call)
-    return await wait_for_elements.handler(WaitArguments.model_validate({"ids": list(names)}), call)
+    return await wait_for_tasks.handler(WaitArguments.model_validate({"ids": list(names)}), call)
 
 
 # For each tool that may become a task (`extension.LONG_CALLS`) the body that follows its call.
@@ -103,11 +94,11 @@ async def _names_of(run: BackgroundCall, call: ToolContext) -> tuple[str, ...]:
     """
     while True:
         handle = await _latest(run)
-        if handle.detail and not handle.detail.startswith("kind=task_failed "):  # Kling tells that one in full
-            raise _EndedBeforeError(handle.detail)
+        if handle.error and handle.error.kind != "task_failed":  # Kling knows that one in full
+            raise _ended_before(handle.error)
         if handle.names:
             return handle.names
-        if handle.status != "working" or run.book.is_orphan(handle) or not run.seconds_left():
+        if handle.status != "working" or run.handles.is_orphan(handle) or not run.seconds_left():
             raise _never_begun()
         await call.clock.sleep(LOOK_AGAIN_SECONDS)
 
@@ -126,12 +117,13 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
         with suppress(StorageError):  # Kling can be asked without the journal
             entry = await account.journal.find(name)
         if entry is not None and entry.state == "refused":
-            raise _EndedBeforeError(entry.detail) if entry.detail.startswith("kind=") else _never_arrived()
+            # Kling's refusals have a code; a request that never arrived was refused by nobody.
+            raise _ended_before(entry.error) if entry.error and entry.error.code else _never_arrived()
         if entry is None or entry.state != "claimed":
             [item] = await account.collector.resolve([name])
-            if item.snapshot.error or not item.warning:
+            if item.standing != "lost":
                 return item
-        elif run.book.is_orphan(run.handle) or entry.lease_until + DESERTED_SECONDS < call.clock.wall():
+        elif run.handles.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.wall():
             raise _never_begun()
         if not run.seconds_left():
             raise _still_unknown(name)
@@ -141,7 +133,7 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
 async def _latest(run: BackgroundCall) -> Handle:
     """The handle as it is now; as it was last known where it cannot be read."""
     with suppress(StorageError):
-        run.handle = await run.book.find(run.handle.handle_id) or run.handle
+        run.handle = await run.handles.find(run.handle.handle_id) or run.handle
     return run.handle
 
 
@@ -166,17 +158,9 @@ def _still_unknown(name: str) -> UnknownOutcomeError:
     )
 
 
-class _EndedBeforeError(KlingError):
-    """The error that ended the call, of which only the line for programs was kept."""
-
-    def __init__(self, line: str) -> None:
-        said = dict(part.split("=", 1) for part in line.split() if "=" in part)
-        super().__init__(
-            "This call ended with an error before the server was restarted; its full text is no longer known.",
-            created=_CREATED.get(said.get("created", ""), "maybe"),
-            advice="Call the tool again with the same arguments to read it; nothing is made twice.",
-        )
-        self._line = line
-
-    def last_line(self) -> str:
-        return self._line
+def _ended_before(error: StoredError) -> KlingError:
+    """The error that ended the call, of which only the fields were kept."""
+    return error.to_error(
+        "This call ended with an error before the server was restarted; its full text is no longer known.",
+        advice="Call the tool again with the same arguments to read it; nothing is made twice.",
+    )

@@ -20,7 +20,7 @@ WIRE = Path(__file__).with_name("wire")
 NAMES = (
     "create_element_and_wait",
     "create_element",
-    "wait_for_elements",
+    "wait_for_tasks",
     "find_elements",
     "get_element",
     "list_elements",

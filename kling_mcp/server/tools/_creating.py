@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CreationArguments(ToolArguments):
-    """Section 4.1 of the API reference, flat."""
+    """What Kling takes, flat. fact: create-fields"""
 
     element_name: str = Field(description="1 to 20 characters")
     element_description: str = Field(description="Looks, clothes, colours; 1 to 100 characters")

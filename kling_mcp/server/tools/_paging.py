@@ -9,7 +9,7 @@ from kling_mcp.server.views.elements import LAST_PAGE_NUM
 
 
 class PageArguments(ToolArguments):
-    """Section 4.4 of the API reference."""
+    """A page of a list. fact: list-range"""
 
     page_num: int = Field(1, ge=1, le=LAST_PAGE_NUM)
     page_size: int = Field(30, ge=1, le=500)

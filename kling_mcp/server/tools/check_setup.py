@@ -7,7 +7,7 @@ from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 from kling_mcp.settings import HOSTS
 
 

@@ -13,7 +13,7 @@ from kling_mcp.sanitize import clean, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import DELETES, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
     from kling_mcp.runtime import Account
@@ -47,12 +47,14 @@ async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -
     """Permanently delete one of your own elements; later requests with its id fail. Only when the user asked for it."""
     element_id = arguments.element_id.strip()
     if not element_id:
-        raise InputError([Problem("element_id", "names an element", "nothing", "give an element_id")])
+        raise InputError(
+            [Problem("element_id", "must be the id of an element", "an empty text", "give its element_id")]
+        )
     account = call.account
     try:
         done = await delete(account.client, element_id, arguments.element_name, await _task_of(account, element_id))
     finally:
-        account.names.invalidate()  # the name is free again, even if the response was lost
+        account.library.invalidate()  # the name is free again, even if the response was lost
     await call.account.library.deleted(element_id)
     view = DeletedView(element_id=done.element_id, element_name=clean(done.element_name, 60), deleted=True)
     what = "is deleted" if done.sent else "was already deleted; nothing was sent"

@@ -12,7 +12,7 @@ from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _after(voices: Sequence[LibraryVoice], arguments: FindVoicesArguments) -> Se
     for place, voice in enumerate(voices):
         if voice.voice_id == last:
             return voices[place + 1 :]
-    raise InputError([bad_cursor(cursor, "names a voice that is no longer in the list")])
+    raise InputError([bad_cursor(cursor, "must name a voice that is still in the list")])
 
 
 def _row(voice: LibraryVoice) -> VoiceRow:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
+from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.views.elements import FoundTaskView, TaskView, task_text, task_view
-from kling_mcp.server.views.library import record_view
-from kling_mcp.server.views.tasks import next_step_for, raise_if_failed, shown_id, voice_warnings
+from kling_mcp.server.views.tasks import FoundTaskView, TaskView, next_step_for, record_view, task_text, task_view
+from kling_mcp.tasks.submit import raise_if_failed
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.resolve import MatchedBy
     from kling_mcp.runtime import Account
 
-TASK_ID_DIGITS = (18, 19)  # section 4.3
+TASK_ID_DIGITS = (18, 19)  # fact: task-id-digits
 OUR_IDS = "kmcp-"
 
 
@@ -39,11 +40,11 @@ class GetElementArguments(ToolArguments):
     view=FoundTaskView,
 )
 async def get_element(arguments: GetElementArguments, call: ToolContext) -> Answer:
-    """Look up one element by any id or exact name, with its task state. To wait: wait_for_elements; to search:
+    """Look up one element by any id or exact name, with its task state. To wait: wait_for_tasks; to search:
     find_elements."""
     wanted = arguments.id.strip()
     if not wanted:
-        raise InputError([Problem("id", "names an element", "nothing", "give any of its ids, or its exact name")])
+        raise InputError([Problem("id", "must be an element's id or exact name", "an empty text", "give one of them")])
     view, matched_by = await _look_up(call.account, wanted)
     found = FoundTaskView(
         **view.model_dump(exclude={"elements"}),
@@ -113,7 +114,7 @@ async def _told(account: Account, task: ElementTask) -> TaskView:
     return task_view(
         task,
         warnings=voice_warnings(task, await account.asked_voice(task)),
-        next_step=next_step_for(task, running=f"Call get_element with id={shown_id(task)} again later."),
+        next_step=next_step_for(task, running=f"Call get_element with id={quote(task.task_id)} again later."),
     )
 
 

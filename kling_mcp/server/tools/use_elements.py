@@ -15,7 +15,7 @@ from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.views.elements import View
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
     from kling_mcp.errors import Kind, Retry
@@ -37,7 +37,7 @@ _IS = {
 }
 _DO = {
     "deleted": "choose another element, or create it again",
-    "pending": "call wait_for_elements, then repeat this call",
+    "pending": "call wait_for_tasks, then repeat this call",
     "failed": "create it again with different inputs",
 }
 
@@ -157,7 +157,7 @@ async def _doubts(library: Library, named: list[str], elements: list[LibraryElem
 
 async def _is_whole(library: Library) -> bool:
     """Whether the last sync of both lists was complete; nothing is sent."""
-    return all(condition.is_complete for condition in await library.sync_status(EVERYWHERE))
+    return all(status.is_complete for status in await library.sync_status(EVERYWHERE))
 
 
 def _text(view: UseView, target: Target, elements: list[LibraryElement]) -> str:

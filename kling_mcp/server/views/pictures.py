@@ -35,22 +35,22 @@ class RenderedPictures:
     notes: tuple[str, ...] = ()
 
 
-async def render_pictures(album: Thumbnails, elements: Sequence[LibraryElement]) -> RenderedPictures:
+async def render_pictures(thumbnails: Thumbnails, elements: Sequence[LibraryElement]) -> RenderedPictures:
     """The pictures of these elements, in their order.
 
     The blocks together stay under 450 kB of Base64: six pictures of at most 36 kB, or a sheet of at most 300 kB.
     """
     shown = list(elements[:MAX_ON_SHEET])
-    faces = await album.load(shown)
-    notes = _missing(faces)
+    pictures = await thumbnails.load(shown)
+    notes = _missing(pictures)
     if len(elements) > MAX_ON_SHEET:
         notes.append(f"Pictures of the first {MAX_ON_SHEET} of {len(elements)} rows are shown; ask for fewer rows.")
-    if not any(face.jpeg for face in faces):
+    if not any(picture.jpeg for picture in pictures):
         return RenderedPictures(notes=tuple(notes))
     if len(shown) <= MAX_SINGLE_PICTURES:
-        blocks = _singles(shown, faces)
+        blocks = _singles(shown, pictures)
     else:
-        blocks = await _sheet(shown, faces)
+        blocks = await _sheet(shown, pictures)
     return RenderedPictures(tuple(blocks), tuple(notes))
 
 
@@ -64,17 +64,17 @@ def data_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{_base64(jpeg)}"
 
 
-def _singles(elements: Sequence[LibraryElement], faces: Sequence[Thumbnail]) -> list[ContentBlock]:
+def _singles(elements: Sequence[LibraryElement], pictures: Sequence[Thumbnail]) -> list[ContentBlock]:
     blocks: list[ContentBlock] = []
-    for number, (element, face) in enumerate(zip(elements, faces, strict=True), start=1):
-        if face.jpeg:
+    for number, (element, picture) in enumerate(zip(elements, pictures, strict=True), start=1):
+        if picture.jpeg:
             blocks.append(TextContent(type="text", text=f"Picture of row {number}, {_caption(element)}:"))
-            blocks.append(_image(face.jpeg))
+            blocks.append(_image(picture.jpeg))
     return blocks
 
 
-async def _sheet(elements: Sequence[LibraryElement], faces: Sequence[Thumbnail]) -> list[ContentBlock]:
-    jpeg = await to_thread.run_sync(make_sheet, [face.jpeg for face in faces])
+async def _sheet(elements: Sequence[LibraryElement], pictures: Sequence[Thumbnail]) -> list[ContentBlock]:
+    jpeg = await to_thread.run_sync(make_sheet, [picture.jpeg for picture in pictures])
     lines = [f"{number}. {_caption(element)}" for number, element in enumerate(elements, start=1)]
     head = "One contact sheet, numbered like the rows, left to right and top to bottom:"
     return [TextContent(type="text", text="\n".join([head, *lines])), _image(jpeg)]
@@ -87,12 +87,12 @@ def _caption(element: LibraryElement) -> str:
     return f"{name}, task_id={identifier(element.task_id)}"
 
 
-def _missing(faces: Sequence[Thumbnail]) -> list[str]:
+def _missing(pictures: Sequence[Thumbnail]) -> list[str]:
     """One sentence per reason, so that a library full of dead links stays readable."""
     rows: dict[str, list[int]] = {}
-    for number, face in enumerate(faces, start=1):
-        if not face.jpeg:
-            rows.setdefault(face.note, []).append(number)
+    for number, picture in enumerate(pictures, start=1):
+        if not picture.jpeg:
+            rows.setdefault(picture.note, []).append(number)
     return [
         f"No picture for row{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {reason}."
         for reason, numbers in rows.items()

@@ -1,60 +1,193 @@
-"""How callers see a task: warnings, the next step, or the error for a failed task."""
+"""A task as callers see it: its view and text, the next step, or the error for a failed task."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from kling_mcp.errors import TaskFailedError
+from kling_mcp.api.models import ElementTask, VoiceTask
+from kling_mcp.concurrency.clock import iso_utc
+from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.sanitize import clean, identifier, quote
+from kling_mcp.server.views.elements import ElementRow, element_row, row_text, task_rows
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
-    from kling_mcp.api.models import ElementTask
+    from collections.abc import Sequence
+
+    from kling_mcp.api.models import KlingTask
+    from kling_mcp.elements.create import Creation
+    from kling_mcp.library.records import LibraryElement
+    from kling_mcp.tasks.collector import CollectedTask
+
+_MESSAGE, _ID, _EXTERNAL_ID = 300, 80, 128
 
 
-def raise_if_failed(task: ElementTask, external_task_id: str = "") -> None:
-    """A failed task is an error with Kling's reason. fact: failed-has-no-code
+class TaskView(View):
+    """A creation and its outcome."""
 
-    Raises:
-        TaskFailedError: says that the inputs were refused, not the network.
-    """
-    if task.task_status != "failed":
-        return
-    reason = clean(task.task_status_msg, 300)
-    name = clean(task.external_task_id or external_task_id, 128)
-    raise TaskFailedError(
-        f"Kling accepted task {clean(task.task_id, 80)} (external_task_id {name or '-'}) and then refused its "
-        f"inputs{f', saying {quote(reason, 300)}' if reason else ' without a reason'}. The network was fine.",
-        task_id=task.task_id,
-        external_task_id=name,
-        advice="Change the pictures, the name or the description, then create again.",
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "element_ids", "next_step")
+
+    task_id: str
+    external_task_id: str
+    task_status: Literal["submitted", "processing", "succeed", "failed", "unknown"]
+    task_status_msg: str
+    outcome: str
+    element_ids: list[str]
+    elements: list[ElementRow]
+    waited_seconds: float
+    units_deducted: str
+    created_at: str
+    updated_at: str
+    warnings: list[str]
+    next_step: str
+
+
+class CollectedTaskView(TaskView):
+    """A task that was waited for: `kind` is `element` or `voice`; `voice_id` is "" for an element."""
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("kind", "task_id", "task_status", "element_ids", "voice_id")
+
+    kind: str
+    voice_id: str
+
+
+class FoundTaskView(TaskView):
+    """A task that was looked up, and by which kind of id."""
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "elements", "matched_by")
+
+    matched_by: str
+
+
+def task_view(
+    task: KlingTask,
+    *,
+    external_task_id: str = "",
+    outcome: str = "",
+    waited_seconds: float = 0.0,
+    warnings: Sequence[str] = (),
+    next_step: str = "",
+) -> TaskView:
+    """A task as a caller sees it. `external_task_id` fills in what Kling left out (empty-while-running)."""
+    made_elements = isinstance(task, ElementTask) and bool(task.elements)
+    return TaskView(
+        task_id=clean(task.task_id, _ID),
+        external_task_id=clean(task.external_task_id or external_task_id, _EXTERNAL_ID),
+        task_status=task.task_status,
+        task_status_msg=clean(task.task_status_msg, _MESSAGE),
+        outcome=outcome,
+        element_ids=[clean(element_id, _ID) for element_id in task.result_ids] if made_elements else [],
+        elements=task_rows(task) if isinstance(task, ElementTask) and made_elements else [],
+        waited_seconds=round(waited_seconds, 1),
+        units_deducted=clean(task.final_unit_deduction, 20),
+        created_at=iso_utc(task.created_at),
+        updated_at=iso_utc(task.updated_at),
+        warnings=list(warnings),
+        next_step=next_step,
     )
 
 
-def voice_warnings(task: ElementTask, asked_voice_id: str) -> list[str]:
-    """Whether the requested voice is really bound. facts: voice-on-images, video-voice-unreliable"""
-    asked = asked_voice_id.strip()
-    warnings: list[str] = []
-    for element in task.elements:
-        bound = element.element_voice_info.voice_id
-        if not asked or bound == asked or element.is_deleted:
-            continue
-        instead = f"shows the voice {identifier(bound)} instead" if bound else "shows no voice"
-        warnings.append(
-            f"Kling did not bind the voice {identifier(asked)}: element {identifier(element.element_id)} {instead}. "
-            "Check the id with find_voices; voices work only for humanoid elements."
-        )
-    return warnings
+def collected_view(item: CollectedTask, waited_seconds: float) -> CollectedTaskView:
+    """A task that was waited for."""
+    task: KlingTask = item.snapshot.task or ElementTask(task_id=item.name if item.name != item.external_task_id else "")
+    warnings = [item.warning, item.snapshot.last_poll_error.message if item.snapshot.last_poll_error else ""]
+    if isinstance(task, ElementTask):
+        warnings += voice_warnings(task, item.memo.get("voice_id", ""))
+    view = task_view(
+        task,
+        external_task_id=item.external_task_id,
+        waited_seconds=waited_seconds,
+        warnings=[warning for warning in warnings if warning],
+    )
+    voice_ids = task.result_ids if isinstance(task, VoiceTask) else []
+    return CollectedTaskView(
+        **view.model_dump(exclude={"elements"}),
+        elements=view.elements,
+        kind=item.kind,
+        voice_id=clean(voice_ids[0], _ID) if voice_ids else "",
+    )
 
 
-def shown_id(task: ElementTask) -> str:
-    """The task's id in double quotes, so that a copy of it is sent as text: it has too many digits for a number."""
-    return quote(task.task_id, 80)
+def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> TaskView:
+    """A record with an element, shown like the task that created it."""
+    return TaskView(
+        task_id=clean(record.task_id, _ID),
+        external_task_id=clean(record.external_task_id, _EXTERNAL_ID),
+        task_status="succeed",
+        task_status_msg="",
+        outcome="",
+        element_ids=[clean(record.element_id, _ID)],
+        elements=[element_row(record)],
+        waited_seconds=0.0,
+        units_deducted="",
+        created_at=iso_utc(record.created_at_ms),
+        updated_at="",
+        warnings=list(warnings),
+        next_step="",
+    )
 
 
-def next_step_for(task: ElementTask, *, running: str) -> str:
+def task_text(view: TaskView) -> str:
+    """The facts of a task, the most important first."""
+    lines = [_headline(view), *(row_text(row) for row in view.elements)]
+    facts = [
+        f"task_id={identifier(view.task_id)}",
+        view.external_task_id and f"external_task_id={identifier(view.external_task_id, _EXTERNAL_ID)}",
+        isinstance(view, CollectedTaskView) and f"kind={view.kind}",
+        f"task_status={view.task_status}",
+        view.task_status_msg and f"task_status_msg={quote(view.task_status_msg, _MESSAGE)}",
+        view.outcome and f"outcome={view.outcome}",
+        f"waited_seconds={view.waited_seconds}",
+        view.units_deducted and f"units_deducted={identifier(view.units_deducted)}",
+        view.created_at and f"created_at={view.created_at}",
+        view.updated_at and f"updated_at={view.updated_at}",
+        isinstance(view, FoundTaskView) and f"matched_by={view.matched_by}",
+    ]
+    lines.append(" ".join(fact for fact in facts if fact))
+    lines.extend(f"Warning: {warning}" for warning in view.warnings)
+    lines.append(view.next_step)
+    return "\n".join(line for line in lines if line)
+
+
+def _headline(view: TaskView) -> str:
+    if isinstance(view, CollectedTaskView) and view.voice_id:
+        return f"Ready: voice_id={identifier(view.voice_id)}"
+    if view.element_ids:
+        is_deleted = all(row.status == "deleted" for row in view.elements)
+        return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
+    if view.task_status == "failed":
+        return "Failed: Kling refused the inputs."
+    if view.task_status == "unknown":
+        return "Kling reports a state that this version does not know."
+    return "Not ready yet: the task is still running at Kling."
+
+
+def next_wait(task_ids: Sequence[str], purpose: str = "") -> str:
+    """The call that goes on waiting for these tasks; "" without any.
+
+    Ids are in double quotes, so that clients copy them as text: they have too many digits for a number.
+    """
+    ids = ", ".join(quote(task_id, _ID) for task_id in task_ids)
+    return f"Call wait_for_tasks with ids=[{ids}]{purpose or ' again.'}" if ids else ""
+
+
+def next_step_for(task: KlingTask, *, running: str) -> str:
     """One sentence: what to call next, or "" if nothing is left to do."""
     if task.is_final:
         return ""
     if task.task_status == "succeed":
-        return "Kling reports success but no element yet; " + running[0].lower() + running[1:]
+        return "Kling reports success but no result yet; " + running[0].lower() + running[1:]
     return running
+
+
+def creation_view(creation: Creation, purpose: str) -> TaskView:
+    """What a creating call answers with; `purpose` ends the sentence that says how to go on waiting."""
+    task = creation.task
+    return task_view(
+        task,
+        external_task_id=creation.external_task_id,
+        outcome=creation.outcome,
+        waited_seconds=creation.waited_seconds,
+        warnings=creation.warnings,
+        next_step=next_step_for(task, running=next_wait([task.task_id], purpose)),
+    )

@@ -21,6 +21,7 @@ import psycopg
 from anyio import to_thread
 from psycopg.conninfo import conninfo_to_dict
 
+from kling_mcp.concurrency.backoff import Backoff
 from kling_mcp.concurrency.clock import SystemClock
 from kling_mcp.store.postgres.errors import (
     all_places_taken,
@@ -141,7 +142,7 @@ class PostgresDatabase:
         """
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
         job = _Job(work, part, lock, is_durable)
-        pause = INITIAL_DELAY
+        backoff = Backoff(INITIAL_DELAY, MAX_DELAY, self._rng)
         while True:
             try:
                 await self._enter(deadline)
@@ -154,8 +155,7 @@ class PostgresDatabase:
                 if is_over or not may_pass(error):
                     logger.warning("The state database cannot be used: %s", logged(error))
                     raise explained(error) from None
-            await self._clock.sleep(pause * self._rng.uniform(0.5, 1.0))
-            pause = min(MAX_DELAY, 2 * pause)
+            await self._clock.sleep(backoff.next_delay())
 
     def close(self) -> None:
         """Close the connections that nobody uses; a later call opens new ones."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from kling_mcp.concurrency.backoff import Backoff
 from kling_mcp.store.postgres.errors import logged
 
 if TYPE_CHECKING:
@@ -41,13 +42,13 @@ async def listen(database: PostgresDatabase, clock: Clock, rng: random.Random) -
 
     Yields ("", "") whenever it begins to listen: what was said before then was not heard.
     """
-    pause = INITIAL_DELAY
+    backoff = Backoff(INITIAL_DELAY, MAX_DELAY, rng)
     while True:
         try:
             connection = await psycopg.AsyncConnection.connect("", **database.parameters, autocommit=True)
             try:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                pause = INITIAL_DELAY
+                backoff.reset()
                 yield "", ""
                 async for notice in connection.notifies():
                     if word := _WORD.fullmatch(notice.payload):
@@ -56,5 +57,4 @@ async def listen(database: PostgresDatabase, clock: Clock, rng: random.Random) -
                 await connection.close()
         except psycopg.Error as error:
             logger.warning("Wake-ups from other replicas are off for a moment: %s", logged(error))
-        await clock.sleep(pause * rng.uniform(0.5, 1.0))
-        pause = min(MAX_DELAY, 2 * pause)
+        await clock.sleep(backoff.next_delay())

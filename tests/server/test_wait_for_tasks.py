@@ -1,4 +1,4 @@
-"""`wait_for_elements` through MCP: many at once, any kind of id, a mix of ends, another chat, another process."""
+"""`wait_for_tasks` through MCP: many at once, any kind of id, a mix of ends, another chat, another process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
     from mcp import Client
 
+    from kling_mcp.runtime import Account
     from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio
 
-WAIT = "wait_for_elements"
+WAIT = "wait_for_tasks"
 CLIP = {
     "element_description": "Presenter, grey suit",
     "reference_type": "video_refer",
@@ -124,3 +125,25 @@ async def test_what_was_waited_for_is_found_at_once(client: Client) -> None:
     await client.call_tool(WAIT, {"wait_seconds": 60})
     (row,) = structured(await client.call_tool("find_elements", {"query": "Ann"}))["elements"]
     assert row["status"] == "ready"
+
+
+async def test_older_name_of_the_tool_is_answered_and_not_listed(client: Client) -> None:
+    made = await submit(client, "Ann")
+    view = structured(await client.call_tool("wait_for_elements", {"ids": [made["task_id"]]}))
+    assert [task["task_status"] for task in view["tasks"]] == ["succeed"]
+    assert "wait_for_elements" not in {tool.name for tool in (await client.list_tools()).tools}
+
+
+async def test_older_name_of_the_tool_counts_in_the_list_of_tools(connect: Connect) -> None:
+    async with connect(tools=("wait_for_elements",)) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["wait_for_tasks"]
+
+
+async def test_voice_is_waited_for_and_answered_with_its_id(connect: Connect, tmp_path: Path, account: Account) -> None:
+    async with connect() as client:
+        voice = {"voice_name": "Mia", "voice_url": "https://example.com/mia.mp3"}
+        made = await account.client.create_voice(voice, external_task_id="mia-1")
+        result = await client.call_tool(WAIT, {"ids": [made.task_id, "mia-1"], "wait_seconds": 60})
+        for task in structured(result)["tasks"]:
+            assert (task["kind"], task["task_status"], task["element_ids"]) == ("voice", "succeed", [])
+            assert f"Ready: voice_id={task['voice_id']}" in text_of(result)

@@ -1,0 +1,82 @@
+"""A worker thread that runs functions one at a time, in the order in which they were given to it.
+
+What was given to it is done, whatever happens to the caller: a caller that is cancelled meanwhile still gets the
+result, and is cancelled at its next await. So "cancelled" never means "perhaps".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class SerialExecutor:
+    """See the module. The thread starts with the first function, and ends with this object or with the interpreter.
+
+    The interpreter does not end before the functions that were given have run. They must not use the event loop.
+    """
+
+    def __init__(self, name: str) -> None:
+        """`name` is the thread's, for those who look at a list of threads."""
+        self._name = name
+        # A pool of its own: in one that is shared, a short function would wait for the long ones of others.
+        self._pool: ThreadPoolExecutor | None = None
+        self._unfinished: set[object] = set()
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """What `function` returns or raises."""
+        job = self._job(function)
+        future = asyncio.get_running_loop().run_in_executor(self._thread(), copy_context().run, job)
+        await _end_of(future)
+        return future.result()
+
+    def finish(self, function: Callable[[], None]) -> None:
+        """Run `function` after everything that was given before; here and now if nothing is left to do."""
+        if self._unfinished:
+            self._thread().submit(self._job(function))
+        else:
+            function()
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
+        return self._pool
+
+    def _job(self, function: Callable[[], T]) -> Callable[[], T]:
+        mark = object()
+
+        def job() -> T:
+            try:
+                return function()
+            finally:
+                self._unfinished.discard(mark)
+
+        self._unfinished.add(mark)
+        return job
+
+
+async def _end_of(future: asyncio.Future[T]) -> None:
+    """Wait for the end, however often the task is cancelled meanwhile; a cancellation is passed on afterwards.
+
+    A shielded scope holds off the cancellations of anyio, but not those of asyncio, which servers use to shut down.
+    """
+    was_cancelled = False
+    with anyio.CancelScope(shield=True):
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError:
+                was_cancelled = True
+    if was_cancelled and (task := asyncio.current_task()):
+        # Asked for again, so that it is delivered at the next await; counted once.
+        task.uncancel()
+        task.cancel()

@@ -1,0 +1,65 @@
+"""Takes secrets out of text and bytes: those that are known, however they are escaped, and what looks like one.
+
+Every pattern reads its text once: its repetitions never give anything back, and no match can start inside a run of
+characters that an earlier attempt has read. What arrives here may be as long as its sender likes.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HIDDEN = "[hidden]"
+# Shorter than any key. To hide a short word wherever it occurs would tear holes into Kling's replies.
+_MIN_SECRET_CHARACTERS = 8
+
+# What looks like a secret is hidden wherever it came from: over http, callers bring keys that no setting holds.
+_BEARER = re.compile(r"(?i)\b(bearer)\s++[^\s'\",;]++")
+_HEADER = re.compile(r"(?i)(x-kling-(?:api|access|secret)-key\b['\"]?\s*+[:=,]\s*+b?['\"]?)[^\s'\",;]++")
+# A signed token, which may follow other words and dashes: they are skipped, not searched again from each dash.
+_TOKEN = re.compile(r"(?<![\w-])((?:(?!ey)\w*+-)*+)ey[\w-]{8,}+\.[\w-]{2,}+\.[\w-]*+")
+_WEBHOOK_SECRET = re.compile(r"\bwhsec_[\w+/=-]++")
+
+
+def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text without these secrets, and without anything that looks like one."""
+    for form in _written_forms(secrets):
+        text = text.replace(form, HIDDEN)
+    text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+    text = _HEADER.sub(rf"\1{HIDDEN}", text)
+    text = _TOKEN.sub(rf"\1{HIDDEN}", text)
+    return _WEBHOOK_SECRET.sub(HIDDEN, text)
+
+
+def redact_start(text: str, secrets: Iterable[str], limit: int) -> str:
+    """As `redact_text`, of the first `limit` characters; what the cut left of a secret goes, too."""
+    if len(text) <= limit:
+        return redact_text(text, secrets)
+    longest = max((len(form) for form in _written_forms(secrets)), default=0)
+    start = redact_text(text[:limit], secrets)
+    return f"{start[: max(0, len(start) - longest)]}… (cut from {len(text)} characters)"
+
+
+def redact_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
+    """The bytes of a reply without these secrets; what only looks like one may be Kling's own data."""
+    for form in _written_forms(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS):
+        data = data.replace(form.encode(), HIDDEN.encode())
+    return data
+
+
+def _written_forms(secrets: Iterable[str]) -> list[str]:
+    """Each secret as it is, and as JSON, HTML and an address write it.
+
+    The longest come first, as one may be part of another.
+    """
+    forms: set[str] = set()
+    for secret in secrets:
+        as_json = json.dumps(secret)[1:-1]
+        forms |= {secret, as_json, as_json.replace("/", "\\/"), html.escape(secret), quote(secret, safe="")}
+    return sorted(forms - {""}, key=len, reverse=True)

@@ -1,0 +1,77 @@
+"""The schemas that clients are shown: plain, because several widely used ones cannot read references or unions."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args
+
+from kling_mcp.server.views.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+_NOTHING: tuple[Any, ...] = ("", False)  # empty defaults are not worth showing
+_BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
+
+
+def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a model without `$ref`, `anyOf` and the like, and without noise titles.
+
+    A test walks every schema for what some clients cannot read.
+    """
+    schema = _schema_of(model)
+    # The class docstring is for developers; the tool has its own description.
+    shown = {key: value for key, value in schema.items() if key not in {"$defs", "description"}}
+    plain: dict[str, Any] = _inlined(shown, schema.get("$defs", {}))
+    return plain
+
+
+def output_schema(view: type[View]) -> dict[str, Any]:
+    """The fields of a result that a program needs for control flow (`View.SHOWN`), only names and types.
+
+    Every client pays for it in every conversation, and most never give it to their model. A test ensures that results
+    always have all fields, and no others.
+    """
+    plain = plain_schema(view)
+    return _steering(view, plain)
+
+
+def _steering(view: type[View], plain: Mapping[str, Any]) -> dict[str, Any]:
+    """`plain` without hidden fields; rows are views themselves."""
+    properties = {name: plain["properties"][name] for name in view.SHOWN}
+    for name, node in properties.items():
+        row = next(iter(get_args(view.model_fields[name].annotation)), None)
+        if isinstance(row, type) and issubclass(row, View):
+            properties[name] = {"type": "array", "items": _steering(row, node["items"])}
+    return {"type": "object", "properties": properties}
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """As pydantic writes it, which is slow; a model's schema never changes."""
+    return model.model_json_schema()
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = dict(definitions[node["$ref"].removeprefix("#/$defs/")])
+        target.pop("description", None)
+        return _inlined(target, definitions)
+    if banned := _BANNED & node.keys():
+        raise TypeError(f"this schema needs {banned}, which clients cannot read; use plainer types")
+    plain = {}
+    for key, value in node.items():
+        if (key == "title" and isinstance(value, str)) or (key == "default" and value in _NOTHING):
+            continue
+        plain[key] = (
+            {name: _inlined(sub, definitions) for name, sub in value.items()}
+            if key == "properties"
+            else _inlined(value, definitions)
+        )
+    return plain

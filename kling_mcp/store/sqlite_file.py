@@ -1,0 +1,66 @@
+"""What all SQLite files of this package have in common: they are private, transactions are whole, errors have codes.
+
+It decides nothing: what is done about a damaged file or a full disk is up to the file's owner.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+def make_private_file(path: Path) -> None:
+    """Make sure that the file and its folder exist; what is made here is for this user alone."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Created before SQLite does it, because SQLite would leave it readable for everybody.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def connect(path: Path | None, *, lock_timeout: float) -> sqlite3.Connection:
+    """A connection to a file, or to a database in memory where `path` is None; it begins no transaction by itself.
+
+    Any thread may use it, one at a time: its owner sees to that.
+    """
+    return sqlite3.connect(path or ":memory:", timeout=lock_timeout, isolation_level=None, check_same_thread=False)
+
+
+def in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
+    """Run `work`; what it did is committed as a whole, or none of it is and nothing stays open."""
+    connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors (a full disk) SQLite has rolled back already.
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def primary_code(error: Exception) -> int:
+    """SQLite's primary result code, or 0 for another error; the extended codes carry it in their low byte."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether another connection is in the way, so that trying again can help."""
+    return primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def is_damaged(error: Exception) -> bool:
+    """Whether the file is broken, or not a database at all."""
+    return primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there is no space left."""
+    return primary_code(error) == sqlite3.SQLITE_FULL

@@ -1,0 +1,76 @@
+"""The identity of a request: which calls ask for the same thing. Pure.
+
+The same content for the same account is the same request, however often and from wherever it is made. A caller who
+wants a second copy gives it an external task id of its own, which then is the identity.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from kling_mcp.api.limits import MAX_EXTERNAL_TASK_ID_CHARACTERS
+
+# Part of every identity. Another way to put content together needs another version, or one request would have two.
+VERSION = 1
+ID_PREFIX = "kmcp-"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What somebody wants Kling to make.
+
+    Attributes:
+        kind: the kind of task, as `TaskRoute.kind` names it.
+        key: the identity; the journal keeps the attempts at it together.
+        content_hash: the content; equal to `key` unless the caller gave an id.
+        label: what people call it, such as an element's name.
+        caller_id: the caller's own external task id, or "".
+        memo: what the kind's own code wants to know later. The core keeps it and never reads it.
+    """
+
+    kind: str
+    key: str
+    content_hash: str
+    label: str
+    caller_id: str = ""
+    memo: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_intent(
+    kind: str,
+    account: str,
+    content: Sequence[object],
+    *,
+    label: str,
+    caller_id: str = "",
+    memo: Mapping[str, str] | None = None,
+) -> Intent:
+    """The intent behind a request.
+
+    Args:
+        account: the account's fingerprint.
+        content: everything that decides what is made, as JSON can hold it.
+    """
+    content_hash = make_key(kind, account, *content)
+    intent = Intent(kind, content_hash, content_hash, label, memo=memo or {})
+    if caller_id in {"", external_id_of(intent, 1)}:  # an agent may hand back the id that we made
+        return intent
+    # Without the kind: Kling keeps one namespace of external ids for all products. fact: gen-external-id
+    return replace(intent, key=make_key("caller's id", account, caller_id), caller_id=caller_id)
+
+
+def make_key(kind: str, account: str, *content: object) -> str:
+    """52 characters of lower-case Base32: safe in a path and in a name."""
+    text = json.dumps([VERSION, kind, account, *content], ensure_ascii=False)
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=").lower()
+
+
+def external_id_of(intent: Intent, attempt: int) -> str:
+    """The id that Kling is given: the caller's own, or one that follows from the identity."""
+    base = intent.caller_id or ID_PREFIX + intent.key[:28]
+    ending = "" if attempt == 1 else f"-{attempt}"
+    return base[: MAX_EXTERNAL_TASK_ID_CHARACTERS - len(ending)] + ending

@@ -1,0 +1,48 @@
+"""One kind of task of one account, wired: its route with look-up, poller and submitter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic
+
+from kling_mcp.tasks.lookup import TaskLookup
+from kling_mcp.tasks.poller import Poller
+from kling_mcp.tasks.route import T, TaskRoute
+from kling_mcp.tasks.submit import Submitter
+
+if TYPE_CHECKING:
+    from kling_mcp.api.throttle import CreateGate
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.concurrency.shutdown import Shutdown
+    from kling_mcp.tasks.journal import Journal
+    from kling_mcp.tasks.schedule import PollSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind(Generic[T]):
+    """Everything that the core does for one kind."""
+
+    route: TaskRoute[T]
+    lookup: TaskLookup[T]
+    poller: Poller[T]
+    submitter: Submitter[T]
+
+    @property
+    def name(self) -> str:
+        """As `TaskRoute.kind`."""
+        return self.route.kind
+
+
+def make_kind(
+    route: TaskRoute[T],
+    journal: Journal,
+    gate: CreateGate,
+    clock: Clock,
+    *,
+    schedule: PollSchedule,
+    shutdown: Shutdown,
+) -> TaskKind[T]:
+    """Wire one kind. `gate` and `schedule` are its own: kinds have slots and durations of their own."""
+    lookup = TaskLookup(route, journal)
+    poller = Poller(route, clock, schedule, shutdown=shutdown)
+    return TaskKind(route, lookup, poller, Submitter(route, journal, lookup, gate, clock, shutdown=shutdown))

@@ -1,0 +1,50 @@
+"""How one kind of task is submitted, read and listed at Kling: all that the core knows of it.
+
+A new kind is one `TaskRoute`, wired in `account`, and a `KlingTask` model that says what its results are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from kling_mcp.api.models import KlingTask
+
+T = TypeVar("T", bound=KlingTask)
+T_co = TypeVar("T_co", bound=KlingTask, covariant=True)
+
+
+class Submit(Protocol[T_co]):
+    """Sends one request that makes something."""
+
+    async def __call__(self, body: Mapping[str, Any], /, *, external_task_id: str) -> T_co:
+        """The new task.
+
+        Raises:
+            KlingError: `created` says whether the task may exist all the same.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRoute(Generic[T]):
+    """The operations of one kind of task, for one account.
+
+    Attributes:
+        kind: `element`, `voice`, ...; recorded in the journal and part of every request's identity.
+        submit: sends a body under an external task id.
+        get: one task by its task id or external task id; NotFoundError where Kling has none.
+        list: one page of the account's tasks by page number (from 1) and page size (up to 500).
+        model: what `get` and `list` answer with.
+    """
+
+    kind: str
+    submit: Submit[T]
+    get: Callable[[str], Awaitable[T]]
+    list: Callable[[int, int], Awaitable[list[T]]]
+    model: type[T]
+
+    def unseen(self, task_id: str, external_task_id: str) -> T:
+        """A task that exists and could not be read just now."""
+        return self.model.model_validate({"task_id": task_id, "task_info": {"external_task_id": external_task_id}})

@@ -1,0 +1,209 @@
+"""Submits a request once, whatever it makes: claim, send or look, and repeat what was done before.
+
+The journal knows which call may send. A request that was fulfilled before is answered with its task.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic
+
+from kling_mcp.concurrency.background import run_in_background
+from kling_mcp.concurrency.backoff import Backoff
+from kling_mcp.concurrency.shutdown import Shutdown
+from kling_mcp.errors import InputError, KlingError, NotFoundError, StorageError, TaskFailedError, UnknownOutcomeError
+from kling_mcp.sanitize import clean, quote
+from kling_mcp.tasks.entry import end_state, external_id_conflict, names_other_content
+from kling_mcp.tasks.journal import RENEW_SECONDS, ClaimResult, LeaseLostError
+from kling_mcp.tasks.route import T
+from kling_mcp.tasks.send import Attempt, AttemptRunner, Outcome
+
+if TYPE_CHECKING:
+    from kling_mcp.api.models import KlingTask
+    from kling_mcp.api.throttle import CreateGate
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.tasks.entry import JournalEntry
+    from kling_mcp.tasks.intent import Intent
+    from kling_mcp.tasks.journal import Journal
+    from kling_mcp.tasks.lookup import TaskLookup
+    from kling_mcp.tasks.route import TaskRoute
+
+Check = Callable[[Attempt], Awaitable[None]]
+MakeBody = Callable[["JournalEntry"], Awaitable[Mapping[str, object]]]
+OnClaim = Callable[[str], Awaitable[None]]
+
+INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY = 0.1, 1.0
+VISIBLE_WITHIN_SECONDS = 30.0  # a task this young that Kling does not show is not taken for deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Submission(Generic[T]):
+    """A task that exists at Kling, how we came by it, and what the caller should know."""
+
+    task: T
+    external_task_id: str
+    outcome: Outcome
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRequest:
+    """What is to be submitted, and how.
+
+    Attributes:
+        make_body: the body for an entry, made just before it is needed.
+        deadline: on the monotonic clock.
+        check: asked once before anything is sent; it refuses with a KlingError.
+        on_claim: gets the external task id before anything is sent, and again if a new attempt has another.
+        warnings: what the caller is to know in any case.
+    """
+
+    intent: Intent
+    make_body: MakeBody
+    deadline: float
+    check: Check | None = None
+    on_claim: OnClaim | None = None
+    warnings: Sequence[str] = ()
+
+
+class Submitter(Generic[T]):
+    """Submissions of one account and kind."""
+
+    def __init__(
+        self,
+        route: TaskRoute[T],
+        journal: Journal,
+        lookup: TaskLookup[T],
+        gate: CreateGate,
+        clock: Clock,
+        *,
+        shutdown: Shutdown | None = None,
+    ) -> None:
+        """Once `shutdown` has started, calls that wait for others end as if their time were over."""
+        self._route = route
+        self._journal = journal
+        self._lookup = lookup
+        self._clock = clock
+        self._shutdown = shutdown or Shutdown()
+        self._runner = AttemptRunner(route, journal, lookup, gate, clock, shutdown=self._shutdown)
+        self._callers = itertools.count(1)
+
+    async def submit(self, request: SubmitRequest) -> Submission[T]:
+        """The task of this request: made now, found, or already there.
+
+        Raises:
+            InputError: the caller's own external_task_id is in use for something else; nothing was sent.
+            StorageError: the request could not be recorded; nothing was sent.
+            BusyError, RateLimitError, LimitError: others were in front all the time; nothing was created.
+            UnknownOutcomeError, ServerError: it is not known; repeating the call is safe.
+            KlingError: what else `check`, Kling or the network answers.
+        """
+        caller = str(next(self._callers))
+        while True:
+            entry, claim = await self._claim(request, caller)
+            if request.on_claim is not None:
+                await request.on_claim(entry.external_task_id)
+            if claim is ClaimResult.DONE:
+                submission = await self._repeat(entry, request)
+            else:
+                attempt = Attempt(
+                    entry,
+                    await request.make_body(entry),
+                    request.deadline,
+                    request.check or _no_check,
+                    warnings=list(request.warnings),
+                )
+                submission = await self._work_on(attempt, must_look=claim is ClaimResult.RECOVER)
+            if submission is not None:
+                return submission
+
+    async def _claim(self, request: SubmitRequest, caller: str) -> tuple[JournalEntry, ClaimResult]:
+        """Claim the request; while an identical call is at work, wait for its result."""
+        backoff = Backoff(INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY)
+        while True:
+            entry, claim = await self._journal.claim(request.intent, caller)
+            if claim is not ClaimResult.IN_PROGRESS:
+                return entry, claim
+            if self._shutdown.is_started or self._clock.monotonic() >= request.deadline:
+                raise _held_by_another(entry)
+            await self._shutdown.sleep(self._clock, backoff.next_delay())
+
+    async def _work_on(self, attempt: Attempt, *, must_look: bool) -> Submission[T] | None:
+        """The submission, or None if the request is open again."""
+
+        async def keep_lease() -> None:
+            while True:
+                await self._clock.sleep(RENEW_SECONDS)
+                # A folder that fails now is met again when the outcome is recorded.
+                with suppress(StorageError):
+                    await self._journal.renew(attempt.entry)
+
+        try:
+            async with run_in_background(keep_lease):
+                task = await self._runner.run(attempt, must_look=must_look)
+        except LeaseLostError:
+            return None
+        finally:
+            attempt.body = {}  # a task that ends, or an error, may hold the attempt for longer than the call
+        if attempt.outcome != "submitted" and end_state(task) in {"failed", "deleted"}:
+            await self._journal.record_end(attempt.entry, task)
+            return None
+        return Submission(task, attempt.entry.external_task_id, attempt.outcome, tuple(attempt.warnings))
+
+    async def _repeat(self, entry: JournalEntry, request: SubmitRequest) -> Submission[T] | None:
+        """The task of a request that was fulfilled before; None if nothing of it is left, so that it is open again."""
+        warnings = list(request.warnings)
+        task: T | None = None
+        try:
+            task = await self._route.get(entry.task_id)
+        except NotFoundError:
+            found = await self._lookup.search(entry)
+            is_young = self._clock.wall() - entry.updated_at < VISIBLE_WITHIN_SECONDS
+            if found.is_absent and not is_young:
+                await self._journal.mark_deleted(entry)
+                return None
+            task = found.task
+        except KlingError as error:
+            warnings.append(f"The task exists, but looking at it failed: {error.message}")
+        task = task or self._route.unseen(entry.task_id, entry.external_task_id)
+        if names_other_content(entry, task):
+            raise InputError([external_id_conflict(replace(entry, label=task.result_names[0]))])
+        if end_state(task) in {"failed", "deleted"}:
+            await self._journal.record_end(entry, task)
+            return None
+        return Submission(task, entry.external_task_id, "already_submitted", tuple(warnings))
+
+
+async def _no_check(_: Attempt) -> None:
+    """Everything may be sent."""
+
+
+def raise_if_failed(task: KlingTask, external_task_id: str = "") -> None:
+    """A failed task is an error with Kling's reason. fact: failed-has-no-code
+
+    Raises:
+        TaskFailedError: says that the inputs were refused, not the network.
+    """
+    if task.task_status != "failed":
+        return
+    reason = clean(task.task_status_msg, 300)
+    name = clean(task.external_task_id or external_task_id, 128)
+    raise TaskFailedError(
+        f"Kling accepted task {clean(task.task_id, 80)} (external_task_id {name or '-'}) and then refused its "
+        f"inputs{f', saying {quote(reason, 300)}' if reason else ' without a reason'}. The network was fine.",
+        task_id=task.task_id,
+        external_task_id=name,
+        advice="Change the pictures, the name or the description, then create again.",
+    )
+
+
+def _held_by_another(entry: JournalEntry) -> UnknownOutcomeError:
+    name = entry.external_task_id
+    return UnknownOutcomeError(
+        f"Another call is creating the same {entry.kind} {quote(entry.label, 40)} and has not ended yet.",
+        external_task_id=name,
+        advice=f"Repeat the same call, or call wait_for_tasks with ids=[{quote(name, 128)}].",
+    )
