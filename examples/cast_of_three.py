@@ -36,7 +36,7 @@ async def main(clock: Clock | None = None) -> None:
         task_ids: list[str] = []
 
         async def create(name: str) -> None:
-            creation = await account.creator.create(draft(name), allow_duplicate_name=False, timeout=45)
+            creation = await account.creator.create(draft(name))
             print(f"Submitted {name}: task {creation.task.task_id}")
             task_ids.append(creation.task.task_id)
 
@@ -46,8 +46,8 @@ async def main(clock: Clock | None = None) -> None:
 
         sender = account.client.sender
         before = sender.requests_sent
-        sightings = await account.element_tasks.poller.wait(task_ids, seconds=120)
-        ready = {element.element_name for seen in sightings.values() if seen.task for element in seen.task.elements}
+        snapshots = await account.element_tasks.poller.wait(task_ids, seconds=120)
+        ready = {element.element_name for seen in snapshots.values() if seen.task for element in seen.task.elements}
         assert ready == set(CAST)
         print(f"Ready: {', '.join(sorted(ready))}; requests while waiting for all: {sender.requests_sent - before}")
 

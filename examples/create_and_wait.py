@@ -31,17 +31,18 @@ async def main(clock: Clock | None = None) -> None:
                 refer_images=(str(folder / "pip-side.jpg"),),
                 tags=("Character",),
             )
-            creation = await account.creator.create(draft, allow_duplicate_name=False, timeout=30)
-            task_id = creation.task.task_id
-            print(f"Submitted: task {task_id} is {creation.task.task_status}")
+            creation = await account.creator.create_and_wait(draft, wait_seconds=120)
+            task = creation.task
+            print(f"Task {task.task_id} ({creation.outcome}) ended as {task.task_status}")
+            assert task.is_final
 
-            seen = (await account.element_tasks.poller.wait([task_id], seconds=60))[task_id]
-            assert seen.task is not None, seen.error or seen.last_poll_error
-            assert seen.task.task_status == "succeed"
-
-            [element] = seen.task.elements
+            [element] = task.elements
             assert isinstance(element.element_id, str)  # always text: some ids do not fit into a double
             print(f"Ready: {element.element_name} has element_id {element.element_id}")
+
+            again = await account.creator.create_and_wait(draft, wait_seconds=120)
+            print(f"The same call again: {again.outcome}, the same element")
+            assert (again.outcome, again.task.element_ids) == ("already_submitted", task.element_ids)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ async def main(clock: Clock | None = None) -> None:
         async def create_in_a_new_process() -> Creation:
             runtime = Runtime(settings, clock=clock, make_transport=lambda: SimulatorTransport(kling, faults))
             async with aclosing(runtime):
-                return await runtime.own_account().creator.create(MIA, allow_duplicate_name=False, timeout=45)
+                return await runtime.own_account().creator.create(MIA)
 
         faults.lose_reply_after_create()  # Kling makes the element, and we hear nothing of it
         first = await create_in_a_new_process()

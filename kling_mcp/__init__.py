@@ -5,8 +5,8 @@ None of them needs MCP. The server is `kling_mcp.server.build.build_server`, the
 
     runtime = Runtime(Settings.from_env())              # reads KLING_API_KEY and the like
     account = runtime.own_account()
-    creation = await account.creator.create(ElementDraft(...), allow_duplicate_name=False, patience=30)
-    snapshots = await account.poller.wait([creation.task.task_id], seconds=300)
+    creation = await account.creator.create_and_wait(ElementDraft(...), wait_seconds=120)
+    print(creation.task.element_ids)                    # text: some ids do not fit into a double
 """
 
 from importlib import import_module
