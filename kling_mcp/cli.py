@@ -138,11 +138,11 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     configure_logging()
     _print_every_character()
-    wish = demo_request(options.name, options.description, tuple(options.picture), live=options.live)
+    request = demo_request(options.name, options.description, tuple(options.picture), live=options.live)
     if not options.live:
-        run_sandbox_demo(wish, environ)
+        run_sandbox_demo(request, environ)
         return DONE
-    return DONE if run_live_demo(wish, environ, assume_yes=options.yes) else FAILED
+    return DONE if run_live_demo(request, environ, assume_yes=options.yes) else FAILED
 
 
 # --- check

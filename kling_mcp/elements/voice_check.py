@@ -1,4 +1,4 @@
-"""Whether the voice that was asked for was really bound to an element. Pure."""
+"""Whether the requested voice was really bound to an element. Pure."""
 
 from __future__ import annotations
 
