@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from virtual_time import VirtualClock, VirtualLoop
 
+from kling_mcp.account import element_route
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
-from kling_mcp.runtime import element_route
 from kling_mcp.simulator import SimulatorTransport, World
 from kling_mcp.tasks.poller import Poller
 from kling_mcp.tasks.schedule import PollSchedule

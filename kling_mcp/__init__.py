@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kling_mcp._version import __version__
+    from kling_mcp.account import Account
     from kling_mcp.api.auth import ApiKey, KeyPair
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import Element, ElementTask
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
         UnexpectedReplyError,
         UnknownOutcomeError,
     )
-    from kling_mcp.runtime import Account, Runtime
+    from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
     from kling_mcp.tasks.poller import TaskSnapshot
 else:  # kept from the type checker, which would take it as leave to ask for any name
@@ -106,7 +107,7 @@ __all__ = [
 
 # Where a name lives; errors live in `errors`.
 _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error") or name == "Problem"), "errors") | {
-    "Account": "runtime",
+    "Account": "account",
     "ApiKey": "api.auth",
     "Clock": "concurrency.clock",
     "Creation": "elements.create",

@@ -61,12 +61,13 @@ class Caller(Generic[T]):
 
     async def end(self) -> None:
         """Wait until a cancelled one has ended."""
-        with suppress(asyncio.CancelledError):
+        with anyio.fail_after(SOON), suppress(asyncio.CancelledError):
+            await asyncio.wait([self.task])
             await self.task
 
 
 async def turn_until(has_happened: Callable[[], bool]) -> None:
-    """Wait for another thread, on a loop whose time stands still until that thread has answered."""
+    """Wait for another thread, on a loop whose time does not move until that thread has answered."""
     ends = time.monotonic() + SOON
     while not has_happened():
         assert time.monotonic() < ends

@@ -22,7 +22,8 @@ from never_twice.crashable import Process, Processes
 from PIL import Image
 from virtual_time import VirtualClock, VirtualLoop
 
-from kling_mcp.runtime import Account, Runtime
+from kling_mcp.account import Account
+from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World

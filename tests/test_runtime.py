@@ -10,8 +10,9 @@ from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, VIDEO_CREATION
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey, KeyPair
+from kling_mcp.caller_credentials import own_credential, read_caller_headers
 from kling_mcp.errors import AuthError, ConfigurationError
-from kling_mcp.runtime import SANDBOX_URL, Runtime, read_caller_headers
+from kling_mcp.runtime import SANDBOX_URL, Runtime
 from kling_mcp.settings import HOSTS, Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 
@@ -34,8 +35,8 @@ class TestOwnCredential:
             ({"sandbox": True, "api_key": API_KEY}, ApiKey("sandbox", "sandbox")),
         ],
     )
-    def test_which_one_counts(self, tmp_path: Path, changes: dict[str, Any], credential: object) -> None:
-        assert runtime_of(tmp_path, **changes).own_credential() == credential
+    def test_which_one_counts(self, changes: dict[str, Any], credential: object) -> None:
+        assert own_credential(Settings(**changes)) == credential
 
     def test_none_is_told_only_when_it_is_needed(self, tmp_path: Path) -> None:
         runtime = runtime_of(tmp_path)

@@ -1,6 +1,6 @@
-"""The interface of the library's index, because it may have more than one implementation.
+"""The interface of the library's index; `sqlite.catalogue` keeps it in a file on this computer.
 
-`sqlite.catalogue` keeps it in a file on this computer.
+The index is a cache: each replica has its own, and lost records are read from Kling again.
 A catalogue belongs to one account.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.library.records import ElementStatus, LibraryElement, Source
 
-VoiceFilter = Literal["any", "yes", "no"]
+Voiced = Literal["any", "yes", "no"]
 Spelling = Literal["exact", "corrected", "similar"]
 
 
@@ -25,7 +25,7 @@ class Filters:
     sources: tuple[Source, ...] = ()
     statuses: tuple[ElementStatus, ...] = ()
     tags: tuple[str, ...] = ()
-    has_voice: VoiceFilter = "any"
+    has_voice: Voiced = "any"
 
 
 @dataclass(frozen=True, slots=True)

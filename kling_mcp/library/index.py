@@ -1,11 +1,13 @@
 """The library of one account: its own and the official elements, found by words, ids and names.
 
 It syncs with Kling's lists, answers from its catalogue, and records what this server creates and deletes.
+It announces changes that this server sees first to other replicas; their announcements make it ask Kling.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,13 @@ import anyio
 
 from kling_mcp.errors import KlingError, StorageError
 from kling_mcp.library.catalogue import Filters, SearchPage
+from kling_mcp.library.doubts import DeletionDoubts
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.list_sync import ListSync
 from kling_mcp.library.resolve import ResolvedElement, choose_by_id, choose_by_name, not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import ElementTask
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.catalogue import Catalogue, Position
     from kling_mcp.library.list_sync import SyncStatus
     from kling_mcp.library.records import LibraryElement, Source
+    from kling_mcp.store.change import ChangeKind
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ NEAR_NAMES = 5
 # that takes minutes and their first page was just read.
 FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
 SURELY_READ_UP_TO = 4000
+MANY_DOUBTS = 5  # from then on one page of the list comes first: it settles most of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,18 @@ class SearchAnswer:
 class Library:
     """See the module. Every method may raise `StorageError`; those that read from Kling any `KlingError`."""
 
-    def __init__(self, client: KlingClient, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: KlingClient,
+        catalogue: Catalogue,
+        clock: Clock,
+        announce: Callable[[ChangeKind, str], None] | None = None,
+    ) -> None:
+        """`announce` says what changed to other replicas; it neither waits nor fails. None: there are none."""
         self.catalogue = catalogue
         self._clock = clock
+        self._announce = announce
+        self._doubts = DeletionDoubts(client.get_task, catalogue, clock)
         self._syncs: dict[Source, ListSync] = {
             "custom": ListSync("custom", client.list_elements, catalogue, clock),
             "preset": ListSync("preset", client.list_preset_elements, catalogue, clock),
@@ -126,7 +140,13 @@ class Library:
             AuthError, ClockError: the credentials are not accepted.
             KlingError: no list could be read, now or ever.
         """
-        return _usable(await self._sync_all(tuple(sources), dict.fromkeys(EVERYWHERE), head_age))
+        sources = tuple(sources)
+        if len(self._doubts) >= MANY_DOUBTS:
+            self.invalidate()
+        conditions = _usable(await self._sync_all(sources, dict.fromkeys(EVERYWHERE), head_age))
+        if "custom" in sources:
+            await self._doubts.settle()
+        return conditions
 
     async def sync_status(self, sources: Iterable[Source]) -> tuple[SyncStatus, ...]:
         """The sync status of the lists; nothing is sent."""
@@ -136,6 +156,10 @@ class Library:
         """Something changed: read the first page again at the next question."""
         self._syncs["custom"].invalidate()
 
+    def doubt(self, element_id: str) -> None:
+        """This element may have been deleted elsewhere: ask Kling at the next question."""
+        self._doubts.add(element_id)
+
     async def record_results(self, tasks: Iterable[ElementTask], asked: Asked | None = None) -> None:
         """Record what was just seen of the account's own tasks; `asked` belongs to each of them.
 
@@ -144,17 +168,26 @@ class Library:
         records = [record for task in tasks for record in records_of(task, "custom")]
         if asked is not None:
             records = [_with_intent(record, asked) for record in records]
-        await self._note(records)
+        changes = await self._changes_in(records) if self._announce else []
+        await self._write(records)
+        for kind, subject_id in changes:
+            self._tell_others(kind, subject_id)
+
+    def deletion_unclear(self, element_id: str) -> None:
+        """A deletion was sent and its outcome is unknown: Kling is asked at the next question, here and elsewhere."""
+        self.doubt(element_id)
+        self._tell_others("deletion", element_id)
 
     async def deleted(self, element_id: str) -> None:
         """An element of the account was just deleted. Never fails."""
+        self._tell_others("deletion", element_id)
         try:
             known = await self.catalogue.with_id(element_id)
         except StorageError as error:
             logger.warning("The deletion could not be recorded in the library's index: %s", error.message)
             return
         own = [record for record in known if record.element_id == element_id and record.source == "custom"]
-        await self._note([replace(record, status="deleted") for record in own])
+        await self._write([replace(record, status="deleted") for record in own])
         self.invalidate()
 
     def close(self) -> None:
@@ -204,7 +237,26 @@ class Library:
             statuses.append(result)
         return statuses
 
-    async def _note(self, records: list[LibraryElement]) -> None:
+    def _tell_others(self, kind: ChangeKind, subject_id: str) -> None:
+        if self._announce is not None:
+            self._announce(kind, subject_id)
+
+    async def _changes_in(self, records: list[LibraryElement]) -> set[tuple[ChangeKind, str]]:
+        """What of these is news to this index, and so to others as well: a record, or its status.
+
+        Without this check each look at a task would make every replica read its list again.
+        """
+        changes: set[tuple[ChangeKind, str]] = set()
+        for record in records:
+            known: list[LibraryElement] = []
+            with suppress(StorageError):  # then it is taken for news
+                known = await self.catalogue.with_id(record.element_id or record.task_id)
+            if not any((old.element_id, old.status) == (record.element_id, record.status) for old in known):
+                is_gone = record.status == "deleted"
+                changes.add(("deletion", record.element_id) if is_gone else ("task", record.task_id))
+        return changes
+
+    async def _write(self, records: list[LibraryElement]) -> None:
         if not records:
             return
         try:

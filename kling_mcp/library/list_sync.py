@@ -87,14 +87,20 @@ class ListSync:
         self._clock = clock
         self._lock = anyio.Lock()
         self._failure: KlingError | None = None
-        self._expects_news = False
+        # Counted, because what happens while the first page is read may not be on it.
+        self._events = 0
+        self._events_read = 0
         self._portion_ended_at = -PORTION_REST_SECONDS
         self._settled: SyncStatus | None = None
         self._settled_at = 0.0
 
     def invalidate(self) -> None:
         """Something changed: read the first page again at the next question."""
-        self._expects_news = True
+        self._events += 1
+
+    @property
+    def _expects_news(self) -> bool:
+        return self._events != self._events_read
 
     async def refresh(self, *, head_age: float | None = None, whole_age: float | None = None) -> SyncStatus:
         """Read whatever is stale. The returned status says what could not be read.
@@ -171,12 +177,12 @@ class ListSync:
     async def _read_head(self, progress: SyncProgress) -> SyncProgress:
         """Read pages from the first one, as long as everything on a page is new."""
         for page_num in range(1, MAX_HEAD_PAGES + 1):
-            now = self._clock.wall()
+            now, events = self._clock.wall(), self._events
             page, added = await self._read(page_num, progress)
             if page is None:
                 return self._failed(progress)
             if page_num == 1:
-                self._expects_news = False
+                self._events_read = events
                 progress = replace(progress, first_page_at=now)
             if added < PAGE_SIZE:
                 break
@@ -257,6 +263,7 @@ class ListSync:
         A new walk is recorded after its first page, so that a rejected credential leaves nothing behind.
         """
         replies: dict[int, list[ElementTask] | KlingError] = {}
+        events = self._events
 
         async def read(page_num: int) -> None:
             replies[page_num] = await self._ask(page_num)
@@ -280,7 +287,7 @@ class ListSync:
             unreadable = sum(not task.task_id and not task.elements for task in reply)
             progress = replace(progress, unreadable=progress.unreadable + unreadable)
             if page_num == 1:
-                self._expects_news = False
+                self._events_read = events
                 progress = replace(progress, first_page_at=progress.began_at)
         return replace(progress, next_page=pages[-1] + 1), at_end
 

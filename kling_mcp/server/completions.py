@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
     from mcp_types import CompletionArgument, CompletionContext, PromptReference
 
+    from kling_mcp.account import Account
     from kling_mcp.library.records import LibraryElement
-    from kling_mcp.runtime import Account
     from kling_mcp.server.lazy_runtime import LazyRuntime
 
     Reference = PromptReference | ResourceTemplateReference

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from mcp.server.mcpserver import MCPServer
 
+    from kling_mcp.account import Account
     from kling_mcp.library.resolve import ResolvedElement
-    from kling_mcp.runtime import Account
     from kling_mcp.server.lazy_runtime import LazyRuntime
     from kling_mcp.server.tool_context import ToolContext
 

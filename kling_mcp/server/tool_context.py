@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from mcp.server.mcpserver import Context
 
+    from kling_mcp.account import Account
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.errors import KlingError
-    from kling_mcp.runtime import Account, Runtime
+    from kling_mcp.runtime import Runtime
     from kling_mcp.server.arguments import ToolArguments
     from kling_mcp.settings import Settings
 

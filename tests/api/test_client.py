@@ -10,9 +10,9 @@ import pytest
 from helpers import API_KEY, VIDEO_CREATION, Pictures, requests_to
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.api.client import is_external_id_used
 from kling_mcp.errors import InputError, NotFoundError, RequestError
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, Quirks, World
 
 pytestmark = pytest.mark.anyio

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from helpers import API_KEY, ATTEMPTS, SENDS, failure_of, requests_to
 
+from kling_mcp.account import Account
 from kling_mcp.api.codes import CODES
 from kling_mcp.errors import (
     AccountError,
@@ -24,7 +25,6 @@ from kling_mcp.errors import (
     ServerError,
     UnknownOutcomeError,
 )
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.simulator.codes import CODES as SIMULATED_CODES
 

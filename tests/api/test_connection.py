@@ -11,6 +11,7 @@ import pytest
 from helpers import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, requests_to
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import MAX_REPLY_BYTES, Sender, Timeouts
@@ -21,7 +22,6 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio

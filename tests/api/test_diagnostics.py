@@ -8,8 +8,8 @@ import pytest
 from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, Connect, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.api.diagnostics import PAGE_SIZE, check
-from kling_mcp.runtime import Account
 from kling_mcp.settings import HOSTS
 from kling_mcp.simulator import Faults, World
 

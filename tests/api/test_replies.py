@@ -11,6 +11,7 @@ from helpers import API_KEY, ATTEMPTS, SENDS, VIDEO_CREATION, failure_of, reques
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kling_mcp.account import Account
 from kling_mcp.api.models import ElementTask, VoiceTask
 from kling_mcp.api.protocol import HttpReply, Request, decode, decode_task, decode_tasks
 from kling_mcp.errors import (
@@ -19,7 +20,6 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, Quirks, World
 
 READ = Request("GET", "/v1/general/advanced-custom-elements/880")

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import ConnectionFailedError, KlingError, RateLimitError, ServerError, UnexpectedReplyError
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 
 POLICY = RetryPolicy()

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 import anyio
 import pytest
 from callers import WAYS, Caller, Held, Way, turn_the_loop, turn_until
+from processes import SOON
 
 from kling_mcp.concurrency.serial_executor import SerialExecutor
 
@@ -98,6 +99,18 @@ async def test_caller_cancelled_while_its_function_runs_learns_the_result_and_th
     assert caller.heard == ["done"]
 
 
+async def test_scope_does_not_cancel_again_and_again_while_a_function_runs(executor: SerialExecutor) -> None:
+    """It would keep the event loop busy for as long as the disk takes."""
+    held = Held()
+    caller = Caller(lambda: executor.run(held), "by its scope")
+    await held.begun()
+    caller.cancel()
+    await turn_the_loop()
+    assert caller.task.cancelling() == 0
+    held.let_go.set()
+    await caller.end()
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_caller_cancelled_in_the_queue_keeps_its_place_and_holds_up_no_other(
     executor: SerialExecutor, way: Way
@@ -145,7 +158,7 @@ async def test_timeout_that_had_to_wait_is_a_timeout_all_the_same(executor: Seri
     async def call() -> None:
         async with asyncio.timeout(0):
             heard.append(await executor.run(lambda: "done"))
-            await anyio.sleep_forever()
+            await anyio.sleep(SOON)
 
     with pytest.raises(TimeoutError):
         await call()
@@ -159,7 +172,9 @@ async def test_last_function_of_an_idle_executor_runs_at_once(executor: SerialEx
     assert done == ["last"]
 
 
-async def test_last_function_of_a_busy_executor_waits_in_line_and_nobody_waits_for_it(executor: SerialExecutor) -> None:
+async def test_last_function_of_a_busy_executor_waits_in_line_without_blocking_its_caller(
+    executor: SerialExecutor,
+) -> None:
     done: list[str] = []
     held = Held()
     async with anyio.create_task_group() as group:

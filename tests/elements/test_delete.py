@@ -7,11 +7,11 @@ import pytest
 from helpers import API_KEY, requests_to
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.api.models import ElementTask
 from kling_mcp.elements import delete as deletion
 from kling_mcp.elements.delete import Deletion, delete_element
 from kling_mcp.errors import InputError, KlingError, NotFoundError, ServerError, UnknownOutcomeError
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.simulator.records import ElementTask as SimulatedElement
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from helpers import Pictures
 
-    from kling_mcp.runtime import Account
+    from kling_mcp.account import Account
     from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio

@@ -22,8 +22,10 @@ from mcp_types import ResourceTemplateReference
 from virtual_time import VirtualClock
 
 from hosting.http_server import OWN_KEY, Ear, House, creation, served
+from kling_mcp.account import Account
 from kling_mcp.api.auth import Credential
-from kling_mcp.runtime import Account, Runtime, read_caller_headers
+from kling_mcp.caller_credentials import read_caller_headers
+from kling_mcp.runtime import Runtime
 from kling_mcp.settings.values import Region
 from kling_mcp.simulator import World
 
@@ -119,7 +121,7 @@ def requests_of(tenant: Tenant, rng: random.Random, number: int) -> tuple[str, d
         ("get_element", {"id": rng.choice(tenant.ids)}),
         ("find_elements", {"query": rng.choice(["", "0", tenant.mark])}),
         ("use_elements", {"elements": [name], "target": "omni-video/kling-v3-omni"}),
-        ("wait_for_tasks", {"wait_seconds": rng.choice([0, 3])}),
+        ("wait_for_elements", {"wait_seconds": rng.choice([0, 3])}),
         # Everybody asks for the same ones, which only one of them has.
         ("find_elements", {"query": "anna"}),
         ("get_element", {"id": "bert 1"}),

@@ -8,33 +8,12 @@ from typing import Any
 
 import pytest
 
-from kling_mcp.library.catalogue import Catalogue, Filters, Position, SearchPage, SyncProgress
+from kling_mcp.library.catalogue import Catalogue, Filters, Position, SearchPage
 from kling_mcp.library.records import LibraryElement
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
+from library.records import BEGAN, EVERYTHING, element, names, running
 
 pytestmark = pytest.mark.anyio
-
-EVERYTHING = Filters()
-BEGAN = 1_790_000_000_000
-
-
-def element(number: int, name: str, description: str = "", **known: Any) -> LibraryElement:
-    """Element 1 is the oldest."""
-    values: dict[str, Any] = {
-        "element_name": name,
-        "element_description": description,
-        "source": "custom",
-        "element_id": f"3000{number:03}",
-        "task_id": f"8800{number:03}",
-        "created_at_ms": BEGAN + number * 1000,
-        **known,
-    }
-    return LibraryElement(**values)
-
-
-def running(number: int, **known: Any) -> LibraryElement:
-    """A task without an element."""
-    return element(number, "", **{"element_id": "", "status": "pending", **known})
 
 
 @pytest.fixture
@@ -42,13 +21,6 @@ def catalogue() -> Iterator[Catalogue]:
     made = SqliteCatalogue(None, "test")
     yield made
     made.close()
-
-
-async def names(catalogue: Catalogue, text: str, filters: Filters = EVERYTHING) -> list[str]:
-    """The names that a search finds, in order; the total must agree."""
-    hits = await catalogue.search(text, filters, 50)
-    assert hits.total == len(hits.elements)
-    return [found.element_name for found in hits.elements]
 
 
 # --- words
@@ -208,6 +180,12 @@ async def test_by_name_only_the_very_name_counts(catalogue: Catalogue) -> None:
     assert [found.element_id for found in await catalogue.with_name("Mia")] == ["3000001"]
 
 
+async def test_of_one_name_the_newest_fifty_are_shown(catalogue: Catalogue) -> None:
+    await catalogue.put([element(number, "Mia") for number in range(1, 61)], now=1.0)
+    found = await catalogue.with_name("Mia")
+    assert [one.element_id for one in found] == [f"3000{number:03}" for number in range(60, 10, -1)]
+
+
 # --- filters and counts
 
 
@@ -257,6 +235,14 @@ async def test_names_that_several_ready_elements_carry_are_pointed_out(catalogue
     shared[4] = element(5, "Leo", status="deleted")
     await catalogue.put(shared, now=1.0)
     assert await catalogue.shared_names(["Mia", "Leo", "", "mia", "Mia"]) == ["Mia"]
+
+
+async def test_long_names_are_compared_to_their_end(catalogue: Catalogue) -> None:
+    long = "x" * 200
+    written = [long, long, long + "y"]
+    await catalogue.put([element(number, name) for number, name in enumerate(written)], now=1.0)
+    assert await catalogue.shared_names([long, long + "y"]) == [long]
+    assert [found.element_id for found in await catalogue.with_name(long + "y")] == ["3000002"]
 
 
 async def test_near_names_come_from_words_or_from_one_of_them(catalogue: Catalogue) -> None:
@@ -324,6 +310,11 @@ async def test_more_of_one_millisecond_than_it_has_places_spill_over(catalogue: 
     assert (await catalogue.search("", EVERYTHING, 1)).total == 4098
 
 
+async def test_an_empty_page_of_a_used_up_cursor_is_no_error(catalogue: Catalogue) -> None:
+    await catalogue.put([element(1, "Mia")], now=1.0)
+    assert await catalogue.search("mia", EVERYTHING, 5, Position("exact", 5, 0)) == SearchPage([], 1)
+
+
 # --- news
 
 
@@ -343,6 +334,14 @@ async def test_a_task_becomes_its_element(catalogue: Catalogue) -> None:
     assert await catalogue.put([element(1, "Mia", "now ready")], now=2.0) == 0
     (made,) = (await catalogue.search("", EVERYTHING, 50)).elements
     assert (made.status, made.external_task_id, made.asked_voice_id) == ("ready", "mine", "831")
+
+
+async def test_all_elements_of_a_task_take_its_place(catalogue: Catalogue) -> None:
+    await catalogue.put([running(1, external_task_id="mine"), element(2, "Zoë")], now=1.0)
+    twins = [element(1, "Mia", element_id="1"), element(1, "Tom", element_id="2")]
+    assert await catalogue.put(twins, now=2.0) == 0
+    assert sorted(await names(catalogue, "")) == ["Mia", "Tom", "Zoë"]
+    assert {found.external_task_id for found in await catalogue.with_id("8800001")} == {"mine"}
 
 
 async def test_an_older_page_does_not_bring_a_task_back(catalogue: Catalogue) -> None:
@@ -377,6 +376,13 @@ async def test_ids_may_change_without_the_words(catalogue: Catalogue) -> None:
     assert await names(catalogue, "mine") == ["Mia"]
 
 
+async def test_a_time_of_creation_that_becomes_known_moves_the_element(catalogue: Catalogue) -> None:
+    await catalogue.put([element(1, "Mia"), element(2, "Tom", created_at_ms=0), element(3, "Zoë")], now=1.0)
+    assert await names(catalogue, "") == ["Zoë", "Mia", "Tom"]
+    await catalogue.put([element(2, "Tom")], now=2.0)
+    assert await names(catalogue, "") == ["Zoë", "Tom", "Mia"]
+
+
 async def test_an_element_that_changed_is_found_by_its_new_words_only(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia", "red hair 東京", tags=("Item",))], now=1.0)
     await catalogue.put([element(1, "Nora", "blue hair", tags=("Scene",), created_at_ms=5)], now=2.0)
@@ -390,66 +396,3 @@ async def test_the_newest_running_task_is_known(catalogue: Catalogue) -> None:
     assert await catalogue.newest_pending_ms() == 0
     await catalogue.put([running(1), running(3), element(9, "Mia")], now=1.0)
     assert await catalogue.newest_pending_ms() == BEGAN + 3000
-
-
-# --- walks
-
-
-async def walk_over(catalogue: Catalogue, began: float, seen: list[LibraryElement]) -> None:
-    """One complete walk that meets these."""
-    progress = SyncProgress(began_at=began, next_page=1)
-    await catalogue.begin_walk("custom", progress)
-    await catalogue.put(seen, now=began, walk=began)
-    await catalogue.end_walk("custom", dataclasses.replace(progress, completed_at=began, next_page=0), walk=began)
-
-
-async def test_what_two_walks_miss_is_dropped(catalogue: Catalogue) -> None:
-    """One walk may miss an entry that moved to a page which was read already."""
-    mia, leo, fox = element(1, "Mia"), element(2, "Leo"), element(3, "Fox", source="preset")
-    await catalogue.put([mia, leo, fox], now=1.0)
-    await walk_over(catalogue, 10.0, [mia])
-    assert await names(catalogue, "") == ["Fox", "Leo", "Mia"]
-    await walk_over(catalogue, 20.0, [mia])
-    assert await names(catalogue, "") == ["Fox", "Mia"]
-    assert await names(catalogue, "leo") == []
-
-
-async def test_what_is_seen_again_is_as_good_as_never_missed(catalogue: Catalogue) -> None:
-    mia, leo = element(1, "Mia"), element(2, "Leo")
-    await catalogue.put([mia, leo], now=1.0)
-    for began, seen in ((10.0, [mia]), (20.0, [mia, leo]), (30.0, [mia])):
-        await walk_over(catalogue, began, seen)
-    assert await names(catalogue, "") == ["Leo", "Mia"]
-
-
-async def test_what_came_during_a_walk_is_not_missed_by_it(catalogue: Catalogue) -> None:
-    await catalogue.put([element(1, "Mia")], now=15.0)
-    for began in (10.0, 11.0, 12.0):
-        await walk_over(catalogue, began, [])
-    assert await names(catalogue, "") == ["Mia"]
-
-
-async def test_a_walk_that_another_process_overtook_drops_nothing(catalogue: Catalogue) -> None:
-    await catalogue.put([element(1, "Mia")], now=1.0)
-    theirs = SyncProgress(began_at=20.0, next_page=3)
-    await catalogue.begin_walk("custom", theirs)
-    for _ in range(3):
-        await catalogue.put([], now=21.0, walk=10.0)
-        await catalogue.end_walk("custom", SyncProgress(completed_at=10.0), walk=10.0)
-    assert await names(catalogue, "") == ["Mia"]
-    assert await catalogue.progress("custom") == theirs
-
-
-async def test_progress_is_kept_for_each_list(catalogue: Catalogue) -> None:
-    assert await catalogue.progress("custom") == SyncProgress()
-    state = SyncProgress(
-        began_at=1.5, next_page=7, completed_at=1.0, first_page_at=2.0, failed_pages=(3, 4), failed_at=2.5
-    )
-    await catalogue.keep_progress("custom", state)
-    assert await catalogue.progress("custom") == state
-    assert await catalogue.progress("preset") == SyncProgress()
-
-
-async def test_an_empty_page_of_a_used_up_cursor_is_no_error(catalogue: Catalogue) -> None:
-    await catalogue.put([element(1, "Mia")], now=1.0)
-    assert await catalogue.search("mia", EVERYTHING, 5, Position("exact", 5, 0)) == SearchPage([], 1)

@@ -8,12 +8,12 @@ import pytest
 from helpers import API_KEY, requests_to
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.errors import KlingError, LimitError, NotFoundError, StorageError
 from kling_mcp.library import index
 from kling_mcp.library.catalogue import Filters
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio

@@ -11,6 +11,7 @@ import pytest
 from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.api.auth import ApiKey, KeyPair
 from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import AuthError, KlingError
@@ -18,7 +19,7 @@ from kling_mcp.library.catalogue import Filters
 from kling_mcp.library.index import Library
 from kling_mcp.library.list_sync import ListSync
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
-from kling_mcp.runtime import Account, Runtime
+from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, World
 from kling_mcp.simulator.records import ElementTask as SimulatedTask

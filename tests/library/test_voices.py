@@ -8,11 +8,11 @@ import pytest
 from helpers import ACCESS_KEY, API_KEY, requests_to
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.api.models import VoiceTask
 from kling_mcp.errors import AuthError, KlingError
 from kling_mcp.library.records import Source
 from kling_mcp.library.voices import voices_of
-from kling_mcp.runtime import Account
 from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio

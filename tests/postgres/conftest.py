@@ -34,6 +34,19 @@ class Database:
     def url(self) -> str:
         return self.server.url(self.name)
 
+    @property
+    def url_to_cut(self) -> str:
+        """For the replica whose listener `cut_listener` ends."""
+        return f"{self.url}&application_name=to-be-cut"
+
+    def cut_listener(self) -> None:
+        """Do to one listening connection what a network does, or an operator."""
+        ended = self.say(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE query LIKE 'LISTEN%' AND application_name = 'to-be-cut'"
+        )
+        assert ended == [(True,)]
+
     def say(self, *statements: str) -> list[tuple[object, ...]]:
         """Run statements from outside; the rows of the last one."""
         return self.server.say(self.name, *statements)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from kling_mcp.library.postgres_catalogue import PostgresCatalogue
-from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.store.postgres.store import PostgresStore
 from kling_mcp.store.sqlite import SqliteStore
 
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
 
     from virtual_time import VirtualClock
 
-    from kling_mcp.library.catalogue import Catalogue
     from kling_mcp.store import Store
 
 BOTH = ("file", "postgres")
@@ -29,10 +26,6 @@ class Place(Protocol):
         """One process's store."""
         ...
 
-    def catalogue(self, account: str) -> Catalogue:
-        """One process's catalogue of an account."""
-        ...
-
     def close(self) -> None:
         """All processes end."""
         ...
@@ -44,15 +37,10 @@ class FilePlace:
     def __init__(self, folder: Path, clock: VirtualClock) -> None:
         self.clock = clock
         self._folder = folder
-        self._open: list[Store | Catalogue] = []
+        self._open: list[Store] = []
 
     def store(self) -> Store:
         made = SqliteStore(self._folder, self.clock)
-        self._open.append(made)
-        return made
-
-    def catalogue(self, account: str) -> Catalogue:
-        made = SqliteCatalogue(self._folder, account)
         self._open.append(made)
         return made
 
@@ -67,15 +55,10 @@ class PostgresPlace:
     def __init__(self, url: str, clock: VirtualClock) -> None:
         self.clock = clock
         self._url = url
-        self._open: list[PostgresStore | Catalogue] = []
+        self._open: list[PostgresStore] = []
 
     def store(self) -> PostgresStore:
         made = PostgresStore(self._url, self.clock)
-        self._open.append(made)
-        return made
-
-    def catalogue(self, account: str) -> Catalogue:
-        made = PostgresCatalogue(self.store().database, account, self.clock)
         self._open.append(made)
         return made
 

@@ -41,12 +41,22 @@ class MortalPostgresStore(PostgresStore):
 class Replica(Process):
     """One server process on a computer of its own, in front of the same Kling as the others."""
 
-    def __init__(self, url: str, world: World, faults: Faults, *, owner: str, fate: Fate | None = None) -> None:
+    def __init__(
+        self, url: str, folder: Path, world: World, faults: Faults, *, owner: str, fate: Fate | None = None
+    ) -> None:
+        """`folder` is the replica's own: its index of the library lies there."""
         self.fate = fate or Fate()
         clock = MortalClock(self.fate)
         Runtime.__init__(
             self,
-            Settings(api_key=API_KEY, base_url="https://kling.invalid", state_url=url, media_dirs=(), thumbnails=False),
+            Settings(
+                api_key=API_KEY,
+                base_url="https://kling.invalid",
+                state_url=url,
+                state_dir=folder,
+                media_dirs=(),
+                thumbnails=False,
+            ),
             clock=clock,
             make_transport=lambda: MortalTransport(SimulatorTransport(world, faults), self.fate),
             owner=owner,
@@ -59,12 +69,14 @@ class SharedTheatre(Theatre):
 
     def __init__(self, url: str, folder: Path, quirks: Quirks) -> None:
         self._url = url
+        self._room = folder
         super().__init__(folder, quirks)
 
     def _start_process(self, place: int | None = None) -> None:
         self._born += 1
         fate = Parking()
-        process = Replica(self._url, self.world, self.faults, owner=f"host-{self._born}:1", fate=fate)
+        folder = self._room / f"host-{self._born}"
+        process = Replica(self._url, folder, self.world, self.faults, owner=f"host-{self._born}:1", fate=fate)
         if place is None:
             self.processes.append(process)
             self.fates.append(fate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -23,7 +24,6 @@ from postgres.wire import Wire
 pytestmark = pytest.mark.anyio
 
 MIA = draft_of("Mia")
-Start = Callable[..., Runtime]
 
 
 @pytest.fixture
@@ -47,13 +47,19 @@ class TellingTransport(httpx.AsyncBaseTransport):
         return response
 
 
-def replica(url: str, clock: VirtualClock, world: World, on_create: Callable[[], None] = lambda: None) -> Runtime:
-    settings = Settings(api_key=API_KEY, base_url="https://kling.invalid", state_url=url, thumbnails=False)
+def replica(
+    url: str, folder: Path, clock: VirtualClock, world: World, on_create: Callable[[], None] = lambda: None
+) -> Runtime:
+    settings = Settings(
+        api_key=API_KEY, base_url="https://kling.invalid", state_url=url, state_dir=folder, thumbnails=False
+    )
     return Runtime(settings, clock=clock, make_transport=lambda: TellingTransport(world, on_create), owner=f"{url}:1")
 
 
-async def test_without_the_database_nothing_is_sent(server: Server, clock: VirtualClock, world: World) -> None:
-    runtime = replica(server.url("no_such_database"), clock, world)
+async def test_without_the_database_nothing_is_sent(
+    server: Server, tmp_path: Path, clock: VirtualClock, world: World
+) -> None:
+    runtime = replica(server.url("no_such_database"), tmp_path, clock, world)
     with pytest.raises(StorageError) as caught:
         await runtime.own_account().creator.create(MIA, allow_duplicate_name=True, timeout=30)
     assert caught.value.created == "no"
@@ -62,12 +68,11 @@ async def test_without_the_database_nothing_is_sent(server: Server, clock: Virtu
 
 
 async def test_a_creation_whose_end_could_not_be_written_is_known_to_the_other_replica(
-    database: Database, wire: Wire, clock: VirtualClock, world: World
+    database: Database, wire: Wire, tmp_path: Path, clock: VirtualClock, world: World
 ) -> None:
-    cut_off = replica(
-        database.server.url(database.name, host=wire.address) + "?sslmode=disable", clock, world, wire.close
-    )
-    other = replica(database.url, clock, world)
+    address = database.server.url(database.name, host=wire.address) + "?sslmode=disable"
+    cut_off = replica(address, tmp_path / "a", clock, world, wire.close)
+    other = replica(database.url, tmp_path / "b", clock, world)
     made = await cut_off.own_account().creator.create(MIA, allow_duplicate_name=False, timeout=30)
     assert NOT_RECORDED in made.warnings
     await clock.sleep(LEASE_SECONDS)

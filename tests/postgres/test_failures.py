@@ -157,7 +157,7 @@ class TestLoss:
         database.say("DROP SCHEMA kling_mcp CASCADE")
         assert await handles(store) == []
         assert store.was_damaged
-        assert "made anew" in caplog.text
+        assert "created again" in caplog.text
 
 
 class TestRefusal:

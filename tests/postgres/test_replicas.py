@@ -57,24 +57,24 @@ def test_random_interleavings_over_two_replicas_make_nothing_twice(database: Dat
 @pytest.mark.parametrize("misfortune", ["nothing", "reply lost after the commit", "committed late"])
 @pytest.mark.parametrize("kind", DRAFTS)
 async def test_request_of_a_killed_replica_is_ended_by_the_other(
-    database: Database, kind: str, misfortune: str, kling: str
+    database: Database, tmp_path: Path, kind: str, misfortune: str, kling: str
 ) -> None:
     for step in range(1, MAX_STEPS):
         database.say("DROP SCHEMA IF EXISTS kling_mcp CASCADE")
-        met = await kill_and_repeat(database.url, step, kind, misfortune, KLINGS[kling])
+        met = await kill_and_repeat((database.url, tmp_path / str(step)), step, kind, misfortune, KLINGS[kling])
         if len(met) < step:
             return  # the call ended before its replica could be killed
     pytest.fail("a creation never ends")
 
 
-async def kill_and_repeat(url: str, step: int, kind: str, misfortune: str, quirks: Quirks) -> list[str]:
-    clock, faults = VirtualClock(), Faults()
+async def kill_and_repeat(place: tuple[str, Path], step: int, kind: str, misfortune: str, quirks: Quirks) -> list[str]:
+    (url, folder), clock, faults = place, VirtualClock(), Faults()
     world = World(clock.wall, api_keys=[API_KEY], quirks=quirks)
     MISFORTUNES[misfortune](faults, ROUTES[kind])
     fate = DiesAtStep(step)
     first: Submission[Any] | None = None
-    killed = Replica(url, world, faults, owner="one:1", fate=fate)
-    other = Replica(url, world, faults, owner="two:1")
+    killed = Replica(url, folder / "one", world, faults, owner="one:1", fate=fate)
+    other = Replica(url, folder / "two", world, faults, owner="two:1")
     try:
         first = await killed.make(DRAFTS[kind], patience=120)
     except (CrashError, BaseExceptionGroup) as death:

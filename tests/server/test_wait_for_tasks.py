@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mcp import Client
 
-    from kling_mcp.runtime import Account
+    from kling_mcp.account import Account
     from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio

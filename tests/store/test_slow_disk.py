@@ -246,7 +246,7 @@ class TestACreation:
         assert [task.task_id for task in elements_at(world)].count(again.task.task_id) == 1
         assert len(elements_at(world)) == 2
         assert len(requests_to(world, "create")) == 2
-        assert clock.monotonic() == began, "it waits for a lease that nobody gave back"
+        assert clock.monotonic() == began, "the cancelled call did not release its lease"
 
 
 WRITES_AT_ITS_END = """

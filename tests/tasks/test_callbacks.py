@@ -16,11 +16,12 @@ import pytest
 from helpers import API_KEY
 from virtual_time import VirtualClock
 
+from kling_mcp.account import Account
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.webhooks import MAX_BODY_BYTES, TOLERANCE_SECONDS, signing_keys
 from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.errors import ConfigurationError, StorageError
-from kling_mcp.runtime import Account, Runtime
+from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
 from kling_mcp.server.http.webhooks import SeenDeliveries
 from kling_mcp.settings import Settings
@@ -363,7 +364,7 @@ async def test_state_that_cannot_be_read_is_said_so_that_kling_tries_again(host:
             async def run(self, _: Any, *, write: bool) -> Any:
                 raise StorageError(f"the disk is gone ({write=})")
 
-        hosted.runtime.summons._open_store = Broken
+        hosted.runtime.callback_urls._open_store = Broken
         assert await hosted.call_back(address) == 503
 
 
@@ -426,10 +427,10 @@ async def test_creation_whose_answer_is_not_written_yet_is_found_by_what_the_cal
         creation = await hosted.create(external_task_id="mia-1")
         await hosted.runtime.store.run(lambda tx: tx.execute("UPDATE tasks SET task_id = ''"), write=True)
         part = hosted.tasks()[0].callback_url.rpartition("/")[2]
-        names = await hosted.runtime.summons.waiters_for(part, creation.task.task_id)
+        names = await hosted.runtime.callback_urls.waiters_for(part, creation.task.task_id)
         own = hosted.account.client.account
         assert names == {(own, "mia-1"), (own, creation.task.task_id)}
-        assert await hosted.runtime.summons.waiters_for(part) == {(own, "mia-1")}
+        assert await hosted.runtime.callback_urls.waiters_for(part) == {(own, "mia-1")}
 
 
 # --- the settings

@@ -15,11 +15,11 @@ from helpers import API_KEY, requests_to
 from never_twice.crashable import Fate, Process, Processes
 from never_twice.wishes import draft_of
 
+from kling_mcp.account import element_route
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
-from kling_mcp.runtime import element_route
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.tasks.entry import JournalEntry
 from kling_mcp.tasks.lookup import MAX_PAGES, PAGE_SIZE, TaskLookup

@@ -9,12 +9,12 @@ import anyio
 import pytest
 from virtual_time import VirtualClock, VirtualLoop
 
+from kling_mcp.account import element_route
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import NotFoundError
-from kling_mcp.runtime import element_route
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
 from kling_mcp.tasks.poller import Poller
 

@@ -14,7 +14,7 @@ OTHER = b"\xff\xd8\xff of Rex"
 
 
 @pytest.fixture(params=["folder", "memory"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> ThumbnailCache:
+def cache(request: pytest.FixtureRequest, tmp_path: Path) -> ThumbnailCache:
     return FileThumbnailCache(tmp_path, "account") if request.param == "folder" else MemoryThumbnailCache()
 
 
@@ -23,17 +23,17 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("key", ["task 880000000000000101", "../../etc/passwd", "", "名前\ud800", "a" * 5000, "CON"])
-def test_a_thumbnail_comes_back_under_any_key(shelf: ThumbnailCache, key: str) -> None:
-    assert shelf.get(key) == b""
-    shelf.put(key, JPEG)
-    assert shelf.get(key) == JPEG
-    assert shelf.get(key + "x") == b""
+def test_a_thumbnail_comes_back_under_any_key(cache: ThumbnailCache, key: str) -> None:
+    assert cache.get(key) == b""
+    cache.put(key, JPEG)
+    assert cache.get(key) == JPEG
+    assert cache.get(key + "x") == b""
 
 
-def test_a_later_picture_takes_the_place_of_an_earlier_one(shelf: ThumbnailCache) -> None:
-    shelf.put("mia", JPEG)
-    shelf.put("mia", OTHER)
-    assert shelf.get("mia") == OTHER
+def test_a_later_picture_takes_the_place_of_an_earlier_one(cache: ThumbnailCache) -> None:
+    cache.put("mia", JPEG)
+    cache.put("mia", OTHER)
+    assert cache.get("mia") == OTHER
 
 
 def test_no_file_leaves_the_accounts_folder_and_only_its_owner_reads_it(tmp_path: Path) -> None:
@@ -53,30 +53,30 @@ def test_accounts_do_not_see_each_others_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xd8\xff" + bytes(200_000)])
 def test_a_file_that_is_no_thumbnail_of_ours_is_not_shown(tmp_path: Path, content: bytes) -> None:
-    shelf = FileThumbnailCache(tmp_path, "account")
-    shelf.put("mia", JPEG)
+    cache = FileThumbnailCache(tmp_path, "account")
+    cache.put("mia", JPEG)
     files(tmp_path)[0].write_bytes(content)
-    assert shelf.get("mia") == b""
+    assert cache.get("mia") == b""
 
 
 def test_a_folder_that_cannot_be_written_only_costs_the_thumbnail(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "thumbnails").write_text("in the way")
-    shelf = FileThumbnailCache(tmp_path, "account")
+    cache = FileThumbnailCache(tmp_path, "account")
     with caplog.at_level("INFO"):
-        shelf.put("mia", JPEG)
-    assert shelf.get("mia") == b""
+        cache.put("mia", JPEG)
+    assert cache.get("mia") == b""
     assert "could not be kept" in caplog.text
 
 
 def test_a_thumbnail_that_cannot_take_its_place_leaves_no_draft_behind(tmp_path: Path) -> None:
-    shelf = FileThumbnailCache(tmp_path, "account")
-    shelf.put("mia", JPEG)
+    cache = FileThumbnailCache(tmp_path, "account")
+    cache.put("mia", JPEG)
     kept = files(tmp_path)[0]
     kept.unlink()
     kept.mkdir()
-    shelf.put("mia", OTHER)
+    cache.put("mia", OTHER)
     assert files(tmp_path) == []
 
 
@@ -93,7 +93,7 @@ def test_the_oldest_thumbnails_go_when_the_folder_is_full(tmp_path: Path) -> Non
 
 
 def test_memory_forgets_the_first_when_it_is_full() -> None:
-    shelf = MemoryThumbnailCache(most=2)
+    cache = MemoryThumbnailCache(most=2)
     for name in ("first", "second", "first", "third"):
-        shelf.put(name, JPEG)
-    assert [bool(shelf.get(name)) for name in ("first", "second", "third")] == [True, False, True]
+        cache.put(name, JPEG)
+    assert [bool(cache.get(name)) for name in ("first", "second", "third")] == [True, False, True]

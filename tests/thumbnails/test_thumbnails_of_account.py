@@ -102,8 +102,8 @@ async def test_a_missing_picture_is_a_note(internet: Internet, element: LibraryE
 async def test_a_picture_that_cannot_be_made_small_does_not_trouble_the_creation(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shelf = MemoryThumbnailCache()
-    album = Thumbnails(shelf, None)
+    cache = MemoryThumbnailCache()
+    album = Thumbnails(cache, None)
     with caplog.at_level("INFO"):
         await album.save("880", b"\xff\xd8\xff no more than that")
     assert "No thumbnail is kept for task 880: it is damaged" in caplog.text

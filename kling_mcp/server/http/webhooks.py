@@ -43,7 +43,7 @@ _MAX_REMEMBERED = 10_000
 
 def add_callbacks(app: Starlette, runtime: Runtime) -> tuple[str, ...]:
     """Accept callbacks if Kling is asked for them; returns the path prefixes that then need no token."""
-    if not runtime.summons.is_enabled:
+    if not runtime.callback_urls.is_enabled:
         return ()
     app.add_route(PREFIX + "{part}", _CallbackEndpoint(runtime).answer, methods=["POST"])
     return (CALLBACKS,)
@@ -83,13 +83,13 @@ class _CallbackEndpoint:
             check_signature(request.headers, body, self._keys, self._runtime.clock.wall())
         task_id = read_task_id(body)
         part = request.path_params["part"]
-        names = await self._runtime.summons.waiters_for(part, task_id)
+        names = await self._runtime.callback_urls.waiters_for(part, task_id)
         if not names:
             raise CallbackError("No creation has this address.", http_status=404)
         if self._heard.is_repeated(part, request.headers.get("webhook-id", "")):
             return "repeated"
         for account, name in names:
-            await self._runtime.notify(account, name)
+            self._runtime.notify(account, name)
         return "woke"
 
 

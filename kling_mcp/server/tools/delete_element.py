@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kling_mcp.elements.delete import delete_element as delete
-from kling_mcp.errors import AmbiguousNameError, InputError, Problem, StorageError
+from kling_mcp.errors import AmbiguousNameError, InputError, Problem, ServerError, StorageError, UnknownOutcomeError
 from kling_mcp.sanitize import clean, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import DELETES, Answer, tool
@@ -16,7 +16,7 @@ from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
-    from kling_mcp.runtime import Account
+    from kling_mcp.account import Account
 
 
 class DeleteElementArguments(ToolArguments):
@@ -53,6 +53,9 @@ async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -
     account = call.account
     try:
         done = await delete(account.client, element_id, arguments.element_name, await _task_of(account, element_id))
+    except (UnknownOutcomeError, ServerError):
+        account.library.deletion_unclear(element_id)
+        raise
     finally:
         account.library.invalidate()  # the name is free again, even if the response was lost
     await call.account.library.deleted(element_id)

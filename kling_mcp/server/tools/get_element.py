@@ -17,10 +17,10 @@ from kling_mcp.server.views.tasks import FoundTaskView, TaskView, next_step_for,
 from kling_mcp.tasks.submit import raise_if_failed
 
 if TYPE_CHECKING:
+    from kling_mcp.account import Account
     from kling_mcp.api.models import ElementTask
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.library.resolve import MatchedBy
-    from kling_mcp.runtime import Account
 
 TASK_ID_DIGITS = (18, 19)  # fact: task-id-digits
 OUR_IDS = "kmcp-"

@@ -13,7 +13,7 @@ import logging
 import random
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
@@ -42,7 +42,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 SCHEMA = "kling_mcp"
-OLDEST_SERVER = 130_000  # PostgreSQL 13 was the first to tell what became of a transaction by its 64-bit number
+OLDEST_SERVER = 130_000  # PostgreSQL 13 was the first to say what became of a transaction by its 64-bit number
 MAX_CONNECTIONS = 4
 PATIENCE_SECONDS = 5.0
 INITIAL_DELAY, MAX_DELAY = 0.02, 0.5
@@ -72,40 +72,39 @@ _SESSION = """
     ) AS setting (name, unfit, ours)
     WHERE current_setting(name) = unfit
 """
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaPart:
-    """Tables that belong together, as steps from one version to the next; a step, once released, never changes."""
-
-    name: str
-    steps: tuple[tuple[str, ...], ...]
+# One row. The identity shows a process that its tables were dropped and created again, as by a restore.
+_MAKE_VERSION = """
+    CREATE TABLE IF NOT EXISTS schema_version (
+        only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row), version INTEGER NOT NULL, identity TEXT NOT NULL
+    );
+    INSERT INTO schema_version (version, identity) VALUES (0, gen_random_uuid()::text) ON CONFLICT DO NOTHING
+"""
+# From one version of the tables to the next; a step, once released, never changes.
+Steps = tuple[tuple[str, ...], ...]
 
 
 @dataclass(slots=True)
 class PooledConnection:
-    """One connection, and the parts whose tables it has seen to be there."""
+    """One connection, and whether it has seen the tables to be there."""
 
     connection: psycopg.Connection[Any]
-    parts: set[str] = field(default_factory=set)
+    has_tables: bool = False
 
 
 @dataclass(slots=True)
 class _Job(Generic[T]):
-    """Work to do. `doubt` is the transaction whose commit was never confirmed, with its result."""
+    """Work to do. `uncertain_commit` is a transaction whose commit was never confirmed, with its result."""
 
     work: Callable[[psycopg.Connection[Any]], T]
-    part: SchemaPart
     lock: str
-    is_durable: bool
     uncertain_commit: tuple[str, T] | None = None
 
 
 class PostgresDatabase:
     """See the module. Safe to use from one event loop; every method may raise `StorageError`."""
 
-    def __init__(self, url: str, clock: Clock, rng: random.Random | None = None) -> None:
-        """Nothing is opened here.
+    def __init__(self, url: str, clock: Clock, steps: Steps, rng: random.Random | None = None) -> None:
+        """Nothing is opened here. `steps` lead to the tables, which are made or brought up to date when first needed.
 
         Raises:
             ConfigurationError: the address cannot be read.
@@ -120,28 +119,25 @@ class PostgresDatabase:
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._idle: deque[PooledConnection] = deque()
         self._places = anyio.Semaphore(MAX_CONNECTIONS)
-        self._identities: dict[str, str] = {}
-        self._was_replaced = False
+        self._steps = steps
+        self._identity = ""
+        self._was_recreated = False
 
     @property
     def was_recreated(self) -> bool:
-        """Whether tables that this process had used were made anew meanwhile: what stood in them is lost."""
-        return self._was_replaced
+        """Whether tables that this process had used were created again meanwhile, so that their content is lost."""
+        return self._was_recreated
 
-    async def run(
-        self, work: Callable[[psycopg.Connection[Any]], T], *, part: SchemaPart, lock: str = "", is_durable: bool = True
-    ) -> T:
+    async def run(self, work: Callable[[psycopg.Connection[Any]], T], *, lock: str = "") -> T:
         """Run `work` in one transaction, which happens as a whole, once, or not at all.
 
         `work` may run again after a conflict or a lost connection, and must have no other effect.
 
         Args:
-            part: the tables it needs; they are made or brought up to date where that was not done.
             lock: whose holders write one after the other; "" reads one unchanging state and cannot write.
-            is_durable: False lets a crash of the database server forget the last moments.
         """
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
-        job = _Job(work, part, lock, is_durable)
+        job = _Job(work, lock)
         backoff = Backoff(INITIAL_DELAY, MAX_DELAY, self._rng)
         while True:
             try:
@@ -173,18 +169,18 @@ class PostgresDatabase:
                 raise all_places_taken() from None
 
     def _attempt(self, job: _Job[T]) -> T:
-        link = self._take()
+        pooled = self._take()
         try:
-            result = self._transact(link, job)
+            result = self._transact(pooled, job)
         except BaseException as error:
-            link.parts.clear()  # it may be for want of its tables that the work failed
+            pooled.has_tables = False  # missing tables may be why the work failed
             if isinstance(error, psycopg.Error) and is_gone(error):
-                link.connection.close()
+                pooled.connection.close()
                 self.close()  # what broke one connection broke its neighbours
             else:
-                self._give_back(link)
+                self._give_back(pooled)
             raise
-        self._give_back(link)
+        self._give_back(pooled)
         return result
 
     def _take(self) -> PooledConnection:
@@ -193,15 +189,15 @@ class PostgresDatabase:
         except IndexError:
             return PooledConnection(self.connect())
 
-    def _give_back(self, link: PooledConnection) -> None:
+    def _give_back(self, pooled: PooledConnection) -> None:
         """Keep the connection for the next one, with nothing begun on it."""
         try:
-            if link.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                link.connection.execute("ROLLBACK")
+            if pooled.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                pooled.connection.execute("ROLLBACK")
         except psycopg.Error:
-            link.connection.close()
+            pooled.connection.close()
         else:
-            self._idle.append(link)
+            self._idle.append(pooled)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A new connection, on which every statement is a transaction of its own."""
@@ -215,16 +211,16 @@ class PostgresDatabase:
             raise
         return connection
 
-    def _transact(self, link: PooledConnection, job: _Job[T]) -> T:
-        connection = link.connection
+    def _transact(self, pooled: PooledConnection, job: _Job[T]) -> T:
+        connection = pooled.connection
         if job.uncertain_commit is not None:
             number, result = job.uncertain_commit
             if _was_committed(connection, number):
                 return result
             job.uncertain_commit = None
-        if job.part.name not in link.parts:
-            self._note_identity(job.part.name, migrate(connection, job.part))
-            link.parts.add(job.part.name)
+        if not pooled.has_tables:
+            self._note_identity(migrate(connection, self._steps))
+            pooled.has_tables = True
         number = self._begin(connection, job)
         result = job.work(connection)
         if number:
@@ -241,7 +237,6 @@ class PostgresDatabase:
         # READ COMMITTED: each statement sees what was committed before it, so also what the lock was waited for.
         statements = (
             "BEGIN ISOLATION LEVEL READ COMMITTED",
-            *(() if job.is_durable else ("SET LOCAL synchronous_commit = off",)),
             f"SELECT pg_advisory_xact_lock({lock_number(job.lock)})",
             "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8",
         )
@@ -255,12 +250,11 @@ class PostgresDatabase:
                 raise wrong_time(skew)
         return str(number)
 
-    def _note_identity(self, part: str, identity: str) -> None:
-        known = self._identities.setdefault(part, identity)
-        if known != identity:
-            logger.error("The tables of %s in the state database were made anew; what stood there is lost.", part)
-            self._identities[part] = identity
-            self._was_replaced = True
+    def _note_identity(self, identity: str) -> None:
+        if self._identity not in {"", identity}:
+            logger.error("The tables in the state database were created again; what they held is lost.")
+            self._was_recreated = True
+        self._identity = identity
 
 
 def _refuse_unfit(info: psycopg.ConnectionInfo) -> None:
@@ -278,42 +272,36 @@ def strip_unstorable(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
-def migrate(connection: psycopg.Connection[Any], part: SchemaPart) -> str:
-    """Take the steps that this database has not seen, and tell the identity of the tables.
+def migrate(connection: psycopg.Connection[Any], steps: Steps) -> str:
+    """Take the steps that this database has not seen, and return the identity of the tables.
 
     Tables of a newer version are left as they are: later versions only add. Two replicas that start together take
     the steps one after the other.
     """
-    version, identity = _version_of(connection, part)
-    if version >= len(part.steps):
+    version, identity = _version_of(connection)
+    if version >= len(steps):
         return identity
     connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({lock_number('schema')})")
     try:
         if connection.execute("SELECT to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):
             connection.execute(f"CREATE SCHEMA {SCHEMA}")  # asked for only then: an operator may have made it for us
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, version INTEGER NOT NULL, identity TEXT NOT NULL)"
-        )
-        version, identity = _version_of(connection, part)
-        for step in part.steps[version:]:
+        connection.execute(_MAKE_VERSION)
+        version, identity = _version_of(connection)
+        for step in steps[version:]:
             for statement in step:
                 connection.execute(statement)
-        row = connection.execute(
-            "INSERT INTO parts VALUES (%s, %s, gen_random_uuid()::text) "
-            "ON CONFLICT (name) DO UPDATE SET version = greatest(parts.version, excluded.version) RETURNING identity",
-            (part.name, len(part.steps)),
-        ).fetchone()
+        connection.execute("UPDATE schema_version SET version = greatest(version, %s)", (len(steps),))
         connection.execute("COMMIT")
     except BaseException:
         with suppress(psycopg.Error):
             connection.execute("ROLLBACK")
         raise
-    return str(row[0]) if row else identity
+    return identity
 
 
-def _version_of(connection: psycopg.Connection[Any], part: SchemaPart) -> tuple[int, str]:
+def _version_of(connection: psycopg.Connection[Any]) -> tuple[int, str]:
     try:
-        row = connection.execute("SELECT version, identity FROM parts WHERE name = %s", (part.name,)).fetchone()
+        row = connection.execute("SELECT version, identity FROM schema_version").fetchone()
     except psycopg.errors.UndefinedTable:
         row = None
     return (int(row[0]), str(row[1])) if row else (0, "")

@@ -1,60 +1,116 @@
-"""Tells all replicas that a task has changed, so that whoever waits for it looks now (LISTEN and NOTIFY).
+"""Says to all replicas what has changed at Kling, so that they ask Kling again (LISTEN and NOTIFY).
 
-A word that is lost costs a moment: waits look by themselves, too. Only the account's fingerprint and the task's id
-travel, and nothing that is heard is believed: it makes somebody ask Kling.
+A notification that is lost costs a moment: whatever it would have refreshed has a bounded age. Only the account's
+fingerprint, the kind of the change and an id travel, and nothing that is heard is believed: it makes somebody ask
+Kling.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import psycopg
 
 from kling_mcp.concurrency.backoff import Backoff
+from kling_mcp.errors import StorageError
+from kling_mcp.store.change import Change
 from kling_mcp.store.postgres.errors import logged
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
 
     from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.store.change import ChangeKind
     from kling_mcp.store.postgres.database import PostgresDatabase
 
 logger = logging.getLogger(__name__)
 
-CHANNEL = "kling_mcp_wake"
+CHANNEL = "kling_mcp_changes"
 INITIAL_DELAY, MAX_DELAY = 0.5, 30.0
-# An account's fingerprint and an id of Kling's or of a caller; anything else is not said and not heard.
-_WORD = re.compile(r"([0-9a-f]{8,64}) ([!-~]{1,128})")
+MAX_UNSENT = 1000
+# A sender, an account's fingerprint, a kind, and an id of Kling's or of a caller; anything else is not said and not
+# heard.
+_PAYLOAD = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{8,64}) (callback|task|deletion) ([!-~]{1,128})")
 
 
-def notify(connection: psycopg.Connection[Any], account: str, task_id: str) -> None:
-    """Say, within a transaction, that this task has changed; it is heard when the transaction is committed."""
-    word = f"{account} {task_id}"
-    if _WORD.fullmatch(word):
-        connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, word))
+class Notifications:
+    """What this replica says to the others, and hears from them. Use it from one event loop."""
 
+    def __init__(self, database: PostgresDatabase, clock: Clock, rng: random.Random) -> None:
+        """Nothing is opened here."""
+        self._database = database
+        self._clock = clock
+        self._rng = rng
+        self._sender = secrets.token_hex(8)
+        self._unsent: dict[Change, None] = {}
+        self._has_unsent = anyio.Event()
 
-async def listen(database: PostgresDatabase, clock: Clock, rng: random.Random) -> AsyncGenerator[tuple[str, str], None]:
-    """The words of all replicas, this one's included, for ever: a lost connection is made again.
+    def say(self, change: Change) -> None:
+        """Leave this to `send`, so that no call waits for the database. Of too many the oldest are forgotten."""
+        if not _PAYLOAD.fullmatch(self._payload(change)):
+            return
+        self._unsent[change] = None
+        if len(self._unsent) > MAX_UNSENT:
+            del self._unsent[next(iter(self._unsent))]
+        self._has_unsent.set()
 
-    Yields ("", "") whenever it begins to listen: what was said before then was not heard.
-    """
-    backoff = Backoff(INITIAL_DELAY, MAX_DELAY, rng)
-    while True:
-        try:
-            connection = await psycopg.AsyncConnection.connect("", **database.parameters, autocommit=True)
+    async def send(self) -> None:
+        """Send what is said, for ever; what cannot be sent is tried again."""
+        backoff = Backoff(INITIAL_DELAY, MAX_DELAY, self._rng)
+        while True:
+            await self._has_unsent.wait()
+            # What is said while these are on their way is another change, even where it reads the same.
+            changes, self._unsent, self._has_unsent = self._unsent, {}, anyio.Event()
+            payloads = [self._payload(change) for change in changes]
             try:
-                await connection.execute(f"LISTEN {CHANNEL}")
+                await self._database.run(partial(_notify, payloads=payloads), lock="notify")
+            except StorageError:
+                for change in [*changes, *self._unsent]:
+                    self.say(change)
+                await self._clock.sleep(backoff.next_delay())
+            else:
                 backoff.reset()
-                yield "", ""
-                async for notice in connection.notifies():
-                    if word := _WORD.fullmatch(notice.payload):
-                        yield word[1], word[2]
-            finally:
-                await connection.close()
-        except psycopg.Error as error:
-            logger.warning("Wake-ups from other replicas are off for a moment: %s", logged(error))
-        await clock.sleep(backoff.next_delay())
+
+    async def listen(self) -> AsyncGenerator[Change | None, None]:
+        """What the other replicas say, for ever: a lost connection is made again.
+
+        Yields None whenever it begins to listen: what was said before then was not heard.
+        """
+        backoff = Backoff(INITIAL_DELAY, MAX_DELAY, self._rng)
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect("", **self._database.parameters, autocommit=True)
+                try:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    backoff.reset()
+                    yield None
+                    async for notice in connection.notifies():
+                        if change := self._heard(notice.payload):
+                            yield change
+                finally:
+                    await connection.close()
+            except psycopg.Error as error:
+                logger.warning("Notifications from other replicas are off for a moment: %s", logged(error))
+            await self._clock.sleep(backoff.next_delay())
+
+    def _payload(self, change: Change) -> str:
+        return f"{self._sender} {change.account} {change.kind} {change.subject_id}"
+
+    def _heard(self, payload: str) -> Change | None:
+        """The change; None for rubbish, and for what this replica said itself."""
+        found = _PAYLOAD.fullmatch(payload)
+        if found is None or found[1] == self._sender:
+            return None
+        return Change(found[2], cast("ChangeKind", found[3]), found[4])
+
+
+def _notify(connection: psycopg.Connection[Any], payloads: Iterable[str]) -> None:
+    """Within a transaction: it is heard when that is committed."""
+    for payload in payloads:
+        connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))

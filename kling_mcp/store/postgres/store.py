@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg.rows import dict_row
 
-from kling_mcp.store.postgres.database import PostgresDatabase, SchemaPart, strip_unstorable
-from kling_mcp.store.postgres.notify import listen, notify
+from kling_mcp.store.postgres.database import PostgresDatabase, strip_unstorable
+from kling_mcp.store.postgres.notify import Notifications
 from kling_mcp.store.schema import STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
     import psycopg
 
@@ -28,13 +28,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STATE = SchemaPart("state", STEPS)
 _MARKS = re.compile(r"'(?:[^']|'')*'|[?%]")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class PostgresStore:
-    """See `Store`; and wake-ups that reach every replica."""
+    """See `Store`; and `notifications`, which reach every replica."""
 
     def __init__(self, url: str, clock: Clock, rng: random.Random | None = None) -> None:
         """Nothing is opened here.
@@ -42,37 +41,26 @@ class PostgresStore:
         Raises:
             ConfigurationError: the address cannot be read.
         """
-        self._clock = clock
-        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self.database = PostgresDatabase(url, clock, self._rng)
+        rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._database = PostgresDatabase(url, clock, STEPS, rng)
+        self.notifications = Notifications(self._database, clock, rng)
         # Host names and process numbers may be alike on the computers that share a database.
         self.computer = computer_name()
 
     @property
     def was_damaged(self) -> bool:
-        """Whether the tables were made anew while this process used them, as by a restore."""
-        return self.database.was_recreated
+        """Whether the tables were created again while this process used them, as by a restore."""
+        return self._database.was_recreated
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """See `Store.run`."""
-        return await self.database.run(
-            lambda connection: work(_PostgresTransaction(connection)), part=STATE, lock="state" if write else ""
+        return await self._database.run(
+            lambda connection: work(_PostgresTransaction(connection)), lock="state" if write else ""
         )
-
-    async def notify(self, account: str, task_id: str) -> None:
-        """Tell all replicas that a task of this account (its fingerprint) has changed."""
-        await self.database.run(lambda connection: notify(connection, account, task_id), part=STATE, lock="wake")
-
-    def listen(self) -> AsyncGenerator[tuple[str, str], None]:
-        """What `notify` says anywhere: (account, task id), for ever; ("", "") each time it begins to listen.
-
-        It never raises: while the database cannot be reached it tries again.
-        """
-        return listen(self.database, self._clock, self._rng)
 
     def close(self) -> None:
         """Close connections; a later call opens new ones."""
-        self.database.close()
+        self._database.close()
 
 
 class _PostgresTransaction:

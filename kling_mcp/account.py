@@ -1,0 +1,184 @@
+"""Everything of one Kling account, wired: its client, its journal, its library, and what creates and waits.
+
+It knows no settings: `AccountFactory` is given plain values by the runtime.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kling_mcp.api.auth import ApiKey, Credential, credential_fingerprint
+from kling_mcp.api.client import KlingClient
+from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
+from kling_mcp.api.throttle import CreateGate
+from kling_mcp.concurrency.call_limit import CallLimit
+from kling_mcp.elements.create import KIND, ElementCreator
+from kling_mcp.elements.name_guard import NameGuard
+from kling_mcp.errors import StorageError
+from kling_mcp.library.index import Library
+from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
+from kling_mcp.library.voices import VoiceCatalogue
+from kling_mcp.store.verified import VerifiedStore
+from kling_mcp.tasks.collector import TaskCollector
+from kling_mcp.tasks.journal import Journal
+from kling_mcp.tasks.kind import TaskKind, make_kind
+from kling_mcp.tasks.route import T, TaskRoute
+from kling_mcp.tasks.schedule import ELEMENT_SECONDS, VOICE_SECONDS, PollSchedule
+from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
+from kling_mcp.thumbnails.thumbnails import Thumbnails
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable, Iterable
+    from pathlib import Path
+
+    from kling_mcp.api.sender import Sender
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.concurrency.shutdown import Shutdown
+    from kling_mcp.media.policy import MediaPolicy
+    from kling_mcp.store import Store
+    from kling_mcp.store.change import Change, ChangeKind
+    from kling_mcp.tasks.quota import SubmitQuota
+    from kling_mcp.tasks.schedule import PublishedDurations
+    from kling_mcp.thumbnails.fetch import PictureFetcher
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Account:
+    """Everything that belongs to one Kling account; nothing here is shared with another."""
+
+    client: KlingClient
+    creator: ElementCreator
+    element_tasks: TaskKind[ElementTask]
+    voice_tasks: TaskKind[VoiceTask]
+    journal: Journal
+    collector: TaskCollector
+    library: Library
+    voices: VoiceCatalogue
+    album: Thumbnails
+    calls: CallLimit
+
+    @property
+    def kinds(self) -> tuple[TaskKind[ElementTask], TaskKind[VoiceTask]]:
+        """Every kind of task, in the order in which an unknown id is tried."""
+        return self.element_tasks, self.voice_tasks
+
+    async def record_results(self, tasks: Iterable[KlingTask]) -> None:
+        """Take over what was just seen of tasks of any kind. It never fails."""
+        await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
+
+    def notify(self, task_id: str) -> None:
+        """A task was announced to have changed: waits for it poll now."""
+        for kind in self.kinds:
+            kind.poller.notify(task_id)
+
+    def hear(self, change: Change) -> None:
+        """Another replica said that something changed. It is not believed: the next question asks Kling."""
+        if change.kind == "deletion":
+            self.library.doubt(change.subject_id)
+        else:
+            self.library.invalidate()
+        if change.kind == "callback":
+            self.notify(change.subject_id)
+
+    async def asked_voice(self, task: ElementTask) -> str:
+        """The voice that was asked for when the task's element was created from here, or ""."""
+        with suppress(StorageError):
+            entry = await self.journal.find(task.task_id)
+            return entry.memo.get("voice_id", "") if entry else ""
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFactory:
+    """What the accounts of a process have in common; `make` wires one of them.
+
+    Args:
+        open_store: gives the store of the process; nothing is opened before an account is made.
+        state_folder: for the index and the thumbnails; None keeps them in memory.
+        fetcher: opens links to pictures; None opens none.
+        callback_url_for: the address that Kling shall call for an external_task_id, or "".
+        announce: says to other replicas what changed of an account (its fingerprint); None where there are none.
+        max_calls: how many calls of an account may run at once; 0 sets no limit.
+        callers_bring_credentials: they must then be accepted by Kling before they reach any state.
+    """
+
+    clock: Clock
+    rng: random.Random
+    owner: str
+    shutdown: Shutdown
+    open_store: Callable[[], Store]
+    state_folder: Path | None
+    keeps_thumbnails: bool
+    fetcher: PictureFetcher | None
+    media_policy: MediaPolicy
+    callback_url_for: Callable[[str], Awaitable[str]]
+    announce: Callable[[str, ChangeKind, str], None] | None
+    quota: SubmitQuota
+    max_creates: int
+    max_calls: int
+    callers_bring_credentials: bool
+
+    def make(self, sender: Sender, credential: Credential) -> Account:
+        """The account behind a credential, whose requests go through `sender`."""
+        client = KlingClient(sender, credential, self.clock)
+        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
+        # By the whole credential: index and thumbnails answer without asking Kling whether the secret is right.
+        fingerprint = credential_fingerprint(credential, sender.host)
+        thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
+        announce = partial(self.announce, client.account) if self.announce else None
+        library = Library(client, SqliteCatalogue(self.state_folder, fingerprint), self.clock, announce)
+        elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
+        voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
+        return Account(
+            client=client,
+            creator=ElementCreator(
+                elements,
+                account=client.account,
+                policy=self.media_policy,
+                journal=journal,
+                names=NameGuard(library, journal, elements.route, self.clock),
+                clock=self.clock,
+                save_picture=thumbnails.save,
+                callback_url_for=self.callback_url_for,
+            ),
+            element_tasks=elements,
+            voice_tasks=voices,
+            journal=journal,
+            collector=TaskCollector(journal, (elements, voices), self.clock),
+            library=library,
+            voices=VoiceCatalogue(client, self.clock),
+            album=thumbnails,
+            calls=CallLimit(self.max_calls),
+        )
+
+    def _make_kind(self, route: TaskRoute[T], journal: Journal, durations: PublishedDurations) -> TaskKind[T]:
+        gate = CreateGate(self.max_creates, self.clock, self.rng)
+        return make_kind(route, journal, gate, self.clock, schedule=PollSchedule(durations), shutdown=self.shutdown)
+
+    def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
+        store = self.open_store()
+        if not self.callers_bring_credentials:
+            return store
+        # State is named by the whole of an API key, so an invented one finds nothing to read.
+        return VerifiedStore(store, client.verify_credentials, for_reading=not isinstance(credential, ApiKey))
+
+    def _thumbnail_cache(self, fingerprint: str) -> ThumbnailCache | None:
+        """Where an account's thumbnails are kept, if they are."""
+        if not self.keeps_thumbnails:
+            return None
+        folder = self.state_folder
+        return FileThumbnailCache(folder, fingerprint) if folder else MemoryThumbnailCache()
+
+
+def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
+    """Elements as a kind of task. fact: element-routes"""
+    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask)
+
+
+def voice_route(client: KlingClient) -> TaskRoute[VoiceTask]:
+    """Voices as a kind of task. facts: voice-create, voice-lookup, voice-page"""
+    return TaskRoute("voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask)

@@ -1,0 +1,65 @@
+"""Which credential a request uses: the caller's own, from its headers, or the server's, from the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_mcp.api.auth import ApiKey, Credential, KeyPair
+from kling_mcp.errors import ConfigurationError
+from kling_mcp.settings import Settings, missing_credentials
+from kling_mcp.settings.values import Region, read_region, refuse_half_a_pair, refuse_token_as_key, validated_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SANDBOX_KEY = "sandbox"
+
+
+def own_credential(settings: Settings) -> Credential:
+    """The credential of the settings; the API key where both are set (auth-api-key-everywhere).
+
+    Raises:
+        ConfigurationError: `missing_credentials`.
+    """
+    if settings.sandbox:
+        return ApiKey(SANDBOX_KEY, "sandbox")
+    if settings.api_key:
+        return ApiKey(settings.api_key)
+    if settings.access_key:
+        return KeyPair(settings.access_key, settings.secret_key)
+    raise missing_credentials()
+
+
+def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, Region | None]:
+    """A caller's own credential and region; names are compared without case.
+
+    Raises:
+        ConfigurationError: the sentence names the header and never shows its value.
+    """
+    lower: dict[str, str] = {}
+    for name, value in headers.items():
+        if lower.setdefault(name.lower(), value) != value and name.lower().startswith("x-kling-"):
+            raise ConfigurationError(f"{name} is sent twice, with different values; send one.")
+
+    def secret(name: str) -> str:
+        return validated_secret(name, lower.get(name.lower(), ""))
+
+    api_key = secret("X-Kling-Api-Key")
+    refuse_token_as_key(api_key, "X-Kling-Api-Key")
+    access_key, secret_key = secret("X-Kling-Access-Key"), secret("X-Kling-Secret-Key")
+    refuse_half_a_pair(access_key, secret_key, "X-Kling-Access-Key", "X-Kling-Secret-Key")
+    wanted = lower.get("x-kling-region", "").strip()
+    region = read_region(wanted, "X-Kling-Region") if wanted else None
+    if api_key:
+        return ApiKey(api_key), region
+    return (KeyPair(access_key, secret_key) if access_key else None), region
+
+
+def no_caller_credentials() -> ConfigurationError:
+    """A request that needs credentials of its own has none."""
+    return ConfigurationError(
+        "This request carries no Kling credentials.",
+        kind="missing_credentials",
+        advice="Over http each caller sends its own: the header X-Kling-Api-Key, or X-Kling-Access-Key "
+        "with X-Kling-Secret-Key, in the headers of the client's configuration.",
+    )
