@@ -104,7 +104,7 @@ class KlingClient:
                 raise
 
     async def create_voice(self, body: Mapping[str, Any], *, external_task_id: str) -> VoiceTask:
-        """Send the creation of a voice; the answer is its task. facts: voice-create, voice-cost (0.05 unit)
+        """Create a voice; returns its task. facts: voice-create, voice-cost (0.05 unit)
 
         Args:
             body: `voice_name`, with `voice_url` or `video_id`.

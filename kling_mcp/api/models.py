@@ -107,7 +107,7 @@ class Tag(_FromKling):
 
 
 class VoiceInfo(_FromKling):
-    """The voice bound to an element; all empty where none is."""
+    """The voice bound to an element; all empty if there is none."""
 
     voice_id: Id = ""
     voice_name: Text = ""
@@ -213,9 +213,9 @@ class VoiceResult(_FromKling):
 
 
 class KlingTask(_FromKling):
-    """What Kling says of any task, whatever it makes. Times are Unix milliseconds, 0 where unknown.
+    """Kling's record of a task of any kind. Times are Unix milliseconds, 0 if unknown.
 
-    A kind of task says what its results are by `result_ids`, `result_names` and `is_deleted`.
+    Each kind of task defines its results in `result_ids`, `result_names` and `is_deleted`.
     """
 
     task_id: Id = ""

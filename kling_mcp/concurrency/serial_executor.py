@@ -65,7 +65,7 @@ class SerialExecutor:
 
 
 async def _end_of(future: asyncio.Future[T]) -> None:
-    """Wait for the end, however often the task is cancelled meanwhile; a cancellation is passed on afterwards.
+    """Wait for the end, however often the task is cancelled meanwhile; the cancellation is delivered afterwards.
 
     A shielded scope blocks cancellation by anyio, but not by asyncio, which servers use to shut down.
     """

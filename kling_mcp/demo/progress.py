@@ -88,6 +88,6 @@ class _Bar:
     def _draw(self) -> None:
         waited = self._progress + self._clock.monotonic() - self._reported_at
         share = 1.0 if self._is_complete else min(1.0, waited / self._total)
-        width = min(shutil.get_terminal_size().columns, _MAX_COLUMNS) - 1  # the last column would begin a new line
+        width = min(shutil.get_terminal_size().columns, _MAX_COLUMNS) - 1  # the last column would start a new line
         line = f"   |{'#' * int(share * _BAR_COLUMNS):{_BAR_COLUMNS}}| {self._message}"[:width]
         print(f"\r{line:{width}}", end="", file=self._out, flush=True)

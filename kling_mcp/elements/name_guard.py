@@ -1,4 +1,4 @@
-"""Which elements have a name: the guard against creating a second Mia.
+"""Which elements have a name: prevents an accidental second Mia.
 
 Kling has no look-up by name (fact: no-search), so the library's index answers, refreshed if it is older than a
 minute.

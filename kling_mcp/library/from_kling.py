@@ -73,7 +73,7 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
 
 
 def tag_name(tag: Tag) -> str:
-    """The name of Kling's page, else what the record says. fact: tags-every-form"""
+    """The name from Kling's page, otherwise from the record. fact: tags-every-form"""
     return capped(TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id, MAX_NAME_CHARACTERS)
 
 

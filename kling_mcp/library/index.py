@@ -39,7 +39,7 @@ NEAR_NAMES = 5
 # that takes minutes and their first page was just read.
 FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
 SURELY_READ_UP_TO = 4000
-MANY_DOUBTS = 5  # from then on one page of the list comes first: it settles most of them
+MANY_DOUBTS = 5  # from this many on, a page of the list is read first: it settles most of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Library:
         clock: Clock,
         announce: Callable[[ChangeKind, str], None] | None = None,
     ) -> None:
-        """`announce` says what changed to other replicas; it neither waits nor fails. None: there are none."""
+        """`announce` announces changes to other replicas; it neither waits nor fails. None if there are none."""
         self.catalogue = catalogue
         self._clock = clock
         self._announce = announce
@@ -174,7 +174,7 @@ class Library:
             self._tell_others(kind, subject_id)
 
     def deletion_unclear(self, element_id: str) -> None:
-        """A deletion was sent and its outcome is unknown: Kling is asked at the next question, here and elsewhere."""
+        """A deletion was sent and its outcome is unknown: at the next question, all replicas ask Kling."""
         self.doubt(element_id)
         self._tell_others("deletion", element_id)
 
@@ -242,14 +242,14 @@ class Library:
             self._announce(kind, subject_id)
 
     async def _changes_in(self, records: list[LibraryElement]) -> set[tuple[ChangeKind, str]]:
-        """What of these is news to this index, and so to others as well: a record, or its status.
+        """The changes that are new to this index, and so to other replicas: a new record, or a new status.
 
-        Without this check each look at a task would make every replica read its list again.
+        Without this check, each poll of a task would make every replica read its list again.
         """
         changes: set[tuple[ChangeKind, str]] = set()
         for record in records:
             known: list[LibraryElement] = []
-            with suppress(StorageError):  # then it is taken for news
+            with suppress(StorageError):  # then it counts as new
                 known = await self.catalogue.with_id(record.element_id or record.task_id)
             if not any((old.element_id, old.status) == (record.element_id, record.status) for old in known):
                 is_gone = record.status == "deleted"

@@ -87,7 +87,7 @@ class ListSync:
         self._clock = clock
         self._lock = anyio.Lock()
         self._failure: KlingError | None = None
-        # Counted, because what happens while the first page is read may not be on it.
+        # Counted, because a change during the reading of the first page may not be on it.
         self._events = 0
         self._events_read = 0
         self._portion_ended_at = -PORTION_REST_SECONDS

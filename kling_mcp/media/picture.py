@@ -1,4 +1,4 @@
-"""One picture, checked and ready to send, whatever it is for. Nothing here reads, checks or sends."""
+"""One picture, checked and ready to send. Nothing here reads, checks or sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schemas that clients are shown: plain, because several widely used ones cannot read references or unions."""
+"""The schemas that clients see: plain, because several widely used clients cannot read references or unions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of a model without `$ref`, `anyOf` and the like, and without noise titles.
 
-    A test walks every schema for what some clients cannot read.
+    A test checks every schema for constructs that some clients cannot read.
     """
     schema = _schema_of(model)
     # The class docstring is for developers; the tool has its own description.

@@ -1,4 +1,4 @@
-"""Typed reading of single environment variables; what a value means is decided in `values` and by the settings.
+"""Typed reading of single environment variables; `values` and the settings decide what a value means.
 
 Every error names the variable, and none shows the value of a secret.
 """

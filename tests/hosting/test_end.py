@@ -54,9 +54,7 @@ async def test_running_waits_hand_over_their_tickets(
         assert clock.monotonic() - began < 2
     created, waited = structured(answers["create"]), structured(answers["wait"])
     assert created["task_status"] in {"submitted", "processing"}
-    assert created["next_step"] == (
-        f'Call wait_for_tasks with ids=["{created["task_id"]}"]; creating again is not needed.'
-    )
+    assert created["next_step"] == (f'Call wait_for_tasks with ids=["{created["task_id"]}"]; do not create it again.')
     assert created["waited_seconds"] >= 40
     assert waited["pending"] == 1
     assert created["task_id"] in waited["next_step"]

@@ -123,7 +123,7 @@ async def test_wait_for_tasks_becomes_a_task_too(start: Start, creation: dict[st
         for name in ("Mia", "Ben"):
             await call(client, "create_element", {**creation, "element_name": name})
         handle = await handle_of(client, "wait_for_tasks", {})
-        assert (await get(client, handle))["statusMessage"].startswith("Waiting for 2 task(s) at Kling")
+        assert (await get(client, handle))["statusMessage"].startswith("Waiting for 2 tasks at Kling")
         ended = await until(client, handle)
     view = structured(CallToolResult.model_validate(ended["result"]))
     assert [bool(task["element_ids"]) for task in view["tasks"]] == [True, True]

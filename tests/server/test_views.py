@@ -78,7 +78,7 @@ def test_a_ready_task_in_both_forms() -> None:
     [
         ({"task_status": "processing", "task_result": {}}, "Not ready yet: the task is still running at Kling."),
         ({"task_status": "failed", "task_result": {}}, "Failed: Kling refused the inputs."),
-        ({"task_status": "pondering", "task_result": {}}, "Kling reports a state that this version does not know."),
+        ({"task_status": "pondering", "task_result": {}}, "Kling reports a status that this version does not know."),
         ({"element": {"status": "deleted"}}, "Deleted: element_ids=829836802793406551"),
     ],
 )

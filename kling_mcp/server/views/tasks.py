@@ -68,7 +68,7 @@ def task_view(
     warnings: Sequence[str] = (),
     next_step: str = "",
 ) -> TaskView:
-    """A task as a caller sees it. `external_task_id` fills in what Kling left out (empty-while-running)."""
+    """A task as callers see it. `external_task_id` fills in what Kling left out (empty-while-running)."""
     made_elements = isinstance(task, ElementTask) and bool(task.elements)
     return TaskView(
         task_id=clean(task.task_id, _ID),
@@ -158,12 +158,12 @@ def _headline(view: TaskView) -> str:
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
     if view.task_status == "unknown":
-        return "Kling reports a state that this version does not know."
+        return "Kling reports a status that this version does not know."
     return "Not ready yet: the task is still running at Kling."
 
 
 def next_wait(task_ids: Sequence[str], purpose: str = "") -> str:
-    """The call that goes on waiting for these tasks; "" without any.
+    """The call that continues to wait for these tasks; "" without any.
 
     Ids are in double quotes, so that clients copy them as text: they have too many digits for a number.
     """
@@ -181,7 +181,7 @@ def next_step_for(task: KlingTask, *, running: str) -> str:
 
 
 def creation_view(creation: Creation, purpose: str) -> TaskView:
-    """What a creating call answers with; `purpose` ends the sentence that says how to go on waiting."""
+    """The result of a creating call; `purpose` ends the sentence that says how to continue waiting."""
     task = creation.task
     return task_view(
         task,
