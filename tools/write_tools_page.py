@@ -26,7 +26,7 @@ HEAD = """# Tools, arguments and results
 
 This page is written from the code by `tools/write_tools_page.py`.
 
-Every conversation pays for `tools/list`, so it names only the fields of a result that a program needs for control flow (**bold**).
+Every conversation pays for `tools/list`, so it names only the result fields that a program needs (**bold**).
 A result always has every field listed here, and no others; empty text, `0` and `[]` mean "none".
 Ids are text everywhere.
 """
