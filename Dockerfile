@@ -1,9 +1,9 @@
-# kling-mcp in a container. It serves one client over stdin and stdout unless it is told otherwise:
+# kling-mcp in a container. By default it serves one client over stdin and stdout:
 #   docker build -t kling-mcp .
 #   docker run -i --rm -e KLING_API_KEY kling-mcp
 #   docker run -p 127.0.0.1:8000:8000 -v kling-state:/state -e KLING_MCP_ALLOWED_HOSTS=localhost \
 #     -e KLING_MCP_HTTP_TOKEN kling-mcp serve --transport http --host 0.0.0.0
-# Settings come from the environment and from files that it names, when the container starts; no layer holds a secret.
+# Settings come from the environment, and from files that it names, at start; no layer holds a secret.
 
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -19,7 +19,7 @@ LABEL io.modelcontextprotocol.server.name="io.github.kling-mcp/kling-mcp" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.source="https://github.com/kling-mcp/kling-mcp"
 COPY --from=build /opt/kling-mcp /opt/kling-mcp
-# The program runs as nobody in particular; the folder for its state is all that it may write to.
+# The program runs as an unprivileged user that can write only to the state folder.
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent kling \
  && install -d -o kling -m 0700 /state
 ENV PATH=/opt/kling-mcp/bin:$PATH \

@@ -1,5 +1,5 @@
-# What people and CI run. A fresh clone needs Python 3.11 or later and make; everything else goes into .venv,
-# once: an installation is repeated only after pyproject.toml has changed.
+# A fresh clone needs Python 3.11 or later and make. Everything else is installed into .venv once, and again only
+# after pyproject.toml has changed.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -28,21 +28,21 @@ check: $(VENV)/.checkers ## formatting, lint, types, import rules and declared d
 	$(BIN)/lint-imports
 	$(BIN)/deptry kling_mcp
 
-nightly: $(VENV)/.checkers ## the tests again, with many more random histories; takes long
+nightly: $(VENV)/.checkers ## the tests with many more random histories; takes long
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto
 
 MINUTES ?= 10
 
-fuzz: $(VENV)/.checkers ## look for input that breaks the server, for ten minutes or MINUTES=60
+fuzz: $(VENV)/.checkers ## fuzz the server for 10 minutes (or MINUTES=60)
 	$(BIN)/python tests/fuzz/campaign.py $(MINUTES) -n auto
 
-bench: $(VENV)/.package ## measure everything beside plain ways and other servers; some only: BENCH="start context"
+bench: $(VENV)/.package ## compare with plain alternatives and other servers; only some: BENCH="start context"
 	@$(BIN)/python benchmarks $(BENCH)
 
-requests: $(VENV)/.checkers ## replay what people ask for; tests/requests/README.md tells how to let a model do it
+requests: $(VENV)/.checkers ## replay typical user requests; see tests/requests/README.md for running them with a model
 	$(BIN)/pytest -n auto tests/requests
 
-wire: $(VENV)/.package ## say what changed for users since the last release, and what the changelog lacks
+wire: $(VENV)/.package ## show what changed for users since the last release, and what the changelog lacks
 	@$(BIN)/python tools/wire.py
 
 clean: ## remove everything that these targets made

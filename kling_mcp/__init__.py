@@ -1,7 +1,7 @@
 """An MCP server for Kling AI's Elements API, and the library below it.
 
-The names here are the library's; they load on first use, so that importing this package costs next to nothing.
-None of them needs MCP: the server is `kling_mcp.server.build.build_server`, the simulator `kling_mcp.simulator`.
+The names here are the library's; they load on first use, so that importing the package is cheap.
+None of them needs MCP. The server is `kling_mcp.server.build.build_server`, the simulator `kling_mcp.simulator`.
 
     runtime = Runtime(Settings.from_env())              # reads KLING_API_KEY and the like
     account = runtime.own_account()

@@ -1,6 +1,6 @@
-"""Everything of one Kling account, wired: its client, its journal, its library, and what creates and waits.
+"""Everything that belongs to one Kling account, wired: client, journal, library, creating and waiting.
 
-It knows no settings: `AccountFactory` is given plain values by the runtime.
+It knows no settings: the runtime gives `AccountFactory` plain values.
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ class Account:
         return self.element_tasks, self.voice_tasks
 
     async def record_results(self, tasks: Iterable[KlingTask]) -> None:
-        """Take over what was just seen of tasks of any kind. It never fails."""
+        """Record tasks of any kind that were just read. Never fails."""
         await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
 
     def notify(self, task_id: str) -> None:
-        """A task was announced to have changed: waits for it poll now."""
+        """A change of this task was announced: waits for it poll now."""
         for kind in self.kinds:
             kind.poller.notify(task_id)
 
     def hear(self, change: Change) -> None:
-        """Another replica said that something changed. It is not believed: the next question asks Kling."""
+        """Another replica announced a change. It is not trusted: the next question asks Kling."""
         if change.kind == "deletion":
             self.library.doubt(change.subject_id)
         else:
@@ -85,7 +85,7 @@ class Account:
             self.notify(change.subject_id)
 
     async def asked_voice(self, task: ElementTask) -> str:
-        """The voice that was asked for when the task's element was created from here, or ""."""
+        """The voice that was requested when this server created the task's element, or ""."""
         with suppress(StorageError):
             entry = await self.journal.find(task.task_id)
             return entry.memo.get("voice_id", "") if entry else ""
@@ -94,16 +94,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFactory:
-    """What the accounts of a process have in common; `make` wires one of them.
+    """What the accounts of a process share; `make` wires one account.
 
     Args:
-        open_store: gives the store of the process; nothing is opened before an account is made.
+        open_store: returns the store of the process; nothing is opened before an account is made.
         state_folder: for the index and the thumbnails; None keeps them in memory.
         fetcher: opens links to pictures; None opens none.
-        callback_url_for: the address that Kling shall call for an external_task_id, or "".
-        announce: says to other replicas what changed of an account (its fingerprint); None where there are none.
+        callback_url_for: the address that Kling should call for an external_task_id, or "".
+        announce: announces changes of an account (its fingerprint) to other replicas; None if there are none.
         max_calls: how many calls of an account may run at once; 0 sets no limit.
-        callers_bring_credentials: they must then be accepted by Kling before they reach any state.
+        callers_bring_credentials: then Kling must accept them before they give access to any state.
     """
 
     clock: Clock
@@ -126,7 +126,7 @@ class AccountFactory:
         """The account behind a credential, whose requests go through `sender`."""
         client = KlingClient(sender, credential, self.clock)
         journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
-        # By the whole credential: index and thumbnails answer without asking Kling whether the secret is right.
+        # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         announce = partial(self.announce, client.account) if self.announce else None
@@ -169,11 +169,11 @@ class AccountFactory:
         store = self.open_store()
         if not self.callers_bring_credentials:
             return store
-        # State is named by the whole of an API key, so an invented one finds nothing to read.
+        # State is keyed by the whole API key, so an invented one finds nothing to read.
         return VerifiedStore(store, client.verify_credentials, for_reading=not isinstance(credential, ApiKey))
 
     def _thumbnail_cache(self, fingerprint: str) -> ThumbnailCache | None:
-        """Where an account's thumbnails are kept, if they are."""
+        """Where an account's thumbnails are kept, if anywhere."""
         if not self.keeps_thumbnails:
             return None
         folder = self.state_folder

@@ -16,7 +16,7 @@ SANDBOX_KEY = "sandbox"
 
 
 def own_credential(settings: Settings) -> Credential:
-    """The credential of the settings; the API key where both are set (auth-api-key-everywhere).
+    """The credential from the settings; the API key if both are set (auth-api-key-everywhere).
 
     Raises:
         ConfigurationError: `missing_credentials`.
@@ -31,15 +31,15 @@ def own_credential(settings: Settings) -> Credential:
 
 
 def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, Region | None]:
-    """A caller's own credential and region; names are compared without case.
+    """A caller's own credential and region; header names are case-insensitive.
 
     Raises:
-        ConfigurationError: the sentence names the header and never shows its value.
+        ConfigurationError: names the header and never shows its value.
     """
     lower: dict[str, str] = {}
     for name, value in headers.items():
         if lower.setdefault(name.lower(), value) != value and name.lower().startswith("x-kling-"):
-            raise ConfigurationError(f"{name} is sent twice, with different values; send one.")
+            raise ConfigurationError(f"{name} is sent twice with different values; send one.")
 
     def secret(name: str) -> str:
         return validated_secret(name, lower.get(name.lower(), ""))
@@ -56,9 +56,9 @@ def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, 
 
 
 def no_caller_credentials() -> ConfigurationError:
-    """A request that needs credentials of its own has none."""
+    """The error for a request that needs its own credentials and has none."""
     return ConfigurationError(
-        "This request carries no Kling credentials.",
+        "This request has no Kling credentials.",
         kind="missing_credentials",
         advice="Over http each caller sends its own: the header X-Kling-Api-Key, or X-Kling-Access-Key "
         "with X-Kling-Secret-Key, in the headers of the client's configuration.",

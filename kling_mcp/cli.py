@@ -1,9 +1,9 @@
-"""The command line: which words do what, what is said when it fails, and exit codes.
+"""The command line: commands, their error messages and exit codes.
 
-The only module besides the demo that prints. Each command imports what it needs when it is called, so that
-`--help` is instant and a client that starts the server pays for the server alone.
+Only this module and the demo print. Each command imports what it needs when it runs, so that `--help` is instant and
+a client that starts the server loads only the server.
 
-Exit codes: 0 done, 1 failed with a sentence on stderr, 2 wrong usage, 130 interrupted.
+Exit codes: 0 success, 1 failure with a message on stderr, 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ DONE, FAILED, INTERRUPTED = 0, 1, 130
 LOCALHOST = "127.0.0.1"
 
 _AT_A_TERMINAL = (
-    "kling-mcp now speaks MCP over stdin and stdout; it is meant to be started by an assistant. "
-    "Ctrl-C ends it. To see something, try: kling-mcp demo"
+    "kling-mcp is serving MCP over stdin and stdout; normally an assistant starts it. "
+    "Press Ctrl-C to stop. To see it at work, try: kling-mcp demo"
 )
 
 
@@ -41,18 +41,18 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     """Run one command and return its exit code. `argv` and `environ` default to the process's own."""
     try:
         options = _build_parser().parse_args(argv)
-    except SystemExit as stop:  # argparse has said what is wrong, or has shown the help
+    except SystemExit as stop:  # argparse has printed the error or the help
         return int(stop.code or DONE)
     run: Command = options.run
     try:
-        # Handed on as it is: only `settings` reads from it.
+        # Passed on as it is: only `settings` reads from it.
         return run(options, os.environ if environ is None else environ)
     except KlingError as error:
         print(" ".join(part for part in (f"kling-mcp: {error.message}", error.advice) if part), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # as in `kling-mcp demo | head -3`: nobody reads on, so there is nobody to tell
+    except BrokenPipeError:  # as in `kling-mcp demo | head -3`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         return FAILED
 
@@ -78,15 +78,15 @@ def _add_serve(commands: Commands) -> None:
     serve = commands.add_parser(
         "serve",
         help="serve MCP over stdin and stdout, or over http",
-        description="Over stdio it serves the assistant that starts it, with the Kling key of its environment. Over "
-        "http it serves /mcp, /healthz and /readyz to many: each caller sends a Kling key of its own in the header "
-        "X-Kling-Api-Key (or X-Kling-Access-Key and X-Kling-Secret-Key). Other computers are served only with "
-        "KLING_MCP_ALLOWED_HOSTS, and with KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER. SIGTERM ends it in order.",
-        epilog="docs/hosting.md tells how to let others in, docs/operating.md how to keep it running.",
+        description="Over stdio it serves the assistant that starts it, with the Kling key from its environment. Over "
+        "http it serves /mcp, /healthz and /readyz to many callers; each sends its own Kling key in the header "
+        "X-Kling-Api-Key (or X-Kling-Access-Key and X-Kling-Secret-Key). To serve other computers, set "
+        "KLING_MCP_ALLOWED_HOSTS, and KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER. SIGTERM stops it gracefully.",
+        epilog="docs/hosting.md explains how to host it for a team, docs/operating.md how to operate it.",
     )
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
-    serve.add_argument("--host", default=LOCALHOST, help="for http; where to listen (default: %(default)s)")
-    serve.add_argument("--port", type=_port, default=8000, help="for http; 0 takes a free one (default: %(default)s)")
+    serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
+    serve.add_argument("--port", type=_port, default=8000, help="for http; 0 picks a free port (default: %(default)s)")
     serve.set_defaults(run=_serve)
 
 
@@ -95,7 +95,7 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
-        serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C ends it)"))
+        serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C stops it)"))
     else:
         if sys.stdin.isatty():
             _note(_AT_A_TERMINAL)
@@ -112,18 +112,20 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _add_demo(commands: Commands) -> None:
     demo = commands.add_parser(
         "demo",
-        help="create an element on the built-in simulator and watch; needs no account",
-        description="A real MCP client starts the real server, creates an element from two pictures, waits with a "
-        "progress bar, looks it up and prints its id. On the built-in simulator, unless --live is given.",
+        help="create an element on the built-in simulator; needs no account",
+        description="A real MCP client starts the real server, creates an element from two pictures, shows a progress "
+        "bar, looks up the element and prints its id. It runs on the built-in simulator unless --live is given.",
     )
-    demo.add_argument("--live", action="store_true", help="do it at Kling, with your credentials, after asking")
-    demo.add_argument("--yes", action="store_true", help="with --live: do not ask")
+    demo.add_argument(
+        "--live", action="store_true", help="use the real API with your credentials, after asking for confirmation"
+    )
+    demo.add_argument("--yes", action="store_true", help="with --live: do not ask for confirmation")
     demo.add_argument(
         "--picture",
         action="append",
         default=[],
         metavar="FILE",
-        help="a picture of your own; give it 2 to 4 times, the front view first",
+        help="your own picture; repeat 2 to 4 times, front view first",
     )
     demo.add_argument("--name", default="", help="the element's name, at most 20 characters")
     demo.add_argument("--description", default="", help="what it looks like, at most 100 characters")
@@ -136,18 +138,18 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     configure_logging()
     _print_every_character()
-    wish = demo_request(options.name, options.description, tuple(options.picture), live=options.live)
+    request = demo_request(options.name, options.description, tuple(options.picture), live=options.live)
     if not options.live:
-        run_sandbox_demo(wish, environ)
+        run_sandbox_demo(request, environ)
         return DONE
-    return DONE if run_live_demo(wish, environ, assume_yes=options.yes) else FAILED
+    return DONE if run_live_demo(request, environ, assume_yes=options.yes) else FAILED
 
 
 # --- check
 
 
 def _add_check(commands: Commands) -> None:
-    check = commands.add_parser("check", help="say whether credentials, region, clock and network are right")
+    check = commands.add_parser("check", help="check credentials, region, clock and network")
     check.set_defaults(run=_check)
 
 
@@ -176,9 +178,9 @@ def _tell(found: SetupReport, settings: Settings) -> int:
         print(f"Problem: {problem}")
     if not found.ok:
         return FAILED
-    print("Everything is right: credentials, region, clock and network.")
+    print("Credentials, region, clock and network are fine.")
     more = " on the first page; there are more" if found.is_full else ""
-    print(f"Elements of yours there: {found.elements}{more}.")
+    print(f"Elements in your library: {found.elements}{more}.")
     return DONE
 
 
@@ -189,7 +191,7 @@ _CREDENTIALS = {"api_key": "an API key", "key_pair": "an access key and a secret
 
 
 def _add_tasks(commands: Commands) -> None:
-    tasks = commands.add_parser("tasks", help="list the creations that the journal knows, unfinished ones first")
+    tasks = commands.add_parser("tasks", help="list the creations in the journal, unfinished ones first")
     tasks.add_argument("--limit", type=int, default=50, metavar="N", help="at most N (default: %(default)s)")
     tasks.set_defaults(run=_tasks)
 
@@ -216,10 +218,10 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _add_simulate(commands: Commands) -> None:
     simulate = commands.add_parser("simulate", help="run the Kling simulator as an http server")
-    simulate.add_argument("--port", type=_port, required=True, help="0 takes a free one")
+    simulate.add_argument("--port", type=_port, required=True, help="0 picks a free port")
     simulate.add_argument("--host", choices=[LOCALHOST, "localhost"], default=LOCALHOST, help="loopback only")
     simulate.add_argument("--control", action="store_true", help="add routes under /_simulator/ that arm faults")
-    key = "accept this API key only (repeatable); without keys, any API key is an account of its own"
+    key = "accept only this API key (repeatable); without keys, every API key is its own account"
     simulate.add_argument("--api-key", action="append", default=[], metavar="KEY", help=key)
     pair = "accept tokens made from this key pair (repeatable)"
     simulate.add_argument("--key-pair", type=_key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
@@ -241,8 +243,8 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
     )
 
     def tell(url: str) -> None:
-        print(f"The Kling simulator serves {url} (Ctrl-C ends it). Point the server at it with:")
-        credential = "KLING_API_KEY=any" if is_open else "and the credentials that you gave"
+        print(f"The Kling simulator serves {url} (Ctrl-C stops it). To use it, set:")
+        credential = "KLING_API_KEY=any" if is_open else "and the credentials you gave"
         print(f"   KLING_BASE_URL={url} {credential}", flush=True)
 
     try:
@@ -264,12 +266,12 @@ def _key_pair(text: str) -> tuple[str, str]:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port, which is a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port number from 0 to 65535")
     return int(text)
 
 
 def _read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings; from here on no log line holds one of their secrets.
+    """The settings; from here on no log line contains one of their secrets.
 
     Raises:
         ConfigurationError: names the variable that is wrong.
@@ -284,7 +286,7 @@ def _note(line: str) -> None:
 
 
 def _print_every_character() -> None:
-    """A terminal or pipe that cannot show a character of a name gets an escape, not a crash."""
+    """Print an escape, and do not crash, if the terminal or pipe cannot show a character."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -10,7 +10,7 @@ This module only describes failures; it never logs, retries or decides.
     ├── NotFoundError           not_found; .candidates
     ├── LimitError              limit or busy, refused here before anything was sent
     ├── ConnectionFailedError   network; no connection was made, so nothing was sent
-    ├── LostReplyError          network; a look-up was sent and its answer was lost
+    ├── LostReplyError          network; a look-up was sent and its reply was lost
     ├── UnknownOutcomeError     unknown_outcome; .external_task_id
     ├── UnexpectedReplyError    vendor_fault; .body holds a capped copy
     ├── StorageError            internal; the state folder cannot be used, nothing was sent
@@ -27,7 +27,7 @@ This module only describes failures; it never logs, retries or decides.
         └── ServerError         vendor_fault: Kling failed; a creation may have happened
 
 The class says who must act, Kling's code what happened.
-A wait that runs out of time is a result, so it has no class.
+A wait that runs out of time is a result, not an error.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _CREATED_SENTENCE: dict[Created, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with the input: the argument, the rule, what was given, and the fix."""
+    """One problem with the input: the argument, the rule, what was given, and the fix."""
 
     argument: str
     rule: str
@@ -87,7 +87,7 @@ class Problem:
 
 
 class Details(TypedDict, total=False):
-    """What every error may say beside its message; what is left out, or None, is as its class has it."""
+    """What every error may say besides its message; omitted or None means the default of its class."""
 
     kind: Kind | None
     created: Created | None
@@ -98,13 +98,13 @@ class Details(TypedDict, total=False):
 
 
 class KlingError(Exception):
-    """The root. `str()` is one line for a log, without secrets; `for_caller()` is what an agent reads.
+    """The base class. `str()` is one line for a log, without secrets; `for_caller()` is what an agent reads.
 
     Attributes:
-        kind, created, retry: the words of the public contract.
-        code: Kling's code as a number, or None where Kling said nothing.
+        kind, created, retry: values of the public contract.
+        code: Kling's code, or None if there is none.
         request_id: Kling's id of the request, or "".
-        advice: one or two sentences that say what to do next.
+        advice: what to do next, in one or two sentences.
     """
 
     kind: Kind = "internal"
@@ -129,7 +129,7 @@ class KlingError(Exception):
         return _CREATED_SENTENCE[self.created]
 
     def last_line(self) -> str:
-        """The line for programs that ends every failed answer (contract, "Errors")."""
+        """The last line of every failed answer, for programs (contract, "Errors")."""
         code = "-" if self.code is None else str(self.code)
         return (
             f"kind={self.kind} created={self.created} retry={self.retry} "
@@ -137,7 +137,7 @@ class KlingError(Exception):
         )
 
     def for_caller(self) -> str:
-        """What happened, whether anything was created, what to do next; then the line for programs."""
+        """What happened, whether anything was created, and what to do next; then the line for programs."""
         told = [self.message, self.created_sentence(), self.advice]
         return "\n".join([*(part for part in told if part), self.last_line()])
 
@@ -149,9 +149,9 @@ class ConfigurationError(KlingError):
 
 
 class InputError(KlingError):
-    """The input breaks rules that are known before anything is sent; `problems` lists every one.
+    """The input breaks rules that can be checked before anything is sent; `problems` lists every violation.
 
-    The texts stop after `MAX_PROBLEMS_LISTED`: a list of thousands would drown whoever reads it.
+    The text stops after `MAX_PROBLEMS_LISTED`: thousands would be unreadable.
     """
 
     kind: Kind = "bad_input"
@@ -175,7 +175,7 @@ class InputError(KlingError):
 
 
 class _CandidatesError(KlingError):
-    """Shared by the errors that name the elements that could have been meant."""
+    """Base of the errors that name the elements that could be meant."""
 
     def __init__(self, message: str, *, candidates: Sequence[str] = (), **details: Unpack[Details]) -> None:
         super().__init__(message, **details)
@@ -183,19 +183,19 @@ class _CandidatesError(KlingError):
 
 
 class NameTakenError(_CandidatesError):
-    """A ready element of this name exists already."""
+    """Another element, ready or on its way, has this name."""
 
     kind: Kind = "name_taken"
 
 
 class AmbiguousNameError(_CandidatesError):
-    """Several elements carry this name."""
+    """Several elements have this name."""
 
     kind: Kind = "ambiguous_name"
 
 
 class NotFoundError(_CandidatesError):
-    """Nothing carries this id or name."""
+    """Nothing has this id or name."""
 
     kind: Kind = "not_found"
 
@@ -215,7 +215,7 @@ class ConnectionFailedError(KlingError):
 
 
 class LostReplyError(KlingError):
-    """A look-up was sent and its answer was lost; looking up changes nothing, so asking again is safe."""
+    """A look-up was sent and its reply was lost; a look-up changes nothing, so repeating it is safe."""
 
     kind: Kind = "network"
     retry: Retry = "now"
@@ -223,10 +223,10 @@ class LostReplyError(KlingError):
 
 
 class UnknownOutcomeError(KlingError):
-    """A request that changes something was sent and its answer was lost.
+    """A request that changes something was sent and its reply was lost.
 
-    `external_task_id` is what a creation can be looked up by; "" for a deletion.
-    `still_at_work` says that Kling may be busy with the request yet: it fell silent instead of breaking off.
+    `external_task_id` identifies a creation for a look-up; it is "" for a deletion.
+    `still_at_work` says that Kling may still be working on the request: it did not answer, but did not disconnect.
     """
 
     kind: Kind = "unknown_outcome"
@@ -247,7 +247,7 @@ class UnknownOutcomeError(KlingError):
 
 
 class UnexpectedReplyError(KlingError):
-    """The reply is not in Kling's form: a proxy's page, a cut body, a missing field.
+    """The reply is not in Kling's format: a proxy's page, a truncated body, a missing field.
 
     `body` keeps at most 300 characters of it, cleaned, for the log.
     """
@@ -280,7 +280,7 @@ class TaskFailedError(KlingError):
 
 
 class CallbackError(KlingError):
-    """A callback that is not believed to be Kling's, or says nothing; `http_status` is the answer to it."""
+    """A callback that is not verified as Kling's, or cannot be used; `http_status` is the response to it."""
 
     kind: Kind = "bad_input"
 
@@ -316,7 +316,7 @@ class AuthError(ApiError):
 
 
 class ClockError(ApiError):
-    """1003, 1004: the signed token is not valid yet or no longer. fact: jwt-clock"""
+    """1003, 1004: the signed token is not valid yet, or no longer. fact: jwt-clock"""
 
     kind: Kind = "clock"
 
@@ -340,7 +340,7 @@ class ContentError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """1302: too many requests in a time; nothing was done."""
+    """1302: too many requests per time; nothing was done."""
 
     kind: Kind = "rate_limited"
     retry: Retry = "later"
@@ -354,7 +354,7 @@ class BusyError(ApiError):
 
 
 class ServerError(ApiError):
-    """5000-5002: Kling failed; a creation may have happened all the same. fact: retry-create"""
+    """5000-5002: Kling failed; a creation may have happened anyway. fact: retry-create"""
 
     kind: Kind = "vendor_fault"
     retry: Retry = "later"

@@ -1,7 +1,7 @@
-"""Takes secrets out of text and bytes: those that are known, however they are escaped, and what looks like one.
+"""Removes secrets from text and bytes: known ones, however they are escaped, and anything that looks like one.
 
-Every pattern reads its text once: its repetitions never give anything back, and no match can start inside a run of
-characters that an earlier attempt has read. What arrives here may be as long as its sender likes.
+Every pattern reads its text once: its repetitions never backtrack, and no match can start inside a run of characters
+that an earlier attempt has read. So a text of any length is safe.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HIDDEN = "[hidden]"
-# Shorter than any key. To hide a short word wherever it occurs would tear holes into Kling's replies.
+# Shorter than any key. Hiding a short word wherever it occurs would damage Kling's replies.
 _MIN_SECRET_CHARACTERS = 8
 
-# What looks like a secret is hidden wherever it came from: over http, callers bring keys that no setting holds.
+# Anything that looks like a secret is hidden: over http, callers bring keys that are in no setting.
 _BEARER = re.compile(r"(?i)\b(bearer)\s++[^\s'\",;]++")
 _HEADER = re.compile(r"(?i)(x-kling-(?:api|access|secret)-key\b['\"]?\s*+[:=,]\s*+b?['\"]?)[^\s'\",;]++")
-# A signed token, which may follow other words and dashes: they are skipped, not searched again from each dash.
+# A signed token, which may follow words and dashes: these are skipped, not searched again from each dash.
 _TOKEN = re.compile(r"(?<![\w-])((?:(?!ey)\w*+-)*+)ey[\w-]{8,}+\.[\w-]{2,}+\.[\w-]*+")
 _WEBHOOK_SECRET = re.compile(r"\bwhsec_[\w+/=-]++")
 
 
 def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without these secrets, and without anything that looks like one."""
+    """The text without these secrets and anything that looks like one."""
     for form in _written_forms(secrets):
         text = text.replace(form, HIDDEN)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
@@ -38,7 +38,7 @@ def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def redact_start(text: str, secrets: Iterable[str], limit: int) -> str:
-    """As `redact_text`, of the first `limit` characters; what the cut left of a secret goes, too."""
+    """Like `redact_text`, for the first `limit` characters; removes secrets that the cut left incomplete, too."""
     if len(text) <= limit:
         return redact_text(text, secrets)
     longest = max((len(form) for form in _written_forms(secrets)), default=0)
@@ -47,14 +47,14 @@ def redact_start(text: str, secrets: Iterable[str], limit: int) -> str:
 
 
 def redact_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
-    """The bytes of a reply without these secrets; what only looks like one may be Kling's own data."""
+    """The bytes of a reply without these secrets; text that only looks like one may be Kling's own data."""
     for form in _written_forms(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS):
         data = data.replace(form.encode(), HIDDEN.encode())
     return data
 
 
 def _written_forms(secrets: Iterable[str]) -> list[str]:
-    """Each secret as it is, and as JSON, HTML and an address write it.
+    """Each secret as it is, and escaped for JSON, HTML and URLs.
 
     The longest come first, as one may be part of another.
     """

@@ -1,6 +1,6 @@
-"""What a process has once: its store, its connections, its accounts; the real Kling or the simulator.
+"""What a process has once: its store, connections and accounts, for the real Kling or the simulator.
 
-It reads the settings and hands plain values down. Nothing is opened until an account is first used.
+It reads the settings and passes plain values down. Nothing is opened until an account is first used.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Runtime:
 
         Args:
             make_transport: replaces the network, for tests; then links to pictures are opened only with a `fetcher`.
-            fetcher: opens links to pictures. The sandbox has none by default, because nothing leaves it.
+            fetcher: opens links to pictures. The sandbox has none by default, because it has no network.
             owner: names this process in the journal; `host:pid` by default.
         """
         self.settings = settings
@@ -91,7 +91,7 @@ class Runtime:
             lambda: self.store, settings.hosting.callback_base_url if can_be_called else ""
         )
         self.audit = self._audit_log()
-        # An account that nobody uses is kept while it is among the last that were; one in use stays the same object.
+        # Recently used accounts are kept; an account in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
 
@@ -107,7 +107,7 @@ class Runtime:
         """The account that a request belongs to.
 
         Over stdio that is the server's own. Over http the caller's credentials come in headers, and the
-        server's own are used only where KLING_MCP_SHARED_ACCOUNT allows it.
+        server's own are used only if KLING_MCP_SHARED_ACCOUNT allows it.
 
         Raises:
             ConfigurationError: `missing_credentials`, or a header that cannot be a credential.
@@ -124,8 +124,8 @@ class Runtime:
     def account(self, credential: Credential, region: Region | None = None) -> Account:
         """The account behind a credential; the same object for the same credential and host.
 
-        The whole credential counts, not the account's fingerprint: whoever knows somebody's access key must not
-        come by the client that holds the right secret.
+        The whole credential counts, not the account's fingerprint: an access key alone must not give access to the
+        client with the right secret.
         """
         sender = self._sender(self._base_url(region))
         key = credential, sender.base_url
@@ -143,7 +143,7 @@ class Runtime:
     def store(self) -> Store:
         """The state: a file, or the database of KLING_MCP_STATE_URL.
 
-        The sandbox keeps its own in memory: its Kling ends with the process, too.
+        The sandbox keeps its state in memory, because its simulated Kling ends with the process.
         """
         if self._store is None:
             self._store = SqliteStore(self._state_folder(), self.clock)
@@ -151,7 +151,7 @@ class Runtime:
 
     @property
     def state_location(self) -> str:
-        """Where the state lies, in words."""
+        """Where the state is kept, in words."""
         if self._shared is not None:
             return "the database of KLING_MCP_STATE_URL"
         return str(self._state_folder() or "memory")
@@ -162,7 +162,7 @@ class Runtime:
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
         account = self._factory.make(sender, credential)
         if self._shared is not None:
-            account.library.invalidate()  # what other replicas said of it before now was not heard
+            account.library.invalidate()  # earlier announcements of other replicas were missed
         return account
 
     @cached_property
@@ -187,7 +187,7 @@ class Runtime:
         )
 
     def _audit_log(self) -> AuditLog | None:
-        """KLING_MCP_AUDIT_LOG; where that says nothing, a file in the state folder over http and none over stdio."""
+        """The file of KLING_MCP_AUDIT_LOG; by default one in the state folder over http, and none over stdio."""
         path = self.settings.hosting.audit_log
         folder = self._state_folder() if path is None and self.transport == "http" else None
         if isinstance(path, Path):
@@ -199,23 +199,23 @@ class Runtime:
         return MediaPolicy(self.settings.readable_dirs(self.transport), _FILES_OFF[self.transport])
 
     def notify(self, account: str, task_id: str) -> None:
-        """Kling called back about this task of this account (its fingerprint): whoever waits for it looks now.
+        """Kling called back about this task of this account (its fingerprint): waits for it poll now.
 
-        Also at the other replicas, if they can be reached; waits look by themselves, too, so it never fails.
+        Also on other replicas, if they can be reached. Never fails, because waits also poll without it.
         """
         for known in self._accounts_of(account):
             known.notify(task_id)
         self._announce(account, "callback", task_id)
 
     def _announce(self, account: str, kind: ChangeKind, subject_id: str) -> None:
-        """Say to the other replicas what has changed, without waiting; `listen_for_notifications` sends it."""
+        """Announce a change to the other replicas, without waiting; `listen_for_notifications` sends it."""
         if self._shared is not None:
             self._shared.notifications.say(Change(account, kind, subject_id))
 
     async def listen_for_notifications(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Exchange notifications with other replicas, for ever. Ends at once where the state is not shared.
+        """Exchange notifications with other replicas, forever. Ends at once if the state is not shared.
 
-        A task group's `start` returns when it begins to hear, which is never while the database is away.
+        A task group's `start` returns when it starts to listen, which needs the database.
         """
         if self._shared is None:
             task_status.started()
@@ -270,7 +270,7 @@ class Runtime:
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:
-    """The store of several replicas, where the settings name one; only then is its driver loaded.
+    """The store shared by replicas, if the settings name one; only then is its driver loaded.
 
     Raises:
         ConfigurationError: the driver is not installed, or the address cannot be read.

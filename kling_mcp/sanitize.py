@@ -1,7 +1,7 @@
 """Makes text from outside (Kling, a library entry, a file name) safe to show.
 
 Such text is data: control and direction-changing characters are removed, its length is capped and it is
-quoted, so that it can neither end a line, nor hide, nor pass for words of ours.
+quoted, so that it can neither break a line, nor hide, nor pass for our own words.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-# All of Unicode's control characters, line and paragraph separators, and halves of characters (Cc, Zl, Zp, Cs); these
-# categories are closed. A list of rows is thousands of characters, and a look at each of them takes a millisecond.
+# All of Unicode's control characters, line and paragraph separators, and lone surrogates (Cc, Zl, Zp, Cs); these
+# categories are closed. A pattern, because a list of rows has thousands of characters, and checking each is slow.
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -25,7 +25,7 @@ def clean(text: str, limit: int = 200) -> str:
 
     The zero-width joiner and non-joiner stay: emoji and several scripts need them.
     """
-    # Everything past this point cannot survive the cap, so a huge text costs little.
+    # Nothing beyond this point can survive the cap, so a huge text costs little.
     text = text[: limit * 4 + 64]
     text = " ".join(_BREAKING.sub(" ", _INVISIBLE.sub("", text)).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
@@ -37,6 +37,6 @@ def quote(text: str, limit: int = 200) -> str:
 
 
 def identifier(text: str, limit: int = 80) -> str:
-    """An id or another single word as it is; anything else in quotes."""
+    """An id or other single word as it is; anything else in quotes."""
     text = clean(text, limit)
     return text if _PLAIN_WORD.fullmatch(text) else quote(text, limit)

@@ -206,8 +206,8 @@ def test_check_says_that_all_is_right(run: Run, kling: str, environ: dict[str, s
     assert ran.code == 0, ran
     assert ran.out.splitlines() == [
         f"Asked {kling} (region global) with {credential}.",
-        "Everything is right: credentials, region, clock and network.",
-        "Elements of yours there: 0.",
+        "Credentials, region, clock and network are fine.",
+        "Elements in your library: 0.",
     ]
     assert ran.err == ""
 
@@ -224,7 +224,7 @@ def test_check_counts_a_full_first_page(run: Run, tmp_path: Path) -> None:
             }
             assert shop.post("/v1/general/advanced-custom-elements", json=element).json()["code"] == 0
         ran = run("check", KLING_BASE_URL=url, KLING_API_KEY="k", KLING_MCP_STATE_DIR=str(tmp_path))
-    assert ran.out.splitlines()[-1] == "Elements of yours there: 30 on the first page; there are more."
+    assert ran.out.splitlines()[-1] == "Elements in your library: 30 on the first page; there are more."
 
 
 def test_check_knows_the_sandbox(run: Run, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_check_names_the_problem_and_never_the_secret(run: Run, kling: str, envi
     ran = run("check", KLING_BASE_URL=kling, **environ)
     assert ran.code == 1
     assert f"Problem: {said}" in ran.out
-    assert "Everything is right" not in ran.out
+    assert "are fine" not in ran.out
     assert not any(secret in ran.out + ran.err for secret in (*CANARIES, *environ.values()))
 
 
@@ -288,7 +288,7 @@ def simulator() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
         said = process.stdout.readline() + process.stdout.readline()
         found = re.search(r"KLING_BASE_URL=(http://127\.0\.0\.1:\d+) (.+)", said)
         assert found is not None, said
-        assert found[2] == ("and the credentials that you gave" if "--api-key" in options else "KLING_API_KEY=any")
+        assert found[2] == ("and the credentials you gave" if "--api-key" in options else "KLING_API_KEY=any")
         return process, found[1]
 
     yield start

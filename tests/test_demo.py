@@ -116,7 +116,7 @@ async def test_failed_task_is_told_with_klings_reason(
     screen = Screen()
     with pytest.raises(KlingError) as caught:
         await run(PIP, server, screen, clock)
-    assert "create_element_and_wait answered with an error" in caught.value.message
+    assert "create_element_and_wait failed" in caught.value.message
     assert "two different robots" in caught.value.message
     assert "kind=task_failed" in caught.value.message
 
@@ -129,7 +129,7 @@ async def test_wait_that_runs_out_names_the_task_and_the_next_step(
     with pytest.raises(KlingError) as caught:
         await run(PIP, server, Screen(), clock)
     [task] = world.account_of(API_KEY).elements.values()
-    assert f"task {task.task_id} goes on" in caught.value.message
+    assert f"task {task.task_id} is still running" in caught.value.message
     assert "get_element" in caught.value.advice or "wait_for_tasks" in caught.value.advice
 
 
@@ -270,7 +270,7 @@ def test_live_demo_asks_and_then_creates_one_element(
     out, err = capfd.readouterr()
     assert (code, err) == (0, "")
     [task] = world.account_of(API_KEY).elements.values()
-    assert out.index("free of charge") < out.index("1. The server offers")
+    assert out.index("Creating elements is free") < out.index("1. The server offers")
     assert f'element_id="{task.element_id}" and element_name="kmcp demo"' in out
     assert API_KEY not in out
 
@@ -342,4 +342,4 @@ def test_unreadable_picture_ends_the_demo_with_the_servers_words(
     argv = ["demo", "--live", "--yes", "--picture", str(tmp_path / "no.jpg"), "--picture", str(tmp_path / "none.jpg")]
     assert cli.main(argv, environ) == 1
     err = capsys.readouterr().err
-    assert err.startswith("kling-mcp: create_element_and_wait answered with an error:\n2 problems with the input:\n")
+    assert err.startswith("kling-mcp: create_element_and_wait failed:\n2 problems with the input:\n")

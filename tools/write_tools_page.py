@@ -26,8 +26,8 @@ HEAD = """# Tools, arguments and results
 
 This page is written from the code by `tools/write_tools_page.py`.
 
-Every conversation pays for `tools/list`, so it names only the fields of a result that a program steers by (**bold**).
-A result always holds every field that stands here, and no other; empty text, `0` and `[]` stand for "none".
+Every conversation pays for `tools/list`, so it names only the result fields that a program needs (**bold**).
+A result always has every field listed here, and no others; empty text, `0` and `[]` mean "none".
 Ids are text everywhere.
 """
 

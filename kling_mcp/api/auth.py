@@ -19,9 +19,9 @@ CredentialKind = Literal["api_key", "key_pair", "sandbox"]
 
 TOKEN_SECONDS = 1800  # fact: jwt-shape
 BACKDATED_SECONDS = 5  # fact: jwt-shape
-RENEW_BEFORE_SECONDS = 300  # fact: jwt-refresh; a wait of ten minutes never meets an old token
+RENEW_BEFORE_SECONDS = 300  # fact: jwt-refresh; a ten-minute wait never uses an old token
 SKEW_WORTH_CORRECTING_SECONDS = 3.0  # a Date header has whole seconds and takes time to arrive
-_TOKENS_REMEMBERED = 8  # answers to requests that carried an older token may still be on their way
+_TOKENS_REMEMBERED = 8  # replies to requests with an older token may still arrive
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,14 +73,14 @@ def account_fingerprint(credential: Credential, host: str) -> str:
 def credential_fingerprint(credential: Credential, host: str) -> str:
     """A stable name for a whole credential at a host; 32 hex digits, which reveal nothing.
 
-    For copies of what Kling showed: whoever knows only half of a key pair must not find them.
+    It names cached copies of Kling's data, which half of a key pair must not be enough to find.
     """
     key = "\0".join(credential.secrets)
     return hmac.new(key.encode(), f"kling-mcp credential 1 {host}".encode(), "sha256").hexdigest()[:32]
 
 
 class Authenticator:
-    """Makes the header for each request; mints a token early enough and corrects the clock once told.
+    """Makes the header for each request; renews tokens in time and corrects the clock on request.
 
     `wall` gives seconds since 1970. Not thread-safe; one event loop uses it.
     """
@@ -112,7 +112,7 @@ class Authenticator:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown, should somebody send it back: the credential and the tokens made from it."""
+        """What must never be shown, even if a server echoes it: the credential and the tokens made from it."""
         return () if self.kind == "sandbox" else (*self._credential.secrets, *self._tokens)
 
     def correct_clock(self, date_header: str, *, refused: str) -> bool:
@@ -125,7 +125,7 @@ class Authenticator:
 
         Returns:
             Whether the next header differs from the refused one: this call corrected the clock, or another did
-            while the refused request was on its way.
+            while the refused request was in flight.
         """
         if isinstance(self._credential, ApiKey):
             return False
@@ -137,7 +137,7 @@ class Authenticator:
 
 
 def clock_skew(date_header: str, now: float) -> float | None:
-    """How many seconds the vendor's clock is ahead of ours; None where the header cannot be read."""
+    """How many seconds the vendor's clock is ahead of ours; None if the header cannot be read."""
     try:
         return parsedate_to_datetime(date_header).timestamp() - now
     except (ValueError, TypeError, OverflowError):

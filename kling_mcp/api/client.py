@@ -1,6 +1,6 @@
 """`KlingClient`: one method per endpoint for elements and voices, for one account.
 
-It sends what it is given, once: checks of pictures and names belong to `elements`, repeats to `tasks`.
+It sends what it is given, once: `elements` checks pictures and names, `tasks` checks repeats.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class KlingClient:
         return self._auth.kind
 
     async def verify_credentials(self) -> None:
-        """Make sure that Kling accepts the credential; asks only if it never did.
+        """Make sure that Kling accepts the credential; asks only if it has not done so before.
 
         Raises:
             AuthError, ClockError: it does not.
@@ -49,12 +49,12 @@ class KlingClient:
             await self.list_elements(1, 1)
 
     async def create_element(self, body: Mapping[str, Any], *, external_task_id: str) -> ElementTask:
-        """Send a creation; the answer is its task. Creations cost nothing (fact: create-is-free).
+        """Send a creation and return its task. Creations are free (fact: create-is-free).
 
         Args:
             body: as `PreparedElement.body()` of `elements.draft` makes it (fact: create-fields). A picture is a
                 link, its bare Base64 text, or its `bytes`, which are encoded on the way out.
-            external_task_id: sent along, so that a lost reply can be looked up.
+            external_task_id: sent with it, so that the task can be looked up after a lost reply.
 
         Raises:
             UnknownOutcomeError, ServerError: the task may exist; look it up by `external_task_id`.
@@ -70,7 +70,7 @@ class KlingClient:
         return await self._get(protocol.CUSTOM_ELEMENTS, task_or_external_id, ElementTask)
 
     async def list_elements(self, page_num: int = 1, page_size: int = 30) -> list[ElementTask]:
-        """One page of the account's own tasks, running, failed and deleted ones among them.
+        """One page of the account's own tasks, including running, failed and deleted ones.
 
         `page_num` 1 to 1000, `page_size` 1 to 500. facts: list-is-tasks, list-shows-deleted
         """
@@ -89,12 +89,12 @@ class KlingClient:
         return await self._list(protocol.PRESET_VOICES, page_num, page_size, VoiceTask)
 
     async def delete_element(self, element_id: str) -> None:
-        """Delete one of the account's own elements, at once and for good. fact: delete-synchronous
+        """Permanently delete one of the account's own elements. fact: delete-synchronous
 
-        An element that is deleted already counts as done. fact: delete-twice-is-success
+        An element that was already deleted counts as done. fact: delete-twice-is-success
 
         Raises:
-            UnknownOutcomeError: the answer was lost; deleting again does no harm.
+            UnknownOutcomeError: the reply was lost; deleting again does no harm.
         """
         request = Request("POST", protocol.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
         try:
@@ -104,7 +104,7 @@ class KlingClient:
                 raise
 
     async def create_voice(self, body: Mapping[str, Any], *, external_task_id: str) -> VoiceTask:
-        """Send the creation of a voice; the answer is its task. facts: voice-create, voice-cost (0.05 unit)
+        """Create a voice; returns its task. facts: voice-create, voice-cost (0.05 unit)
 
         Args:
             body: `voice_name`, with `voice_url` or `video_id`.

@@ -38,14 +38,14 @@ class CodeRule:
 
 
 _CREDENTIALS = (
-    "Check the key in Kling's developer console, and that it belongs to this region: "
-    "accounts and keys of the two regions are separate (KLING_REGION). check_setup tells more."
+    "Check the key in Kling's developer console, and make sure that it belongs to this region: "
+    "accounts and keys of the two regions are separate (KLING_REGION). check_setup shows more."
 )
-_CLOCK = "Set this computer's clock (automatic time), then call again; or use KLING_API_KEY, which needs no clock."
-_CONSOLE = "Look at the account in Kling's developer console; repeating the call will not help."
+_CLOCK = "Set this computer's clock to automatic time and call again, or use KLING_API_KEY, which needs no clock."
+_CONSOLE = "Check the account in Kling's developer console; repeating the call will not help."
 _TOP_UP = "Top up or renew the resource pack in Kling's developer console, then call again."
 _CONTENT = "Change the pictures, the name or the description; the same input will be refused again."
-_LATER = "Kling has a problem of its own; call again in a minute or two."
+_LATER = "The problem is on Kling's side; call again in a minute or two."
 
 CODES: dict[int, CodeRule] = {
     1000: CodeRule(401, "authentication failed", AuthError, "auth", advice=_CREDENTIALS),
@@ -62,7 +62,7 @@ CODES: dict[int, CodeRule] = {
         "balance",
         advice=_TOP_UP + " Packs are sold per product type.",
     ),
-    1103: CodeRule(403, "the account has no right to this API or model", AccountError, "permission", advice=_CONSOLE),
+    1103: CodeRule(403, "the account has no access to this API or model", AccountError, "permission", advice=_CONSOLE),
     1200: CodeRule(
         400,
         "a parameter is not valid",
@@ -82,7 +82,7 @@ CODES: dict[int, CodeRule] = {
         "the method does not exist",
         RequestError,
         "vendor_fault",
-        advice="This is a defect of kling-mcp or of KLING_BASE_URL, not of your input; please report it.",
+        advice="KLING_BASE_URL is wrong, or this is a bug in kling-mcp; your input is fine. Please report it.",
     ),
     1203: CodeRule(
         404,
@@ -118,7 +118,9 @@ CODES: dict[int, CodeRule] = {
     ),
     5000: CodeRule(500, "internal error at Kling", ServerError, "vendor_fault", "later", "maybe", _LATER),
     5001: CodeRule(503, "Kling is under maintenance", ServerError, "vendor_fault", "later", "maybe", _LATER),
-    5002: CodeRule(504, "Kling timed out inside (a backlog)", ServerError, "vendor_fault", "later", "maybe", _LATER),
+    5002: CodeRule(
+        504, "Kling timed out internally (a backlog)", ServerError, "vendor_fault", "later", "maybe", _LATER
+    ),
 }
 
 # A code that is not in the table: say so and stay careful.
@@ -127,5 +129,5 @@ UNLISTED = CodeRule(
     "a code that Kling does not document",
     ApiError,
     "vendor_fault",
-    advice="Look the code up in Kling's documentation; the message beside it is Kling's own.",
+    advice="Look up the code in Kling's documentation; the message next to it is Kling's own.",
 )

@@ -1,4 +1,4 @@
-"""Plain sentences on credentials, region, clock and network, from one cheap read."""
+"""Checks credentials, region, clock and network with one cheap read, and reports in plain sentences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SetupReport:
 
 
 async def check(client: KlingClient, clock: Clock) -> SetupReport:
-    """Read one page of the own list, and say what it shows. Never raises for what Kling answers."""
+    """Read one page of the account's list and report. Never raises, whatever Kling answers."""
     problems: list[str] = []
     elements, is_full = 0, False
     try:
@@ -47,7 +47,7 @@ async def check(client: KlingClient, clock: Clock) -> SetupReport:
         way = "behind" if skew > 0 else "ahead of"
         problems.append(
             f"This computer's clock is {abs(skew):.0f} seconds {way} Kling's; set it to automatic time. "
-            "Signed tokens are corrected for it, other programs may not be."
+            "kling-mcp corrects its signed tokens for this; other programs may not."
         )
     return SetupReport(round(skew or 0.0, 1), elements, is_full, tuple(problems))
 

@@ -1,7 +1,7 @@
-"""What Kling takes in a creation, as data: numbers and words, each with the fact it comes from.
+"""What Kling accepts in a creation, as data: numbers and words, each with its fact id.
 
-It checks nothing itself and knows no file, link or picture.
-Fact ids are those of docs/kling-api.md; "" marks a rule of ours, explained beside it.
+Nothing is checked here.
+Fact ids are those of docs/kling-api.md; "" marks our own rule, explained next to it.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ MAX_DESCRIPTION_CHARACTERS: Final = Limit(100, "description-100")
 REFER_IMAGES_MIN: Final = Limit(1, "image-count")
 REFER_IMAGES_MAX: Final = Limit(3, "image-count")
 
-# "10 MB" may mean 10,000,000 or 10,485,760 bytes, and the page does not say. What we send must pass under
-# either reading, so the smaller one is ours: a file between the two costs a re-save, never a refusal.
+# "10 MB" may mean 10,000,000 or 10,485,760 bytes; the page does not say. We use the smaller one, which is valid
+# either way: a file between the two must be saved again, but is never refused by Kling.
 MAX_IMAGE_BYTES: Final = Limit(10_000_000, "image-bytes")
 MIN_IMAGE_SIDE_PX: Final = Limit(300, "image-pixels")
 # The longer side may be at most 5/2 of the shorter one; whole numbers keep the boundary exact.
 IMAGE_RATIO_LONG: Final = Limit(5, "image-ratio")
 IMAGE_RATIO_SHORT: Final = Limit(2, "image-ratio")
-# Ours: no photograph within the byte limit has more pixels, so a header that claims more is an attack on
-# whoever decodes it.
+# Ours: no photograph within the byte limit has more pixels, so a header that claims more is an attack on the
+# decoder.
 MAX_IMAGE_PIXELS: Final = Limit(150_000_000, "")
 
-# The Base64 text of all pictures together. One party met the cap "near 40 MB"; read as decimal for the
-# same reason as above.
+# The Base64 text of all pictures together. One party hit the cap "near 40 MB"; read as decimal for the same
+# reason as above.
 MAX_INLINE_BASE64_BYTES: Final = Limit(40_000_000, "body-40mb")
 
 # Ours. Kling states no length for links and external ids; a path segment and a header must hold them.

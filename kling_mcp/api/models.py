@@ -1,6 +1,6 @@
-"""What Kling says, read tolerantly: every field optional, ids as strings, unknown fields ignored.
+"""Kling's records, read tolerantly: every field optional, ids as strings, unknown fields ignored.
 
-Nothing here is shaped for a caller; `server.views` does that.
+`server.views` shapes them for callers.
 facts: record-fields, element-fields, voice-record
 """
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 TaskStatus = Literal["submitted", "processing", "succeed", "failed", "unknown"]
 
 MAX_SAFE_INTEGER = 2**53 - 1
-# Of one task. A reply that names hundreds is broken, and would drown whoever reads the answer.
+# Per task. A reply with hundreds is broken, and would swamp the reader.
 MAX_ELEMENTS = 16
 _STATUS_WORDS: dict[str, TaskStatus] = {
     "submitted": "submitted",
@@ -50,12 +50,12 @@ def _read_text(value: Any) -> str:
 
 
 def _read_ms(value: Any) -> int:
-    """Unix milliseconds; text and floats are tolerated, anything else is 0, and so is what no calendar reaches."""
+    """Unix milliseconds; text and floats are tolerated, anything else, including dates out of range, is 0."""
     if isinstance(value, str):
         value = int(value) if value.strip().isdecimal() and len(value) < 20 else 0
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
-    return int(value) if abs(value) <= MAX_SAFE_INTEGER else 0  # not so for NaN, either
+    return int(value) if abs(value) <= MAX_SAFE_INTEGER else 0  # also excludes NaN
 
 
 def _read_object(value: Any) -> Any:
@@ -78,7 +78,7 @@ def _read_tags(value: Any) -> list[Any]:
 
 
 def _read_status(value: Any) -> TaskStatus:
-    """Kling's word, or `unknown`, which must not be polled for ever. fact: status-unknown"""
+    """Kling's word, or `unknown`, which must not be polled forever. fact: status-unknown"""
     return _STATUS_WORDS.get(value.strip().lower(), "unknown") if isinstance(value, str) else "unknown"
 
 
@@ -107,7 +107,7 @@ class Tag(_FromKling):
 
 
 class VoiceInfo(_FromKling):
-    """The voice bound to an element; all empty where none is."""
+    """The voice bound to an element; all empty if there is none."""
 
     voice_id: Id = ""
     voice_name: Text = ""
@@ -156,7 +156,7 @@ class Element(_FromKling):
 
     @property
     def kind(self) -> str:
-        """`image_refer`, `video_refer`, or "" where nothing tells. fact: reference-type-null"""
+        """`image_refer`, `video_refer`, or "" if unknown. fact: reference-type-null"""
         if self.reference_type in {"image_refer", "video_refer"}:
             return self.reference_type
         if self.element_video_list.refer_videos:
@@ -176,7 +176,7 @@ class Element(_FromKling):
 
 
 class TaskInfo(_FromKling):
-    """What the caller named the task."""
+    """The caller's own id of the task."""
 
     external_task_id: Text = ""
 
@@ -213,9 +213,9 @@ class VoiceResult(_FromKling):
 
 
 class KlingTask(_FromKling):
-    """What Kling says of any task, whatever it makes. Times are Unix milliseconds, 0 where unknown.
+    """Kling's record of a task of any kind. Times are Unix milliseconds, 0 if unknown.
 
-    A kind of task says what its results are by `result_ids`, `result_names` and `is_deleted`.
+    Each kind of task defines its results in `result_ids`, `result_names` and `is_deleted`.
     """
 
     task_id: Id = ""

@@ -1,4 +1,4 @@
-"""From (status, headers, body) to data or an error, and from arguments to a request. Pure: no network.
+"""Turns arguments into requests, and (status, headers, body) into data or an error. Pure: no network.
 
 Kling's code decides, not the HTTP status. facts: errors-code-decides, envelope-http
 """
@@ -43,7 +43,7 @@ _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
 _CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
 _NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
 _KEPT_BODY = 300
-_MAX_ID_CHARACTERS = 256  # twice what a creation from here may carry, and far below what addresses may
+_MAX_ID_CHARACTERS = 256  # twice the longest id we accept, and far below the limits of URLs
 _CHECK_ID = "Check the id: it must be a task id or an external task id of this account and region."
 _ABSENT = re.compile(r"not (be )?found|not exist|no such|unknown (task|id)", re.IGNORECASE)
 _GATEWAY_STATUSES = (502, 503, 504)
@@ -51,9 +51,9 @@ _GATEWAY_STATUSES = (502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `effect` says what a lost reply may leave behind; `external_task_id` names a creation.
+    """One call. `effect` says what a lost reply may leave behind; `external_task_id` identifies a creation.
 
-    `body` is what JSON holds, and `bytes` for a picture, which `request_body` writes as Base64.
+    `body` is JSON data, with `bytes` for pictures, which `request_body` writes as Base64.
     """
 
     method: Literal["GET", "POST"]
@@ -70,7 +70,7 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """What it does, in one word of few: `query`, `list`, `create` or `delete`."""
+        """The kind of request: `query`, `list`, `create` or `delete`."""
         if self.effect != "read":
             return self.effect
         return "query" if self.is_query else "list"
@@ -89,8 +89,8 @@ def query_task(route: str, task_or_external_id: str) -> Request:
     """fact: query-takes-task-id; an external id may work too (fact: query-external-id).
 
     Raises:
-        InputError: for ids that cannot stand in a path.
-        NotFoundError: for what is too long, or no text, to be anybody's id; nothing is sent.
+        InputError: the id cannot be part of a path.
+        NotFoundError: it is too long or not valid text, so no task can have it; nothing is sent.
     """
     if task_or_external_id in {"", ".", ".."}:
         raise InputError(
@@ -111,13 +111,13 @@ def page_of(path: str, page_num: int, page_size: int) -> Request:
 
 
 def decode(request: Request, reply: HttpReply) -> Any:
-    """The `data` of a successful reply; None where there is none.
+    """The `data` of a successful reply, or None.
 
     Raises:
         ApiError: Kling answered with a code of its table.
         NotFoundError: the code and text that mean an unknown task.
-        UnknownOutcomeError: a request that changes something got an answer that settles nothing.
-        UnexpectedReplyError: any other reply that is not in Kling's form.
+        UnknownOutcomeError: the reply leaves open whether a change was carried out.
+        UnexpectedReplyError: any other reply that is not in Kling's format.
     """
     envelope = _parse_envelope(reply.body)
     if envelope is None:
@@ -136,7 +136,7 @@ def decode_task(request: Request, data: Any, model: type[T]) -> T:
 
     Raises:
         UnknownOutcomeError: a creation was accepted but its answer names no task.
-        UnexpectedReplyError: a read whose data is no task.
+        UnexpectedReplyError: a read whose data is not a task.
     """
     task = _read_task(data, model)
     if task.task_id:
@@ -153,14 +153,14 @@ def decode_task(request: Request, data: Any, model: type[T]) -> T:
 def decode_tasks(data: Any, model: type[T]) -> list[T]:
     """The records of a list page. fact: list-shape
 
-    A record that cannot be read becomes an empty task: a reader must know that the page held more than was
-    understood, and that a full page was full.
+    An unreadable record becomes an empty task, so that callers can see that the page held more than was understood,
+    and that a full page was full.
 
     Raises:
-        UnexpectedReplyError: `data` is no array; an empty list is one too (fact: list-no-total).
+        UnexpectedReplyError: `data` is not an array; an empty list is valid (fact: list-no-total).
     """
     if not isinstance(data, list):
-        raise UnexpectedReplyError("Kling's list is not a list.", http_status=200, advice=_PROXY)
+        raise UnexpectedReplyError("Kling's answer is not a list.", http_status=200, advice=_PROXY)
     return [_read_task(record, model) for record in data]
 
 
@@ -186,7 +186,7 @@ def _parse_envelope(body: bytes) -> dict[str, Any] | None:
 
 
 def request_id_of(reply: HttpReply) -> str:
-    """Kling's id of the request; "" where the reply does not say. For a reply that may be a success, too."""
+    """Kling's id of the request, or ""; works for successful replies as well."""
     envelope = _parse_envelope(reply.body)
     return _read_request_id(envelope.get("request_id")) if envelope else ""
 
@@ -205,7 +205,7 @@ def _vendor_error(
         return _task_not_found(code, vendor_message, request_id)
     created = rule.created_on_create if request.effect == "create" else "no"
     if rule is UNLISTED and request.effect == "create" and not 400 <= reply.status < 500:
-        created = "maybe"  # nobody knows what such a code means; only a refusal's status says that nothing was done
+        created = "maybe"  # the code is unknown; only a 4xx status shows that nothing was done
     said = f" and said {quote(vendor_message, 300)}" if vendor_message else ""
     return rule.error(
         f"Kling answered {code}, {rule.meaning}{said} (HTTP {reply.status}).",
@@ -228,7 +228,7 @@ def _advice_for(request: Request, rule: CodeRule, created: str) -> str:
 def _says_absent(code: int, vendor_message: str) -> bool:
     """Whether a query's answer means that the task does not exist.
 
-    The wording for elements is a guess (msg-task-not-found), so its likely relatives count, too.
+    The wording for elements is a guess (msg-task-not-found), so similar ones count as well.
     """
     return code == 1203 or (code == 1201 and _ABSENT.search(vendor_message) is not None)
 
@@ -242,7 +242,7 @@ def _task_not_found(code: int, vendor_message: str, request_id: str) -> NotFound
     return error
 
 
-_PROXY = "Something between this computer and Kling may be answering for it; check_setup shows the address."
+_PROXY = "A proxy between this computer and Kling may have answered instead; check_setup shows the address."
 
 
 def _unreadable(
@@ -254,12 +254,12 @@ def _unreadable(
     """
     body = clean(reply.body[:_KEPT_BODY].decode("utf-8", "replace"), _KEPT_BODY)
     status = reply.status
-    what = f"The answer (HTTP {status}) is not in Kling's form"
-    # A gateway refused or redirected it: it never reached Kling's logic.
+    what = f"The answer (HTTP {status}) is not in Kling's format"
+    # A gateway refused or redirected it, so it never reached Kling.
     settled = 300 <= status < 500 and not was_carried_out
     if request.effect != "read" and not settled:
         return UnknownOutcomeError(
-            f"{what}, so it is not known whether Kling did what was asked.",
+            f"{what}, so it is unknown whether Kling carried out the request.",
             external_task_id=request.external_task_id,
             still_at_work=status == 504,
             created="maybe" if request.effect == "create" else "no",
@@ -283,10 +283,10 @@ def _redirect_target(reply: HttpReply) -> str:
     if not 300 <= reply.status < 400:
         return ""
     target = quote(reply.headers.get("location", ""), 120)
-    return f": it sends us to {target}, and a credential is never carried to another address"
+    return f": it redirects to {target}, and credentials are never sent to another address"
 
 
-# Statuses that a gateway answers with before Kling sees the request; nothing was done.
+# Statuses of gateways in front of Kling; nothing was done.
 _BY_STATUS: dict[int, CodeRule] = {
     401: CODES[1000],
     403: CODES[1103],
@@ -305,7 +305,7 @@ def _look_up_advice(request: Request) -> str:
     if request.effect == "create":
         name = quote(request.external_task_id, 128)
         return (
-            f"Look before creating again: call get_element with id={name} (its external_task_id), or repeat "
+            f"Check before creating again: call get_element with id={name} (its external_task_id), or repeat "
             "the same call with the same arguments, which sends the same external_task_id."
         )
     return "Call delete_element again with the same arguments; deleting twice does no harm."
@@ -316,7 +316,7 @@ def lost_reply(request: Request, what: str, *, still_at_work: bool = False) -> K
     if request.effect == "read":
         return LostReplyError(f"{what}; this was only a look-up.")
     return UnknownOutcomeError(
-        f"{what}, so it is not known whether Kling did what was asked.",
+        f"{what}, so it is unknown whether Kling carried out the request.",
         external_task_id=request.external_task_id,
         still_at_work=still_at_work,
         created="maybe" if request.effect == "create" else "no",
@@ -326,7 +326,7 @@ def lost_reply(request: Request, what: str, *, still_at_work: bool = False) -> K
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, or None. fact: retry-after-unseen; the date form is not worth reading for a retry."""
+    """Seconds, or None. fact: retry-after-unseen; the date form is not worth parsing for a retry."""
     value = headers.get("retry-after", "").strip()
     return float(value) if value.isdecimal() and len(value) < 7 else None
 

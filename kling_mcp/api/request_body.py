@@ -1,8 +1,8 @@
-"""The body of a request as it goes out: JSON, with pictures turned into Base64 piece by piece.
+"""The body of a request: JSON, with pictures streamed as Base64.
 
-A creation may carry four pictures of 10 MB. As one JSON text they would be held three times over: as bytes, as
-Base64, and inside the body. Here they stay the bytes that were read and checked, once; their Base64 exists for one
-piece at a time. So what is sent is what was checked, whatever becomes of the file, and it can be sent again.
+A creation may carry four pictures of 10 MB. As one JSON text they would be in memory three times: as bytes, as
+Base64, and in the body. Here only the bytes that were checked stay in memory, and Base64 exists one chunk at a time.
+So what is sent is what was checked, whatever happens to the file, and it can be sent again.
 
 Pure: nothing is read from disk and nothing is sent here.
 """
@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
-# Of a picture's bytes; a multiple of three, so that only the last piece is padded. Encoding one takes a fraction of
-# a millisecond, during which nothing else runs.
+# A multiple of three, so that only the last chunk is padded. Encoding one blocks the event loop for a fraction of a
+# millisecond.
 PIECE_BYTES = 192 * 1024
 
 
 class RequestBody:
-    """A JSON object whose `bytes` values stand for their bare Base64 text. fact: base64-bare
+    """A JSON object whose `bytes` values are sent as bare Base64 text. fact: base64-bare
 
-    Take its pieces as often as it is to be sent; they are always the same.
+    It can be sent any number of times; the chunks are always the same.
     """
 
     def __init__(self, body: Mapping[str, Any]) -> None:
-        """Raises TypeError or ValueError for what JSON cannot hold."""
-        # No text of a caller can contain it by chance or on purpose.
+        """Raises TypeError or ValueError for values that JSON cannot hold."""
+        # Random, so that no caller's text can contain it.
         place = secrets.token_hex(16)
         pictures: list[bytes] = []
 
@@ -58,6 +58,6 @@ class RequestBody:
         yield self._texts[-1]
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The same for httpx, which awaits the network between the pieces."""
+        """The same for httpx, which awaits the network between chunks."""
         for piece in self.chunks():
             yield piece

@@ -1,7 +1,7 @@
-"""Takes a reply out of its wrapping, never more of it than there is room for. Pure: pieces in, bytes out.
+"""Decompresses a reply, never beyond a size limit. Pure: chunks in, bytes out.
 
-httpx would unpack each piece as a whole, and one wrapping inside the other: a reply of a few kilobytes could fill
-the memory. It is only asked for gzip, once, and nobody honest answers with more.
+httpx would decompress each chunk as a whole, and nested encodings too: a reply of a few kilobytes could fill the
+memory. Only a single gzip layer is requested, and no honest server sends more.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
 
 
 class GzipError(Exception):
-    """The wrapping is damaged, or not one that was asked for."""
+    """The encoding is damaged, or was not requested."""
 
 
 class GzipReader:
-    """Unpacks one reply piece by piece.
+    """Decompresses one reply chunk by chunk.
 
     Args:
         encoding: the `Content-Encoding` header; "" for none.
 
     Raises:
-        GzipError: it is neither gzip nor nothing.
+        GzipError: the encoding is neither gzip nor none.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -33,7 +33,7 @@ class GzipReader:
         self._gzip = zlib.decompressobj(_WITH_GZIP_HEADER) if name in {"gzip", "x-gzip"} else None
 
     def take(self, piece: bytes, room: int) -> bytes:
-        """What the piece holds, or the first bytes of it: `room` of them mean that there may be more.
+        """At most `room` bytes of the decompressed chunk; exactly `room` means that there may be more.
 
         Raises:
             GzipError: it is damaged.
@@ -48,7 +48,7 @@ class GzipReader:
             raise GzipError("damaged gzip") from error
 
     def finish(self) -> None:
-        """Nothing more comes.
+        """Check that the reply is complete.
 
         Raises:
             GzipError: the end is missing.

@@ -1,7 +1,7 @@
-"""When to send the same request again. Pure: (error, attempt, time left) -> delay or stop.
+"""When to retry a request. Pure: (error, attempt, time left) -> delay or stop.
 
-Reads repeat on what may pass by itself (fact: retry-reads).
-A request that changes something repeats only when it never reached Kling, or Kling said that nothing was done
+Reads are retried on transient errors (fact: retry-reads).
+A request that changes something is retried only if it never reached Kling, or Kling said that nothing was done
 (fact: retry-create).
 """
 
@@ -66,7 +66,7 @@ def delay_before_retry(
 
 
 def may_repeat(error: KlingError, effect: Effect) -> bool:
-    """Whether sending the same request once more can help and cannot do the same thing twice."""
+    """Whether a retry can help without doing the same thing twice."""
     if effect == "create":
         return isinstance(error, ConnectionFailedError)  # 1302 and 1303 are the create gate's
     nothing_was_done = isinstance(error, ConnectionFailedError | RateLimitError | BusyError)
@@ -76,7 +76,7 @@ def may_repeat(error: KlingError, effect: Effect) -> bool:
 
 
 def _may_pass(error: KlingError) -> bool:
-    """A lost reply or a gateway's failure; a page of HTML with status 200 will not change by asking again."""
+    """A lost reply or a gateway failure; an HTML page with status 200 will not change on a retry."""
     if isinstance(error, UnexpectedReplyError):
         return is_gateway_failure(error) or error.kind == "rate_limited"
     return error.kind == "network"

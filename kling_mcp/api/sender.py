@@ -91,7 +91,7 @@ class Sender:
             try:
                 return await self._attempt(request, auth, authorization)
             except (ClockError, AuthError):
-                # Kling refused the token, so nothing was done: one more try with the vendor's time.
+                # Kling refused the token, so nothing was done: retry once with the vendor's time.
                 if clock_corrected or not auth.correct_clock(self.last_date, refused=authorization):
                     raise
                 clock_corrected = True
@@ -128,15 +128,15 @@ class Sender:
                 return await self._receive(request, authorization)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise ConnectionFailedError(
-                f"No connection to {self.host} could be made ({type(error).__name__}), so nothing was sent.",
-                advice="Check the network, a proxy or a firewall; then call again. check_setup tells more.",
+                f"Could not connect to {self.host} ({type(error).__name__}), so nothing was sent.",
+                advice="Check the network, proxy and firewall, then call again. check_setup shows more.",
             ) from None
         except (httpx.TimeoutException, TimeoutError):
             raise lost_reply(request, f"{self.host} did not answer in time", still_at_work=True) from None
         except httpx.HTTPError as error:
             raise lost_reply(
                 request,
-                f"The connection to {self.host} broke ({type(error).__name__}) before the answer came",
+                f"The connection to {self.host} broke ({type(error).__name__}) before the answer arrived",
             ) from None
 
     async def _receive(self, request: Request, authorization: str) -> HttpReply:
@@ -144,8 +144,8 @@ class Sender:
         if request.body is None:
             return await self._ask(request, headers)
         body = RequestBody(request.body)
-        headers["Content-Length"] = str(len(body))  # else it would go out chunked, which some gateways refuse
-        # httpx leaves a request in a circle of references; a stream that is closed holds no picture in there.
+        headers["Content-Length"] = str(len(body))  # otherwise it would be sent chunked, which some gateways refuse
+        # httpx leaves requests in reference cycles; closing the stream releases its pictures.
         async with aclosing(body.stream()) as chunks:
             return await self._ask(request, headers, chunks)
 
@@ -164,7 +164,7 @@ class Sender:
         try:
             body = await _unpacked(response)
         except GzipError:
-            body = b""  # as unreadable as any other body that is not Kling's
+            body = b""  # treated like any other unreadable body
         finally:
             await response.aclose()
         if body is None:
@@ -184,10 +184,10 @@ class Sender:
                 timeout=httpx.Timeout(
                     connect=limits.connect, read=limits.read, write=limits.write, pool=limits.connect
                 ),
-                # All of them are kept: what closes after each burst would be opened anew for the next one.
+                # Keep all of them: connections closed after a burst would have to be reopened for the next.
                 limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=30),
-                follow_redirects=False,  # a credential is never carried to another address
-                # Every account shares this client: a session that one is given must not reach the next.
+                follow_redirects=False,  # credentials are never sent to another address
+                # All accounts share this client: a session cookie of one must not reach another.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 headers={
                     "User-Agent": f"kling-mcp/{__version__}",
@@ -199,15 +199,15 @@ class Sender:
 
 
 async def _unpacked(response: httpx.Response) -> bytes | None:
-    """The body; None where it is too large, packed or unpacked.
+    """The body; None if it is too large, compressed or decompressed.
 
     Raises:
-        GzipError: it is not packed as it says.
+        GzipError: the body does not match its encoding.
     """
     unpacker = GzipReader(response.headers.get("content-encoding", ""))
     body = bytearray()
     arrived = 0
-    # As it came over the network: see `response_body`.
+    # Raw, as it came over the network: see `response_body`.
     async for piece in cast("httpx.AsyncByteStream", response.stream):
         arrived += len(piece)
         body += unpacker.take(piece, MAX_REPLY_BYTES + 1 - len(body))
@@ -218,7 +218,7 @@ async def _unpacked(response: httpx.Response) -> bytes | None:
 
 
 def _hide_secrets(reply: HttpReply, auth: Authenticator) -> HttpReply:
-    """Kling, or a proxy, may send back what it was sent; from here on nobody can show it by mistake."""
+    """Kling or a proxy may echo secrets; remove them here, so that they cannot be shown later."""
     secrets = auth.secrets
     headers = {
         name: redact_bytes(value.encode(), secrets).decode("utf-8", "replace") for name, value in reply.headers.items()

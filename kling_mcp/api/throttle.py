@@ -1,6 +1,6 @@
 """The create gate: few creations in flight, first come, first served, and a pause for all when Kling is busy.
 
-1302 and 1303 mean that nothing was created (fact: slots-refused), so whoever meets them stays first in the queue.
+1302 and 1303 mean that nothing was created (fact: slots-refused), so a refused creation stays first in the queue.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
 
 INITIAL_DELAY, MAX_DELAY = 1.0, 15.0  # fact: slots-refused (back off from 1 s)
-MAX_WAITING = 100  # at a second or two for each, the last one waits for minutes
+MAX_WAITING = 100  # at a second or two each, the last one waits for minutes
 
 
 class CreateGate:
-    """Lets at most `width` creations of an account through at a time, in the order in which they came."""
+    """Lets at most `width` creations of an account through at a time, in order of arrival."""
 
     def __init__(self, width: int, clock: Clock, rng: random.Random, most_waiting: int = MAX_WAITING) -> None:
         self._free = width
@@ -35,7 +35,7 @@ class CreateGate:
 
     @property
     def waiting(self) -> int:
-        """How many callers stand in the queue."""
+        """How many callers are in the queue."""
         return len(self._queue)
 
     async def enter(self) -> None:
@@ -55,7 +55,7 @@ class CreateGate:
             await turn.wait()
         except BaseException:
             if turn.is_set():
-                self.leave()  # the place came just as the caller left
+                self.leave()  # the place was freed just as the caller left
             else:
                 self._queue.remove(turn)
             raise
@@ -68,23 +68,23 @@ class CreateGate:
             self._free += 1
 
     def opens_in(self) -> float:
-        """Seconds until the pause that Kling asked of everybody is over; 0 or less if there is none."""
+        """Seconds until the common pause is over; 0 or less if there is none."""
         return self._open_at - self._clock.monotonic()
 
     def was_busy(self, asked: float | None) -> None:
-        """Kling said 1302 or 1303: everybody pauses, longer each time, with jitter; or as long as Kling asked."""
+        """Kling said 1302 or 1303: all callers pause, longer each time, with jitter, or as long as Kling asked."""
         pause = min(asked or 0.0, MAX_DELAY)
-        if self.opens_in() <= 0:  # several refusals in one breath are one
+        if self.opens_in() <= 0:  # several refusals at once count as one
             pause = max(pause, self._backoff.next_delay())
         self._open_at = max(self._open_at, self._clock.monotonic() + pause)
 
     def was_accepted(self) -> None:
-        """Kling took a creation: the next pause is a short one again."""
+        """Kling accepted a creation: the next pause is short again."""
         self._backoff.reset()
 
 
 def _queue_is_full(waiting: int) -> LimitError:
     return LimitError(
-        f"{waiting} creations of this account are waiting for their turn already, which is the most.",
+        f"This account already has {waiting} creations in the queue, which is the limit.",
         advice="Nothing was sent. Repeat the same call in a minute.",
     )

@@ -1,11 +1,10 @@
-"""What Kling's callbacks look like: whether one is signed, and which task it is about. Pure: no network, no clock.
+"""Kling's callbacks: whether one is signed, and which task it is about. Pure: no network, no clock.
 
-Nothing that a callback says of a task is believed; it only makes somebody ask Kling.
+Nothing that a callback says about a task is trusted; it only triggers a poll.
 facts: callback-no-elements, callback-repeats
 
-The check is our own and not the `standardwebhooks` package's: that one reads the clock itself, signs the time as it
-understood it instead of as it was sent, and fails with errors of the interpreter where a forged header has no comma
-or a body is no UTF-8.
+We do not use the `standardwebhooks` package: it reads the clock itself, signs the time as parsed instead of as sent,
+and raises interpreter errors if a forged header has no comma or a body is not UTF-8.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _TASK_ID = re.compile(r"[!-~]{1,128}")
 
 
 def signing_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """The keys behind `whsec_` secrets; several, while one replaces the other. facts: signature-sum, signature-rotation
+    """The keys of `whsec_` secrets; several during rotation. facts: signature-sum, signature-rotation
 
     Raises:
         ValueError: a secret is not in that form.
@@ -43,12 +42,12 @@ def _signing_key(secret: str) -> bytes:
     encoded = secret.removeprefix(SECRET_PREFIX)
     key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     if encoded == secret or not key:
-        raise ValueError("a secret begins with whsec_ and goes on in Base64")
+        raise ValueError("a secret must be whsec_ followed by Base64")
     return key
 
 
 def check_signature(headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float) -> None:
-    """Whether one of the secrets signed exactly this, lately. facts: signature, signature-headers, signature-sum
+    """Require a recent signature of exactly this body. facts: signature, signature-headers, signature-sum
 
     Args:
         headers: in any letter case.
@@ -64,18 +63,20 @@ def check_signature(headers: Mapping[str, str], body: bytes, keys: Sequence[byte
         raise CallbackError("The callback is not signed, or its webhook headers cannot be read.", http_status=401)
     if abs(now - int(sent_at)) > TOLERANCE_SECONDS:
         raise CallbackError(
-            "The callback was signed too long ago or in the future; perhaps a clock is wrong.", http_status=401
+            "The callback was signed too long ago or in the future; a clock may be wrong.", http_status=401
         )
     text = f"{webhook_id}.{sent_at}.".encode() + body
     given = [_signature(part) for part in lower.get("webhook-signature", "").split()[:_MAX_SIGNATURES]]
     wanted = [hmac.digest(key, text, "sha256") for key in keys]
-    fits = [hmac.compare_digest(one, other) for one in given for other in wanted]  # all pairs: the time tells nothing
+    fits = [
+        hmac.compare_digest(one, other) for one in given for other in wanted
+    ]  # all pairs: the timing reveals nothing
     if True not in fits:
-        raise CallbackError("The callback's signature fits none of the secrets.", http_status=401)
+        raise CallbackError("The callback's signature matches none of the secrets.", http_status=401)
 
 
 def _signature(part: str) -> bytes:
-    """The bytes of `v1,<base64>`; none for another version or for anything unreadable."""
+    """The bytes of `v1,<base64>`; empty for other versions or unreadable text."""
     version, _, encoded = part.partition(",")
     try:
         return base64.b64decode(encoded, validate=True) if version == "v1" else b""
@@ -84,20 +85,20 @@ def _signature(part: str) -> bytes:
 
 
 def read_task_id(body: bytes) -> str:
-    """Which task a callback is about; "" where it does not say.
+    """Which task a callback is about; "" if it does not say.
 
-    Elements send the record of a task, newer routes a form of their own; an envelope around the record is read, too,
-    because nobody has shown a callback for an element yet. facts: callback-legacy-body, callback-new-body
+    Element callbacks are documented as task records, and newer routes have their own format; a record in an envelope
+    is read as well, because no element callback has been seen yet. facts: callback-legacy-body, callback-new-body
 
     Raises:
-        CallbackError: it is no JSON object.
+        CallbackError: it is not a JSON object.
     """
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
-        raise CallbackError("The callback's body is no JSON object.", http_status=400)
+        raise CallbackError("The callback's body is not a JSON object.", http_status=400)
     inner = said.get("data")
     records: list[dict[str, Any]] = [said, inner] if isinstance(inner, dict) else [said]
     ids = (record.get(name) for record in records for name in ("task_id", "id"))
@@ -105,5 +106,5 @@ def read_task_id(body: bytes) -> str:
 
 
 def _text(value: object) -> str:
-    """An id, which is text, and which an older form may write as a number."""
+    """An id as text; an older format may send a number."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

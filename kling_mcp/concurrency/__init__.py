@@ -1,4 +1,4 @@
-"""Time, shutdown, background work, a thread that works in turn, back-off and call limits.
+"""Time, shutdown, background work, a serial worker thread, back-off and call limits.
 
-It is what every room may need, about no subject of its own.
+General tools that every room may use.
 """

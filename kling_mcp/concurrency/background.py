@@ -1,4 +1,4 @@
-"""Runs something in the background of a block, and lets the block's own errors come out as they are."""
+"""Runs something in the background of a block, and leaves the block's own errors as they are."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 async def run_in_background(work: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
     """Run `work` while the block runs; it is cancelled when the block ends.
 
-    A task group wraps what its body raises; here the first error comes out bare, as if there were no group.
+    A task group wraps what its body raises; here the first error comes out as it is.
     """
-    # Only the work is cancelled, not the block that waits for its end: Python 3.11 loses trace events of what is
-    # cancelled in the middle of a wait, and with them the coverage of every caller.
+    # Only the work is cancelled, not the block that waits for it: Python 3.11 loses the trace events of code that is
+    # cancelled during a wait, and with them the coverage of every caller.
     scope = anyio.CancelScope()
 
     async def stoppable() -> None:

@@ -1,4 +1,4 @@
-"""Delays between attempts that double up to a limit, with jitter where many may try at once. Pure: it never sleeps."""
+"""Delays between attempts that double up to a limit, with jitter if many may try at once. Pure: it never sleeps."""
 
 from __future__ import annotations
 

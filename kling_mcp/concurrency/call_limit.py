@@ -1,4 +1,4 @@
-"""How many calls an account may have running at once; one too many is answered at once, never queued."""
+"""Limits the calls that an account may have running at once; one too many is refused at once, never queued."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class CallLimit:
         """Count the block as a running call.
 
         Raises:
-            LimitError: so many are running already.
+            LimitError: the limit is reached.
         """
         if self._most and self._running >= self._most:
             raise LimitError(
-                f"This account has {self._running} calls running at this server, which is the most.",
-                advice="Call again in a minute, or wait for several elements with one wait_for_elements.",
+                f"This account already has {self._running} calls running, which is the limit.",
+                advice="Call again in a minute, or wait for several tasks with one wait_for_tasks call.",
             )
         self._running += 1
         try:

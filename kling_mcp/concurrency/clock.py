@@ -1,4 +1,4 @@
-"""The one source of time, so that tests can own it.
+"""The only source of time, so that tests can control it.
 
 Nothing else in the package calls `time` or sleeps.
 """
@@ -14,7 +14,7 @@ import anyio
 
 
 class Clock(Protocol):
-    """Seconds, three ways."""
+    """Reads the time and sleeps."""
 
     def wall(self) -> float:
         """Seconds since 1970, UTC."""
@@ -25,7 +25,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Give way for `seconds`."""
+        """Let other tasks run for `seconds`."""
         ...
 
 

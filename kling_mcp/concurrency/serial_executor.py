@@ -1,7 +1,7 @@
-"""A worker thread that runs functions one at a time, in the order in which they were given to it.
+"""A worker thread that runs functions one at a time, in the order in which it gets them.
 
-What was given to it is done, whatever happens to the caller: a caller that is cancelled meanwhile still gets the
-result, and is cancelled at its next await. So "cancelled" never means "perhaps".
+It runs every function, whatever happens to the caller: a caller that is cancelled meanwhile still gets the result,
+and is cancelled at its next await. So a cancelled call never leaves it open whether its function ran.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ T = TypeVar("T")
 class SerialExecutor:
     """See the module. The thread starts with the first function, and ends with this object or with the interpreter.
 
-    The interpreter does not end before the functions that were given have run. They must not use the event loop.
+    The interpreter waits for all functions at its end. They must not use the event loop.
     """
 
     def __init__(self, name: str) -> None:
-        """`name` is the thread's, for those who look at a list of threads."""
+        """`name` is the thread's, as a list of threads shows it."""
         self._name = name
-        # A pool of its own: in one that is shared, a short function would wait for the long ones of others.
+        # A pool of its own: in a shared one, a short function would wait for long ones of other users.
         self._pool: ThreadPoolExecutor | None = None
         self._unfinished: set[object] = set()
 
@@ -40,7 +40,7 @@ class SerialExecutor:
         return future.result()
 
     def finish(self, function: Callable[[], None]) -> None:
-        """Run `function` after everything that was given before; here and now if nothing is left to do."""
+        """Run `function` after everything before it; here and now if nothing is left to do."""
         if self._unfinished:
             self._thread().submit(self._job(function))
         else:
@@ -65,9 +65,9 @@ class SerialExecutor:
 
 
 async def _end_of(future: asyncio.Future[T]) -> None:
-    """Wait for the end, however often the task is cancelled meanwhile; a cancellation is passed on afterwards.
+    """Wait for the end, however often the task is cancelled meanwhile; the cancellation is delivered afterwards.
 
-    A shielded scope holds off the cancellations of anyio, but not those of asyncio, which servers use to shut down.
+    A shielded scope blocks cancellation by anyio, but not by asyncio, which servers use to shut down.
     """
     was_cancelled = False
     with anyio.CancelScope(shield=True):
@@ -77,6 +77,6 @@ async def _end_of(future: asyncio.Future[T]) -> None:
             except asyncio.CancelledError:
                 was_cancelled = True
     if was_cancelled and (task := asyncio.current_task()):
-        # Asked for again, so that it is delivered at the next await; counted once.
+        # Requested again, so that it is delivered at the next await; counted once.
         task.uncancel()
         task.cancel()

@@ -1,6 +1,6 @@
-"""The orderly end of a server: what waits for a caller's sake ends early, as if its time had run out.
+"""Graceful shutdown: waits end early, as if their time had run out.
 
-It ends waits and nothing else: what is being sent to Kling goes on, and who cannot wait for it is cancelled elsewhere.
+Only waits end: a request on its way to Kling continues, and whatever cannot wait for it is cancelled elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Shutdown:
-    """Whether the end has begun; one per process. Use it from one event loop."""
+    """Whether shutdown has begun; one per process. Use it from one event loop."""
 
     def __init__(self) -> None:
         self.is_started = False
@@ -25,7 +25,7 @@ class Shutdown:
         self._listeners: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """End every wait; those that begin from now on are over at once."""
+        """End every wait; later ones end at once."""
         self.is_started = True
         for listener in self._listeners:
             listener()
@@ -33,12 +33,12 @@ class Shutdown:
             scope.cancel()
 
     def on_start(self, listener: Callable[[], None]) -> None:
-        """Call this when the end begins, before any wait ends."""
+        """Call this when shutdown begins, before any wait ends."""
         self._listeners.append(listener)
 
     @contextmanager
     def move_on_after(self, seconds: float) -> Iterator[anyio.CancelScope]:
-        """As anyio's, for a block that only waits; it moves on when the end begins, too."""
+        """Like anyio's, for a block that only waits; it also moves on when shutdown begins."""
         with anyio.move_on_after(0 if self.is_started else seconds) as scope:
             self._scopes.add(scope)
             try:
@@ -47,6 +47,6 @@ class Shutdown:
                 self._scopes.discard(scope)
 
     async def sleep(self, clock: Clock, seconds: float) -> None:
-        """Sleep, but not past the beginning of the end."""
+        """Sleep, but not past the start of shutdown."""
         with self.move_on_after(float("inf")):
             await clock.sleep(seconds)

@@ -1,4 +1,4 @@
-"""`kling-mcp demo`: the main job for somebody at a terminal, played by a real MCP client on the real server.
+"""`kling-mcp demo`: a real MCP client uses the real server and shows it at a terminal.
 
-It prints, and knows the server by its tools alone: it never imports `kling_mcp.server`.
+It prints, and knows only the server's tools: it never imports `kling_mcp.server`.
 """

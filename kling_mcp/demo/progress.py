@@ -1,4 +1,4 @@
-"""Shows a wait: as a moving bar at a terminal, as plain lines in a log."""
+"""Shows a wait: as a progress bar on a terminal, as plain lines in a log."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class WaitDisplay(Protocol):
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
 
     def complete(self) -> None:
-        """Nothing is waited for any more."""
+        """The wait is over."""
         ...
 
 
 @asynccontextmanager
 async def showing_wait(out: TextIO, clock: Clock) -> AsyncIterator[WaitDisplay]:
-    """Shows on `out` what is reported while the block runs."""
+    """Show progress on `out` while the block runs."""
     if not out.isatty():
         yield _Lines(out)
         return
@@ -44,7 +44,7 @@ async def showing_wait(out: TextIO, clock: Clock) -> AsyncIterator[WaitDisplay]:
 
 
 class _Lines:
-    """One line for each report: nothing that a log could not hold."""
+    """One plain line per report, suitable for a log."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -57,7 +57,7 @@ class _Lines:
 
 
 class _Bar:
-    """A bar that follows the reports; between two of them it goes on by the clock."""
+    """A bar that follows the reports, and the clock between them."""
 
     def __init__(self, out: TextIO, clock: Clock) -> None:
         self._out = out
@@ -88,6 +88,6 @@ class _Bar:
     def _draw(self) -> None:
         waited = self._progress + self._clock.monotonic() - self._reported_at
         share = 1.0 if self._is_complete else min(1.0, waited / self._total)
-        width = min(shutil.get_terminal_size().columns, _MAX_COLUMNS) - 1  # the last column would begin a new line
+        width = min(shutil.get_terminal_size().columns, _MAX_COLUMNS) - 1  # the last column would start a new line
         line = f"   |{'#' * int(share * _BAR_COLUMNS):{_BAR_COLUMNS}}| {self._message}"[:width]
         print(f"\r{line:{width}}", end="", file=self._out, flush=True)

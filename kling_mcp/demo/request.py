@@ -1,4 +1,4 @@
-"""What the demo asks for. Checks nothing: the server says what is wrong with it."""
+"""What the demo creates. Nothing is checked here: the server reports problems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PIP_DESCRIPTION = "A small round teal robot with glowing eyes on a dark screen, 
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """One element to create, from pictures of which the first is the frontal one."""
+    """One element to create; the first picture is the frontal one."""
 
     name: str
     description: str
@@ -33,13 +33,13 @@ class DemoRequest:
         }
 
     def folders(self) -> list[str]:
-        """The folders of the pictures that are files here; a server must be allowed to read them."""
+        """The folders of local pictures, which the server must be allowed to read."""
         paths = [Path(picture).expanduser() for picture in self.pictures]
         return list(dict.fromkeys(str(path.absolute().parent) for path in paths if path.is_file()))
 
 
 def demo_request(name: str, description: str, pictures: tuple[str, ...], *, live: bool) -> DemoRequest:
-    """A request with what was not said filled in.
+    """The request, with defaults filled in.
 
     Simulated tasks take 5 seconds, real ones up to two minutes (fact: time-image).
     """

@@ -1,4 +1,4 @@
-"""Puts the demo together: on the simulator, or live after a yes."""
+"""Runs the demo: on the simulator, or live after confirmation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def run_sandbox_demo(request: DemoRequest, environ: Mapping[str, str]) -> None:
-    """The story on the simulator.
+    """Run the demo on the simulator.
 
     Raises:
         KlingError: what went wrong.
@@ -38,19 +38,19 @@ def run_sandbox_demo(request: DemoRequest, environ: Mapping[str, str]) -> None:
 
 
 def run_live_demo(request: DemoRequest, environ: Mapping[str, str], *, assume_yes: bool) -> bool:
-    """The story at Kling; False where the person at the terminal said no.
+    """Run the demo on the real API; False if the person at the terminal declined.
 
     Raises:
-        ConfigurationError: no credentials, the sandbox is on, or there is nobody to ask.
+        ConfigurationError: no credentials, the sandbox is on, or there is no terminal to ask on.
         KlingError: what went wrong.
     """
     settings = Settings.from_env(environ)
     if settings.sandbox:
-        raise ConfigurationError("--live goes to Kling itself, but KLING_MCP_SANDBOX is set; remove one of them.")
+        raise ConfigurationError("--live uses the real API, but KLING_MCP_SANDBOX is set; remove one of them.")
     if settings.credential_kind == "none":
         raise ConfigurationError(
             "--live needs Kling credentials, and none are set: set KLING_API_KEY (or KLING_ACCESS_KEY and "
-            "KLING_SECRET_KEY) and call again. Without --live the demo needs none."
+            "KLING_SECRET_KEY) and try again. Without --live the demo needs none."
         )
     print(texts.live_introduction(settings, request))
     if not assume_yes and not _agreed():
@@ -70,9 +70,9 @@ def _agreed() -> bool:
         ConfigurationError: there is none.
     """
     if not sys.stdin.isatty():
-        raise ConfigurationError("There is no terminal to ask at; add --yes to agree to this beforehand.")
+        raise ConfigurationError("There is no terminal to ask on; add --yes to agree in advance.")
     try:
-        return input("Go on? [y/N] ").strip().lower() in {"y", "yes"}
+        return input("Continue? [y/N] ").strip().lower() in {"y", "yes"}
     except EOFError:
         return False
 

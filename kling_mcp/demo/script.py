@@ -1,4 +1,4 @@
-"""The scripted client: lists the tools, creates an element, waits with a bar, looks it up again."""
+"""The scripted client: lists the tools, creates an element, shows a progress bar, looks up the element."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _PATIENCE_SECONDS = 60.0  # beyond the wait that the server was asked for
 async def run(
     request: DemoRequest, server: Transport | MCPServer[Any], out: TextIO, clock: Clock | None = None
 ) -> dict[str, Any]:
-    """Play the story and tell it on `out`; the row of the finished element.
+    """Run the script and report on `out`; returns the row of the finished element.
 
     Args:
-        server: how the server is reached; in a test it may be the server itself.
+        server: how to reach the server; in a test, the server itself.
 
     Raises:
-        KlingError: what went wrong, as the server said it; or that the server did not start.
-        BrokenPipeError: nobody reads `out` any more.
+        KlingError: the server's error, or that the server did not start.
+        BrokenPipeError: the reader of `out` is gone.
     """
     failure: KlingError | BrokenPipeError | None = None
     row: dict[str, Any] = {}
@@ -42,7 +42,7 @@ async def run(
         async with Client(server) as client:
             try:
                 row = await _Script(client, request, out, clock or SystemClock()).run()
-            except (KlingError, BrokenPipeError) as error:  # by hand: the client's task groups would wrap it
+            except (KlingError, BrokenPipeError) as error:  # by hand, because the client's task groups would wrap it
                 failure = error
     except* MCPError as broken:
         failure = KlingError(f"The server ended or did not answer: {_first(broken)}.", created="maybe")
@@ -62,10 +62,10 @@ class _Script:
         tools = (await self._client.list_tools()).tools
         self._say(f"1. The server offers {len(tools)} tools: {', '.join(tool.name for tool in tools)}")
         task = await self._create()
-        self._say(f"3. Looking the element up again with {LOOK_UP}")
+        self._say(f"3. Looking up the element with {LOOK_UP}")
         found = _facts(LOOK_UP, await self._call(LOOK_UP, {"id": task["task_id"]}))
         row: dict[str, Any] = found["elements"][0]
-        self._say(f'   "{row["element_name"]}" is {row["status"]}, made {row["created_at"]}')
+        self._say(f'   "{row["element_name"]}" is {row["status"]}, created {row["created_at"]}')
         return row
 
     async def _create(self) -> dict[str, Any]:
@@ -82,12 +82,12 @@ class _Script:
 
     def _tell_task(self, task: dict[str, Any]) -> None:
         if task["outcome"] == "already_submitted":
-            self._say("   Kling has this element already, so none was made.")
+            self._say("   Kling already has this element, so none was created.")
         for warning in task["warnings"]:
             self._say(f"   Note: {warning}")
         if not task["element_ids"]:
             raise KlingError(
-                f"No element id came within {self._request.wait_seconds} seconds; task {task['task_id']} goes on.",
+                f"No element id after {self._request.wait_seconds} seconds; task {task['task_id']} is still running.",
                 advice=task["next_step"],
             )
         self._say(f"   Ready after {task['waited_seconds']:g} seconds: element_id {task['element_ids'][0]}")
@@ -108,11 +108,11 @@ def _facts(tool: str, result: CallToolResult) -> dict[str, Any]:
     """The structured content of a result.
 
     Raises:
-        KlingError: the tool failed; the message holds all that the server said.
+        KlingError: the tool failed; the message has the server's whole text.
     """
     if result.is_error or result.structured_content is None:
         text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
-        raise KlingError(f"{tool} answered with an error:\n{text}")
+        raise KlingError(f"{tool} failed:\n{text}")
     return dict(result.structured_content)
 
 

@@ -1,4 +1,4 @@
-"""How the demo starts the server: as a process of its own, on the simulator or for real."""
+"""How the demo starts the server: as a separate process, on the simulator or the real API."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from kling_mcp.demo.request import DemoRequest
 
 ARGUMENTS = ["-m", "kling_mcp"]
-# Settings of the user's that a live run follows; the others would change what the demo shows.
+# The user's settings that a live run keeps; the others would change what the demo shows.
 _KEPT = {"KLING_MCP_STATE_DIR", "KLING_MCP_STATE_URL", "KLING_MCP_LOG_LEVEL"}
 
 
 def sandbox_server(request: DemoRequest, state_dir: str, environ: Mapping[str, str]) -> StdioServerParameters:
-    """The server on the simulator. Nothing of the user's settings gets in, and nothing is left behind."""
+    """The server on the simulator. It ignores the user's settings and leaves nothing behind."""
     env = {
         "KLING_MCP_SANDBOX": "1",
         "KLING_MCP_STATE_DIR": state_dir,
         **_allowed(request),
     }
-    if "PYTHONPATH" in environ:  # this package may have been found by it
+    if "PYTHONPATH" in environ:  # it may be how this package was found
         env["PYTHONPATH"] = environ["PYTHONPATH"]
     return StdioServerParameters(command=sys.executable, args=ARGUMENTS, env=env)
 

@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from kling_mcp.settings import Settings
 
 SANDBOX_INTRODUCTION = (
-    "The main job on the built-in Kling simulator: no account, no network, nothing is left behind.\n"
+    "This demo creates an element on the built-in Kling simulator: no account, no network, nothing left behind.\n"
     "A real MCP client starts the real server and talks to it over stdin and stdout.\n"
 )
 
 
 def live_introduction(settings: Settings, request: DemoRequest) -> str:
-    """What a live run will do, before it does it. fact: create-is-free"""
+    """What a live run is about to do. fact: create-is-free"""
     credential = settings.credential_kind.replace("_", " ")
     return (
         f"This asks Kling itself ({settings.base_url}, with your {credential}) to create one element named\n"
-        f'"{request.name}" from {len(request.pictures)} pictures. Creating elements is free of charge. The element '
-        "stays in your\nlibrary unless you delete it. The same demo again finds it instead of making a second one."
+        f'"{request.name}" from {len(request.pictures)} pictures. Creating elements is free. The element stays '
+        "in your\nlibrary until you delete it. Running the demo again finds it instead of creating a second one."
     )
 
 
 def usage(row: dict[str, Any]) -> str:
     """How to use the element. facts: handle-legacy, legacy-id-type"""
     element_id = row["element_id"]
-    # A number with all its digits, as the older routes document it; Python's integers lose none.
+    # A number with all its digits, as the older routes document it; Python's integers are exact.
     value = int(element_id) if element_id.isdecimal() else element_id
     fragment = {"prompt": "<<<element_1>>> waves at the camera", "element_list": [{"element_id": value}]}
     return f"\nUse it in a request to Kling's omni-video:\n   {json.dumps(fragment)}"
 
 
 def removal(row: dict[str, Any]) -> str:
-    """How to get rid of the element."""
+    """How to delete the element."""
     name = clean(row["element_name"], 60)
     return (
         "\nTo delete it, have your assistant call delete_element with "
@@ -48,7 +48,7 @@ def removal(row: dict[str, Any]) -> str:
 
 
 def connection(*, live: bool) -> str:
-    """The block that connects an assistant to the server of this very installation."""
+    """The block that connects an assistant to this installation."""
     server = {
         "command": sys.executable,
         "args": ARGUMENTS,
@@ -56,6 +56,6 @@ def connection(*, live: bool) -> str:
     }
     block = json.dumps({"mcpServers": {"kling": server}}, indent=2)
     other = (
-        "" if live else '\nWithout an account, "env": {"KLING_MCP_SANDBOX": "1"} gives it the simulator of this demo.'
+        "" if live else '\nWithout an account, use "env": {"KLING_MCP_SANDBOX": "1"} to connect it to the simulator.'
     )
-    return f"\nConnect your assistant: put this into its MCP configuration.\n{block}{other}"
+    return f"\nTo connect your assistant, add this to its MCP configuration:\n{block}{other}"

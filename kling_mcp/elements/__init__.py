@@ -1,1 +1,1 @@
-"""Elements: what a caller asks for, the rules for it, and how one is created and deleted."""
+"""Elements: what a caller requests, its rules, and how elements are created and deleted."""

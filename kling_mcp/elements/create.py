@@ -1,6 +1,6 @@
-"""Creates an element once, and waits for it: check, submit, remember.
+"""Creates an element once, and waits for it: check, submit, record.
 
-`tasks.submit` makes sure that one request makes one element; this module knows what an element is.
+`tasks.submit` ensures that one request makes one element; this module knows what an element is.
 """
 
 from __future__ import annotations
@@ -78,30 +78,30 @@ class ElementCreator:
         draft: ElementDraft,
         *,
         allow_duplicate_name: bool = False,
-        timeout: float = 45.0,  # noqa: ASYNC109 - bounds queueing and looking after a lost reply, not the call
+        timeout: float = 45.0,  # noqa: ASYNC109 - limits queueing and look-ups after a lost reply, not the call
         on_claim: OnClaim | None = None,
     ) -> Creation:
-        """The task of this request: made now, found, or already there. It may still be running.
+        """The task of this request: new, found again, or already known. It may still be running.
 
         Args:
             allow_duplicate_name: create even if another element has this name.
-            timeout: seconds for queueing and for looking after a lost reply, at least five.
+            timeout: seconds for queueing and for look-ups after a lost reply, at least five.
             on_claim: gets the external_task_id before anything is sent, and again if a new attempt has another.
 
         Raises:
             InputError: every problem of the input; nothing was sent.
-            NameTakenError: another element, ready or coming, has this name; nothing was sent.
+            NameTakenError: another element, ready or on its way, has this name; nothing was sent.
             StorageError: the request could not be recorded; nothing was sent.
-            BusyError, RateLimitError, LimitError: others were in front all the time; nothing was created.
-            UnknownOutcomeError, ServerError: it is not known; repeating the call is safe.
-            KlingError: what else Kling or the network answers.
+            BusyError, RateLimitError, LimitError: its turn did not come in time; nothing was created.
+            UnknownOutcomeError, ServerError: the outcome is unknown; repeating the call is safe.
+            KlingError: any other error of Kling or the network.
         """
         started = self._clock.monotonic()
         deadline = started + max(timeout, MIN_TIMEOUT_SECONDS)
         try:
             submission = await self._submit(draft, deadline, on_claim, allow_duplicate_name=allow_duplicate_name)
         except KlingError as error:
-            # An error and the frames of its traceback hold each other, and the frames hold up to four pictures.
+            # An error and its traceback's frames reference each other, and the frames hold up to four pictures.
             error.__traceback__ = None
             raise
         waited = self._clock.monotonic() - started
@@ -115,13 +115,13 @@ class ElementCreator:
         wait_seconds: float = 120.0,
         on_claim: OnClaim | None = None,
     ) -> Creation:
-        """The same, and then wait for the element.
+        """Like `create`, and then wait for the element.
 
-        A wait that runs out is no error: `task.is_final` is False then, and the same call, or a wait for
-        `task.task_id`, goes on. `warnings` include a voice that was asked for and not bound.
+        A wait that runs out is no error: `task.is_final` is then False, and the same call, or a wait for
+        `task.task_id`, continues. `warnings` say if the requested voice was not bound.
 
         Args:
-            wait_seconds: seconds for everything; 0 submits and returns.
+            wait_seconds: seconds in total; 0 submits and returns.
 
         Raises:
             TaskFailedError: Kling accepted the task and then refused its inputs.
@@ -138,7 +138,7 @@ class ElementCreator:
             snapshot = snapshots[task.task_id]
             task = snapshot.task or task
             if snapshot.last_poll_error:
-                warnings.append(f"The last look at the task failed: {snapshot.last_poll_error.message}")
+                warnings.append(f"The last poll of the task failed: {snapshot.last_poll_error.message}")
         await self.record_results([task])
         raise_if_failed(task, creation.external_task_id)
         return replace(
@@ -149,7 +149,7 @@ class ElementCreator:
         )
 
     async def record_results(self, tasks: list[ElementTask]) -> None:
-        """Record what became of tasks that were just seen. It never fails: the next look shows the same."""
+        """Record the state of tasks that were just read. Never fails: the next poll shows the same."""
         with suppress(StorageError):
             await self._journal.record_results(tasks)
         await self._library.record_results(tasks)
@@ -183,20 +183,20 @@ class ElementCreator:
         return prepared, intent_for(self._account, prepared)
 
     async def _body(self, prepared: PreparedElement, entry: JournalEntry) -> Mapping[str, object]:
-        """What is sent; a caller's own callback address wins over ours, which is no part of the request."""
+        """What is sent; a caller's own callback address replaces ours, which is not part of the request."""
         body = prepared.body()
         if self._callback_url_for is not None and "callback_url" not in body:
-            with suppress(StorageError):  # waits poll by themselves, too
+            with suppress(StorageError):  # waits also poll
                 if url := await self._callback_url_for(entry.external_task_id):
                     body["callback_url"] = url
         return body
 
 
 def intent_for(account: str, prepared: PreparedElement) -> Intent:
-    """What a checked draft asks for, apart from how it is asked.
+    """What a checked draft asks for, regardless of how.
 
-    Texts, kind, voice, tags in any order, and the bytes of the pictures make the content; a callback address
-    does not. The caller's own external_task_id, where given, is the identity.
+    The content is the texts, the kind, the voice, the tags in any order, and the bytes of the pictures, but not the
+    callback address. If the caller gave an external_task_id, that is the identity.
     """
     frontal = prepared.frontal_image
     content: list[object] = [

@@ -1,7 +1,7 @@
-"""Deletes an element by id, with its name as the safety catch.
+"""Deletes an element by id, with its name as a safety check.
 
-Kling has no look-up by element id (fact: no-get-by-element-id): what is known here leads to the element's task, and
-where nothing is known the lists are read.
+Kling has no look-up by element id (fact: no-get-by-element-id): the index leads to the element's task,
+and otherwise the lists are read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MAX_NAME_CHARACTERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """`sent` is False where the element was deleted before this call."""
+    """`sent` is False if the element was already deleted."""
 
     element_id: str
     element_name: str
@@ -44,19 +44,19 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
     """Delete one of the account's own elements.
 
     Args:
-        task_id: the task that the element is believed to come from; believed no further than Kling confirms it.
+        task_id: the task that probably created the element; Kling must confirm it.
 
     Raises:
         NotFoundError: no own element has this id.
-        InputError: the name is not that element's exact name, or the element is an official one.
-        UnknownOutcomeError, ServerError: it is not known, and the list does not show it as deleted yet.
+        InputError: the name is not that element's exact name, or the element is official.
+        UnknownOutcomeError, ServerError: the outcome is unknown, and the list does not show it as deleted yet.
     """
     element = await _find_in_task(client, task_id, element_id) if task_id else None
     if element is None:
         element = await find_in_pages(client.list_elements, element_id)
     if element is None:
         raise await _explain_absence(client, element_id)
-    # As names are shown: whoever copies one from an answer of ours cannot know a hidden character in it.
+    # Compared as displayed: a name copied from our answers lacks hidden characters.
     if quote(element.element_name, _MAX_NAME_CHARACTERS) != quote(element_name, _MAX_NAME_CHARACTERS):
         raise InputError([_wrong_name(element, element_name)], advice="Nothing was deleted.")
     if element.is_deleted:
@@ -70,7 +70,7 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
 
 
 async def _find_in_task(client: KlingClient, task_id: str, element_id: str) -> Element | None:
-    """The element as its task shows it; None where the task shows no such element, or cannot be read."""
+    """The element as its task shows it; None if the task does not show it or cannot be read."""
     try:
         task = await client.get_task(task_id)
     except (NotFoundError, UnexpectedReplyError):
@@ -94,14 +94,14 @@ async def find_in_pages(
 
 
 async def _explain_absence(client: KlingClient, element_id: str) -> KlingError:
-    """Why there is nothing to delete: an official element, or no element at all."""
+    """Why there is nothing to delete: an official element, or no such element. fact: delete-takes-element-id"""
     if await find_in_pages(client.list_preset_elements, element_id) is not None:
         rule = "must be an element of your own, not an official one"  # fact: presets-not-deletable
         problem = Problem("element_id", rule, quote(element_id, 40), "leave it; it costs nothing")
         return InputError([problem], advice="No deletion was sent.")
     return NotFoundError(
         f"No element of this account has the id {quote(element_id, 40)}; nothing was deleted.",
-        advice="The id must be an element_id, not a task_id (delete-takes-element-id); list_elements shows both.",
+        advice="The id must be an element_id, not a task_id; list_elements shows both.",
     )
 
 

@@ -1,6 +1,6 @@
-"""What a caller asks for, and what may be sent: the two ends of `preflight`.
+"""What a caller requests, and what may be sent: input and output of `preflight`.
 
-Plain data. Nothing here reads, checks or sends.
+Plain data: nothing is read, checked or sent here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ElementDraft:
 
 @dataclass(frozen=True, slots=True)
 class PreparedElement:
-    """A creation that broke no rule, in normal form. `warnings` are sentences for the caller."""
+    """A valid creation in normal form. `warnings` are sentences for the caller."""
 
     element_name: str
     element_description: str
@@ -47,7 +47,7 @@ class PreparedElement:
     def body(self) -> dict[str, object]:
         """The body as Kling takes it: documented fields only, no empty optional ones. fact: create-fields
 
-        A picture that is no link stands there as its `bytes`, so that its Base64, a third larger, is never held.
+        A picture that is not a link is included as `bytes`, so that its Base64, a third larger, is never in memory.
         """
         body: dict[str, object] = {
             "element_name": self.element_name,

@@ -1,6 +1,6 @@
-"""Which elements have a name: the guard against creating a second Mia.
+"""Which elements have a name: prevents an accidental second Mia.
 
-Kling has no look-up by name (fact: no-search), so the library's index answers, read again where it is older than a
+Kling has no look-up by name (fact: no-search), so the library's index answers, refreshed if it is older than a
 minute.
 """
 
@@ -36,7 +36,7 @@ NAMES_TTL_SECONDS = 60.0
 class NameGuard:
     """The names of the account's own elements, at most `NAMES_TTL_SECONDS` old.
 
-    `read_at` is when the reading of the names began, in seconds since 1970.
+    `read_at` is when reading the names began, in seconds since 1970.
     """
 
     def __init__(self, library: Library, journal: Journal, route: TaskRoute[ElementTask], clock: Clock) -> None:
@@ -50,7 +50,7 @@ class NameGuard:
         """Refuse a second element of the same name.
 
         Raises:
-            NameTakenError: another element, ready or coming, has it.
+            NameTakenError: another element, ready or on its way, has it.
             KlingError: the names could not be read, and the creation would fail for the same reason.
         """
         try:
@@ -58,13 +58,13 @@ class NameGuard:
         except (ConnectionFailedError, AuthError, ClockError, AccountError):
             raise
         except KlingError as error:
-            attempt.warnings.append(f"Whether another element has this name could not be checked: {error.message}")
+            attempt.warnings.append(f"It could not be checked whether another element has this name: {error.message}")
             return
         if taken:
             raise _name_taken(attempt.entry.label, taken)
 
     async def _holders(self, entry: JournalEntry) -> list[str]:
-        """Element ids, or the tasks of elements on their way; calls that came later give way to this one."""
+        """Element ids, or the tasks of elements on their way; later calls do not count."""
         others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]
         if any(other.state == "ready" and other.updated_at > self.read_at for other in others):
             self._library.invalidate()
@@ -78,7 +78,7 @@ class NameGuard:
         return taken + coming
 
     async def _refreshed(self, other: JournalEntry) -> JournalEntry:
-        """What became meanwhile of a task that no call waited for: one that failed blocks no name."""
+        """The current state of a task that no call waited for: a failed one does not block the name."""
         if other.state != "accepted":
             return other
         try:
@@ -89,7 +89,7 @@ class NameGuard:
         return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
 
     async def ready_elements(self, name: str) -> list[str]:
-        """The ids of the elements of exactly this name that are not deleted.
+        """The ids of the elements with exactly this name that are not deleted.
 
         Raises:
             KlingError: the list could not be read to its end.
@@ -98,7 +98,7 @@ class NameGuard:
         if status.failure is not None:
             raise status.failure
         if status.is_first_reading:
-            raise LimitError("The library is long and still being read.", kind="busy")
+            raise LimitError("The library is large and still being read.", kind="busy")
         self.read_at = status.progress.first_page_at
         return [
             record.element_id
@@ -109,7 +109,7 @@ class NameGuard:
 
 def _name_taken(name: str, taken: list[str]) -> NameTakenError:
     return NameTakenError(
-        f"An element named {quote(name, 40)} exists already: {', '.join(taken[:10])}.",
+        f"An element named {quote(name, 40)} already exists: {', '.join(taken[:10])}.",
         candidates=taken,
-        advice="Use that one, choose another name, or pass allow_duplicate_name=true to make a second one.",
+        advice="Use that one, choose another name, or pass allow_duplicate_name=true to create a second one.",
     )

@@ -1,6 +1,6 @@
 """Checks a whole creation before anything is sent, and reports every problem of every input at once.
 
-It may read local files and looks at picture headers; it never touches the network.
+It may read local files and picture headers; it never uses the network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NOT_MP4_OR_MOV = re.compile(
     r"\.(webm|avi|mkv|wmv|flv|f4v|mpe?g|ogv|ts|m2ts|mts|3gp|m3u8|mpd|mp3|wav|m4a|aac|ogg|flac"
     r"|jpe?g|png|gif|webp|hei[cf]|avif|bmp|tiff?|svg|pdf)"
 )
-# Words that agents put into reference_type, and the value they mean. Only proposed, never applied.
+# Words that agents put into reference_type, and the value they mean. Suggested, never applied.
 _TYPE_HINTS = {
     "image": "image_refer",
     "picture": "image_refer",
@@ -43,7 +43,7 @@ _TYPE_HINTS = {
 
 
 class _Findings:
-    """Runs checks, keeps what they complain about, and goes on."""
+    """Runs checks and collects their problems."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -67,8 +67,8 @@ class _Findings:
 def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
     """The creation in the form that may be sent.
 
-    Blocking: reads local pictures inside the policy's folders (run it in a worker thread).
-    Raises InputError with all problems of all inputs; nothing was sent then.
+    Blocking: reads local pictures in the policy's folders (run it in a worker thread).
+    Raises InputError with all problems of all inputs.
     """
     found = _Findings()
     name = found.take("", text_rules.check_name, draft.element_name)
@@ -102,7 +102,7 @@ def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
 
 
 def check_reference_type(draft: ElementDraft) -> str:
-    """`image_refer` or `video_refer`. Raises InputError with the one that was probably meant."""
+    """`image_refer` or `video_refer`. Raises InputError with the likely one."""
     given = draft.reference_type.strip()
     if given in limits.REFERENCE_TYPES:
         return given
@@ -145,9 +145,9 @@ def check_video_link(text: str) -> str:
 
 
 def inline_warnings(pictures: Sequence[Picture]) -> list[str]:
-    """A warning where the pictures together make a request that Kling may refuse for its size.
+    """A warning if the pictures together may make the request too large for Kling.
 
-    Not a refusal: the cap is one party's finding, and each picture keeps the official limit. fact: body-40mb
+    Not an error: the cap is one party's finding, and each picture is within the official limit. fact: body-40mb
     """
     total = sum(picture.inline_bytes() for picture in pictures)
     if total <= limits.MAX_INLINE_BASE64_BYTES:
@@ -155,7 +155,7 @@ def inline_warnings(pictures: Sequence[Picture]) -> list[str]:
     warning = (
         f"The pictures together are {total} bytes as Base64; requests above about "
         f"{limits.MAX_INLINE_BASE64_BYTES} bytes are reported to be refused. "
-        "If this one is, give some of them as https links or save them smaller."
+        "If this one is, give some pictures as https links, or use smaller files."
     )
     return [warning]
 
@@ -163,7 +163,7 @@ def inline_warnings(pictures: Sequence[Picture]) -> list[str]:
 def _take_pictures(
     draft: ElementDraft, kind: str, policy: MediaPolicy, found: _Findings
 ) -> tuple[Picture | None, tuple[Picture, ...]]:
-    """The pictures, with every rule on their number and their sum. fact: image-count"""
+    """The pictures, after checking their number and total size. fact: image-count"""
     given = {"frontal_image": draft.frontal_image.strip(), "refer_images": draft.refer_images}
     if kind == limits.VIDEO_REFER:
         for argument in (argument for argument, value in given.items() if value):
@@ -174,7 +174,7 @@ def _take_pictures(
     if kind == limits.IMAGE_REFER:
         _require_picture_count(draft, found)
     wanted = [("frontal_image", draft.frontal_image)] if given["frontal_image"] else []
-    # A list beyond the limit is refused anyway; its tail is not read.
+    # A list that is too long is refused anyway, so the rest is not read.
     for place, text in enumerate(draft.refer_images[: limits.REFER_IMAGES_MAX]):
         wanted.append((f"refer_images[{place}]", text))
     loaded = [found.take(None, load_picture, text, argument, policy) for argument, text in wanted]
@@ -194,7 +194,7 @@ def _require_picture_count(draft: ElementDraft, found: _Findings) -> None:
     rule = f"must be {few} to {many} further pictures with reference_type image_refer"
     if count < limits.REFER_IMAGES_MIN:
         fix = (  # fact: frontal-may-repeat
-            "add another angle; lacking one, repeat the frontal picture, which Kling accepts, "
+            "add another angle; if there is none, repeat the frontal picture, which Kling accepts, "
             "though it makes a weaker element."
         )
         found.refuse("refer_images", rule, "none", fix)
@@ -225,23 +225,23 @@ def _take_voice(draft: ElementDraft, video_url: str, found: _Findings) -> str:
     if len(voice_id) not in {0, limits.VOICE_ID_USUAL_DIGITS}:
         found.warn(
             f"element_voice_id has {len(voice_id)} digits; the voice ids seen so far have "
-            f"{limits.VOICE_ID_USUAL_DIGITS}, so check that it was copied whole."
+            f"{limits.VOICE_ID_USUAL_DIGITS}, so check that it was copied in full."
         )
     if video_url:
         found.warn(  # facts: video-voice, video-voice-unreliable
-            "element_voice_id is sent beside a video; Kling may also make a voice from the video and does "
+            "element_voice_id is sent together with a video; Kling may also make a voice from the video and does "
             "not say which one wins, so check the voice of the finished element."
         )
     return voice_id
 
 
 def _take_tags(draft: ElementDraft, found: _Findings) -> tuple[str, ...]:
-    """The tag ids; a repeat is told, not refused."""
+    """The tag ids; duplicates cause a warning, not an error."""
     tag_ids = found.take((), text_rules.check_tags, draft.tags)
     repeats = len(draft.tags) - len(tag_ids)
     if tag_ids and repeats:
         named = ", ".join(limits.TAGS[tag] for tag in tag_ids)
-        found.warn(f"tags named the same tag more than once; each is sent once: {named}.")
+        found.warn(f"tags contained duplicates; each tag is sent once: {named}.")
     return tag_ids
 
 
@@ -252,14 +252,14 @@ def _take_callback(draft: ElementDraft, found: _Findings) -> str:
         return ""
     link = found.take("", links.require_link, given, "callback_url", public=False)
     if link and links.is_private_host(link):
-        found.warn("callback_url names a private host, which Kling cannot reach: wait for the task instead.")
+        found.warn("callback_url points to a private host, which Kling cannot reach: wait for the task instead.")
     return link
 
 
 def _format_warnings(pictures: Sequence[Picture]) -> list[str]:
-    """A warning per link whose name promises another format. fact: image-formats"""
+    """A warning per link whose extension suggests another format. fact: image-formats"""
     return [
-        f"{picture.argument}: the link ends in {links.extension(picture.link)}; Kling takes only JPEG and PNG."
+        f"{picture.argument}: the link ends in {links.extension(picture.link)}; Kling accepts only JPEG and PNG."
         for picture in pictures
         if picture.link and _NOT_JPEG_OR_PNG.fullmatch(links.extension(picture.link))
     ]

@@ -1,6 +1,6 @@
-"""Shorter forms of a text that is too long, for a person to choose from.
+"""Shorter versions of a text that is too long, for a person to choose from.
 
-Pure text. Nothing is ever shortened for the caller: these are only proposed in a refusal.
+Pure text. Nothing is ever shortened for the caller: these are only suggestions in an error.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 _MAX_SUGGESTIONS = 3
-# Words that carry little of a name, in the languages that most names with spaces are written in.
+# Words that matter little in a name, in the languages of most names with spaces.
 _SMALL_WORD = re.compile(
     "&|an?|and|at|by|for|from|in|of|on|the|to|with"
     "|da|das|de|del|der|des|di|die|do|dos|du|e|el|en|et|i|la|las|le|les|los|u|und|van|von|y",
@@ -31,7 +31,7 @@ def suggest_names(name: str, limit: int) -> tuple[str, ...]:
     ]
     end = _cut_front(name, limit)
     if len(words) == 1 and end and unicodedata.category(end[0]) == "Lo":
-        # Chinese and Japanese write no spaces and put the noun last: the end says what it is.
+        # Chinese and Japanese have no spaces and put the noun last, so the end matters most.
         candidates.append(end)
     fitting = [candidate for candidate in candidates if candidate]
     return tuple(dict.fromkeys(fitting))[:_MAX_SUGGESTIONS]
@@ -40,7 +40,7 @@ def suggest_names(name: str, limit: int) -> tuple[str, ...]:
 def suggest_description(text: str, limit: int) -> str:
     """The longest beginning of at most `limit` code points that ends with a word."""
     whole = cut_at_word(text, limit)
-    # One very long word near the start would leave nothing worth having.
+    # One very long word near the start would leave almost nothing.
     return whole if len(whole) * 2 >= limit else _cut(text, limit)
 
 

@@ -1,6 +1,6 @@
 """The rules for names, descriptions and ids of a creation.
 
-Pure text. Nothing is shortened or normalised here, except that surrounding white space goes.
+Pure text. Nothing is shortened or normalised here, except that surrounding white space is removed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from kling_mcp.elements.shorten import suggest_description, suggest_names
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import clean, quote
 
-# A text past this is refused for its length anyway.
+# A longer text is refused anyway.
 _LOOKED_AT_CHARACTERS = 1000
 _EXTERNAL_ID = re.compile(r"[!-~]+")
 _EXTERNAL_ID_FORBIDDEN = re.compile(r"[/?#%]")
-# Words that agents try, and the tag they mean. Only proposed, never applied.
+# Words that agents try, and the tag they mean. Suggested, never applied.
 _TAG_HINTS = {
     "background": "Scene",
     "clothes": "Costume",
@@ -65,7 +65,7 @@ def check_description(text: str) -> str:
 
 
 def warn_of_double_count(argument: str, text: str, limit: int) -> str:
-    """A warning where the text fits in code points but not in UTF-16 units, else "".
+    """A warning if the text fits in code points but not in UTF-16 units, otherwise "".
 
     Kling does not say how it counts; emoji and rare characters take two units.
     """
@@ -88,7 +88,7 @@ def check_voice_id(text: str) -> str:
                     "element_voice_id",
                     f"must be a text of digits, usually {limits.VOICE_ID_USUAL_DIGITS} of them",
                     quote(value),
-                    "give the id of an element voice, not a name and not a voice of speech or lip-sync: "
+                    "give the id of an element voice, not a name and not a speech or lip-sync voice: "
                     "Kling keeps three separate catalogues. Leave it out for no voice.",
                 )
             ]
@@ -97,7 +97,7 @@ def check_voice_id(text: str) -> str:
 
 
 def check_external_task_id(text: str) -> str:
-    """The caller's own id, fit for a path segment. Raises InputError."""
+    """The caller's own id, if it is usable as a path segment. Raises InputError."""
     value = text.strip()
     limit = limits.MAX_EXTERNAL_TASK_ID_CHARACTERS
     is_plain = _EXTERNAL_ID.fullmatch(value) is not None and not _EXTERNAL_ID_FORBIDDEN.search(value)
@@ -137,12 +137,12 @@ def tag_id(name_or_id: str, argument: str = "tags") -> str:
 
 
 def _require_plain_text(text: str, argument: str) -> str:
-    """The text without surrounding white space, if it is not empty and all of it can be seen."""
+    """The text without surrounding white space, if it is not empty and fully visible."""
     value = text.strip()
     if not value:
         raise InputError([Problem(argument, "must not be empty", "an empty text", "write it.")])
     for place, character in enumerate(value[:_LOOKED_AT_CHARACTERS], start=1):
-        # Invisible characters would make a name that nobody can type again, for example to delete it.
+        # A name with invisible characters could not be typed again, for example to delete it.
         if character != " " and clean(f"x{character}x") != f"x{character}x" and not _is_wide_space(character):
             rule = "must have no line ends, control, direction-changing or invisible characters"
             actual = f"U+{ord(character):04X} as character {place} of {quote(value)}"

@@ -1,4 +1,4 @@
-"""Whether the voice that was asked for was really bound to an element. Pure."""
+"""Whether the requested voice was really bound to an element. Pure."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def voice_warnings(task: ElementTask, asked_voice_id: str) -> list[str]:
         instead = f"shows the voice {identifier(bound)} instead" if bound else "shows no voice"
         warnings.append(
             f"Kling did not bind the voice {identifier(asked)}: element {identifier(element.element_id)} {instead}. "
-            "Check the id with find_voices; a voice fits humanoid elements only."
+            "Check the id with find_voices; voices work only for humanoid elements."
         )
     return warnings

@@ -1,1 +1,1 @@
-"""What a generation request needs to name elements: limits of routes and models, ids, handles, JSON to paste."""
+"""What a generation request needs for elements: limits of routes and models, ids, handles, JSON to paste."""

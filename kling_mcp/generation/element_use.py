@@ -1,8 +1,8 @@
-"""What to paste into a generation request for chosen elements, and what may still stand beside them.
+"""What to paste into a generation request for some elements, and which other inputs still fit.
 
-Pure: elements and a target in, ids, handles, JSON text and warnings out. It reads no library and sends nothing.
-A wrong handle or field is ignored by Kling without an error, and billed (handle-wrong-is-billed), so nothing here
-is ever guessed or shortened.
+Pure: elements and a target in; ids, handles, JSON text and warnings out. It reads no library and sends nothing.
+Kling ignores a wrong handle or field without an error, and bills the result (handle-wrong-is-billed), so nothing here
+is guessed or shortened.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kling_mcp.generation.targets import InputLimit, Kinds, Target
     from kling_mcp.library.records import LibraryElement
 
-# A long as a JSON number, and text that is the same text everywhere. facts: legacy-id-type, new-id-string
+# Integers of 64 bits for the older standard, plain ASCII for the 3.0 standard. facts: legacy-id-type, new-id-string
 _IDS = {
     "older": (re.compile(r"[1-9][0-9]{0,18}"), "an id that is a whole number"),
     "3.0": (re.compile(r"[0-9A-Za-z_-]{1,80}"), "an id of letters and digits"),
@@ -90,9 +90,9 @@ def prepare_use(target: Target, elements: Sequence[LibraryElement], *, has_api_k
 
 
 def find_problems(target: Target, elements: Sequence[LibraryElement | None]) -> list[Problem]:
-    """Everything that no request to this target can hold; what some requests can hold is left to the warnings.
+    """Everything that no request to this target allows; limits of only some requests become warnings.
 
-    None stands for an element that could not be resolved: the others are checked all the same, but not counted.
+    None is an element that could not be resolved: the others are still checked, but not counted.
     """
     if not elements:
         fix = "give exact names or element ids"
@@ -111,7 +111,7 @@ def find_problems(target: Target, elements: Sequence[LibraryElement | None]) -> 
 
 
 def refuse_too_many(target: Target, count: int) -> None:
-    """Before anything is looked up: a list that is too long whatever the elements are.
+    """Refuse a list that is too long for any elements, before anything is looked up.
 
     Raises:
         InputError: with the most that any case of this target allows.
@@ -121,19 +121,19 @@ def refuse_too_many(target: Target, count: int) -> None:
 
 
 def describe_remaining_inputs(target: Target, elements: Sequence[LibraryElement]) -> str:
-    """Which other inputs remain possible beside these elements, case by case."""
+    """Which other inputs still fit with these elements, case by case."""
     tally = _count(target, elements)
     said = [_outcome(limit, tally) for limit in target.limits if limit.kinds == tally.kinds]
-    return f"Other inputs beside {tally} in {target.name}: {'; '.join(said)}."
+    return f"Other inputs allowed with {tally} in {target.name}: {'; '.join(said)}."
 
 
 def make_handles(target: Target, names: Sequence[str]) -> tuple[str, ...]:
-    """What stands in the prompt for each element, in order.
+    """The prompt handle of each element, in order.
 
-    The older standard counts places in `element_list` (handle-legacy). The 3.0 standard uses names that must be
-    unique and not parts of each other (handle-new): the letters and digits of each name, and where one is a part
-    of another, in any case of letters, `_` and its place in the list. `_` stands nowhere else and the places are
-    equally long, so a numbered handle is never a part of another one.
+    The older standard counts positions in `element_list` (handle-legacy). The 3.0 standard uses names that must be
+    unique and not part of each other (handle-new): the letters and digits of each name, and if one is part of another,
+    ignoring case, `_` and its position in the list. `_` occurs nowhere else and positions are equally long, so a
+    numbered handle is never part of another one.
     """
     if target.standard == "older":
         return tuple(f"<<<element_{place}>>>" for place in range(1, len(names) + 1))
@@ -169,7 +169,7 @@ def _problems_of_one(target: Target, element: LibraryElement, place: int) -> lis
     pattern, wanted = _IDS[target.standard]
     if not pattern.fullmatch(element.element_id):
         rule = f"must have {wanted} for {target.name}"
-        fix = "look at it with find_elements; the id that Kling gave cannot be used here"
+        fix = "check it with find_elements; this target cannot use the id that Kling gave it"
         problems.append(Problem(f"elements[{place}]", rule, f"{name} with another kind of id", fix))
     return problems
 
@@ -187,7 +187,7 @@ def _count_problems(target: Target, elements: Sequence[LibraryElement]) -> list[
         return []
     if len(elements) > target.most:
         return [_too_many(target, f"{target.most} element{_s(target.most)}", str(tally))]
-    # What is left are too many video elements, alone or beside image elements.
+    # The remaining case: too many video elements, alone or with image elements.
     roomiest = max(rows, key=lambda limit: limit.most)
     return [_too_many(target, str(ElementCount(roomiest.shared or 0, roomiest.most_videos)), str(tally))]
 
@@ -198,9 +198,9 @@ def _too_many(target: Target, most: str, actual: str) -> Problem:
 
 
 def _count(target: Target, elements: Sequence[LibraryElement]) -> ElementCount:
-    """The tally; elements of unknown kind count as what fits, as image elements where that is possible.
+    """The counts; elements of unknown kind count as whatever fits, preferably as image elements.
 
-    fact: reference-type-null. Only what can be valid in no case is refused.
+    fact: reference-type-null. Only combinations that can never be valid are refused.
     """
     kinds = [_KIND_WORDS.get(element.reference_type, "") for element in elements]
     images, videos, unknown = kinds.count("image"), kinds.count("video"), kinds.count("")
@@ -239,10 +239,10 @@ def _handle_warning(target: Target, elements: Sequence[LibraryElement], handles:
     why = "Kling ignores a wrong handle without an error and bills the result."
     if target.standard == "older":
         return (
-            f"Write each handle in the prompt exactly so: {pairs}. {why} The numbers are places in element_list: "
-            "keep its order and put nothing before these entries."
+            f"Write each handle in the prompt exactly like this: {pairs}. {why} The numbers are positions in "
+            "element_list: keep its order and insert nothing before these entries."
         )
-    return f"Write each handle in the prompt exactly so, set off by spaces: {pairs}. {why}"
+    return f"Write each handle in the prompt exactly like this, with spaces around it: {pairs}. {why}"
 
 
 def _element_warnings(target: Target, elements: Sequence[LibraryElement]) -> list[str]:
@@ -252,20 +252,20 @@ def _element_warnings(target: Target, elements: Sequence[LibraryElement]) -> lis
         warnings.append(f"The voice of {_names(voiced)} {target.voice}.")
     silent = [element for element in elements if element.asked_voice_id and not element.voice_id]
     if silent and target.voice:
-        warnings.append(f"{_names(silent)}: a voice was asked for at the creation, but Kling shows none bound.")
+        warnings.append(f"{_names(silent)}: a voice was requested at creation, but Kling shows none.")
     unknown = [element for element in elements if element.reference_type not in _KIND_WORDS]
     if unknown:
         warnings.append(
-            f"{_names(unknown)}: Kling does not say whether this is an image or a video element; the numbers above "
-            f"count {_count(target, elements)}."
+            f"{_names(unknown)}: Kling does not say whether this is an image or a video element; the limits above "
+            f"assume {_count(target, elements)}."
             + ("" if target.takes_videos else f" {target.name} takes image elements only.")
         )
     long = [element.element_id for element in elements if _is_rounded_by_others(element)]
     if long and target.standard == "older":
         warnings.append(
             f"Paste the fragment as text: {', '.join(long)} is above 9007199254740991, and programs that read JSON "
-            "numbers as floats (JavaScript) change its last digits. Kling documents such ids as numbers; nobody "
-            "has yet shown one to work in this standard."
+            "numbers as floats (JavaScript) change its last digits. Kling documents such ids as numbers; none "
+            "has been shown to work in this standard yet."
         )
     return warnings
 
@@ -279,8 +279,8 @@ def _credential_warnings(target: Target, has_api_key: bool) -> list[str]:
     """fact: auth-pair-legacy-only"""
     if has_api_key or target.standard == "older":
         return []
-    instead = f"; with a key pair use {target.twin}" if target.twin else ""
-    return [f"This target needs an API key, and the account here uses an access key with a secret key{instead}."]
+    instead = f"; use {target.twin} instead" if target.twin else ""
+    return [f"This target needs an API key, but this account uses a key pair{instead}."]
 
 
 def _names(elements: Sequence[LibraryElement]) -> str:
@@ -288,12 +288,12 @@ def _names(elements: Sequence[LibraryElement]) -> str:
 
 
 def _letters_and_digits(name: str) -> str:
-    """The name as a word that survives copying: letters with their accents and digits of any script.
+    """The name as one word that survives copying: letters with accents and digits of any script.
 
-    Later words begin with a capital letter, so that "red fox" stays readable as "redFox".
+    Later words start with a capital letter, so that "red fox" stays readable as "redFox".
     """
     visible = _VARIATION_SELECTORS.sub("", clean(unicodedata.normalize("NFKC", name)))
-    # Once more, because what was taken out may have stood between a letter and its accent.
+    # Again, because a removed character may have separated a letter from its accent.
     text = unicodedata.normalize("NFKC", visible)
     words: list[str] = []
     inside = False
@@ -305,11 +305,11 @@ def _letters_and_digits(name: str) -> str:
             words.append(character)
         else:
             inside = False
-    # fact: name-20; what Kling itself would not have accepted is cut.
+    # fact: name-20; Kling would not accept longer names.
     return unicodedata.normalize("NFC", "".join(words))[:MAX_NAME_CHARACTERS] or _NAMELESS
 
 
 def _parts_of_others(handles: Sequence[str]) -> set[int]:
-    """The places whose handle is a part of, or the same as, another one, in any case of letters."""
+    """The positions whose handle is part of another one, or equal to it, ignoring case."""
     folded = [handle.casefold() for handle in handles]
     return {i for i, part in enumerate(folded) if any(i != j and part in whole for j, whole in enumerate(folded))}

@@ -1,7 +1,6 @@
-"""Where an element can be used: every target of `use_elements` and what Kling lets stand beside elements there.
+"""Where elements can be used: every target of `use_elements` and which other inputs Kling allows there.
 
 Data only: the whole matrix of docs/kling-api.md, one row per target, other inputs and kinds.
-`element_use` reads it; nothing here decides, sends or formats.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ TARGET_TABLE = "element-targets"
 
 @dataclass(frozen=True, slots=True)
 class InputLimit:
-    """How many elements of some kinds fit beside one set of other inputs.
+    """How many elements of some kinds fit with one set of other inputs.
 
     `kinds` says whether the row is about image elements alone, video elements alone or both together.
     `most` counts all elements, `most_videos` those made from a video; 0 means that Kling allows none.
-    `shared` is the most that pictures and image elements may add up to; None where Kling states no such sum.
-    `beside` names the other inputs, or is "" where there is one case only; `unstated` stands where Kling leaves
-    open what exactly fits.
+    `shared` is the most that pictures and image elements may add up to; None if Kling states no such sum.
+    `beside` names the other inputs, or is "" if there is only one case; `unstated` is the text for a limit that Kling
+    does not state.
     """
 
     beside: str
@@ -49,11 +48,11 @@ class InputLimit:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One route and model. `model_name` is empty where the path names the model.
+    """One route and model. `model_name` is empty if the path names the model.
 
-    `voice` says when a bound voice is heard; empty where there is nothing to hear. `twin` is the same model in
-    the older standard, or "". `notes` are warnings that every use of this target needs. `states_kinds` is False
-    where Kling does not say which kinds of element fit.
+    `voice` says when a bound voice is heard; empty for images. `twin` is the same model in the older standard, or "".
+    `notes` are warnings for every use of this target. `states_kinds` is False if Kling does not say which kinds of
+    element fit.
     """
 
     name: TargetName
@@ -122,11 +121,11 @@ _MOTION = (
 # facts: voice-needs-audio, old-omni-fields, gen30-models (the words and their defaults)
 _WITH_SOUND = 'is heard only with "sound": "on" (the default is "off")'
 _WITH_AUDIO = 'is heard only with "audio": "native" in settings (the default is "off")'
-_NO_SOUND_BESIDE_VIDEO = "; beside a reference video it stays silent"
+_NO_SOUND_BESIDE_VIDEO = "; with a reference video it stays silent"
 
 
 def _default_model(wanted: str, default: str) -> str:
-    """Left out, the model is the other one, and the call is billed all the same. fact: old-default-models"""
+    """Without model_name Kling uses another model and bills the call. fact: old-default-models"""
     return f'Set "model_name": "{wanted}"; without it Kling uses {default}.'
 
 
@@ -157,7 +156,7 @@ TARGETS: dict[str, Target] = {
             model_name="kling-v3",
             limits=_FROM_FRAMES,
             voice=_WITH_SOUND,
-            notes=('Send no "voice_list" beside "element_list": this route takes one or the other.',),
+            notes=('Do not send "voice_list" together with "element_list": this route accepts only one of them.',),
         ),
         Target(
             name="omni-image/kling-v3-omni",

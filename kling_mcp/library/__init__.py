@@ -1,1 +1,1 @@
-"""What is known locally of an account's elements. Reads from Kling, changes nothing there."""
+"""The local index of an account's elements and voices. Reads from Kling, changes nothing there."""

@@ -1,7 +1,7 @@
-"""What the library needs of the place where its records are kept, as an interface; `sqlite.catalogue` is one.
+"""The interface of the library's index; `sqlite.catalogue` keeps it in a file on this computer.
 
-The index is a cache: each replica keeps its own, and what is lost is read from Kling again.
-Everything here belongs to one account; two accounts have two catalogues.
+The index is a cache: each replica has its own, and lost records are read from Kling again.
+A catalogue belongs to one account.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Spelling = Literal["exact", "corrected", "similar"]
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a record must be, beside its words. Empty tuples let everything pass; of `tags` one is enough."""
+    """What a record must match besides its words. Empty tuples match everything; one of `tags` is enough."""
 
     sources: tuple[Source, ...] = ()
     statuses: tuple[ElementStatus, ...] = ()
@@ -30,9 +30,9 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page of results ends: its layer of likeness, and the place of its last record in time.
+    """Where a page of results ends: its match layer, and the place of its last record in time.
 
-    It names a record, not a number of records, so it stays right while the library changes.
+    It identifies a record, not an offset, so it stays valid while the library changes.
     """
 
     spelling: Spelling
@@ -44,7 +44,7 @@ class Position:
 class SearchPage:
     """One page of results. `total` counts all pages; `next_position` is None on the last one.
 
-    `spelling` is `corrected` or `similar` where nothing matched as it was written.
+    `spelling` is `corrected` or `similar` if nothing matched as written.
     """
 
     elements: list[LibraryElement]
@@ -55,12 +55,12 @@ class SearchPage:
 
 @dataclass(frozen=True, slots=True)
 class SyncProgress:
-    """How far the reading of one list has come. Times are seconds since 1970, 0 for never.
+    """How far the sync of one list has come. Times are seconds since 1970, 0 for never.
 
-    `began_at` names a walk through all pages; while one is under way `next_page` is its next page, else 0.
-    `completed_at` is when the last complete walk began. `failed_pages` are pages that could not be read. `is_cut` says
-    that Kling shows no more pages, `is_doubtful` that the list grew while its pages were read side by side;
-    `unreadable` counts the entries of this walk that name neither an element nor a task.
+    `began_at` identifies a walk through all pages; during a walk `next_page` is its next page, otherwise 0.
+    `completed_at` is when the last complete walk began. `failed_pages` are pages that could not be read. `is_cut` means
+    that Kling shows no more pages, `is_doubtful` that the list grew while pages were read in parallel; `unreadable`
+    counts the entries of this walk without an element or a task id.
     """
 
     began_at: float = 0.0
@@ -76,7 +76,7 @@ class SyncProgress:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many records there are, by source and status, and which tags they carry."""
+    """How many records there are, by source and status, and all their tags."""
 
     counts: dict[tuple[Source, ElementStatus], int] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
@@ -90,34 +90,34 @@ class Catalogue(Protocol):
     """The records of one account, searchable. Every method may raise `StorageError`."""
 
     async def put(self, records: Sequence[LibraryElement], *, now: float, walk: float = 0.0) -> int:
-        """Write records down and tell how many of them were not known before.
+        """Store records and return how many of them are new.
 
-        What is known and missing in a record (an external id, the name that was asked for) is kept, and no
-        record goes back from a later state to an earlier one. `walk` says which walk saw them.
+        Known facts that a new record lacks (an external id, the requested name) are kept, and no record goes back to
+        an earlier state. `walk` is the walk that saw them.
         """
         ...
 
     async def begin_walk(self, source: Source, progress: SyncProgress) -> None:
-        """Forget what earlier walks saw, and keep the progress."""
+        """Forget what earlier walks saw, and store the progress."""
         ...
 
     async def end_walk(self, source: Source, progress: SyncProgress, *, walk: float) -> None:
-        """Keep the progress; drop what two complete walks on end did not see. Another's walk changes nothing."""
+        """Store the progress; drop records that two complete walks in a row did not see. Ignores outdated walks."""
         ...
 
     async def progress(self, source: Source) -> SyncProgress:
-        """How far the reading has come."""
+        """How far the sync has come."""
         ...
 
     async def keep_progress(self, source: Source, progress: SyncProgress) -> None:
-        """Write down how far the reading has come."""
+        """Store how far the sync has come."""
         ...
 
     async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchPage:
-        """Records that carry an id or the words of `text`, the best first, then the newest.
+        """Records with an id or the words of `text`, best first, then newest first.
 
-        Ids and exact names come first, then names that begin so, then words of names, then other words. Words
-        count from their beginning. Only where nothing matches are typing errors forgiven.
+        Ids and exact names come first, then names that start with the text, then words of names, then other words.
+        Words match by prefix. Typos are corrected only if nothing matches.
         """
         ...
 
@@ -138,17 +138,17 @@ class Catalogue(Protocol):
         ...
 
     async def shared_names(self, names: Sequence[str]) -> list[str]:
-        """Which of these names several ready records carry."""
+        """Which of these names belong to several ready records."""
         ...
 
     async def newest_pending_ms(self) -> int:
-        """When the newest task that still runs was created; 0 where none runs."""
+        """When the newest running task was created; 0 if none is running."""
         ...
 
     async def census(self) -> Counts:
-        """What there is, counted."""
+        """Counts of all records."""
         ...
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         ...

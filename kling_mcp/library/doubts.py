@@ -1,6 +1,6 @@
-"""Elements that may have been deleted without this index knowing: Kling is asked about them before the next answer.
+"""Elements that may have been deleted without this index knowing: Kling is asked before the next answer.
 
-Kling has no look-up by element id (no-get-by-element-id), so it is asked for the task that the index knows them by.
+Kling has no look-up by element id (no-get-by-element-id), so it is asked for the task that the index has for them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from kling_mcp.library.catalogue import Catalogue
     from kling_mcp.library.records import LibraryElement
 
-MAX_DOUBTS = 1000  # more are forgotten, the oldest first: the age of the index bounds what is missed
-MAX_LOOKUPS = 50  # before one answer; the rest waits for the next question
+MAX_DOUBTS = 1000  # beyond that, the oldest are dropped; the next full sync finds them
+MAX_LOOKUPS = 50  # per answer; the rest waits for the next question
 LOOKUPS_AT_ONCE = 5
-RETRY_SECONDS = 10.0  # after a failure, before Kling is asked the same again
+RETRY_SECONDS = 10.0  # after a failure, before the next attempt
 
 
 class DeletionDoubts:
@@ -42,15 +42,15 @@ class DeletionDoubts:
         return len(self._ids)
 
     def add(self, element_id: str) -> None:
-        """This one may be deleted."""
+        """This element may be deleted."""
         self._ids[element_id] = None
         if len(self._ids) > MAX_DOUBTS:
             del self._ids[next(iter(self._ids))]
 
     async def settle(self) -> None:
-        """Ask Kling about them and write down what it says; what could not be asked stays doubtful.
+        """Ask Kling about them and record its answers; elements whose look-up failed stay doubtful.
 
-        Whoever comes meanwhile waits and shares the result.
+        Concurrent callers wait and share the result.
 
         Raises:
             StorageError: the index cannot be used.
@@ -58,7 +58,7 @@ class DeletionDoubts:
         async with self._lock:
             if not self._ids or self._clock.monotonic() < self._rests_until:
                 return
-            # Taken out beforehand: what is added while Kling is asked is a doubt of its own.
+            # Removed first: an id that is added while Kling is asked is a new doubt.
             asked = list(self._ids)[:MAX_LOOKUPS]
             open_ids = dict.fromkeys(asked)
             for element_id in asked:
@@ -71,7 +71,7 @@ class DeletionDoubts:
                 self._rests_until = self._clock.monotonic() + RETRY_SECONDS
 
     async def _ask_about(self, element_ids: list[str]) -> list[str]:
-        """Look these up; those that could not be."""
+        """Look these up; returns those whose look-up failed."""
         records = [record for element_id in element_ids for record in await self._living(element_id)]
         replies: dict[str, ElementTask | KlingError] = {}
         limiter = anyio.CapacityLimiter(LOOKUPS_AT_ONCE)
@@ -90,7 +90,7 @@ class DeletionDoubts:
         return [record.element_id for record in records if _has_failed(replies[record.task_id])]
 
     async def _living(self, element_id: str) -> list[LibraryElement]:
-        """What the index has of the account's own element; nothing where that is unknown or known to be deleted."""
+        """The index's records of the account's own element; empty if it is unknown or known to be deleted."""
         return [
             record
             for record in await self._catalogue.with_id(element_id)
@@ -102,7 +102,7 @@ class DeletionDoubts:
 
 
 def _news(records: list[LibraryElement], replies: Mapping[str, ElementTask | KlingError]) -> list[LibraryElement]:
-    """What Kling says now: its tasks, and the end of elements whose task is gone."""
+    """Kling's current answers: its tasks, and deletions of elements whose task is gone."""
     news = [replace(each, status="deleted") for each in records if isinstance(replies[each.task_id], NotFoundError)]
     for reply in replies.values():
         if not isinstance(reply, KlingError):

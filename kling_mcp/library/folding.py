@@ -1,8 +1,8 @@
-"""Text as it is compared: folded for case, accents and width, and cut into tokens. Pure.
+"""Text for comparison: folded for case, accents and width, and split into tokens. Pure.
 
-Scripts that are written without spaces between words (Chinese, Japanese, Thai and others) and pictographs are cut
-into overlapping pairs, so that any substring of one or more characters can be found: a pair is a token, a longer
-substring is a phrase of pairs, a single character is the beginning of a pair.
+Scripts without spaces between words (Chinese, Japanese, Thai and others) and pictographs are split into overlapping
+pairs, so that any substring can be found: a pair is a token, a longer substring is a phrase of pairs, and a single
+character is the prefix of a pair.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 MAX_TOKEN_CHARACTERS = 48
 
-# Letters that Unicode does not take apart into a letter and a mark.
+# Letters that Unicode does not decompose into a letter and a mark.
 _PLAIN = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"}
 )
@@ -47,7 +47,7 @@ class Run:
 
 
 def fold(text: str) -> str:
-    """Folded for width (NFKC), case and accents. Marks that change a vowel or a consonant stay: they are letters."""
+    """Folded for width (NFKC), case and accents. Marks that change a vowel or a consonant stay, as letters."""
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)
@@ -84,7 +84,7 @@ def _words_and_symbols(text: str) -> list[Run]:
 
 
 def _stretches(text: str) -> list[tuple[bool, int, int]]:
-    """Where words and pictographs stand: (is it pictographs, start, end)."""
+    """The positions of words and pictographs: (is pictographs, start, end)."""
     found: list[tuple[bool, int, int]] = []
     start, kind = 0, ""
     for place, character in enumerate(f"{text} "):
@@ -98,7 +98,7 @@ def _stretches(text: str) -> list[tuple[bool, int, int]]:
 
 
 def _kind(character: str) -> str:
-    """`W` within words, `S` for pictographs and other symbols beyond ASCII, "" for what separates."""
+    """`W` for word characters, `S` for pictographs and other non-ASCII symbols, "" for separators."""
     if character.isalnum():
         return "W"
     category = unicodedata.category(character)
@@ -108,7 +108,7 @@ def _kind(character: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """The tokens that stand in the index for a text. Each holds only a-z, 0-9 and characters beyond ASCII."""
+    """The index tokens of a text. Each has only a-z, 0-9 and non-ASCII characters."""
     found: list[str] = []
     for run in runs(text):
         found.extend(pairs(run.text) if run.is_dense else [run.text])
@@ -121,10 +121,10 @@ def is_dense(token: str) -> bool:
 
 
 def pairs(dense: str) -> list[str]:
-    """Each character with the next one; the last stands alone."""
+    """Each character with the next one; the last one by itself."""
     return [dense[place : place + 2] for place in range(len(dense))]
 
 
 def name_key(name: str) -> str:
-    """What two names share that differ only in case, accents, width or punctuation; "" only for an empty name."""
+    """A key that ignores case, accents, width and punctuation; "" only for an empty name."""
     return " ".join(tokens(name)) or " ".join(fold(name).split())

@@ -1,4 +1,4 @@
-"""From Kling's records to the library's: every text capped, nothing that is no link kept as one. Pure."""
+"""Converts Kling's records into the library's: texts capped, only valid links kept. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from kling_mcp.library.records import ElementStatus, LibraryElement, Source
 if TYPE_CHECKING:
     from kling_mcp.api.models import Element, ElementTask, Tag
 
-# Far above what Kling allows (facts: name-20, description-100); a hostile record stops here.
+# Far above Kling's limits (facts: name-20, description-100); stops hostile records.
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS, MAX_ID_CHARACTERS, MAX_LINK_CHARACTERS = 200, 600, 128, 2048
 MAX_TAGS, MAX_LINKS = 16, 4
 
 
 def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
-    """A record for each element; one without an element id for a task that has none. fact: list-is-tasks
+    """A record for each element, or one without an element id for a task without elements. fact: list-is-tasks
 
-    Empty where neither an id of an element nor of a task is there to know it by.
+    Empty if there is neither an element id nor a task id.
     """
     if task.elements:
         return [_element_record(element, task, source) for element in task.elements[:MAX_TAGS]]
@@ -57,7 +57,7 @@ def _element_record(element: Element, task: ElementTask, source: Source) -> Libr
 
 
 def capped(text: str, limit: int) -> str:
-    """Capped, and without halves of characters, which JSON can carry and no file can hold."""
+    """Capped, and without lone surrogates, which JSON allows but files cannot store."""
     return text[:limit].encode("utf-8", "ignore").decode()
 
 
@@ -66,19 +66,19 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
         return "deleted"
     if task.task_status == "failed":
         return "failed"
-    # fact: presets-thin; what is offered to everybody is ready, whatever its empty fields say.
+    # fact: presets-thin; official elements are ready, whatever their empty fields say.
     if source == "preset" or task.task_status == "succeed" or element.status.lower() in {"succeed", "succeeded"}:
         return "ready"
     return "pending"
 
 
 def tag_name(tag: Tag) -> str:
-    """The name of Kling's page, else what the record says. fact: tags-every-form"""
+    """The name from Kling's page, otherwise from the record. fact: tags-every-form"""
     return capped(TAGS.get(tag.tag_id) or tag.name.strip() or tag.tag_id, MAX_NAME_CHARACTERS)
 
 
 def _tags(element: Element) -> tuple[str, ...]:
-    """Each once."""
+    """Without duplicates."""
     return tuple(dict.fromkeys(filter(None, map(tag_name, element.tag_list[:MAX_TAGS]))))
 
 
@@ -90,7 +90,7 @@ def _links(element: Element) -> tuple[str, ...]:
 
 
 def link(url: str) -> str:
-    """An https link in printable ASCII, not endless; "" for anything else."""
+    """An https link in printable ASCII of limited length, otherwise ""."""
     return (
         url
         if url.startswith("https://") and len(url) <= MAX_LINK_CHARACTERS and url.isascii() and url.isprintable()

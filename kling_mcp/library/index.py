@@ -1,7 +1,7 @@
 """The library of one account: its own and the official elements, found by words, ids and names.
 
-It reads from Kling through its walks, answers from its catalogue, and is told what this server creates and deletes.
-What this server sees first it announces to other replicas, and what they announce makes it ask Kling.
+It syncs with Kling's lists, answers from its catalogue, and records what this server creates and deletes.
+It announces changes that this server sees first to other replicas; their announcements make it ask Kling.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ logger = logging.getLogger(__name__)
 
 EVERYWHERE: tuple[Source, ...] = ("custom", "preset")
 NEAR_NAMES = 5
-# Before something is said not to exist, a list is read again in full unless that was done so lately; a long list
-# is not, because its first page was read and reading all of it takes minutes.
+# Before "not found", a list is read again in full unless that happened this recently. Long lists are not, because
+# that takes minutes and their first page was just read.
 FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
 SURELY_READ_UP_TO = 4000
-MANY_DOUBTS = 5  # from then on one page of the list comes first: it settles most of them
+MANY_DOUBTS = 5  # from this many on, a page of the list is read first: it settles most of them
 
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """Results, and the state of the lists that they come from."""
+    """Results, and the sync status of their lists."""
 
     page: SearchPage
     sync: tuple[SyncStatus, ...]
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing can be missing that Kling showed."""
+        """Whether everything that Kling showed is included."""
         return all(status.is_complete for status in self.sync)
 
 
@@ -83,7 +83,7 @@ class Library:
         }
 
     async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchAnswer:
-        """A page of results. Only a first page asks Kling, and only for what is not fresh.
+        """A page of results. Only a first page asks Kling, and only for stale data.
 
         Raises:
             KlingError: no list could be read, now or ever.
@@ -101,7 +101,7 @@ class Library:
         return (await self.match(name_or_id)).element
 
     async def match(self, name_or_id: str) -> ResolvedElement:
-        """The same, and whether it was the name or which id.
+        """The record, and what matched: the name or which id.
 
         Raises:
             NotFoundError, AmbiguousNameError: as `resolve` does.
@@ -125,13 +125,13 @@ class Library:
         return found
 
     async def known_by_id(self, any_id: str) -> ResolvedElement | None:
-        """What is known here under an id; nothing is sent."""
+        """The local record with this id; nothing is sent."""
         return choose_by_id(any_id, await self.catalogue.with_id(any_id))
 
     async def refresh(
         self, sources: Iterable[Source] = EVERYWHERE, *, head_age: float | None = None
     ) -> tuple[SyncStatus, ...]:
-        """Bring lists up to date, side by side.
+        """Refresh lists in parallel.
 
         Raises:
             AuthError, ClockError: the credentials are not accepted.
@@ -146,11 +146,11 @@ class Library:
         return conditions
 
     async def sync_status(self, sources: Iterable[Source]) -> tuple[SyncStatus, ...]:
-        """How the lists stand; nothing is sent."""
+        """The sync status of the lists; nothing is sent."""
         return tuple([await self._syncs[source].status() for source in sources])
 
     def invalidate(self) -> None:
-        """Something was created elsewhere: read the first page again at the next question."""
+        """Something changed: read the first page again at the next question."""
         self._syncs["custom"].invalidate()
 
     def doubt(self, element_id: str) -> None:
@@ -160,7 +160,7 @@ class Library:
     async def record_results(self, tasks: Iterable[ElementTask]) -> None:
         """Take over what was just seen of the account's own tasks.
 
-        It never fails: what is not written now is read again later.
+        Never fails: what is not recorded now is read again later.
         """
         records = await self._fill_in([record for task in tasks for record in records_of(task, "custom")])
         changes = await self._changes_in(records) if self._announce else []
@@ -169,30 +169,30 @@ class Library:
             self._tell_others(kind, subject_id)
 
     def deletion_unclear(self, element_id: str) -> None:
-        """A deletion was sent and its outcome is unknown: Kling is asked at the next question, here and elsewhere."""
+        """A deletion was sent and its outcome is unknown: at the next question, all replicas ask Kling."""
         self.doubt(element_id)
         self._tell_others("deletion", element_id)
 
     async def deleted(self, element_id: str) -> None:
-        """An element of the account was deleted just now. It never fails, either."""
+        """An element of the account was just deleted. Never fails."""
         self._tell_others("deletion", element_id)
         try:
             known = await self.catalogue.with_id(element_id)
         except StorageError as error:
-            logger.warning("The deletion is not in the library's index: %s", error.message)
+            logger.warning("The deletion could not be recorded in the library's index: %s", error.message)
             return
         own = [record for record in known if record.element_id == element_id and record.source == "custom"]
         await self._write([replace(record, status="deleted") for record in own])
         self.invalidate()
 
     def close(self) -> None:
-        """Let go of the index file."""
+        """Close the index file."""
         self.catalogue.close()
 
     # ---- inside
 
     async def _known(self, name_or_id: str) -> ResolvedElement | None:
-        """By id, else by name, as given or without blanks around it."""
+        """By id, otherwise by name, as given or stripped."""
         for text in dict.fromkeys((name_or_id, name_or_id.strip())):
             found = await self.known_by_id(text) or choose_by_name(text, await self.catalogue.with_name(text))
             if found is not None:
@@ -200,7 +200,7 @@ class Library:
         return None
 
     async def _make_sure(self, sources: tuple[Source, ...], before: tuple[SyncStatus, ...]) -> tuple[SyncStatus, ...]:
-        """Read short lists again in full, unless that was done just now."""
+        """Read short lists again in full, unless that was just done."""
         counts = await self.catalogue.census()
         ages = {
             source: FRESH_TTL_SECONDS[source] if counts.of(source) <= SURELY_READ_UP_TO else None
@@ -237,14 +237,14 @@ class Library:
             self._announce(kind, subject_id)
 
     async def _changes_in(self, records: list[LibraryElement]) -> set[tuple[ChangeKind, str]]:
-        """What of these is news to this index, and so to others as well: a record, or its status.
+        """The changes that are new to this index, and so to other replicas: a new record, or a new status.
 
-        Without this check each look at a task would make every replica read its list again.
+        Without this check, each poll of a task would make every replica read its list again.
         """
         changes: set[tuple[ChangeKind, str]] = set()
         for record in records:
             known: list[LibraryElement] = []
-            with suppress(StorageError):  # then it is taken for news
+            with suppress(StorageError):  # then it counts as new
                 known = await self.catalogue.with_id(record.element_id or record.task_id)
             if not any((old.element_id, old.status) == (record.element_id, record.status) for old in known):
                 is_gone = record.status == "deleted"
@@ -266,7 +266,7 @@ class Library:
         try:
             await self.catalogue.put(records, now=self._clock.wall())
         except StorageError as error:
-            logger.warning("The library's index is behind: %s", error.message)
+            logger.warning("The library's index could not be updated: %s", error.message)
 
 
 def _usable(statuses: list[SyncStatus]) -> tuple[SyncStatus, ...]:

@@ -1,8 +1,8 @@
-"""Reads Kling's list of elements into the catalogue, and knows how fresh and how whole the result is.
+"""Syncs Kling's list of elements into the catalogue, and knows how fresh and complete the result is.
 
-A search should send no request, so lists are read rarely: all pages at first and after a bounded age, in bounded
-portions; the first page, where new things appear if the newest come first, when a little time has passed. No order
-of the list is promised (list-order-unknown): it decides how soon something new is met, never whether.
+A search should send no request, so lists are read rarely: all pages at first and after some time, in limited
+portions; the first page, where new entries probably appear, more often. The order of the list is not guaranteed
+(list-order-unknown): it affects how soon something new is seen, never whether.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 PAGE_SIZE, LAST_PAGE = 500, 1000  # fact: list-range
 PAGES_AT_ONCE = 4
 MAX_HEAD_PAGES = 20
-FAILURES_IN_A_ROW = 2  # after so many it is not the page that is at fault
+FAILURES_IN_A_ROW = 2  # after so many, the page is not to blame
 
 FULL_SYNC_TTL_SECONDS: dict[Source, float] = {"custom": 600.0, "preset": 86_400.0}
 FIRST_PAGE_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 86_400.0}
 FIRST_PAGE_TTL_SECONDS_WHILE_PENDING = 2.0
 PENDING_MATTERS_SECONDS = 1800.0  # fact: poll (10 to 15 minutes in all), doubled
-BEHIND_AFTER = 3.0  # times the age at which everything is read again
-RETRY_SECONDS = 10.0  # after a failure, before Kling is asked the same again
+BEHIND_AFTER = 3.0  # times the full-sync interval
+RETRY_SECONDS = 10.0  # after a failure, before the next attempt
 FIRST_PORTION_SECONDS = 30.0  # below the time-outs of common clients
 LATER_PORTION_SECONDS = 4.0
-PORTION_REST_SECONDS = 30.0  # of a library so long that reading it again takes many portions
+PORTION_REST_SECONDS = 30.0  # between portions of a very long library
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """What may be said of the records of one list at a moment, in seconds since 1970.
+    """The state of one list's records at a moment, in seconds since 1970.
 
-    `failure` is why the last reading stopped, or None.
+    `failure` is why the last sync stopped, or None.
     """
 
     source: Source
@@ -56,30 +56,30 @@ class SyncStatus:
 
     @property
     def is_behind(self) -> bool:
-        """Whether all of a long list was last compared long ago, so that changes far down may not be known."""
+        """Whether the last full sync is long ago, so that changes to old entries may be unknown."""
         longest = BEHIND_AFTER * FULL_SYNC_TTL_SECONDS[self.source]
         return not self.is_first_reading and self.told_at - self.progress.completed_at > longest
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that Kling showed when it was read is there."""
+        """Whether everything that Kling showed is stored."""
         state = self.progress
         is_in_doubt = state.failed_pages or state.is_cut or state.is_doubtful or state.unreadable
         return bool(state.completed_at) and not self.failure and not is_in_doubt
 
     @property
     def is_first_reading(self) -> bool:
-        """Whether the first reading is not done; the next question continues it."""
+        """Whether the first sync is unfinished; the next question continues it."""
         return not self.progress.completed_at
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing was ever read."""
+        """Whether nothing has ever been read."""
         return self.failure is not None and self.is_first_reading and self.progress.next_page <= 1
 
 
 class ListSync:
-    """The reading of one list of one account. Whoever comes while it is read waits and shares the result."""
+    """The sync of one list of one account. Concurrent callers wait and share the result."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class ListSync:
         self._clock = clock
         self._lock = anyio.Lock()
         self._failure: KlingError | None = None
-        # Counted, because what happens while the first page is read may not be on it.
+        # Counted, because a change during the reading of the first page may not be on it.
         self._events = 0
         self._events_read = 0
         self._portion_ended_at = -PORTION_REST_SECONDS
@@ -105,7 +105,7 @@ class ListSync:
         self._settled_at = 0.0
 
     def invalidate(self) -> None:
-        """Something happened: read the first page again at the next question."""
+        """Something changed: read the first page again at the next question."""
         self._events += 1
 
     @property
@@ -113,11 +113,11 @@ class ListSync:
         return self._events != self._events_read
 
     async def refresh(self, *, head_age: float | None = None, whole_age: float | None = None) -> SyncStatus:
-        """Read what is not fresh enough. What Kling did not show is told in the status.
+        """Read whatever is stale. The returned status says what could not be read.
 
         Args:
             head_age: how old the first page may be, in seconds.
-            whole_age: how old the reading of all pages may be.
+            whole_age: how old the last full sync may be.
 
         Raises:
             AuthError, ClockError: the credentials are not accepted.
@@ -135,20 +135,20 @@ class ListSync:
             return status
 
     def _is_nothing_due(self, head_age: float | None, whole_age: float | None) -> bool:
-        """Whether all was fresh so lately that nothing can have come due: a burst of questions looks it up once."""
+        """Whether everything was fresh a moment ago, so that a burst of questions checks only once."""
         is_usual = whole_age is None and (head_age is None or head_age >= FIRST_PAGE_TTL_SECONDS[self._source])
         is_lately = self._clock.monotonic() - self._settled_at < FIRST_PAGE_TTL_SECONDS_WHILE_PENDING
         return is_usual and is_lately and not self._expects_news
 
     async def status(self) -> SyncStatus:
-        """How far the list is read; nothing is sent."""
+        """The sync status of the list; nothing is sent."""
         return self._status(await self._catalogue.progress(self._source))
 
     def _status(self, progress: SyncProgress) -> SyncStatus:
         return SyncStatus(self._source, progress, self._failure, self._clock.wall())
 
     def _must_rest(self, progress: SyncProgress) -> bool:
-        """Whether the last failure is so recent that asking again would only cost time."""
+        """Whether the last failure is too recent to try again."""
         return self._failure is not None and _is_within(RETRY_SECONDS, progress.failed_at, self._clock.wall())
 
     async def _read_what_is_due(
@@ -168,14 +168,14 @@ class ListSync:
         return progress
 
     def _is_walk_due(self, progress: SyncProgress, whole_age: float | None, now: float) -> bool:
-        """A new walk when the last one is old; the next portion of one under way after a rest, or when asked for."""
+        """A new walk if the last one is old; the next portion of a walk after a rest, or on request."""
         if progress.next_page and whole_age is None:
             return self._clock.monotonic() - self._portion_ended_at >= PORTION_REST_SECONDS
         oldest = FULL_SYNC_TTL_SECONDS[self._source] if whole_age is None else whole_age
         return bool(progress.next_page) or progress.is_doubtful or not _is_within(oldest, progress.completed_at, now)
 
     async def _oldest_head(self, asked: float) -> float:
-        """While a task runs, its end is news that somebody waits for."""
+        """While a task runs, the first page must be fresher."""
         if self._source == "preset":
             return asked
         pending_since = await self._catalogue.newest_pending_ms() / 1000
@@ -185,7 +185,7 @@ class ListSync:
     # ---- single pages
 
     async def _read_head(self, progress: SyncProgress) -> SyncProgress:
-        """Read from the first page on, for as long as everything on a page is new."""
+        """Read pages from the first one, as long as everything on a page is new."""
         for page_num in range(1, MAX_HEAD_PAGES + 1):
             now, events = self._clock.wall(), self._events
             page, added = await self._read(page_num, progress)
@@ -199,7 +199,7 @@ class ListSync:
         return progress
 
     async def _reread_failed_pages(self, progress: SyncProgress) -> SyncProgress:
-        """Try again what could not be read; the first failure ends it."""
+        """Retry pages that could not be read, until the first failure."""
         for page_num in progress.failed_pages:
             page, _ = await self._read(page_num, progress)
             if page is None:
@@ -212,7 +212,7 @@ class ListSync:
         return await self._keep(progress)
 
     async def _read(self, page_num: int, progress: SyncProgress) -> tuple[list[ElementTask] | None, int]:
-        """A page, taken in, and how much of it was new; None where it could not be read."""
+        """A page, stored, and how much of it was new; None if it could not be read."""
         reply = await self._ask(page_num)
         if isinstance(reply, KlingError):
             self._note_failure(reply)
@@ -232,7 +232,7 @@ class ListSync:
         return await self._catalogue.put(records, now=self._clock.wall(), walk=progress.began_at)
 
     def _note_failure(self, error: KlingError) -> None:
-        """Remember why; credentials that are refused are the caller's business at once."""
+        """Remember the failure; rejected credentials are raised at once."""
         if isinstance(error, AuthError | ClockError):
             raise error
         self._failure = error
@@ -247,13 +247,13 @@ class ListSync:
     # ---- the walk through all pages
 
     async def _sync_pages(self, progress: SyncProgress, seconds: float, *, at_once: int) -> SyncProgress:
-        """Walk on where the last portion ended, or begin anew; stop at the end of the list or of the time."""
+        """Continue after the last portion, or start over; stop at the end of the list or of the time."""
         if begins := not progress.next_page:
             progress = replace(progress, began_at=self._clock.wall(), next_page=1, failed_pages=(), unreadable=0)
         deadline = self._clock.monotonic() + seconds
         was_wide = False
         while True:
-            width = max(1, min(at_once, progress.next_page - 1))  # most libraries have one page: do not ask for more
+            width = max(1, min(at_once, progress.next_page - 1))  # most libraries have one page, so start with one
             pages = range(progress.next_page, min(progress.next_page + width, LAST_PAGE + 1))
             was_wide = was_wide or len(pages) > 1
             progress, at_end = await self._read_window(progress, pages, begins=begins)
@@ -270,9 +270,9 @@ class ListSync:
                 return progress
 
     async def _read_window(self, progress: SyncProgress, pages: range, *, begins: bool) -> tuple[SyncProgress, bool]:
-        """A few pages side by side, taken in in their order; and whether one of them was the last.
+        """Read a few pages in parallel and store them in order; returns whether one of them was the last.
 
-        A walk that begins is written down after its first page: a credential that is refused leaves nothing behind.
+        A new walk is recorded after its first page, so that a rejected credential leaves nothing behind.
         """
         replies: dict[int, list[ElementTask] | KlingError] = {}
         events = self._events
@@ -304,10 +304,10 @@ class ListSync:
         return replace(progress, next_page=pages[-1] + 1), at_end
 
     async def _complete(self, progress: SyncProgress, *, is_cut: bool, was_wide: bool) -> SyncProgress:
-        """All pages were asked for. Those read side by side are sure only if nothing new came meanwhile.
+        """All pages were requested. Pages read in parallel are reliable only if nothing was added meanwhile.
 
-        A new entry pushes others to later pages, and one of them can fall between two pages that are read at the
-        same moment. Pages read one after the other can at most show an entry twice.
+        A new entry shifts others to later pages, and one of them can slip between two pages that are read at the same
+        moment. Pages read in sequence can at most show an entry twice.
         """
         page, added = await self._read(1, progress) if was_wide and not progress.failed_pages else ([], 0)
         done = replace(
@@ -324,12 +324,12 @@ class ListSync:
 
 
 def _is_within(seconds: float, moment: float, now: float) -> bool:
-    """Whether a moment is at most that long ago; one in the future is not."""
+    """Whether a moment is less than that long ago; a future one is not."""
     return 0 <= now - moment < seconds
 
 
 def _failed_in_a_row(progress: SyncProgress) -> int:
-    """How many of the pages before the next one could not be read, without one between them that could."""
+    """How many pages right before the next one could not be read."""
     failed = 0
     while progress.next_page - 1 - failed in progress.failed_pages:
         failed += 1

@@ -1,7 +1,7 @@
-"""How a record lies in the SQLite file: its key, its place in time, its searchable words. Pure, and the tables.
+"""How a record is stored in the SQLite file: its key, its place in time, its searchable words; and the tables. Pure.
 
-`place` is the row id everywhere: the moment of creation, then a number within that millisecond. So "newest first"
-is the order of the row ids, which SQLite's full-text index walks without sorting.
+`place` is the row id everywhere: the time of creation, then a number within that millisecond. So "newest first" is
+the order of row ids, which SQLite's full-text index walks without sorting.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ SCHEMA = (
     "CREATE INDEX elements_by_external_id ON elements (external_task_id) WHERE external_task_id <> ''",
     "CREATE INDEX elements_by_voice ON elements (voice_id, place) WHERE voice_id <> ''",
     "CREATE INDEX elements_by_status ON elements (source, status, place)",
-    # Our own tokens reach it, apart by blanks: its tokenizer must only split there, whatever its Unicode version.
+    # It gets our own tokens, separated by blanks, so its tokenizer must split only there, whatever its Unicode version.
     "CREATE VIRTUAL TABLE words USING fts5 (tokens, content='', tokenize='ascii', prefix='2 3')",
-    # Every word once, from both ends: what completes a beginning, and what a wrong word may have been.
+    # Every word once, in both directions: for completing a prefix and for correcting typos.
     "CREATE TABLE vocabulary (word TEXT PRIMARY KEY, backwards TEXT NOT NULL) WITHOUT ROWID",
     "CREATE INDEX vocabulary_backwards ON vocabulary (backwards)",
-    # Counted by triggers, so that totals without words cost nothing.
+    # Maintained by triggers, so that totals without words are free.
     "CREATE TABLE tally (facets TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
     """
     CREATE TRIGGER elements_added AFTER INSERT ON elements BEGIN
@@ -59,17 +59,17 @@ SCHEMA = (
     "CREATE TABLE sightings (source TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (source, place)) WITHOUT ROWID",
     "CREATE TABLE progress (source TEXT PRIMARY KEY, walk REAL NOT NULL, state TEXT NOT NULL) WITHOUT ROWID",
 )
-# What nearly every record has stands in no list of its own: it would be walked in every search. Whoever wants it
-# leaves out the others of its group instead.
+# Facets that nearly every record has get no list of their own, which every search would walk. A query for one of
+# them excludes the others of its group instead.
 COMMON = frozenset({"ocustom", "sready", "vno"})
 
 PLACES_IN_A_MILLISECOND = 4096
 _LATEST_MS = 2**50
 _FIELDS = [field.name for field in fields(LibraryElement)]
-# What a token is is part of it, so that words of names, and facets, have lists of their own. No text of anybody holds
-# these two characters: they are controls, which the folding takes for blanks.
+# A mark makes the kind of a token part of it, so that name words and facets have their own lists. No text contains
+# these two control characters, because folding turns them into blanks.
 NAME_MARK, FACET_MARK = "\x81", "\x82"
-# The words of a record must come out as they went in, or they could not be taken out of the index again.
+# A record must always give the same words, or they could not be removed from the index.
 VERSION = f"2 {unicodedata.unidata_version} {' '.join(_FIELDS)}"
 _LISTS = ("tags", "image_urls")
 _LATER = {"pending": 0, "failed": 1, "ready": 1, "deleted": 2}
@@ -77,7 +77,7 @@ _LATER = {"pending": 0, "failed": 1, "ready": 1, "deleted": 2}
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What of a record stands in the full-text index."""
+    """The words of a record in the full-text index."""
 
     name: str
     text: str
@@ -85,30 +85,30 @@ class Words:
 
     @property
     def tokens(self) -> str:
-        """As the index takes them."""
+        """All of them, in the form of the index."""
         names = [f"{NAME_MARK}{token}" for token in self.name.split()]
         return " ".join([*names, self.text, *(f"{FACET_MARK}{facet}" for facet in self.facets.split())])
 
 
 def words_of(element: LibraryElement) -> Words:
-    """Blank-separated tokens of the name, of everything else that is said, and of the facets."""
+    """Blank-separated tokens of the name, of all other text, and of the facets."""
     said = " ".join([element.element_description, *element.tags, element.voice_name])
     facets = [facet for facet in facets_of(element).split() if facet not in COMMON]
     return Words(" ".join(tokens(element.element_name)), " ".join(tokens(said)), " ".join(facets))
 
 
 def is_word(token: str) -> bool:
-    """Whether a token can complete a beginning: no number, and not from a script without spaces."""
+    """Whether a token can complete a prefix: not a number, and not from a script without spaces."""
     return not token.isdecimal() and not is_dense(token)
 
 
 def is_spelled(token: str) -> bool:
-    """Whether a token is a word that a typing error can be corrected to."""
+    """Whether a token is a word that a typo can be corrected to."""
     return has_spelling(token) and not is_dense(token)
 
 
 def facets_of(element: LibraryElement) -> str:
-    """Source, status, voice and tags as tokens; blanks at both ends, so that each can be found between two."""
+    """Source, status, voice and tags as tokens, with a blank on both sides of each."""
     voiced = voice_facet(is_voiced=bool(element.voice_id))
     tags = sorted(tag_facet(tag) for tag in element.tags)
     return f" {source_facet(element.source)} {status_facet(element.status)} {' '.join([voiced, *tags])} "
@@ -130,7 +130,7 @@ def voice_facet(*, is_voiced: bool) -> str:
 
 
 def tag_facet(tag: str) -> str:
-    """The token of a tag's name, in any case; it can be read back."""
+    """The token of a tag's name, ignoring case; reversible."""
     return "t" + fold(tag).strip().encode().hex()
 
 
@@ -147,7 +147,7 @@ def key_of(element: LibraryElement) -> str:
 
 
 def task_key(element: LibraryElement) -> str:
-    """The key of the record that stands for the task while it has no element."""
+    """The key of a task's record while it has no element."""
     return f"{element.source}:t:{element.task_id}"
 
 
@@ -175,9 +175,9 @@ def name_key_of(element: LibraryElement) -> str:
 
 
 def merged(new: LibraryElement, old: LibraryElement) -> LibraryElement:
-    """The new record with what only the old one knew. fact: empty-while-running
+    """The new record with facts that only the old one had. fact: empty-while-running
 
-    An older page of the list may arrive after newer news: no record goes back to an earlier status.
+    An older page of the list may arrive late, so no record goes back to an earlier status.
     """
     if _LATER[new.status] < _LATER[old.status] and new.element_id == old.element_id:
         return old

@@ -1,6 +1,6 @@
-"""One element as the library knows it: plain data, cleaned of nothing and shaped for nobody.
+"""One element as the library knows it: plain data, neither cleaned nor formatted.
 
-It knows neither Kling's replies nor a caller's rows; `from_kling` makes records, `server` shows them.
+`from_kling` makes records, `server.views` shows them.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Submitted:
 class LibraryElement:
     """One element, or a task that has none yet (fact: list-is-tasks). Texts are as Kling gave them, capped.
 
-    `element_id` and `element_name` are "" where a task has no element and nobody here knows what was asked for.
-    `tags` are names, or ids where Kling gives no name. `reference_type` is "" where nothing tells.
-    `image_urls` are https links, the frontal picture first; it may be empty. `voice_trial_url` is one too, or "".
-    `asked_voice_id` is the voice that a creation from here asked for; Kling may have left it out.
+    `element_id` is "" if the task has no element, and `element_name` too if the requested name is unknown.
+    `tags` are names, or ids if Kling gives no name. `reference_type` is "" if unknown.
+    `image_urls` are https links, the frontal picture first; may be empty. `voice_trial_url` is an https link or "".
+    `asked_voice_id` is the voice that a creation from this server requested; Kling may not have bound it.
     """
 
     source: Source

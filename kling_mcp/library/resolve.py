@@ -1,4 +1,4 @@
-"""An exact name or any id, and the one record that it means. It never guesses and never picks a substitute."""
+"""Finds the one record with an exact name or any id. It never guesses and never picks a substitute."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ _SHOWN = 60
 
 
 class Resolver(Protocol):
-    """What `use_elements` needs of a library; `Account.library` is one."""
+    """What `use_elements` needs from a library; `Account.library` is one."""
 
     async def resolve(self, name_or_id: str) -> LibraryElement:
         """The one record with this exact name, element id, task id or external task id.
 
-        An id wins over a name. Of several records of one name a single ready one is meant; where none is ready,
-        a single one of another status is returned, so look at `status` before using it.
+        An id wins over a name. Of several records with one name, the only ready one is returned; if none is ready, the
+        only one with another status, so check `status` before using it.
 
         Raises:
-            NotFoundError: nothing carries it, also after reading the library again; `candidates` are near names.
-            AmbiguousNameError: several ready elements carry the name; `candidates` say which.
+            NotFoundError: no match, even after reading the library again; `candidates` are similar names.
+            AmbiguousNameError: several ready elements have the name; `candidates` lists them.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedElement:
-    """A record, and what of it was named."""
+    """A record, and what matched."""
 
     element: LibraryElement
     matched_by: MatchedBy
 
 
 def choose_by_id(any_id: str, records: Sequence[LibraryElement]) -> ResolvedElement | None:
-    """The record with this id: first as an element's, then as a task's, then as the caller's own.
+    """The record with this element id, task id or external task id, in that order.
 
     Raises:
-        AmbiguousNameError: a task, or the caller's id of one, stands for several elements.
+        AmbiguousNameError: the task has several elements.
     """
     kinds: tuple[MatchedBy, ...] = ("element_id", "task_id", "external_task_id")
     for kind in kinds:
@@ -60,13 +60,13 @@ def choose_by_name(name: str, records: Sequence[LibraryElement]) -> ResolvedElem
     """The record with this name.
 
     Raises:
-        AmbiguousNameError: several ready ones carry it, or none is ready and several are on their way.
+        AmbiguousNameError: several ready ones have it, or none is ready and several are pending.
     """
     return ResolvedElement(_choose(name, records), "element_name") if records else None
 
 
 def _choose(named: str, records: Sequence[LibraryElement]) -> LibraryElement:
-    """A ready one, else one on its way, else the newest of those that are no more."""
+    """A ready one, otherwise a pending one, otherwise the newest of the rest."""
     for status in ("ready", "pending"):
         found = [record for record in records if record.status == status]
         if len(found) > 1:
@@ -77,19 +77,19 @@ def _choose(named: str, records: Sequence[LibraryElement]) -> LibraryElement:
 
 
 def ambiguous(named: str, records: Sequence[LibraryElement]) -> AmbiguousNameError:
-    """The error that tells the candidates apart."""
+    """The error that lists the candidates."""
     candidates = [describe_candidate(record) for record in records]
     lines = "\n".join(f"- {candidate}" for candidate in candidates[:10])
     more = f"\n(and {len(candidates) - 10} more)" if len(candidates) > 10 else ""
     return AmbiguousNameError(
-        f"{quote(named, _SHOWN)} can mean {len(records)} elements:\n{lines}{more}",
+        f"{quote(named, _SHOWN)} matches {len(records)} elements:\n{lines}{more}",
         candidates=candidates,
-        advice="Give the id of the one that is meant.",
+        advice="Give the id of the one you mean.",
     )
 
 
 def describe_candidate(record: LibraryElement) -> str:
-    """Enough of a record to tell it from others of its name."""
+    """Enough facts to distinguish a record from others with its name."""
     facts = [
         f"element_id={record.element_id}" if record.element_id else f"task_id={clean(record.task_id, 80)}",
         record.status,
@@ -101,12 +101,12 @@ def describe_candidate(record: LibraryElement) -> str:
 
 
 def not_found(named: str, near: Sequence[LibraryElement], *, is_complete: bool) -> NotFoundError:
-    """The error that says what comes near, by name only: an id within reach would be taken for the right one."""
+    """The error with similar names, but no ids: a model would use any id it sees here."""
     names = list(dict.fromkeys(record.element_name for record in near if record.element_name))
     told = ", ".join(quote(name, _SHOWN) for name in names)
-    gap = "" if is_complete else " The library could not be read in full, so it may exist all the same."
+    gap = "" if is_complete else " The library could not be read in full, so it may still exist."
     return NotFoundError(
         f"No element of this account, and no official one, has the name or id {quote(named, _SHOWN)}.{gap}",
         candidates=[clean(name, _SHOWN) for name in names],
-        advice=f"Similar names: {told}." if told else "find_elements shows what there is.",
+        advice=f"Similar names: {told}." if told else "find_elements shows what exists.",
     )

@@ -1,6 +1,6 @@
-"""Typing errors: how many a word may have, and how far two words are apart. Pure.
+"""Typos: how many a word may have, and the edit distance of two words. Pure.
 
-A word with digits has none to spare: "clip 7" must never find "clip 8".
+A word with digits may have none: "clip 7" must never find "clip 8".
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ def has_spelling(word: str) -> bool:
 
 
 def errors_allowed(word: str) -> int:
-    """0 for words of one or two letters and for anything with a digit, 2 for long words, else 1."""
+    """0 for words of one or two letters and for anything with a digit, 2 for long words, otherwise 1."""
     if len(word) < MIN_CORRECTED_CHARACTERS or not has_spelling(word):
         return 0
     return 2 if len(word) >= TWO_ERRORS_FROM else 1
 
 
 def intact_ends(word: str, errors: int) -> tuple[str, str]:
-    """A beginning and an end of which at least one survives that many errors.
+    """A prefix and a suffix, at least one of which survives that many errors.
 
-    With one error, cut in halves, one half is whole. With two, cut in thirds, the first or the last one is whole
-    unless both were hit; such words are not found.
+    With one error, one of two halves is intact. With two, the first or the last third is intact unless both were hit;
+    such words are not found.
     """
     cut = len(word) // (errors + 1)
     return word[: max(1, cut)], word[-max(1, cut) :]
 
 
 def distance(one: str, other: str, most: int) -> int:
-    """Insertions, deletions, substitutions and swaps of neighbours; `most + 1` where there are more than `most`."""
+    """Insertions, deletions, substitutions and swaps of neighbours; `most + 1` if there are more than `most`."""
     if abs(len(one) - len(other)) > most:
         return most + 1
     before: list[int] = []

@@ -1,7 +1,7 @@
-"""The voices that an element can be given: Kling's and the account's own. Read whole, kept for a bounded time.
+"""The voices that an element can have: Kling's and the account's own. Read in full, cached for a limited time.
 
-Only voices of the element catalogue are in these lists; those of speech and lip-sync are others (voice-catalogues).
-There are few, so they are kept in memory and looked through.
+These lists hold only voices for elements; speech and lip-sync voices are separate (voice-catalogues).
+There are few, so they are kept and searched in memory.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class LibraryVoice:
 
 @dataclass(frozen=True, slots=True)
 class VoiceHits:
-    """All voices that match, the best first. `failures` are the lists that could not be read, and why."""
+    """All matching voices, best first. `failures` are the lists that could not be read, and why."""
 
     voices: list[LibraryVoice]
     failures: dict[Source, KlingError]
@@ -76,7 +76,7 @@ class VoiceCatalogue:
     async def search(self, text: str, sources: Sequence[Source]) -> VoiceHits:
         """The voices with this id or these words in their names; own ones before official ones.
 
-        What is deleted or failed is left out: nothing can be done with it.
+        Deleted and failed voices are left out: they cannot be used.
 
         Raises:
             AuthError, ClockError: the credentials are not accepted.
@@ -91,7 +91,7 @@ class VoiceCatalogue:
         return VoiceHits(hits, failures, is_corrected)
 
     async def _cached_list(self, source: Source) -> _CachedList:
-        """What is known of a list, read again where it is old; one reading serves all who ask meanwhile."""
+        """The cached list, read again if it is old; concurrent callers share one read."""
         async with self._lock:
             known = self._lists.get(source)
             now = self._clock.monotonic()
@@ -135,7 +135,7 @@ def voices_of(task: VoiceTask, source: Source) -> list[LibraryVoice]:
 
 
 def _matching(voices: list[LibraryVoice], text: str) -> tuple[list[LibraryVoice], bool]:
-    """The matches, best first, and whether a typing error was forgiven for want of any."""
+    """The matches, best first, and whether a typo had to be corrected."""
     if not text:
         return voices, False
     key = name_key(text)
@@ -146,7 +146,7 @@ def _matching(voices: list[LibraryVoice], text: str) -> tuple[list[LibraryVoice]
 
 
 def _rank(voice: LibraryVoice, text: str, key: str) -> int | None:
-    """0 for the id or the exact name, 1 for the folded name, 2 where it begins so, 3 for the words; else None."""
+    """0 for the id or the exact name, 1 for the folded name, 2 for its prefix, 3 for its words, otherwise None."""
     its_key = name_key(voice.voice_name)
     if text in {voice.voice_id, voice.voice_name}:
         return 0

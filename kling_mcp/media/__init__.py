@@ -1,4 +1,4 @@
-"""Pictures and links, whatever they are for, before anything is sent.
+"""Pictures and links, checked before anything is sent.
 
-Needs no network and no settings: usable on its own. Pillow is imported when the first picture is looked at.
+Needs no network and no settings. Pillow is imported for the first picture.
 """

@@ -1,7 +1,7 @@
-"""Reads local pictures, inside the allowed folders only.
+"""Reads local pictures, only inside the allowed folders.
 
-Links are resolved before the folder is checked. Whether a file outside exists is never told.
-Nothing but a regular file is opened; nothing is written.
+Symbolic links are resolved before the folder is checked. Errors never reveal whether a file outside exists.
+Only regular files are opened; nothing is written.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.media.policy import MediaPolicy
 
-# O_NONBLOCK: a pipe put in place of the file after the check must not hang the server.
-# O_NOFOLLOW: nor may a link put there lead outside. O_NOCTTY: nor may a terminal become ours.
+# If the file is replaced after the check: O_NONBLOCK keeps a pipe from hanging the server, O_NOFOLLOW keeps a link
+# from leading outside, and O_NOCTTY keeps a terminal from becoming ours.
 _OPEN_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -42,14 +42,14 @@ _MAX_NAMES_SEEN = 5000
 def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
     """The bytes of the file as they are on disk, at most one more than MAX_IMAGE_BYTES.
 
-    A relative path counts from the working directory; `~` is the home folder.
-    Raises InputError, in the same words for every path outside the allowed folders.
+    A relative path starts at the working directory; `~` is the home folder.
+    Raises InputError, with the same text for every path outside the allowed folders.
     """
     if not policy.allowed_dirs:
         raise _files_off(path, argument, policy)
     real = _resolve_inside(_expand_home(path), path, argument, policy)
     if not os.path.lexists(real):
-        # A folder above the allowed ones is not looked into, not even for a better name.
+        # A folder outside the allowed ones is never listed, not even to suggest a name.
         beside = _names(real.parent) if _is_inside(real.parent, policy) else []
         twins = [name for name in beside if _look(name) == _look(real.name)]
         if len(twins) != 1:
@@ -59,7 +59,7 @@ def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
 
 
 def read_regular(path: Path, given: str, argument: str) -> bytes:
-    """Opens and reads `path`, which must be a resolved regular file; `given` is what to call it."""
+    """Read `path`, which must be a resolved regular file; `given` is its name in errors."""
     try:
         _require_regular(path.lstat().st_mode, given, argument)
         descriptor = os.open(path, _OPEN_FLAGS)
@@ -75,18 +75,18 @@ def read_regular(path: Path, given: str, argument: str) -> bytes:
 
 
 def read_opened(descriptor: int, given: str, argument: str) -> bytes:
-    """The bytes behind an open descriptor, after a second look at what was really opened."""
+    """The bytes of an open descriptor, after checking what was really opened."""
     about = os.fstat(descriptor)
     _require_regular(about.st_mode, given, argument)
     if about.st_size > MAX_IMAGE_BYTES:
         refuse_size(about.st_size, given, argument)
     parts: list[bytes] = []
-    # One byte more than allowed shows a file that grew, or that lies about its size.
+    # One extra byte reveals a file that grew or misreports its size.
     left = MAX_IMAGE_BYTES + 1
     while left and (part := os.read(descriptor, left)):
         parts.append(part)
         left -= len(part)
-    return b"".join(parts)  # nearly always one part, which is handed on and not copied
+    return b"".join(parts)  # nearly always one part, which join does not copy
 
 
 def refuse_size(size_bytes: int, given: str, argument: str) -> NoReturn:
@@ -97,7 +97,7 @@ def refuse_size(size_bytes: int, given: str, argument: str) -> NoReturn:
 
 
 def _expand_home(path: str) -> str:
-    """`~` and `~/x` only: other people's homes are never meant."""
+    """Only `~` and `~/x`: never another user's home."""
     if path[:2] not in {"~", f"~{os.sep}", "~/"}:
         return path
     # Path.expanduser raises for an account without a home folder; this leaves the path as it is.
@@ -110,7 +110,7 @@ def _is_inside(real: Path, policy: MediaPolicy) -> bool:
 
 def _resolve_inside(path: str, given: str, argument: str, policy: MediaPolicy) -> Path:
     """The path with every link followed, if it lies inside an allowed folder."""
-    # Not strict, so that a missing file outside is answered like an existing one.
+    # Not strict, so that missing and existing files outside get the same answer.
     real = Path(os.path.realpath(path))
     if _is_inside(real, policy):
         return real
@@ -118,8 +118,8 @@ def _resolve_inside(path: str, given: str, argument: str, policy: MediaPolicy) -
         raise foreign_paths.chat_upload_refused(argument, given, policy)
     rule = f"must be inside the allowed folders: {policy.folders_named()}"
     fix = (
-        "move the file into one of them, or have its folder added to KLING_MCP_MEDIA_DIRS and this server "
-        "restarted; or give an https link."
+        "move the file into one of them, or add its folder to KLING_MCP_MEDIA_DIRS and restart this server; "
+        "or give an https link."
     )
     raise _refused(argument, rule, quote(given), fix)
 
@@ -141,7 +141,7 @@ def _require_regular(mode: int, given: str, argument: str) -> None:
     if stat.S_ISDIR(mode):
         what = "a folder"
     elif stat.S_ISLNK(mode):
-        what = "a link that leads nowhere"
+        what = "a broken link"
     rule = "must be a regular file"
     raise _refused(argument, rule, f"{quote(given)}, {what}", "give the path of one JPEG or PNG file.")
 
@@ -162,14 +162,14 @@ def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy
 
 
 def _near_names(wanted: str, beside: Sequence[str]) -> list[str]:
-    """Up to three pictures in the same folder whose names are close; other names are nobody's business."""
+    """Up to three pictures in the same folder with similar names; no other names are revealed."""
     by_key = {_look(name).lower(): name for name in beside if name.lower().endswith(_PICTURE_ENDINGS)}
     close = difflib.get_close_matches(_look(wanted).lower(), by_key, n=_NEAR_NAMES)
     return [by_key[key] for key in close]
 
 
 def _look(name: str) -> str:
-    """The name as a screen shows it: composed accents, and every kind of space as the plain one.
+    """The name as displayed: composed accents, and every kind of space as a plain one.
 
     macOS writes narrow no-break spaces into the names of screenshots and decomposed accents into archives;
     a model that copies such a name types the plain characters.
@@ -179,7 +179,7 @@ def _look(name: str) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    """The first names in the folder, or none where it cannot be listed."""
+    """The first names in the folder, or none if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in itertools.islice(entries, _MAX_NAMES_SEEN)]

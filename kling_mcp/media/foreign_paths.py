@@ -1,6 +1,6 @@
-"""Recognises places that this server can never see: a chat's sandbox, an upload, another kind of machine.
+"""Recognises paths that this server can never see: a chat's sandbox, an upload, another kind of machine.
 
-Pure text: nothing here looks at the file system, so an answer never tells whether a file exists.
+Pure text: the file system is not touched, so an answer never reveals whether a file exists.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # URI schemes that only mean something inside the chat, the browser or the phone that made them.
 CHAT_SCHEMES = frozenset({"sandbox", "attachment", "blob", "cid", "content", "ph", "assets-library", "upload"})
 
-# Where assistants keep uploads and the results of their own code.
+# Where assistants keep uploads and the output of their own code.
 _CHAT_FOLDERS = (
     "/mnt/user-data",
     "/mnt/data",
@@ -46,7 +46,7 @@ def is_windows_absolute(path: str) -> bool:
 
 
 def chat_upload_refused(argument: str, given: str, policy: MediaPolicy) -> InputError:
-    """The answer to a path out of a chat's sandbox."""
+    """The error for a path from a chat's sandbox."""
     return InputError(
         [
             Problem(
@@ -60,7 +60,7 @@ def chat_upload_refused(argument: str, given: str, policy: MediaPolicy) -> Input
 
 
 def other_machine_refused(argument: str, given: str, policy: MediaPolicy, *, windows: bool) -> InputError:
-    """The answer to a path that only another kind of machine can have; `windows` is about this server."""
+    """The error for a path from another operating system; `windows` is about this server."""
     here, there = ("Windows", "Linux or macOS") if windows else ("Linux or macOS", "Windows")
     return InputError(
         [

@@ -1,6 +1,6 @@
-"""Tells what a file is from its first bytes, never from its name.
+"""Recognises a file by its first bytes, never by its name.
 
-It decodes nothing; `probe` looks closer at what turns out to be a JPEG or PNG.
+It decodes nothing; `probe` inspects JPEG and PNG files further.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 _CONVERT: Final = "convert it to JPEG or PNG and give that file."
 _VIDEO: Final = "give a JPEG or PNG picture; a video goes into video_url, as an https link."
-_PAGE: Final = "a web page was saved in place of the picture: download the picture itself."
+_PAGE: Final = "this is a saved web page: download the picture itself."
 _OTHER: Final = "give a JPEG or PNG picture."
 
 # (pattern at the start, what it is, how to get a picture out of it)
@@ -51,7 +51,7 @@ def name_format(data: bytes) -> str:
 
 
 def describe_other(data: bytes) -> tuple[str, str]:
-    """What bytes that are no JPEG and no PNG really are, and how to get a picture; both for a sentence."""
+    """What bytes other than JPEG and PNG really are, and how to get a picture; both fit into a sentence."""
     if not data:
         return "an empty file", "save or download the picture again."
     start = data[:_LOOKED_AT_BYTES]
@@ -63,7 +63,7 @@ def describe_other(data: bytes) -> tuple[str, str]:
             return "an SVG drawing", _CONVERT
         if _HTML.search(start):
             return "an HTML page", _PAGE
-    return ("a text file", _OTHER) if _is_text(start) else ("no picture format known here", _OTHER)
+    return ("a text file", _OTHER) if _is_text(start) else ("an unknown format", _OTHER)
 
 
 def _is_text(start: bytes) -> bool:

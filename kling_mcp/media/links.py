@@ -1,6 +1,6 @@
 """The rules for links that Kling itself will open: pictures, videos, callbacks.
 
-Pure text: no name is looked up and nothing is fetched.
+Pure text: no host name is resolved and nothing is fetched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FIX_PUBLIC = "give an https link that opens without signing in, from anywhere o
 
 
 def show_link(link: str) -> str:
-    """The link, quoted, without what may be secret in it: user names, passwords, signed queries."""
+    """The link, quoted, without possible secrets: user names, passwords, signed queries."""
     base = re.split("[?#]", link, maxsplit=1)[0]
     scheme, _, rest = base.partition(":")
     _, at, after = rest.rpartition("@")
@@ -28,16 +28,16 @@ def show_link(link: str) -> str:
     if at:
         return quote(f"{scheme}://…@{after}{cut}")
     if "@" in link[len(base) :] and "/" not in rest.lstrip("/"):
-        # What reads as a host and a query may be a password that holds a question mark.
+        # What looks like a host and a query may be a password with a question mark.
         return quote(f"{scheme}://…")
     return quote(base + cut)
 
 
 def require_link(text: str, argument: str, *, public: bool = True) -> str:
-    """The link as given, if Kling can be handed it.
+    """The link as given, if it may be sent to Kling.
 
-    Without `public` a private host passes: a callback that never arrives does no harm.
-    Raises InputError (its one problem never shows a password or a query).
+    With `public=False` a private host is allowed: a callback that never arrives does no harm.
+    Raises InputError, whose text never shows a password or a query.
     """
     refusal = _form_problem(text) or _address_problem(text, public=public)
     if refusal:
@@ -57,7 +57,7 @@ def extension(link: str) -> str:
 
 
 def _form_problem(text: str) -> tuple[str, str] | None:
-    """What is wrong with the text before it is taken apart, as (rule, fix)."""
+    """What is wrong with the text before it is parsed, as (rule, fix)."""
     if len(text) > MAX_LINK_CHARACTERS:
         return (
             f"must have at most {MAX_LINK_CHARACTERS} characters, not {len(text)}",

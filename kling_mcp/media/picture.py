@@ -1,4 +1,4 @@
-"""One picture, checked and ready to send, whatever it is for. Nothing here reads, checks or sends."""
+"""One picture, checked and ready to send. Nothing here reads, checks or sends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Picture:
     """One picture, ready to send: either an https link, or the bytes exactly as they were given.
 
-    `argument` says where it came from, as in `refer_images[1]` (counted from 0).
+    `argument` says where it came from, such as `refer_images[1]` (counted from 0).
     `width` and `height` are pixels after EXIF rotation; with `format` they are known for bytes only.
     """
 

@@ -1,6 +1,6 @@
-"""Which local files may be read for a caller, and how to say what else works.
+"""Which local files may be read for a caller, and the text that says what else works.
 
-It reads nothing itself: `files` does, and obeys.
+Nothing is read here; `files` reads, and follows this policy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAX_FOLDERS_LISTED = 6
 class MediaPolicy:
     """The folders inside which local pictures are read.
 
-    Without `allowed_dirs` local files are off, and `local_files_off_reason` says why, as a sentence.
+    Without `allowed_dirs`, local files are off, and `local_files_off_reason` says why in a sentence.
     """
 
     allowed_dirs: tuple[Path, ...] = ()

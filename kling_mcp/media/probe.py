@@ -25,7 +25,7 @@ from kling_mcp.sanitize import quote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What Pillow's readers are known to raise on damaged input.
+# What Pillow is known to raise on damaged input.
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -39,8 +39,8 @@ DECODE_ERRORS = (
     struct.error,
     zlib.error,
 )
-# Pillow warns about damaged metadata. The list of warning filters belongs to the whole process, so only
-# one look at a time may replace it.
+# Pillow warns about damaged metadata. Warning filters are global to the process, so only one thread at a time may
+# replace them.
 _quiet = threading.Lock()
 
 # One 0xFF, though a marker may have several: a repeat here would take quadratic time on a run of them.
@@ -70,14 +70,14 @@ class _TooManyPixelsError(Exception):
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """A turn with Pillow, one at a time in the whole process, without its warnings on damaged metadata."""
+    """Use Pillow without its warnings on damaged metadata, one thread at a time."""
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def inspect(data: bytes, given: str, argument: str) -> PictureFacts:
-    """The facts of a picture that Kling takes; `given` is what to call it in an answer.
+    """The facts of a picture that Kling accepts; `given` is its name in errors.
 
     Raises InputError with every problem found: image-formats, image-bytes, image-pixels, image-ratio, and
     files that are cut short or damaged.
@@ -95,7 +95,7 @@ def inspect(data: bytes, given: str, argument: str) -> PictureFacts:
         raise InputError([_too_many_pixels(argument, quote(given))]) from None
     except DECODE_ERRORS:
         rule = "must be whole and readable"
-        fix = "save or download it again, or open it in an image program and export it anew."
+        fix = "save or download it again, or export it again from an image editor."
         actual = f"{quote(given)}, a {found.upper()} file that is cut short or damaged"
         raise InputError([Problem(argument, rule, actual, fix)]) from None
     problems = _size_problems(width, height, given, argument)
@@ -105,8 +105,8 @@ def inspect(data: bytes, given: str, argument: str) -> PictureFacts:
 
 
 def _size_as_shown(data: bytes, found: str) -> tuple[int, int]:
-    """Width and height in pixels, swapped where EXIF turns the picture on its side."""
-    # Imported on first use: it takes a good part of the server's start-up time.
+    """Width and height in pixels, swapped if EXIF rotates the picture."""
+    # Imported on first use, because it would slow down the server's start.
     from PIL import Image  # noqa: PLC0415
 
     # Pillow forgives a missing end of either format.
@@ -125,7 +125,7 @@ def _size_as_shown(data: bytes, found: str) -> tuple[int, int]:
 
 
 def is_whole_jpeg(data: bytes) -> bool:
-    """Whether the picture's own end mark is there.
+    """Whether the picture's own end marker is present.
 
     Walks from segment to segment, so the end mark of a thumbnail inside the metadata does not count; what
     follows the end mark (more pictures in an iPhone's file, a motion photo's film) is not looked at.
@@ -141,7 +141,7 @@ def is_whole_jpeg(data: bytes) -> bool:
 
 
 def read_orientation(exif: bytes) -> int:
-    """The EXIF orientation, 1 to 8; 1 where it is missing or the block is damaged."""
+    """The EXIF orientation, 1 to 8; 1 if it is missing or damaged."""
     block = exif.removeprefix(b"Exif\0\0")
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None:
@@ -159,7 +159,7 @@ def read_orientation(exif: bytes) -> int:
 
 
 def _size_problems(width: int, height: int, given: str, argument: str) -> list[Problem]:
-    """Every rule on pixels that the size breaks. facts: image-pixels, image-ratio"""
+    """Every pixel rule that the size breaks. facts: image-pixels, image-ratio"""
     actual = f"{quote(given)} with {width} x {height} px"
     if width * height > limits.MAX_IMAGE_PIXELS:
         return [_too_many_pixels(argument, actual)]

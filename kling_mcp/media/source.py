@@ -1,6 +1,6 @@
-"""Takes one picture argument apart: a link, bytes inside the text, or a local path.
+"""Parses a picture argument: a link, inline bytes, or a local path.
 
-Pure text: no file is opened here and no link is fetched; `files` reads what turns out to be a path.
+Pure text: no file is opened and no link is fetched here; `files` reads local paths.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ ON_WINDOWS = os.name == "nt"
 _FOUR_FORMS = "must be a local path, a file: URI, an https link or a data: URI"
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "<": ">"}
 _QUOTE_LAYERS = 3
-# Two letters at least: one letter and a colon is a Windows drive.
+# At least two letters: one letter and a colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"https", "http", "file", "data"}) | foreign_paths.CHAT_SCHEMES
 _BASE64_START = re.compile(r"/9j/|iVBORw0KGgo")
 _BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]+=*")
-# No file name is that long, while the Base64 of the smallest picture is longer.
+# Longer than any file name, shorter than the Base64 of the smallest picture.
 _BASE64_FOR_SURE_CHARACTERS = 512
 _BASE64_LIKELY_CHARACTERS = 40
 _MAX_PATH_CHARACTERS = 4096
-# The worst honest case is Base64 with every character percent-encoded; past it nothing can fit.
+# The longest valid case is Base64 with every character percent-encoded.
 _MAX_DATA_CHARACTERS = MAX_IMAGE_BYTES * 4 + 1024
 
 
@@ -57,7 +57,7 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class LocalPath:
-    """A path on this machine, not looked at yet: absolute, relative or starting with `~`."""
+    """A path on this machine, not checked yet: absolute, relative or starting with `~`."""
 
     path: str
 
@@ -65,7 +65,7 @@ class LocalPath:
 def parse_source(
     text: str, argument: str, policy: MediaPolicy, *, windows: bool = ON_WINDOWS
 ) -> Link | Inline | LocalPath:
-    """What the picture argument stands for.
+    """The parsed picture argument.
 
     Surrounding quotes and white space are tolerated. `windows` is the kind of machine this server runs on.
     Raises InputError for anything that is none of the four forms.
@@ -92,7 +92,7 @@ def parse_source(
 
 
 def unwrap(text: str) -> str:
-    """The text without surrounding white space and pairs of quotes, which models like to add."""
+    """The text without surrounding white space and quotes, which models like to add."""
     value = text.strip()
     for _ in range(_QUOTE_LAYERS):
         if len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
@@ -118,7 +118,7 @@ def _is_bare_base64(value: str) -> bool:
 
 
 def _require_plain(value: str, argument: str) -> None:
-    """Raises InputError where the text can be no path on any system."""
+    """Raises InputError if the text cannot be a path on any system."""
     if len(value) > _MAX_PATH_CHARACTERS:
         actual = f"{len(value)} characters"
         raise _refused(
@@ -156,7 +156,7 @@ def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
         rest = rest.replace("\\", "/")
     if rest.startswith("//"):
         rest = re.sub(r"^localhost(?=/)", "", rest[2:], flags=re.IGNORECASE)
-        # file://C:/x, a slash short, is common and can mean one thing only.
+        # file://C:/x lacks a slash, but is common and unambiguous.
         if re.match(r"[A-Za-z]:/", rest):
             rest = "/" + rest
     fix = "write file:/// and the full path, or give the plain path."
@@ -171,7 +171,7 @@ def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
 
 
 def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: bool) -> str:
-    """The path, if this kind of machine can have it and it climbs nowhere."""
+    """The path, if it is valid on this kind of machine and has no `..` parts."""
     if ".." in re.split(r"[\\/]" if windows else "/", path):
         raise _refused(argument, 'must have no ".." parts', quote(path), "give the full path, written out.")
     if not windows:
@@ -180,7 +180,7 @@ def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: b
         return path
     if foreign_paths.is_chat_upload(path):
         raise foreign_paths.chat_upload_refused(argument, path, policy)
-    # Opening a share or a device path already talks to another machine or to hardware.
+    # Even opening a share or a device path contacts another machine or hardware.
     if path.startswith(("\\\\", "//")):
         rule = "must not be a network share or a device path"
         raise _refused(argument, rule, quote(path), "copy the file to a folder of this computer.")

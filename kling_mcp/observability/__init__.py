@@ -1,1 +1,1 @@
-"""What an operator looks at: log lines, traces and metrics, audit lines."""
+"""For operators: log lines, traces and metrics, audit lines."""

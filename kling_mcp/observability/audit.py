@@ -1,7 +1,7 @@
-"""The audit log: who did what, and what came of it, as JSON lines at the end of a file.
+"""The audit log: who did what, with which outcome, as JSON lines appended to a file.
 
-It knows neither tools nor accounts; it only adds lines, and never writes over one. What stands in a line is chosen by
-`server.call_record`: ids and outcomes; never a key, a picture, a link, a name of an element or a text.
+It knows neither tools nor accounts; it only appends lines and never overwrites one. `server.call_record` chooses what
+a line contains: ids and outcomes; never a key, a picture, a link, the name of an element or a text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FILE_NAME = "audit.jsonl"
 
 
 class AuditLog:
-    """A file that only grows. It is opened for each line, so that it may be moved away at any time."""
+    """A file that only grows. It is opened for each line, so that it can be rotated at any time."""
 
     def __init__(self, path: Path, clock: Clock, server: str) -> None:
         """Nothing is opened here. `server` names this process in every line."""
@@ -39,11 +39,11 @@ class AuditLog:
         """Add a line: the time, this process, and the event.
 
         Raises:
-            StorageError: it could not be written, or not as a whole.
+            StorageError: it could not be written, or not completely.
         """
         told = {"time": iso_utc(round(self._clock.wall() * 1000)), "server": self._server, **event}
         line = json.dumps(told, separators=(",", ":")).encode() + b"\n"
-        if self._is_torn:  # half a line stands there; it must not spoil this one
+        if self._is_torn:  # the file ends with half a line; it must not spoil this one
             line = b"\n" + line
         try:
             written = self._append(line)
@@ -68,5 +68,5 @@ class AuditLog:
         return StorageError(
             "The audit log cannot be written, so tools that change anything are off; reading works.",
             kind="read_only",
-            advice="Nothing was sent. Whoever runs the server finds the reason in its log.",
+            advice="Nothing was sent. The server's log has the reason.",
         )

@@ -1,6 +1,6 @@
-"""Where everything goes that is not protocol: log lines to stderr without secrets, and nothing to stdout.
+"""Output that is not protocol: log lines go to stderr without secrets, and nothing goes to stdout.
 
-Must not decide what is worth logging, and must import nothing heavy: it runs before anything else does.
+Must not decide what is worth logging, and must import nothing heavy: it runs before everything else.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ MAX_RECORD_CHARACTERS = 16_384  # of one record's message, or traceback
 _QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "PIL")
 
 
-class _SecretFreeHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic in the stubs alone
+class _SecretFreeHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic only in the stubs
     """Writes finished lines without secrets.
 
-    Its formatters work on finished texts, so that nothing passes them by: not the arguments, not a traceback, and not
-    a record of a library that knows nothing of our settings.
+    Its formatters work on finished texts, so that nothing gets past them: no arguments, no traceback, and no record
+    of another library.
     """
 
     def __init__(self, secrets: tuple[str, ...], log_format: LogFormat) -> None:
@@ -37,7 +37,7 @@ class _SecretFreeHandler(logging.StreamHandler):  # type: ignore[type-arg] # gen
 
 
 class _LineFormatter(logging.Formatter):
-    """A record as a line for people, and its traceback below it."""
+    """A record as a line for people, with its traceback below."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -68,7 +68,7 @@ class _JsonFormatter(logging.Formatter):
         return redact_text(json.dumps(fields), self._secrets)
 
     def _safe(self, text: str) -> str:
-        """Cut here, because a line that is cut later is no JSON."""
+        """Cut here, because a line that is cut later is not JSON."""
         return redact_start(text, self._secrets, MAX_RECORD_CHARACTERS)
 
 
@@ -77,7 +77,7 @@ def configure_logging(
 ) -> None:
     """Log to stderr from this level on, without `secrets`; a second call replaces the first.
 
-    Call it before an MCPServer is built: the SDK's constructor adds a handler of its own where it finds none.
+    Call it before an MCPServer is built: the SDK's constructor adds its own handler if it finds none.
     """
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -90,10 +90,10 @@ def configure_logging(
 
 
 class StdoutGuard:
-    """Keeps stdout for the protocol: from entering on, and for good, what anything prints goes to stderr.
+    """Keeps stdout for the protocol: once entered, everything that is printed goes to stderr, even after the end.
 
-    The SDK does the same, but only while it serves. This covers what was printed before and not yet flushed, the
-    imports, which may print, and the end of the process.
+    The SDK does the same, but only while it serves. This also covers earlier output that is not yet flushed, imports
+    that print, and the end of the process.
     """
 
     def __enter__(self) -> Self:
@@ -102,11 +102,11 @@ class StdoutGuard:
         return self
 
     def open_for_protocol(self) -> None:
-        """Hand stdout over to the SDK, right before it takes it."""
+        """Hand stdout to the SDK, right before it takes over."""
         sys.stdout.flush()
         os.dup2(self._wire, STDOUT)
 
     def __exit__(self, *_: object) -> None:
-        os.dup2(STDERR, STDOUT)  # before the flush: the SDK has just put the wire back
+        os.dup2(STDERR, STDOUT)  # before the flush: the SDK has just restored stdout
         os.close(self._wire)
         sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""Traces and metrics for operators, through OpenTelemetry's API: nothing happens until somebody installs an SDK.
+"""Traces and metrics for operators, through OpenTelemetry's API: nothing happens unless an SDK is installed.
 
-What is told: which tool, how it ended, Kling's code, how long it took, how many requests it sent. Never told: names,
-pictures, links, ids of elements, tasks, accounts or people, and texts of errors.
+Recorded: which tool, its outcome, Kling's code, how long it took, how many requests it sent. Never recorded: names,
+pictures, links, ids of elements, tasks, accounts or people, and error texts.
 docs/operating.md lists every metric; a test compares.
 """
 
@@ -33,7 +33,7 @@ ABANDONED = "abandoned"  # the caller went away, or the server ended
 
 @dataclass(slots=True)
 class ToolCallRecord:
-    """One tool call as it is told; `outcome` is `ok`, `error` or `abandoned`, `kind` the contract's word."""
+    """One tool call; `outcome` is `ok`, `error` or `abandoned`, `kind` is the error kind of the contract."""
 
     tool: str
     outcome: str = ABANDONED
@@ -41,15 +41,15 @@ class ToolCallRecord:
     code: int | None = None
     waited_seconds: float = 0.0
     requests_sent: int = 0
-    change_ids: list[str] = field(default_factory=list)  # Kling's ids of requests that change something; not told
+    change_ids: list[str] = field(default_factory=list)  # Kling's ids of requests that change something; not exported
 
     def failed(self, error: KlingError) -> None:
-        """Note how it ended."""
+        """Record the error that ended the call."""
         self.outcome, self.kind, self.code = "error", error.kind, error.code
 
     @property
     def attributes(self) -> Attributes:
-        """What a metric tells apart: few values each."""
+        """The attributes of metrics: few values each."""
         told: Attributes = {"tool": self.tool, "outcome": self.outcome}
         if self.kind:
             told["kind"] = self.kind
@@ -60,7 +60,7 @@ class ToolCallRecord:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request to Kling as it is told; `request_id` is Kling's, for the audit log, and not told."""
+    """One request to Kling; `request_id` is Kling's, for the audit log, and not exported."""
 
     operation: str
     http_status: int | None = None
@@ -83,24 +83,24 @@ class _Instruments:
 
 @cache
 def _instruments() -> _Instruments:
-    """Proxies: they begin to work when an SDK is installed, also later. Imported at the first use."""
-    from opentelemetry import metrics, trace  # noqa: PLC0415 - the library alone starts without them
+    """Proxies: they start working when an SDK is installed, even later. Imported on first use."""
+    from opentelemetry import metrics, trace  # noqa: PLC0415 - the library starts without them
 
     meter = metrics.get_meter(NAME, __version__)
     return _Instruments(
         tracer=trace.get_tracer(NAME, __version__),
-        tool_calls=meter.create_counter("kling_mcp.tool.calls", "{call}", "tool calls, by how they ended"),
+        tool_calls=meter.create_counter("kling_mcp.tool.calls", "{call}", "tool calls, by outcome"),
         tool_seconds=meter.create_histogram("kling_mcp.tool.duration", "s", "how long tool calls took"),
         waited_seconds=meter.create_histogram("kling_mcp.tool.waited", "s", "how long calls waited for elements"),
         kling_requests=meter.create_counter("kling_mcp.kling.requests", "{request}", "requests sent to Kling"),
         kling_seconds=meter.create_histogram("kling_mcp.kling.duration", "s", "how long Kling took to answer"),
-        callbacks=meter.create_counter("kling_mcp.callbacks", "{callback}", "callbacks, by what was done with them"),
+        callbacks=meter.create_counter("kling_mcp.callbacks", "{callback}", "callbacks, by outcome"),
     )
 
 
 @contextmanager
 def tool_call(tool: str, clock: Clock) -> Iterator[ToolCallRecord]:
-    """A span and the metrics of a tool call; the block says in what it is given how it ended."""
+    """A span and the metrics of a tool call; the block records its outcome in the yielded record."""
     call = ToolCallRecord(tool)
     of = _instruments()
     started = clock.monotonic()
@@ -123,7 +123,7 @@ def tool_call(tool: str, clock: Clock) -> Iterator[ToolCallRecord]:
 def kling_request(operation: str, clock: Clock) -> Iterator[Exchange]:
     """A span and the metrics of one request; errors pass through. Counted for the tool call that it serves.
 
-    Waits of one account share their looks, so a request counts for the call that happened to send it.
+    Waits of one account share their polls, so a request counts for the call that happened to send it.
     """
     exchange = Exchange(operation)
     of = _instruments()

@@ -1,7 +1,7 @@
-"""What clients really send, turned into typed arguments.
+"""Turns what clients really send into typed arguments.
 
-Forgiving in encoding (a list as text, a number as text), strict in meaning: unknown names are refused, an id
-that was rounded on the way is refused, and all problems are reported together.
+Forgiving in encoding (a list as text, a number as text), strict in meaning: unknown names and rounded ids are refused,
+and all problems are reported together.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SHOWN = 80
-# More than any list here can use; each entry of some of them is a request to Kling.
+# More than any list here can use; in some lists each entry is a request to Kling.
 _MAX_ENTRIES = 1000
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
-# A comma separates pictures only where the next one visibly begins: names of files may contain commas.
+# A comma separates pictures only before a visible start of the next one: file names may contain commas.
 _SOURCE_START = r"https?://|data:|file:|~|\.{0,2}[/\\]|[a-z]:[/\\]"
 _NEXT_SOURCE = re.compile(rf",\s*(?={_SOURCE_START})|(?<=\.jpg|\.png)\s*,|(?<=\.jpeg)\s*,", re.IGNORECASE)
 _IS_SOURCE = re.compile(rf"{_SOURCE_START}|.*\.(jpe?g|png)\b", re.IGNORECASE)

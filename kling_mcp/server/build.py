@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from kling_mcp.settings import Settings
 
 INSTRUCTIONS = (
-    "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI video "
-    "and images. Make one with create_element_and_wait; its element_id keeps the subject looking the same "
-    "from shot to shot. Look first whether it exists already. Ids are text: never turn them into numbers. "
-    "When a call fails, its last line says whether anything was created; repeating the same call with the "
-    "same arguments never makes a second element."
+    "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI videos "
+    "and images; an element_id keeps the subject looking the same from shot to shot. Call find_elements before "
+    "creating: the element may already exist. Create one with create_element_and_wait; use_elements prepares it "
+    "for a generation request. Ids are text: never convert them to numbers. When a call fails, its last line "
+    "says whether anything was created; repeating the same call with the same arguments never creates a second "
+    "element."
 )
 
 
@@ -49,9 +50,10 @@ def build_server(
     """The server with the tools that the settings allow.
 
     Args:
-        runtime: for tests and for the http transport; one over stdio is made from `settings` otherwise.
-        tasks: for tests, whose own tools may become tasks, too.
-        request_state: seals what clients carry between the rounds of a question; a key of this process by default.
+        runtime: for tests and for the http transport; otherwise one is made from `settings` for stdio.
+        tasks: for tests, whose own tools may also become tasks.
+        request_state: encrypts what clients carry between the rounds of a question; by default with a key of this
+            process.
 
     Raises:
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
@@ -60,7 +62,7 @@ def build_server(
     extension = tasks or TasksExtension()
     lazy_runtime = LazyRuntime(settings, runtime, lambda instance: instance.shutdown.on_start(extension.hand_over))
     if settings.state_url:
-        lazy_runtime.get()  # a database that cannot be used is told at the start
+        lazy_runtime.get()  # a database that cannot be used must fail at start
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[LazyRuntime]) -> AsyncIterator[LazyRuntime]:
@@ -91,7 +93,7 @@ def build_server(
 
 @asynccontextmanager
 async def _listening(lazy_runtime: LazyRuntime) -> AsyncIterator[None]:
-    """What is said in other replicas is heard while the block runs; a runtime that is made later has none."""
+    """Listen to other replicas while the block runs; a runtime that is made later has none to listen to."""
     if lazy_runtime.instance is None:
         yield
     else:
@@ -110,7 +112,7 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     wanted = {current_name(name) for name in settings.tools}
     if unknown := [name for name in settings.tools if current_name(name) not in known]:
         raise ConfigurationError(
-            f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is no tool; "
+            f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is not a tool; "
             f"the tools are {', '.join(sorted(known))}."
         )
     chosen: list[KlingTool] = []
@@ -126,7 +128,7 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
 
 
 class _HiddenTools:
-    """Answers a call of a tool that the operator left out; the SDK would only say that it is unknown."""
+    """Answers a call of a tool that the operator switched off; the SDK would only say that it is unknown."""
 
     def __init__(self, hidden: Mapping[str, str]) -> None:
         self._hidden = hidden
@@ -139,11 +141,11 @@ class _HiddenTools:
         error = ConfigurationError(
             f"The tool {name} is switched off on this server ({variable}).",
             kind="read_only",
-            advice=f"Whoever runs the server can allow it by changing {variable}.",
+            advice=f"The operator can allow it by changing {variable}.",
         )
         return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
 
 
 def _sdk_log_level() -> Any:
-    """The level that logging is set to already; the SDK's constructor sets one where nobody did."""
+    """The current log level, so that the SDK's constructor does not set its own."""
     return logging.getLevelName(logging.getLogger().getEffectiveLevel())

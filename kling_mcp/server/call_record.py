@@ -1,7 +1,7 @@
-"""Sees each tool call, and each reading of a resource that is somebody's, and tells telemetry and the audit log.
+"""Records each tool call and each read of an account's resource in telemetry and the audit log.
 
-It decides what may be told: ids and outcomes; never arguments, names, links, or texts of errors.
-A tool that changes something is written down before it begins, and does not begin if that fails.
+Only ids and outcomes are recorded; never arguments, names, links or error texts.
+A call that changes something is recorded before it begins, and does not begin if that fails.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _MADE_SOMETHING = {"submitted", "recovered"}
 
 
 class Auditable(Protocol):
-    """What a caller may do; a tool is one."""
+    """Something a caller can do, such as a tool call."""
 
     @property
     def name(self) -> str:
-        """As it is told."""
+        """The recorded name."""
         ...
 
     @property
     def changes_something(self) -> bool:
-        """Whether it must stand in the audit log before it begins."""
+        """Whether it must be in the audit log before it begins."""
         ...
 
     @property
@@ -54,7 +54,7 @@ class Auditable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ResourceRead:
-    """The reading of a resource."""
+    """A read of a resource."""
 
     name: str
     changes_something: bool = False
@@ -77,10 +77,10 @@ class CallRecorder:
         return "maybe" if self._spec.may_create else "no"
 
     def begins(self) -> None:
-        """Write down what is about to happen, if it may change something.
+        """Record what is about to happen, if it may change something.
 
         Raises:
-            StorageError: it could not be written, so it must not happen.
+            StorageError: it could not be recorded, so it must not happen.
         """
         if self._call.runtime.audit is None:
             return
@@ -90,7 +90,7 @@ class CallRecorder:
         self._is_written = True
 
     def answered(self, view: View | LibraryElement) -> None:
-        """The tool gave an answer, or the element was shown."""
+        """The tool returned a result, or the resource was read."""
         self._record.outcome = "ok"
         self._record.waited_seconds = float(getattr(view, "waited_seconds", 0.0))
         created = self._spec.may_create and getattr(view, "outcome", "") in _MADE_SOMETHING
@@ -106,7 +106,7 @@ class CallRecorder:
             self._result["request_id"] = error.request_id
 
     def ends(self) -> None:
-        """Write down how it ended. It has happened, so a log that fails now is told to the operator alone."""
+        """Record how it ended. It has already happened, so only the operator learns that the log failed."""
         audit = self._call.runtime.audit
         if audit is None or not self._is_written:
             return
@@ -136,7 +136,7 @@ class CallRecorder:
 
 @contextmanager
 def record_call(spec: Auditable, call: ToolContext) -> Iterator[CallRecorder]:
-    """The block is the call; whoever runs it says what became of it, and silence means that the caller went away."""
+    """The block is the call; it reports its outcome, and no report means that the caller went away."""
     with telemetry.tool_call(spec.name, call.clock) as record:
         recorder = CallRecorder(spec, call, record)
         try:
@@ -146,7 +146,7 @@ def record_call(spec: Auditable, call: ToolContext) -> Iterator[CallRecorder]:
 
 
 def _ids_in(result: Any) -> dict[str, object]:
-    """The ids that a view or an error carries, as text of bounded length."""
+    """The ids in a view or an error, as text of limited length."""
     found: dict[str, object] = {}
     ids = getattr(result, "element_ids", None) or [getattr(result, "element_id", "")]
     if shown := [clean(str(value), _MAX_ID_CHARACTERS) for value in ids[:_MAX_IDS] if value]:

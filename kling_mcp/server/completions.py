@@ -1,6 +1,6 @@
-"""Completes element names and tags while somebody types them into a prompt or a resource's address.
+"""Completes element names and tags in prompts and resource addresses.
 
-It answers from the library that is known here and never fails: without an answer there are no suggestions.
+It answers from the local index and never fails: at worst there are no suggestions.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 METHOD = "completion/complete"
 MAX_VALUES = 20
-REFRESH_SECONDS = 2.0  # nobody waits longer for a suggestion; what is known by then must do
+REFRESH_SECONDS = 2.0  # suggestions must be quick, so they use what is known by then
 _MAX_TYPED_CHARACTERS = 100
 
-# The SDK hands a completion what was typed, but not the request, which says whose account it is.
+# The SDK passes the typed text, but not the request, which identifies the account.
 _request: ContextVar[ServerRequestContext[Any, Any]] = ContextVar("request")
 
 
@@ -65,17 +65,17 @@ async def _remember_request(ctx: ServerRequestContext[Any, Any], call_next: Call
 
 
 def _account() -> Account:
-    """The account of whoever is typing. Raises ConfigurationError."""
+    """The account of the request. Raises ConfigurationError."""
     ctx = _request.get()
     return runtime_of(ctx).account_of_caller(getattr(ctx.request, "headers", None))
 
 
 async def _elements(typed: str) -> list[LibraryElement]:
-    """Ready and coming elements that fit what was typed."""
+    """Ready and pending elements that match the typed text."""
     from kling_mcp.library.catalogue import Filters  # noqa: PLC0415 - a server that only starts has no library
 
     try:
-        account = _account()  # held, so that it stays open
+        account = _account()  # keep a reference, so that it stays open
         with anyio.move_on_after(REFRESH_SECONDS):
             await account.library.refresh()
         hits = await account.library.catalogue.search(typed, Filters(statuses=("ready", "pending")), MAX_VALUES + 1)
@@ -85,7 +85,7 @@ async def _elements(typed: str) -> list[LibraryElement]:
 
 
 async def _names_or_ids(typed: str) -> list[str]:
-    """Names where they are plain and stand for one element, else ids."""
+    """Names that are plain and unique, otherwise ids."""
     elements = await _elements(typed)
     names = [element.element_name for element in elements]
     values = []
@@ -97,7 +97,7 @@ async def _names_or_ids(typed: str) -> list[str]:
 
 
 async def _one_more_name(typed: str) -> list[str]:
-    """The list as typed, with each name that fits its last part."""
+    """The typed list, completed with each name that matches its last part."""
     before, comma, last = typed.rpartition(",")
     start = f"{before}, " if comma else ""
     names = (clean(element.element_name, 60) for element in await _elements(last.strip()))

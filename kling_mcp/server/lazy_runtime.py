@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class LazyRuntime:
-    """Makes the runtime, and loads what it consists of, when something asks for it first."""
+    """Creates the runtime, and loads its modules, on first use."""
 
     def __init__(self, settings: Settings, runtime: Runtime | None, on_created: Callable[[Runtime], None]) -> None:
         """
         Args:
-            runtime: one that is there already.
-            on_created: called once, as soon as there is one.
+            runtime: an existing one.
+            on_created: called once, when the runtime exists.
         """
         self._settings = settings
         self._on_created = on_created

@@ -1,6 +1,6 @@
-"""The texts of resources: the tables that the code itself uses, and an element, written as JSON.
+"""The texts of resources: the tables that the code itself uses, and an element, as JSON.
 
-Nothing is repeated here by hand, and nothing is asked of Kling.
+Nothing is repeated here by hand, and nothing is sent to Kling.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 _EXTERNAL_ID = 128
 
 KINDS: Mapping[Kind, str] = {
-    "missing_credentials": "No key is set, so nothing was sent; whoever runs the server sets one.",
+    "missing_credentials": "No key is set, so nothing was sent; the operator must set one.",
     "auth": "Kling does not accept the credentials.",
     "clock": "The signed token is too old or not yet valid: a clock is wrong.",
-    "permission": "The account's state or rights forbid it.",
-    "balance": "The account has nothing left to pay with.",
+    "permission": "The account's state or permissions forbid it.",
+    "balance": "The account has no units left.",
     "bad_input": "The input breaks a rule; every problem is listed with its fix.",
     "content_policy": "Kling's content rules refuse the material; the same input will be refused again.",
     "rate_limited": "Too many requests in a short time; nothing was done.",
     "busy": "Too many at once; nothing was done.",
-    "not_found": "Nothing carries this id or name; similar names are given.",
-    "name_taken": "An element of this name exists already.",
-    "ambiguous_name": "Several elements carry this name; give an id.",
+    "not_found": "No element has this id or name; similar names are listed.",
+    "name_taken": "An element with this name already exists.",
+    "ambiguous_name": "Several elements have this name; give an id.",
     "read_only": "This server is not allowed to change anything, or the tool is switched off.",
     "network": "The connection failed; repeating the call is safe.",
-    "vendor_fault": "Kling failed, or answered in a form that cannot be read.",
-    "unknown_outcome": "The request was sent and its answer was lost; repeating the same call finds what it made.",
+    "vendor_fault": "Kling failed, or sent an unreadable answer.",
+    "unknown_outcome": "The request was sent and its answer was lost; repeating the same call finds what it created.",
     "task_failed": "Kling accepted the task and then refused its inputs.",
-    "stale_plan": "The plan no longer fits what exists; make a new one.",
+    "stale_plan": "The plan no longer matches the library; make a new one.",
     "limit": "A limit of this server was reached; nothing was sent.",
-    "internal": "A defect of this server; the reference stands in its log.",
+    "internal": "A bug in this server; its log has the reference.",
 }
 
 

@@ -1,6 +1,6 @@
-"""What can be read without calling a tool: one element, and the tables that tools and errors refer to.
+"""What clients can read without a tool call: one element, and the tables that tools and errors refer to.
 
-What it takes to read one is loaded when somebody reads it. Text from Kling is cleaned and capped before it is shown.
+The code that reads one is loaded on first use. Text from Kling is cleaned and capped before it is shown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ JSON_TYPE = "application/json"
 
 
 def register_resources(server: MCPServer[LazyRuntime]) -> None:
-    """Add every resource; nothing is read or opened before somebody asks."""
+    """Add every resource; nothing is read or opened before the first request."""
     add = server.resource
     add(
         ELEMENT_URI,
@@ -50,9 +50,9 @@ def register_resources(server: MCPServer[LazyRuntime]) -> None:
         mime_type="image/jpeg",
     )(read_picture)
     for uri, name, title, description in (
-        (TAGS_URI, "tags", "Tags", "Every tag that an element can carry, with its id."),
+        (TAGS_URI, "tags", "Tags", "Every tag that an element can have, with its id."),
         (ERRORS_URI, "errors", "Errors", "What the last line of a failed call means, and Kling's codes."),
-        (LIMITS_URI, "limits", "Limits", "What Kling takes in a creation, and per generation target."),
+        (LIMITS_URI, "limits", "Limits", "What Kling accepts in a creation, and per generation target."),
     ):
         add(uri, name=name, title=title, description=description, mime_type=JSON_TYPE)(_table(name))
 
@@ -71,7 +71,7 @@ async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - 
     """The element as JSON text.
 
     Raises:
-        ResourceNotFoundError: nothing carries the id or name.
+        ResourceNotFoundError: no element has the id or name.
         ResourceError: Kling or the state folder could not be read, or the name is ambiguous.
     """
     from kling_mcp.server.resource_tables import element  # noqa: PLC0415 - the same
@@ -84,7 +84,7 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
     """The element's picture as a JPEG.
 
     Raises:
-        ResourceNotFoundError: nothing carries the id or name, or there is no picture.
+        ResourceNotFoundError: no element has the id or name, or there is no picture.
         ResourceError: as `read_element`.
     """
     from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - see the module
@@ -93,7 +93,7 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
     match = await _find(call, id, "element_picture")
     (thumbnail,) = await call.account.album.load([match.element])
     if not thumbnail.jpeg:
-        raise ResourceNotFoundError(f"There is no picture of this element: {thumbnail.note}.")
+        raise ResourceNotFoundError(f"This element has no picture: {thumbnail.note}.")
     return thumbnail.jpeg
 
 
@@ -114,5 +114,5 @@ async def _find(call: ToolContext, any_id: str, resource: str) -> ResolvedElemen
 
 
 async def _match(account: Account, any_id: str) -> ResolvedElement:
-    """What is known here under the id, else under the id or name after asking Kling."""
+    """Look up by id locally, then by id or name after asking Kling."""
     return await account.library.known_by_id(any_id) or await account.library.match(any_id)

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_DEFECT = "%s failed with a defect of kling-mcp; reference %s"
+_DEFECT = "%s failed because of a bug in kling-mcp; reference %s"
 
 
 async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]) -> CallToolResult:
-    """Parse, handle, and turn whatever happened into a result."""
+    """Parse the arguments, run the tool, and turn the outcome into a result."""
     call = ToolContext(context)
     with record_call(spec, call) as recorder:
         try:
@@ -40,7 +40,7 @@ async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Contex
         except KlingError as error:
             logger.info("%s: %s", spec.name, error.last_line())
             return _failed(error, recorder, call)
-        except Exception:  # the boundary: a defect must not reach the client as a traceback
+        except Exception:  # the boundary: a bug must not reach the client as a traceback
             reference = secrets.token_hex(4)
             logger.exception(_DEFECT, spec.name, reference)
             return _failed(_defect(reference, may_have_created=spec.may_create), recorder, call)
@@ -55,7 +55,7 @@ async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Contex
 async def load_and_run_tool(
     name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], context: Context[Any, Any]
 ) -> CallToolResult:
-    """As `run_tool`; also where the tool cannot be loaded, as in a broken installation."""
+    """Like `run_tool`, but also covers a tool that cannot be loaded, as in a broken installation."""
     try:
         spec = load_it()
     except Exception:  # as above, and nothing has begun
@@ -69,7 +69,7 @@ async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: ToolContext) -> To
     """The arguments of a call.
 
     Raises:
-        InputError: with every problem, those of the content as well as those of the form.
+        InputError: with every problem, of content and of form.
     """
     try:
         return parse_arguments(spec.arguments, raw)
@@ -92,9 +92,9 @@ def _error_result(error: KlingError) -> CallToolResult:
 
 
 def _defect(reference: str, *, may_have_created: bool) -> KlingError:
-    """A defect of ours: a reference that stands in the log too, and nothing of the inside."""
+    """A bug of ours: a reference that is also in the log, and no internals."""
     return KlingError(
-        f"This is a defect of kling-mcp, not of your input (reference {reference}).",
+        f"This is a bug in kling-mcp, not a problem with your input (reference {reference}).",
         created="maybe" if may_have_created else "no",
-        advice=f"Please report it with the lines that the server's log (stderr) shows for {reference}.",
+        advice=f"Please report it with the lines for {reference} from the server's log (stderr).",
     )

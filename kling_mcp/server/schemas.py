@@ -1,4 +1,4 @@
-"""The schemas that clients are shown: plain, because several widely used ones cannot read references or unions."""
+"""The schemas that clients see: plain, because several widely used clients cannot read references or unions."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-_NOTHING: tuple[Any, ...] = ("", False)  # a default that is nothing goes without saying
+_NOTHING: tuple[Any, ...] = ("", False)  # empty defaults are not worth showing
 _BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 
 
 def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of a model without `$ref`, `anyOf` and the like, and without noise titles.
 
-    A test walks every schema for what some clients cannot read.
+    A test checks every schema for constructs that some clients cannot read.
     """
     schema = _schema_of(model)
-    # The class's docstring is for us; the tool has its own description.
+    # The class docstring is for developers; the tool has its own description.
     shown = {key: value for key, value in schema.items() if key not in {"$defs", "description"}}
     plain: dict[str, Any] = _inlined(shown, schema.get("$defs", {}))
     return plain
 
 
 def output_schema(view: type[View]) -> dict[str, Any]:
-    """The fields of a result that a program steers by (`View.SHOWN`), as names and types alone.
+    """The fields of a result that a program needs for control flow (`View.SHOWN`), only names and types.
 
-    Every client pays for it in every conversation, and most never give it to their model. That all fields are always
-    there, and no others, is the contract's word and held by a test.
+    Every client pays for it in every conversation, and most never give it to their model. A test ensures that results
+    always have all fields, and no others.
     """
     plain = plain_schema(view)
     return _steering(view, plain)
 
 
 def _steering(view: type[View], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """`plain` without what is not shown; rows are views of their own."""
+    """`plain` without hidden fields; rows are views themselves."""
     properties = {name: plain["properties"][name] for name in view.SHOWN}
     for name, node in properties.items():
         row = next(iter(get_args(view.model_fields[name].annotation)), None)

@@ -1,6 +1,6 @@
 """One client over stdin and stdout.
 
-A client starts the server for every chat, so what the start costs is paid often; see `_starting`.
+Clients start the server for every chat, so start-up must be fast; see `_starting`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
     """Serve one client over stdin and stdout until it closes stdin.
 
     Ctrl-C ends the process at once: the SDK waits for the next line of stdin in a thread that nothing can
-    interrupt, so an orderly end would come with the client's next message or never.
+    interrupt, so a graceful shutdown would wait for the client's next message.
 
     Raises:
         ConfigurationError: as `build_server`.
     """
     with _starting():
-        import anyio  # noqa: PLC0415 - what is loaded here is loaded faster
+        import anyio  # noqa: PLC0415 - loading here is faster
 
         from kling_mcp.server.build import build_server  # noqa: PLC0415 - the same
 
@@ -47,19 +47,18 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
     try:
         anyio.run(run)
     except* BrokenPipeError:
-        logger.info("The client has gone before its last answer.")
+        logger.info("The client left before its last response.")
     finally:
         signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """The block loads modules; it does so without two things that cost a tenth of the start and bring nothing.
+    """Load modules in the block, without two costs that are a tenth of the start and bring nothing.
 
-    - Next to nothing that is made while modules load becomes garbage, so nobody need look for it; and what is there
-      at the end stays, so later collections need not look at it either.
-    - Pydantic reads the metadata of every installed package for plugins. PYDANTIC_DISABLE_PLUGINS= (set, but empty)
-      lets it.
+    - Garbage collection: almost nothing created while modules load becomes garbage, and what remains stays, so later
+      collections can skip it.
+    - Pydantic's search for plugins in every installed package. PYDANTIC_DISABLE_PLUGINS= (set, but empty) allows it.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()

@@ -1,7 +1,7 @@
-"""What a tool is here: its arguments, its view, its handler, and how clients see it.
+"""What a tool consists of: arguments, view, handler, and how clients see it.
 
 A tool file declares them with `@tool`; the handler calls the library, shapes the answer, and raises `KlingError`.
-What clients see is written once into `wire/` (see `kling_mcp.server.tools`), so none of this is loaded to list tools.
+What clients see is stored in `wire/` (see `kling_mcp.server.tools`), so none of this is loaded to list tools.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.server.views.view import View
 
-# Every tool talks to Kling, hence the open world. Three hints are always told, because some directories ask for them;
-# that a read may be repeated goes without saying.
+# Every tool talks to Kling, hence the open world. Three hints are always given, because some directories require
+# them; that reads are idempotent needs no hint.
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
 # The same call finds the first task instead of making a second one.
 CREATES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
@@ -32,12 +32,12 @@ DELETES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempoten
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A result in both forms: the view for programs, a text that stands alone for readers."""
+    """A result in both forms: the view for programs, and a self-contained text for readers."""
 
     view: View
     text: str
     extra: tuple[ContentBlock, ...] = ()
-    page_data: Mapping[str, object] | None = None  # for the page beside the result; no model sees it
+    page_data: Mapping[str, object] | None = None  # for the Apps page; no model sees it
 
 
 Handler = Callable[[Any, ToolContext], Awaitable[Answer]]
@@ -55,8 +55,8 @@ class ToolSpec:
     arguments: type[ToolArguments]
     view: type[View]
     handler: Handler
-    page_uri: str = ""  # the page that Apps clients show beside the result
-    extra_problems: FindProblems | None = None  # what else is wrong where the arguments do not fit the schema
+    page_uri: str = ""  # the page that MCP Apps clients show with the result
+    extra_problems: FindProblems | None = None  # further problems of arguments that do not fit the schema
 
     @property
     def changes_something(self) -> bool:
@@ -65,7 +65,7 @@ class ToolSpec:
 
     @property
     def may_create(self) -> bool:
-        """Whether a defect in the middle of it may leave an element behind."""
+        """Whether a bug in the middle of it may leave an element behind."""
         return self.changes_something and not self.annotations.destructive_hint
 
     def on_wire(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Older names of tools: still answered, no longer listed. A rename leaves its alias here."""
+"""Older names of tools: they still work but are not listed. A rename leaves its alias here."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ALIASES: Mapping[str, str] = MappingProxyType({"wait_for_elements": "wait_for_ta
 
 
 def current_name(name: str) -> str:
-    """The name under which a tool is listed."""
+    """The listed name of a tool."""
     return ALIASES.get(name, name)
 
 
 async def answer_older_names(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: a call of an older name is a call of the tool."""
+    """Middleware: a call by an older name calls the tool."""
     if ctx.method == "tools/call" and ctx.params and (name := ALIASES.get(str(ctx.params.get("name")))):
         ctx = replace(ctx, params={**ctx.params, "name": name})
     return await call_next(ctx)

@@ -1,4 +1,4 @@
-"""One tool call as a handler sees it: whose account, how to report progress, what time it is."""
+"""One tool call as a handler sees it: account, progress, time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
 
 
 class ToolContext:
-    """Everything a handler may ask of its surroundings; the only user of the SDK's context object."""
+    """Everything a handler can use; the only user of the SDK's context object."""
 
     def __init__(self, context: Context[Any, Any]) -> None:
         self._context = context
@@ -46,10 +46,10 @@ class ToolContext:
         return self.runtime.clock
 
     def wait_seconds(self, arguments: ToolArguments) -> int:
-        """How long this call may wait: what the caller said, else KLING_MCP_WAIT_SECONDS.
+        """How long this call may wait: the caller's wait_seconds, or KLING_MCP_WAIT_SECONDS.
 
-        Both bound how long a call is held. A task holds none, so it goes on until it has something to tell; only 0
-        still means not to wait.
+        Both limit how long a call blocks. A task blocks nothing, so it runs until there is a result; only 0 still
+        means not to wait.
         """
         said = getattr(arguments, "wait_seconds", None) if "wait_seconds" in arguments.model_fields_set else None
         seconds = self.settings.wait_seconds if said is None else int(said)
@@ -58,7 +58,7 @@ class ToolContext:
 
     @property
     def account(self) -> Account:
-        """The caller's Kling account, kept for as long as the call is.
+        """The caller's Kling account, kept open during the call.
 
         Raises:
             ConfigurationError: `missing_credentials`.
@@ -69,7 +69,7 @@ class ToolContext:
 
     @contextmanager
     def within_call_limit(self) -> Iterator[None]:
-        """Count the block among the account's running calls; whoever has no account is told so where one is needed.
+        """Count the block as a running call of the account; without an account, the handler raises the error.
 
         Raises:
             LimitError: the account has too many.
@@ -84,25 +84,25 @@ class ToolContext:
 
     @property
     def shows_pages(self) -> bool:
-        """Whether the client shows a page beside a result (MCP Apps)."""
+        """Whether the client shows pages with results (MCP Apps)."""
         return client_supports_apps(self._context)
 
     async def bind_tasks(self, *names: str) -> None:
-        """Say which creations this call is about, so that its task, if it becomes one, survives a restart."""
+        """Record which creations this call is about, so that its task, if any, survives a restart."""
         if background := current_background_call():
             await background.bind_tasks(names)
 
     def record_error(self, error: KlingError) -> None:
-        """The call ends with this error; its task, if it became one, keeps the error's fields over a restart."""
+        """The call ends with this error; its task, if any, keeps the error's fields across a restart."""
         if run := current_background_call():
             run.record_error(error)
 
     @asynccontextmanager
     async def report_progress(self, message: Callable[[], str], seconds: float) -> AsyncIterator[None]:
-        """While the block runs, report progress often enough that a client sees life.
+        """Report progress regularly while the block runs.
 
-        Progress is the seconds waited, out of `seconds`; strictly rising. A client that did not ask for
-        progress gets none, and one whose call became a task reads `message` there.
+        Progress is the seconds waited, out of `seconds`, strictly increasing. Clients that did not ask for progress
+        get none; if the call became a task, clients read `message` there.
         """
         background = current_background_call()
         if background:

@@ -1,6 +1,6 @@
-"""The tools as the SDK knows them: what clients see, without what stands behind it.
+"""The tools as the SDK knows them: what clients see, without the code behind it.
 
-A tool is loaded at its first call, because most chats start a server, read its list, and never call it.
+A tool is loaded on its first call, because most chats start a server, list its tools and never call one.
 """
 
 from __future__ import annotations
@@ -26,17 +26,16 @@ if TYPE_CHECKING:
 
 
 class KlingTool(Tool):
-    """The SDK's tool with our own reading of arguments and our own form of errors.
+    """The SDK's tool with our own argument parsing and error format.
 
-    Overriding `run` is the one seam used: the SDK drops unknown arguments and answers bad ones in pydantic's
-    words.
+    Overriding `run` is the only hook used: the SDK drops unknown arguments and reports bad ones in pydantic's words.
     """
 
     _load: Callable[[], ToolSpec] = PrivateAttr()
 
     @classmethod
     def of(cls, wire: Mapping[str, Any], load_it: Callable[[], ToolSpec]) -> KlingTool:
-        """The tool that `tools/list` shows like this, and that `load_it` brings when it is called."""
+        """A tool that `tools/list` shows as `wire`, and that `load_it` loads when it is called."""
         instance = cls(
             fn=load_it,
             name=wire["name"],
@@ -60,14 +59,14 @@ class KlingTool(Tool):
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> CallToolResult:
-        """Load the tool and perform it."""
+        """Load the tool and run it."""
         from kling_mcp.server.run_tool import load_and_run_tool  # noqa: PLC0415 - see the module
 
         return await load_and_run_tool(self.name, self._load, arguments, context)
 
 
 def all_tools(settings: Settings) -> list[KlingTool]:
-    """Every tool, in the order in which clients see them, with the defaults that are in force."""
+    """Every tool, in the order that clients see, with the configured defaults."""
     return [KlingTool.of(_with_defaults(read_wire(name), settings), partial(load, name)) for name in NAMES]
 
 
@@ -78,7 +77,7 @@ def _with_defaults(wire: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def load_all_tools() -> None:
-    """For a server that runs for long: then nobody's first call waits for a tool to be loaded."""
+    """For a long-running server, so that no first call waits for a tool to load."""
     import_module("kling_mcp.server.run_tool")
     for name in NAMES:
         load(name)

@@ -1,6 +1,6 @@
-"""The settings, read from the environment once and validated; the only reader of the environment.
+"""The settings, read once from the environment and validated; nothing else reads the environment.
 
-Every message names the variable at fault and never shows the value of a secret.
+Every error names the variable, and none shows the value of a secret.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class Settings:
     def readable_dirs(self, transport: Transport) -> tuple[Path, ...]:
         """The folders from which local pictures may be read.
 
-        Over http there are none unless they are configured. Over stdio the default is the working
-        directory and the home directory. One that is the root of a disk does not count: several desktop
-        clients start their servers there, and so do containers, whose users may have it as their home.
+        Over http there are none unless they are configured. Over stdio the default is the working directory
+        and the home directory, except a root directory: several desktop clients start their servers there, and
+        in containers it may even be the home directory.
         """
         if self.media_dirs is not None:
             return self.media_dirs
@@ -131,7 +131,7 @@ class Settings:
 
 
 def _read_base_url(env: Environment, region: Region) -> str:
-    """Without a slash at its end; the region's own where nothing is said."""
+    """Without a final slash; the region's own by default."""
     name = "KLING_BASE_URL"
     return read_address(name, env.text(name), example=HOSTS["global"]).rstrip("/") or HOSTS[region]
 
@@ -139,26 +139,25 @@ def _read_base_url(env: Environment, region: Region) -> str:
 def _home_dir() -> Path | None:
     try:
         return Path.home()
-    except RuntimeError:  # a user without an entry in the system's list, as containers have
+    except RuntimeError:  # a user without a passwd entry, as in containers
         return None
 
 
 def _working_dir() -> Path | None:
     try:
         return Path.cwd()
-    except FileNotFoundError:  # it was deleted meanwhile
+    except FileNotFoundError:  # it was deleted in the meantime
         return None
 
 
 MISSING_CREDENTIALS_ADVICE = (
-    "Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) in the environment of this server, in the "
-    '"env" block of your client\'s configuration, and restart it. KLING_MCP_SANDBOX=1 tries everything '
-    "without an account."
+    'Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) in the "env" block of your client\'s '
+    "configuration, and restart the server. To try everything without an account, set KLING_MCP_SANDBOX=1."
 )
 
 
 def missing_credentials() -> ConfigurationError:
-    """The answer of every tool that needs Kling while no credential is set."""
+    """The error of every tool that needs Kling while no credential is set."""
     return ConfigurationError(
         "No Kling credentials are set.", kind="missing_credentials", advice=MISSING_CREDENTIALS_ADVICE
     )
@@ -166,6 +165,6 @@ def missing_credentials() -> ConfigurationError:
 
 def default_state_dir() -> Path:
     """The platform's per-user state folder for this program; it may not exist yet."""
-    import platformdirs  # noqa: PLC0415 - only needed where no folder was set
+    import platformdirs  # noqa: PLC0415 - only needed if no folder is set
 
     return Path(platformdirs.user_state_dir("kling-mcp", appauthor=False))

@@ -1,6 +1,6 @@
-"""Typed reading of single environment variables; what a value means is decided in `values` and by the settings.
+"""Typed reading of single environment variables; `values` and the settings decide what a value means.
 
-Every message names the variable at fault and never shows the value of a secret.
+Every error names the variable, and none shows the value of a secret.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Environment:
         if UNFILLED.fullmatch(value):
             raise ConfigurationError(
                 f"{name} holds the placeholder {value[:60]} instead of a value: your client did not fill it in. "
-                "Put the value itself there, or remove the variable."
+                "Set the actual value, or remove the variable."
             )
         return value
 
@@ -65,7 +65,7 @@ class Environment:
         return int(value)
 
     def log_level(self, name: str) -> LogLevel:
-        """`WARNING` where nothing is said: over stdio some clients show every line as an error."""
+        """`WARNING` by default: over stdio some clients show every log line as an error."""
         value = self.text(name).upper() or "WARNING"
         for level in get_args(LogLevel):
             if value == level:
@@ -105,10 +105,10 @@ def _read_secret_file(name: str, file_name: str) -> str:
     path = _without_tilde(name, file_name)
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_SECRET_FILE_BYTES + 1)  # what a file says of its size need not be true: /dev/zero
+            data = file.read(_MAX_SECRET_FILE_BYTES + 1)  # a file's stated size may be wrong, as for /dev/zero
         if len(data) > _MAX_SECRET_FILE_BYTES:
             raise ConfigurationError(f"{name} names a file that is too large to hold a key.")
-        value = data.decode("utf-8-sig").strip("\r\n")  # Windows editors put a mark in front
+        value = data.decode("utf-8-sig").strip("\r\n")  # Windows editors add a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{name} names a file that cannot be read ({type(error).__name__}).") from None
     if not value.strip():
@@ -120,4 +120,4 @@ def _without_tilde(name: str, value: str) -> Path:
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        raise ConfigurationError(f"{name} begins with ~, but there is no such home; give the full path.") from None
+        raise ConfigurationError(f"{name} begins with ~, but that home does not exist; give the full path.") from None

@@ -1,6 +1,6 @@
-"""The settings that matter only where several callers reach one server over http. `settings` reads the environment.
+"""The settings that matter only for a server over http. `settings` reads the environment.
 
-Every message names the variable at fault and never shows the value of a secret.
+Every error names the variable, and none shows the value of a secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_REQUEST_MB = 44
-# Away from this computer a picture comes as a link; two pictures of a few megabytes still fit as data: URIs.
+# Remote callers send pictures as links; two pictures of a few megabytes still fit as data: URIs.
 MAX_REQUEST_MB_FROM_OTHERS = 12
 CREATES_PER_MINUTE, CREATES_PER_DAY = 30, 1000
 _MAX_CREATES = 1_000_000
@@ -36,9 +36,9 @@ _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthSettings:
-    """Whose tokens count: those that `issuer` signed with a key of `jwks_url` for `audience`.
+    """Which tokens are accepted: those that `issuer` signed with a key from `jwks_url` for `audience`.
 
-    `resource` is this server's own address as clients know it, with its path.
+    `resource` is this server's address as clients know it, with its path.
     """
 
     issuer: str
@@ -52,9 +52,9 @@ class OAuthSettings:
 class HostingSettings:
     """Validated; `repr` shows no secret.
 
-    `token` is "" and `oauth` None where nobody is asked who he is. `max_request_mb` is 0 for the default, which
-    depends on who can reach the server. `creates_per_minute` and `creates_per_day` are None for the default of the
-    transport, 0 for no limit. `audit_log` is a file, False for none, and None for the default of the transport.
+    Without sign-in, `token` is "" and `oauth` is None. `max_request_mb` is 0 for the default, which depends on who can
+    reach the server. `creates_per_minute` and `creates_per_day` are None for the transport's default and 0 for no
+    limit. `audit_log` is a file, False for none, or None for the transport's default.
     """
 
     token: str = ""
@@ -74,7 +74,7 @@ class HostingSettings:
 
     @property
     def callback_base_url(self) -> str:
-        """The address below which Kling can call this server, or "": it calls public https addresses alone."""
+        """The base address for callbacks, or "": Kling calls only public https addresses."""
         return self.public_url if self.public_url.startswith("https://") else ""
 
     @property
@@ -83,12 +83,12 @@ class HostingSettings:
         return bool(self.token or self.oauth)
 
     def largest_request_bytes(self, *, is_public: bool) -> int:
-        """What one request may hold; as much as Kling takes at once, where only this computer can send it."""
+        """The size limit of a request; if only this computer can send it, as much as Kling accepts."""
         megabytes = self.max_request_mb or (MAX_REQUEST_MB_FROM_OTHERS if is_public else MAX_REQUEST_MB)
         return megabytes * 1_000_000
 
     def creations_allowed(self, *, over_http: bool) -> tuple[int, int]:
-        """Per minute and per day; 0 for no limit. Over stdio there is one user, who sets his own pace."""
+        """Per minute and per day; 0 for no limit. Over stdio there is one user, so no limit by default."""
         defaults = (CREATES_PER_MINUTE, CREATES_PER_DAY) if over_http else (0, 0)
         said = (self.creates_per_minute, self.creates_per_day)
         minute, day = (default if value is None else value for value, default in zip(said, defaults, strict=True))
@@ -105,11 +105,11 @@ def read_hosting(env: Environment) -> HostingSettings:
     public_url = read_address("KLING_MCP_PUBLIC_URL", env.text("KLING_MCP_PUBLIC_URL")).rstrip("/")
     oauth = _read_oauth(env, public_url)
     if token and oauth:
-        raise ConfigurationError(
-            "KLING_MCP_HTTP_TOKEN and KLING_MCP_OAUTH_ISSUER are both set; callers sign in in one way, so keep one."
-        )
+        raise ConfigurationError("KLING_MCP_HTTP_TOKEN and KLING_MCP_OAUTH_ISSUER are both set; keep only one of them.")
     if 0 < len(token) < _SHORT_TOKEN:
-        logger.warning("KLING_MCP_HTTP_TOKEN is short enough to be guessed; `openssl rand -hex 32` makes a better one.")
+        logger.warning(
+            "KLING_MCP_HTTP_TOKEN is short enough to be guessed; use `openssl rand -hex 32` to make a better one."
+        )
     return HostingSettings(
         token=token,
         oauth=oauth,
@@ -125,7 +125,7 @@ def read_hosting(env: Environment) -> HostingSettings:
 
 
 def _read_webhook_secrets(value: str) -> tuple[str, ...]:
-    """Kling's secrets for callbacks; two while one replaces the other. Never shows what it cannot read."""
+    """Kling's secrets for callbacks; two during rotation. Errors never show the value."""
     secrets = tuple(part for part in value.split(",") if part)
     for secret in secrets:
         try:
@@ -135,8 +135,8 @@ def _read_webhook_secrets(value: str) -> tuple[str, ...]:
             key = b""
         if not secret.startswith("whsec_") or not key:
             raise ConfigurationError(
-                "KLING_WEBHOOK_SECRET must be a secret as Kling's console shows it, whsec_ and Base64, or two of them "
-                "with a comma between, while one replaces the other; it is not."
+                "KLING_WEBHOOK_SECRET must look like `whsec_<Base64>`, or two of them separated by a comma during "
+                "rotation."
             )
     return secrets
 
@@ -152,7 +152,7 @@ def _read_audit_log(env: Environment) -> Path | bool | None:
 
 
 def _read_oauth(env: Environment, public_url: str) -> OAuthSettings | None:
-    """All of it, or nothing."""
+    """All OAuth settings, or None."""
     issuer = read_address("KLING_MCP_OAUTH_ISSUER", env.text("KLING_MCP_OAUTH_ISSUER"))
     jwks_url = read_address("KLING_MCP_OAUTH_JWKS_URL", env.text("KLING_MCP_OAUTH_JWKS_URL"), with_query=True)
     audience, scopes = env.text("KLING_MCP_OAUTH_AUDIENCE"), env.names("KLING_MCP_OAUTH_SCOPES")
@@ -160,14 +160,14 @@ def _read_oauth(env: Environment, public_url: str) -> OAuthSettings | None:
         return None
     for name, value in (("KLING_MCP_OAUTH_ISSUER", issuer), ("KLING_MCP_OAUTH_JWKS_URL", jwks_url)):
         if not value:
-            raise ConfigurationError(f"{name} is missing; signing in with OAuth needs it beside the other settings.")
+            raise ConfigurationError(f"{name} is missing; OAuth needs it together with the other settings.")
     if odd := [scope for scope in scopes if not _SCOPE.fullmatch(scope)]:
-        raise ConfigurationError(f"KLING_MCP_OAUTH_SCOPES holds {odd[0][:40]!r}, which cannot be a scope.")
+        raise ConfigurationError(f"KLING_MCP_OAUTH_SCOPES holds {odd[0][:40]!r}, which is not a valid scope.")
     resource = f"{public_url}/mcp" if public_url else audience
     if not re.match(r"https?://", resource):
         raise ConfigurationError(
             "KLING_MCP_PUBLIC_URL must be set to this server's public address, such as https://kling.example.com: "
-            "clients that sign in with OAuth ask for it."
+            "clients that sign in with OAuth need it."
         )
     if not public_url:
         read_address("KLING_MCP_OAUTH_AUDIENCE", resource)
@@ -177,13 +177,13 @@ def _read_oauth(env: Environment, public_url: str) -> OAuthSettings | None:
 
 
 def _read_hosts(values: Iterable[str]) -> tuple[str, ...]:
-    """Names as they stand in a `Host` header, in lower case."""
+    """Names as in a `Host` header, in lower case."""
     hosts = tuple(value.lower() for value in values)
     for host in hosts:
         if not _HOST.fullmatch(host):
             raise ConfigurationError(
-                "KLING_MCP_ALLOWED_HOSTS must list the host names under which callers reach this server, such as "
-                f"kling.example.com, with a port only if it counts; {host[:60]!r} is not one."
+                "KLING_MCP_ALLOWED_HOSTS must list the host names that callers use, such as kling.example.com, with a "
+                f"port only if it matters; {host[:60]!r} is not one."
             )
     return hosts
 

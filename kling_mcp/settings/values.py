@@ -32,12 +32,12 @@ def validated_secret(name: str, value: str) -> str:
     if "${" in value or UNFILLED.fullmatch(value.strip()):
         raise ConfigurationError(
             f"{name} holds a placeholder such as ${{VAR}} instead of a key: your client did not fill it in. "
-            "Put the key itself there."
+            "Set the actual key."
         )
     if value.strip()[0] in "\"'`“‘" or value.strip()[-1] in "\"'`”’":
         raise ConfigurationError(f"{name} is wrapped in quotes; remove them.")
     if value.lower().startswith("bearer"):
-        raise ConfigurationError(f"{name} starts with 'Bearer'; give the bare key, the prefix is added here.")
+        raise ConfigurationError(f"{name} starts with 'Bearer'; give the key alone, the prefix is added automatically.")
     if any(character.isspace() for character in value):
         raise ConfigurationError(f"{name} contains white space; copy the key again without it.")
     if not value.isascii() or not value.isprintable():
@@ -51,10 +51,10 @@ def refuse_half_a_pair(
     access_name: str = "KLING_ACCESS_KEY",
     secret_name: str = "KLING_SECRET_KEY",  # noqa: S107 - the name of a variable
 ) -> None:
-    """Both halves or none.
+    """Require both halves of the pair, or neither.
 
     Raises:
-        ConfigurationError: names the half that is missing.
+        ConfigurationError: names the missing half.
     """
     if bool(access_key) != bool(secret_key):
         given, missing = (access_name, secret_name) if access_key else (secret_name, access_name)
@@ -62,21 +62,20 @@ def refuse_half_a_pair(
 
 
 def refuse_token_as_key(api_key: str, name: str = "KLING_API_KEY") -> None:
-    """A signed token in the place of an API key would work for minutes and then fail.
+    """A signed token used as an API key would work for minutes and then fail.
 
     Raises:
         ConfigurationError: names the variable.
     """
     if _JWT.fullmatch(api_key) and api_key.startswith("ey"):
         raise ConfigurationError(
-            f"{name} holds a signed token (JWT), which ends within minutes. Put an API key there, or use the "
-            "access key and the secret key, from which fresh tokens are made (KLING_ACCESS_KEY, "
-            "KLING_SECRET_KEY)."
+            f"{name} holds a signed token (JWT), which expires within minutes. Set an API key, or set KLING_ACCESS_KEY "
+            "and KLING_SECRET_KEY, from which fresh tokens are made."
         )
 
 
 def read_region(value: str, name: str = "KLING_REGION") -> Region:
-    """`global` where nothing is said.
+    """The region; `global` by default.
 
     Raises:
         ConfigurationError: names the variable.
@@ -90,7 +89,7 @@ def read_region(value: str, name: str = "KLING_REGION") -> Region:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, can be reached from this computer alone."""
+    """Whether a host, with or without a port, is reachable only from this computer."""
     name = re.sub(r":\d+$", "", host) if host.count(":") == 1 or host.startswith("[") else host
     try:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
@@ -99,7 +98,7 @@ def is_loopback(host: str) -> bool:
 
 
 def read_address(name: str, value: str, *, with_query: bool = False, example: str = "https://kling.example.com") -> str:
-    """https; plain http for this computer alone. As it was written: issuers are compared letter by letter."""
+    """https, or plain http for this computer. Returned as written: issuers are compared character by character."""
     if not value:
         return ""
     rule = f"{name} must be an https address such as {example}"
@@ -114,24 +113,23 @@ def read_address(name: str, value: str, *, with_query: bool = False, example: st
         raise ConfigurationError(f"{rule}; it is not one.")
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
         return value
-    raise ConfigurationError(f"{rule}; plain http is allowed for loopback addresses (127.0.0.1) alone.")
+    raise ConfigurationError(f"{rule}; plain http is allowed only for loopback addresses (127.0.0.1).")
 
 
 def read_database_url(name: str, value: str) -> str:
-    """The address of a PostgreSQL database, or "". What it cannot be read as is never shown: it holds a password."""
+    """The address of a PostgreSQL database, or "". Errors never show the value: it contains a password."""
     if not value or _DATABASE_URL.fullmatch(value):
         return value
     raise ConfigurationError(
         f"{name} must be the address of a PostgreSQL database such as "
-        "postgresql://user:password@host:5432/database, with special characters in the password written as %XX; "
-        "it is not."
+        "postgresql://user:password@host:5432/database, with special characters in the password written as %XX."
     )
 
 
 def passwords_in(url: str) -> tuple[str, ...]:
-    """The passwords of a database's address, as they are written there and as they are.
+    """The passwords in a database address, percent-encoded and decoded.
 
-    A short one is a word that logs are full of; hiding it would hide them.
+    Short ones are left out: hiding a common word would make logs unreadable.
     """
     parts = urlsplit(url)
     written = [parts.netloc.rpartition("@")[0].partition(":")[2], *re.findall(r"(?<=password=)[^&]+", parts.query)]

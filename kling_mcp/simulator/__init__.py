@@ -1,14 +1,14 @@
-"""Kling in a box: a stateful and unkind simulator of Kling's Elements API, for the sandbox, the demo and tests.
+"""A stateful, strict simulator of Kling's Elements API, for the sandbox, the demo and tests.
 
-An independent reading of docs/kling-api.md: it imports nothing else of this package, so that it cannot share a
-misreading. Public names load on first use; importing this package costs next to nothing.
+An independent reading of docs/kling-api.md: it imports nothing else from this package, so that it cannot share its
+mistakes. Public names load on first use, so importing the package is cheap.
 
     world = World(clock, api_keys=["key"])           # accounts, tasks, elements, voices
     faults = Faults()                                # faults.lose_reply_after_create()
     httpx.AsyncClient(transport=SimulatorTransport(world, faults))   # in process
     serve(world, faults, port)                       # over TCP, with control routes under /_simulator/
 
-What it does that a kind fake would not, each by its fact id:
+What it does that a simple fake would not, with fact ids:
 
 - Ids (`id-as-string`): numbers of 15 or 18 digits, or strings; task ids of 18 or 19 digits, in no order.
 - Lists: running and failed tasks are rows (`list-is-tasks`), deleted elements stay (`list-shows-deleted`), any
@@ -17,7 +17,7 @@ What it does that a kind fake would not, each by its fact id:
   (`empty-while-running`), one flat result (`flat-result`), other status words (`terminal-succeed`,
   `status-unknown`), tags in three forms, unknown fields, deductions as numbers.
 - Envelope: code 200 (`envelope-code-200`), refusals on HTTP 200 (`envelope-http`), `data` absent or null
-  (`envelope-no-data`), bodies that are no JSON (`envelope-not-json`).
+  (`envelope-no-data`), bodies that are not JSON (`envelope-not-json`).
 - Deletion: with or without `data` (`delete-reply`, `delete-has-no-data`), at once (`delete-synchronous`), never
   twice (`msg-deleted-twice`), on two paths (`delete-two-paths`).
 - Lookup by external id may not work (`query-external-id`), a used one is refused (`msg-external-id-used`) or not.
@@ -25,7 +25,7 @@ What it does that a kind fake would not, each by its fact id:
 - Strict reading: unknown fields, unknown query parameters, `data:` prefixes (`base64-bare`), pictures that do not
   decode or break `image-formats`, `image-bytes`, `image-pixels`, `image-ratio`.
 
-`Quirks` holds the switches, `Faults` the misfortunes.
+`Quirks` has the switches, `Faults` the failures.
 """
 
 from importlib import import_module

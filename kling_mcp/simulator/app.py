@@ -1,6 +1,6 @@
-"""The simulated Kling over ASGI: reads requests, plays delays and lost replies, writes replies with their Date.
+"""The simulated Kling over ASGI: reads requests, simulates delays and lost replies, writes replies with their Date.
 
-What a request does is said in `exchange`; here is only what needs HTTP or waits. Keeps no state of its own.
+`exchange` decides what a request does; only HTTP and waiting are handled here. Keeps no state of its own.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ from kling_mcp.simulator.world import World
 
 Sleep = Callable[[float], Awaitable[None]]
 
-# An ASGI message of our own: end the connection in this way, without a response.
+# A custom ASGI message: end the connection in this way, without a response.
 DROP = "simulator.drop"
 # Scope keys that the in-process transport fills in: its plan for the request, and the client's read time-out.
 PLAN = "simulator.plan"
@@ -37,10 +37,10 @@ PATIENCE = "simulator.patience"
 def build_app(
     world: World, faults: Faults | None = None, *, control: bool = False, sleep: Sleep = anyio.sleep
 ) -> Starlette:
-    """The app that answers as Kling.
+    """The app that answers like Kling.
 
-    `control` adds the routes under `/_simulator/`; `sleep` plays delays (seconds).
-    Lost replies need somebody who holds the connection: `SimulatorTransport` in process, `serve` over TCP.
+    `control` adds the routes under `/_simulator/`; `sleep` performs delays (seconds).
+    Lost replies need an owner of the connection: `SimulatorTransport` in process, `serve` over TCP.
     """
     armed = Faults() if faults is None else faults
     desk = _Handler(world, armed, sleep)
@@ -57,9 +57,9 @@ class _NoReply(Response):
         self._ending = ending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Leave the ending to whoever holds the connection; a hanging one first lasts as long as the client."""
+        """Leave the ending to the owner of the connection; a hanging one first lasts as long as the client."""
         if self._ending == "hang" and scope.get(PATIENCE) is None:
-            await receive()  # the body has been read, so the next message is that the client has left
+            await receive()  # the body has been read, so the next message says that the client disconnected
         await send({"type": DROP, "ending": self._ending})
 
 
@@ -107,7 +107,7 @@ class _Handler:
         )
 
     async def _play(self, visit: Exchange, patience: float | None) -> Reply | Ending:
-        """The outcome after its delay. `patience` is the client's read time-out, where it is known."""
+        """The outcome after its delay. `patience` is the client's read time-out, if known."""
         delay = visit.plan.delay
         seconds = delay.seconds if delay else 0.0
         leaves = patience is not None and delay is not None and seconds >= patience
@@ -130,7 +130,7 @@ class _Handler:
         return outcome
 
     async def _wait_before(self, visit: Exchange, seconds: float) -> None:
-        """Wait before doing the work, which a client that is cancelled meanwhile does not stop."""
+        """Wait before doing the work, which happens even if the client is cancelled meanwhile."""
         due = self.world.clock() + seconds
         try:
             await self.sleep(seconds)

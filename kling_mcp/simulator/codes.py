@@ -1,6 +1,6 @@
-"""Kling's error codes, as this simulator answers them.
+"""Kling's error codes, as this simulator returns them.
 
-Holds the vendor's table and the one error that refuses a request. It must not know any route or any state.
+Contains the vendor's table and the one error that refuses a request. Must not know routes or state.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ PARALLEL_EXCEEDED = 1303
 
 
 class Code(NamedTuple):
-    """One row of the table: the HTTP status that carries the code, and the text beside it."""
+    """One row of the table: the HTTP status that comes with the code, and its text."""
 
     http_status: int
     message: str
@@ -50,7 +50,7 @@ CODES: Mapping[int, Code] = MappingProxyType(
 
 
 class RefusedError(Exception):
-    """The simulated vendor says no: `code` decides, `http_status` and `message` come with it."""
+    """The simulated vendor refuses a request: `code` decides, `http_status` and `message` come with it."""
 
     def __init__(self, code: int, message: str = "", *, http_status: int = 0) -> None:
         row = CODES[code]
@@ -61,5 +61,5 @@ class RefusedError(Exception):
 
 
 def refuse_value(message: str) -> RefusedError:
-    """Return (not raise) the commonest refusal: 400, code 1201."""
+    """Return (not raise) the most common refusal: 400, code 1201."""
     return RefusedError(INVALID_VALUE, message)

@@ -1,6 +1,6 @@
-"""The simulator's own routes under `/_simulator/`: look at what happened, arm faults, start again.
+"""The simulator's own routes under `/_simulator/`: inspect what happened, arm faults, reset.
 
-Kling has nothing like them; they exist only in an app that was built with `control=True`.
+Kling has nothing like them; they exist only in an app built with `control=True`.
 """
 
 import json
@@ -56,5 +56,5 @@ def control_routes(world: World, faults: Faults) -> list[BaseRoute]:
 def _read_options(body: bytes) -> dict[str, Any]:
     options = json.loads(body)
     if not isinstance(options, dict) or not isinstance(options.get("name"), str):
-        raise ValueError('the body is a JSON object with "name" and the options of that fault')  # noqa: TRY004 - JSON
+        raise ValueError('the body must be a JSON object with "name" and the options of that fault')  # noqa: TRY004 - JSON
     return options

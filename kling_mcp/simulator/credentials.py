@@ -1,8 +1,8 @@
-"""Judges the Authorization header: an API key as it is, or a JWT made from a key pair.
+"""Checks the Authorization header: an API key as it is, or a JWT made from a key pair.
 
 facts: auth-api-key, jwt-shape
 
-Knows credentials, never accounts' contents. Must not log or keep a token.
+Knows credentials, never an account's contents. Must not log or keep a token.
 """
 
 import base64
@@ -22,9 +22,9 @@ SANDBOX_API_KEY = "sandbox-api-key"
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Who may come in. `accounts` says which credentials share one account (fact: slots).
+    """The accepted credentials. `accounts` says which ones share an account (fact: slots).
 
-    With `any_api_key` every token that is no JWT passes as the API key of an account of its own.
+    With `any_api_key`, every token that is not a JWT is accepted as an API key with its own account.
     """
 
     api_keys: frozenset[str] = field(default=frozenset(), repr=False)
@@ -74,7 +74,7 @@ class Keyring:
 
 
 def credential_kind(authorization: str | None) -> CredentialKind:
-    """What was sent, by its looks alone, for the record of requests."""
+    """The kind of credential by its form alone, for the request log."""
     scheme, _, token = (authorization or "").strip().partition(" ")
     if not token.strip():
         return "none"
@@ -100,7 +100,7 @@ def _as_object(content: bytes) -> dict[str, object]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise RefusedError(1002, "The token holds no JSON object")
+        raise RefusedError(1002, "The token contains no JSON object")
     return value
 
 

@@ -1,6 +1,6 @@
 """One request from its arrival to its reply, faults included, without any HTTP around it.
 
-Synchronous on purpose: a visit either happens whole or not at all, also when it happens late.
+Synchronous on purpose: an exchange happens completely or not at all, even if it happens late.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from kling_mcp.simulator.world import World
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """A request that has been read. `authorization` is looked at and never kept in the record."""
+    """A request that has been read. `authorization` is checked and never kept in the record."""
 
     world: World
     faults: Faults
@@ -29,7 +29,7 @@ class Exchange:
 
     @property
     def request_id(self) -> str:
-        """Kling's name for this request."""
+        """Kling's id of this request."""
         return ids.request_id(self.record.number)
 
     def server_time(self) -> float:
@@ -37,7 +37,7 @@ class Exchange:
         return self.world.clock() + self.world.skew_seconds + self.plan.skew_seconds
 
     def outcome(self) -> Reply | Ending:
-        """Carry out what is to be carried out, and say how the request ends: with a reply or without."""
+        """Carry out the request unless a fault prevents it; returns the reply, or how the connection ends."""
         match self.plan.reply:
             case Refuse():
                 return "reset"  # over TCP this is as near to a refused connection as a listening server gets

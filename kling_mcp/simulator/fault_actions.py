@@ -1,6 +1,6 @@
 """What can go wrong with one request, as plain values.
 
-Arming and using up is the business of `faults`; playing is that of the app, the transport and the server.
+`faults` arms them and uses them up; the app, the transport and the server carry them out.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Action:
 
 
 class ReplyAction(Action):
-    """Decides what reply comes, if any; one request has at most one."""
+    """Decides the reply, if any; one request has at most one."""
 
     __slots__ = ()
 
@@ -53,7 +53,7 @@ class Lose(ReplyAction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(ReplyAction):
-    """This reply instead of the true one. `code` 0 means that the body is no vendor's envelope."""
+    """This reply instead of the real one. `code` 0 means that the body is not the vendor's envelope."""
 
     status: int
     code: int = 0
@@ -65,7 +65,7 @@ class Answer(ReplyAction):
 
 @dataclass(frozen=True, slots=True)
 class Malform(ReplyAction):
-    """The true reply, spoilt."""
+    """The real reply, malformed."""
 
     shape: Shape
     status: int
@@ -89,7 +89,7 @@ class Skew(Action):
 
 @dataclass(frozen=True, slots=True)
 class FalseDate(Action):
-    """The Date header holds this text; empty: there is none."""
+    """The Date header has this text; empty: there is no header."""
 
     text: str
 
@@ -110,14 +110,14 @@ class Slow(Action):
 
 @dataclass(frozen=True, slots=True)
 class Slots(Action):
-    """So many creations may run at once."""
+    """At most this many creations may run at once."""
 
     most: int
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will go wrong with one request. `names` are those of the faults that were used for it."""
+    """What will go wrong with one request. `names` are the faults that were used for it."""
 
     reply: ReplyAction | None = None
     delay: Delay | None = None

@@ -1,7 +1,7 @@
-"""Named misfortunes: armed by a test, a person or the control route, and used up one request at a time.
+"""Named faults: armed by a test, a person or the control route, and used up one request at a time.
 
-Says what goes wrong and for whom; the app and the transport play it. Order is deterministic: of each family the
-first armed fault that fits the request is used, and at most one.
+Decides what goes wrong with which request; the app and the transport carry it out. The order is deterministic: the
+first armed fault of each family that fits the request is used, and at most one.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ A = TypeVar("A", bound=Action)
 
 @dataclass(slots=True, eq=False)
 class Fault:
-    """An armed fault. `left` counts down; None never ends."""
+    """An armed fault. `left` counts down; None means forever."""
 
     name: str
     route: str
@@ -62,7 +62,7 @@ class Faults:
     # ---- no connection, no reply
 
     def refuse_connection(self, *, timeout: bool = False, times: int | None = 1, route: str = ANY) -> Fault:
-        """The connection is never made, so nothing reaches the app; `timeout` lets it time out instead."""
+        """The connection fails, so nothing reaches the app; with `timeout` it times out."""
         return self._arm("refuse_connection", Refuse(timeout), times, route)
 
     def lose_reply_before_commit(self, *, ending: Ending = "closed", times: int | None = 1, route: str = ANY) -> Fault:
@@ -70,7 +70,7 @@ class Faults:
         return self._arm("lose_reply_before_commit", Lose(after_commit=False, ending=ending), times, route)
 
     def lose_reply_after_commit(self, *, ending: Ending = "closed", times: int | None = 1, route: str = ANY) -> Fault:
-        """The request is carried out, and no reply comes (fact: retry-create)."""
+        """The request is carried out, but no reply comes (fact: retry-create)."""
         return self._arm("lose_reply_after_commit", Lose(after_commit=True, ending=ending), times, route)
 
     def lose_reply_after_create(self, *, ending: Ending = "closed", times: int | None = 1) -> Fault:
@@ -120,7 +120,7 @@ class Faults:
         return self._arm("reply_code", action, times, route)
 
     def rate_limit(self, *, retry_after: str = "", times: int | None = 1, route: str = ANY) -> Fault:
-        """1302, with a Retry-After header if wanted (fact: retry-after-unseen)."""
+        """1302, optionally with a Retry-After header (fact: retry-after-unseen)."""
         fault = self.reply_code(1302, retry_after=retry_after, times=times, route=route)
         fault.name = "rate_limit"
         return fault
@@ -134,7 +134,7 @@ class Faults:
         times: int | None = 1,
         route: str = ANY,
     ) -> Fault:
-        """A reply that is no envelope, or a spoilt one. Raises ValueError for an unknown shape."""
+        """A reply without an envelope, or with a malformed one. Raises ValueError for an unknown shape."""
         if shape not in SHAPES:
             raise ValueError(f"unknown shape {shape}; known: {', '.join(SHAPES)}")
         return self._arm("malformed", Malform(shape, status, after_commit), times, route)
@@ -162,7 +162,7 @@ class Faults:
         return self._arm("clock_skew", Skew(float(seconds)), times, route)
 
     def garbage_date(self, text: str = "yesterday at noon", *, times: int | None = 1, route: str = ANY) -> Fault:
-        """The Date header cannot be read; empty text: there is no such header."""
+        """The Date header is unreadable; empty text: there is no such header."""
         return self._arm("garbage_date", FalseDate(text), times, route)
 
     # ---- tasks
@@ -202,7 +202,7 @@ class Faults:
         self.armed.clear()
 
     def plan(self, route: str) -> Plan:
-        """Use up what goes wrong with a request of this route."""
+        """Use up the faults for a request of this route."""
         names: list[str] = []
         reply = self.take(route, ReplyAction, names)
         delay = self.take(route, Delay, names)
@@ -240,7 +240,7 @@ class Faults:
         if route not in ROUTE_NAMES:
             raise ValueError(f"unknown route {route}; known: {', '.join(sorted(ROUTE_NAMES))}")
         if times is not None and (type(times) is not int or times < 1):
-            raise ValueError("times is a whole number from 1, or nothing for always")
+            raise ValueError("times must be a whole number from 1, or null for always")
         fault = Fault(name, route, times, action)
         self.armed.append(fault)
         return fault

@@ -1,13 +1,13 @@
-"""Ids of the sizes Kling uses, all different, in no order that a client could rely on.
+"""Ids in the sizes that Kling uses, all different, in no order that a client could rely on.
 
-Must not keep state: an id follows from its number alone.
+Must not keep state: an id depends only on its number.
 """
 
 from typing import Literal
 
-# fact: id-as-string. 2^53 is 9007199254740992: the 18-digit ids below lie above it and are odd,
-# so a reader that takes them through a float gets another id.
-_SPREAD = 6_180_339_887_498_949  # no factor in common with a power of ten, so no number comes twice
+# fact: id-as-string. 2^53 is 9007199254740992: the 18-digit ids below are larger and odd,
+# so a reader that converts them to a float gets another id.
+_SPREAD = 6_180_339_887_498_949  # coprime to ten, so that no number repeats
 _SPAN = 10**16
 
 

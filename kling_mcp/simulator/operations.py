@@ -1,4 +1,4 @@
-"""What each route does: reads the request, asks the world, and says what `data` the reply holds.
+"""What each route does: reads the request, calls the world, and returns the reply's `data`.
 
 No HTTP and no envelope here; a refusal is a RefusedError.
 """
@@ -36,7 +36,7 @@ _WITH_QUERY = frozenset(MAX_PAGE_SIZES) | {"costs"}
 
 @dataclass(slots=True, kw_only=True)
 class Operation:
-    """One admitted request: who asks for what. `record` is filled in as things become known."""
+    """One admitted request, with its account. `record` is filled in along the way."""
 
     world: World
     faults: Faults
@@ -70,19 +70,19 @@ def perform(call: Operation) -> Data:
 
 
 def _create(call: Operation) -> Data:
-    wish = read_element(_body(call), call.world.rules)
-    call.record.picture_sha256 = wish.picture_sums
+    request = read_element(_body(call), call.world.rules)
+    call.record.picture_sha256 = request.picture_sums
     _claim_slot(call)
     failure, seconds = _shape_task(call)
-    task = call.world.create_element(call.account, wish, seconds=seconds, failure=failure)
+    task = call.world.create_element(call.account, request, seconds=seconds, failure=failure)
     call.record.committed = True
     return rendering.creation_reply(task, call.world.clock(), call.world.quirks)
 
 
 def _create_voice(call: Operation) -> Data:
-    wish = read_voice(_body(call), call.world.rules)
+    request = read_voice(_body(call), call.world.rules)
     failure, seconds = _shape_task(call)
-    task = call.world.create_voice(call.account, wish, seconds=seconds, failure=failure)
+    task = call.world.create_voice(call.account, request, seconds=seconds, failure=failure)
     call.record.committed = True
     return rendering.creation_reply(task, call.world.clock(), call.world.quirks)
 
@@ -188,7 +188,7 @@ def _query_values(call: Operation, known: frozenset[str]) -> dict[str, str]:
 
 
 def _whole(text: str, name: str, most: int | None = None) -> int:
-    # Open in the facts: what pageNum 1001 and pageSize 501 really answer. Unkind: refused.
+    # The facts leave open what pageNum 1001 and pageSize 501 really return; the strict reading refuses them.
     plain = text.isascii() and text.isdigit() and len(text) < 18
     if not plain or int(text) < 1 or (most is not None and int(text) > most):
         raise refuse_value(f"{name} is out of range")
@@ -206,4 +206,4 @@ def _body(call: Operation) -> Json:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""Judges one picture of a creation by the documented limits: really decodes it.
+"""Checks one picture of a creation against the documented limits, by decoding it.
 
 Must not fetch anything, and must not keep the bytes.
 """
@@ -17,12 +17,12 @@ from kling_mcp.simulator.codes import refuse_value
 MAX_PICTURE_BYTES = 10 * 1024 * 1024  # fact: image-bytes, in the larger reading of MB
 MIN_SIDE_PIXELS = 300  # fact: image-pixels
 _FORMATS = ("JPEG", "PNG")  # fact: image-formats
-# Decoding more than this would only burn time; the facts name no upper bound of pixels.
+# Decoding more would only take time; the facts name no maximum of pixels.
 _DECODE_PIXELS = 40_000_000
 
 
 def require_link(text: str, field: str, *, opened: bool = True) -> None:
-    """Refuse what is no http(s) link, or, if it is to be `opened`, one that leads nowhere: a host under `.invalid`."""
+    """Refuse anything but an http(s) link, and if it is `opened`, a dead one: a host under `.invalid`."""
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
@@ -35,7 +35,7 @@ def require_link(text: str, field: str, *, opened: bool = True) -> None:
 
 
 def is_link(text: str) -> bool:
-    """Whether a picture was given as a link and not as Base64 (fact: image-source)."""
+    """Whether a picture was given as a link, not as Base64 (fact: image-source)."""
     return text.lower().startswith(("http://", "https://"))
 
 
@@ -68,7 +68,7 @@ def _check_content(content: bytes, field: str) -> None:
 
 
 def _decode(content: bytes, field: str) -> tuple[int, int]:
-    """Width and height in pixels. EXIF rotation swaps them, which none of the rules minds."""
+    """Width and height in pixels. EXIF rotation would swap them, but no rule depends on that."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on sizes and on damaged metadata

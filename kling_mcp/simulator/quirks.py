@@ -1,6 +1,6 @@
-"""Everything the vendor is known, said or feared to do differently from its own page, as switches.
+"""Everything that the vendor does, reportedly does or might do differently from its own page, as switches.
 
-Each field names its fact. Holds choices only: it must not act on them.
+Each field names its fact. Choices only: must not act on them.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ ListOrder = Literal["newest-first", "oldest-first", "shuffled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """How this Kling behaves. The defaults are what was measured live, or the official page where nothing was.
+    """How this Kling behaves. The defaults are measured live, or from the official page if nothing was measured.
 
     A world's quirks may be replaced while it runs: `world.quirks = dataclasses.replace(world.quirks, ...)`.
-    The digits of ids already handed out stay as they are.
+    Existing ids keep their digits.
     """
 
     # fact: id-as-string. Custom element ids: 15 digits seen, 18 (above 2^53) in vendor samples.
@@ -36,7 +36,7 @@ class Quirks:
     # fact: envelope-http. Refusals arrive with HTTP 200.
     refusals_on_http_200: bool = False
     error_data: Literal["absent", "null"] = "absent"  # fact: envelope-no-data
-    # facts: terminal-succeed, status-unknown. Maps a documented word to the one that is really sent.
+    # facts: terminal-succeed, status-unknown. Maps a documented word to the one that is sent.
     status_words: Mapping[str, str] = field(default_factory=dict)
     # Unknown fields at every level of a reply: readers must be tolerant.
     extra_fields: bool = False
@@ -51,7 +51,7 @@ class Quirks:
     # facts: video-voice (the seed promises it), video-voice-unreliable (it never came).
     voice_from_video: bool = False
     list_order: ListOrder = "newest-first"  # fact: list-order-unknown
-    # fact: list-is-tasks. Off: only finished ones are rows; such a page costs a walk over the whole list.
+    # fact: list-is-tasks. Off: only finished ones are rows; such a page needs a walk over the whole list.
     list_running: bool = True
     # fact: list-shows-deleted. Off: a deleted element leaves the list at once.
     list_deleted: bool = True

@@ -1,6 +1,6 @@
-"""What the simulated Kling remembers: tasks, elements, voices, and each account's lists of tasks.
+"""The state of the simulated Kling: tasks, elements, voices, and each account's lists of tasks.
 
-Plain state and its lookups. Must not render replies, judge requests or read a clock.
+Plain data with look-ups. Must not render replies, check requests or read a clock.
 """
 
 import heapq
@@ -19,7 +19,7 @@ OFFICIAL = "kling"  # fact: owned-by
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Task:
-    """One accepted creation, on a clock in Unix seconds. Its status is a matter of the moment: see `status_at`."""
+    """One accepted creation; times are Unix seconds. Its status depends on the time: see `status_at`."""
 
     number: int
     task_id: str
@@ -33,7 +33,7 @@ class Task:
     deleted_at: float | None = None
 
     def status_at(self, now: float) -> str:
-        """The documented word for this moment. fact: record-fields"""
+        """The documented status at this time. fact: record-fields"""
         if now < self.started:
             return SUBMITTED
         if now < self.ended:
@@ -51,7 +51,7 @@ class Task:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class VoiceTask(Task):
-    """A task with the voice that it makes, of the element catalogue (fact: voice-catalogues)."""
+    """A task and the voice that it makes, in the element catalogue (fact: voice-catalogues)."""
 
     voice_id: str
     voice_name: str
@@ -60,7 +60,7 @@ class VoiceTask(Task):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ElementTask(Task):
-    """A task with the element that it makes. Pictures and video are kept as the text that was sent."""
+    """A task and the element that it makes. Pictures and video are kept as the text that was sent."""
 
     element_id: str
     element_name: str
@@ -77,7 +77,7 @@ AnyTask = ElementTask | VoiceTask
 
 
 class TaskList:
-    """Tasks in an order that is kept, not sorted again: a page costs what it shows."""
+    """Tasks in a maintained order, never sorted again: a page costs only its own rows."""
 
     def __init__(self, rng: random.Random, tasks: Iterable[AnyTask] = ()) -> None:
         self._rng = rng
@@ -92,7 +92,7 @@ class TaskList:
         self._by_age.append(task)
 
     def page(self, order: ListOrder, page_num: int, page_size: int) -> list[AnyTask]:
-        """Tasks of one page, 1-based; past the end it is empty (fact: list-no-total)."""
+        """Tasks of one page, 1-based; empty past the end (fact: list-no-total)."""
         start = (page_num - 1) * page_size
         if order == "newest-first":
             end = len(self._by_age) - start
@@ -107,7 +107,7 @@ class TaskList:
         return iter(self._shuffle() if order == "shuffled" else self._by_age)
 
     def _shuffle(self) -> list[AnyTask]:
-        # Fisher-Yates, inside out: new tasks swap into the standing order, so it is never made anew.
+        # Inside-out Fisher-Yates: new tasks swap into the existing order, so it is never rebuilt.
         for task in islice(self._by_age, len(self._shuffled), None):
             place = self._rng.randint(0, len(self._shuffled))
             self._shuffled.append(task)
@@ -117,7 +117,7 @@ class TaskList:
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """One customer's library. Nothing in it is visible to another account."""
+    """One customer's library, invisible to other accounts."""
 
     name: str
     element_tasks: TaskList
@@ -158,7 +158,7 @@ class Account:
         return len(self._ends)
 
     def summary(self, now: float) -> dict[str, object]:
-        """Counts for a person or a test to look at."""
+        """Counts for people and tests."""
         tasks = Counter(task.status_at(now) for task in self.element_tasks)
         deleted = sum(task.deleted_at is not None for task in self.elements.values())
         return {

@@ -1,6 +1,6 @@
-"""Writes tasks, elements and voices the way the vendor's replies show them, quirks included.
+"""Writes tasks, elements and voices as the vendor's replies show them, including quirks.
 
-Pure: (record, moment, quirks) -> JSON-ready data. Must not change anything.
+Pure: (record, time, quirks) -> JSON-ready data. Must not change anything.
 """
 
 from kling_mcp.simulator.pictures import is_link

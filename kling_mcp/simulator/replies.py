@@ -1,4 +1,4 @@
-"""Replies before they are HTTP: the vendor's envelope, refusals, a proxy's pages, and every way to spoil one.
+"""Replies before they become HTTP: the vendor's envelope, refusals, a proxy's pages, and malformed forms of them.
 
 Pure: must not know the world or a request.
 """
@@ -16,7 +16,7 @@ from kling_mcp.simulator.quirks import Quirks
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back. `code` is the vendor's, or None where the body is no envelope."""
+    """The reply. `code` is the vendor's, or None if the body is not an envelope."""
 
     status: int
     body: bytes
@@ -46,12 +46,12 @@ def refusal(error: RefusedError, request_id: str, quirks: Quirks) -> Reply:
 
 
 def proxy_page(status: int) -> Reply:
-    """What something in front of the vendor answers (fact: envelope-not-json)."""
+    """The reply of a proxy in front of the vendor (fact: envelope-not-json)."""
     return Reply(status, PROXY_PAGE.format(status=status).encode(), media_type="text/html")
 
 
 def armed_answer(answer: Answer, request_id: str, quirks: Quirks) -> Reply:
-    """The reply that a fault asked for."""
+    """The reply that a fault defines."""
     if not answer.code:
         return Reply(answer.status, answer.body.encode(), None, answer.headers, "text/html")
     error = RefusedError(answer.code, answer.message)
@@ -59,7 +59,7 @@ def armed_answer(answer: Answer, request_id: str, quirks: Quirks) -> Reply:
 
 
 def spoil(reply: Reply, fault: Malform) -> Reply:
-    """The true reply in the shape that a fault asked for."""
+    """The real reply in the shape that a fault defines."""
     media_type = "text/html" if fault.shape == "html" else reply.media_type
     return Reply(fault.status, _SPOILERS[fault.shape](reply.body), None, reply.headers, media_type)
 

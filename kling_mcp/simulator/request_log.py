@@ -1,6 +1,6 @@
-"""What the simulator remembers of a request: enough to prove what was sent, nothing that is a secret.
+"""What the simulator records of a request: enough to prove what was sent, but no secrets.
 
-Must never hold a credential, a token or the bytes of a picture.
+Must never contain a credential, a token or the bytes of a picture.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,10 @@ SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 @dataclass(slots=True, kw_only=True)
 class RequestRecord:
-    """One request that reached the simulator, and what came of it.
+    """One request that reached the simulator, and its outcome.
 
-    `status` is None when no reply was sent, `code` when the reply had no vendor's code. `committed` says whether
-    the request created or deleted something. `faults` names the faults that
-    were used for it.
+    `status` is None if no reply was sent, `code` if the reply had no vendor's code. `committed` says whether the
+    request created or deleted something. `faults` names the faults that were used for it.
     """
 
     number: int

@@ -1,8 +1,8 @@
-"""The routes by name, so that app, transport and faults mean the same by `create`.
+"""The routes by name, so that the app, the transport and faults mean the same by `create`.
 
 facts: element-routes, voice-routes
 
-Names only: what a route does is said elsewhere.
+Names only: `operations` defines what a route does.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Match(NamedTuple):
 
 _EXACT = {
     ("POST", "/v1/general/advanced-custom-elements"): "create",
-    # fact: no-trailing-slash. The vendor's samples have the slash, so it is answered as well.
+    # fact: no-trailing-slash. The vendor's samples have the slash, so it works as well.
     ("POST", "/v1/general/advanced-custom-elements/"): "create",
     ("GET", "/v1/general/advanced-custom-elements"): "list",
     ("GET", "/v1/general/advanced-presets-elements"): "presets",
@@ -42,7 +42,7 @@ ROUTE_NAMES = frozenset(_EXACT.values()) | frozenset(_WITH_ID.values()) | {UNKNO
 
 
 def match_route(method: str, raw_path: str) -> Match:
-    """Name the route of a request; `raw_path` is the path as it was sent, still percent-encoded."""
+    """The route of a request; `raw_path` is the path as sent, still percent-encoded."""
     exact = _EXACT.get((method, raw_path))
     if exact is not None:
         return Match(exact)

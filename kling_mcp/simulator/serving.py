@@ -30,7 +30,7 @@ def serve(
     control: bool = True,
     on_listening: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until interrupted. `port` 0 takes a free one; `on_listening` is told the base URL.
+    """Serve until interrupted. `port` 0 takes a free one; `on_listening` gets the base URL.
 
     Raises OSError if the port is taken.
     """
@@ -45,7 +45,7 @@ def serve(
 def served_in_background(
     world: World, faults: Faults | None = None, port: int = 0, *, control: bool = True
 ) -> Iterator[str]:
-    """Serve in a thread while the block runs, which gets the base URL. Raises OSError if the port is taken."""
+    """Serve in a thread while the block runs; yields the base URL. Raises OSError if the port is taken."""
     with contextlib.closing(_listen(port)) as listener:
         server = _build_server(world, faults, control=control)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -58,9 +58,9 @@ def served_in_background(
 
 
 def _listen(port: int) -> socket.socket:
-    # Listening before the server runs, so that nobody who was told the address comes too early.
+    # Listen before the server runs, so that no client can come too early.
     listener = socket.create_server((HOST, port))
-    # asyncio does it for sockets that it makes itself. Without it a reply's body waits 40 ms for the caller's ACK.
+    # asyncio does this for its own sockets. Without it, a reply's body waits 40 ms for the client's ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -77,7 +77,7 @@ def _build_server(world: World, faults: Faults | None, *, control: bool) -> "uvi
     class DroppingProtocol(H11Protocol):
         """Gives every connection an app that can end that connection."""
 
-        # asyncio promises a BaseTransport and always gives a full one; uvicorn relies on it in the same way.
+        # asyncio declares a BaseTransport and always passes a full one; uvicorn relies on that, too.
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self.app = _Dropping(self.app, transport)
@@ -89,8 +89,8 @@ def _build_server(world: World, faults: Faults | None, *, control: bool) -> "uvi
         loop="asyncio",
         lifespan="off",
         log_config=None,
-        access_log=False,  # its lines hold query strings, and nobody promised that those are no secrets
-        date_header=False,  # the world's clock says what date it is
+        access_log=False,  # its lines contain query strings, which may be secret
+        date_header=False,  # the world's clock sets the date
         server_header=False,
         timeout_graceful_shutdown=1,
     )
@@ -122,4 +122,4 @@ class _Dropping:
             linger = struct.pack("ii", 1, 0)
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._transport.abort()
-        await receive()  # until the server has noticed; else it would try to answer 500
+        await receive()  # until the server has noticed; otherwise it would try to answer 500

@@ -1,6 +1,6 @@
 """Puts the simulator behind an httpx client in the same process, connection failures included.
 
-The only module of the simulator that imports httpx. Must not decide what goes wrong: faults do.
+The only module of the simulator that imports httpx. Must not decide what goes wrong: `faults` does.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
 
     Raises what httpx raises over a network: ConnectError or ConnectTimeout before anything arrives, ReadError or
     RemoteProtocolError for a lost reply, ReadTimeout when the reply takes longer than the client's read time-out.
-    `sleep` plays delays and time-outs (seconds); the default runs on any event loop, a virtual one included.
+    `sleep` performs delays and time-outs (seconds); the default runs on any event loop, even a virtual one.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         self._app: ASGIApp = build_app(world, self.faults, control=control, sleep=sleep)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Carry one request into the app and its reply, or its connection's end, back."""
+        """Pass one request to the app, and return its reply or raise how the connection ends."""
         raw_path = request.url.raw_path.partition(b"?")[0].decode("ascii")
         if raw_path.startswith(CONTROL_PREFIX):
             return await httpx.ASGITransport(self._app).handle_async_request(request)
@@ -68,7 +68,7 @@ class _DroppedError(Exception):
 
 
 class _Courier:
-    """Carries the plan in, and the app's wish to drop the connection out."""
+    """Passes the plan to the app, and the app's order to drop the connection back."""
 
     def __init__(self, app: ASGIApp, plan: Plan, patience: float | None) -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""Judges the body of a creation or a deletion by the documented rules.
+"""Checks the body of a creation or a deletion against the documented rules.
 
-Turns a parsed body into a wish or raises RefusedError with the first thing that is wrong, as the vendor does.
-Must not touch any account: whether an id exists or was used before is asked elsewhere.
+Turns a parsed body into a request or raises RefusedError with the first problem, as the vendor does.
+Must not touch accounts: whether an id exists or was used before is checked elsewhere.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ Characters = Literal["code-points", "utf-16"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How strictly to read: a strict server proves that the writer is strict."""
+    """How strictly to read: a strict server proves that the client is correct."""
 
     strict: bool = True
     characters: Characters = "code-points"
@@ -61,7 +61,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElementRequest:
-    """A creation that keeps every rule. `picture_sums` holds the SHA-256 of each inline picture, in order."""
+    """A valid creation. `picture_sums` has the SHA-256 of each inline picture, in order."""
 
     element_name: str
     element_description: str
@@ -78,7 +78,7 @@ class ElementRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceRequest:
-    """A voice creation that keeps every rule."""
+    """A valid voice creation."""
 
     voice_name: str
     voice_url: str
@@ -87,7 +87,7 @@ class VoiceRequest:
 
 
 def read_element(body: Body, rules: Rules) -> ElementRequest:
-    """Judge an element creation (fact: create-fields). Raises RefusedError."""
+    """Check an element creation (fact: create-fields). Raises RefusedError."""
     _only_known(body, _ELEMENT_FIELDS, rules)
     name = _bounded(body, "element_name", MAX_NAME_CHARACTERS, rules)
     description = _bounded(body, "element_description", MAX_DESCRIPTION_CHARACTERS, rules)
@@ -111,7 +111,7 @@ def read_element(body: Body, rules: Rules) -> ElementRequest:
 
 
 def read_voice(body: Body, rules: Rules) -> VoiceRequest:
-    """Judge a voice creation (fact: voice-create). Raises RefusedError."""
+    """Check a voice creation (fact: voice-create). Raises RefusedError."""
     _only_known(body, _VOICE_FIELDS, rules)
     name = _bounded(body, "voice_name", MAX_NAME_CHARACTERS, rules)
     link = _text(body, "voice_url", required=False)
@@ -144,7 +144,7 @@ class _Materials:
 
 
 def _read_images(body: Body, rules: Rules) -> _Materials:
-    # `element_video_list` has "no effect for images", so it is not even looked at.
+    # `element_video_list` has "no effect for images", so it is ignored.
     images = _mapping(body, "element_image_list")
     _only_known(images, frozenset({"frontal_image", "refer_images"}), rules, "element_image_list.")
     frontal = _text(images, "frontal_image")  # fact: frontal-is-string
@@ -236,7 +236,7 @@ def _bounded(body: Body, field: str, most: int, rules: Rules) -> str:
 
 
 def _require_suffix(link: str, field: str, allowed: tuple[str, ...]) -> None:
-    # A link need not name its format; one that names a wrong one is refused before any download.
+    # A link need not name its format, but a wrong one is refused before any download.
     suffix = PurePosixPath(urlsplit(link).path).suffix.lower()
     if suffix and suffix not in allowed:
         raise refuse_value(f"{field}: format {suffix} is not supported")

@@ -1,7 +1,7 @@
 """The state of the simulated Kling: accounts with their tasks, elements and voices, on an injected clock.
 
-Accepts and answers in plain Python; HTTP, the vendor's envelope and the faults live elsewhere.
-Every rule comes from a fact of docs/kling-api.md, cited by id. Keeps of a picture only the text that was sent.
+Its interface is plain Python; HTTP, the vendor's envelope and the faults are elsewhere.
+Every rule comes from a fact in docs/kling-api.md, cited by id. Of a picture, only the sent text is kept.
 """
 
 import random
@@ -42,12 +42,12 @@ def default_durations(kind: str, rng: random.Random) -> float:
 
 
 class World:
-    """One simulated Kling. All arguments are optional; without credentials nobody is let in.
+    """One simulated Kling. All arguments are optional; without credentials every request is refused.
 
-    `clock` gives Unix seconds and moves everything; `skew_seconds` sets the server's own idea of the time apart
-    from it (Date header, JWT checks). An API key or access key is one account of its own; `accounts` maps
-    credentials to account names where several share one. `sandbox` lets `SANDBOX_API_KEY` in as well, and
-    `any_api_key` every API key, each as an account of its own.
+    `clock` gives Unix seconds and drives everything; `skew_seconds` shifts the server's own time from it (Date
+    header, JWT checks). Each API key or access key has its own account, unless `accounts` maps several credentials
+    to one name. `sandbox` also accepts `SANDBOX_API_KEY`, and `any_api_key` accepts every API key, each with its own
+    account.
     """
 
     def __init__(
@@ -94,22 +94,22 @@ class World:
 
     @property
     def rules(self) -> Rules:
-        """How creations are to be read at present."""
+        """How creations are currently read."""
         return Rules(strict=self.strict, characters=self.quirks.characters)
 
     def next_number(self) -> int:
-        """A number that was never given before in this world."""
+        """A number that was not used before in this world."""
         self._numbers += 1
         return self._numbers
 
     def record(self, request: RequestRecord) -> None:
-        """Append to `requests`; the oldest go once twice `keep_requests` are there."""
+        """Append to `requests`; once there are twice `keep_requests`, the oldest are dropped."""
         self.requests.append(request)
         if len(self.requests) > 2 * self._keep_requests:
             del self.requests[: -self._keep_requests]
 
     def account(self, name: str) -> Account:
-        """The account of that name, made on first use."""
+        """The account with that name, made on first use."""
         if name not in self.accounts:
             self.accounts[name] = Account(name, TaskList(self.rng), TaskList(self.rng))
         return self.accounts[name]
@@ -121,9 +121,9 @@ class World:
     # ---- work that happens later than its request
 
     def defer(self, due: float, action: Callable[[], object]) -> None:
-        """Run `action` as soon as somebody looks at the world at or after `due`.
+        """Run `action` at the first use of the world at or after `due`.
 
-        A server goes on with a request whose client has stopped waiting; this is how that is played in process.
+        A server continues with a request whose client has stopped waiting; this simulates it in process.
         """
         heappush(self._late, (due, self.next_number(), action))
 
@@ -137,7 +137,7 @@ class World:
     def create_element(
         self,
         account: Account,
-        wish: ElementRequest,
+        request: ElementRequest,
         *,
         seconds: float | None = None,
         failure: str = "",
@@ -146,10 +146,10 @@ class World:
 
         Raises RefusedError for a used external id or an unknown voice.
         """
-        voice = self._usable_voice(account, wish.voice_id) if wish.voice_id else None
-        self._refuse_used(account, wish.external_task_id)
+        voice = self._usable_voice(account, request.voice_id) if request.voice_id else None
+        self._refuse_used(account, request.external_task_id)
         number = self.next_number()
-        took = self.durations(wish.reference_type, self.rng) if seconds is None else seconds
+        took = self.durations(request.reference_type, self.rng) if seconds is None else seconds
         created = self.clock()
         task = ElementTask(
             number=number,
@@ -158,40 +158,40 @@ class World:
             created=created,
             started=created + min(1.0, took / 5),
             ended=created + took,
-            external_task_id=wish.external_task_id,
-            callback_url=wish.callback_url,
+            external_task_id=request.external_task_id,
+            callback_url=request.callback_url,
             failure=failure,
             element_id=ids.element_id(number, self.quirks.element_id_digits),
-            element_name=wish.element_name,
-            element_description=wish.element_description,
-            reference_type=wish.reference_type,
-            frontal_image=wish.frontal_image,
-            refer_images=wish.refer_images,
-            video_url=wish.video_url,
-            tags=wish.tags,
+            element_name=request.element_name,
+            element_description=request.element_description,
+            reference_type=request.reference_type,
+            frontal_image=request.frontal_image,
+            refer_images=request.refer_images,
+            video_url=request.video_url,
+            tags=request.tags,
             voice=voice,
         )
-        if wish.video_url and voice is None and not failure and self.quirks.voice_from_video:
+        if request.video_url and voice is None and not failure and self.quirks.voice_from_video:
             task.voice = self._add_voice(account, f"voice of {number}", created, took)  # fact: video-voice
         account.keep_element(task)
         account.accept(task)
         return task
 
     def create_voice(
-        self, account: Account, wish: VoiceRequest, *, seconds: float | None = None, failure: str = ""
+        self, account: Account, request: VoiceRequest, *, seconds: float | None = None, failure: str = ""
     ) -> VoiceTask:
         """Accept a voice creation (fact: voice-create). Raises RefusedError for a used external id."""
-        self._refuse_used(account, wish.external_task_id)
+        self._refuse_used(account, request.external_task_id)
         took = self.durations("voice", self.rng) if seconds is None else seconds
-        task = self._add_voice(account, wish.voice_name, self.clock(), took, wish.external_task_id)
-        task.callback_url, task.failure, task.voice_url = wish.callback_url, failure, wish.voice_url
-        account.creations[wish.external_task_id] += 1
+        task = self._add_voice(account, request.voice_name, self.clock(), took, request.external_task_id)
+        task.callback_url, task.failure, task.voice_url = request.callback_url, failure, request.voice_url
+        account.creations[request.external_task_id] += 1
         return task
 
     def find_task(self, account: Account, item_id: str, *, voices: bool) -> AnyTask:
         """By task id, or by external id if this world's quirks allow it (facts: query-*).
 
-        Raises RefusedError with msg-task-not-found, also for another account's task.
+        Raises RefusedError with msg-task-not-found, even for another account's task.
         """
         task = account.tasks.get(item_id)
         if task is None and self.quirks.query_by_external_id:
@@ -201,7 +201,7 @@ class World:
         return task
 
     def list_tasks(self, tasks: TaskList, page_num: int, page_size: int) -> list[AnyTask]:
-        """One page (fact: list-shape). Costs what it shows, unless a quirk hides rows: then it walks the list."""
+        """One page (fact: list-shape). Costs only its own rows, unless a quirk hides rows: then it walks the list."""
         quirks = self.quirks
         if quirks.list_running and quirks.list_deleted:
             return tasks.page(quirks.list_order, page_num, page_size)
@@ -241,7 +241,7 @@ class World:
         external_task_id: str = "",
         created_at: float | None = None,
     ) -> ElementTask:
-        """Put an element there without a request, quickly; it counts as no creation.
+        """Add an element without a request, quickly; it does not count as a creation.
 
         A `pending` one takes its usual time from `created_at`. Lists keep the order in which elements were
         added, whatever `created_at` (Unix seconds) says.
@@ -274,7 +274,7 @@ class World:
         return task
 
     def add_voice(self, account: Account | str, name: str, *, created_at: float | None = None) -> VoiceTask:
-        """Put a ready voice there without a request."""
+        """Add a ready voice without a request."""
         account = self.account(account) if isinstance(account, str) else account
         return self._add_voice(account, name, self.clock() if created_at is None else created_at, 0.0)
 

@@ -1,7 +1,7 @@
 """Where state lives: a small transactional store that several processes may share.
 
-`Store` is an interface because it is to have two implementations: a file for one computer, a database server
-for several. Callers hand it a function that runs inside one transaction.
+`Store` is an interface with two implementations: a file for one computer, a database server for several.
+Callers pass a function that runs inside one transaction.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Transaction(Protocol):
         ...
 
     def execute(self, sql: str, *parameters: Any) -> int:
-        """Run a statement; the number of rows it changed."""
+        """Run a statement; returns the number of rows it changed."""
         ...
 
 
@@ -29,7 +29,7 @@ class Store(Protocol):
     """Durable state. Every method may raise `StorageError`."""
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
-        """Run `work` in one transaction: all of it happens, or nothing.
+        """Run `work` in one transaction: all or nothing.
 
         `work` runs in a worker thread, so it must not use the event loop. It may run again after a conflict with
         another process, so it must have no other effect.
@@ -38,9 +38,9 @@ class Store(Protocol):
 
     @property
     def was_damaged(self) -> bool:
-        """Whether earlier state was lost, so that what is not recorded may exist all the same."""
+        """Whether earlier state was lost, so that unrecorded tasks may exist."""
         ...
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         ...

@@ -1,4 +1,4 @@
-"""What replicas that share a state say to each other: that something of an account has changed at Kling."""
+"""What replicas that share a state announce to each other: a change of an account's data at Kling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process wrote something down, and whether it still runs."""
+"""Which process owns an entry, and whether it still runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def current_owner(pid_space: Path = Path("/proc/self/ns/pid")) -> str:
-    """Names this process on this computer: `host:pid`, where the host includes the space that the pid belongs to."""
+    """Identifies this process: `host:pid`, where the host includes the pid's namespace."""
     try:
         space = f"+{pid_space.stat().st_ino}"  # containers may share a host name
     except OSError:  # not Linux
@@ -17,13 +17,13 @@ def current_owner(pid_space: Path = Path("/proc/self/ns/pid")) -> str:
 
 
 def is_dead(owner: str, *, seen_by: str) -> bool:
-    """Whether a process (`process_owner`) of the computer of another one has certainly ended."""
+    """Whether the process `owner` ran on the same computer as `seen_by` and has certainly ended."""
     host, _, pid = owner.rpartition(":")
     return host == seen_by.rpartition(":")[0] and is_process_gone(pid)
 
 
 def is_process_gone(pid: str) -> bool:
-    """Whether a process of this computer has certainly ended. Only POSIX can ask without doing harm."""
+    """Whether a process of this computer has certainly ended. Only POSIX can check without side effects."""
     if os.name != "posix" or not pid.isdecimal():
         return False
     try:

@@ -65,9 +65,9 @@ STEPS: tuple[tuple[str, ...], ...] = (
         HANDLES,
         "CREATE INDEX handles_by_account ON handles (account, expires_at)",
     ),
-    # How much an account created lately.
+    # How much an account created recently.
     ("CREATE INDEX tasks_by_sending ON tasks (account, kind, sent_at)",),
-    # What callbacks are told by.
+    # For matching callbacks to tasks.
     (
         KEYS,
         "CREATE INDEX tasks_by_external_id ON tasks (external_task_id)",

@@ -1,4 +1,4 @@
-"""Random keys of our own that every replica shares: made once, kept with the state. No key of Kling's is among them."""
+"""Random keys that all replicas share: made once, stored with the state. They are not Kling's API keys."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ KEY_BYTES = 32
 
 
 async def shared_key(store: Store, name: str) -> bytes:
-    """The key of this name, made now if there is none; 32 bytes.
+    """The key with this name, 32 bytes; made now if there is none.
 
     Raises:
-        StorageError: the state cannot be read, or not written when it must be.
+        StorageError: the state cannot be read, or a new key cannot be written.
     """
 
     def find(tx: Transaction) -> bytes | None:

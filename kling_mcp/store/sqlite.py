@@ -1,10 +1,10 @@
 """The default store: one SQLite file in the state folder, shared by the processes of one user.
 
-Transactions run in a worker thread, one after the other in the order of the calls, because a disk may take its time
-over each; the event loop goes on meanwhile. A lock held by another process is waited for outside of the thread.
+Transactions run in a worker thread, one after the other in call order, because disks can be slow; the event loop
+keeps running. If another process holds the lock, the wait is outside of the thread.
 
-A rollback journal rather than a write-ahead log: what was committed stands in the one file, where damage shows.
-A log that lost its end would be taken for a shorter one, and a creation that was written down would be forgotten.
+It uses a rollback journal rather than a write-ahead log: everything committed is in one file, where damage shows.
+A log that lost its end would just look shorter, and a recorded creation would be forgotten.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ IN_MEMORY = None
 
 
 class _MayPassError(Exception):
-    """A transaction did not happen, and may if it is tried again."""
+    """A transaction did not happen, but may work on another try."""
 
     def __init__(self, reason: sqlite3.Error | OSError) -> None:
         super().__init__()
@@ -45,10 +45,10 @@ class _MayPassError(Exception):
 
 
 class SqliteStore:
-    """State in `folder`, or in memory where `folder` is None (the sandbox, whose Kling ends with it).
+    """State in `folder`, or in memory if `folder` is None (the sandbox, whose simulated Kling ends with it).
 
-    A call that is cancelled while it waits for another process has changed nothing; cancelled at any other moment,
-    it gets its result first. Either way it leaves nothing open.
+    A call that is cancelled while it waits for another process has changed nothing; at any other time it gets its
+    result first. Either way it leaves nothing open.
     """
 
     def __init__(self, folder: Path | None, clock: Clock, rng: random.Random | None = None) -> None:
@@ -56,7 +56,7 @@ class SqliteStore:
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._thread = SerialExecutor("kling-mcp state")
-        # Used in that thread alone, except while it has nothing to do.
+        # Used only in that thread, except while it is idle.
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # device and inode
         self._was_damaged = False
@@ -78,16 +78,16 @@ class SqliteStore:
                 return await self._thread.run(lambda: self._attempt(work, write=write))
             except _MayPassError as refused:
                 now = self._clock.monotonic()
-                if deadline is None:  # from the first refusal on: time in our own queue says nothing about the lock
+                if deadline is None:  # starts with the first refusal: time in our own queue says nothing about the lock
                     deadline = now + LOCK_PATIENCE_SECONDS
                 if now > deadline:
                     raise self._explained(refused.reason) from None
             await self._clock.sleep(self._rng.uniform(0.005, 0.05))
 
     def close(self) -> None:
-        """Close the file, after the transactions that were asked for before; a later call opens it again.
+        """Close the file after the pending transactions; a later call opens it again.
 
-        If one of them runs, this does not wait for it: the file is closed behind it.
+        This does not wait for them: the thread closes the file when they are done.
         """
         self._thread.finish(self._disconnect)
 
@@ -100,7 +100,7 @@ class SqliteStore:
         """One try.
 
         Raises:
-            _MayPassError: another one makes sense.
+            _MayPassError: another try makes sense.
             StorageError: it does not.
         """
         try:
@@ -117,10 +117,10 @@ class SqliteStore:
         connection = connect(self._make_file(self._folder) if self._folder else None, lock_timeout=0)
         try:
             connection.row_factory = sqlite3.Row
-            # A damaged letter in a name is no reason to stop: what decides is compared, and then is unequal.
+            # A damaged character in a name is no reason to stop: anything that decides is compared, and would differ.
             connection.text_factory = lambda text: text.decode("utf-8", "replace")
             connection.execute("PRAGMA journal_mode = TRUNCATE")
-            # FULL: a creation is on the disk before it is sent, also if the power fails.
+            # FULL: a creation is on disk before it is sent, even if the power fails.
             connection.execute("PRAGMA synchronous = FULL")
             _bring_up_to_date(connection)
             _check_tasks(connection)
@@ -131,7 +131,7 @@ class SqliteStore:
         return connection
 
     def _make_file(self, folder: Path) -> Path:
-        """The path of the file, which exists then; notes whether something went before it."""
+        """The path of the file, which then exists; also detects that an earlier file was lost."""
         path = folder / FILE_NAME
         is_emptied = path.exists() and path.stat().st_size == 0
         make_private_file(path)
@@ -141,7 +141,7 @@ class SqliteStore:
         return path
 
     def _is_replaced(self) -> bool:
-        """Whether the open file is no longer the one of this path, or no longer one: put aside, removed, emptied."""
+        """Whether the open file is no longer the one at this path: it was put aside, removed or emptied."""
         if self._folder is None:
             return False
         path = self._folder / FILE_NAME
@@ -151,7 +151,7 @@ class SqliteStore:
         return True
 
     def _may_pass(self, error: sqlite3.Error | OSError) -> bool:
-        """Whether trying again can help; a damaged file is put aside for that."""
+        """Whether trying again can help; a damaged file is put aside first."""
         if self._folder is None or not is_damaged(error):
             return is_locked(error)
         self._disconnect()
@@ -163,20 +163,20 @@ class SqliteStore:
         return True
 
     def _put_aside(self, path: Path) -> None:
-        """Keep a damaged file for whoever wants to look."""
+        """Keep a damaged file for inspection."""
         if _identity(path) != self._opened:
             return  # another process was faster
         aside = path.with_name(f"{FILE_NAME}.damaged-{int(self._clock.wall())}-{os.getpid()}")
-        logger.error("The state file %s is damaged; it is kept as %s and a new one is begun.", path, aside.name)
+        logger.error("The state file %s is damaged; it is kept as %s, and a new one is started.", path, aside.name)
         path.replace(aside)
-        with suppress(FileNotFoundError):  # what is left of a transaction belongs to the old file
+        with suppress(FileNotFoundError):  # the rest of a transaction belongs to the old file
             path.with_name(f"{FILE_NAME}-journal").replace(f"{aside}-journal")
 
     def _explained(self, error: sqlite3.Error | OSError) -> StorageError:
         where = f"the state folder {self._folder}" if self._folder else "memory"
         if is_full(error):
             return StorageError(
-                f"The disk of {where} is full, so a creation could not be written down before sending it.",
+                f"The disk of {where} is full, so a creation could not be recorded before sending it.",
                 kind="limit",
                 advice="Nothing was sent. Free some space and call again.",
             )
@@ -204,12 +204,12 @@ class _SqliteTransaction:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Take the steps that this file has not seen; a file from a newer version is left as it is."""
+    """Apply the steps that this file lacks; a file from a newer version is left as it is."""
     if connection.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
         return
 
     def take_steps(connection: sqlite3.Connection) -> None:
-        # Read again under the lock: another process may have taken the steps meanwhile.
+        # Read again under the lock: another process may have applied the steps meanwhile.
         seen = connection.execute("PRAGMA user_version").fetchone()[0]
         for step in STEPS[seen:]:
             for statement in step:
@@ -220,7 +220,7 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def _check_tasks(connection: sqlite3.Connection) -> None:
-    """Find damage before it is believed. Only this table: it is small, and nobody could make it again.
+    """Find damage before it is trusted. Only this table: it is small and cannot be restored.
 
     Raises:
         sqlite3.DatabaseError: with SQLite's code for a damaged file.
@@ -233,7 +233,7 @@ def _check_tasks(connection: sqlite3.Connection) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file a path leads to; None for no file."""
+    """Which file is at a path; None for no file."""
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""A SQLite file whose loss costs time and nothing else: the place for what can be read again.
+"""A SQLite file for data that can be read again: losing it only costs time.
 
-It is apart from the state file, so that a large index can neither delay nor damage the journal of creations.
-Statements run in worker threads, one at a time, because a large library takes more than a moment.
-A file that is damaged, or that another version made, is begun anew; where no file can be, memory does.
-Reading makes no file: it is there from the first writing on.
+It is separate from the state file, so that a large index can neither delay nor damage the journal of creations.
+Statements run in worker threads, one at a time, because a large library takes a while.
+A damaged file, or one of another version, is replaced by a new one; if no file can be kept, memory is used.
+Reading does not create the file; the first write does.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NO_PLACE_FOR_A_FILE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite
 
 
 class SqliteCache:
-    """`<folder>/<name>-<version>.sqlite3`, or memory where `folder` is None or cannot be used.
+    """`<folder>/<name>-<version>.sqlite3`, or memory if `folder` is None or cannot be used.
 
     The version follows from `schema`, so programs of different versions never share a file.
     """
@@ -55,9 +55,9 @@ class SqliteCache:
         self._schema = tuple(schema)
         self._version = hashlib.sha256("\0".join([*self._schema, version]).encode()).hexdigest()[:8]
         self._connection: sqlite3.Connection | None = None
-        self._blank: sqlite3.Connection | None = None  # what is read while there is no file
+        self._blank: sqlite3.Connection | None = None  # for reads while there is no file
         self._turn = anyio.Lock()
-        # `Task.cancel()` takes a caller out of its turn while its thread still works; the next thread waits here.
+        # `Task.cancel()` ends a caller's turn while its thread still works; the next thread waits here.
         self._in_use = threading.Lock()
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
@@ -90,18 +90,18 @@ class SqliteCache:
         return self._run(work, write, tries - 1)
 
     def _mend(self, error: sqlite3.Error | OSError) -> bool:
-        """Whether a second try makes sense, after a new beginning."""
+        """Whether a second try makes sense, after starting over."""
         if self._folder is None:
             return False
         if is_damaged(error):
-            logger.warning("The index file %s is damaged; it is begun anew.", self._path(self._folder).name)
+            logger.warning("The index file %s is damaged; a new one is started.", self._path(self._folder).name)
             self.close()
             with suppress(OSError):
                 _remove(self._path(self._folder))
                 return True
         elif isinstance(error, sqlite3.Error) and primary_code(error) not in _NO_PLACE_FOR_A_FILE:
             return False
-        logger.warning("No index file can be kept in %s (%s); it is kept in memory.", self._folder, error)
+        logger.warning("No index file can be kept in %s (%s); the index is kept in memory.", self._folder, error)
         self.close()
         self._folder = None
         return True
@@ -131,7 +131,7 @@ class SqliteCache:
         connection = connect(path, lock_timeout=LOCK_PATIENCE_SECONDS)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            # A power failure may take the last moments with it, never the file's consistency.
+            # A power failure may lose the last writes, but never the file's consistency.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._make_tables(connection)
@@ -152,7 +152,7 @@ class SqliteCache:
 
 
 def _remove_old_versions(folder: Path, name: str, path: Path) -> None:
-    """Remove files of other versions that nobody opened in the week before this one."""
+    """Remove files of other versions that were not opened for a week before this one."""
     now = path.stat().st_mtime
     for other in folder.glob(f"{name}-*.sqlite3"):
         with suppress(OSError):

@@ -1,6 +1,6 @@
-"""What all SQLite files of this package have in common: they are private, transactions are whole, errors have codes.
+"""What all SQLite files of this package share: private files, whole transactions, error codes.
 
-It decides nothing: what is done about a damaged file or a full disk is up to the file's owner.
+It decides nothing: how to handle a damaged file or a full disk is up to the caller.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ T = TypeVar("T")
 
 
 def make_private_file(path: Path) -> None:
-    """Make sure that the file and its folder exist; what is made here is for this user alone."""
+    """Make sure that the file and its folder exist; new ones are accessible only to this user."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Created before SQLite does it, because SQLite would leave it readable for everybody.
+    # Created here, because SQLite would make it readable for all users.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def connect(path: Path | None, *, lock_timeout: float) -> sqlite3.Connection:
-    """A connection to a file, or to a database in memory where `path` is None; it begins no transaction by itself.
+    """A connection to a file, or to a database in memory if `path` is None; it begins no transaction by itself.
 
-    Any thread may use it, one at a time: its owner sees to that.
+    Any thread may use it, one at a time, which the caller ensures.
     """
     return sqlite3.connect(path or ":memory:", timeout=lock_timeout, isolation_level=None, check_same_thread=False)
 
 
 def in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:
-    """Run `work`; what it did is committed as a whole, or none of it is and nothing stays open."""
+    """Run `work`; commit all of it, or none, and leave nothing open."""
     connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
     try:
         result = work(connection)
         connection.execute("COMMIT")
     except BaseException:
-        # After some errors (a full disk) SQLite has rolled back already.
+        # After some errors (a full disk) SQLite has already rolled back.
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
@@ -47,7 +47,7 @@ def in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Conne
 
 
 def primary_code(error: Exception) -> int:
-    """SQLite's primary result code, or 0 for another error; the extended codes carry it in their low byte."""
+    """SQLite's primary result code, or 0 for another error; extended codes contain it in their low byte."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 

@@ -1,6 +1,6 @@
 """A store that opens only for a credential that Kling accepts.
 
-State is named by the access key of a key pair, so that replacing the secret keeps it. Where callers bring their own
+State is keyed by the access key of a key pair, so that it survives a new secret key. If callers bring their own
 credentials, half a pair must not be enough to read it, and an invented key must not leave anything behind.
 """
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class VerifiedStore:
-    """See `Store`; `prove` raises what Kling says of a credential that it refuses, and remembers one that it took."""
+    """See `Store`; `prove` raises Kling's error for a rejected credential, and remembers an accepted one."""
 
     def __init__(self, store: Store, prove: Callable[[], Awaitable[object]], *, for_reading: bool = True) -> None:
-        """Without `for_reading` only what is written needs the proof."""
+        """Without `for_reading`, only writes need the proof."""
         self._store = store
         self._prove = prove
         self._for_reading = for_reading

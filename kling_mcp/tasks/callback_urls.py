@@ -1,8 +1,8 @@
-"""The addresses that Kling calls when a task of ours changes, and which task belongs to one.
+"""The addresses that Kling calls when one of our tasks changes, and which task an address belongs to.
 
-An address names its request and carries a code that only this server, with all its replicas, can make. It cannot be
-guessed, and a wrong code is refused without asking the journal.
-It reads the state and sends nothing; `api.webhooks` reads what a callback says.
+An address names its request and contains a code that only this server and its replicas can compute. It cannot be
+guessed, and a wrong code is refused without reading the journal.
+Reads the state and sends nothing; `api.webhooks` reads the callback's body.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CODE_BYTES = 24
 
 
 class CallbackUrls:
-    """Addresses for callbacks, made and read. Its methods may raise `StorageError`."""
+    """Makes and reads callback addresses. Its methods may raise `StorageError`."""
 
     def __init__(self, open_store: Callable[[], Store], public_url: str) -> None:
         """Nothing is opened here. Without a `public_url` requests carry no address."""
@@ -40,7 +40,7 @@ class CallbackUrls:
         return bool(self._public_url)
 
     async def url_for(self, external_task_id: str) -> str:
-        """Where Kling is asked to call when this task changes; "" where it is not asked."""
+        """The address that Kling should call when this task changes; "" if callbacks are off."""
         if not self._public_url:
             return ""
         name = base64.urlsafe_b64encode(external_task_id.encode()).decode().rstrip("=")
@@ -51,7 +51,7 @@ class CallbackUrls:
 
         Args:
             part: what follows `CALLBACKS/` in the address.
-            task_id: what the callback says, for a request whose answer is not recorded yet.
+            task_id: from the callback, for a request whose reply is not recorded yet.
         """
         name, _, code = part.partition(".")
         try:

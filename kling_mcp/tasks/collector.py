@@ -1,4 +1,4 @@
-"""Waits for any number of tasks of any kind, given by id or all that the journal knows as unfinished.
+"""Waits for tasks of any kind: those given by id, or all unfinished ones in the journal.
 
 A request whose reply was lost has no task id yet; it is looked up first.
 """
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.kind import TaskKind
 
-STILL_LOST = "Kling does not show this task yet; repeat the same create call to settle it, nothing is made twice."
-NEVER_ARRIVED = "Nothing was made; if it is still wanted, repeat the same create call."
+STILL_LOST = "Kling does not show this task yet; repeat the same create call to settle it, nothing is created twice."
+NEVER_ARRIVED = "Nothing was created; if it is still wanted, repeat the same create call."
 
-# `lost`: sent, and Kling does not show it yet. `never_arrived`: sent, and Kling certainly has nothing.
+# `lost`: sent, but Kling does not show it yet. `never_arrived`: sent, but Kling certainly has no task for it.
 Standing = Literal["known", "lost", "never_arrived"]
 
 
 @dataclass(slots=True)
 class CollectedTask:
-    """One task: its kind and ids, and what was seen of it.
+    """One task: its kind, its ids and its latest state.
 
     Attributes:
-        name: the id it is waited for by: its task id, or an external task id.
-        label, memo: as the journal recorded them; empty for a task that was not submitted from here.
+        name: the id to poll with: its task id, or an external task id.
+        label, memo: from the journal; empty for a task that this server did not submit.
     """
 
     kind: str
@@ -60,16 +60,16 @@ class TaskCollector:
     """Waits of one account across calls, chats and restarts."""
 
     def __init__(self, journal: Journal, kinds: Sequence[TaskKind[Any]], clock: Clock) -> None:
-        """`kinds` in the order in which an id that the journal does not know is tried."""
+        """`kinds` in the order in which unknown ids are tried."""
         self._journal = journal
         self._kinds = {kind.name: kind for kind in kinds}
         self._clock = clock
 
     async def resolve(self, ids: Sequence[str]) -> list[CollectedTask]:
-        """What to wait for: the given ones, or every unfinished one of this account.
+        """What to wait for: the given tasks, or every unfinished one of this account.
 
         Raises:
-            StorageError: the journal is needed (no ids were given) and cannot be read.
+            StorageError: no ids were given, and the journal cannot be read.
         """
         if not ids:
             entries = await self._journal.unfinished()
@@ -77,7 +77,7 @@ class TaskCollector:
         return [await self._from_id(name) for name in dict.fromkeys(ids)]
 
     async def wait(self, collected: Sequence[CollectedTask], seconds: float) -> None:
-        """Wait for all of them together and record what became of each; a mix of ends is no error."""
+        """Wait for all of them together and record their outcomes; mixed outcomes are no error."""
         deadline = self._clock.monotonic() + seconds
         waiting = [item for item in collected if item.standing == "known"]
         while waiting:
@@ -98,7 +98,7 @@ class TaskCollector:
                     group.start_soon(wait, kind, some)
 
     def _try_next_kind(self, item: CollectedTask) -> bool:
-        """Whether an id that the journal does not know may be a task of another kind. fact: gen-route-bound"""
+        """Whether an unknown id may be a task of another kind. fact: gen-route-bound"""
         if item.external_task_id or not isinstance(item.snapshot.error, NotFoundError):
             return False
         names = list(self._kinds)
@@ -110,7 +110,7 @@ class TaskCollector:
 
     async def _from_id(self, name: str) -> CollectedTask:
         entry = None
-        with suppress(StorageError):  # the ids say enough without the journal
+        with suppress(StorageError):  # the ids are enough without the journal
             entry = await self._journal.find(name)
         if entry is not None and entry.kind in self._kinds:
             return await self._from_entry(entry)
@@ -120,7 +120,7 @@ class TaskCollector:
         """An id that the journal does not know. Queries by external id may not work (query-external-id)."""
         if not name.isdecimal():
             for kind in self._kinds.values():
-                with suppress(KlingError):  # the wait meets the same trouble and reports it
+                with suppress(KlingError):  # the wait has the same error and reports it
                     if (task := await kind.lookup.find(name)) is not None:
                         return CollectedTask(kind.name, task.task_id, name)
         return CollectedTask(next(iter(self._kinds)), name)
@@ -140,7 +140,7 @@ class TaskCollector:
         with suppress(StorageError):
             if found.task is not None:
                 item.name = found.task.task_id
-                if not is_held:  # else its holder finds the same task
+                if not is_held:  # otherwise its holder finds the same task
                     await self._journal.mark_accepted(entry, found.task.task_id)
             elif found.is_absent and is_settled and not is_held:
                 item.standing, item.snapshot.error = "never_arrived", _never_arrived(entry)
@@ -152,6 +152,6 @@ class TaskCollector:
 def _never_arrived(entry: JournalEntry) -> NotFoundError:
     return NotFoundError(
         f"The request for the {entry.kind} {quote(entry.label, 40)} (external_task_id {entry.external_task_id}) "
-        "never arrived at Kling.",
+        "never reached Kling.",
         advice=NEVER_ARRIVED,
     )

@@ -3,12 +3,12 @@
 A request (see `intent`) has one entry per attempt:
 
     claimed ── sending ── accepted ── ready | failed | deleted
-                  │  └─── refused      Kling said that nothing was done: the entry may be sent again
-                  └────── unclear      the reply was lost: look before sending again
+                  │  └─── refused      nothing was done at Kling: the entry may be sent again
+                  └────── unclear      the reply was lost: look it up before sending again
 
-The call that works on an entry holds its lease and renews it; a lease that ran out means that its holder died.
+The call that works on an entry holds its lease and renews it; an expired lease means that its holder died.
 A holder that was only slow (a laptop that slept) may find that another call has taken over: it may then record what
-it knows of the task, but not send.
+it knows about the task, but not send.
 
 Pure: nothing is stored, sent or timed here.
 """
@@ -32,7 +32,7 @@ State = Literal["claimed", "sending", "unclear", "accepted", "refused", "ready",
 EndState = Literal["ready", "failed", "deleted", ""]
 
 LEASE_SECONDS = 10.0
-# How long a request may still be at work at Kling after its caller was gone: a crash, or a call that was cancelled.
+# How long a request may still be in progress at Kling after its caller is gone: a crash, or a cancelled call.
 SETTLES_AFTER_ABANDONMENT = 30.0
 UNFINISHED: tuple[State, ...] = ("claimed", "sending", "unclear", "accepted")
 OVER: tuple[State, ...] = ("failed", "deleted")
@@ -42,14 +42,14 @@ _MAX_REASON_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One attempt at a request, as the journal knows it. Times are seconds since 1970.
+    """One attempt at a request, as recorded in the journal. Times are seconds since 1970.
 
     Attributes:
         kind, key, content_hash, label, memo: as in `Intent`.
-        reason: why the entry is in its state, in words for a person; "" where that needs none.
+        reason: why the entry is in its state, for people; "" if there is nothing to explain.
         error: the error behind the state, or None.
         owner: the process and call that hold the lease.
-        settles_at: until when a request without an answer may still be at work; 0 if there never was one.
+        settles_at: until when an unanswered request may still be in progress; 0 if there never was one.
     """
 
     account: str
@@ -74,7 +74,7 @@ class JournalEntry:
 
     @property
     def has_caller_id(self) -> bool:
-        """Whether its external task id was chosen by the caller."""
+        """Whether the caller chose its external task id."""
         return self.key != self.content_hash
 
     @classmethod
@@ -100,13 +100,13 @@ COLUMNS = tuple(column.name for column in fields(JournalEntry))
 def _read_memo(text: str) -> Mapping[str, str]:
     try:
         memo = json.loads(text or "{}")
-    except ValueError:  # a damaged file; nothing that decides is in here
+    except ValueError:  # a damaged file; no decision depends on the memo
         memo = {}
     return memo if isinstance(memo, dict) else {}
 
 
 def has_other_content(entry: JournalEntry, intent: Intent, *, is_held: bool) -> bool:
-    """An id of ours has one content; a caller's own may change it while nothing exists, or may exist, under it."""
+    """Our ids have one content each; a caller's own may get another while nothing can exist under it."""
     if entry.content_hash == intent.content_hash:
         return False
     was_ever_lost = entry.settles_at > 0
@@ -115,7 +115,7 @@ def has_other_content(entry: JournalEntry, intent: Intent, *, is_held: bool) -> 
 
 
 def reset_for(entry: JournalEntry, intent: Intent, arrival: float) -> JournalEntry:
-    """Nothing was sent under this id, so it may mean something else now, and comes after all others."""
+    """Nothing was sent under this id, so it may get new content, and a place behind all others."""
     return replace(
         entry,
         state="claimed",
@@ -128,7 +128,7 @@ def reset_for(entry: JournalEntry, intent: Intent, arrival: float) -> JournalEnt
 
 
 def mark_abandoned(entry: JournalEntry) -> JournalEntry:
-    """What is left by a holder that died while its request was at work."""
+    """The entry of a holder that died while its request was in progress."""
     if entry.state != "sending":
         return entry
     last_sign = max(entry.sent_at, entry.lease_until - LEASE_SECONDS)
@@ -138,22 +138,22 @@ def mark_abandoned(entry: JournalEntry) -> JournalEntry:
 def mark_unclear(
     entry: JournalEntry, settles_at: float, reason: str = "", error: StoredError | None = None
 ) -> JournalEntry:
-    """The reply was lost. Before `settles_at` the request may still be at work at Kling."""
+    """The reply was lost. Until `settles_at` the request may still be in progress at Kling."""
     return replace(entry, state="unclear", settles_at=settles_at, reason=reason, error=error)
 
 
 def names_other_content(entry: JournalEntry, task: KlingTask) -> bool:
-    """Whether a caller's own id names a task that visibly makes something else."""
+    """Whether a caller's own id belongs to a task that visibly makes something else."""
     return entry.has_caller_id and bool(task.result_names) and task.result_names[0] != entry.label
 
 
 def external_id_conflict(entry: JournalEntry) -> Problem:
-    """For a caller's own external_task_id that was used for something else."""
+    """The problem of a caller's own external_task_id that was used for something else."""
     return Problem(
         "external_task_id",
         f"must not be in use for something else; it is the id of the {entry.kind} {quote(entry.label, 40)}",
         quote(entry.external_task_id, 64),
-        "leave external_task_id empty, or choose one that was never used",
+        "leave external_task_id empty, or choose one that was not used before",
     )
 
 

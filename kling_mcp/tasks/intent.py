@@ -1,7 +1,7 @@
 """The identity of a request: which calls ask for the same thing. Pure.
 
-The same content for the same account is the same request, however often and from wherever it is made. A caller who
-wants a second copy gives it an external task id of its own, which then is the identity.
+The same content for the same account is the same request, however often and from wherever it comes. A caller that
+wants a second copy gives it its own external task id, which is then the identity.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from dataclasses import dataclass, field, replace
 
 from kling_mcp.api.limits import MAX_EXTERNAL_TASK_ID_CHARACTERS
 
-# Part of every identity. Another way to put content together needs another version, or one request would have two.
+# Part of every identity. Raise it when content is assembled differently, or one request could have two identities.
 VERSION = 1
 ID_PREFIX = "kmcp-"
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What somebody wants Kling to make.
+    """What a caller wants Kling to create.
 
     Attributes:
         kind: the kind of task, as `TaskRoute.kind` names it.
-        key: the identity; the journal keeps the attempts at it together.
+        key: the identity; the journal groups the attempts at it.
         content_hash: the content; equal to `key` unless the caller gave an id.
         label: what people call it, such as an element's name.
         caller_id: the caller's own external task id, or "".
-        memo: what the kind's own code wants to know later. The core keeps it and never reads it.
+        memo: what the kind's own code needs later. The core stores it and never reads it.
     """
 
     kind: str
@@ -53,11 +53,11 @@ def make_intent(
 
     Args:
         account: the account's fingerprint.
-        content: everything that decides what is made, as JSON can hold it.
+        content: everything that decides what is created, as JSON data.
     """
     content_hash = make_key(kind, account, *content)
     intent = Intent(kind, content_hash, content_hash, label, memo=memo or {})
-    if caller_id in {"", external_id_of(intent, 1)}:  # an agent may hand back the id that we made
+    if caller_id in {"", external_id_of(intent, 1)}:  # an agent may pass back the id that we made
         return intent
     # Without the kind: Kling keeps one namespace of external ids for all products. fact: gen-external-id
     return replace(intent, key=make_key("caller's id", account, caller_id), caller_id=caller_id)
@@ -70,7 +70,7 @@ def make_key(kind: str, account: str, *content: object) -> str:
 
 
 def external_id_of(intent: Intent, attempt: int) -> str:
-    """The id that Kling is given: the caller's own, or one that follows from the identity."""
+    """The id that is sent to Kling: the caller's own, or one derived from the identity."""
     base = intent.caller_id or ID_PREFIX + intent.key[:28]
     ending = "" if attempt == 1 else f"-{attempt}"
     return base[: MAX_EXTERNAL_TASK_ID_CHARACTERS - len(ending)] + ending

@@ -1,6 +1,6 @@
-"""Never twice, never lost: every request is recorded before it is sent, and completed after the reply.
+"""Never twice, never lost: every request is recorded before it is sent, and its entry is completed after the reply.
 
-The journal decides which call may send what; it sends nothing itself. It holds no secret, no picture and no link.
+The journal decides which call may send what; it sends nothing itself. It contains no secrets, pictures or links.
 `entry` describes an entry and its states.
 """
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 RENEW_SECONDS = 3.0
 _RECENT = 500
 _AT_ONCE = 200  # parameters of one statement
-_TICK_SECONDS = 1e-5  # the smallest step that a float of seconds since 1970 can be trusted with
+_TICK_SECONDS = 1e-5  # the smallest safe step for a float of seconds since 1970
 
 
 _COLUMNS = ", ".join(COLUMNS)  # never *: a newer version may have added some
@@ -56,7 +56,7 @@ class ClaimResult(Enum):
     """What a claim allows."""
 
     SEND = "nothing was sent under this id: send it"
-    RECOVER = "something was sent under this id and its outcome is not known: look first"
+    RECOVER = "something was sent under this id and its outcome is unknown: look it up first"
     DONE = "the task exists"
     IN_PROGRESS = "another call is working on the same request"
 
@@ -70,14 +70,14 @@ class Journal:
         self._clock = clock
         self._owner = owner
         self._quota = quota or SubmitQuota()
-        # Tells two journals of one process apart, and a process from an earlier one with the same number.
+        # Distinguishes two journals of one process, and a process from an earlier one with the same pid.
         self._token = secrets.token_hex(4)
 
     async def claim(self, intent: Intent, caller: str) -> tuple[JournalEntry, ClaimResult]:
-        """Take the lease of a request, or learn that another call has it or what became of it.
+        """Take the lease of a request, or learn that another call has it, or its outcome.
 
         Args:
-            caller: names this call among those of this process.
+            caller: distinguishes this call from others of this process.
 
         Raises:
             InputError: the caller's own external_task_id is in use for something else.
@@ -109,11 +109,11 @@ class Journal:
         return await self._store.run(work, write=True)
 
     def _first_verdict(self) -> ClaimResult:
-        # After the loss of a damaged file, what is not written here may have been sent all the same.
+        # After a damaged file was lost, requests that are not recorded may have been sent anyway.
         return ClaimResult.RECOVER if self._store.was_damaged else ClaimResult.SEND
 
     async def renew(self, entry: JournalEntry) -> None:
-        """Keep the lease for a while longer."""
+        """Extend the lease."""
 
         def work(tx: Transaction) -> None:
             tx.execute(
@@ -127,11 +127,11 @@ class Journal:
         await self._store.run(work, write=True)
 
     async def mark_sending(self, entry: JournalEntry) -> JournalEntry:
-        """Record that the request leaves now; it is on the disk when this returns.
+        """Record that the request is about to be sent; it is on disk when this returns.
 
         Raises:
-            LeaseLostError: another call holds the entry by now.
-            LimitError: the account's quota is used up; a request that was sent before needs no more of it.
+            LeaseLostError: another call now holds the entry.
+            LimitError: the account's quota is used up; a request that was sent before does not count again.
         """
         now = self._clock.wall()
         is_first = not entry.sent_at
@@ -152,23 +152,23 @@ class Journal:
         return await self._put(entry)
 
     async def mark_refused(self, entry: JournalEntry, error: KlingError) -> None:
-        """Nothing exists under this id: it was refused, or it certainly never arrived. Ends the lease."""
+        """Nothing exists under this id: the request was refused, or certainly never arrived. Ends the lease."""
         refused = replace(entry, state="refused", sent_at=0.0, reason="", error=StoredError.of(error))
         await self.release(refused)
 
     async def save(self, entry: JournalEntry) -> None:
-        """Record what this call knows of its entry, and keep the lease."""
+        """Record what this call knows about its entry, and keep the lease."""
         now = self._clock.wall()
         entry = replace(entry, lease_until=now + LEASE_SECONDS, updated_at=now)
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
     async def release(self, entry: JournalEntry) -> None:
-        """Record what this call knows of its entry, and end the lease: the call is over."""
+        """Record what this call knows about its entry, and end the lease: the call is over."""
         entry = replace(entry, lease_until=0.0, updated_at=self._clock.wall())
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
     async def record_results(self, tasks: Iterable[KlingTask]) -> None:
-        """Record what became of tasks; those that are not in the journal are ignored."""
+        """Record the outcomes of tasks; those that are not in the journal are ignored."""
         ended = [(task, state) for task in tasks if (state := end_state(task))]
         if not ended:
             return
@@ -189,12 +189,12 @@ class Journal:
         await self._store.run(work, write=True)
 
     async def record_end(self, entry: JournalEntry, task: KlingTask) -> None:
-        """What became of this entry's task."""
+        """Record the outcome of this entry's task."""
         state = end_state(task) or entry.state
         await self._put(replace(entry, state=state, result_ids=tuple(task.result_ids), lease_until=0.0))
 
     async def mark_deleted(self, entry: JournalEntry) -> None:
-        """The task that this entry names does not exist any more: the next claim is a new attempt."""
+        """The entry's task no longer exists: the next claim is a new attempt."""
         await self._put(replace(entry, state="deleted", lease_until=0.0))
 
     async def find(self, name: str) -> JournalEntry | None:
@@ -203,14 +203,14 @@ class Journal:
         return found[0] if found else None
 
     async def unfinished(self) -> list[JournalEntry]:
-        """What was sent or is about to be, and has not ended yet; oldest first."""
+        """Requests that were sent or are about to be, and have not ended; oldest first."""
         return await self._select(
             "(state IN ('sending', 'unclear', 'accepted') OR state = 'claimed' AND lease_until > ?)",
             self._clock.wall(),
         )
 
     async def known_tasks(self, kind: str) -> list[JournalEntry]:
-        """The newest entries of this kind whose tasks Kling once named, oldest first."""
+        """The newest entries of this kind with a known task id, oldest first."""
         newest = await read_entries(self._store, self._account, _RECENT, kind=kind)
         return [entry for entry in reversed(newest) if entry.task_id]
 
@@ -248,13 +248,13 @@ class Journal:
         return f"{self._owner}/{self._token}.{caller}"
 
     def _has_died(self, entry: JournalEntry) -> bool:
-        """Whether the holder was a process of this computer that runs no more; else its lease must run out."""
+        """Whether the holder was a process of this computer that has ended; otherwise its lease must run out."""
         return is_dead(entry.owner.partition("/")[0], seen_by=self._owner)
 
     def _latest(self, tx: Transaction, intent: Intent) -> JournalEntry | None:
         key = intent.key
         if intent.caller_id:
-            # A caller may hand back the id that we made for the same request.
+            # A caller may pass back the id that we made for the same request.
             named = tx.fetch(
                 "SELECT key FROM tasks WHERE account = ? AND external_task_id = ?", self._account, intent.caller_id
             )
@@ -268,14 +268,14 @@ class Journal:
         return JournalEntry.from_row(rows[0]) if rows else None
 
     def _free_attempt(self, tx: Transaction, intent: Intent, attempt: int) -> int:
-        """This attempt, or a later one if a caller has given its id to something else."""
+        """This attempt, or a later one if a caller has used its id for something else."""
         sql = "SELECT attempt FROM tasks WHERE account = ? AND external_task_id = ?"
         while tx.fetch(sql, self._account, external_id_of(intent, attempt)):
             attempt += 1
         return attempt
 
     def _arrival(self, tx: Transaction) -> float:
-        """Now, or just after the last arrival, so that of two calls for one name one is always the earlier."""
+        """Now, or just after the last arrival, so that of two calls for one name, one is always earlier."""
         (row,) = tx.fetch("SELECT MAX(created_at) AS last FROM tasks WHERE account = ?", self._account)
         return max(self._clock.wall(), (row["last"] or 0.0) + _TICK_SECONDS)
 
@@ -310,7 +310,7 @@ class Journal:
 
     @staticmethod
     def _write(tx: Transaction, entry: JournalEntry, *, if_held: bool = False) -> bool:
-        """Whether there was such an entry, and with `if_held` one that is still this holder's."""
+        """Whether the entry exists, and with `if_held`, is still this holder's."""
         values = {column: value for column, value in entry.to_row().items() if column not in _FIXED}
         changed = tx.execute(
             f"UPDATE tasks SET {', '.join(f'{column} = ?' for column in values)} "  # noqa: S608 - names of ours
@@ -324,7 +324,7 @@ class Journal:
 
 
 async def read_entries(store: Store, account: str | None, limit: int, *, kind: str = "") -> list[JournalEntry]:
-    """The newest entries of an account, or of all accounts, newest first; of one kind, or of every kind."""
+    """The newest entries of one account or all, and of one kind or all; newest first."""
     conditions = {"account": account, "kind": kind or None}
     wanted = {column: value for column, value in conditions.items() if value is not None}
     where = f"WHERE {' AND '.join(f'{column} = ?' for column in wanted)} " if wanted else ""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TaskKind(Generic[T]):
-    """Everything that the core does for one kind."""
+    """Everything that the core needs for one kind."""
 
     route: TaskRoute[T]
     lookup: TaskLookup[T]
@@ -29,7 +29,7 @@ class TaskKind(Generic[T]):
 
     @property
     def name(self) -> str:
-        """As `TaskRoute.kind`."""
+        """Same as `TaskRoute.kind`."""
         return self.route.kind
 
 
@@ -42,7 +42,7 @@ def make_kind(
     schedule: PollSchedule,
     shutdown: Shutdown,
 ) -> TaskKind[T]:
-    """Wire one kind. `gate` and `schedule` are its own: kinds have slots and durations of their own."""
+    """Wire one kind. `gate` and `schedule` are per kind: each has its own slots and durations."""
     lookup = TaskLookup(route, journal)
     poller = Poller(route, clock, schedule, shutdown=shutdown)
     return TaskKind(route, lookup, poller, Submitter(route, journal, lookup, gate, clock, shutdown=shutdown))

@@ -1,10 +1,10 @@
-"""Finds out what became of a request whose reply was lost. Reads only.
+"""Finds the outcome of a request whose reply was lost. Reads only.
 
 It queries by external task id, then reads the list (facts: query-external-id, retry-create). There are three answers:
-the task exists, it certainly does not, or that cannot be known.
+the task exists, it certainly does not, or it is uncertain.
 
-Where queries by external id have not been seen to work, "certainly not" relies on the list, and so on running tasks
-being rows of it (fact: list-is-tasks, a guess). A known running task that is not in the list refutes that.
+Until a query by external id has worked, "certainly not" relies on the list, and so on running tasks being in it
+(fact: list-is-tasks, a guess). A known running task that is missing from the list refutes that.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLOCKS_MAY_DIFFER_MS = 300_000
 
 @dataclass(frozen=True, slots=True)
 class LookupResult(Generic[T]):
-    """`task` where it exists; else `is_absent` says whether that is certain, and `reason` why it is not."""
+    """`task` if it exists; otherwise `is_absent` says whether its absence is certain, and `reason` why not."""
 
     task: T | None = None
     is_absent: bool = False
@@ -38,7 +38,7 @@ class LookupResult(Generic[T]):
 
 
 class TaskLookup(Generic[T]):
-    """Finds tasks of one account and kind by the external ids they were sent with."""
+    """Finds tasks of one account and kind by external task id."""
 
     def __init__(self, route: TaskRoute[T], journal: Journal) -> None:
         self._route = route
@@ -46,7 +46,7 @@ class TaskLookup(Generic[T]):
         self._external_query_works = False  # learned for this route
 
     async def search(self, entry: JournalEntry) -> LookupResult[T]:
-        """One reading of everything that can show the entry's task."""
+        """Read everything that can show the entry's task, once."""
         try:
             found = await self._by_external_id(entry.external_task_id)
             if found is not None:
@@ -58,7 +58,7 @@ class TaskLookup(Generic[T]):
             return LookupResult(reason=error.message)
 
     async def find(self, external_task_id: str) -> T | None:
-        """A task by an external id that the journal does not know; None where neither query nor list shows it.
+        """A task by an external id that the journal does not know; None if neither query nor list shows it.
 
         Raises:
             KlingError: what the client raises.
@@ -80,15 +80,15 @@ class TaskLookup(Generic[T]):
         except NotFoundError:
             return None
         if task.external_task_id not in {"", external_task_id} or task.task_id == external_task_id:
-            return None  # an answer to another question, or a caller's id that looks like a task id
+            return None  # another task, or a caller's id that looks like a task id
         self._external_query_works = True
         return task
 
     async def _is_external_query_proven(self) -> bool:
         """Whether "not found" by external id means that the task does not exist.
 
-        That such queries work is not documented for every kind (fact: query-external-id), so a few tasks that are
-        known to exist are queried in the same way.
+        Such queries are not documented for every kind (fact: query-external-id), so a few tasks that are known to
+        exist are queried in the same way.
         """
         if not self._external_query_works:
             for known in (await self._journal.known_tasks(self._route.kind))[-_ASKED_FOR_PROOF:]:
@@ -112,7 +112,7 @@ class TaskLookup(Generic[T]):
         return LookupResult(reason="the list is too long to be sure")
 
     async def _classify_absence(self, entry: JournalEntry, seen: dict[str, T]) -> LookupResult[T]:
-        """What it means that no record of the whole list has the entry's id."""
+        """What it means that the whole list does not contain the entry's id."""
         known = await self._journal.known_tasks(self._route.kind)
         others = {other.task_id for other in known}
         if any(_could_be(task, entry) for task_id, task in seen.items() if task_id not in others):
@@ -123,7 +123,7 @@ class TaskLookup(Generic[T]):
         return LookupResult(is_absent=True)
 
     async def _exists(self, task_id: str) -> bool:
-        """Whether a task that the list does not show exists all the same. fact: list-is-tasks (a guess)"""
+        """Whether a task that the list does not show exists anyway. fact: list-is-tasks (a guess)"""
         try:
             task = await self._route.get(task_id)
         except NotFoundError:
@@ -132,7 +132,7 @@ class TaskLookup(Generic[T]):
 
 
 def _could_be(task: KlingTask, entry: JournalEntry) -> bool:
-    """Whether a record without an external id may be the task that was lost. fact: empty-while-running"""
+    """Whether a record without an external id may be the lost task. fact: empty-while-running"""
     if task.external_task_id:
         return False
     if task.created_at and task.created_at < entry.sent_at * 1000 - CLOCKS_MAY_DIFFER_MS:

@@ -1,6 +1,6 @@
-"""One poller for all waits on one kind of task: many tasks, few requests, an early answer for every caller.
+"""One poller for all waits on one kind of task: many tasks, few requests, early answers.
 
-It reads only. However many callers wait, one of them polls for all: the leader; the others are followers. When the
+Reads only. However many callers wait, one of them, the leader, polls for all; the others are followers. When the
 leader's call ends or is cancelled, a follower takes over, so there is no background task to start, stop or leak.
 """
 
@@ -28,22 +28,22 @@ MAX_PAGE_SIZE = 500
 MIN_PAGE_SIZE = 30
 QUERIES_PER_ROUND = 20
 QUERIES_AT_ONCE = 5
-ROUNDS_WITHOUT_LIST = 20  # after pages that showed none of ours: the order is not ours (list-order-unknown)
+ROUNDS_WITHOUT_LIST = 20  # after a page without any of ours: the list has another order (list-order-unknown)
 ROUNDS_AFTER_LIST_ERROR = 3
 FIRST_POLL_SECONDS = 10.0  # a first poll of an unknown task may take this long, even with wait_seconds=0
 PAUSE_AFTER_ERROR = 5.0
 SLOWER_WHEN_NOTIFIED = 2.0
-GAP_WHEN_NOTIFIED = 0.2  # after another round; an announced change should not wait out a whole gap
+GAP_WHEN_NOTIFIED = 0.2  # after another round; an announced change should not wait for a whole gap
 NOT_FOUND_GRACE = 30.0  # a task this young may not be visible everywhere yet
 
 
 @dataclass(slots=True)
 class TaskSnapshot(Generic[T]):
-    """The last that was seen of a task.
+    """The latest known state of a task.
 
     Attributes:
-        error: why polling again is of no use, or None.
-        last_poll_error: why the last poll failed, which may pass, or None.
+        error: why polling again is useless, or None.
+        last_poll_error: why the last poll failed, perhaps temporarily, or None.
     """
 
     task: T | None = None
@@ -52,18 +52,18 @@ class TaskSnapshot(Generic[T]):
 
     @property
     def is_final(self) -> bool:
-        """Whether looking again cannot change it."""
+        """Whether polling again cannot change it."""
         return self.error is not None or (self.task is not None and self.task.is_final)
 
 
 @dataclass(slots=True)
 class _Watched(Generic[T]):
     name: str
-    started: float  # monotonic time at which the task began, as well as it is known
+    started: float  # monotonic time at which the task began, as far as known
     due: float
     snapshot: TaskSnapshot[T] = field(default_factory=TaskSnapshot)
     waiters: int = 0
-    was_notified: bool = False  # it was announced that it changed
+    was_notified: bool = False  # a change was announced
 
 
 class Poller(Generic[T]):
@@ -77,7 +77,7 @@ class Poller(Generic[T]):
         *,
         shutdown: Shutdown | None = None,
     ) -> None:
-        """Once `shutdown` has started, waits end as if their time were over."""
+        """Once `shutdown` has started, waits end as if their time had run out."""
         self._route = route
         self._clock = clock
         self._schedule = schedule or PollSchedule()
@@ -87,20 +87,20 @@ class Poller(Generic[T]):
         self._polled = anyio.Event()
         self._wake = anyio.Event()
         self._rounds_without_list = 0
-        self._is_notified = False  # whether changes are announced, so that polling is only the safety net
+        self._is_notified = False  # whether changes are announced, so that polling is only a fallback
         self._last_round = -MIN_GAP
 
     async def wait(
         self, names: Iterable[str], seconds: float, *, known: Mapping[str, T] | None = None
     ) -> dict[str, TaskSnapshot[T]]:
-        """Poll until every task is final or `seconds` are over.
+        """Poll until every task is final or `seconds` have passed.
 
         Args:
             names: task ids or external task ids.
             known: tasks as Kling just described them, by name; these are not polled first.
 
-        A task that is not known is polled at once, even when `seconds` is 0.
-        Errors that polling cannot overcome are part of the result, so that no id is lost with them.
+        An unknown task is polled at once, even if `seconds` is 0.
+        Permanent errors are part of the result, so that the results of the other tasks are not lost.
         """
         deadline = self._clock.monotonic() + seconds
         watched = [self._join(name, (known or {}).get(name)) for name in dict.fromkeys(names)]
@@ -118,7 +118,7 @@ class Poller(Generic[T]):
         return {item.name: item.snapshot for item in watched}
 
     def notify(self, name: str) -> None:
-        """Poll this task now: it was announced that it changed.
+        """Poll this task now: a change was announced.
 
         From then on polls are fewer, until a task ends without an announcement. fact: callback-best-effort
         """
@@ -147,7 +147,7 @@ class Poller(Generic[T]):
             del self._watched_tasks[item.name]
 
     async def _until(self, done: Callable[[], bool]) -> None:
-        """Take part in polling until `done`: lead if no other call does, else wait for the leader's next round."""
+        """Take part in polling until `done`: lead if no other call does, otherwise wait for the leader's next round."""
         while not done():
             if self._leading:
                 await self._polled.wait()
@@ -168,7 +168,7 @@ class Poller(Generic[T]):
         if pause > 0:
             with anyio.move_on_after(pause):
                 await self._wake.wait()
-                return  # something joined or was announced: choose the moment again
+                return  # a task joined, or a change was announced: choose the time again
         await self._poll(unfinished)
 
     def _due(self, item: _Watched[T]) -> float:
@@ -178,7 +178,7 @@ class Poller(Generic[T]):
         self._wake.set()
 
     async def _poll(self, unfinished: Sequence[_Watched[T]]) -> None:
-        """One round: a page of the list where that serves many, single look-ups for the rest."""
+        """One round: a page of the list if that covers several tasks, single queries for the rest."""
         now = self._last_round = self._clock.monotonic()
         due = [item for item in unfinished if item.due <= now + MIN_GAP / 2]
         if len(unfinished) >= LIST_FROM and self._rounds_without_list <= 0:
@@ -193,7 +193,7 @@ class Poller(Generic[T]):
                 group.start_soon(self._poll_one, item, limiter)
 
     async def _poll_list(self, unfinished: Sequence[_Watched[T]]) -> set[str]:
-        """Read pages while they show tasks that are waited for; the names that were seen."""
+        """Read pages while they show tasks that are waited for; returns the names that were seen."""
         missing = {item.name: item for item in unfinished}
         seen: set[str] = set()
         size = min(MAX_PAGE_SIZE, max(MIN_PAGE_SIZE, 2 * len(unfinished)))
@@ -244,7 +244,7 @@ class Poller(Generic[T]):
         return self._schedule.gap_after(elapsed) * (SLOWER_WHEN_NOTIFIED if self._is_notified else 1.0)
 
     def _record_failure(self, item: _Watched[T], error: KlingError) -> None:
-        """What may pass by itself is waited out; the rest ends the wait for this task."""
+        """Temporary errors are waited out; others end the wait for this task."""
         now = self._clock.monotonic()
         too_young = isinstance(error, NotFoundError) and (
             item.snapshot.task is not None and now - item.started < NOT_FOUND_GRACE
@@ -255,7 +255,7 @@ class Poller(Generic[T]):
         item.due = now + PAUSE_AFTER_ERROR
 
     def _age(self, task: KlingTask) -> float:
-        """How long ago Kling began the task, by our clock; never negative."""
+        """The age of the task by our clock; never negative."""
         if not task.created_at:
             return 0.0
         return min(max(0.0, self._clock.wall() - task.created_at / 1000), 86_400.0)

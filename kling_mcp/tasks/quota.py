@@ -1,6 +1,6 @@
-"""Fair use: how many requests of a kind an account may make in a time.
+"""Fair use: how many requests of a kind an account may make per minute and per day.
 
-Over a limit the answer comes at once and says when to come back. Nothing here queues or sends.
+Over the limit, a call fails at once and says when to try again. Nothing here queues or sends.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ MINUTE, DAY = 60.0, 86_400.0
 class SubmitQuota:
     """Requests of one kind that an account may send within a minute and within 24 hours; 0 sets no limit.
 
-    It counts what the journal says was sent. So it survives restarts and holds over all replicas that share a
-    journal, and what Kling refused, or what never left, does not count.
+    It counts the sent requests in the journal. So it survives restarts and applies across all replicas that share a
+    journal; requests that Kling refused, or that were never sent, do not count.
     """
 
     per_minute: int = 0
     per_day: int = 0
 
     def check(self, tx: Transaction, entry: JournalEntry, now: float) -> None:
-        """Ask in the transaction that records the sending, so that two replicas cannot both take the last place.
+        """Check in the transaction that records the sending, so that two replicas cannot both use the last place.
 
         Args:
             entry: the request in question, which is not counted.
@@ -57,6 +57,6 @@ class SubmitQuota:
 
 def _used_up(kind: str, most: int, name: str, left: float) -> LimitError:
     return LimitError(
-        f"This server lets one account create {most} {kind}{'' if most == 1 else 's'} a {name}, and that is used up.",
+        f"This server lets an account create {most} {kind}{'' if most == 1 else 's'} a {name}, and that is used up.",
         advice=f"Nothing was sent. Repeat the same call in {format_duration(left)}.",
     )

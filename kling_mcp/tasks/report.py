@@ -1,4 +1,4 @@
-"""What the journal knows, as lines for a person at a shell: unfinished tasks first, then the newest.
+"""The journal as lines for a terminal: unfinished tasks first, then the newest.
 
 Pure: entries in, lines out.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MEANING = {
     "claimed": "waiting to be sent",
     "sending": "being sent",
-    "unclear": "sent, answer lost; repeat the same call to settle it",
+    "unclear": "sent, reply lost; repeat the same call to settle it",
     "accepted": "running at Kling",
     "refused": "refused, nothing was created",
     "ready": "ready",
@@ -29,14 +29,14 @@ _MEANING = {
 
 
 def in_order(entries: Sequence[JournalEntry]) -> list[JournalEntry]:
-    """Unfinished ones first, each group newest first."""
+    """Unfinished tasks first, each group newest first."""
     return sorted(entries, key=lambda entry: (entry.state not in UNFINISHED, -entry.created_at))
 
 
 def format_entries(entries: Sequence[JournalEntry], *, place: str) -> list[str]:
     """Three lines for each task. `place` says where the journal is."""
     if not entries:
-        return [f"The journal in {place} knows no tasks yet."]
+        return [f"The journal in {place} has no tasks yet."]
     unfinished = sum(entry.state in UNFINISHED for entry in entries)
     accounts = {entry.account for entry in entries}
     plural = "" if len(entries) == 1 else "s"

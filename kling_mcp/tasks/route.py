@@ -1,4 +1,4 @@
-"""How one kind of task is submitted, read and listed at Kling: all that the core knows of it.
+"""How one kind of task is submitted, read and listed at Kling: all that the core knows about it.
 
 A new kind is one `TaskRoute`, wired in `account`, and a `KlingTask` model that says what its results are.
 """
@@ -16,13 +16,13 @@ T_co = TypeVar("T_co", bound=KlingTask, covariant=True)
 
 
 class Submit(Protocol[T_co]):
-    """Sends one request that makes something."""
+    """Sends one request that creates something."""
 
     async def __call__(self, body: Mapping[str, Any], /, *, external_task_id: str) -> T_co:
         """The new task.
 
         Raises:
-            KlingError: `created` says whether the task may exist all the same.
+            KlingError: `created` says whether the task may exist anyway.
         """
         ...
 
@@ -34,9 +34,9 @@ class TaskRoute(Generic[T]):
     Attributes:
         kind: `element`, `voice`, ...; recorded in the journal and part of every request's identity.
         submit: sends a body under an external task id.
-        get: one task by its task id or external task id; NotFoundError where Kling has none.
+        get: one task by its task id or external task id; NotFoundError if Kling has none.
         list: one page of the account's tasks by page number (from 1) and page size (up to 500).
-        model: what `get` and `list` answer with.
+        model: what `get` and `list` return.
     """
 
     kind: str
@@ -46,5 +46,5 @@ class TaskRoute(Generic[T]):
     model: type[T]
 
     def unseen(self, task_id: str, external_task_id: str) -> T:
-        """A task that exists and could not be read just now."""
+        """A task that exists but could not be read just now."""
         return self.model.model_validate({"task_id": task_id, "task_info": {"external_task_id": external_task_id}})

@@ -1,8 +1,8 @@
 """When to poll a task next, given how long tasks take here. Pure arithmetic, no clock.
 
-A poll costs a request, a late one costs a person's time. For a given number of polls the mean lag is least when
-they are as dense as the square root of the chance that the task ends just then. So this module keeps what is known
-of durations (at first the published ones, soon the observed ones) and spaces polls that way.
+An early poll costs a request, a late one costs a person's time. For a given number of polls, the mean lag is lowest
+when their density follows the square root of the chance that the task ends at that moment. So this module keeps known
+durations (at first published ones, soon observed ones) and spaces polls accordingly.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ ELEMENT_SECONDS: PublishedDurations = (
     (118.0, 0.55),
 )
 VOICE_SECONDS: PublishedDurations = ((9.0, 1.0), (12.0, 1.0), (15.0, 1.0))  # fact: time-voice
-_SPREAD = 0.14  # a duration of 100 s stands for 86 to 114 s
+_SPREAD = 0.14  # a duration of 100 s counts as 86 to 114 s
 _REMEMBERED = 60
 _STEP = 0.25
-# Looks per square root of hazard: the one knob between requests and lag; benchmarks/waiting.py shows both.
+# Polls per square root of hazard: trades requests for lag; benchmarks/waiting.py shows both.
 _LOOKS = 1.6
 MIN_GAP, MAX_GAP = 1.0, 10.0  # fact: poll
-INITIAL_GAP = 2.0  # fact: poll; published durations are few, so a newcomer looks early once
-_FLOOR_HAZARD = 0.0025  # a task may always end; keeps the gap finite where no duration is known
+INITIAL_GAP = 2.0  # fact: poll; published durations are few, so the first poll is early
+_FLOOR_HAZARD = 0.0025  # a task may end at any time; keeps the gap finite if no duration is known
 
 
 class PollSchedule:
-    """What is known of how long tasks of one kind take, in seconds."""
+    """The known durations of one kind of task, in seconds."""
 
     def __init__(self, published: PublishedDurations = ELEMENT_SECONDS) -> None:
         self._published = published
@@ -46,7 +46,7 @@ class PollSchedule:
             self._observed.append(seconds)
 
     def gap_after(self, elapsed: float) -> float:
-        """Seconds until the next look at a task that is `elapsed` seconds old and not ready."""
+        """Seconds until the next poll of a task that is `elapsed` seconds old and not ready."""
         if not self._observed and elapsed < MIN_GAP:
             return INITIAL_GAP
         samples = [*self._published, *((seconds, 1.0) for seconds in self._observed)]
@@ -73,5 +73,5 @@ def _hazard(samples: list[tuple[float, float]], at: float) -> float:
             ending += weight / (high - low)
     if alive <= 0:
         return _FLOOR_HAZARD
-    # Not below one tenth of a whole sample: at the very edge of what was seen, hazard would go to infinity.
+    # At least a tenth of a sample: near the longest known duration, the hazard would go to infinity.
     return max(_FLOOR_HAZARD, ending / max(alive, 0.1))

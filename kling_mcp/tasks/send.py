@@ -1,12 +1,12 @@
-"""One attempt at a claimed request: wait for a slot, send, and look before sending again.
+"""One attempt at a claimed request: wait for a slot, send, and look it up before sending again.
 
-The caller holds the entry's lease. Whatever happens here, cancellation included, the journal says afterwards whether
-the entry may be sent, must be looked for, or is done.
+The caller holds the entry's lease. Whatever happens here, even cancellation, the journal says afterwards whether the
+entry may be sent, must be looked up, or is done.
 
-Two things no client can know, and they matter only if Kling accepts a used external_task_id once more (fact:
-msg-external-id-used). It is assumed that Kling carries out a request within the SETTLES_AFTER_* seconds that follow
-the last sign of it, or never; and that this process does not pause for longer than its lease between recording that
-it sends and sending, while another process works. `tests/never_twice/misfortunes.py` holds both as data.
+Two assumptions cannot be checked by a client; they matter only if Kling accepts a used external_task_id again (fact:
+msg-external-id-used). First, Kling carries out a request within the SETTLES_AFTER_* seconds after the last sign of
+it, or never. Second, between recording that it sends and sending, this process does not pause for longer than its
+lease while another process works. `tests/never_twice/misfortunes.py` holds both as data.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Outcome = Literal["submitted", "already_submitted", "recovered"]
 
 POSTS_PER_CALL = 3
 INITIAL_LOOKUP_DELAY, MAX_LOOKUP_DELAY = 1.0, 8.0
-# How long after the last sign of it a request may still be at work at Kling.
+# How long after the last sign of it a request may still be in progress at Kling.
 SETTLES_AFTER_BREAK = 10.0
 SETTLES_AFTER_SILENCE = 60.0
 
@@ -61,8 +61,8 @@ class Attempt:
     """One call's work on one entry.
 
     Attributes:
-        deadline: on the monotonic clock; when it passes, the call says what is known.
-        check: asked once before anything is sent; it refuses with a KlingError.
+        deadline: on the monotonic clock; when it passes, the call reports what is known.
+        check: called once before anything is sent; refuses with a KlingError.
     """
 
     entry: JournalEntry
@@ -75,7 +75,7 @@ class Attempt:
 
 
 class AttemptRunner(Generic[T]):
-    """Brings a claimed entry to a task, or to an error that says what is known."""
+    """Turns a claimed entry into a task, or an error that says what is known."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class AttemptRunner(Generic[T]):
         *,
         shutdown: Shutdown | None = None,
     ) -> None:
-        """Once `shutdown` has started, no call has any time left."""
+        """Once `shutdown` has started, calls have no time left."""
         self._route = route
         self._journal = journal
         self._lookup = lookup
@@ -99,8 +99,8 @@ class AttemptRunner(Generic[T]):
         """The task of the entry.
 
         Raises:
-            UnknownOutcomeError, ServerError: the time ran out before it was known.
-            LeaseLostError: this call was out of action for so long that another one holds the entry.
+            UnknownOutcomeError, ServerError: time ran out before the outcome was known.
+            LeaseLostError: this call was suspended for so long that another one took the entry.
             KlingError: nothing was created.
         """
         try:
@@ -132,7 +132,7 @@ class AttemptRunner(Generic[T]):
             await self._refuse(attempt, refusal)
 
     async def _send(self, attempt: Attempt) -> tuple[T | None, KlingError | None]:
-        """The task, or the error that leaves its existence open.
+        """The task, or the error that leaves open whether it exists.
 
         Raises:
             KlingError: nothing was created, and the journal says so.
@@ -144,7 +144,7 @@ class AttemptRunner(Generic[T]):
                     return await self._post(attempt), None
                 except (BusyError, RateLimitError) as busy:  # fact: slots-refused
                     self._gate.was_busy(busy.retry_after)
-                    attempt.entry = replace(attempt.entry, state="claimed", sent_at=0.0)  # as if it had not been
+                    attempt.entry = replace(attempt.entry, state="claimed", sent_at=0.0)  # as if it had not been sent
                     if self._gate.opens_in() > self._time_left(attempt):
                         await self._refuse(attempt, busy)
                 except KlingError as failure:
@@ -158,7 +158,7 @@ class AttemptRunner(Generic[T]):
         return await self._accept(attempt, task)
 
     async def _classify_failure(self, attempt: Attempt, failure: KlingError) -> tuple[T | None, KlingError | None]:
-        """What a failed request leaves: a task all the same, an open question, or nothing."""
+        """What a failed request leaves: a task after all, an open question, or nothing."""
         if isinstance(failure, RequestError) and is_external_id_used(failure):
             return await self._adopt_existing(attempt, failure), None
         if failure.created == "no":
@@ -167,7 +167,7 @@ class AttemptRunner(Generic[T]):
         attempt.entry = mark_unclear(attempt.entry, settles_at, error=StoredError.of(failure))
         if attempt.posts >= POSTS_PER_CALL or self._time_left(attempt) <= 0:
             await self._give_up(attempt, failure)
-        # A folder that fails just now leaves the entry as "sending", which is looked for in the same way.
+        # If the state folder fails now, the entry stays "sending", which is looked up in the same way.
         with suppress(StorageError):
             await self._journal.save(attempt.entry)
         return None, failure
@@ -186,7 +186,7 @@ class AttemptRunner(Generic[T]):
         """The lost task, or None once it certainly does not exist.
 
         Raises:
-            KlingError: `unknown`, when the time is over and it cannot be known.
+            KlingError: `unknown`, when time runs out and the outcome is still open.
         """
         attempt.outcome = "recovered"
         backoff = Backoff(INITIAL_LOOKUP_DELAY, MAX_LOOKUP_DELAY)
@@ -250,7 +250,7 @@ class AttemptRunner(Generic[T]):
 
 
 def _settling_seconds(failure: KlingError) -> float:
-    """How long the request may still be at work. fact: retry-create"""
+    """How long the request may still be in progress. fact: retry-create"""
     silent = isinstance(failure, UnknownOutcomeError) and failure.still_at_work
     return SETTLES_AFTER_SILENCE if silent or failure.code == 5002 else SETTLES_AFTER_BREAK
 

@@ -1,4 +1,4 @@
-"""An error as it is kept: its fields for programs. Its text may quote what must not be stored. Pure."""
+"""The stored form of an error: its fields without its text, which may quote secrets. Pure."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class StoredError:
 
     @classmethod
     def of(cls, error: KlingError) -> StoredError:
-        """What is kept of an error."""
+        """The fields of this error."""
         return cls(error.kind, error.created, error.retry, error.code, error.request_id)
 
     @classmethod
     def from_json(cls, text: str) -> StoredError | None:
-        """What `to_json` wrote; None for "", and for what a damaged file holds instead."""
+        """What `to_json` wrote; None for "" and for damaged text."""
         if not text:
             return None
         try:

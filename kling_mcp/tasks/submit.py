@@ -1,6 +1,6 @@
-"""Submits a request once, whatever it makes: claim, send or look, and repeat what was done before.
+"""Submits a request once, of any kind: claim, send or look up, and return the known task of an earlier call.
 
-The journal knows which call may send. A request that was fulfilled before is answered with its task.
+The journal decides which call may send. A request that was fulfilled before returns its task.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ MakeBody = Callable[["JournalEntry"], Awaitable[Mapping[str, object]]]
 OnClaim = Callable[[str], Awaitable[None]]
 
 INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY = 0.1, 1.0
-VISIBLE_WITHIN_SECONDS = 30.0  # a task this young that Kling does not show is not taken for deleted
+VISIBLE_WITHIN_SECONDS = 30.0  # a younger task that Kling does not show does not count as deleted
 
 
 @dataclass(frozen=True, slots=True)
 class Submission(Generic[T]):
-    """A task that exists at Kling, how we came by it, and what the caller should know."""
+    """A task that exists at Kling, how it was obtained, and what the caller should know."""
 
     task: T
     external_task_id: str
@@ -51,14 +51,14 @@ class Submission(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitRequest:
-    """What is to be submitted, and how.
+    """What to submit, and how.
 
     Attributes:
-        make_body: the body for an entry, made just before it is needed.
+        make_body: makes the body for an entry, just before it is needed.
         deadline: on the monotonic clock.
-        check: asked once before anything is sent; it refuses with a KlingError.
+        check: called once before anything is sent; refuses with a KlingError.
         on_claim: gets the external task id before anything is sent, and again if a new attempt has another.
-        warnings: what the caller is to know in any case.
+        warnings: passed on to the caller in any case.
     """
 
     intent: Intent
@@ -82,7 +82,7 @@ class Submitter(Generic[T]):
         *,
         shutdown: Shutdown | None = None,
     ) -> None:
-        """Once `shutdown` has started, calls that wait for others end as if their time were over."""
+        """Once `shutdown` has started, calls that wait for others end as if their time had run out."""
         self._route = route
         self._journal = journal
         self._lookup = lookup
@@ -92,14 +92,14 @@ class Submitter(Generic[T]):
         self._callers = itertools.count(1)
 
     async def submit(self, request: SubmitRequest) -> Submission[T]:
-        """The task of this request: made now, found, or already there.
+        """The task of this request: new, found again, or already known.
 
         Raises:
             InputError: the caller's own external_task_id is in use for something else; nothing was sent.
             StorageError: the request could not be recorded; nothing was sent.
-            BusyError, RateLimitError, LimitError: others were in front all the time; nothing was created.
-            UnknownOutcomeError, ServerError: it is not known; repeating the call is safe.
-            KlingError: what else `check`, Kling or the network answers.
+            BusyError, RateLimitError, LimitError: its turn did not come in time; nothing was created.
+            UnknownOutcomeError, ServerError: the outcome is unknown; repeating the call is safe.
+            KlingError: any other error of `check`, Kling or the network.
         """
         caller = str(next(self._callers))
         while True:
@@ -121,7 +121,7 @@ class Submitter(Generic[T]):
                 return submission
 
     async def _claim(self, request: SubmitRequest, caller: str) -> tuple[JournalEntry, ClaimResult]:
-        """Claim the request; while an identical call is at work, wait for its result."""
+        """Claim the request; while an identical call is running, wait for its result."""
         backoff = Backoff(INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY)
         while True:
             entry, claim = await self._journal.claim(request.intent, caller)
@@ -132,12 +132,12 @@ class Submitter(Generic[T]):
             await self._shutdown.sleep(self._clock, backoff.next_delay())
 
     async def _work_on(self, attempt: Attempt, *, must_look: bool) -> Submission[T] | None:
-        """The submission, or None if the request is open again."""
+        """The submission, or None if the request must be claimed again."""
 
         async def keep_lease() -> None:
             while True:
                 await self._clock.sleep(RENEW_SECONDS)
-                # A folder that fails now is met again when the outcome is recorded.
+                # A failing state folder is noticed again when the outcome is recorded.
                 with suppress(StorageError):
                     await self._journal.renew(attempt.entry)
 
@@ -147,14 +147,14 @@ class Submitter(Generic[T]):
         except LeaseLostError:
             return None
         finally:
-            attempt.body = {}  # a task that ends, or an error, may hold the attempt for longer than the call
+            attempt.body = {}  # an error or an asyncio task may keep the attempt alive after the call
         if attempt.outcome != "submitted" and end_state(task) in {"failed", "deleted"}:
             await self._journal.record_end(attempt.entry, task)
             return None
         return Submission(task, attempt.entry.external_task_id, attempt.outcome, tuple(attempt.warnings))
 
     async def _repeat(self, entry: JournalEntry, request: SubmitRequest) -> Submission[T] | None:
-        """The task of a request that was fulfilled before; None if nothing of it is left, so that it is open again."""
+        """The task of a request that was fulfilled before; None if it is gone, so that the request is open again."""
         warnings = list(request.warnings)
         task: T | None = None
         try:
@@ -167,7 +167,7 @@ class Submitter(Generic[T]):
                 return None
             task = found.task
         except KlingError as error:
-            warnings.append(f"The task exists, but looking at it failed: {error.message}")
+            warnings.append(f"The task exists, but reading it failed: {error.message}")
         task = task or self._route.unseen(entry.task_id, entry.external_task_id)
         if names_other_content(entry, task):
             raise InputError([external_id_conflict(replace(entry, label=task.result_names[0]))])
@@ -178,14 +178,14 @@ class Submitter(Generic[T]):
 
 
 async def _no_check(_: Attempt) -> None:
-    """Everything may be sent."""
+    """Allow everything."""
 
 
 def raise_if_failed(task: KlingTask, external_task_id: str = "") -> None:
     """A failed task is an error with Kling's reason. fact: failed-has-no-code
 
     Raises:
-        TaskFailedError: says that the inputs were refused, not the network.
+        TaskFailedError: says that Kling refused the inputs and the network was fine.
     """
     if task.task_status != "failed":
         return
@@ -203,7 +203,7 @@ def raise_if_failed(task: KlingTask, external_task_id: str = "") -> None:
 def _held_by_another(entry: JournalEntry) -> UnknownOutcomeError:
     name = entry.external_task_id
     return UnknownOutcomeError(
-        f"Another call is creating the same {entry.kind} {quote(entry.label, 40)} and has not ended yet.",
+        f"Another call is creating the same {entry.kind} {quote(entry.label, 40)} and has not finished yet.",
         external_task_id=name,
         advice=f"Repeat the same call, or call wait_for_tasks with ids=[{quote(name, 128)}].",
     )

@@ -1,6 +1,6 @@
-"""Small pictures of elements: what we uploaded, else what Kling's links lead to.
+"""Thumbnails of elements: from uploaded pictures, otherwise from Kling's links.
 
-Every link is treated as hostile: it may have come from anybody who could write into the library.
-Nothing here knows MCP, and nothing here can make a creation or a search fail: what cannot be shown is a note.
+Every link is treated as hostile: anyone who can write to the library may have put it there.
+Nothing here knows MCP or can make a creation or a search fail: a picture that cannot be shown becomes a note.
 Pillow and httpx are imported when the first picture is needed.
 """

@@ -1,7 +1,7 @@
-"""Where thumbnails are kept: a folder of one account, or memory where state ends with the process.
+"""Where thumbnails are kept: a folder per account, or memory for the sandbox.
 
-A cache holds small JPEGs of our own making under names of ours; it fetches and decodes nothing.
-Whatever goes wrong with the disk, a thumbnail is only missing: nothing here raises OSError.
+It stores small JPEGs made here, under names made here; it fetches and decodes nothing.
+If the disk fails, a thumbnail is only missing: nothing here raises OSError.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _JPEG_START = b"\xff\xd8\xff"
 
 
 class ThumbnailCache(Protocol):
-    """Thumbnails by key. Keys are texts of any form; the least lately put ones go when it is full."""
+    """Thumbnails by key. Any text can be a key; the oldest entries go when the cache is full."""
 
     def get(self, key: str) -> bytes:
         """The thumbnail, or b""."""
         ...
 
     def put(self, key: str, jpeg: bytes) -> None:
-        """Keep it, in place of what was there."""
+        """Store it, replacing any earlier one."""
         ...
 
 
 class MemoryThumbnailCache:
-    """Thumbnails that end with the process: the sandbox's."""
+    """Thumbnails in memory, for the sandbox."""
 
     def __init__(self, most: int = MAX_IN_MEMORY) -> None:
         self._kept: dict[str, bytes] = {}
@@ -58,7 +58,7 @@ class MemoryThumbnailCache:
 
 
 class FileThumbnailCache:
-    """One file for each thumbnail, readable for its owner alone. Call it from a worker thread."""
+    """One file per thumbnail, readable only by its owner. Call it from a worker thread."""
 
     def __init__(self, state_dir: Path, account: str, most: int = MAX_FILES) -> None:
         """Nothing is opened or made here.
@@ -103,7 +103,7 @@ class FileThumbnailCache:
             raise
 
     def _tidy(self) -> None:
-        """Let go of the oldest beyond the limit, and of what a crash left half written."""
+        """Delete the oldest files beyond the limit, and files that a crash left half written."""
         with suppress(OSError):
             found = [(path.stat().st_mtime, path) for path in self._folder.iterdir()]
             for _, path in sorted(found, reverse=True)[self._most :]:
@@ -111,5 +111,5 @@ class FileThumbnailCache:
 
 
 def _file_name(text: str) -> str:
-    """A name that no id can leave the folder with."""
+    """A file name that cannot leave the folder, whatever the id."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

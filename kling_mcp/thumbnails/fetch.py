@@ -1,8 +1,8 @@
-"""Fetches the picture behind a link that nobody vouches for, without being led into a private network.
+"""Fetches a picture from an untrusted link, without being led into a private network.
 
-Each address is looked up once, judged, and then connected to as a number, so that a name cannot answer
-differently the second time; the certificate is still checked against the name. Redirects go through all of it
-again. No cookie, credential or referrer is ever sent. It decodes nothing.
+Each host name is resolved once, its address is checked, and the connection goes to that address, so that the name
+cannot resolve differently the second time; the certificate is still checked against the name. Redirects repeat all
+of this. No cookie, credential or referrer is ever sent. Nothing is decoded here.
 
 httpx is imported at the first fetch.
 """
@@ -40,12 +40,12 @@ MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_SIGNATURE_BYTES = 12
-# Kling's own hosts and every CDN fit; spellings that two parsers could read differently do not.
+# Kling's own hosts and every CDN match; spellings that two parsers could read differently do not.
 _HOST_NAME = re.compile(r"(?=.{4,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
 
 class NoPictureError(Exception):
-    """There is no picture to show; `reason` is half a sentence, free of anything that came from outside."""
+    """There is no picture to show; `reason` is half a sentence without any foreign text."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -54,7 +54,7 @@ class NoPictureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """Seconds and bytes. `total` bounds one picture as a whole, redirects and name look-ups included."""
+    """Seconds and bytes. `total` covers one picture, including redirects and name look-ups."""
 
     total: float = 10.0
     connect: float = 4.0
@@ -62,9 +62,9 @@ class FetchLimits:
 
 
 class PictureFetcher:
-    """Fetches pictures over https from public addresses. Holds no connection between two pictures.
+    """Fetches pictures over https from public addresses. Keeps no connection between two pictures.
 
-    `gate` is for whoever fetches: so many pictures are in memory at once, whoever asks for them.
+    Callers hold `gate` while they fetch: it limits how many pictures are in memory at once.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class PictureFetcher:
         self._tls: ssl.SSLContext | None = None
 
     async def fetch(self, link: str) -> bytes:
-        """The bytes of the JPEG, PNG or WebP picture behind the link; its first bytes were looked at, no more.
+        """The bytes of a JPEG, PNG or WebP picture; only its first bytes were checked.
 
         Raises:
-            NoPictureError: the link is not to be opened, or no picture is behind it.
+            NoPictureError: the link must not be opened, or does not lead to a picture.
         """
         import httpx  # noqa: PLC0415 - see the module's docstring
 
@@ -117,23 +117,23 @@ class PictureFetcher:
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if tried == len(addresses):
                     raise
-        raise NoPictureError("the name in its link leads nowhere")
+        raise NoPictureError("the host in its link does not exist")
 
     async def _public_addresses(self, host: str) -> list[str]:
-        """The addresses behind a name, each judged; one private address among them refuses all."""
+        """The addresses of a name, all checked; one private address refuses them all."""
         if _is_address(host):
             addresses = [host]
         else:
             try:
                 addresses = await self._resolve(host)
             except (OSError, UnicodeError):
-                raise NoPictureError("the name in its link leads nowhere") from None
+                raise NoPictureError("the host in its link does not exist") from None
         if not all(map(is_public, addresses)):
-            raise NoPictureError("its link leads into a private network")
+            raise NoPictureError("its link points into a private network")
         return addresses[:_MAX_ADDRESSES]
 
     async def _exchange(self, host: str, address: str, path: str) -> bytes | str:
-        """One request over one new connection: a kept one would have been checked for another name."""
+        """One request over a new connection: a reused one was checked for another name."""
         import httpx  # noqa: PLC0415 - see the module's docstring
 
         limits = self._limits
@@ -148,7 +148,7 @@ class PictureFetcher:
                 "Connection": "close",
             },
             extensions={
-                "sni_hostname": host,  # also the name that the certificate must be for
+                "sni_hostname": host,  # also the name checked in the certificate
                 "timeout": httpx.Timeout(limits.total, connect=limits.connect).as_dict(),
             },
         )
@@ -176,7 +176,7 @@ class PictureFetcher:
         return bytes(body)
 
     def _direct_transport(self) -> httpx.AsyncBaseTransport:
-        """Straight to the network: a proxy would look the name up once more, and on its own."""
+        """A direct connection: a proxy would resolve the name again by itself."""
         import httpx  # noqa: PLC0415 - see the module's docstring
 
         if self._tls is None:
@@ -199,7 +199,7 @@ def name_picture(data: bytes | bytearray) -> str:
 
 def _require_picture(body: bytearray) -> bool:
     if not name_picture(body):
-        raise NoPictureError("no picture is behind its link")
+        raise NoPictureError("its link does not lead to a picture")
     return True
 
 
@@ -207,7 +207,7 @@ def _taken_apart(link: str) -> tuple[str, str]:
     """The host, and the path with its query; both plain ASCII.
 
     Raises:
-        NoPictureError: the link is not https, names a user, another port, or a host in a spelling of its own.
+        NoPictureError: the link is not https, or has a user, another port or an unusual host.
     """
     try:
         parts = urlsplit(require_link(link, "link"))

@@ -1,6 +1,6 @@
-"""Which network addresses a link from a library may lead to: public ones, and nothing else.
+"""Which network addresses a link may lead to: only public ones.
 
-Pure: it resolves no name and opens no connection. What is not surely public is refused.
+Pure: it resolves no name and opens no connection. An address that is not certainly public is refused.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether this literal address, in its normal spelling, is one of the public internet.
+    """Whether this literal address, in its normal spelling, is public.
 
-    An IPv4 address inside an IPv6 one (mapped, or translated by NAT64) is judged itself; other tunnels are
-    refused. Text that is no address is not public.
+    An IPv4 address inside an IPv6 one (mapped, or translated by NAT64) is checked itself; other tunnels are
+    refused. Text that is not an address is not public.
     """
     try:
         parsed = ipaddress.ip_address(address)

@@ -1,7 +1,7 @@
-"""Makes small JPEGs out of pictures that nobody vouches for, and a numbered sheet out of small ones.
+"""Makes thumbnails from untrusted pictures, and a numbered contact sheet from thumbnails.
 
-Formats and pixels are limited before anything is decoded, and nothing but pixels survives: no metadata, no colour
-profile, no second frame. Call it from a worker thread: decoding takes up to a second.
+Formats and pixels are limited before decoding, and only pixels survive: no metadata, colour profile or second frame.
+Call it from a worker thread: decoding takes up to a second.
 
 Pillow is imported at the first picture.
 """
@@ -31,7 +31,7 @@ _SHEET_COLUMNS: Final = 6
 _SHEET_GAP_PX: Final = 6
 _NUMBER_PX: Final = 28
 
-# What decoding may unfold to. A JPEG is decoded at an eighth of its size or so; the others in full.
+# Limits on decoded pixels. A JPEG is decoded at about an eighth of its size; other formats in full.
 MAX_JPEG_PIXELS: Final = 50_000_000
 MAX_OTHER_PIXELS: Final = 25_000_000
 
@@ -55,18 +55,18 @@ def make_thumbnail(data: bytes, *, side: int = SIDE_PX, most_bytes: int = MAX_TH
     """A JPEG of at most `side` pixels a side and `most_bytes` bytes.
 
     Args:
-        data: a JPEG, PNG or WebP file, as hostile as it may be.
+        data: a JPEG, PNG or WebP file; may be hostile.
 
     Raises:
-        NoPictureError: it is none of these, damaged, or unfolds to too many pixels.
+        NoPictureError: it is none of these, damaged, or has too many pixels.
     """
     from PIL import Image  # noqa: PLC0415 - see the module's docstring
 
     found = name_picture(data)
     if not found:
-        raise NoPictureError("it is no JPEG, PNG or WebP picture")
+        raise NoPictureError("it is not a JPEG, PNG or WebP picture")
     if found == "webp":
-        # Pillow's WebP reader makes room for every pixel before it tells how many there are.
+        # Pillow's WebP reader allocates every pixel before it reports how many there are.
         _require_size(read_webp_size(data), found)
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data), formats=(found.upper(),)) as picture:
@@ -127,7 +127,7 @@ def _shrunk(picture: Image.Image, side: int) -> Image.Image:
     """A small copy without transparency."""
     from PIL import Image  # noqa: PLC0415 - see the module's docstring
 
-    picture.draft("RGB", (2 * side, 2 * side))  # lets the JPEG decoder leave out what is not needed
+    picture.draft("RGB", (2 * side, 2 * side))  # lets the JPEG decoder skip detail
     has_holes = picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info
     small = picture.convert("RGBA" if has_holes else "RGB")
     small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -146,8 +146,8 @@ def _upright(picture: Image.Image, exif: bytes) -> Image.Image:
 
 
 def _as_jpeg(picture: Image.Image, most_bytes: int) -> bytes:
-    """Saved anew, so that nothing of the original file is left; smaller where the cap asks for it."""
-    picture.info.clear()  # Pillow would carry comments over
+    """Saved again, so that nothing of the original file is left, at a quality that fits the limit."""
+    picture.info.clear()  # Pillow would copy comments
     jpeg = b""
     for quality in _QUALITIES:
         out = io.BytesIO()

@@ -1,6 +1,6 @@
-"""The pictures of one account's elements: kept ones first, then Kling's links, a few at a time.
+"""The thumbnails of one account's elements: cached ones first, then Kling's links, a few at a time.
 
-Nothing here raises for a picture that cannot be had: each element gets a picture or a note that says why not.
+Nothing here raises if a picture is unavailable: each element gets a picture or a note that says why not.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Thumbnails:
         self._fetcher = fetcher
 
     async def save(self, task_id: str, picture: bytes) -> None:
-        """Keep a thumbnail of a picture that a creation has just sent."""
+        """Keep a thumbnail of a picture that was just sent."""
         cache = self._cache
         if cache is None or not task_id or not picture:
             return
@@ -59,11 +59,11 @@ class Thumbnails:
             logger.info("No thumbnail is kept for task %s: %s", identifier(task_id), error.reason)
 
     async def cached(self, elements: Sequence[LibraryElement]) -> list[bytes]:
-        """What is here already, b"" for the others; nothing is fetched."""
+        """The cached thumbnails, b"" for the others; nothing is fetched."""
         return await to_thread.run_sync(lambda: [self._look_up(element) for element in elements])
 
     async def load(self, elements: Sequence[LibraryElement]) -> list[Thumbnail]:
-        """A thumbnail for each element, in order; the links are opened within `ALL_FETCHES_SECONDS` in all."""
+        """A thumbnail for each element, in order; all links together get `ALL_FETCHES_SECONDS`."""
         thumbnails = [Thumbnail(jpeg=jpeg, note="" if jpeg else NOT_IN_TIME) for jpeg in await self.cached(elements)]
 
         async def fill(place: int) -> None:
@@ -100,7 +100,7 @@ class Thumbnails:
 
 
 def _task_key(task_id: str) -> str:
-    """By the task, not by the external id: every row of Kling's lists names its task, not all name the other."""
+    """By task id, not external id: every row of Kling's lists has a task id."""
     return f"task {task_id}"
 
 
@@ -112,5 +112,5 @@ def _why_no_link(element: LibraryElement) -> str:
     if not element.element_id:
         return "there is no element yet" if element.status == "pending" else "there is no element"
     if element.reference_type == "video_refer":
-        return "it was made from a video, of which Kling shows no picture"
-    return "Kling gives no link to its picture"
+        return "it was made from a video, and Kling shows no picture of it"
+    return "Kling gives no link to a picture"

@@ -193,7 +193,7 @@ class TestRedirects:
         assert [url.host for url in asked] == ["api-singapore.klingai.com"]
         assert end_of(error) == End(UnexpectedReplyError, "vendor_fault", "no", "never")
         assert '"https://elsewhere.invalid/v1/' in error.message
-        assert "never carried" in error.message
+        assert "never sent to another address" in error.message
 
     async def test_not_even_on_the_same_host(self, account: Account, world: World, faults: Faults) -> None:
         faults.redirect(f"{HOST}/v1/general/elsewhere")

@@ -90,7 +90,7 @@ async def test_a_bomb_is_too_large_and_a_creation_unknown_then(clock: VirtualClo
 @pytest.mark.anyio
 async def test_a_damaged_wrapping_is_as_unreadable_as_a_page_of_a_proxy(clock: VirtualClock) -> None:
     client = kling(PLAIN, clock, **{"content-encoding": "gzip"})
-    with pytest.raises(UnexpectedReplyError, match="not in Kling's form"):
+    with pytest.raises(UnexpectedReplyError, match="not in Kling's format"):
         await client.list_elements()
     with pytest.raises(UnknownOutcomeError):
         await client.create_element(VIDEO_CREATION, external_task_id="kmcp-mia")

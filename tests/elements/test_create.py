@@ -377,7 +377,7 @@ class TestAnotherAttempt:
         again = await server.create(MIA)
         assert (again.task.task_id, again.external_task_id) == (first.task.task_id, first.external_task_id)
         assert again.task.task_status == "unknown"
-        assert any("looking at it failed" in warning for warning in again.warnings)
+        assert any("reading it failed" in warning for warning in again.warnings)
         assert posts(world) == 1
 
 
@@ -409,7 +409,7 @@ class TestTheSameName:
         await server.create(MIA)
         await clock.sleep(TAKES)
         (ready,) = elements_at(world)
-        with pytest.raises(NameTakenError, match="exists already") as caught:
+        with pytest.raises(NameTakenError, match="already exists") as caught:
             await server.create(OTHER_MIA)
         assert caught.value.candidates == (f"element_id={ready.element_id}",)
         assert (caught.value.kind, caught.value.created) == ("name_taken", "no")
@@ -492,7 +492,7 @@ class TestTheSameName:
     async def test_it_is_asked_again_before_a_late_second_sending(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
-        """The first request never arrived; while nobody repeated the call, somebody else made a Mia."""
+        """The first request never arrived; before the call was repeated, another one created a Mia."""
         faults.lose_reply_before_commit(ending="hang", route="create")
         with pytest.raises(UnknownOutcomeError):
             await server.create(MIA, patience=5)

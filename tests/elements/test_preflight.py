@@ -354,7 +354,7 @@ def test_emoji_in_the_name_are_a_warning() -> None:
 
 def test_a_private_callback_is_a_warning_because_waiting_still_works() -> None:
     (warning,) = prepare(dataclasses.replace(MIA, callback_url="https://127.0.0.1:9/cb"), OFF).warnings
-    assert warning.startswith("callback_url names a private host")
+    assert warning.startswith("callback_url points to a private host")
 
 
 def test_a_callback_with_a_password_is_refused_without_showing_it() -> None:

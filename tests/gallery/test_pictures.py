@@ -156,8 +156,8 @@ async def test_a_dead_link_is_a_note_and_no_error(open_client: Open, world: Worl
         result = await client.call_tool("find_elements", {"pictures": True})
     assert len(result.content) == 1
     assert structured(result)["notes"] == [
-        "No picture of row 1: its link is not a public https address.",
-        "No picture of rows 2, 3: its link answers with HTTP status 404.",
+        "No picture for row 1: its link is not a public https address.",
+        "No picture for rows 2, 3: its link answers with HTTP status 404.",
     ]
 
 

@@ -174,7 +174,7 @@ def _allows(edges: list[tuple[int, int, str]], images: int, videos: int) -> bool
 
 def test_the_answer_for_three_image_elements_names_every_case() -> None:
     assert describe_remaining_inputs(TARGETS["omni-video/kling-3.0-omni"], elements(3)) == (
-        "Other inputs beside 3 image elements in omni-video/kling-3.0-omni: "
+        "Other inputs allowed with 3 image elements in omni-video/kling-3.0-omni: "
         "with a first frame, or first and last frame: possible; without a reference video: up to 4 pictures; "
         "with a reference video: up to 1 picture."
     )
@@ -357,20 +357,20 @@ def test_a_handle_survives_copying_and_comes_out_the_same_again(names: list[str]
 @pytest.mark.parametrize("name", MATRIX)
 def test_every_answer_says_which_handle_means_whom_and_what_a_wrong_one_costs(name: str) -> None:
     use = prepare_use(TARGETS[name], [element(element_name="Mia")], has_api_key=True)
-    assert "exactly so" in use.warnings[0]
+    assert "exactly like this" in use.warnings[0]
     assert f': {use.prompt_handles[0]} for "Mia".' in use.warnings[0]
-    assert ("keep its order" if name in OLDER else "set off by spaces") in use.warnings[0]
+    assert ("keep its order" if name in OLDER else "with spaces around it") in use.warnings[0]
     assert "ignores a wrong handle without an error and bills" in use.warnings[0]
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("omni-video/kling-v3-omni", '"sound": "on" (the default is "off"); beside a reference video it stays silent'),
+        ("omni-video/kling-v3-omni", '"sound": "on" (the default is "off"); with a reference video it stays silent'),
         ("omni-video/kling-video-o1", "may never be heard"),
         ("image2video/kling-v3", '"sound": "on"'),
         ("image-to-video/kling-3.0", '"audio": "native"'),
-        ("omni-video/kling-3.0-omni", '"audio": "native" in settings (the default is "off"); beside a reference video'),
+        ("omni-video/kling-3.0-omni", '"audio": "native" in settings (the default is "off"); with a reference video'),
         ("omni-video/kling-o1", "is never heard"),
         ("motion-control/kling-3.0", "only with native audio"),
     ],
@@ -390,7 +390,7 @@ def test_a_picture_has_nothing_to_hear(name: str) -> None:
 
 def test_a_voice_that_kling_left_out_is_told_before_a_silent_clip_is_paid() -> None:
     told = warnings_of("image2video/kling-v3", [element(element_name="Mia", asked_voice_id="829836802793406551")])
-    assert '"Mia": a voice was asked for at the creation, but Kling shows none bound.' in told
+    assert '"Mia": a voice was requested at creation, but Kling shows none.' in told
 
 
 def test_image2video_takes_elements_or_a_voice_list_but_not_both() -> None:
@@ -437,7 +437,7 @@ def test_an_element_of_unknown_kind_is_used_with_a_warning(name: str) -> None:
 def test_an_unknown_kind_is_never_the_reason_for_a_refusal_that_one_reading_avoids() -> None:
     # Four image and two video elements leave room for a third video element, but for no fifth image element.
     told = warnings_of("omni-video/kling-v3-omni", elements(4, 2, unknown=1))
-    assert "count 4 image elements and 3 video elements" in told
+    assert "assume 4 image elements and 3 video elements" in told
     assert rules_of("omni-video/kling-v3-omni", elements(4, 3, unknown=1)) != []
 
 

@@ -54,9 +54,7 @@ async def test_running_waits_hand_over_their_tickets(
         assert clock.monotonic() - began < 2
     created, waited = structured(answers["create"]), structured(answers["wait"])
     assert created["task_status"] in {"submitted", "processing"}
-    assert created["next_step"] == (
-        f'Call wait_for_tasks with ids=["{created["task_id"]}"]; creating again is not needed.'
-    )
+    assert created["next_step"] == (f'Call wait_for_tasks with ids=["{created["task_id"]}"]; do not create it again.')
     assert created["waited_seconds"] >= 40
     assert waited["pending"] == 1
     assert created["task_id"] in waited["next_step"]
@@ -134,7 +132,7 @@ async def test_creation_that_kling_does_not_answer_is_given_up_and_found_by_the_
             began = clock.monotonic()
             await end(house)
         assert clock.monotonic() - began == 3
-    assert (answers[0].status_code, answers[0].json()) == (503, {"error": "The server is ending."})
+    assert (answers[0].status_code, answers[0].json()) == (503, {"error": "The server is shutting down."})
     async with serve() as house:
         body = calling("create_element_and_wait", **creation("Mia"), wait_seconds=300)
         again = (await house.post(body, ANNA)).json()["result"]["structuredContent"]

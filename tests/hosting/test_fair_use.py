@@ -199,7 +199,7 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
                 place.cancel()
         gate.leave()
     assert "kind=limit created=no retry=later" in refused.text
-    assert f"{MAX_WAITING} creations of this account are waiting" in refused.text
+    assert f"already has {MAX_WAITING} creations in the queue" in refused.text
     assert "in a minute" in refused.text
     assert creations_of(world, "anna") == 0
 

@@ -140,7 +140,7 @@ async def test_server_whose_state_is_away_serves_and_shares_the_key_later(
         early = await asked(house, {})
         assert is_done(await answered(house, early, {}))
         await clock.sleep(3 * RETRY_SECONDS)
-        assert caplog.text.count("sealed for this process alone") == 1
+        assert caplog.text.count("encrypted for this process only") == 1
         assert isinstance(house.runtime, Away)
         house.runtime.is_away = False
         await clock.sleep(2 * RETRY_SECONDS)

@@ -204,7 +204,7 @@ def is_open(address: tuple[str, int]) -> bool:
 def test_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"Port {port} of 127.0.0.1 cannot be used"):
+        with pytest.raises(ConfigurationError, match=f"Port {port} on 127.0.0.1 cannot be used"):
             serving.serve_http(Settings(state_dir=tmp_path), "127.0.0.1", port, lambda _: None)
 
 

@@ -47,8 +47,8 @@ async def test_a_broken_index_fails_no_creation_and_no_deletion(
     with caplog.at_level(logging.WARNING):
         await account.library.record_results([await account.client.get_task(mia.task_id)])
         await account.library.deleted(mia.element_id)
-    assert "The library's index is behind" in caplog.text
-    assert "The deletion is not in the library's index" in caplog.text
+    assert "The library's index could not be updated" in caplog.text
+    assert "The deletion could not be recorded in the library's index" in caplog.text
 
 
 async def test_a_broken_index_is_told_to_who_asks(account: Account, world: World) -> None:
@@ -86,7 +86,7 @@ async def test_nothing_near_is_told_plainly(account: Account, world: World) -> N
     with pytest.raises(NotFoundError) as caught:
         await account.library.resolve("Nobody")
     assert caught.value.candidates == ()
-    assert caught.value.advice == "find_elements shows what there is."
+    assert caught.value.advice == "find_elements shows what exists."
 
 
 async def test_many_of_one_name_are_not_all_listed(account: Account, world: World) -> None:

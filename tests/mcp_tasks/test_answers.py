@@ -123,7 +123,7 @@ async def test_wait_for_tasks_becomes_a_task_too(start: Start, creation: dict[st
         for name in ("Mia", "Ben"):
             await call(client, "create_element", {**creation, "element_name": name})
         handle = await handle_of(client, "wait_for_tasks", {})
-        assert (await get(client, handle))["statusMessage"].startswith("Waiting for 2 task(s) at Kling")
+        assert (await get(client, handle))["statusMessage"].startswith("Waiting for 2 tasks at Kling")
         ended = await until(client, handle)
     view = structured(CallToolResult.model_validate(ended["result"]))
     assert [bool(task["element_ids"]) for task in view["tasks"]] == [True, True]
@@ -153,7 +153,7 @@ async def test_cancelling_ends_the_wait_and_not_the_creation(
         assert await ask(client, "tasks/cancel", handle) == {"resultType": "complete"}
         task = await get(client, handle)
         assert task["status"] == "cancelled"
-        assert "goes on there" in task["statusMessage"]
+        assert "continues there" in task["statusMessage"]
         assert await ask(client, "tasks/cancel", handle) == {"resultType": "complete"}
         again = structured(await call(client, CREATE, {**creation, "wait_seconds": 0}))
         assert again["outcome"] == "already_submitted"

@@ -224,8 +224,8 @@ def ftyp(brand: bytes) -> bytes:
         (b"just words", "a text file", "JPEG or PNG"),
         ("米娅".encode() * 400, "a text file", "JPEG or PNG"),
         ("ab米娅".encode() * 400, "a text file", "JPEG or PNG"),
-        (b"caf\xe9 au lait", "no picture format known here", "JPEG or PNG"),
-        (bytes(64), "no picture format known here", "JPEG or PNG"),
+        (b"caf\xe9 au lait", "an unknown format", "JPEG or PNG"),
+        (bytes(64), "an unknown format", "JPEG or PNG"),
     ],
 )
 def test_another_format_is_named_for_what_it_is(data: bytes, what: str, fix: str) -> None:

@@ -169,7 +169,7 @@ async def test_a_look_that_fails_at_the_end_does_not_hide_the_task(
     result = await client.call_tool(CREATE, {**creation, "wait_seconds": 20})
     task = structured(result)
     assert task["task_status"] == "submitted"
-    assert any("last look at the task failed" in warning for warning in task["warnings"])
+    assert any("last poll of the task failed" in warning for warning in task["warnings"])
     assert task["task_id"] in task["next_step"]
 
 

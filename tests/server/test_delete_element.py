@@ -26,7 +26,7 @@ async def test_an_element_is_deleted_and_the_answer_says_which(client: Client, w
 
     again = await client.call_tool(TOOL, arguments)
     assert structured(again)["deleted"] is True
-    assert "had been deleted before; nothing was sent" in text_of(again)
+    assert "was already deleted; nothing was sent" in text_of(again)
     assert len(requests_to(world, "delete")) == 1
 
 

@@ -157,9 +157,9 @@ async def test_an_element_on_its_way_is_found_by_the_name_it_will_have(
         ready = await found(client, query="Mia")
         assert (ready["total"], ready["notes"]) == (
             0,
-            ["Not shown, because only ready ones were asked for: 1 pending (status=any)."],
+            ["Not shown, because only ready elements were requested: 1 pending (use status=any)."],
         )
-        assert (await found(client))["notes"] == ["1 more on the way (status=pending)."]
+        assert (await found(client))["notes"] == ["1 still being created (status=pending)."]
         await clock.sleep(6)
         assert await names(client, query="Mia") == ["Mia"]
 
@@ -219,7 +219,7 @@ async def test_what_only_the_official_library_has_is_pointed_out(connect: Connec
     add(world, "Mia")
     async with connect() as client:
         await find(client, source="preset")
-        assert (await found(client, query="heron"))["notes"] == ["source=preset has 1."]
+        assert (await found(client, query="heron"))["notes"] == ["Matches with source=preset: 1."]
 
 
 async def test_an_empty_library_says_where_elements_may_be(client: Client) -> None:
@@ -253,7 +253,7 @@ async def test_names_that_several_carry_are_pointed_out(connect: Connect, world:
     async with connect() as client:
         result = await find(client)
     assert structured(result)["duplicate_names"] == ["Mia"]
-    assert 'duplicate_names: "Mia"; tell these apart by element_id.' in text_of(result)
+    assert 'duplicate_names: "Mia"; use element_id to tell them apart.' in text_of(result)
 
 
 async def test_any_id_is_a_query(connect: Connect, world: World) -> None:

@@ -190,7 +190,7 @@ async def test_a_silent_kling_leaves_what_is_known_with_a_warning(
         faults.refuse_connection(route="query", times=None)
         given = await got(client, mia.element_id)
         assert given["element_ids"] == [mia.element_id]
-        assert "Looking at it just now failed" in given["warnings"][0]
+        assert "The latest look-up failed" in given["warnings"][0]
 
 
 async def test_a_silent_kling_cannot_tell_of_a_running_task(
@@ -222,5 +222,5 @@ async def test_an_incomplete_library_does_not_say_that_something_is_missing(
     async with connect() as client:
         result = await get(client, "Nobody")
     assert last_line(result)["kind"] == "not_found"
-    assert "could not be read in full, so it may exist all the same" in text_of(result)
+    assert "could not be read in full, so it may still exist" in text_of(result)
     assert requests_to(world, "query")

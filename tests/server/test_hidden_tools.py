@@ -81,7 +81,7 @@ def test_a_choice_of_a_tool_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         build_server(Settings(tools=("get_element", "get_elment")))
     message = caught.value.message
-    assert message.startswith("KLING_MCP_TOOLS names get_elment, which is no tool; the tools are ")
+    assert message.startswith("KLING_MCP_TOOLS names get_elment, which is not a tool; the tools are ")
     assert all(spec.name in message for spec in map(load, NAMES))
 
 

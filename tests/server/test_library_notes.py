@@ -17,7 +17,7 @@ WHOLE = SyncProgress(began_at=1.0, completed_at=1.0, first_page_at=1.0)
     [
         (
             SyncProgress(began_at=1.0, next_page=41),
-            "Only the first 20000 entries of your list of elements are read so far",
+            "Only the first 20000 entries of your list of elements have been read so far",
         ),
         (
             SyncProgress(1.0, 0, 1.0, 1.0, failed_pages=(2,)),
@@ -26,10 +26,10 @@ WHOLE = SyncProgress(began_at=1.0, completed_at=1.0, first_page_at=1.0)
         (SyncProgress(1.0, 0, 1.0, 1.0, failed_pages=(2, 5)), "Pages 2, 5 of your list of elements"),
         (
             SyncProgress(1.0, 0, 1.0, 1.0, is_doubtful=True),
-            "Something was added to your list of elements while it was read",
+            "New entries arrived while your list of elements was being read",
         ),
         (SyncProgress(1.0, 0, 1.0, 1.0, unreadable=3), "3 entries of your list of elements could not be understood"),
-        (SyncProgress(1.0, 0, 1.0, 1.0, is_cut=True), "Kling shows no more than 500000 entries of a list"),
+        (SyncProgress(1.0, 0, 1.0, 1.0, is_cut=True), "Kling shows at most 500000 entries of a list"),
     ],
 )
 def test_what_may_be_missing_is_said(progress: SyncProgress, sentence: str) -> None:
@@ -55,7 +55,7 @@ def test_a_failure_over_nothing_says_no_time() -> None:
 def test_a_long_list_that_was_compared_long_ago_is_told_but_not_called_short() -> None:
     status = SyncStatus("custom", WHOLE, told_at=2000.0)
     (note,) = sync_notes([status])
-    assert note.startswith("All of your list of elements was last compared with Kling's at 1970-01-01T00:00:01.000Z")
+    assert note.startswith("The last full read of your list of elements was at 1970-01-01T00:00:01.000Z")
     assert status.is_complete
 
 

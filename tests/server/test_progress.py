@@ -61,7 +61,7 @@ class TestProgress:
         arguments = {"ids": [task["task_id"]], "wait_seconds": 20}
         structured(await client.call_tool("wait_for_tasks", arguments, progress_callback=reports))
         assert len(reports.told) >= 4
-        assert "Waiting for 1 task" in str(reports.told[-1][3])
+        assert "Waiting for 1 task at Kling" in str(reports.told[-1][3])
 
     async def test_without_a_token_there_is_none(
         self, connect: Connect, era: str, clock: VirtualClock, creation: dict[str, Any]
@@ -100,9 +100,7 @@ class TestTime:
         assert task["task_status"] in {"submitted", "processing"}
         assert task["element_ids"] == []
         assert clock.monotonic() - started == pytest.approx(seconds, abs=0.5)
-        assert task["next_step"] == (
-            f'Call wait_for_tasks with ids=["{task["task_id"]}"]; creating again is not needed.'
-        )
+        assert task["next_step"] == (f'Call wait_for_tasks with ids=["{task["task_id"]}"]; do not create it again.')
         assert task["next_step"] in text_of(result)
 
         later = structured(await client.call_tool("wait_for_tasks", {"ids": [task["task_id"]], "wait_seconds": 600}))

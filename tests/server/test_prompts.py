@@ -44,7 +44,7 @@ async def test_the_picture_prompt_states_klings_limits(client: Client) -> None:
         "at most 10 MB",
         f"at most {limits.MAX_NAME_CHARACTERS} characters",
         f"at most {limits.MAX_DESCRIPTION_CHARACTERS}",
-        "nothing over the face",
+        "nothing covering the face",
         "call create_element_and_wait",
     ):
         assert fact in text

@@ -180,7 +180,7 @@ async def test_the_picture_of_an_element_comes_through_the_guarded_fetcher(
     async with Client(build_server(settings, runtime)) as client:
         assert (await read_picture(client, mia.element_id)).size == (256, 171)
         error = await refusal(client, f"kling://elements/{inner.element_id}/picture")
-    assert error.error.message == "There is no picture of this element: its link is not a public https address."
+    assert error.error.message == "This element has no picture: its link is not a public https address."
     assert internet.asked == ["cdn.example.com"]
 
 
@@ -212,5 +212,5 @@ async def test_the_sandbox_shows_what_was_uploaded_and_leaves_no_file(
         assert (await read_picture(client, made.structured_content["element_ids"][0])).size == (205, 256)
         preset = (await client.call_tool("list_preset_elements", {"page_size": 1})).structured_content["elements"][0]
         error = await refusal(client, f"kling://elements/{preset['element_id']}/picture")
-        assert "There is no picture of this element" in error.error.message
+        assert "This element has no picture" in error.error.message
     assert not (tmp_path / "unused").exists()

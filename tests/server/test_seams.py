@@ -98,7 +98,7 @@ class TestDefects:
         fields = last_line(result)
         assert (fields["kind"], fields["created"], fields["retry"]) == ("internal", created, "never")
         text = text_of(result)
-        assert "defect of kling-mcp" in text
+        assert "bug in kling-mcp" in text
         assert "ZeroDivisionError" not in text
         assert "the inside" not in text
         reference = text.split("(reference ")[1].split(")")[0]

@@ -129,8 +129,8 @@ async def test_a_key_pair_is_warned_of_the_routes_that_refuse_it(connect: Connec
 async def test_a_missing_name_is_answered_with_near_names_and_no_substitute(client: Client, world: World) -> None:
     add(world, "Mia Rossi")
     text = assert_refused_without_ids(await use(client, ["Mia Rosi"]), kind="not_found", retry="never")
-    assert 'must be the exact name or the id of an element; got "Mia Rosi", which none carries' in text
-    assert 'similar names are "Mia Rossi"; take one only if it is meant' in text
+    assert 'must be the exact name or the id of an element; got "Mia Rosi", which matches no element' in text
+    assert 'similar names: "Mia Rossi"; use one only if you mean it' in text
 
 
 async def test_a_name_in_another_case_is_no_exact_name(connect: Connect, world: World) -> None:
@@ -144,7 +144,7 @@ async def test_two_elements_of_one_name_have_to_be_told_apart_by_id(connect: Con
     first, second = add(world, "Mia", description="Barista"), add(world, "Mia", description="Pilot")
     async with connect() as client:
         text = assert_refused_without_ids(await use(client, ["Mia"]), kind="ambiguous_name")
-        assert 'must mean one element; got "Mia", which can mean 2 elements: (ready, created 20' in text
+        assert 'must mean one element; got "Mia", which matches 2 elements: (ready, created 20' in text
         assert '"Barista")' in text
         assert '"Pilot")' in text
         assert 'find_elements with query="Mia" shows the ids' in text
@@ -185,7 +185,7 @@ async def test_an_element_that_was_never_made_is_refused(connect: Connect, world
     task = world.add_element(world.account_of(API_KEY), "Mia", status="failed")
     async with connect() as client:
         told = assert_refused_without_ids(await use(client, [task.task_id]), task.task_id, kind="bad_input")
-    assert "was never made, because Kling refused its inputs" in told
+    assert "was never created, because Kling rejected its inputs" in told
 
 
 async def test_the_id_of_a_task_is_no_id_of_its_element(connect: Connect, world: World) -> None:
@@ -194,7 +194,10 @@ async def test_the_id_of_a_task_is_no_id_of_its_element(connect: Connect, world:
     add(world, "Mia")
     async with connect() as client:
         text = assert_refused_without_ids(await use(client, ["Mia"]), kind="bad_input")
-    assert 'got "Mia", an id of the task that made "Rex". Fix: if that is meant, give "Rex" or its element_id' in text
+    assert (
+        'got "Mia", an id of the task that made "Rex". Fix: if you mean that element, give "Rex" or its element_id'
+        in text
+    )
 
 
 async def test_what_a_library_with_gaps_does_not_show_is_not_said_to_be_missing(
@@ -205,8 +208,8 @@ async def test_what_a_library_with_gaps_does_not_show_is_not_said_to_be_missing(
     async with connect() as client:
         missing = assert_refused_without_ids(await use(client, ["Corner Baker"]), kind="not_found")
         by_name, by_id = structured(await use(client, ["Mia"])), structured(await use(client, [mia]))
-    assert "could not be read in full: what is missing may exist all the same" in missing
-    assert any("another element may carry one of these names" in warning for warning in by_name["warnings"])
+    assert "could not be read in full: what is missing may still exist" in missing
+    assert any("another element may have one of these names" in warning for warning in by_name["warnings"])
     assert not any("could not be read in full" in warning for warning in by_id["warnings"])
 
 

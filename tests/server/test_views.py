@@ -78,7 +78,7 @@ def test_a_ready_task_in_both_forms() -> None:
     [
         ({"task_status": "processing", "task_result": {}}, "Not ready yet: the task is still running at Kling."),
         ({"task_status": "failed", "task_result": {}}, "Failed: Kling refused the inputs."),
-        ({"task_status": "pondering", "task_result": {}}, "Kling reports a state that this version does not know."),
+        ({"task_status": "pondering", "task_result": {}}, "Kling reports a status that this version does not know."),
         ({"element": {"status": "deleted"}}, "Deleted: element_ids=829836802793406551"),
     ],
 )
@@ -124,7 +124,7 @@ class TestWhatToDoNext:
             ({}, ""),
             ({"task_status": "failed", "task_result": {}}, ""),
             ({"task_status": "processing", "task_result": {}}, "Wait."),
-            ({"task_result": {}}, "Kling says it is done but names no result yet; wait."),
+            ({"task_result": {}}, "Kling reports success but no result yet; wait."),
         ],
     )
     def test_a_success_is_one_only_with_its_element(self, changes: dict[str, Any], step: str) -> None:

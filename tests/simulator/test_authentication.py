@@ -75,7 +75,7 @@ async def test_the_sandbox_lets_its_one_key_in() -> None:
         ("Bearer junk", 1002, "The token was expected to have 3 parts, but got 0"),  # fact: msg-garbage-key
         ("Bearer a.b", 1002, "The token was expected to have 3 parts, but got 2"),
         ("Bearer !.b.c", 1002, "The token is not base64url"),
-        ("Bearer YQ.YQ.YQ", 1002, "The token holds no JSON object"),
+        ("Bearer YQ.YQ.YQ", 1002, "The token contains no JSON object"),
         ("Bearer " + token(header={"alg": "none", "typ": "JWT"}), 1002, "The token's header is invalid"),
         ("Bearer " + token(header={"alg": "HS256"}), 1002, "The token's header is invalid"),
         ("Bearer " + token(exp=None), 1002, "The token needs iss, nbf and exp in whole seconds"),

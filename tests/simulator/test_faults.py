@@ -326,8 +326,8 @@ def test_every_name_can_be_armed_by_name() -> None:
         ({"name": "reply_code", "code": 42}, "42 is not in the vendor's table"),
         ({"name": "malformed", "shape": "round"}, "unknown shape round"),
         ({"name": "redirect", "route": "nowhere"}, "unknown route nowhere"),
-        ({"name": "redirect", "times": 0}, "times is a whole number from 1"),
-        ({"name": "redirect", "times": "2"}, "times is a whole number from 1"),
+        ({"name": "redirect", "times": 0}, "times must be a whole number from 1"),
+        ({"name": "redirect", "times": "2"}, "times must be a whole number from 1"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(options: dict[str, Any], said: str) -> None:

@@ -424,7 +424,7 @@ class TestADamagedFile:
         await processes.start().create(MIA)
         await clock.sleep(60)
         DAMAGE["it is another file"](folder / FILE_NAME)
-        with pytest.raises(Exception, match="exists already"):
+        with pytest.raises(Exception, match="already exists"):
             await processes.start().create(draft_of("Mia", "another Mia"))
         assert posts(world) == 1
 

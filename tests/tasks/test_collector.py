@@ -98,7 +98,7 @@ class TestWhatWasLost:
         await clock.sleep(100)
         (item,) = await collect(server)
         assert isinstance(item.snapshot.error, NotFoundError)
-        assert f"(external_task_id {name}) never arrived" in item.warning
+        assert f"(external_task_id {name}) never reached Kling" in item.warning
         assert await collect(server) == []
         assert (await server.create(MIA)).outcome == "submitted"
         assert len(elements_at(world)) == 1

@@ -220,7 +220,7 @@ class TestThroughTheList:
         faults.malformed("html", route="list")
         finding = await searcher.search(lost())
         assert (finding.task, finding.is_absent) == (None, False)
-        assert "not in Kling's form" in finding.reason
+        assert "not in Kling's format" in finding.reason
 
     async def test_records_that_cannot_be_read_prove_nothing_and_are_no_task(
         self, searcher: ElementLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]

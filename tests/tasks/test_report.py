@@ -34,7 +34,7 @@ ENTRY = JournalEntry(
 
 
 def test_an_empty_journal_says_so() -> None:
-    assert format_entries([], place="/somewhere") == ["The journal in /somewhere knows no tasks yet."]
+    assert format_entries([], place="/somewhere") == ["The journal in /somewhere has no tasks yet."]
 
 
 def test_unfinished_creations_come_first_and_the_newest_of_each_group_leads() -> None:

@@ -169,7 +169,7 @@ def test_a_webp_without_a_size_is_damaged(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg/>", pictures.other("BMP"), pictures.other("TIFF")])
 def test_other_formats_never_reach_a_decoder(data: bytes) -> None:
-    with pytest.raises(NoPictureError, match="no JPEG, PNG or WebP"):
+    with pytest.raises(NoPictureError, match="not a JPEG, PNG or WebP"):
         make_thumbnail(data)
 
 

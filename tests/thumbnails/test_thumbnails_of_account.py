@@ -76,16 +76,16 @@ async def test_the_sandbox_opens_no_link() -> None:
         (LibraryElement(source="custom", task_id="9", status="failed"), "there is no element"),
         (
             LibraryElement(source="custom", element_id="1", reference_type="video_refer"),
-            "it was made from a video, of which Kling shows no picture",
+            "it was made from a video, and Kling shows no picture of it",
         ),
-        (LibraryElement(source="preset", element_id="1"), "Kling gives no link to its picture"),
+        (LibraryElement(source="preset", element_id="1"), "Kling gives no link to a picture"),
         (
             LibraryElement(source="custom", element_id="1", image_urls=("https://127.0.0.1/x.jpg",)),
             "its link is not a public https address",
         ),
         (
             LibraryElement(source="custom", element_id="1", image_urls=("https://gone.example.com/x.jpg",)),
-            "the name in its link leads nowhere",
+            "the host in its link does not exist",
         ),
         (
             LibraryElement(source="custom", element_id="1", image_urls=("https://broken.example.com/x.jpg",)),
@@ -133,7 +133,7 @@ async def test_slow_links_are_opened_side_by_side_and_given_up_together() -> Non
     assert anyio.current_time() - started == pytest.approx(20)
     assert most == 6
     notes = [face.note for face in faces]
-    assert notes == ["the name in its link leads nowhere"] * 12 + ["its link did not answer in time"] * 12
+    assert notes == ["the host in its link does not exist"] * 12 + ["its link did not answer in time"] * 12
 
 
 async def test_faces_keep_the_order_of_their_elements(internet: Internet) -> None:

@@ -1,4 +1,4 @@
-"""The catalogue in a SQLite file: what is written, and when it is dropped. `sqlite.search` finds."""
+"""The catalogue in a SQLite file: writes and drops records. `sqlite.search` finds them."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class SqliteCatalogue:
 
 
 class _Writing:
-    """One batch of records on its way into the tables."""
+    """Writes one batch of records into the tables."""
 
     def __init__(self, db: sqlite3.Connection, now: float, walk: float) -> None:
         self._db = db
@@ -113,14 +113,14 @@ class _Writing:
         self._seen: list[tuple[str, int, float]] = []
 
     def put(self, records: Sequence[LibraryElement]) -> int:
-        """Write all of them; how many were new."""
+        """Write all of them; returns how many were new."""
         wanted = {rows.key_of(record): record for record in records}
         stored = self._stored([*wanted, *(rows.task_key(record) for record in records if record.task_id)])
         superseded = self._superseded(wanted.values())
         added = 0
         for key, record in wanted.items():
             if not record.element_id and (record.source, record.task_id) in superseded:
-                continue  # an older page of the list: the task has its element by now
+                continue  # an older page of the list: the task already has its element
             added += self._put_one(key, record, stored)
         self._insert()
         self._note_sightings()
@@ -132,7 +132,7 @@ class _Writing:
         return {key: _Stored(place, packed, missed) for key, place, packed, missed in found}
 
     def _superseded(self, records: Iterable[LibraryElement]) -> set[tuple[str, str]]:
-        """Those tasks without an element, in these records, whose element is known already."""
+        """Tasks without an element, in these records, whose element is already known."""
         tasks = [record.task_id for record in records if not record.element_id]
         if not tasks:
             return set()
@@ -143,7 +143,7 @@ class _Writing:
         return set(self._db.execute(sql, (json.dumps(tasks),)))
 
     def _put_one(self, key: str, record: LibraryElement, stored: dict[str, _Stored]) -> bool:
-        """Write one; whether it is new. A task's record gives way to its element's and leaves what only it knew."""
+        """Write one; returns whether it is new. An element's record replaces its task's and keeps its extra facts."""
         known = stored.get(key)
         forerunner = stored.get(rows.task_key(record)) if record.task_id and record.element_id else None
         for old in (forerunner, known):
@@ -176,7 +176,7 @@ class _Writing:
         self._seen.append((record.source, place, self._walk))
 
     def _free_place(self, first: int) -> int:
-        """The next free place from the moment on; the same millisecond first, then the following ones."""
+        """The next free place: in the same millisecond first, then in the following ones."""
         while True:
             window = (first, first + rows.PLACES_IN_A_MILLISECOND - 1)
             sql = "SELECT max(place) FROM elements WHERE place BETWEEN ? AND ?"
@@ -189,7 +189,7 @@ class _Writing:
             first += rows.PLACES_IN_A_MILLISECOND
 
     def _insert(self) -> None:
-        """All new records at once, oldest first: in any other order the full-text index would write at each row."""
+        """Insert all new records at once, oldest first: in any other order the full-text index writes on every row."""
         known_words: set[str] = set()
         table: list[tuple[object, ...]] = []
         index: list[tuple[int, str]] = []
@@ -219,7 +219,7 @@ class _Writing:
         self._db.executemany("INSERT OR IGNORE INTO vocabulary (word, backwards) VALUES (?, ?)", words_only)
 
     def _replace(self, place: int, record: LibraryElement, packed: str) -> None:
-        """The same words and the same moment: the full-text index stays as it is."""
+        """Same words and same time, so the full-text index does not change."""
         sql = """
             UPDATE elements SET name = ?, task_id = ?, external_task_id = ?, voice_id = ?, record = ?,
                 written_at = ?, missed = 0 WHERE place = ?
@@ -232,7 +232,7 @@ class _Writing:
         remove(self._db, stored.place, stored.record)
 
     def _note_sightings(self) -> None:
-        """Only for the walk that is still the latest: another process may have begun anew."""
+        """Only for the latest walk: another process may have started a new one."""
         if self._walk:
             sql = """
                 INSERT OR IGNORE INTO sightings (source, place)
@@ -243,7 +243,7 @@ class _Writing:
 
 @dataclass(slots=True)
 class _Stored:
-    """A record as it lies in the table."""
+    """A record as stored."""
 
     place: int
     packed: str
@@ -252,17 +252,17 @@ class _Stored:
 
     @property
     def record(self) -> LibraryElement:
-        """Unpacked at need: most records of a page have not changed."""
+        """Unpacked on demand: most records of a page have not changed."""
         return rows.unpack(self.packed)
 
 
 def _is_found_alike(one: LibraryElement, other: LibraryElement) -> bool:
-    """Whether the full-text index and the order need not change."""
+    """Whether the full-text index and the order stay the same."""
     return one.created_at_ms == other.created_at_ms and rows.words_of(one) == rows.words_of(other)
 
 
 def remove(db: sqlite3.Connection, place: int, record: LibraryElement) -> None:
-    """Take a record out of the table and, with the very words it went in with, out of the index."""
+    """Remove a record from the table and, with the same words it was added with, from the index."""
     db.execute(_REMOVE_WORDS, (place, rows.words_of(record).tokens))
     db.execute("DELETE FROM elements WHERE place = ?", (place,))
 
@@ -270,7 +270,7 @@ def remove(db: sqlite3.Connection, place: int, record: LibraryElement) -> None:
 def _end_walk(db: sqlite3.Connection, source: Source, progress: SyncProgress, walk: float) -> None:
     if _read_progress(db, source).began_at != walk:
         return
-    # What was written since the walk began may have stood on no page of it.
+    # Records written since the walk began may not be on any of its pages.
     unseen = "source = ? AND written_at < ? AND place NOT IN (SELECT place FROM sightings WHERE source = ?1)"
     db.execute(f"UPDATE elements SET missed = missed + 1 WHERE {unseen}", (source, walk))  # noqa: S608 - text of ours
     sql = "SELECT place, record FROM elements WHERE source = ? AND missed >= ?"

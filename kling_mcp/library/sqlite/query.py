@@ -1,7 +1,7 @@
-"""From the text of a query to expressions of SQLite's full-text index; completes words, and corrects them.
+"""Turns query text into expressions for SQLite's full-text index; completes words and corrects typos.
 
-It asks the vocabulary and never a record. Everything in an expression is a token of ours between double quotes, so
-nothing that a caller writes is taken for the index's own language.
+It reads the vocabulary, never a record. Expressions contain only our own tokens in double quotes, so callers cannot
+inject the index's query language.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MAX_WORDS = 40
-# A beginning with more completions is left to the index, which then gathers all that begins so before it answers.
+# A prefix with more completions is left to the index, which then collects all matches before it answers.
 MAX_COMPLETIONS = 4
 MAX_CANDIDATES = 4000
 MAX_CORRECTIONS = 12
@@ -29,7 +29,7 @@ _LAST = chr(0x10FFFF)
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What one piece of the query asks for, as full-text expressions: in the name, and anywhere."""
+    """One part of the query as full-text expressions: in the name, and anywhere."""
 
     in_name: str
     anywhere: str
@@ -37,9 +37,9 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A text as it is looked for: all of `terms` must hold. `beginning` is for names that begin with the text.
+    """A parsed query: all `terms` must match. `beginning` matches names that start with the text.
 
-    `key` is "" where the words are not those that were written: then no name is meant as a whole.
+    `key` is "" if the words were corrected, because then the text is not an exact name.
     """
 
     text: str
@@ -60,7 +60,7 @@ class Query:
 
 
 def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spelling = "exact") -> Query | None:
-    """The query as it is written, or with other words; None where some word has nothing to stand in for it."""
+    """The query as written, or with corrected words; None if some word has no correction."""
     text = text.strip()
     found = runs(text)[:MAX_WORDS]
     if spelling == "exact":
@@ -73,7 +73,7 @@ def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spellin
 
 
 def parse_any(db: sqlite3.Connection, text: str, filters: Filters) -> Query | None:
-    """A query for any one of the words, as they are or corrected."""
+    """A query for any one of the words, as written or corrected."""
     options = [option for run in runs(text)[:MAX_WORDS] for option in _options(db, run, closest=True)]
     return Query(text.strip(), "", (_either(options),), "", filters) if options else None
 
@@ -82,7 +82,7 @@ def parse_any(db: sqlite3.Connection, text: str, filters: Filters) -> Query | No
 
 
 def _term(db: sqlite3.Connection, run: Run) -> Term:
-    """A word from its beginning, a number as it is; a dense run inside longer ones."""
+    """Words match by prefix, numbers exactly, dense runs as substrings."""
     if run.is_dense and len(run.text) > 1:
         return _tokens([pairs(run.text)[:-1]])
     if run.text.isdecimal():
@@ -93,7 +93,7 @@ def _term(db: sqlite3.Connection, run: Run) -> Term:
 
 
 def _completions(db: sqlite3.Connection, beginning: str) -> list[str] | None:
-    """The words that begin so; None where there are many."""
+    """The words with this prefix; None if there are many."""
     sql = "SELECT word FROM vocabulary WHERE word >= ? AND word < ? LIMIT ?"
     found = db.execute(sql, (beginning, beginning + _LAST, MAX_COMPLETIONS + 1)).fetchall()
     return [word for (word,) in found] if len(found) <= MAX_COMPLETIONS else None
@@ -144,7 +144,7 @@ def _all(expressions: Iterable[str]) -> str:
 
 
 def _options(db: sqlite3.Connection, run: Run, *, closest: bool) -> list[Term]:
-    """A word as it is where it occurs; the nearest corrections where it does not, or all of them beside it."""
+    """The word itself if it occurs; with `closest` its nearest corrections only if not, otherwise all of them too."""
     term = _term(db, run)
     occurs = db.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (term.anywhere,)).fetchone() is not None
     if run.is_dense or (occurs and closest):
@@ -154,7 +154,7 @@ def _options(db: sqlite3.Connection, run: Run, *, closest: bool) -> list[Term]:
 
 
 def _corrections(db: sqlite3.Connection, word: str, *, closest: bool) -> list[str]:
-    """Known words within the number of errors that the word may have, the nearest first."""
+    """Known words within the allowed number of errors, nearest first."""
     errors = errors_allowed(word)
     if not errors:
         return []
@@ -166,7 +166,7 @@ def _corrections(db: sqlite3.Connection, word: str, *, closest: bool) -> list[st
 
 
 def _candidates(db: sqlite3.Connection, word: str, errors: int) -> set[str]:
-    """Known words of about this length that begin or end alike, or have two letters swapped in the middle."""
+    """Known words of similar length with the same prefix or suffix, or with two letters swapped in the middle."""
     start, end = intact_ends(word, errors)
     found: set[str] = set()
     for column, part in (("word", start), ("backwards", end[::-1])):
@@ -185,7 +185,7 @@ def _candidates(db: sqlite3.Connection, word: str, errors: int) -> set[str]:
 
 
 def facet_groups(filters: Filters) -> Iterator[list[str]]:
-    """Groups of facets: of each group one must be there."""
+    """Groups of facets: one of each group must match."""
     if filters.sources:
         yield [rows.source_facet(source) for source in filters.sources]
     if filters.statuses:
@@ -204,13 +204,13 @@ _RIVALS = (
 
 
 def rare_facets(filters: Filters) -> list[str]:
-    """The filters that have lists of their own, each as an expression that must hold."""
+    """The filters that have their own lists, each as an expression that must match."""
     groups = facet_groups(filters)
     return [_any_facet(group) for group in groups if not rows.COMMON.intersection(group)]
 
 
 def with_facets(expression: str, filters: Filters) -> str:
-    """The expression narrowed by the filters. A common facet is in no list, so its rivals are left out instead."""
+    """The expression narrowed by the filters. Common facets have no list, so their rivals are excluded instead."""
     wanted = " AND ".join(f"({part})" for part in (expression, *rare_facets(filters)) if part)
     unwanted: list[str] = []
     for group in facet_groups(filters):

@@ -1,9 +1,9 @@
-"""Finding in the SQLite file: layers of likeness, each walked from new to old, none of them held in memory.
+"""Searches the SQLite file: match layers, each walked from new to old, none held in memory.
 
-    0  an id, exactly          2  the name but for case, accents, width       4  words of the name
-    1  the name, exactly       3  the name begins so                          5  words anywhere
+    0  an id, exactly          2  the name, ignoring case, accents, width       4  words of the name
+    1  the name, exactly       3  a prefix of the name                        5  words anywhere
 
-A page is filled from the first layer that is not used up. Each layer leaves out what an earlier one holds.
+A page is filled from the first layer that is not exhausted. Each layer excludes the records of earlier ones.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
 
 
 def near(db: sqlite3.Connection, text: str, limit: int) -> list[LibraryElement]:
-    """See `Catalogue.near`: words as they are or corrected, else any one of the words."""
+    """See `Catalogue.near`: words as written or corrected, otherwise any one of the words."""
     filters = Filters(statuses=("ready",))
     hits = search(db, text, filters, limit, None)
     return hits.elements or _page(db, parse_any(db, text, filters), "similar", limit, None).elements
@@ -106,7 +106,7 @@ class _Search:
         return self._matching(wanted, unwanted, below, limit) if wanted else []
 
     def _word_layers(self) -> list[tuple[str, str]]:
-        """What each word layer wants, and what an earlier one holds already."""
+        """What each word layer matches, and what an earlier one already has."""
         query = self._query
         return [(query.beginning, ""), (query.in_name, query.beginning), (query.anywhere, query.in_name)]
 
@@ -114,7 +114,7 @@ class _Search:
         match = with_facets(wanted, self._query.filters)
         if unwanted:
             match = f"({match}) NOT ({unwanted})"
-        # The full name is a layer of its own; the index cannot say where a name ends.
+        # The full name is its own layer; the index does not know where a name ends.
         sql = """
             SELECT rowid FROM words WHERE words MATCH ? AND rowid < ?
             AND rowid NOT IN (SELECT value FROM json_each(?))
@@ -125,7 +125,7 @@ class _Search:
         return [place for (place,) in self._db.execute(sql, values)]
 
     def _everything(self, below: int, limit: int) -> list[int]:
-        """Without words: by rare facets through their lists, by common ones through the table."""
+        """Without words: rare facets through their lists, common ones through the table."""
         filters = self._query.filters
         if rare_facets(filters):
             sql = "SELECT rowid FROM words WHERE words MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
@@ -156,7 +156,7 @@ class _Search:
         return rule or "1", [f" {token} " for group in groups for token in group]
 
     def _find_id_hits(self) -> list[int]:
-        """Places of what has this very id; also of what speaks with the voice of this id."""
+        """Places of records with exactly this id, or with this voice id."""
         text = self._query.text
         if not text or " " in text:
             return []
@@ -182,15 +182,15 @@ class _Search:
         return int(self._db.execute(sql, (self._everywhere(),)).fetchone()[0])
 
     def _count_name(self) -> int:
-        """For names of nothing but punctuation, which has no tokens."""
-        if not self._query.key:  # nothing is left of the text, so it names nothing
+        """For names of only punctuation, which has no tokens."""
+        if not self._query.key:  # the text is empty after folding
             return 0
         allowed, tokens = self._facet_rule()
         sql = f"SELECT count(*) FROM elements WHERE name_key = ? AND {allowed}"  # noqa: S608 - text of ours
         return int(self._db.execute(sql, (self._query.key, *tokens)).fetchone()[0])
 
     def _count_id_hits_outside(self) -> int:
-        """Those that do not match by their words as well."""
+        """Id hits that do not also match by words."""
         if not self._id_hits or not self._query.terms:
             return len(self._id_hits)
         sql = "SELECT count(*) FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))"

@@ -1,7 +1,7 @@
-"""The gallery: a view of `find_elements` in clients that show MCP Apps. Other clients never load it.
+"""The gallery: a view of `find_elements` in clients that support MCP Apps. Other clients never load it.
 
-The page is one file that needs nothing else. Its rows are the tool's structured content; small pictures come in the
-result's `_meta`, which only a view sees and no model pays for. What is not in there the page reads as a resource.
+The page is one self-contained file. Its rows are the tool's structured content; thumbnails come in the result's
+`_meta`, which costs the model nothing. The page reads missing thumbnails as resources.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GALLERY_URI = "ui://kling-mcp/gallery.html"
 PICTURES_KEY = "io.github.kling-mcp/pictures"
 PAGE = Path(__file__).with_name("gallery.html")
 
-# What a result may carry for the view: thirty pictures of the usual size.
+# The size limit for the view's data in a result: about thirty thumbnails.
 MAX_PAGE_CHARACTERS = 120_000
 _SIDE_PX, _MAX_BYTES = 128, 5_000
 
@@ -34,7 +34,7 @@ def gallery_extension() -> Apps:
         PAGE.read_text(encoding="utf-8"),
         name="gallery",
         title="Element gallery",
-        description="The page that Apps clients show beside find_elements.",
+        description="The page that MCP Apps clients show with find_elements.",
         # Nothing is loaded from anywhere: pictures are data: URIs.
         csp=ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], base_uri_domains=[]),
         prefers_border=True,
@@ -43,9 +43,9 @@ def gallery_extension() -> Apps:
 
 
 async def page_data(thumbnails: Thumbnails, elements: Sequence[LibraryElement]) -> dict[str, object]:
-    """What the page gets beside the rows: the kept pictures by element id.
+    """The page's data besides the rows: the cached thumbnails by element id.
 
-    Nothing is fetched; beyond `MAX_PAGE_CHARACTERS` pictures are left out, first those of the last rows.
+    Nothing is fetched; thumbnails beyond `MAX_PAGE_CHARACTERS` are left out, last rows first.
     """
     from kling_mcp.server.views.pictures import data_uri, resize  # noqa: PLC0415 - a server that only starts draws nothing
 

@@ -1,4 +1,4 @@
-"""The server as an ASGI app: `/mcp` behind its guards, `/healthz` and `/readyz` open beside it."""
+"""The server as an ASGI app: `/mcp` behind its guards, `/healthz` and `/readyz` open."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def build_http_app(
 ) -> Starlette:
     """The server as an ASGI app; `app.state` has its `server` and its open `requests`, see `InFlightRequests`.
 
-    Sessions and event streams are on, as the SDK has them by default: without them older clients get neither
-    progress nor questions. Requests with a foreign `Host` or `Origin` are refused (DNS rebinding) wherever it
-    listens. What is not open to everybody needs a token, where the settings ask for one: also paths that do not exist.
+    Sessions and event streams are on, the SDK's default: without them older clients get neither progress nor
+    questions. Requests with a foreign `Host` or `Origin` are always refused (DNS rebinding). If the settings require a
+    token, every path that is not explicitly open needs one, even paths that do not exist.
 
     Args:
-        runtime: one made for `transport="http"`, so that callers bring their own credentials.
-        host: where it will listen; that decides what the settings must hold.
-        verifier: replaces what the settings say of how tokens are checked, for tests.
+        runtime: made for `transport="http"`, so that callers bring their own credentials.
+        host: where it will listen; that decides which settings are required.
+        verifier: replaces the token check from the settings, for tests.
         most_sessions: how many sessions of older clients may be open, a quarter of them for one caller; one more is
             refused with 503.
 
@@ -92,8 +92,8 @@ def build_http_app(
     checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
-        """From the outside to the inside: host and page, browser's questions, token, size and time, sessions."""
-        # Whoever takes a minute for a body has opened nothing yet.
+        """From the outside in: host and origin, CORS, token, size and time, sessions."""
+        # A body that takes a minute to arrive opens no session meanwhile.
         shared = SessionQuota(inner, runtime.clock, quota_of(most_sessions))
         known = require_token(BodyLimits(shared, runtime.clock), hosting, checking)
         app.state.requests = InFlightRequests(HostCheck(add_cors(known, hosting.allowed_origins), security))
@@ -106,7 +106,7 @@ def build_http_app(
 
 
 def _within(lifespan: Lifespan, seal: RequestStateKeys) -> Lifespan:
-    """The app's life, in which the seal's key is read while the state is open."""
+    """The app's lifespan, with the encryption key read while the state is open."""
 
     @asynccontextmanager
     async def sealed(app: Starlette) -> AsyncIterator[Any]:
@@ -117,7 +117,7 @@ def _within(lifespan: Lifespan, seal: RequestStateKeys) -> Lifespan:
 
 
 class _PathGuard:
-    """Lets everybody through to a few paths, and everything else through the guards."""
+    """Lets everyone reach a few open paths; all other paths go through the guards."""
 
     def __init__(
         self,
@@ -138,18 +138,18 @@ class _PathGuard:
 
 
 async def _healthz(_: Request) -> Response:
-    """Whether the process serves; says nothing of Kling, so that it is cheap and needs no credential."""
+    """Whether the process is up; does not ask Kling, so it is cheap and needs no credential."""
     return JSONResponse({"status": "ok", "version": __version__})
 
 
 class _Readiness:
-    """Whether new callers should be sent here: the state can be read, and the end has not begun."""
+    """Whether new callers should be sent here: the state can be read, and shutdown has not begun."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     async def answer(self, _: Request) -> Response:
-        """200 or 503; why not stands in the log, because everybody may ask."""
+        """200 or 503; the reason goes to the log, because anyone may call this."""
         if self._runtime.shutdown.is_started:
             return JSONResponse({"status": "ending"}, 503)
         try:

@@ -1,7 +1,7 @@
-"""Who is let in to the http transport: from which hosts and pages, and with which token.
+"""Access control of the http transport: hosts, origins and tokens.
 
-The parts that read tokens and answer 401 and 403 are the SDK's own. A caller's token ends here: it is not kept, not
-logged, and never sent to Kling.
+The SDK reads tokens and answers 401 and 403. A caller's token goes no further: it is not stored, not logged, and
+never sent to Kling.
 """
 
 from __future__ import annotations
@@ -64,29 +64,29 @@ def is_public(settings: Settings, host: str) -> bool:
 
 
 def check_access(settings: Settings, host: str) -> None:
-    """Refuse to serve where it would not be safe.
+    """Refuse to serve if that would not be safe.
 
     Raises:
-        ConfigurationError: says everything that is missing.
+        ConfigurationError: lists everything that is missing.
     """
     hosting = settings.hosting
     if not host:
         raise ConfigurationError("--host must name the address to listen on, such as 127.0.0.1 or 0.0.0.0.")
     missing = []
     if not is_loopback(host) and not hosting.allowed_hosts:
-        missing.append("KLING_MCP_ALLOWED_HOSTS with the names under which callers reach it")
+        missing.append("KLING_MCP_ALLOWED_HOSTS with the host names that callers use")
     if is_public(settings, host) and not hosting.requires_auth:
-        missing.append("KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER, so that nobody else gets in")
+        missing.append("KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER to keep everyone else out")
     if missing:
         where = f"--host {host}" if not is_loopback(host) else "KLING_MCP_ALLOWED_HOSTS"
         raise ConfigurationError(
             f"{where} opens this server to other computers, which needs {' and '.join(missing)}.",
-            advice="Or serve this computer alone: --host 127.0.0.1 without KLING_MCP_ALLOWED_HOSTS.",
+            advice="To serve only this computer, use --host 127.0.0.1 without KLING_MCP_ALLOWED_HOSTS.",
         )
     if settings.shared_account and not hosting.requires_auth:
         raise ConfigurationError(
-            "KLING_MCP_SHARED_ACCOUNT lends this server's Kling account to callers, so it needs to know who they are: "
-            "set KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER, too."
+            "KLING_MCP_SHARED_ACCOUNT lets callers use this server's Kling account, so they must sign in: "
+            "set KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER as well."
         )
 
 
@@ -104,14 +104,14 @@ def transport_security(settings: Settings, host: str) -> TransportSecuritySettin
 
 
 def verifier_for(hosting: HostingSettings, clock: Clock) -> TokenVerifier | None:
-    """What checks callers' tokens; None where nobody is asked."""
+    """The verifier of callers' tokens; None if no token is required."""
     if hosting.oauth is not None:
         return JwtVerifier(hosting.oauth, JwksCache(hosting.oauth.jwks_url, clock))
     return StaticTokenVerifier(hosting.token) if hosting.token else None
 
 
 def metadata_routes(oauth: OAuthSettings | None) -> list[Route]:
-    """Where clients learn whom to ask for a token (RFC 9728)."""
+    """Where clients find the issuer of tokens (RFC 9728)."""
     if oauth is None:
         return []
     return create_protected_resource_routes(
@@ -123,7 +123,7 @@ def metadata_routes(oauth: OAuthSettings | None) -> list[Route]:
 
 
 class StaticTokenVerifier:
-    """The one token of KLING_MCP_HTTP_TOKEN. Whoever has it is the same caller to us."""
+    """The one token of KLING_MCP_HTTP_TOKEN. Everyone who has it counts as one caller."""
 
     def __init__(self, token: str) -> None:
         self._digest = _digest(token)
@@ -136,7 +136,7 @@ class StaticTokenVerifier:
 
 
 class HostCheck:
-    """Turns away foreign hosts and pages (DNS rebinding) before anything of the request is read."""
+    """Rejects foreign hosts and origins (DNS rebinding) before reading the request."""
 
     def __init__(self, app: ASGIApp, security: TransportSecuritySettings) -> None:
         self._app = app
@@ -148,7 +148,7 @@ class HostCheck:
 
 
 def add_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Let the pages of these origins call from a browser, which asks beforehand and without a token."""
+    """Let pages of these origins call from a browser, which sends a preflight request without a token."""
     if not origins:
         return app
     return CORSMiddleware(
@@ -161,7 +161,7 @@ def add_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 
 def require_token(app: ASGIApp, hosting: HostingSettings, verifier: TokenVerifier | None) -> ASGIApp:
-    """Let callers with a valid token through, the SDK's way: 401 without one, 403 where it may too little."""
+    """Require a valid token, the SDK's way: 401 without one, 403 if a scope is missing."""
     if verifier is None:
         return app
     oauth = hosting.oauth
@@ -172,7 +172,7 @@ def require_token(app: ASGIApp, hosting: HostingSettings, verifier: TokenVerifie
 
 
 class _ScopeChallenge:
-    """Adds to the SDK's refusals which scopes are needed, as the MCP specification asks, and survives lost keys."""
+    """Adds the required scopes to the SDK's refusals, as MCP specifies, and answers 503 if keys are unavailable."""
 
     def __init__(self, app: ASGIApp, scopes: list[str]) -> None:
         self._app = app
@@ -191,7 +191,7 @@ class _ScopeChallenge:
         try:
             await self._app(scope, receive, with_scopes)
         except KeysUnavailableError:
-            # Neither a yes nor a no: the caller's token may be good, so it must not be told to get another.
+            # The token may be valid, so the caller must not be told to get another one.
             body = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
             await JSONResponse(body, 503, {"Retry-After": _RETRY_SECONDS})(scope, receive, send)
 

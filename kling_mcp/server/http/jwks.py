@@ -1,6 +1,6 @@
-"""The public keys with which an issuer signs its tokens: fetched when needed, kept for a while, never asked for often.
+"""An issuer's public keys: fetched when needed, cached, and rarely fetched again.
 
-Whoever sends tokens decides which key they name, so an unknown name must not become a request of ours each time.
+Callers choose the key id in their tokens, so an unknown id must not trigger a request each time.
 httpx is imported at the first fetch.
 """
 
@@ -31,7 +31,7 @@ MAX_BYTES = 256 * 1024
 
 
 class KeysUnavailableError(Exception):
-    """The issuer's keys cannot be read, and none are kept from before."""
+    """The issuer's keys cannot be read, and none are cached."""
 
 
 class JwksCache:
@@ -50,7 +50,7 @@ class JwksCache:
         """The key of this name; without a name the only key there is, and None if there are several.
 
         Raises:
-            KeysUnavailableError: there are no keys to look through.
+            KeysUnavailableError: there are no keys.
         """
         key = self._known(kid)
         if key is None or self._age() > KEYS_TTL_SECONDS:
@@ -70,7 +70,7 @@ class JwksCache:
         return self._clock.monotonic() - self._read_at
 
     async def _refresh(self, kid: str | None) -> None:
-        """Read the keys again, unless another caller has just done so, or it was tried a moment ago."""
+        """Read the keys again, unless another caller just did, or an attempt was made a moment ago."""
         now = self._clock.monotonic()
         is_known = self._known(kid) is not None and self._age() <= KEYS_TTL_SECONDS
         pause = PAUSE_SECONDS if self._keys else PAUSE_WITHOUT_KEYS
@@ -85,17 +85,17 @@ class JwksCache:
 
 
 def _signing_keys(body: bytes) -> list[jwt.PyJWK]:
-    """Keys that can check signatures; others, and those of kinds that this library does not know, are left out."""
+    """Keys that can verify signatures; all others, including unknown kinds, are left out."""
     data = json.loads(body)
     listed = data.get("keys") if isinstance(data, dict) else None
     if not isinstance(listed, list) or not all(isinstance(key, dict) for key in listed):
-        raise ValueError("the answer is no key set")
+        raise ValueError("the answer is not a key set")
     keys = [key for key in jwt.PyJWKSet.from_dict(data).keys if key.public_key_use in {None, "sig"}]
     return [key for key in keys if key.key_type != "oct"]
 
 
 async def fetch_bytes(url: str) -> bytes:
-    """What stands behind an address that the operator named. Redirects are not followed.
+    """The content of an address from the settings. Redirects are not followed.
 
     Raises:
         OSError: it cannot be reached or read.

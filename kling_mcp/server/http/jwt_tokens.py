@@ -1,4 +1,4 @@
-"""OAuth access tokens, checked here: signature, issuer, audience, times. Nothing of a token is kept or logged."""
+"""Verifies OAuth access tokens: signature, issuer, audience, times. Tokens are neither stored nor logged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Asymmetric ones alone: with a shared secret, whoever can check a token can make one.
+# Asymmetric only: with a shared secret, anyone who can verify a token can forge one.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 LEEWAY_SECONDS = 30
 MAX_TOKEN_CHARACTERS = 16_384
@@ -28,19 +28,19 @@ class JwtVerifier:
         self._keys = keys
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """As the SDK asks: None for a token that does not count.
+        """As the SDK expects: None for a token that is not accepted.
 
         Raises:
-            KeysUnavailableError: nobody can say, because the issuer's keys cannot be read.
+            KeysUnavailableError: the issuer's keys cannot be read, so the token cannot be checked.
         """
         try:
             claims = await self._claims_of(token)
         except jwt.PyJWTError as refusal:
-            logger.info("A caller's token does not count: %s", type(refusal).__name__)
+            logger.info("A caller's token was rejected: %s", type(refusal).__name__)
             return None
         subject, client = claims.get("sub"), claims.get("client_id") or claims.get("azp")
         return AccessToken(
-            token="[not kept]",  # noqa: S106 - in the place of the token
+            token="[not kept]",  # noqa: S106 - a placeholder, not a token
             client_id=str(client or subject or "unnamed"),
             scopes=_scopes_in(claims),
             expires_at=int(claims["exp"]) + LEEWAY_SECONDS,
@@ -53,7 +53,7 @@ class JwtVerifier:
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise jwt.DecodeError
         header = jwt.get_unverified_header(token)
-        # Before any key is looked for: what nobody could have signed must not make us ask the issuer.
+        # Checked before any key is looked up: a token that cannot be valid must not cause a request to the issuer.
         if header.get("alg") not in ALGORITHMS:
             raise jwt.InvalidAlgorithmError
         key = await self._keys.find(header.get("kid"))

@@ -1,6 +1,6 @@
-"""Requests as such: how slowly they may come, how much of them is held at once, and how they end with the server.
+"""Limits on requests: how slowly they may arrive, how much is held at once, and how they end at shutdown.
 
-What stands in them is of no concern here.
+Their content does not matter here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LISTEN = "subscriptions/listen"
 
 
 class _RefusedError(Exception):
-    """The body is not read on; `response` says why."""
+    """Stop reading the body; `response` says why."""
 
     def __init__(self, status: int, why: str, headers: dict[str, str]) -> None:
         super().__init__(why)
@@ -31,9 +31,9 @@ class _RefusedError(Exception):
 
 
 class BodyLimits:
-    """Bounds the time for which a body may take to arrive, and the bytes of all bodies together.
+    """Limits the time a body may take to arrive, and the bytes of all bodies together.
 
-    A request holds its body until it is answered. Its largest size is the SDK's to check.
+    A request holds its body until it is answered. The SDK checks the size of a single body.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class BodyLimits:
 
 def _too_much_at_once() -> _RefusedError:
     return _RefusedError(
-        503, "The server holds as many large requests as it can; send it again.", {"Retry-After": _RETRY_SECONDS}
+        503, "The server is handling too many large requests; try again.", {"Retry-After": _RETRY_SECONDS}
     )
 
 
 class InFlightRequests:
-    """Knows the requests that are open, so that the end of the server can wait for answers and close streams."""
+    """Tracks open requests, so that shutdown can wait for responses and close streams."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -112,12 +112,12 @@ class InFlightRequests:
                 self._answered.set()
         if cancel.cancelled_caught:
             if not began:
-                await JSONResponse({"error": "The server is ending."}, 503)(scope, receive, send)
+                await JSONResponse({"error": "The server is shutting down."}, 503)(scope, receive, send)
             else:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def finish(self, seconds: float) -> None:
-        """Wait until every request is answered, but not longer than `seconds`; then end what is open, streams too."""
+        """Wait at most `seconds` for all responses, then close everything that is open, including streams."""
         with anyio.move_on_after(seconds):
             while self._answering:
                 self._answered = anyio.Event()

@@ -1,8 +1,8 @@
-"""What a client carries from one round of a question to the next is sealed with a key that every replica has.
+"""Encrypts the state that clients carry between the rounds of a question with a key that all replicas share.
 
-A call of the 2026-07-28 protocol that has to ask something ends with a question and a state, and the client sends
-both back with the answer, to whichever replica comes next. The sealing itself, and its claims (how old it may be, for
-which request and for whom it was made), are the SDK's own. The key lies with the rest of the state, and nowhere else.
+In the 2026-07-28 protocol, a call that must ask something ends with a question and a state; the client sends both
+back with the answer, to any replica. The SDK does the encryption and checks its claims (age, request and caller).
+The key is stored with the rest of the state, and nowhere else.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEY_NAME = "request-state"
-PATIENCE_SECONDS = 2.0  # the state is asked for the key as long before the first request is let in
+PATIENCE_SECONDS = 2.0  # how long start-up waits for the key before serving
 RETRY_SECONDS = 5.0
 
 
 class RequestStateKeys:
     """Seals with the key of the shared state, and opens what any replica sealed with it.
 
-    While the state cannot be read it seals with a key of its own, which only this process opens: whoever comes to
-    another replica meanwhile has to begin that call anew, and nothing else stops.
+    While the state cannot be read, it uses a key that only this process has: a caller who reaches another replica
+    meanwhile must start that call over, and nothing else fails.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -48,7 +48,7 @@ class RequestStateKeys:
         self._codec = AESGCMRequestStateCodec([self._own_key])
 
     def security(self) -> RequestStateSecurity:
-        """What `build_server` takes. A state counts only for the caller and the Kling account it was made for."""
+        """For `build_server`. A state is valid only for the caller and the Kling account it was made for."""
         return RequestStateSecurity(codec=self, bind_principal=self._whose)
 
     def seal(self, payload: bytes) -> str:
@@ -59,13 +59,13 @@ class RequestStateKeys:
         """As the SDK asks.
 
         Raises:
-            InvalidRequestState: no replica made it, or somebody changed it.
+            InvalidRequestState: no replica made it, or it was altered.
         """
         return self._codec.unseal(token)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """The key is read before the block, or within it as soon as the state can be read."""
+        """Read the key before the block, or during it as soon as the state can be read."""
         is_shared = anyio.Event()
         async with run_in_background(lambda: self._fetch(is_shared)):
             with anyio.move_on_after(PATIENCE_SECONDS):
@@ -79,7 +79,7 @@ class RequestStateKeys:
                 key = await shared_key(self._runtime.store, KEY_NAME)
             except StorageError as error:
                 if not is_told:
-                    logger.warning("Questions to callers are sealed for this process alone: %s", error)
+                    logger.warning("Client state is encrypted for this process only: %s", error)
                 is_told = True
                 await self._runtime.clock.sleep(RETRY_SECONDS)
             else:
@@ -87,7 +87,7 @@ class RequestStateKeys:
                 is_shared.set()
 
     def _whose(self, ctx: ServerRequestContext[Any, Any]) -> str:
-        """Whoever is signed in, and the account; a caller without one can be asked something, too."""
+        """The signed-in caller and the account; callers without an account can be asked as well."""
         try:
             account = self._runtime.account_of_caller(getattr(ctx.request, "headers", None)).client.account
         except ConfigurationError:

@@ -1,4 +1,4 @@
-"""The app on a port, until it is told to end; and the end, in which nobody's wait is lost."""
+"""Runs the app on a port, and shuts it down without losing any wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.settings import Settings
 
-ANSWER_SECONDS = 3.0  # for what is being sent to Kling; waits end at once
+ANSWER_SECONDS = 3.0  # for requests on their way to Kling; waits end at once
 _GRACE_SECONDS = 1  # for connections that the other side does not close
 _MAX_CONNECTIONS = 1000
 _FILES_WANTED = 8192
@@ -28,14 +28,14 @@ _BACKLOG = 1024
 
 
 def serve_http(settings: Settings, host: str, port: int, on_listening: Callable[[str], None]) -> None:
-    """Serve over Streamable HTTP until interrupted. `port` 0 takes a free one; `on_listening` is told the address.
+    """Serve over Streamable HTTP until interrupted. `port` 0 picks a free port; `on_listening` gets the address.
 
-    SIGTERM and Ctrl-C end it in order: nobody new is let in; waits end as if their time had run out, so that each
-    caller gets an answer with the ids to go on with; tasks are left to the next server; then streams are closed.
+    SIGTERM and Ctrl-C shut it down gracefully: no new connections; waits end as if their time had run out, so that
+    each caller gets the ids and the next call; tasks are left to the next server; then streams are closed.
 
     Raises:
         ConfigurationError: as `build_http_app`, or the port cannot be used.
-        KeyboardInterrupt: Ctrl-C, after the orderly end.
+        KeyboardInterrupt: Ctrl-C, after the graceful shutdown.
     """
     runtime = Runtime(settings, transport="http")
     app = build_http_app(runtime, host)
@@ -48,17 +48,17 @@ def serve_http(settings: Settings, host: str, port: int, on_listening: Callable[
 
 
 def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
-    """What serves the app of `build_http_app`, and ends as `serve_http` says."""
+    """The uvicorn server for the app of `build_http_app`, with the shutdown that `serve_http` describes."""
     import uvicorn  # noqa: PLC0415 - only this transport needs it
     from sse_starlette.sse import AppStatus  # noqa: PLC0415 - the same
 
-    # It would cut every event stream at the first sign of the end, those with an answer on its way included.
+    # It would cut every event stream as soon as shutdown begins, even those with a response on its way.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # that library has no types
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             runtime.shutdown.start()
-            # First of all, so that a proxy sends newcomers to another replica instead of into the end of this one.
+            # First, so that a proxy sends new callers to another replica.
             for listener in self.servers:
                 listener.close()
             await app.state.requests.finish(ANSWER_SECONDS)
@@ -68,7 +68,7 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
         app,
         http="h11",  # the same parser, whatever else is installed
         ws="none",
-        log_config=None,  # ours stands, and hides secrets
+        log_config=None,  # ours is in place, and hides secrets
         access_log=False,
         server_header=False,
         limit_concurrency=_MAX_CONNECTIONS,
@@ -78,7 +78,7 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
 
 
 def _allow_many_files() -> None:
-    """A connection, and an account's index, is an open file each; many systems start with a limit of 1024."""
+    """Each connection and each account's index is an open file; many systems start with a limit of 1024."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - there is none on Windows
@@ -91,14 +91,14 @@ def _allow_many_files() -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, made before anything runs, so that a taken port is one sentence."""
+    """A listening socket, opened before anything runs, so that a port in use is one clear error."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        # asyncio does this for sockets that it makes itself; without it each answer waits 40 ms for an acknowledgement.
+        # asyncio does this for its own sockets; without it each response waits 40 ms for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except OSError as error:
         raise ConfigurationError(
-            f"Port {port} of {host} cannot be used ({error.strerror or error}); choose another with --port."
+            f"Port {port} on {host} cannot be used ({error.strerror or error}); choose another with --port."
         ) from None

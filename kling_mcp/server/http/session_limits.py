@@ -1,7 +1,7 @@
-"""Sessions of older clients: how many of them one caller may have open, so that others find room.
+"""Sessions of older clients: how many one caller may have open, so that others find room.
 
-The SDK opens and ends sessions and bounds them all together; this keeps a list beside it, by what is answered.
-A caller is whoever is signed in with a Kling account; a credential is remembered as a keyed hash alone.
+The SDK opens and closes sessions and limits their total; this keeps its own list from the responses.
+A caller is a signed-in identity with a Kling account; credentials are remembered only as keyed hashes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CREDENTIALS = ("x-kling-api-key", "x-kling-access-key")
 
 
 class _FullError(Exception):
-    """The caller has his share."""
+    """The caller has reached the quota."""
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ def quota_of(most_sessions: int) -> int:
 
 
 class SessionQuota:
-    """Refuses a session to a caller who has his share; 503, as the SDK does where there is room for nobody."""
+    """Refuses a session to a caller over quota: 503, as the SDK answers when all sessions are taken."""
 
     def __init__(self, app: ASGIApp, clock: Clock, most: int) -> None:
         """`most` is how many sessions a caller may have."""
@@ -62,7 +62,7 @@ class SessionQuota:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        version = headers.get(_VERSION)  # the first request of an older client bears none
+        version = headers.get(_VERSION)  # the first request of an older client has none
         if version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
             await self._app(scope, receive, send)  # a revision without sessions
         elif (name := headers.get(_SESSION)) is not None:
@@ -91,7 +91,7 @@ class SessionQuota:
             self._was_used(name, session)
 
     async def _open(self, caller: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counted from the moment at which the request is complete: one that drips in keeps nobody's place."""
+        """Counted once the request is complete, so that a slow request takes no place."""
         is_counted = False
 
         async def complete() -> Message:
@@ -121,7 +121,7 @@ class SessionQuota:
                 self._opening -= Counter([caller])
 
     def _count(self, caller: bytes) -> int:
-        """How many this caller has; those that the SDK has ended because nothing came are forgotten first."""
+        """How many this caller has, after dropping those that the SDK closed as idle."""
         now = self._clock.monotonic()
         while self._sessions:
             name, session = next(iter(self._sessions.items()))
@@ -134,7 +134,7 @@ class SessionQuota:
         return self._opening[caller] + self._open_of[caller]
 
     def _was_used(self, name: str, session: _Session) -> None:
-        """The order of the sessions is that of their last use, so that what is old is found without a search."""
+        """Sessions are kept in order of last use, so that old ones are found without a search."""
         session.used_at = self._clock.monotonic()
         if name in self._sessions:
             self._sessions.move_to_end(name)
@@ -150,6 +150,6 @@ class SessionQuota:
         return hmac.digest(self._salt, told.encode(), "sha256")
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        said = f"You have {self._most} sessions open here, which is the most; end one, or wait until they expire."
+        said = f"You already have {self._most} sessions open, which is the limit; close one or wait until they expire."
         body = {"jsonrpc": "2.0", "id": None, "error": {"code": INTERNAL_ERROR, "message": said}}
         await JSONResponse(body, 503, {"Retry-After": RETRY_SECONDS})(scope, receive, send)

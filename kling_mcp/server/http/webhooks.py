@@ -1,8 +1,8 @@
-"""`POST /callbacks/kling/…`: Kling says that a task has changed, and whoever waits for it looks.
+"""`POST /callbacks/kling/…`: Kling says that a task has changed, and waiting calls poll it.
 
-It is open to everybody, so it believes nothing: the address must be one that this server made, the body is small,
-signed where a secret is set, and all that follows is a look at Kling. A refused callback costs a wait nothing but
-time: it looks by itself, too. fact: signature-legacy-unknown
+The endpoint is open to everyone, so it trusts nothing: the address must be one that this server made, the body must
+be small, and signed if a secret is set; all it triggers is a poll. Losing a callback only costs time, because waits
+poll anyway. fact: signature-legacy-unknown
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MAX_REMEMBERED = 10_000
 
 
 def add_callbacks(app: Starlette, runtime: Runtime) -> tuple[str, ...]:
-    """Take callbacks where Kling is asked for them; the beginnings of paths that need no token then."""
+    """Accept callbacks if Kling is asked for them; returns the path prefixes that then need no token."""
     if not runtime.callback_urls.is_enabled:
         return ()
     app.add_route(PREFIX + "{part}", _CallbackEndpoint(runtime).answer, methods=["POST"])
@@ -56,11 +56,11 @@ class _CallbackEndpoint:
         self._heard = SeenDeliveries(runtime.clock)
 
     async def answer(self, request: Request) -> Response:
-        """200 for what counts and for what was heard before, 4xx for what is refused. fact: callback-answer"""
+        """200 for valid and repeated callbacks, 4xx for refused ones. fact: callback-answer"""
         try:
             outcome = await self._take(request)
         except CallbackError as error:
-            # At INFO, because everybody can send one.
+            # At INFO, because anyone can send one.
             logger.info("A callback was refused: %s", error.message)
             telemetry.count_callback("refused")
             return JSONResponse({"error": error.message}, error.http_status)
@@ -72,7 +72,7 @@ class _CallbackEndpoint:
         return JSONResponse({"status": "ok"})
 
     async def _take(self, request: Request) -> str:
-        """What was done with it.
+        """The outcome for telemetry.
 
         Raises:
             CallbackError: it is refused.
@@ -85,7 +85,7 @@ class _CallbackEndpoint:
         part = request.path_params["part"]
         names = await self._runtime.callback_urls.waiters_for(part, task_id)
         if not names:
-            raise CallbackError("No creation is known under this address.", http_status=404)
+            raise CallbackError("No creation has this address.", http_status=404)
         if self._heard.is_repeated(part, request.headers.get("webhook-id", "")):
             return "repeated"
         for account, name in names:
@@ -94,9 +94,9 @@ class _CallbackEndpoint:
 
 
 class SeenDeliveries:
-    """Which callbacks came already, for as long as their signatures count. fact: callback-repeats
+    """Which callbacks were seen, for as long as their signatures are valid. fact: callback-repeats
 
-    Each replica has its own: what gets past it makes somebody look once more than needed, and nothing else.
+    Each replica has its own: a repeat that it misses only causes one extra poll.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -104,7 +104,7 @@ class SeenDeliveries:
         self._times: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def is_repeated(self, part: str, webhook_id: str) -> bool:
-        """Whether this one came before; remembers it. One without an id is new each time."""
+        """Whether this one was seen before; remembers it. One without an id is always new."""
         now = self._clock.monotonic()
         while self._times and (
             len(self._times) >= _MAX_REMEMBERED or next(iter(self._times.values())) < now - 2 * TOLERANCE_SECONDS
@@ -121,7 +121,7 @@ async def _read(request: Request) -> bytes:
     """The body.
 
     Raises:
-        CallbackError: it is too large, too slow, or never came to an end.
+        CallbackError: it is too large, too slow, or was cut off.
     """
     body = bytearray()
     try:
@@ -133,5 +133,5 @@ async def _read(request: Request) -> bytes:
     except TimeoutError:
         raise CallbackError("The callback took too long to arrive.", http_status=408) from None
     except ClientDisconnect:
-        raise CallbackError("The callback broke off.", http_status=400) from None
+        raise CallbackError("The callback was cut off.", http_status=400) from None
     return bytes(body)

@@ -1,6 +1,6 @@
-"""One tool call that may go on after its request was answered with a handle.
+"""One tool call that may continue after its request was answered with a handle.
 
-It knows its state and what it waits for; it writes its handle, and sends nothing to anybody.
+It knows its state and what it waits for, and writes its handle; it sends nothing to the client.
 The tool body finds it with `current_background_call`; without one the call is an ordinary one.
 """
 
@@ -44,12 +44,12 @@ _current: ContextVar[BackgroundCall | None] = ContextVar("kling_mcp_background_c
 
 
 def current_background_call() -> BackgroundCall | None:
-    """The background call that this code is part of, or None in an ordinary call."""
+    """The background call that this code runs in, or None in an ordinary call."""
     return _current.get()
 
 
 class _Question:
-    """Something that the call asked its client, and the answer once it is there."""
+    """A question to the client, and its answer once there is one."""
 
     def __init__(self, request: ElicitRequest) -> None:
         self.request: dict[str, Any] = request.model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -58,12 +58,12 @@ class _Question:
 
 
 class BackgroundCall:
-    """A call at work, or what came of it."""
+    """A running call, or its outcome."""
 
     def __init__(self, handle: Handle, handles: HandleStore, clock: Clock, seconds: float) -> None:
         """
         Args:
-            seconds: how long the call may go on, counted from the creation of the handle.
+            seconds: how long the call may run, counted from the creation of the handle.
         """
         self.handle = handle
         self.handles = handles
@@ -86,15 +86,15 @@ class BackgroundCall:
 
     @property
     def age(self) -> float:
-        """Seconds since the handle was made; by the wall clock, because it may be older than this process."""
+        """Seconds since the handle was made, by the wall clock, because it may be older than this process."""
         return max(0.0, self._clock.wall() - self.handle.created_at)
 
     def seconds_left(self) -> float:
-        """How long the call may still go on."""
+        """How long the call may still run."""
         return max(0.0, self._seconds - self.age)
 
     def set_message(self, message: Callable[[], str]) -> None:
-        """What the call is doing now, for people."""
+        """Set what people see the call doing."""
         self._message = message
 
     async def bind_tasks(self, names: Sequence[str]) -> None:
@@ -103,7 +103,7 @@ class BackgroundCall:
             try:
                 await self.handles.name(self.handle.handle_id, names)
             except StorageError as error:
-                # The call itself does not depend on it; only a restart would lose the handle.
+                # The call does not depend on it; only a restart would lose the handle.
                 logger.warning("A task handle could not be written: %s", error)
 
     def record_error(self, error: KlingError) -> None:
@@ -111,7 +111,7 @@ class BackgroundCall:
         self._failure = StoredError.of(error)
 
     async def ask(self, request: ElicitRequest) -> ElicitResult:
-        """Put a question to the client, who sees it in tasks/get and answers with tasks/update."""
+        """Ask the client, which sees the question in tasks/get and answers with tasks/update."""
         self._asked += 1
         key = f"question-{self._asked}"  # never used twice in one task
         question = self._questions[key] = _Question(request)
@@ -124,29 +124,29 @@ class BackgroundCall:
     # What the extension does with it.
 
     async def run(self, work: Callable[[], Awaitable[HandlerResult]]) -> None:
-        """Run the call to its end. The end of the server cancels it and leaves the handle for the next one."""
+        """Run the call to its end. Shutdown cancels it and leaves the handle for the next server."""
         _current.set(self)
         try:
             with self._scope:
                 self._ended(await work())
-        except MCPError as error:  # the SDK makes a result of everything else that a tool raises
+        except MCPError as error:  # the SDK turns everything else that a tool raises into a result
             self._failed(error)
         finally:
             self._news.set()
             self._over.set()
 
     async def wait_for_news(self, seconds: float) -> None:
-        """Wait until the call is over or asks something, but not longer than `seconds`."""
+        """Wait at most `seconds` until the call is over or asks something."""
         with anyio.move_on_after(seconds):
             await self._news.wait()
 
     def detach(self) -> None:
-        """The request is answered with the handle: nothing more may be sent to it."""
+        """The request was answered with the handle, so nothing more may be sent on it."""
         self.is_detached = True
 
     @property
     def is_over(self) -> bool:
-        """Whether the call has come to an end of its own, or was cancelled."""
+        """Whether the call has ended or was cancelled."""
         return self.status in {"completed", "failed", "cancelled"}
 
     @property
@@ -161,10 +161,10 @@ class BackgroundCall:
         return self._outcome
 
     def answer(self, responses: Mapping[str, Any]) -> None:
-        """Take the client's answers; those to questions that are not open are ignored.
+        """Take the client's answers; answers to questions that are not open are ignored.
 
         Raises:
-            MCPError: one is no answer to its question; then none is taken.
+            MCPError: one of them is invalid; then none is taken.
         """
         taken = {key: _elicited(key, value) for key, value in responses.items() if key in self._questions}
         for key, value in taken.items():
@@ -175,22 +175,22 @@ class BackgroundCall:
             self._turn("working")
 
     def cancel(self) -> None:
-        """Stop the call. What Kling was asked to do goes on there."""
+        """Stop the call. Work that was sent to Kling continues there."""
         if not self.is_over:
             self._turn("cancelled")
             self._questions.clear()
         self._scope.cancel()
 
     def detach_for_restart(self) -> None:
-        """Stop the call without an end: its handle says that it is at work, and the next server follows it."""
+        """Stop without an outcome: the handle still says that it is running, and the next server follows it."""
         self._scope.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait until the body has left, its own cleaning up included."""
+        """Wait until the body has finished, including its clean-up."""
         await self._over.wait()
 
     async def persist_result(self) -> None:
-        """Write the end down, as far as Kling cannot tell it to a later process."""
+        """Store the outcome, as far as a later process cannot learn it from Kling."""
         status: HandleStatus = "cancelled" if self.status == "cancelled" else "settled"
         with suppress(StorageError):  # the answer is in memory, and Kling knows the task
             await self.handles.settle(self.handle.handle_id, status, self._failure)
@@ -203,7 +203,7 @@ class BackgroundCall:
         }
 
     def detail(self) -> dict[str, Any]:
-        """The task with what its state brings along: a result, an error or questions."""
+        """The task with its result, error or open questions."""
         task: dict[str, Any] = {"resultType": "complete", **self.summary()}
         if self.status == "completed":
             outcome = self._outcome
@@ -239,7 +239,7 @@ class BackgroundCall:
         if self.status == "working":
             return f"{self._message()} ({self.age:.0f} s)"
         if self.status == "input_required":
-            return "Waiting for an answer of the client"
+            return "Waiting for the client's answer"
         if self.status == "cancelled":
             return CANCELLED
         if self._error is not None:
@@ -248,8 +248,8 @@ class BackgroundCall:
 
 
 CANCELLED = (
-    "The wait was cancelled; what was sent to Kling goes on there. wait_for_tasks without ids, or the same "
-    "call again, tells what came of it; nothing is made twice."
+    "The wait was cancelled; work that was sent to Kling continues there. To see the outcome, call "
+    "wait_for_tasks without ids, or repeat the same call; nothing is created twice."
 )
 
 
@@ -274,4 +274,4 @@ def _elicited(key: str, value: Any) -> ElicitResult:
     try:
         return ElicitResult.model_validate(value)
     except ValidationError:
-        raise MCPError(INVALID_PARAMS, f"inputResponses[{key!r}] is no answer to an elicitation") from None
+        raise MCPError(INVALID_PARAMS, f"inputResponses[{key!r}] is not an answer to an elicitation") from None

@@ -1,6 +1,6 @@
-"""What MCP sees of tasks: the interception of tool calls, and tasks/get, tasks/update and tasks/cancel.
+"""MCP's side of tasks: the interception of tool calls, and tasks/get, tasks/update and tasks/cancel.
 
-It decides whether a call becomes a task; it never changes what a tool does or answers.
+It decides whether a call becomes a task; it never changes what a tool does or returns.
 Only a request that itself declares the extension can be answered with a handle.
 """
 
@@ -42,11 +42,11 @@ logger = logging.getLogger(__name__)
 
 TASKS = "io.modelcontextprotocol/tasks"
 
-# optional: a task only if the call outlasts the grace. always: a task, for clients that can have one.
+# optional: a task only if the call takes longer than the grace period. always: a task, for clients that support it.
 # required: the same, and other clients are refused.
 Mode = Literal["optional", "always", "required"]
 
-# The tools that may become tasks; `resume` has for each the body that follows its call.
+# The tools that may become tasks; `resume` has the body that follows each of them.
 LONG_CALLS = ("create_element_and_wait", "wait_for_tasks")
 
 GRACE_SECONDS = 2.0
@@ -63,7 +63,7 @@ class HandleParams(RequestParams):
 
 
 class AnswerParams(HandleParams):
-    """Answers to what the task asked, by the keys of its questions."""
+    """Answers to the task's questions, by key."""
 
     input_responses: dict[str, Any] = Field(alias="inputResponses")
 
@@ -83,9 +83,9 @@ class TasksExtension(Extension):
     ) -> None:
         """
         Args:
-            modes: tools that may become tasks beside `LONG_CALLS`; for the fixtures of tests.
-            grace: seconds within which a call is answered in the ordinary way.
-            seconds: how long a task may go on.
+            modes: tools that may become tasks besides `LONG_CALLS`, for test fixtures.
+            grace: seconds after which a call becomes a task.
+            seconds: how long a task may run.
             max_calls: how many calls and results are kept in memory.
         """
         self._modes: dict[str, Mode] = {**dict.fromkeys(LONG_CALLS, "optional"), **(modes or {})}
@@ -97,7 +97,7 @@ class TasksExtension(Extension):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Calls may go on in the background of this block; when it ends they are cancelled and cleaned up."""
+        """Calls may run in the background of this block; when it ends they are cancelled and cleaned up."""
         async with anyio.create_task_group() as group:
             self._groups.append(group)
             try:
@@ -107,13 +107,13 @@ class TasksExtension(Extension):
                 group.cancel_scope.cancel()
 
     def hand_over(self) -> None:
-        """The server is about to end: what runs in the background is left to the next one, as it stands."""
+        """Shutdown has begun: leave background calls to the next server."""
         for background in self._calls.values():
             if background.is_detached:
                 background.detach_for_restart()
 
     def methods(self) -> Sequence[MethodBinding]:
-        """What a client with a handle may ask; no earlier revision of the protocol has it."""
+        """What a client may ask about a handle; earlier revisions of the protocol do not have it."""
         versions = frozenset(MODERN_PROTOCOL_VERSIONS)
         return [
             MethodBinding("tasks/get", HandleParams, self._get, versions),
@@ -124,7 +124,7 @@ class TasksExtension(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: RequestContext, call_next: CallNext
     ) -> HandlerResult:
-        """Let the call run, and answer with its result, or with a handle if it takes long."""
+        """Run the call, and answer with its result, or with a handle if it takes long."""
         mode = self._modes.get(params.name)
         if mode is None:
             return await call_next(ctx)
@@ -151,7 +151,7 @@ class TasksExtension(Extension):
         return {"resultType": "task", **background.summary()}
 
     async def _begin(self, tool: str, ctx: RequestContext) -> BackgroundCall | None:
-        """A background call whose handle is on the disk, or None: then the call is an ordinary one."""
+        """A background call with a stored handle, or None for an ordinary call."""
         if not self._groups or not self._make_room():
             return None
         runtime = runtime_of(ctx)
@@ -173,7 +173,7 @@ class TasksExtension(Extension):
         self._groups[-1].start_soon(to_the_end, name=f"task of {background.handle.tool}")
 
     def _make_room(self) -> bool:
-        """Whether one more call may be kept; ended ones give way, because Kling can tell what came of them."""
+        """Whether one more call may be kept; finished ones give way, because Kling knows their outcome."""
         if len(self._calls) >= self._max_calls:
             ended = next((name for name, background in self._calls.items() if background.is_over), None)
             if ended is None:
@@ -225,8 +225,8 @@ class TasksExtension(Extension):
         """The handle, if this caller may use it.
 
         Raises:
-            MCPError: the extension is not declared, the routing header names another task, or there is no such
-                task for this caller; whether another caller has it is not told.
+            MCPError: the extension is not declared, the routing header names another task, or this caller has no such
+                task; the error does not reveal whether another caller has it.
         """
         require_client_extension(ctx, TASKS)
         _refuse_other_name(ctx, task_id)
@@ -247,7 +247,7 @@ class TasksExtension(Extension):
         return handle
 
     def _resume(self, handle: Handle, ctx: RequestContext) -> BackgroundCall:
-        """Follow a call that this process does not run: it was restarted, or another one runs it."""
+        """Follow a call that this process does not run: after a restart, or because another process runs it."""
         runtime = runtime_of(ctx)
         background = BackgroundCall(handle, _handles_of(runtime), runtime.clock, self._seconds)
         background.detach()
@@ -258,7 +258,7 @@ class TasksExtension(Extension):
 
             follower = FOLLOWERS.get(handle.tool)
             if follower is None:
-                raise MCPError(INTERNAL_ERROR, "The server was restarted, and this tool cannot be followed up.")
+                raise MCPError(INTERNAL_ERROR, "The server was restarted, and this call cannot be resumed.")
             return await run_tool(follower, {}, Context(request_context=ctx))
 
         self._start(background, follow)
@@ -272,7 +272,7 @@ def _declares_tasks(ctx: RequestContext) -> bool:
 
 
 def _refuse_other_name(ctx: RequestContext, task_id: str) -> None:
-    """Over http a header repeats the task's id for routers; what it says must be what the body says."""
+    """Over http a header repeats the task's id for routers; it must match the body."""
     headers = getattr(ctx.request, "headers", None) or {}
     named = headers.get(MCP_NAME_HEADER)
     if named is not None and decode_header_value(named) != task_id:
@@ -294,13 +294,13 @@ def _account_of(ctx: RequestContext) -> str:
 
 
 def _principal_of(ctx: RequestContext) -> str:
-    """A digest of who is signed in; "" where nobody is told apart."""
+    """A digest of the signed-in caller; "" if callers do not sign in."""
     principal = authenticated_principal(ctx)
     return hashlib.sha256(principal.encode()).hexdigest() if principal else ""
 
 
 def _may_use(ctx: RequestContext, handle: Handle) -> bool:
-    """A handle is a name, not a key: it counts only together with the account and the person that it was made for."""
+    """A handle is a name, not a key: it works only for the account and the caller it was made for."""
     try:
         account = _account_of(ctx)
     except ConfigurationError:

@@ -1,6 +1,6 @@
 """Handles of the Tasks extension as they are on the disk.
 
-A handle stands for creations, by the ids that Kling and the journal know them by; those know everything else.
+A handle refers to creations by their ids; Kling and the journal know everything else.
 So there is no result here, no argument, no secret, no picture and no link.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.store import Store, Transaction
 
-# Settled: nothing runs for it any more. Kling knows what came of it, or `error` says why the call failed.
+# Settled: nothing runs for it any more. Kling knows the outcome, or `error` says why the call failed.
 HandleStatus = Literal["working", "settled", "cancelled"]
 
 KEEP_SECONDS = 86_400.0
@@ -32,7 +32,7 @@ class Handle:
     """One handle. Times are seconds since 1970.
 
     Attributes:
-        principal: a digest of who asked, "" where the transport tells nobody apart.
+        principal: a digest of the caller, "" if the transport does not distinguish callers.
         names: task ids or external task ids; empty until the call knows what it is about.
         owner: the process that runs the call, `host:pid`.
         error: the error that ended the call, or None.
@@ -102,7 +102,7 @@ class HandleStore:
         return await self._store.run(work, write=False)
 
     async def name(self, handle_id: str, names: Sequence[str]) -> None:
-        """Write down what the handle stands for."""
+        """Record which creations the handle refers to."""
 
         def work(tx: Transaction) -> None:
             tx.execute("UPDATE handles SET names = ? WHERE handle_id = ?", json.dumps(list(names)), handle_id)

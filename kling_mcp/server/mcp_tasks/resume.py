@@ -1,7 +1,7 @@
-"""Follows a call that an earlier process, or another one on the same state, began.
+"""Follows a call that another process began: an earlier one, or one that shares the state.
 
-The creation itself is never repeated here: Kling and the journal are only asked what became of it.
-Each body answers as the tool does whose call it follows.
+Nothing is created here: Kling and the journal are only asked for the outcome.
+Each body answers like the tool whose call it follows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ABANDONED_SECONDS = 60.0
 
 
 class NoArguments(ToolArguments):
-    """The handle says everything."""
+    """The handle says it all."""
 
 
 @tool(
@@ -55,9 +55,9 @@ async def follow_creation(_: NoArguments, call: ToolContext) -> Answer:
     if task is None:
         raise item.snapshot.error or error or _still_unknown(item.external_task_id or item.name)
     raise_if_failed(task, item.external_task_id)
-    warnings = (f"The last look at the task failed: {error.message}",) if error else ()
+    warnings = (f"The last poll of the task failed: {error.message}",) if error else ()
     creation = Creation(task, item.external_task_id, "recovered", warnings, run.age)
-    view = creation_view(creation, "; creating again is not needed.")
+    view = creation_view(creation, "; do not create it again.")
     return Answer(view, task_text(view))
 
 
@@ -69,32 +69,32 @@ async def follow_creation(_: NoArguments, call: ToolContext) -> Answer:
     view=WaitView,
 )
 async def follow_wait(_: NoArguments, call: ToolContext) -> Answer:
-    """Wait for what another process waited for."""
+    """Wait for the tasks that another process waited for."""
     run = _the_run()
-    async with call.report_progress(lambda: "Waiting for elements at Kling", run.seconds_left()):
+    async with call.report_progress(lambda: "Waiting for tasks at Kling", run.seconds_left()):
         names = await _names_of(run, call)
     return await wait_for_tasks.handler(WaitArguments.model_validate({"ids": list(names)}), call)
 
 
-# For each tool that may become a task (`extension.LONG_CALLS`) the body that follows its call.
+# For each tool that may become a task (`extension.LONG_CALLS`), the body that follows its call.
 FOLLOWERS: dict[str, ToolSpec] = {spec.name: spec for spec in (follow_creation, follow_wait)}
 
 
 def _the_run() -> BackgroundCall:
     run = current_background_call()
-    assert run is not None  # noqa: S101 - the extension calls these bodies within a run only
+    assert run is not None  # noqa: S101 - the extension calls these bodies only within a background call
     return run
 
 
 async def _names_of(run: BackgroundCall, call: ToolContext) -> tuple[str, ...]:
-    """What the handle stands for, once the process that runs the call has found out.
+    """The creations that the handle is about, once the process that runs the call knows them.
 
     Raises:
-        KlingError: the call ended with an error, or before it knew.
+        KlingError: the call ended with an error, or too early.
     """
     while True:
         handle = await _latest(run)
-        if handle.error and handle.error.kind != "task_failed":  # Kling knows that one in full
+        if handle.error and handle.error.kind != "task_failed":  # Kling still has its details
             raise _ended_before(handle.error)
         if handle.names:
             return handle.names
@@ -107,17 +107,17 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
     """The creation, as soon as Kling shows it.
 
     Raises:
-        KlingError: it was refused, never sent, or cannot be found in the time of the task.
+        KlingError: it was refused, never sent, or not found before the task ran out of time.
     """
     account = call.account
     while True:
-        # The newest: a creation that is tried again after a failed task goes on under another id.
+        # The newest: after a failed task, a new attempt has another id.
         name = (await _names_of(run, call))[-1]
         entry = None
         with suppress(StorageError):  # Kling can be asked without the journal
             entry = await account.journal.find(name)
         if entry is not None and entry.state == "refused":
-            # Kling's refusals have a code; a request that never arrived was refused by nobody.
+            # Kling's refusals have a code; a request that never arrived has none.
             raise _ended_before(entry.error) if entry.error and entry.error.code else _never_arrived()
         if entry is None or entry.state != "claimed":
             [item] = await account.collector.resolve([name])
@@ -131,7 +131,7 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
 
 
 async def _latest(run: BackgroundCall) -> Handle:
-    """The handle as it is now; as it was last known where it cannot be read."""
+    """The current handle; the last known one if it cannot be read."""
     with suppress(StorageError):
         run.handle = await run.handles.find(run.handle.handle_id) or run.handle
     return run.handle
@@ -139,7 +139,7 @@ async def _latest(run: BackgroundCall) -> Handle:
 
 def _never_begun() -> KlingError:
     return KlingError(
-        "The server was stopped before this call had sent anything to Kling.",
+        "The server stopped before this call sent anything to Kling.",
         kind="busy",
         retry="now",
         advice="Call the tool again with the same arguments.",
@@ -147,20 +147,20 @@ def _never_begun() -> KlingError:
 
 
 def _never_arrived() -> NotFoundError:
-    return NotFoundError("The creation of this call never arrived at Kling.", advice=NEVER_ARRIVED)
+    return NotFoundError("This creation never reached Kling.", advice=NEVER_ARRIVED)
 
 
 def _still_unknown(name: str) -> UnknownOutcomeError:
     return UnknownOutcomeError(
-        "The server was stopped while the creation was being sent, and Kling does not show its task.",
+        "The server stopped while sending the creation, and Kling does not show its task.",
         external_task_id=name,
-        advice="Repeat the same create call to settle it; nothing is made twice.",
+        advice="Repeat the same create call to settle it; nothing is created twice.",
     )
 
 
 def _ended_before(error: StoredError) -> KlingError:
-    """The error that ended the call, of which only the fields were kept."""
+    """The error that ended the call; only its fields were kept."""
     return error.to_error(
-        "This call ended with an error before the server was restarted; its full text is no longer known.",
-        advice="Call the tool again with the same arguments to read it; nothing is made twice.",
+        "This call failed before the server restarted; its full text is no longer available.",
+        advice="Call the tool again with the same arguments to read it; nothing is created twice.",
     )

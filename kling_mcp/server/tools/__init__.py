@@ -1,7 +1,7 @@
 """The tools, one file each, and in `wire/` what clients see of each one.
 
-A server that is only asked for its list reads `wire/` and loads no tool. The files there are written from the tools
-by `tools/write_wire.py`, and a test compares; they are the product's text for models, so a change is reviewed there.
+Listing the tools reads `wire/` and loads no tool. `tools/write_wire.py` writes those files from the tools, and a test
+compares them. Models read them, so review every change there as product text.
 """
 
 from __future__ import annotations

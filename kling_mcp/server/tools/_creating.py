@@ -1,4 +1,4 @@
-"""What both creating tools share: their arguments, and the way from arguments to a draft."""
+"""Shared by both creating tools: their arguments, and how a draft is made of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CreationArguments(ToolArguments):
-    """What Kling takes, flat. fact: create-fields"""
+    """What Kling accepts, flat. fact: create-fields"""
 
     element_name: str = Field(description="1 to 20 characters")
     element_description: str = Field(description="Looks, clothes, colours; 1 to 100 characters")
@@ -31,7 +31,7 @@ class CreationArguments(ToolArguments):
     frontal_image: str = Field(
         "", description="Front view: local path, file: URI, https link or data: URI; JPEG or PNG, 10 MB"
     )
-    refer_images: list[str] = Field(default_factory=list, description="1 to 3 more views, given like frontal_image")
+    refer_images: list[str] = Field(default_factory=list, description="1 to 3 other views, same forms")
     video_url: str = Field("", description="For video_refer: https link to mp4 or mov, 3 to 8 s")
     element_voice_id: str = Field("", description="From find_voices")
     tags: list[str] = Field(
@@ -39,8 +39,8 @@ class CreationArguments(ToolArguments):
         description="Hottest, Character, Animal, Item, Costume, Scene, Effect, Others",
     )
     callback_url: str = Field("", description="https address that Kling calls when done")
-    external_task_id: str = Field("", description="Leave empty, but for a deliberate second copy")
-    allow_duplicate_name: bool = Field(False, description="Even if a ready element has this name")
+    external_task_id: str = Field("", description="Leave empty except for a deliberate second copy")
+    allow_duplicate_name: bool = Field(False, description="Create even if the name is taken")
 
     def draft(self) -> ElementDraft:
         """The same values for the media checks."""
@@ -48,7 +48,7 @@ class CreationArguments(ToolArguments):
 
 
 async def media_problems(refused: ArgumentsError, call: ToolContext) -> list[Problem]:
-    """What else is wrong with a creation whose arguments do not fit the schema: all is told in one answer."""
+    """The other problems of a creation whose arguments do not fit the schema, so that one answer lists them all."""
     told = {problem.argument for problem in refused.problems}
     try:
         await to_thread.run_sync(prepare, _draft_of(refused.values), call.runtime.media_policy())

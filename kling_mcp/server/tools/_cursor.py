@@ -1,4 +1,4 @@
-"""Cursors: text that only the query it came from understands. A cursor holds no secret and grants nothing."""
+"""Cursors: text that works only with the query it came from. A cursor holds no secret and grants nothing."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def make_cursor(position: Mapping[str, str | int], query: Mapping[str, object]) 
 
 
 def read_cursor(cursor: str, query: Mapping[str, object]) -> dict[str, str | int]:
-    """The position; its values are texts and whole numbers, and nothing else is known of them.
+    """The position; its values are text or integers, otherwise unchecked.
 
     Raises:
-        InputError: it was not made here, or for another query.
+        InputError: the cursor is not ours, or belongs to another query.
     """
     try:
         if len(cursor) > MAX_CHARACTERS:
-            raise ValueError  # noqa: TRY301 - one way out for all that is wrong
+            raise ValueError  # noqa: TRY301 - one exit for every defect
         bound_to, position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         values = {str(name): value for name, value in position.items() if type(value) in {str, int}}
     except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
@@ -44,7 +44,7 @@ def read_cursor(cursor: str, query: Mapping[str, object]) -> dict[str, str | int
 
 def bad_cursor(cursor: str, rule: str) -> Problem:
     """What is wrong with a cursor."""
-    fix = "send the same arguments with the cursor unchanged, or leave it empty to begin anew"
+    fix = "send the same arguments with the cursor unchanged, or leave it empty to start over"
     return Problem("cursor", rule, quote(cursor, 40), fix)
 
 

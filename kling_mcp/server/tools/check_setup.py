@@ -1,4 +1,4 @@
-"""`check_setup`: whether credentials, region, clock and network are right."""
+"""`check_setup`: checks credentials, region, clock and network."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kling_mcp.settings import HOSTS
 
 
 class NoArguments(ToolArguments):
-    """Nothing to say."""
+    """No arguments."""
 
 
 class SetupView(View):
-    """What was found, in plain sentences."""
+    """The result, with problems in plain sentences."""
 
     SHOWN = ("ok", "problems")
 
@@ -37,8 +37,8 @@ class SetupView(View):
     view=SetupView,
 )
 async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
-    """Say whether credentials, region, clock and network are right; sends one free read. For when a tool reports auth,
-    clock, network or missing_credentials."""
+    """Check credentials, region, clock and network with one free read. Use it after auth, clock, network or
+    missing_credentials errors."""
     settings = call.settings
     try:
         account = call.account
@@ -56,7 +56,7 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
         return Answer(view, _text(view, more=""))
     client = account.client
     found = await check(client, call.clock)
-    # Over http a caller may have named another region than the server's own.
+    # Over http a caller may choose another region than the server's own.
     region = next((name for name, url in HOSTS.items() if url == client.sender.base_url), settings.region)
     view = SetupView(
         ok=found.ok,
@@ -71,7 +71,7 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
 
 
 def _text(view: SetupView, more: str) -> str:
-    head = "Everything is right." if view.ok else "Something is not right:"
+    head = "The setup works." if view.ok else "The setup has a problem:"
     facts = (
         f"ok={str(view.ok).lower()} region={view.region} base_url={view.base_url} "
         f"credential={view.credential} clock_skew_seconds={view.clock_skew_seconds} elements={view.elements}{more}"

@@ -18,8 +18,8 @@ from kling_mcp.tasks.submit import raise_if_failed
     extra_problems=media_problems,
 )
 async def create_element(arguments: CreationArguments, call: ToolContext) -> Answer:
-    """Like create_element_and_wait, but returns the task at once, without an element_id: for making several, then one
-    wait_for_tasks. Free; delete_element undoes it."""
+    """Like create_element_and_wait, but returns the task at once, without an element_id: to create several, then call
+    wait_for_tasks once. Free; delete_element undoes it."""
     creation = await call.account.creator.create(
         arguments.draft(),
         allow_duplicate_name=arguments.allow_duplicate_name,

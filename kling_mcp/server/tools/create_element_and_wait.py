@@ -27,8 +27,9 @@ class CreateAndWaitArguments(CreationArguments):
     extra_problems=media_problems,
 )
 async def create_element_and_wait(arguments: CreateAndWaitArguments, call: ToolContext) -> Answer:
-    """Make a reusable element from 2 to 4 pictures, or one clip, and wait for its element_ids (5 s to 2 min). If
-    wait_seconds runs out, the answer names the task and the next call. Free; delete_element undoes it."""
+    """Create a reusable element from 2 to 4 pictures or one clip, and wait for its element_ids (5 s to 2 min). If
+    wait_seconds runs out, the answer names the task and the next call. Several: create_element. Free; delete_element
+    undoes it."""
     seconds = call.wait_seconds(arguments)
     name = quote(arguments.element_name, 40)
     async with call.report_progress(lambda: f"Creating {name} at Kling", seconds):
@@ -38,5 +39,5 @@ async def create_element_and_wait(arguments: CreateAndWaitArguments, call: ToolC
             wait_seconds=seconds,
             on_claim=call.bind_tasks,
         )
-    view = creation_view(creation, "; creating again is not needed.")
+    view = creation_view(creation, "; do not create it again.")
     return Answer(view, task_text(view))

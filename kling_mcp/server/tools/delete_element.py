@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class DeleteElementArguments(ToolArguments):
-    """Which one, twice: by id and by name."""
+    """Which element, by id and by name."""
 
     element_id: str = Field(description="Not a task_id")
-    element_name: str = Field(description="Its exact name, a safety catch")
+    element_name: str = Field(description="Its exact name, as a safety check")
 
 
 class DeletedView(View):
@@ -44,8 +44,7 @@ class DeletedView(View):
     view=DeletedView,
 )
 async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -> Answer:
-    """Delete one of your own elements, at once and for good; later requests with its id will fail. Only when the user
-    asked for it."""
+    """Permanently delete one of your own elements; later requests with its id fail. Only when the user asked for it."""
     element_id = arguments.element_id.strip()
     if not element_id:
         raise InputError(
@@ -58,16 +57,16 @@ async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -
         account.library.deletion_unclear(element_id)
         raise
     finally:
-        account.library.invalidate()  # the name is free again, also where the answer was lost
+        account.library.invalidate()  # the name is free again, even if the response was lost
     await call.account.library.deleted(element_id)
     view = DeletedView(element_id=done.element_id, element_name=clean(done.element_name, 60), deleted=True)
-    what = "is deleted" if done.sent else "had been deleted before; nothing was sent"
+    what = "is deleted" if done.sent else "was already deleted; nothing was sent"
     text = f"Element {view.element_id} {quote(done.element_name, 60)} {what}. deleted=true"
     return Answer(view, text)
 
 
 async def _task_of(account: Account, element_id: str) -> str:
-    """The task that the element came from, where the index knows it; "" where it does not, or cannot be read."""
+    """The task that created the element, or "" if the index does not know it or cannot be read."""
     with suppress(StorageError, AmbiguousNameError):
         known = await account.library.known_by_id(element_id)
         if known and known.element.element_id == element_id and known.element.source == "custom":

@@ -34,21 +34,21 @@ _SPELLINGS: dict[str, Spelling] = {"e": "exact", "c": "corrected", "s": "similar
 # What is reported of the two libraries is the fact library-web-separate.
 _EMPTY = (
     "This account's API library is empty; elements made on Kling's web site are reported not to appear here. "
-    "source=preset shows the official elements, which every account may use."
+    "source=preset shows the official elements, which every account can use."
 )
 
 
 class FindElementsArguments(ToolArguments):
-    """What is wanted, and how much of it."""
+    """What to search for, and how much to return."""
 
-    query: str = Field("", max_length=200, description="Words of name or description, or an id")
+    query: str = Field("", max_length=200, description="Words of the name or description, or an id")
     tags: list[str] = Field(default_factory=list, description=f"Any of {', '.join(TAGS.values())}")
     source: Literal["custom", "preset", "all"] = Field("custom", description="custom = your own, preset = official")
     status: Literal["ready", "pending", "failed", "deleted", "any"] = "ready"
     has_voice: Literal["any", "yes", "no"] = "any"
     limit: int = Field(20, ge=1, le=100)
-    cursor: str = Field("", description="The last next_cursor; all else the same")
-    pictures: bool = Field(False, description="Also show their faces")
+    cursor: str = Field("", description="Previous next_cursor, other arguments unchanged")
+    pictures: bool = Field(False, description="Also return thumbnails")
 
 
 class FoundView(View):
@@ -73,8 +73,8 @@ class FoundView(View):
     page_uri=GALLERY_URI,
 )
 async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> Answer:
-    """Search the library by words, tags, voice or id, typing errors forgiven; best match first. Without a query: the
-    newest. Look here before creating something again."""
+    """Search your library by words, tags, voice or id; tolerates typos, best match first. No query: newest first.
+    Check here before creating. For a known id or exact name: get_element."""
     account = call.account
     library = account.library
     filters = await _filters(arguments, library)
@@ -140,7 +140,7 @@ def _position(arguments: FindElementsArguments) -> Position:
 async def _notes_on_hits(
     arguments: FindElementsArguments, filters: Filters, found: SearchAnswer, library: Library
 ) -> list[str]:
-    """What a caller would otherwise have to guess: a forgiven error, and what the filters hide."""
+    """What a caller would otherwise have to guess: a corrected typo, and what the filters hide."""
     notes: list[str] = []
     hits, query = found.page, arguments.query.strip()
     if hits.spelling != "exact":
@@ -153,11 +153,11 @@ async def _notes_on_hits(
     *hidden_counts, there = await library.catalogue.counts(query, [*hidden, official])
     told = [f"{count} {status}" for status, count in zip(_STATUSES, hidden_counts, strict=False) if count]
     if told and query:
-        notes.append(f"Not shown, because only ready ones were asked for: {', '.join(told)} (status=any).")
+        notes.append(f"Not shown, because only ready elements were requested: {', '.join(told)} (use status=any).")
     elif told and hidden_counts[0]:
-        notes.append(f"{hidden_counts[0]} more on the way (status=pending).")
+        notes.append(f"{hidden_counts[0]} still being created (status=pending).")
     if there and query and not hits.total and arguments.source != "all":
-        notes.append(f"source={elsewhere} has {there}.")
+        notes.append(f"Matches with source={elsewhere}: {there}.")
     if arguments.source != "preset" and found.is_complete and not (await library.catalogue.census()).of("custom"):
         notes.append(_EMPTY)
     return notes
@@ -180,7 +180,7 @@ def _text(view: FoundView, arguments: FindElementsArguments) -> str:
     lines = [
         f"{of} elements ({what}); total={view.total} complete={str(view.complete).lower()}",
         *rows_text(view.elements),
-        f"duplicate_names: {names}; tell these apart by element_id." if names else "",
+        f"duplicate_names: {names}; use element_id to tell them apart." if names else "",
         *(f"Note: {note}" for note in view.notes),
         f"More: call again with cursor={view.next_cursor}" if view.next_cursor else "",
     ]

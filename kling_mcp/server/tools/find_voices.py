@@ -25,12 +25,12 @@ _MAX_TRIAL_URL_CHARACTERS = 500
 
 
 class FindVoicesArguments(ToolArguments):
-    """What is wanted, and how much of it."""
+    """What to search for, and how much to return."""
 
     query: str = Field("", max_length=200, description="Words of the name, or a voice id")
     source: Literal["custom", "preset", "all"] = Field("all", description="custom = your own, preset = official")
     limit: int = Field(20, ge=1, le=100)
-    cursor: str = Field("", description="The last next_cursor; all else the same")
+    cursor: str = Field("", description="Previous next_cursor, other arguments unchanged")
 
 
 class VoiceRow(View):
@@ -66,7 +66,7 @@ class VoicesView(View):
     view=VoicesView,
 )
 async def find_voices(arguments: FindVoicesArguments, call: ToolContext) -> Answer:
-    """Find a voice for element_voice_id by name or id; trial_url lets a person hear it. Voices of speech and lip-sync
+    """Find a voice for element_voice_id by name or id; people can listen at trial_url. Speech and lip-sync voices
     do not fit."""
     hits = await call.account.voices.search(arguments.query, _SOURCES[arguments.source])
     rest = _after(hits.voices, arguments)
@@ -92,7 +92,7 @@ def _bound(arguments: FindVoicesArguments) -> dict[str, object]:
 
 
 def _after(voices: Sequence[LibraryVoice], arguments: FindVoicesArguments) -> Sequence[LibraryVoice]:
-    """What stands behind the voice that the cursor names."""
+    """The voices after the one that the cursor names."""
     cursor = arguments.cursor.strip()
     if not cursor:
         return voices

@@ -1,4 +1,4 @@
-"""`get_element`: one creation and what came of it, by any id or by the element's exact name."""
+"""`get_element`: one creation and its outcome, by any id or by the element's exact name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class GetElementArguments(ToolArguments):
     view=FoundTaskView,
 )
 async def get_element(arguments: GetElementArguments, call: ToolContext) -> Answer:
-    """Look up one element by any id or its exact name, with the state of its task. Does not wait."""
+    """Look up one element by any id or exact name, with its task state. To wait: wait_for_tasks; to search:
+    find_elements."""
     wanted = arguments.id.strip()
     if not wanted:
         raise InputError([Problem("id", "must be an element's id or exact name", "an empty text", "give one of them")])
@@ -54,11 +55,11 @@ async def get_element(arguments: GetElementArguments, call: ToolContext) -> Answ
 
 
 async def _look_up(account: Account, wanted: str) -> tuple[TaskView, MatchedBy]:
-    """What looks like a task's id is asked of Kling at once; all else is found in the library first.
+    """Anything that looks like a task id goes to Kling at once; everything else is tried in the library first.
 
     Raises:
-        NotFoundError, AmbiguousNameError: with near names, or with those that can be meant.
-        TaskFailedError: it is a creation that Kling refused.
+        NotFoundError, AmbiguousNameError: with similar names, or with the candidates.
+        TaskFailedError: Kling rejected the creation.
     """
     looks_like_task = wanted.startswith(OUR_IDS) or (wanted.isdecimal() and len(wanted) in TASK_ID_DIGITS)
     if looks_like_task and (task := await _task_at_kling(account, wanted)):
@@ -79,7 +80,7 @@ async def _look_up(account: Account, wanted: str) -> tuple[TaskView, MatchedBy]:
 
 
 async def _matched(account: Account, record: LibraryElement) -> TaskView:
-    """The task behind a record as it is now; the record itself for an official element, or where Kling is silent."""
+    """The current task of a record; the record itself for an official element, or if Kling does not answer."""
     if record.source == "preset" or not record.task_id:  # fact: presets-thin
         return record_view(record)
     try:
@@ -87,7 +88,7 @@ async def _matched(account: Account, record: LibraryElement) -> TaskView:
     except KlingError as failure:
         if not record.element_id:
             raise
-        return record_view(record, warnings=[f"Looking at it just now failed: {failure.message}"])
+        return record_view(record, warnings=[f"The latest look-up failed: {failure.message}"])
     return await _told(account, task)
 
 
@@ -100,7 +101,7 @@ async def _task_at_kling(account: Account, wanted: str) -> ElementTask | None:
 
 
 async def _task_of_journal(account: Account, wanted: str) -> ElementTask | None:
-    """By the external task id of a creation from here, where Kling does not look tasks up by it."""
+    """By the external task id of a creation sent by this server, if Kling cannot look tasks up by it."""
     entry = None
     with suppress(StorageError):
         entry = await account.journal.find(wanted)

@@ -16,8 +16,8 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
     view=ElementPage,
 )
 async def list_elements(arguments: PageArguments, call: ToolContext) -> Answer:
-    """One page of your own elements as Kling lists them, running, failed and deleted ones among them, in no promised
-    order. To search: find_elements."""
+    """One page of your own elements, including running, failed and deleted ones, in no guaranteed order. To search:
+    find_elements."""
     tasks = await call.account.client.list_elements(arguments.page_num, arguments.page_size)
     view = page_view(tasks, arguments.page_num, arguments.page_size)
     return Answer(view, page_text(view, "of your elements and tasks"))

@@ -16,7 +16,7 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
     view=ElementPage,
 )
 async def list_preset_elements(arguments: PageArguments, call: ToolContext) -> Answer:
-    """One page of Kling's official elements, which everybody may use and nobody can delete."""
+    """One page of Kling's official elements, which anyone can use but not delete. To search: find_elements."""
     tasks = await call.account.client.list_preset_elements(arguments.page_num, arguments.page_size)
     view = page_view(tasks, arguments.page_num, arguments.page_size, "preset")
     return Answer(view, page_text(view, "official elements"))

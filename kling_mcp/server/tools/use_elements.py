@@ -1,4 +1,4 @@
-"""`use_elements`: what a generation request needs to hold these elements. It never picks a substitute."""
+"""`use_elements`: what a generation request needs for these elements. It never picks a substitute."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _MAX_CANDIDATES = 5
 _ID_OF_CANDIDATE = re.compile(r"(?:element|task)_id=[^,]*, ")
 _EXACT = "must be the exact name or the id of an element"
 _GAPS = "The library could not be read in full:"
-_ADVICE = "No ids are given, because nothing may stand in for what you named. Correct the list and call again."
-# Records that are there and cannot be used: what they are, and what to do.
+_ADVICE = "No ids are returned, because no substitute is safe. Correct the list and call again."
+# Records that exist but cannot be used: what they are, and what to do.
 _IS = {
     "deleted": "was deleted",
     "pending": "is not ready yet",
-    "failed": "was never made, because Kling refused its inputs",
+    "failed": "was never created, because Kling rejected its inputs",
 }
 _DO = {
-    "deleted": "choose another element, or create it anew",
-    "pending": "call wait_for_tasks, then this again",
-    "failed": "create it anew with other inputs",
+    "deleted": "choose another element, or create it again",
+    "pending": "call wait_for_tasks, then repeat this call",
+    "failed": "create it again with different inputs",
 }
 
 
 class UseElementsArguments(ToolArguments):
     """Which ones, and for what."""
 
-    elements: list[str] = Field(description="Exact names or element ids, in the order wanted")
+    elements: list[str] = Field(description="Exact names or element ids, in order")
     target: TargetName = Field(description="Route and model")
 
 
@@ -68,8 +68,8 @@ class UseView(View):
     view=UseView,
 )
 async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> Answer:
-    """Give what a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, what else
-    fits. Generates nothing. What is missing or unusable is an error, never replaced."""
+    """Return what a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, and how
+    many other inputs fit. Generates nothing. Missing or unusable elements are errors, never replaced."""
     target = TARGETS[arguments.target]
     refuse_too_many(target, len(arguments.elements))
     account = call.account
@@ -110,21 +110,21 @@ async def _resolve_all(library: Library, target: Target, named: list[str]) -> li
         verdicts.add(("bad_input", "never"))
     if problems:
         is_whole = ("not_found", "never") not in verdicts or await _is_whole(library)
-        raise _refusal(problems, verdicts, "" if is_whole else f"{_GAPS} what is missing may exist all the same. ")
+        raise _refusal(problems, verdicts, "" if is_whole else f"{_GAPS} what is missing may still exist. ")
     return [element for element in found if element is not None]
 
 
 def _unresolved(place: int, text: str, error: NotFoundError | AmbiguousNameError) -> Problem:
-    """Near names and candidates, and no ids: an id within reach would be taken for the element that was meant."""
+    """Similar names and candidates, but no ids: a model would use any id it sees here."""
     argument, given = f"elements[{place}]", quote(text, _SHOWN)
     if isinstance(error, AmbiguousNameError):
         told = [f"({_ID_OF_CANDIDATE.sub('', candidate)})" for candidate in error.candidates[:_MAX_CANDIDATES]]
-        actual = f"{given}, which can mean {len(error.candidates)} elements: {', '.join(told)}"
-        fix = f"give the element_id of the one that is meant; find_elements with query={given} shows the ids"
+        actual = f"{given}, which matches {len(error.candidates)} elements: {', '.join(told)}"
+        fix = f"give the element_id of the one you mean; find_elements with query={given} shows the ids"
         return Problem(argument, "must mean one element", actual, fix)
     near = ", ".join(quote(name, _SHOWN) for name in error.candidates)
-    fix = f"similar names are {near}; take one only if it is meant" if near else "find_elements shows what there is"
-    return Problem(argument, _EXACT, f"{given}, which none carries", fix)
+    fix = f"similar names: {near}; use one only if you mean it" if near else "find_elements shows what exists"
+    return Problem(argument, _EXACT, f"{given}, which matches no element", fix)
 
 
 def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
@@ -134,29 +134,29 @@ def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
         return Problem(argument, "must be ready for use", f"{given}, which {_IS[element.status]}", _DO[element.status])
     if text in (element.element_id, element.element_name):
         return None
-    # The id of a task may at the same time be the name of another element, and that one may be meant.
+    # A task id may also be the name of another element.
     name = quote(element.element_name, _SHOWN)
-    fix = f"if that is meant, give {name} or its element_id"
+    fix = f"if you mean that element, give {name} or its element_id"
     return Problem(argument, _EXACT, f"{given}, an id of the task that made {name}", fix)
 
 
 def _refusal(problems: list[Problem], verdicts: set[tuple[Kind, Retry]], doubt: str) -> KlingError:
-    """One error for all of them, in the order of the list, of the kind that they have in common if there is one."""
+    """One error for all problems, in list order, with their common kind if there is one."""
     told = InputError(sorted(problems, key=lambda problem: problem.argument))
     kind, retry = next(iter(verdicts)) if len(verdicts) == 1 else (told.kind, told.retry)
     return KlingError(told.message, kind=kind, retry=retry, advice=doubt + _ADVICE)
 
 
 async def _doubts(library: Library, named: list[str], elements: list[LibraryElement]) -> list[str]:
-    """Where pages are missing, a name may be another's too. fact: name-not-unique"""
+    """If pages are missing, another element may have the same name. fact: name-not-unique"""
     by_name = any(text != element.element_id for text, element in zip(named, elements, strict=True))
     if not by_name or await _is_whole(library):
         return []
-    return [f"{_GAPS} another element may carry one of these names. An element_id leaves no doubt."]
+    return [f"{_GAPS} another element may have one of these names. Use an element_id to be sure."]
 
 
 async def _is_whole(library: Library) -> bool:
-    """Whether the last reading of both lists left nothing out; nothing is sent."""
+    """Whether the last sync of both lists was complete; nothing is sent."""
     return all(status.is_complete for status in await library.sync_status(EVERYWHERE))
 
 

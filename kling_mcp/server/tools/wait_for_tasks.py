@@ -1,4 +1,4 @@
-"""`wait_for_tasks`: wait, within bounds, for tasks of any kind that were submitted before."""
+"""`wait_for_tasks`: wait, within bounds, for tasks of any kind that were submitted earlier."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class WaitArguments(ToolArguments):
-    """Which ones, and how long."""
+    """Which tasks, and how long to wait."""
 
     ids: list[str] = Field(default_factory=list, description="Task ids or external task ids; empty: all unfinished")
     wait_seconds: int = Field(45, ge=0, le=MAX_WAIT_SECONDS)
 
 
 class WaitView(View):
-    """What became of each."""
+    """The state of each task."""
 
     SHOWN = ("tasks", "pending", "next_step")
 
@@ -36,12 +36,12 @@ class WaitView(View):
 
 @tool("wait_for_tasks", title="Wait for tasks", annotations=READS, arguments=WaitArguments, view=WaitView)
 async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
-    """Wait for creations submitted before, also in another chat or before a restart, and report which are ready,
-    failed or pending. Without ids: all unfinished ones. Many at once cost no more than one."""
+    """Wait for tasks submitted earlier, also in another chat or before a restart; reports which are ready, failed or
+    pending. Without ids: all unfinished ones. Many cost no more than one."""
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()
     collected: list[CollectedTask] = []
-    async with call.report_progress(lambda: f"Waiting for {len(collected) or 'the'} task(s) at Kling", seconds):
+    async with call.report_progress(lambda: _progress(len(collected)), seconds):
         collected = await account.collector.resolve(arguments.ids)
         await call.bind_tasks(*(item.external_task_id or item.name for item in collected))
         await account.collector.wait(collected, max(0.0, seconds - (call.clock.monotonic() - started)))
@@ -54,6 +54,10 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     pending = [view for item, view in zip(collected, tasks, strict=True) if not item.snapshot.is_final]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, pending))
     return Answer(view, _text(view))
+
+
+def _progress(count: int) -> str:
+    return f"Waiting for {count or 'the'} task{'' if count == 1 else 's'} at Kling"
 
 
 def _next_step(tasks: list[CollectedTaskView], pending: list[CollectedTaskView]) -> str:

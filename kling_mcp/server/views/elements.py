@@ -1,4 +1,4 @@
-"""Elements as a caller sees them: rows and pages, each with a short text that holds the same facts.
+"""Elements as callers see them: rows and pages, each with a short text with the same facts.
 
 Text that comes from Kling is cleaned and capped here, once, for both forms.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import LibraryElement, Source
 
 LAST_PAGE_NUM = 1000  # fact: list-range
-BYTES_A_ROW = 370  # twenty rows and what stands around them stay below 8 kB
+BYTES_A_ROW = 370  # twenty rows with their frame stay below 8 kB
 _NAME, _DESCRIPTION, _ID, _OWNER, _TAG = 60, 120, 80, 40, 40
 _MAX_TAGS = 8
 # How long descriptions and other texts may be, from generous to what always fits.
@@ -77,7 +77,7 @@ def element_row(record: LibraryElement) -> ElementRow:
 def task_rows(task: ElementTask, source: Source = "custom") -> list[ElementRow]:
     """A row for each element; one row without an id for a task that has none yet. fact: list-is-tasks
 
-    A record that names neither cannot be told, so it has no row.
+    A record with neither id has no row.
     """
     return [element_row(record) for record in records_of(task, source)]
 
@@ -101,7 +101,7 @@ def row_text(row: ElementRow) -> str:
 
 
 def rows_text(rows: Sequence[ElementRow]) -> list[str]:
-    """A line for each row; the texts in them get shorter where all of them together would be long."""
+    """One line per row; texts are shortened if all lines together would be too long."""
     lines: list[str] = []
     for description, other in _SQUEEZES:
         lines = [row_text(_squeezed(row, description, other)) for row in rows]

@@ -1,4 +1,4 @@
-"""What may be missing in an answer from the library, in sentences."""
+"""Sentences about what may be missing in an answer from the library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WHOSE: dict[Source, str] = {"custom": "your list of elements", "preset": "the li
 
 
 def sync_notes(statuses: Sequence[SyncStatus]) -> list[str]:
-    """Why something may be missing, and what to do about it; empty where nothing is."""
+    """Why something may be missing, and what to do about it; empty if nothing is."""
     return [note for status in statuses for note in _notes_on(status)]
 
 
@@ -26,7 +26,9 @@ def _notes_on(status: SyncStatus) -> list[str]:
     notes: list[str] = []
     if status.is_first_reading and state.next_page > 1:
         entries = (state.next_page - 1) * PAGE_SIZE
-        notes.append(f"Only the first {entries} entries of {whose} are read so far; the same call again reads on.")
+        notes.append(
+            f"Only the first {entries} entries of {whose} have been read so far; repeat the same call to continue."
+        )
     if state.failed_pages:
         pages = ", ".join(map(str, state.failed_pages[:10]))
         what = f"Page {pages}" if len(state.failed_pages) == 1 else f"Pages {pages}"
@@ -36,11 +38,11 @@ def _notes_on(status: SyncStatus) -> list[str]:
         notes.append(f"{whose[0].upper()}{whose[1:]} could not be read just now{known}. {status.failure.message}")
     elif status.is_behind:
         moment = iso_utc(int(state.completed_at * 1000))
-        notes.append(f"All of {whose} was last compared with Kling's at {moment}; its newest entries are known.")
+        notes.append(f"The last full read of {whose} was at {moment}; newer entries are included.")
     if state.is_doubtful:
-        notes.append(f"Something was added to {whose} while it was read; the same call again reads it anew.")
+        notes.append(f"New entries arrived while {whose} was being read; repeat the same call to read it again.")
     if state.unreadable:
-        notes.append(f"{state.unreadable} entries of {whose} could not be understood and are left out.")
+        notes.append(f"{state.unreadable} entries of {whose} could not be understood and were left out.")
     if state.is_cut:
-        notes.append(f"Kling shows no more than {PAGE_SIZE * 1000} entries of a list; older ones are not known here.")
+        notes.append(f"Kling shows at most {PAGE_SIZE * 1000} entries of a list; the others are unknown here.")
     return notes

@@ -1,6 +1,6 @@
-"""Pictures of elements as a model sees them: up to six with a caption each, or one numbered sheet.
+"""Pictures of elements as a model sees them: up to six with captions, or one numbered sheet.
 
-Every picture is a small JPEG of our own making; captions are our words around cleaned ones.
+Every picture is a small JPEG made here; captions combine our words with cleaned text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NAME = 60
 
 @dataclass(frozen=True, slots=True)
 class RenderedPictures:
-    """Blocks to put behind the text, and sentences about what is not shown."""
+    """Blocks to append to the text, and sentences about what is not shown."""
 
     blocks: tuple[ContentBlock, ...] = ()
     notes: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ async def resize(jpeg: bytes, *, side: int, most_bytes: int) -> bytes:
 
 
 def data_uri(jpeg: bytes) -> str:
-    """The picture as text that a page can show."""
+    """The picture as a data: URI for a page."""
     return f"data:image/jpeg;base64,{_base64(jpeg)}"
 
 
@@ -76,7 +76,7 @@ def _singles(elements: Sequence[LibraryElement], pictures: Sequence[Thumbnail]) 
 async def _sheet(elements: Sequence[LibraryElement], pictures: Sequence[Thumbnail]) -> list[ContentBlock]:
     jpeg = await to_thread.run_sync(make_sheet, [picture.jpeg for picture in pictures])
     lines = [f"{number}. {_caption(element)}" for number, element in enumerate(elements, start=1)]
-    head = "One sheet of pictures, numbered like the rows, from left to right and from top to bottom:"
+    head = "One contact sheet, numbered like the rows, left to right and top to bottom:"
     return [TextContent(type="text", text="\n".join([head, *lines])), _image(jpeg)]
 
 
@@ -88,13 +88,13 @@ def _caption(element: LibraryElement) -> str:
 
 
 def _missing(pictures: Sequence[Thumbnail]) -> list[str]:
-    """One sentence for each reason, so that a library of dead links stays readable."""
+    """One sentence per reason, so that a library full of dead links stays readable."""
     rows: dict[str, list[int]] = {}
     for number, picture in enumerate(pictures, start=1):
         if not picture.jpeg:
             rows.setdefault(picture.note, []).append(number)
     return [
-        f"No picture of row{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {reason}."
+        f"No picture for row{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {reason}."
         for reason, numbers in rows.items()
     ]
 

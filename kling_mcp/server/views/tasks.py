@@ -1,4 +1,4 @@
-"""A task as a caller sees it: its view and text, the next step, or the error that a failed task is."""
+"""A task as callers see it: its view and text, the next step, or the error for a failed task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MESSAGE, _ID, _EXTERNAL_ID = 300, 80, 128
 
 
 class TaskView(View):
-    """A creation and what came of it."""
+    """A creation and its outcome."""
 
     SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "element_ids", "next_step")
 
@@ -68,7 +68,7 @@ def task_view(
     warnings: Sequence[str] = (),
     next_step: str = "",
 ) -> TaskView:
-    """A task as a caller sees it. `external_task_id` fills in what Kling left out (empty-while-running)."""
+    """A task as callers see it. `external_task_id` fills in what Kling left out (empty-while-running)."""
     made_elements = isinstance(task, ElementTask) and bool(task.elements)
     return TaskView(
         task_id=clean(task.task_id, _ID),
@@ -109,7 +109,7 @@ def collected_view(item: CollectedTask, waited_seconds: float) -> CollectedTaskV
 
 
 def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> TaskView:
-    """A record with an element, told like the task that made it."""
+    """A record with an element, shown like the task that created it."""
     return TaskView(
         task_id=clean(record.task_id, _ID),
         external_task_id=clean(record.external_task_id, _EXTERNAL_ID),
@@ -158,30 +158,30 @@ def _headline(view: TaskView) -> str:
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
     if view.task_status == "unknown":
-        return "Kling reports a state that this version does not know."
+        return "Kling reports a status that this version does not know."
     return "Not ready yet: the task is still running at Kling."
 
 
 def next_wait(task_ids: Sequence[str], purpose: str = "") -> str:
-    """The call that goes on waiting for these tasks; "" without any.
+    """The call that continues to wait for these tasks; "" without any.
 
-    Ids are between double quotes, so that a client copies them as text: they have more digits than a number keeps.
+    Ids are in double quotes, so that clients copy them as text: they have too many digits for a number.
     """
     ids = ", ".join(quote(task_id, _ID) for task_id in task_ids)
     return f"Call wait_for_tasks with ids=[{ids}]{purpose or ' again.'}" if ids else ""
 
 
 def next_step_for(task: KlingTask, *, running: str) -> str:
-    """One sentence: what to call next, or "" where nothing is left to do."""
+    """One sentence: what to call next, or "" if nothing is left to do."""
     if task.is_final:
         return ""
     if task.task_status == "succeed":
-        return "Kling says it is done but names no result yet; " + running[0].lower() + running[1:]
+        return "Kling reports success but no result yet; " + running[0].lower() + running[1:]
     return running
 
 
 def creation_view(creation: Creation, purpose: str) -> TaskView:
-    """What a creating call answers with; `purpose` ends the sentence that says how to go on waiting."""
+    """The result of a creating call; `purpose` ends the sentence that says how to continue waiting."""
     task = creation.task
     return task_view(
         task,

@@ -1,4 +1,4 @@
-"""What every result is made of."""
+"""The base of every result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class View(BaseModel):
-    """A result. Every field is always present; empty text and lists stand for "none".
+    """A result. Every field is always present; empty text and lists mean "none".
 
     Attributes:
         SHOWN: the fields that `tools/list` names, because a program steers by them; a result explains the rest itself.

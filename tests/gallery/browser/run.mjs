@@ -160,7 +160,7 @@ const stories = {
     await view.type("1123");
     same("an id is found", await view.shown(), ["Element 1123"]);
     await view.type("nothing like it");
-    same("nothing found is said", [await view.count(), (await view.text("#empty")).trim()], [0, "Nothing here fits."]);
+    same("nothing found is said", [await view.count(), (await view.text("#empty")).trim()], [0, "Nothing matches."]);
     await view.type("");
     await view.frame.select("#tag", "Animal");
     same("a tag filters", await view.count(), 67);
@@ -199,13 +199,13 @@ const stories = {
     await view.press("Space", "Space");
     check("a second press takes it back", !(await view.text("#chosen")).includes("Element 2000"));
     const tree = JSON.stringify(await view.page.accessibility.snapshot({ includeIframes: true, interestingOnly: true }));
-    for (const [role, name] of [["searchbox", "Search by name, description, tag or id"], ["combobox", "Whose"], ["button", "Use in conversation"]])
+    for (const [role, name] of [["searchbox", "Search by name, description, tag or id"], ["combobox", "Owner"], ["button", "Use in conversation"]])
       check(`a screen reader meets the ${role} ${name}`, new RegExp(`"role":"${role}"[^{}]*"name":"${name}"`).test(tree));
     check("and the chosen card as a pressed button with its description", /"name":"Mia \\"the fox\\"","description":"about 2001","pressed":true/.test(tree));
     await view.shot("chosen");
     await view.frame.focus("#use");
     await view.press("Enter");
-    await view.until(() => document.getElementById("status").textContent === "Handed to the conversation.");
+    await view.until(() => document.getElementById("status").textContent === "Sent to the conversation.");
     same("ids and names reach the conversation", (await view.seen()).messages, [
       { role: "user", content: [{ type: "text", text: 'Use these Kling elements:\n- "Mia \\"the fox\\"", element_id 2001\n- "Element 2029", element_id 2029' }] },
     ]);
@@ -250,7 +250,7 @@ const stories = {
     check("and short", page.length < 8000, page.length);
     await view.frame.click("#grid li:nth-child(2) .card");
     await view.frame.click("#use");
-    await view.until(() => document.getElementById("status").textContent.startsWith("Handed"));
+    await view.until(() => document.getElementById("status").textContent.startsWith("Sent"));
     same("the message is clean, too", (await view.seen()).messages[0].content[0].text, 'Use this Kling element:\n- "gpj.exe [31m", element_id 2');
     check("nothing ran", await view.page.evaluate(() => window.hacked === undefined));
     await view.shot("hostile");
