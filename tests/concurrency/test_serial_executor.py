@@ -159,7 +159,7 @@ async def test_last_function_of_an_idle_executor_runs_at_once(executor: SerialEx
     assert done == ["last"]
 
 
-async def test_last_function_of_a_busy_executor_waits_in_line_and_nobody_waits_for_it(executor: SerialExecutor) -> None:
+async def test_last_function_of_a_busy_executor_waits_in_line_and_does_not_block(executor: SerialExecutor) -> None:
     done: list[str] = []
     held = Held()
     async with anyio.create_task_group() as group:

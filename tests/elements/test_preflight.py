@@ -157,7 +157,7 @@ def test_too_few_pictures_get_the_advice_to_add_an_angle_or_repeat_the_front() -
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_one_to_three_further_pictures_pass(count: int) -> None:
+def test_reference_pictures_from_one_to_three_are_accepted(count: int) -> None:
     links = tuple(f"https://example.com/{place}.png" for place in range(count))
     assert len(prepare(dataclasses.replace(MIA, refer_images=links), OFF).refer_images) == count
 
@@ -174,7 +174,7 @@ def test_a_missing_frontal_picture_is_asked_for() -> None:
     assert problem.argument == "frontal_image"
 
 
-def test_an_empty_entry_among_the_pictures_is_told() -> None:
+def test_empty_entry_among_the_pictures_is_reported() -> None:
     (problem,) = refusals(dataclasses.replace(MIA, refer_images=("https://example.com/a.png", "")))
     assert (problem.argument, problem.actual) == ("refer_images[1]", "an empty text")
 
@@ -309,7 +309,7 @@ def test_a_video_in_another_format_is_refused(ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".MOV", "", "?id=7", ".php", ".mp4?sig=a.webm", ".m4v"])
-def test_a_video_whose_format_cannot_be_told_is_accepted(ending: str) -> None:
+def test_video_of_unknown_format_is_accepted(ending: str) -> None:
     link = f"https://example.com/host{ending}"
     assert prepare(dataclasses.replace(HOST, video_url=f' "{link}" '), OFF).video_url == link
 
@@ -338,7 +338,7 @@ def test_a_voice_id_of_unusual_length_is_a_warning() -> None:
     assert "5 digits" in warning
 
 
-def test_repeated_tags_are_sent_once_and_told() -> None:
+def test_repeated_tags_are_sent_once_with_a_warning() -> None:
     prepared = prepare(dataclasses.replace(MIA, tags=("Character", "o_102", "Item")), OFF)
     assert prepared.tag_ids == ("o_102", "o_104")
     (warning,) = prepared.warnings

@@ -68,7 +68,7 @@ async def test_ties_are_newest_first(catalogue: Catalogue) -> None:
     assert [found.element_description for found in hits.elements] == ["third", "second", "first"]
 
 
-async def test_no_words_give_everything_newest_first(catalogue: Catalogue) -> None:
+async def test_empty_query_gives_all_elements_newest_first(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "A"), element(3, "C"), element(2, "B")], now=1.0)
     assert await names(catalogue, "") == ["C", "B", "A"]
     assert await names(catalogue, "  ") == ["C", "B", "A"]
@@ -109,7 +109,7 @@ async def test_descriptions_and_tags_and_voices_are_words_too(catalogue: Catalog
         assert await names(catalogue, wanted) == ["Foxy"], wanted
 
 
-async def test_all_words_must_be_there(catalogue: Catalogue) -> None:
+async def test_words_of_a_query_must_all_match(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Red Fox"), element(2, "Red Hat")], now=1.0)
     assert await names(catalogue, "red fox") == ["Red Fox"]
 
@@ -148,7 +148,7 @@ async def test_errors_are_forgiven_only_where_nothing_matches_as_written(catalog
     assert await names(catalogue, "Mai") == ["Mai"]
 
 
-async def test_of_several_words_the_wrong_one_is_corrected(catalogue: Catalogue) -> None:
+async def test_misspelt_word_among_several_is_corrected(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Red Fox"), element(2, "Red Box")], now=1.0)
     assert await names(catalogue, "rde fox") == ["Red Fox"]
 
@@ -161,7 +161,7 @@ async def test_words_that_exist_elsewhere_may_be_wrong_as_well(catalogue: Catalo
     assert hits.spelling == "similar"
 
 
-async def test_what_cannot_be_corrected_finds_nothing(catalogue: Catalogue) -> None:
+async def test_uncorrectable_query_finds_nothing(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia"), element(2, "東京")], now=1.0)
     for wanted in ("zzzzzz", "大阪", "mia zzzzzz", "%", '"', "mia* OR", "NEAR(mia"):
         assert "東京" not in await names(catalogue, wanted), wanted
@@ -327,7 +327,7 @@ async def test_more_of_one_millisecond_than_it_has_places_spill_over(catalogue: 
 # --- news
 
 
-async def test_what_is_known_is_not_new(catalogue: Catalogue) -> None:
+async def test_known_records_are_not_counted_as_new(catalogue: Catalogue) -> None:
     records = [element(1, "Mia"), running(2)]
     assert await catalogue.put(records, now=1.0) == 2
     assert await catalogue.put(records, now=2.0) == 0
@@ -355,14 +355,14 @@ async def test_an_older_page_does_not_bring_a_task_back(catalogue: Catalogue) ->
     ("earlier", "later"),
     [("pending", "ready"), ("pending", "failed"), ("ready", "deleted"), ("failed", "deleted")],
 )
-async def test_no_status_goes_back(catalogue: Catalogue, earlier: Any, later: Any) -> None:
+async def test_element_status_never_goes_back(catalogue: Catalogue, earlier: Any, later: Any) -> None:
     await catalogue.put([element(1, "Mia", status=later)], now=1.0)
     await catalogue.put([element(1, "Mia", status=earlier)], now=2.0)
     (known,) = await catalogue.with_id("3000001")
     assert known.status == later
 
 
-async def test_what_was_asked_for_stays_while_kling_is_silent(catalogue: Catalogue) -> None:
+async def test_requested_fields_stay_while_kling_is_silent(catalogue: Catalogue) -> None:
     asked = running(1, element_name="Mia", element_description="Barista", reference_type="image_refer", tags=("Item",))
     await catalogue.put([asked], now=1.0)
     await catalogue.put([running(1)], now=2.0)
@@ -403,7 +403,7 @@ async def walk_over(catalogue: Catalogue, began: float, seen: list[LibraryElemen
     await catalogue.end_walk("custom", dataclasses.replace(progress, completed_at=began, next_page=0), walk=began)
 
 
-async def test_what_two_walks_miss_is_dropped(catalogue: Catalogue) -> None:
+async def test_element_missed_by_two_walks_is_dropped(catalogue: Catalogue) -> None:
     """One walk may miss an entry that moved to a page which was read already."""
     mia, leo, fox = element(1, "Mia"), element(2, "Leo"), element(3, "Fox", source="preset")
     await catalogue.put([mia, leo, fox], now=1.0)
@@ -414,7 +414,7 @@ async def test_what_two_walks_miss_is_dropped(catalogue: Catalogue) -> None:
     assert await names(catalogue, "leo") == []
 
 
-async def test_what_is_seen_again_is_as_good_as_never_missed(catalogue: Catalogue) -> None:
+async def test_element_seen_again_counts_as_never_missed(catalogue: Catalogue) -> None:
     mia, leo = element(1, "Mia"), element(2, "Leo")
     await catalogue.put([mia, leo], now=1.0)
     for began, seen in ((10.0, [mia]), (20.0, [mia, leo]), (30.0, [mia])):
@@ -422,7 +422,7 @@ async def test_what_is_seen_again_is_as_good_as_never_missed(catalogue: Catalogu
     assert await names(catalogue, "") == ["Leo", "Mia"]
 
 
-async def test_what_came_during_a_walk_is_not_missed_by_it(catalogue: Catalogue) -> None:
+async def test_element_added_during_a_walk_is_not_missed_by_it(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia")], now=15.0)
     for began in (10.0, 11.0, 12.0):
         await walk_over(catalogue, began, [])

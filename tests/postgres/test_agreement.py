@@ -97,7 +97,7 @@ questions = st.lists(st.tuples(texts, filters, st.integers(1, 3)), min_size=1, m
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches, questions)
-def test_both_find_the_same(
+def test_sqlite_and_postgres_catalogues_find_the_same(
     database: Database, written: list[tuple[list[LibraryElement], bool]], asked: list[tuple[str, Filters, int]]
 ) -> None:
     async def compare() -> None:

@@ -21,7 +21,7 @@ def catalogue(place: Place) -> Catalogue:
     return place.catalogue(ACCOUNT)
 
 
-async def test_what_one_replica_read_another_finds(place: Place) -> None:
+async def test_elements_read_by_one_replica_are_found_by_another(place: Place) -> None:
     one, other = place.catalogue(ACCOUNT), place.catalogue(ACCOUNT)
     assert await one.put([element(1, "Mia"), element(2, "Tom")], now=5.0) == 2
     assert await other.put([element(2, "Tom"), element(3, "Zoë")], now=6.0) == 1
@@ -167,7 +167,7 @@ async def test_a_moment_that_becomes_known_moves_the_record(catalogue: Catalogue
     assert (await catalogue.search("tom", ALL, 10)).total == 1
 
 
-async def test_all_elements_of_a_task_take_its_place(catalogue: Catalogue) -> None:
+async def test_elements_of_a_task_all_take_its_place(catalogue: Catalogue) -> None:
     await catalogue.put([task(1, external_task_id="kmcp-twins"), element(2, "Zoë")], now=5.0)
     twins = [element(1, "Mia", element_id="1"), element(1, "Tom", element_id="2")]
     assert await catalogue.put(twins, now=6.0) == 0
@@ -176,7 +176,7 @@ async def test_all_elements_of_a_task_take_its_place(catalogue: Catalogue) -> No
     assert {found.external_task_id for found in await catalogue.with_id("t1")} == {"kmcp-twins"}
 
 
-async def test_names_are_told_apart_exactly(catalogue: Catalogue) -> None:
+async def test_element_names_are_distinguished_exactly(catalogue: Catalogue) -> None:
     long = "x" * 200
     given = ["Mia", "mia", "Mia", "", long, long, long + "y"]
     await catalogue.put([element(number, name) for number, name in enumerate(given, start=1)], now=5.0)
@@ -185,7 +185,7 @@ async def test_names_are_told_apart_exactly(catalogue: Catalogue) -> None:
     assert await catalogue.shared_names(["mia", "Mia", "", long, long + "y", "Tom"]) == ["Mia", long]
 
 
-async def test_of_one_name_at_most_fifty_are_shown(catalogue: Catalogue) -> None:
+async def test_elements_of_one_name_are_shown_up_to_fifty(catalogue: Catalogue) -> None:
     await catalogue.put([element(number, "Mia") for number in range(1, 61)], now=5.0)
     found = await catalogue.with_name("Mia")
     assert [one.element_id for one in found] == [str(1000 + number) for number in range(60, 10, -1)]
@@ -200,7 +200,7 @@ async def test_more_than_a_millisecond_can_hold_keep_their_order(catalogue: Cata
     assert (names(hits), hits.total) == (["preset 4200", "preset 4199", "preset 4198"], 4200)
 
 
-async def test_what_nobody_has_used_for_a_month_is_removed(database: Database, clock: VirtualClock) -> None:
+async def test_account_unused_for_a_month_is_removed(database: Database, clock: VirtualClock) -> None:
     """Accounts come and go on a shared server."""
     place = PostgresPlace(database.url, clock)
     mine, gone = place.catalogue(ACCOUNT), place.catalogue("f" * 32)
@@ -248,7 +248,7 @@ class TestWalks:
         assert await other.progress("custom") == state
         assert await other.progress("preset") == SyncProgress()
 
-    async def test_what_two_whole_walks_did_not_see_is_dropped(self, catalogue: Catalogue) -> None:
+    async def test_element_unseen_by_two_whole_walks_is_dropped(self, catalogue: Catalogue) -> None:
         await walk(catalogue, 10.0, 1, 2)
         await walk(catalogue, 20.0, 1)
         assert names(await catalogue.search("", ALL, 10)) == ["element 2", "element 1"]
@@ -256,14 +256,14 @@ class TestWalks:
         assert names(await catalogue.search("", ALL, 10)) == ["element 1"]
         assert (await catalogue.search("", ALL, 10)).total == 1
 
-    async def test_what_was_seen_between_is_kept(self, catalogue: Catalogue) -> None:
+    async def test_element_seen_between_walks_is_kept(self, catalogue: Catalogue) -> None:
         await walk(catalogue, 10.0, 1, 2)
         await walk(catalogue, 20.0, 1)
         await catalogue.put([element(2, "element 2")], now=25.0)  # a look at the task, apart from any walk
         await walk(catalogue, 30.0, 1)
         assert (await catalogue.search("", ALL, 10)).total == 2
 
-    async def test_what_was_made_during_a_walk_need_not_be_on_its_pages(self, catalogue: Catalogue) -> None:
+    async def test_element_made_during_a_walk_need_not_be_on_its_pages(self, catalogue: Catalogue) -> None:
         await walk(catalogue, 10.0, 1)
         for began in (20.0, 30.0):
             await catalogue.begin_walk("custom", SyncProgress(began_at=began))

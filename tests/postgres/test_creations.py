@@ -52,7 +52,7 @@ def replica(url: str, clock: VirtualClock, world: World, on_create: Callable[[],
     return Runtime(settings, clock=clock, make_transport=lambda: TellingTransport(world, on_create), owner=f"{url}:1")
 
 
-async def test_without_the_database_nothing_is_sent(server: Server, clock: VirtualClock, world: World) -> None:
+async def test_creation_without_the_database_sends_nothing(server: Server, clock: VirtualClock, world: World) -> None:
     runtime = replica(server.url("no_such_database"), clock, world)
     with pytest.raises(StorageError) as caught:
         await runtime.own_account().creator.create(MIA, allow_duplicate_name=True, timeout=30)

@@ -106,7 +106,7 @@ async def test_a_callback_to_one_replica_ends_a_wait_at_another(database: Databa
     await there.aclose()
 
 
-async def test_only_the_account_and_the_task_travel(database: Database) -> None:
+async def test_notification_carries_only_the_account_and_the_task(database: Database) -> None:
     store = PostgresStore(database.url, ShiftedClock())
     with psycopg.connect(database.url, autocommit=True) as ear:
         ear.execute(f"LISTEN {CHANNEL}")
@@ -119,7 +119,7 @@ async def test_only_the_account_and_the_task_travel(database: Database) -> None:
     store.close()
 
 
-async def test_everybody_hears_and_nobody_believes_rubbish(database: Database) -> None:
+async def test_notification_reaches_every_listener_and_rubbish_is_ignored(database: Database) -> None:
     one, other = (PostgresStore(database.url, ShiftedClock()) for _ in range(2))
     async with listening(one) as first, listening(other) as second:
         database.say(f"NOTIFY {CHANNEL}, 'rubbish'", f"NOTIFY {CHANNEL}", f"NOTIFY {CHANNEL}, '{ACCOUNT} a b'")
@@ -161,7 +161,7 @@ async def test_a_database_that_is_away_is_tried_less_and_less_often(database: Da
     assert 15 <= clock.slept[8] <= 30
 
 
-async def test_a_wake_that_cannot_be_told_wakes_here_all_the_same(database: Database) -> None:
+async def test_notification_that_cannot_be_sent_still_wakes_local_waits(database: Database) -> None:
     settings = Settings(api_key=API_KEY, state_url=database.server.url("no_such_database"), thumbnails=False)
     runtime = Runtime(settings, clock=ShiftedClock())
     await runtime.notify(ACCOUNT, "t1")

@@ -105,7 +105,7 @@ async def test_an_unknown_state_is_not_waited_for_past_the_deadline() -> None:
     assert scene.clock.monotonic() == pytest.approx(60)
 
 
-async def test_no_time_still_buys_one_look_at_a_task_that_was_never_seen(scene: Scene) -> None:
+async def test_wait_of_zero_seconds_polls_an_unseen_task_once(scene: Scene) -> None:
     task = await scene.submit()
     await scene.clock.sleep(30)
     sightings = await scene.poller.wait([task.task_id], 0)
@@ -164,7 +164,7 @@ async def test_tasks_are_found_one_by_one_where_the_list_begins_with_the_oldest(
     assert len(pages) < len(scene.looks()) / 2
 
 
-async def test_when_the_leader_is_cancelled_another_waiter_goes_on(scene: Scene) -> None:
+async def test_follower_takes_over_when_the_leader_is_cancelled(scene: Scene) -> None:
     task = await scene.submit(seconds=30)
     done: list[ElementTask | None] = []
 
@@ -228,7 +228,7 @@ async def test_a_waker_just_after_a_look_is_not_kept_waiting(scene: Scene) -> No
     assert scene.clock.monotonic() - called_at < 0.5
 
 
-async def test_trouble_at_kling_is_waited_out_and_told_if_it_lasts(scene: Scene) -> None:
+async def test_trouble_at_kling_is_waited_out_and_reported_if_it_lasts(scene: Scene) -> None:
     task = await scene.submit(seconds=8)
     scene.faults.reply_code(5000, times=None, route="query")
     sightings = await scene.poller.wait([task.task_id], 100, known={task.task_id: task})

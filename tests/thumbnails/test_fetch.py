@@ -131,7 +131,7 @@ async def refusal(fetcher: PictureFetcher, link: str) -> str:
 
 
 @pytest.mark.parametrize("link", PRIVATE_LINKS)
-async def test_no_connection_is_opened_for_a_private_or_odd_link(internet: Internet, link: str) -> None:
+async def test_private_or_odd_links_open_no_connection(internet: Internet, link: str) -> None:
     reason = await refusal(internet.fetcher(), link)
     assert internet.connections == []
     assert reason in {"its link is not a public https address", "its link leads into a private network"}
@@ -141,7 +141,7 @@ async def test_no_connection_is_opened_for_a_private_or_odd_link(internet: Inter
 @pytest.mark.parametrize(
     "link", [link for link in PRIVATE_LINKS if re.match(r"(?i)https?://[^/]|(?!https?:)\w+:", link)]
 )
-async def test_no_connection_is_opened_for_a_redirect_to_one(internet: Internet, link: str) -> None:
+async def test_redirects_to_private_or_odd_links_open_no_connection(internet: Internet, link: str) -> None:
     internet.host("first.example.com", redirect(link))
     reason = await refusal(internet.fetcher(), "https://first.example.com/")
     assert internet.connections == [PUBLIC]
@@ -149,14 +149,14 @@ async def test_no_connection_is_opened_for_a_redirect_to_one(internet: Internet,
 
 
 @pytest.mark.parametrize("name", PRIVATE_NAMES)
-async def test_no_connection_is_opened_to_a_name_with_a_private_address(internet: Internet, name: str) -> None:
+async def test_host_names_with_a_private_address_open_no_connection(internet: Internet, name: str) -> None:
     assert await refusal(internet.fetcher(), f"https://{name}/x.jpg") == "its link leads into a private network"
     assert internet.connections == []
 
 
 @pytest.mark.parametrize("name", PRIVATE_NAMES)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_to_a_name_with_a_private_address_goes_nowhere(
+async def test_redirects_to_host_names_with_a_private_address_open_no_connection(
     internet: Internet, name: str, status: int
 ) -> None:
     internet.host("first.example.com", redirect(f"https://{name}/x.jpg", status=status))
@@ -244,7 +244,7 @@ async def test_a_dead_link_says_so(internet: Internet) -> None:
         b"<svg onload=alert(1)>",
     ],
 )
-async def test_what_is_no_picture_is_not_taken_for_one(internet: Internet, content: bytes) -> None:
+async def test_content_that_is_no_picture_is_refused(internet: Internet, content: bytes) -> None:
     internet.host("page.example.com", picture(content))
     assert await refusal(internet.fetcher(), "https://page.example.com/") == "no picture is behind its link"
 
@@ -307,7 +307,7 @@ async def test_the_systems_own_look_up_gives_addresses() -> None:
     assert {"127.0.0.1", "::1"} & set(await resolve_name("localhost"))
 
 
-async def test_no_reason_repeats_the_link(internet: Internet) -> None:
+async def test_reasons_of_failed_fetches_do_not_repeat_the_link(internet: Internet) -> None:
     internet.host("gone.example.com", lambda _: httpx.Response(403))
     reason = await refusal(internet.fetcher(), "https://gone.example.com/x.jpg?signature=CANARY")
     assert "CANARY" not in reason

@@ -77,7 +77,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("address", [*PRIVATE, *NO_ADDRESS])
-def test_what_is_not_surely_public_is_refused(address: str) -> None:
+def test_addresses_not_surely_public_are_refused(address: str) -> None:
     assert not is_public(address)
 
 
@@ -94,7 +94,7 @@ def test_a_wrapped_address_is_judged_like_the_one_inside(inner: ipaddress.IPv4Ad
 
 
 @given(st.ip_addresses(v=6))
-def test_no_private_ipv6_address_is_ever_public(address: ipaddress.IPv6Address) -> None:
+def test_private_ipv6_addresses_are_never_public(address: ipaddress.IPv6Address) -> None:
     if address.is_private or address.is_link_local or address.is_multicast or address.is_reserved:
         # What Python calls private includes mapped and translated addresses, which are judged by what they hold.
         assert not is_public(str(address)) or int(address) >> 32 in {0xFFFF, 0x64FF9B << 64}
