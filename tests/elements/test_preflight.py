@@ -377,6 +377,23 @@ def test_optional_fields_that_are_empty_are_not_sent() -> None:
     assert set(bare.body()) == {"element_name", "element_description", "reference_type", "element_image_list"}
 
 
-def test_pillow_is_not_loaded_before_the_first_picture() -> None:
-    code = "import sys, kling_mcp.media; sys.exit('PIL' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603  our own interpreter
+def test_pillow_is_not_loaded_before_the_first_picture(tmp_path: Path) -> None:
+    """Neither by importing what prepares a creation nor by a creation from links alone."""
+    (tmp_path / "mia.png").write_bytes(pictures.png())
+    program = """
+import sys
+from pathlib import Path
+from kling_mcp.elements.draft import ElementDraft
+from kling_mcp.elements.preflight import prepare
+from kling_mcp.media.policy import MediaPolicy
+
+def is_loaded_after(picture):
+    prepare(ElementDraft("Mia", "Barista", "image_refer", picture, (picture,)), MediaPolicy((Path(sys.argv[1]),)))
+    return "PIL" in sys.modules
+
+print(is_loaded_after("https://example.com/mia.png"), is_loaded_after(sys.argv[1] + "/mia.png"))
+"""
+    ran = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert ran.stdout == "False True\n"

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import psycopg
 import pytest
-from helpers import API_KEY
+from helpers import API_KEY, VIDEO_CREATION
 from never_twice.wishes import draft_of
 
 from kling_mcp.api.models import ElementTask
@@ -162,9 +162,30 @@ async def test_a_database_that_is_away_is_tried_less_and_less_often(database: Da
 
 
 async def test_notification_that_cannot_be_sent_still_wakes_local_waits(database: Database) -> None:
-    settings = Settings(api_key=API_KEY, state_url=database.server.url("no_such_database"), thumbnails=False)
-    runtime = Runtime(settings, clock=ShiftedClock())
-    await runtime.notify(ACCOUNT, "t1")
+    clock, faults = ShiftedClock(), Faults()
+    world = World(clock.wall, api_keys=[API_KEY])
+    faults.slow_task(seconds=1000)
+    away = database.server.url("no_such_database")
+    settings = Settings(api_key=API_KEY, base_url="https://kling.invalid", state_url=away, thumbnails=False)
+    runtime = Runtime(settings, clock=clock, make_transport=lambda: SimulatorTransport(world, faults))
+    account = runtime.own_account()
+    task = await account.client.create_element(VIDEO_CREATION, external_task_id="mia")
+    clock.ahead = 600.0  # a task that old is looked at every ten seconds
+    snapshots: dict[str, TaskSnapshot[ElementTask]] = {}
+    with anyio.fail_after(MAX_SECONDS):
+        async with anyio.create_task_group() as group:
+
+            async def wait() -> None:
+                known = {task.task_id: task}
+                snapshots.update(await account.element_tasks.poller.wait([task.task_id], 60, known=known))
+
+            group.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            clock.ahead = 1200.0
+            called = time.monotonic()
+            await runtime.notify(account.client.account, task.task_id)
+    assert time.monotonic() - called < 5.0
+    assert snapshots[task.task_id].is_final
     await runtime.aclose()
 
 
