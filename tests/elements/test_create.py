@@ -385,6 +385,17 @@ class TestNextAttempt:
         assert (again.task.task_id, again.outcome) == (first.task.task_id, "already_submitted")
         assert posts(world) == 1
 
+    async def test_task_that_only_the_list_shows_is_answered_with_its_state(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        faults.reply_code(1201, message="Task not found by id/external id: it", route="query", times=None)
+        again = await server.create(MIA)
+        assert (again.outcome, again.task.task_status) == ("already_submitted", "succeed")
+        assert again.task.element_ids == [task.element_id for task in elements_at(world)]
+        assert posts(world) == 1
+
     async def test_a_task_that_cannot_be_looked_at_is_still_the_task(
         self, server: Process, world: World, faults: Faults
     ) -> None:
@@ -492,6 +503,18 @@ class TestNameGuard:
         await server.create(MIA)
         await clock.sleep(TAKES)
         assert (await server.create(OTHER_MIA)).outcome == "submitted"
+
+    async def test_failed_creation_of_the_same_name_is_queried_once(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.fail_task()
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        faults.reply_code(1301, route="create", times=2)
+        for _ in range(2):
+            with pytest.raises(ContentError):
+                await server.create(OTHER_MIA)
+        assert len(requests_to(world, "query")) == 1
 
     async def test_creation_that_cannot_be_queried_holds_its_name(self, server: Process, faults: Faults) -> None:
         await server.create(MIA)

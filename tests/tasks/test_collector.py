@@ -60,6 +60,14 @@ class TestUnfinishedTasks:
         assert ends(collected) == {"Leo": "failed", "Mia": "succeed"}
         assert clock.monotonic() < TAKES + 5
 
+    async def test_accepted_task_is_waited_for_by_its_task_id(self, server: Process, world: World) -> None:
+        """fact: query-external-id"""
+        world.quirks = replace(world.quirks, query_by_external_id=False)
+        creation = await server.create(MIA)
+        (item,) = await server.own_account().collector.resolve([])
+        assert item.name == creation.task.task_id
+        assert ends(await collect(server)) == {"Mia": "succeed"}
+
     async def test_ended_task_is_not_waited_for_again(self, server: Process, world: World) -> None:
         await server.create(MIA)
         await collect(server)

@@ -98,6 +98,16 @@ class TestByExternalId:
         assert (await searcher.search(lost())).is_absent
         assert [request.route for request in world.requests] == ["query", "query", "query"]
 
+    async def test_known_task_that_is_not_found_leaves_the_proof_to_the_next(
+        self, server: Process, searcher: ElementLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
+    ) -> None:
+        for name in ("Leo", "Ann"):
+            await server.create(draft_of(name), allow_duplicate_name=True)
+        world.requests.clear()
+        faults.reply_code(1201, message="Task not found by id/external id: it", route="query", times=2)
+        assert (await searcher.search(lost())).is_absent
+        assert [request.route for request in world.requests] == ["query", "query", "query"]
+
     async def test_list_decides_where_no_task_can_prove_the_query(
         self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:

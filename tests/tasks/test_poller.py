@@ -16,7 +16,7 @@ from kling_mcp.api.sender import Sender
 from kling_mcp.errors import NotFoundError
 from kling_mcp.runtime import element_route
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
-from kling_mcp.tasks.poller import Poller
+from kling_mcp.tasks.poller import MIN_PAGE_SIZE, Poller
 
 if TYPE_CHECKING:
     from kling_mcp.simulator.request_log import RequestRecord
@@ -149,6 +149,19 @@ async def test_identical_waits_share_their_looks(scene: Scene) -> None:
     alone = Scene()
     await alone.wait(await alone.submit(seconds=70))
     assert len(scene.looks()) <= len(alone.looks()) + 1
+
+
+async def test_list_is_read_on_while_its_pages_show_tasks_that_are_waited_for(scene: Scene) -> None:
+    early = await scene.submit(seconds=300)
+    for number in range(MIN_PAGE_SIZE):
+        scene.world.add_element(scene.world.account_of(KEY), f"between {number}")
+    late = await scene.submit(seconds=300)
+    snapshots = await scene.poller.wait([early.task_id, late.task_id], 0)
+    assert all(snapshot.task is not None for snapshot in snapshots.values())
+    assert [(look.route, look.query.partition("&")[0]) for look in scene.looks()] == [
+        ("list", "pageNum=1"),
+        ("list", "pageNum=2"),
+    ]
 
 
 async def test_tasks_are_found_one_by_one_where_the_list_begins_with_the_oldest() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from helpers import requests_to
+from helpers import API_KEY, requests_to
 from never_twice.crashable import Fate, Process, Processes
 from never_twice.wishes import draft_of, elements_at, named
 
@@ -184,6 +184,43 @@ class TestBeforeTheCommit:
         faults.refuse_connection(route="create", times=2)
         assert (await server.create(MIA)).outcome == "submitted"
         assert posts(world) == 1
+
+
+class ArrivesLate(Fate):
+    """The first request, which was given up, arrives just before the second one."""
+
+    def __init__(self, world: World, external_task_id: str) -> None:
+        super().__init__()
+        self._world = world
+        self._external_task_id = external_task_id
+        self._posts = 0
+
+    async def decide(self, where: str) -> None:
+        self._posts += where == "before POST"
+        if (where, self._posts) == ("before POST", 2):
+            account = self._world.account_of(API_KEY)
+            self._world.add_element(account, "Mia", external_task_id=self._external_task_id, status="pending")
+
+
+class TestUsedId:
+    async def test_task_of_the_first_request_found_by_the_second_is_recovered(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
+        world.quirks = replace(world.quirks, refuse_used_external_id=True)
+        faults.lose_reply_before_commit(route="create")
+        server = processes.start(fate=ArrivesLate(world, "one"))
+        creation = await server.create(named(MIA, "one"), patience=200)
+        assert (creation.outcome, creation.external_task_id) == ("recovered", "one")
+        assert (len(post_times(world)), len(elements_at(world))) == (2, 1)
+
+    async def test_task_made_elsewhere_with_the_same_id_was_already_submitted(
+        self, server: Process, world: World
+    ) -> None:
+        world.quirks = replace(world.quirks, refuse_used_external_id=True)
+        world.add_element(world.account_of(API_KEY), "Mia", external_task_id="one", status="pending")
+        creation = await server.create(named(MIA, "one"), allow_duplicate_name=True)
+        assert creation.outcome == "already_submitted"
+        assert len(post_times(world)) == 1
 
 
 class TestRefusals:
