@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench nightly fuzz requests wire clean
+.PHONY: help demo test check bench nightly fuzz mutants requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -38,6 +38,9 @@ fuzz: $(VENV)/.checkers ## look for input that breaks the server, for ten minute
 
 bench: $(VENV)/.package ## measure everything beside plain ways and other servers; some only: BENCH="start context"
 	@$(BIN)/python benchmarks $(BENCH)
+
+mutants: $(VENV)/.checkers ## change the core in small ways and list the changes that no test notices; MUTANTS="--most 60"
+	@$(BIN)/python tools/mutants.py $(MUTANTS)
 
 requests: $(VENV)/.checkers ## replay what people ask for; tests/requests/README.md tells how to let a model do it
 	$(BIN)/pytest -n auto tests/requests

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -76,14 +75,12 @@ PUBLIC = [
 ]
 
 
-@pytest.mark.parametrize("address", [*PRIVATE, *NO_ADDRESS])
-def test_addresses_not_surely_public_are_refused(address: str) -> None:
-    assert not is_public(address)
+def test_addresses_not_surely_public_are_refused() -> None:
+    assert [address for address in [*PRIVATE, *NO_ADDRESS] if is_public(address)] == []
 
 
-@pytest.mark.parametrize("address", PUBLIC)
-def test_the_public_internet_is_let_through(address: str) -> None:
-    assert is_public(address)
+def test_the_public_internet_is_let_through() -> None:
+    assert [address for address in PUBLIC if not is_public(address)] == []
 
 
 @given(st.ip_addresses(v=4))
