@@ -86,7 +86,9 @@ def mutants_of(module: str, source: str) -> Iterator[Mutant]:
     for node, changed in sorted(found, key=lambda pair: (pair[0].lineno, pair[0].col_offset)):
         before, after = ast.unparse(node), ast.unparse(changed)
         text = after if isinstance(changed, ast.stmt) else f"({after})"
-        yield Mutant(module, node.lineno, f"{before}  ->  {after}", _replaced(source, node, text))
+        place = source.splitlines()[node.lineno - 1].strip()
+        change = f"{before}  ->  {after}" + ("" if before == place else f"   in   {place}")
+        yield Mutant(module, node.lineno, change, _replaced(source, node, text))
 
 
 def _code_in(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
