@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench nightly fuzz requests wire clean
+.PHONY: help demo test check bench nightly fuzz mutants requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -38,6 +38,9 @@ fuzz: $(VENV)/.checkers ## fuzz the server for 10 minutes (or MINUTES=60)
 
 bench: $(VENV)/.package ## compare with plain alternatives and other servers; only some: BENCH="start context"
 	@$(BIN)/python benchmarks $(BENCH)
+
+mutants: $(VENV)/.checkers ## change the core in small ways and list the changes that no test notices; MUTANTS="--most 60"
+	@$(BIN)/python tools/mutants.py $(MUTANTS)
 
 requests: $(VENV)/.checkers ## replay typical user requests; see tests/requests/README.md for running them with a model
 	$(BIN)/pytest -n auto tests/requests

@@ -84,6 +84,6 @@ def test_table_lines_up() -> None:
     assert REPORT["table"](("name", "ms"), [("a", 1), ("longer", 1000)]) == "name      ms\na          1\nlonger  1000"
 
 
-def test_kept_results_do_not_tell_whose_computer_it_was() -> None:
+def test_kept_results_do_not_identify_the_computer() -> None:
     for path in (BENCHMARKS / "results").glob("*.txt"):
         assert not re.search(r"(^|\s)/(home|root|tmp|Users|usr|var)\b", path.read_text("utf-8")), path.name

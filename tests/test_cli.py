@@ -74,7 +74,7 @@ def kling() -> Iterator[str]:
 # --- words and exit codes
 
 
-def test_version(run: Run) -> None:
+def test_version_option_prints_the_version(run: Run) -> None:
     assert run("--version") == Ran(0, f"kling-mcp {__version__}\n", "")
 
 
@@ -161,7 +161,7 @@ def test_bare_command_serves_stdio_until_stdin_ends(run: Run, monkeypatch: pytes
     assert run() == Ran(0, "", "")
 
 
-def test_person_at_a_terminal_is_told_what_this_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stdio_at_a_terminal_explains_itself(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal())
     ran = run("serve")
     assert ran.code == 0
@@ -315,7 +315,7 @@ def test_simulator_lets_every_key_in_and_ends_quietly_with_ctrl_c(simulator: Sim
     assert (process.returncode, out, err) == (130, "", "")
 
 
-def test_simulator_with_keys_lets_nobody_else_in_and_does_not_repeat_them(simulator: Simulate) -> None:
+def test_simulator_with_keys_refuses_others_and_does_not_repeat_the_keys(simulator: Simulate) -> None:
     process, url = simulator("--control", "--api-key", API_KEY, "--key-pair", f"{ACCESS_KEY}:{SECRET_KEY}")
     assert _list(url, API_KEY) == 0
     assert _list(url, "another") == 1002
@@ -325,7 +325,7 @@ def test_simulator_with_keys_lets_nobody_else_in_and_does_not_repeat_them(simula
     assert (process.returncode, out, err) == (130, "", "")
 
 
-def test_simulator_takes_bodies_as_large_as_it_is_told(simulator: Simulate) -> None:
+def test_simulator_takes_bodies_up_to_the_given_size(simulator: Simulate) -> None:
     headers = {"Authorization": "Bearer any", "Content-Type": "application/json"}
     body = b"{" + b" " * 100_000
     for options, status in (((), 400), (("--max-body-bytes", "100000"), 413)):

@@ -65,7 +65,7 @@ def test_image_runs_without_rights_and_compiles_beforehand() -> None:
     assert all(rest.startswith("python:3.13-slim") for word, rest in instructions() if word == "FROM")
 
 
-def test_no_layer_takes_a_secret() -> None:
+def test_image_layers_take_no_secret() -> None:
     named = " ".join(rest for word, rest in instructions() if word in {"ARG", "ENV", "RUN", "LABEL"})
     assert not [name for name in secret_variables() if name in named]
     assert "ADD" not in dict(instructions())
@@ -110,7 +110,7 @@ def test_files_of_secrets_are_declared_and_mounted() -> None:
         assert f"> secrets/{name}" in PAGE
 
 
-def test_everything_that_compose_refers_to_is_there() -> None:
+def test_files_that_compose_refers_to_exist() -> None:
     mounts = {
         mount.partition(":")[0] for service in COMPOSE["services"].values() for mount in service.get("volumes", [])
     }
@@ -121,7 +121,7 @@ def test_everything_that_compose_refers_to_is_there() -> None:
     assert last("VOLUME") in [mount.partition(":")[2] for mount in SERVICE["volumes"]]
 
 
-def test_two_replicas_stand_behind_the_proxy() -> None:
+def test_two_replicas_run_behind_the_proxy() -> None:
     options = _build_parser().parse_args(SERVICE["command"])
     assert SERVICE["deploy"]["replicas"] == 2
     assert "ports" not in SERVICE

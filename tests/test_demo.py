@@ -109,7 +109,7 @@ async def test_terminal_shows_a_bar_that_moves_and_ends_full(
 
 
 @pytest.mark.anyio
-async def test_failed_task_is_told_with_klings_reason(
+async def test_failed_task_is_shown_with_klings_reason(
     server: MCPServer[Any], clock: VirtualClock, faults: Faults
 ) -> None:
     faults.fail_task("the pictures show two different robots")
@@ -142,7 +142,7 @@ async def test_warnings_of_the_server_are_passed_on(server: MCPServer[Any], cloc
 
 
 @pytest.mark.anyio
-async def test_output_that_nobody_reads_ends_the_story_plainly(server: MCPServer[Any], clock: VirtualClock) -> None:
+async def test_demo_raises_broken_pipe_when_its_output_is_closed(server: MCPServer[Any], clock: VirtualClock) -> None:
     with pytest.raises(BrokenPipeError):
         await run(PIP, server, Gone(), clock)
 

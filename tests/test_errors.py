@@ -59,7 +59,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
     assert drawn == {kind.__name__ for kind in CLASSES if not kind.__name__.startswith("_")}
 
 
-def test_all_kinds_of_the_contract_are_known() -> None:
+def test_error_kinds_of_the_contract_are_all_known() -> None:
     contract = """missing_credentials auth clock permission balance bad_input content_policy rate_limited busy
         not_found name_taken ambiguous_name read_only network vendor_fault unknown_outcome task_failed stale_plan
         limit internal"""
@@ -78,7 +78,7 @@ def test_the_text_says_what_happened_what_exists_and_what_to_do() -> None:
     )
 
 
-def test_several_problems_are_told_together_one_a_line() -> None:
+def test_several_problems_are_reported_together_on_a_line_each() -> None:
     error = InputError(
         [
             Problem("element_name", "must have at most 20 characters", "31 characters", 'try "Mia"'),
@@ -94,7 +94,7 @@ def test_several_problems_are_told_together_one_a_line() -> None:
     assert "\n" not in str(error)
 
 
-def test_a_class_may_be_told_more_precisely() -> None:
+def test_error_class_can_be_given_a_more_precise_kind() -> None:
     """What is given counts; what is not given comes from the class."""
     error = ConfigurationError("No key.", kind="missing_credentials")
     assert (error.kind, error.created, error.retry) == ("missing_credentials", "no", "never")
@@ -106,7 +106,7 @@ def test_candidates_travel_with_the_error() -> None:
     assert NotFoundError("None.").candidates == ()
 
 
-def test_of_thousands_of_problems_the_first_are_told() -> None:
+def test_message_of_thousands_of_problems_shows_the_first() -> None:
     problems = [Problem(f"tags[{place}]", "is a known tag", "nonsense", "leave it out") for place in range(3000)]
     error = InputError(problems)
     assert len(error.problems) == 3000

@@ -25,7 +25,7 @@ PUBLIC = {
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 
 
-def test_there_are_examples() -> None:
+def test_examples_folder_is_not_empty() -> None:
     assert len(EXAMPLES) >= 4
 
 

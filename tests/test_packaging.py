@@ -96,7 +96,7 @@ def test_server_json_keeps_the_rules_of_the_registry() -> None:
     jsonschema.validate(SERVER, SERVER_SCHEMA)
 
 
-def test_one_version_everywhere() -> None:
+def test_version_is_the_same_everywhere() -> None:
     assert SERVER["version"] == PACKAGE["version"] == __version__
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
@@ -107,7 +107,7 @@ def test_registry_finds_its_mark_in_the_readme() -> None:
     assert PACKAGE["identifier"] == PROJECT["name"]
 
 
-def test_addresses_agree() -> None:
+def test_repository_addresses_agree() -> None:
     assert SERVER["repository"]["url"] == PROJECT["urls"]["Homepage"]
     assert f"git clone {SERVER['repository']['url']}" in (ROOT / "README.md").read_text("utf-8")
 
@@ -125,7 +125,7 @@ def test_server_json_marks_exactly_the_secrets() -> None:
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable["name"])
-def test_what_a_client_may_fill_in_is_accepted(variable: dict[str, Any]) -> None:
+def test_values_that_a_client_may_fill_in_are_accepted(variable: dict[str, Any]) -> None:
     """Clients write booleans as true and false."""
     name, default = variable["name"], variable.get("default", "")
     assert Settings.from_env({name: default}) == Settings.from_env({})

@@ -130,7 +130,7 @@ def problems_of_arguments() -> Iterator[Problem]:
                     yield from error.problems
 
 
-def test_problems_that_inputs_really_have_are_told_in_this_form(tmp_path: Path) -> None:
+def test_rules_of_actual_problems_begin_with_must(tmp_path: Path) -> None:
     problems = [*problems_of_inputs(tmp_path), *problems_of_arguments()]
     assert len({problem.rule for problem in problems}) > 40
     assert {problem.rule for problem in problems if not problem.rule.startswith("must ")} == set()

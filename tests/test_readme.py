@@ -38,12 +38,12 @@ def bare(cell: str) -> str:
     return cell[1:-1] if re.fullmatch(r"`[^`]+`", cell) else ""
 
 
-def test_table_of_tools_is_the_one_the_code_gives() -> None:
+def test_table_of_tools_matches_the_code() -> None:
     with_tools = runpy.run_path(str(ROOT / "tools" / "write_readme.py"))["with_tools"]
     assert with_tools(README) == README, "run: python tools/write_readme.py"
 
 
-def test_page_of_tools_is_the_one_the_code_gives() -> None:
+def test_page_of_tools_matches_the_code() -> None:
     written = runpy.run_path(str(ROOT / "tools" / "write_tools_page.py"))
     assert written["page"]() == written["PAGE"].read_text("utf-8"), "run: python tools/write_tools_page.py"
 

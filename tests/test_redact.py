@@ -50,7 +50,7 @@ def test_secret_is_hidden_in_text_and_bytes_however_it_is_written(form: str) -> 
         ("version 1.2.3 of eyes.only is fine", "version 1.2.3 of eyes.only is fine"),
     ],
 )
-def test_what_is_a_secret_or_looks_like_one_is_hidden_in_a_line(line: str, safe: str) -> None:
+def test_secret_or_likely_secret_is_hidden_in_a_line(line: str, safe: str) -> None:
     assert redact_text(line, ["CANARY+/x", "CANARY+/x-and-more", 'quo"te', ""]) == safe
 
 
@@ -78,7 +78,7 @@ class TestLength:
     """Steps of a pattern cannot be counted, so what makes it linear is held instead."""
 
     @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: str(pattern.pattern))
-    def test_no_repetition_gives_anything_back(self, pattern: re.Pattern[str]) -> None:
+    def test_repetitions_of_the_pattern_never_backtrack(self, pattern: re.Pattern[str]) -> None:
         without_classes = re.sub(r"\[[^\]]*\]", "x", pattern.pattern)
         endless = re.findall(r"(?:[*+]|\{\d*,\})[+?]?", without_classes)
         assert endless
@@ -91,6 +91,6 @@ class TestLength:
         assert redact_text(run) == run
 
     @given(st.integers(0, 60), st.integers(1, 40))
-    def test_no_part_of_a_secret_is_left_at_the_cut(self, before: int, limit: int) -> None:
+    def test_secret_at_the_cut_is_removed_completely(self, before: int, limit: int) -> None:
         text = "." * before + "CANARY" * 5 + "." * 60
         assert "CANA" not in redact_start(text, ["CANARY" * 5], limit)

@@ -29,6 +29,15 @@ EXPLAINED_ONCE = {
 }
 
 
+# How the name of a test may not begin: it is read in a log, without its class and the line above it.
+NO_SUBJECT = re.compile(
+    "(?:an?_|the_)?(?:what|its?|that|they|those|these|this|he|she|we|who|whoever|which|whatever|anything|everything|"
+    "nothing|nobody|another|others?|ones?|both|neither|none|no|not|nor|or|and|but|also|never|of|unless)_"
+)
+# Words that are not the plain English of a sentence about software.
+NOT_IN_A_NAME = {"nobody", "nobodys", "somebody", "anybody", "whoever", "anew", "wish", "wishes", "told", "tells"}
+MAX_NAME = 90
+
 PYTHON = list(files_of(".py"))
 PACKAGE = [path for path in PYTHON if named(path).startswith("kling_mcp/")]
 
@@ -39,7 +48,7 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def test_there_is_one_version() -> None:
+def test_version_is_defined_in_one_place() -> None:
     """It stands in `_version`; everything else agrees."""
     server = json.loads((ROOT / "server.json").read_text("utf-8"))
     assert {server["version"], *(package["version"] for package in server["packages"])} == {__version__}
@@ -48,10 +57,45 @@ def test_there_is_one_version() -> None:
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8").replace("[", "").replace("]", "")
 
 
-def test_no_file_is_long() -> None:
+def test_files_stay_within_the_length_limit() -> None:
     lines = {path: len(path.read_text("utf-8").splitlines()) for path in PYTHON}
     long = {named(path) for path in lines if lines[path] > (MAX_MODULE_LINES if path in PACKAGE else MAX_TEST_LINES)}
     assert long == set(LONG_FILES)
+
+
+def what_is_wrong_with(name: str) -> str:
+    """Why a test may not be called so, or ""."""
+    sentence = name.removeprefix("test_")
+    words = sentence.split("_")
+    if len([word for word in words if word not in {"a", "an", "the"}]) < 3:
+        return "at least three words"
+    if NO_SUBJECT.match(sentence):
+        return "begin with the subject"
+    return "plain words" if NOT_IN_A_NAME & set(words) else "shorter" if len(name) > MAX_NAME else ""
+
+
+def test_names_of_tests_are_sentences_with_a_subject() -> None:
+    """A name is read in a CI log, without its class and its neighbours."""
+    wrong = {
+        f"{named(path)}:{node.name}": what_is_wrong_with(node.name)
+        for path in PYTHON
+        if path.name.startswith("test_")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    }
+    assert {name: why for name, why in wrong.items() if why} == {}
+
+
+def test_rule_for_names_of_tests_finds_riddles() -> None:
+    riddles = [
+        "test_maybe",
+        "test_a_pause",
+        "test_it_is_found_later",
+        "test_the_one_that_failed",
+        "test_or_a_later_call",
+    ]
+    assert [name for name in riddles if not what_is_wrong_with(name)] == []
+    assert what_is_wrong_with("test_lost_reply_is_found_by_external_id") == ""
 
 
 def length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -63,7 +107,7 @@ def length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return lines
 
 
-def test_no_function_is_long() -> None:
+def test_functions_stay_within_the_length_limit() -> None:
     long = {
         f"{named(path)}:{node.name}": length_of(node)
         for path in PYTHON
@@ -73,7 +117,7 @@ def test_no_function_is_long() -> None:
     assert long == {}
 
 
-def test_a_module_says_what_it_is_for() -> None:
+def test_modules_have_a_docstring() -> None:
     silent = {named(path) for path in PACKAGE if tree_of(path).body and not ast.get_docstring(tree_of(path))}
     assert silent == set()
 
@@ -104,7 +148,7 @@ def test_only_the_command_line_and_the_demo_print() -> None:
     assert all(name == "kling_mcp/cli.py" or name.startswith("kling_mcp/demo/") for name in printing)
 
 
-def test_everything_is_caught_in_one_place_only() -> None:
+def test_broad_exceptions_are_caught_in_one_place_only() -> None:
     """Where a defect becomes an answer. Elsewhere it would hide."""
     catching = {
         named(path)
@@ -134,7 +178,7 @@ def test_every_exemption_has_its_reason() -> None:
     assert unexplained == set()
 
 
-def test_no_file_names_a_registry_or_this_machine() -> None:
+def test_files_name_no_registry_and_no_local_path() -> None:
     """Lock files and copied commands bring such names in; a clone elsewhere has neither."""
     stray = re.compile(
         "|".join(["pypi" + r"\.org", "python" + "hosted", "npmjs" + r"\.(org|com)", "/wo" + "rk/", "/ro" + "ot/"])

@@ -35,10 +35,10 @@ class TestOwnCredential:
             ({"sandbox": True, "api_key": API_KEY}, ApiKey("sandbox", "sandbox")),
         ],
     )
-    def test_which_one_counts(self, changes: dict[str, Any], credential: object) -> None:
+    def test_own_credential_is_chosen_from_the_settings(self, changes: dict[str, Any], credential: object) -> None:
         assert own_credential(Settings(**changes)) == credential
 
-    def test_none_is_told_only_when_it_is_needed(self, tmp_path: Path) -> None:
+    def test_missing_credential_is_an_error_only_when_needed(self, tmp_path: Path) -> None:
         runtime = runtime_of(tmp_path)
         with pytest.raises(ConfigurationError, match="No Kling credentials") as caught:
             runtime.own_account()
@@ -58,7 +58,7 @@ class TestAccounts:
         assert one.client.sender is other.client.sender
         assert one.client.account != other.client.account
 
-    def test_regions_are_apart(self, tmp_path: Path) -> None:
+    def test_regions_have_separate_accounts(self, tmp_path: Path) -> None:
         """fact: region-separate"""
         runtime = runtime_of(tmp_path, api_key=API_KEY)
         own, china = runtime.own_account(), runtime.account(ApiKey(API_KEY), "china")
@@ -70,7 +70,7 @@ class TestAccounts:
         assert runtime.account(ApiKey(API_KEY), "china").client.sender.base_url == "https://gateway.example"
 
     @pytest.mark.anyio
-    async def test_half_a_key_pair_opens_nobodys_account(
+    async def test_half_a_key_pair_opens_no_account(
         self, tmp_path: Path, clock: VirtualClock, world: World, faults: Faults
     ) -> None:
         """Whoever knows an access key and guesses the secret must not come by the client of its owner."""
@@ -89,13 +89,13 @@ class TestAccounts:
 
 
 class TestCallersOverHttp:
-    def test_a_callers_own_key_counts(self, tmp_path: Path) -> None:
+    def test_key_of_a_caller_over_http_is_used(self, tmp_path: Path) -> None:
         runtime = runtime_of(tmp_path, "http", api_key=API_KEY, shared_account=True)
         account = runtime.account_of_caller({"x-kling-api-key": "the-callers-api-key"})
         assert account is runtime.account(ApiKey("the-callers-api-key"))
         assert account is not runtime.own_account()
 
-    def test_without_one_the_servers_is_not_lent(self, tmp_path: Path) -> None:
+    def test_key_of_the_server_is_not_lent_to_callers_without_a_key(self, tmp_path: Path) -> None:
         runtime = runtime_of(tmp_path, "http", api_key=API_KEY)
         for headers in (None, {}, {"authorization": f"Bearer {API_KEY}"}):
             with pytest.raises(ConfigurationError) as caught:
@@ -104,17 +104,19 @@ class TestCallersOverHttp:
             assert "X-Kling-Api-Key" in caught.value.advice
 
     @pytest.mark.parametrize("changes", [{"api_key": API_KEY, "shared_account": True}, {"sandbox": True}])
-    def test_unless_the_operator_shares_it(self, tmp_path: Path, changes: dict[str, Any]) -> None:
+    def test_key_of_the_server_is_used_where_the_operator_shares_it(
+        self, tmp_path: Path, changes: dict[str, Any]
+    ) -> None:
         runtime = runtime_of(tmp_path, "http", **changes)
         assert runtime.account_of_caller({}) is runtime.own_account()
 
-    def test_over_stdio_headers_do_not_matter(self, tmp_path: Path) -> None:
+    def test_caller_headers_are_ignored_over_stdio(self, tmp_path: Path) -> None:
         runtime = runtime_of(tmp_path, api_key=API_KEY)
         assert runtime.account_of_caller({"x-kling-api-key": "another"}) is runtime.own_account()
 
 
 class TestCallerHeaders:
-    def test_names_are_compared_without_case(self) -> None:
+    def test_header_names_are_compared_without_case(self) -> None:
         assert read_caller_headers({"X-KLING-API-KEY": "k", "x-kling-region": " China "}) == (ApiKey("k"), "china")
         pair = {"x-Kling-Access-Key": "a", "X-kling-Secret-Key": "s"}
         assert read_caller_headers(pair) == (KeyPair("a", "s"), None)
@@ -132,7 +134,7 @@ class TestCallerHeaders:
             ({"X-Kling-Api-Key": "k", "X-Kling-Region": "mars"}, "X-Kling-Region must be global or china"),
         ],
     )
-    def test_what_is_no_credential_is_refused_and_not_shown(self, headers: dict[str, str], why: str) -> None:
+    def test_malformed_credential_header_is_refused_and_not_shown(self, headers: dict[str, str], why: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
             read_caller_headers(headers)
         assert caught.value.message.startswith(why)
@@ -140,21 +142,21 @@ class TestCallerHeaders:
 
 
 class TestLocalFiles:
-    def test_over_http_none_are_read_unless_folders_are_named(self, tmp_path: Path) -> None:
+    def test_local_files_over_http_are_not_read_unless_folders_are_named(self, tmp_path: Path) -> None:
         policy = runtime_of(tmp_path, "http").media_policy()
         assert policy.allowed_dirs == ()
         assert "KLING_MCP_MEDIA_DIRS" in policy.local_files_off_reason
         assert "over http" in policy.local_files_off_reason
         assert runtime_of(tmp_path, "http", media_dirs=(tmp_path,)).media_policy().allowed_dirs == (tmp_path,)
 
-    def test_over_stdio_the_reason_is_another(self, tmp_path: Path) -> None:
+    def test_local_files_over_stdio_are_refused_without_mention_of_http(self, tmp_path: Path) -> None:
         policy = runtime_of(tmp_path, media_dirs=()).media_policy()
         assert "http" not in policy.local_files_off_reason
 
 
 @pytest.mark.anyio
 class TestSandbox:
-    async def test_it_needs_nothing_and_leaves_nothing(self, tmp_path: Path, clock: VirtualClock) -> None:
+    async def test_sandbox_needs_no_settings_and_leaves_no_file(self, tmp_path: Path, clock: VirtualClock) -> None:
         runtime = Runtime(Settings(sandbox=True, state_dir=tmp_path / "state"), clock=clock)
         account = runtime.own_account()
         sent = await account.client.create_element(VIDEO_CREATION, external_task_id="kmcp-1")

@@ -39,11 +39,11 @@ def test_quotes_cannot_be_closed_from_inside(text: str) -> None:
         ("Ängström 東京 🦊", "Ängström 東京 🦊"),
     ],
 )
-def test_what_is_shown(text: str, shown: str) -> None:
+def test_clean_shows_harmless_text_and_escapes_the_rest(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
-def test_the_cap_is_visible() -> None:
+def test_cut_of_a_long_text_is_visible() -> None:
     assert clean("x" * 500, 10) == "xxxxxxxxx…"
     assert clean("x" * 10, 10) == "x" * 10
 
@@ -60,9 +60,9 @@ class TestWords:
     """Ids in a text of ours stand bare, where they are words."""
 
     @pytest.mark.parametrize("text", ["829836802793406551", "kmcp-4f1c09", "o_102", "Character", "a.b:c@d+e", "東京"])
-    def test_a_word_stands_as_it_is(self, text: str) -> None:
+    def test_plain_identifier_is_shown_without_quotes(self, text: str) -> None:
         assert identifier(text) == text
 
     @pytest.mark.parametrize("text", ["two words", "a;b", "x=y", "a\nb", "a,b", ""])
-    def test_anything_else_is_quoted(self, text: str) -> None:
+    def test_text_that_is_no_identifier_is_quoted(self, text: str) -> None:
         assert identifier(text) == quote(text)

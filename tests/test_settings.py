@@ -82,14 +82,14 @@ class TestCredentials:
             ({"KLING_API_KEY": f"{API_KEY}\n"}, "api_key"),  # as `$(cat file)` may leave it
         ],
     )
-    def test_which_credential_counts(self, environ: dict[str, str], kind: str) -> None:
+    def test_credential_kind_follows_from_the_variables(self, environ: dict[str, str], kind: str) -> None:
         assert Settings.from_env(environ).credential_kind == kind
 
     @pytest.mark.parametrize(
         ("given", "missing"),
         [("KLING_ACCESS_KEY", "KLING_SECRET_KEY"), ("KLING_SECRET_KEY", "KLING_ACCESS_KEY")],
     )
-    def test_half_a_pair_is_refused(self, given: str, missing: str) -> None:
+    def test_half_a_key_pair_is_refused(self, given: str, missing: str) -> None:
         assert f"{given} is set but {missing} is not" in refusal(**{given: SECRET_KEY})
 
     @pytest.mark.parametrize("name", ["KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY"])
@@ -113,7 +113,7 @@ class TestCredentials:
             (f"{API_KEY}\x7f", "no key has"),
         ],
     )
-    def test_what_is_no_key_is_refused_and_not_shown(self, name: str, value: str, why: str) -> None:
+    def test_malformed_key_is_refused_and_not_shown(self, name: str, value: str, why: str) -> None:
         sentence = refusal(**{name: value})
         assert sentence.startswith(name)
         assert why in sentence
@@ -128,12 +128,12 @@ class TestCredentials:
     def test_a_key_with_two_dots_is_no_token(self) -> None:
         assert Settings.from_env({"KLING_API_KEY": "abc.def.ghi"}).api_key == "abc.def.ghi"
 
-    def test_no_repr_shows_a_secret(self) -> None:
+    def test_secrets_are_in_no_repr_of_the_settings(self) -> None:
         settings = Settings(api_key=API_KEY, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
         assert "CANARY" not in repr(settings) + str(settings) + f"{settings}"
         assert set(settings.secrets) == {API_KEY, ACCESS_KEY, SECRET_KEY}
 
-    def test_what_is_said_without_credentials_names_what_to_set(self) -> None:
+    def test_error_for_missing_credentials_names_the_variables_to_set(self) -> None:
         error = missing_credentials()
         assert error.kind == "missing_credentials"
         for name in ("KLING_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY", "KLING_MCP_SANDBOX"):
@@ -153,7 +153,7 @@ class TestSecretFiles:
         files = {"KLING_ACCESS_KEY_FILE": str(tmp_path / "a"), "KLING_SECRET_KEY_FILE": str(tmp_path / "s")}
         assert Settings.from_env(files).secrets == (ACCESS_KEY, SECRET_KEY)
 
-    def test_both_forms_at_once_are_refused(self, tmp_path: Path) -> None:
+    def test_secret_given_as_variable_and_as_file_is_refused(self, tmp_path: Path) -> None:
         assert "keep one" in refusal(KLING_API_KEY=API_KEY, KLING_API_KEY_FILE=str(tmp_path / "key"))
 
     @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only POSIX systems have this file")
@@ -184,13 +184,13 @@ class TestSecretFiles:
 
 
 class TestRegionAndAddress:
-    def test_hosts(self) -> None:
+    def test_region_chooses_the_host_of_kling(self) -> None:
         """facts: host-global, host-china"""
         assert Settings.from_env(BLANK).base_url == "https://api-singapore.klingai.com"
         assert Settings.from_env({"KLING_REGION": "global"}).base_url == "https://api-singapore.klingai.com"
         assert Settings.from_env({"KLING_REGION": "china"}).base_url == "https://api-beijing.klingai.com"
 
-    def test_another_region_is_refused(self) -> None:
+    def test_unknown_region_is_refused(self) -> None:
         assert refusal(KLING_REGION="europe") == "KLING_REGION must be global or china; it is 'europe'."
 
     @pytest.mark.parametrize(
@@ -243,25 +243,25 @@ class TestNumbersAndSwitches:
         assert Settings.from_env({"KLING_MCP_WAIT_SECONDS": f" {seconds} "}).wait_seconds == seconds
 
     @pytest.mark.parametrize("value", ["0", "101", ""])
-    def test_creations_at_once(self, value: str) -> None:
+    def test_number_of_parallel_creations_is_bounded(self, value: str) -> None:
         if value:
             assert "from 1 to 100" in refusal(KLING_MCP_MAX_CREATES=value)
         else:
             assert Settings.from_env({"KLING_MCP_MAX_CREATES": value}).max_creates == 3
 
     @pytest.mark.parametrize("word", ["1", "true", "YES", "on"])
-    def test_on(self, word: str) -> None:
+    def test_words_for_on_switch_a_setting_on(self, word: str) -> None:
         assert Settings.from_env({"KLING_MCP_READ_ONLY": word}).read_only
 
     @pytest.mark.parametrize("word", ["0", "false", "No", "off", "", " "])
-    def test_off(self, word: str) -> None:
+    def test_words_for_off_switch_a_setting_off(self, word: str) -> None:
         assert not Settings.from_env({"KLING_MCP_READ_ONLY": word}).read_only
 
     @pytest.mark.parametrize("name", ["KLING_MCP_READ_ONLY", "KLING_MCP_SANDBOX", "KLING_MCP_SHARED_ACCOUNT"])
-    def test_maybe(self, name: str) -> None:
+    def test_unknown_word_for_a_switch_is_refused(self, name: str) -> None:
         assert refusal(**{name: "maybe"}) == f"{name} must be 1 or 0; it is 'maybe'."
 
-    def test_log_levels(self) -> None:
+    def test_unknown_log_level_is_refused(self) -> None:
         assert "KLING_MCP_LOG_LEVEL must be one of DEBUG, INFO" in refusal(KLING_MCP_LOG_LEVEL="loud")
 
     @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ class TestFolders:
         assert (settings.state_dir, settings.media_dirs) == (tmp_path / "state", (tmp_path,))
 
     @pytest.mark.parametrize("name", ["KLING_MCP_STATE_DIR", "KLING_MCP_MEDIA_DIRS", "KLING_API_KEY_FILE"])
-    def test_the_home_of_nobody_is_refused(self, name: str) -> None:
+    def test_home_folder_of_an_unknown_user_is_refused(self, name: str) -> None:
         assert refusal(**{name: "~nobody-has-this-name/x"}).startswith(f"{name} begins with ~")
 
 
@@ -303,12 +303,14 @@ class TestReadableFolders:
         monkeypatch.setenv("HOME", str(home))
         return home
 
-    def test_the_defaults(self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_readable_folders_have_defaults_over_stdio_alone(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         assert Settings().readable_dirs("stdio") == (tmp_path, home)
         assert Settings().readable_dirs("http") == ()
 
-    def test_what_is_set_counts_alone(self, home: Path, tmp_path: Path) -> None:
+    def test_configured_folders_replace_the_defaults(self, home: Path, tmp_path: Path) -> None:
         settings = Settings(media_dirs=(tmp_path,))
         assert settings.readable_dirs("stdio") == settings.readable_dirs("http") == (tmp_path,)
 

@@ -76,7 +76,7 @@ def loaded_after(kling: str, folder: Path, *, call: bool) -> tuple[set[str], set
     return set(modules[ours:]), set(modules[:ours])
 
 
-def test_a_start_loads_no_tool_and_nothing_behind_one(kling: str, tmp_path: Path) -> None:
+def test_start_loads_no_tool_and_none_of_its_imports(kling: str, tmp_path: Path) -> None:
     loaded, _ = loaded_after(kling, tmp_path, call=False)
     assert "kling_mcp.server.build" in loaded
     assert not loaded & (LATE | LATER)
@@ -89,7 +89,7 @@ def test_a_call_loads_what_it_needs_and_no_more(kling: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("said", [None, "", "logfire"])
-def test_whoever_wants_plugins_of_pydantic_can_have_them(said: str | None) -> None:
+def test_pydantic_plugins_can_be_switched_on(said: str | None) -> None:
     """They are off because looking for them takes long; a word of the user's stands."""
     program = (
         "import os, gc\n"

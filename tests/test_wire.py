@@ -42,7 +42,7 @@ def test_every_dated_version_has_its_frozen_wire() -> None:
     assert frozen == set(wire.dated_versions(wire.CHANGELOG.read_text("utf-8")))
 
 
-def test_what_changed_since_the_last_release_is_in_the_changelog(now: Document) -> None:
+def test_changes_since_the_last_release_are_in_the_changelog(now: Document) -> None:
     last = wire.last_release(wire.RELEASED)
     if last is None:
         pytest.skip("nothing is released yet")
@@ -76,7 +76,7 @@ def another(value: Any) -> Any:
     return value[:-1] if isinstance(value, list) else f"{value}more"
 
 
-def test_no_change_of_any_value_goes_unseen(now: Document) -> None:
+def test_change_of_any_value_on_the_wire_is_seen(now: Document) -> None:
     """Whatever is on the wire is compared: nothing is passed over because nobody thought of it."""
     unseen = []
     for section, *path, last in leaves({name: part for name, part in now.items() if name != "version"}):
@@ -94,7 +94,7 @@ def test_no_change_of_any_value_goes_unseen(now: Document) -> None:
 
 
 @pytest.mark.parametrize("section", ["tools", "prompts", "resources", "templates", "commands", "handshake"])
-def test_whatever_has_a_name_breaks_when_it_goes_and_not_when_it_comes(now: Document, section: str) -> None:
+def test_removed_names_are_breaking_and_added_names_are_not(now: Document, section: str) -> None:
     for name in now[section]:
         without = copy.deepcopy(now)
         del without[section][name]
@@ -116,7 +116,7 @@ def test_an_argument_or_result_field_breaks_when_it_goes(now: Document) -> None:
     assert seen > 50
 
 
-def test_a_renamed_tool_is_one_gone_and_one_new(now: Document) -> None:
+def test_renamed_tool_counts_as_removed_and_added(now: Document) -> None:
     renamed = copy.deepcopy(now)
     renamed["tools"]["look_up_element"] = renamed["tools"].pop("get_element")
     assert [str(change) for change in changes_between(now, renamed)] == [
@@ -125,7 +125,7 @@ def test_a_renamed_tool_is_one_gone_and_one_new(now: Document) -> None:
     ]
 
 
-def test_texts_may_change(now: Document) -> None:
+def test_changed_texts_are_not_breaking(now: Document) -> None:
     rewritten = copy.deepcopy(now)
     rewritten["tools"]["get_element"]["description"] = "Shorter."
     rewritten["tools"]["get_element"]["inputSchema"]["properties"]["id"]["description"] = "Any id"
@@ -183,7 +183,7 @@ def test_arguments_may_become_freer_and_results_stricter(wide: Document, narrow:
         ({"default": 45}, {"default": 30}),
     ],
 )
-def test_what_cannot_be_judged_is_breaking_either_way(old: Document, new: Document) -> None:
+def test_unjudgeable_schema_change_is_breaking_either_way(old: Document, new: Document) -> None:
     assert only(asked({"x": old}), asked({"x": new}))[1]
     assert only(told_of({"x": old}), told_of({"x": new}))[1]
 
@@ -256,7 +256,9 @@ def test_before_the_first_release_there_is_nothing_to_compare(
     assert "Nothing is released yet" in capsys.readouterr().out
 
 
-def test_from_one_release_to_the_next(now: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_changes_from_one_release_to_the_next_are_compared(
+    now: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     changelog, released = tmp_path / "CHANGELOG.md", tmp_path / "released"
     shutil.copy(wire.CHANGELOG, changelog)
     assert wire.freeze(now, released) == 0

@@ -79,13 +79,13 @@ class TestClock:
         assert claims_of(auth.header())["exp"] == int(NOW) - 3600 + 1800
 
     @pytest.mark.parametrize("date", ["", "yesterday at noon", formatdate(NOW + 2, usegmt=True)])
-    def test_without_a_difference_there_is_nothing_to_correct(self, date: str) -> None:
+    def test_clock_without_a_difference_needs_no_correction(self, date: str) -> None:
         auth = Authenticator(PAIR, Wall())
         refused = auth.header()
         assert not auth.correct_clock(date, refused=refused)
         assert auth.header() == refused
 
-    def test_a_request_that_was_on_its_way_profits_from_anothers_correction(self) -> None:
+    def test_request_in_flight_profits_from_the_clock_correction_of_another(self) -> None:
         auth = Authenticator(PAIR, Wall())
         refused, date = auth.header(), formatdate(NOW + 900, usegmt=True)
         assert auth.correct_clock(date, refused=refused)
@@ -97,7 +97,7 @@ class TestClock:
         assert not auth.correct_clock(formatdate(NOW + 3600, usegmt=True), refused="Bearer x")
 
     @pytest.mark.parametrize("date", ["", "Wed", "Fri, 32 Foo 2026 99:99:99 GMT", "Sat, 01 Jan 99999 00:00:00 GMT"])
-    def test_a_date_that_cannot_be_read_tells_nothing(self, date: str) -> None:
+    def test_unreadable_date_header_gives_no_clock_skew(self, date: str) -> None:
         assert clock_skew(date, NOW) is None
 
     def test_skew_is_positive_where_the_vendor_is_ahead(self) -> None:
@@ -138,7 +138,9 @@ class TestThroughKling:
         assert world.accepted_creations() == {"kmcp-host": 1}
 
     @pytest.mark.parametrize("code", [1003, 1004])
-    async def test_never_corrected_twice(self, client: KlingClient, world: World, faults: Faults, code: int) -> None:
+    async def test_clock_skew_is_never_corrected_twice(
+        self, client: KlingClient, world: World, faults: Faults, code: int
+    ) -> None:
         faults.clock_skew(3600)
         faults.reply_code(code, times=None)
         error = await failure_of(client, "query")
@@ -146,7 +148,7 @@ class TestThroughKling:
         assert len(world.requests) == 2
 
     @pytest.mark.parametrize("code", [1003, 1004])
-    async def test_without_skew_there_is_no_second_try(
+    async def test_refused_token_without_clock_skew_is_not_retried(
         self, client: KlingClient, world: World, faults: Faults, code: int
     ) -> None:
         faults.reply_code(code, times=None)
@@ -201,7 +203,7 @@ class TestThroughKling:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1103])
-async def test_the_other_region_is_never_tried(runtime: Runtime, faults: Faults, code: int) -> None:
+async def test_sender_never_tries_the_other_region(runtime: Runtime, faults: Faults, code: int) -> None:
     """fact: region-no-fallback: there is one sender, for one host, and the advice names the region"""
     faults.reply_code(code, times=None)
     client = runtime.own_account().client
@@ -215,13 +217,13 @@ async def test_the_other_region_is_never_tried(runtime: Runtime, faults: Faults,
 class TestFingerprint:
     """It names an account on disk without revealing anything."""
 
-    def test_it_is_stable_and_reveals_nothing(self) -> None:
+    def test_account_fingerprint_is_stable_and_reveals_nothing(self) -> None:
         name = account_fingerprint(ApiKey(API_KEY), "api-singapore.klingai.com")
         assert name == account_fingerprint(ApiKey(API_KEY), "api-singapore.klingai.com")
         assert len(name) == 32
         assert int(name, 16)
 
-    def test_accounts_and_hosts_differ(self) -> None:
+    def test_account_fingerprints_differ_by_account_and_host(self) -> None:
         """fact: region-separate"""
         names = {
             account_fingerprint(credential, host)
@@ -234,12 +236,12 @@ class TestFingerprint:
         assert account_fingerprint(PAIR, "h") == account_fingerprint(KeyPair(ACCESS_KEY, "new"), "h")
 
 
-def test_no_repr_shows_a_secret() -> None:
+def test_secrets_are_in_no_repr_of_a_credential() -> None:
     shown = repr((ApiKey(API_KEY), PAIR, Authenticator(ApiKey(API_KEY), Wall()), Authenticator(PAIR, Wall())))
     assert "CANARY" not in shown
 
 
-def test_what_must_be_hidden_is_known() -> None:
+def test_authenticator_knows_its_secrets() -> None:
     auth = Authenticator(PAIR, Wall())
     token = auth.header().removeprefix("Bearer ")
     assert set(auth.secrets) == {ACCESS_KEY, SECRET_KEY, token}

@@ -87,8 +87,10 @@ async def test_a_life_of_an_element_reads_the_same_whatever_the_habits(
     assert listed.elements[0].is_deleted
 
 
-class TestWhatIsSent:
-    async def test_a_creation(self, account: Account, world: World, pictures: Pictures) -> None:
+class TestRequests:
+    async def test_creation_request_has_the_documented_form(
+        self, account: Account, world: World, pictures: Pictures
+    ) -> None:
         """facts: no-trailing-slash, headers, base64-bare, frontal-is-string. The simulator refuses other forms."""
         await account.client.create_element(creation(pictures), external_task_id="kmcp-mia")
         (request,) = world.requests
@@ -118,7 +120,7 @@ class TestWhatIsSent:
             await account.client.get_task(name)
         assert world.requests == []
 
-    async def test_pages(self, account: Account, world: World) -> None:
+    async def test_list_request_names_page_and_page_size(self, account: Account, world: World) -> None:
         """pageNum and pageSize. facts: list-range, list-shape, presets, list-no-total"""
         kling = world.account_of(API_KEY)
         for number in range(5):
@@ -131,7 +133,7 @@ class TestWhatIsSent:
         assert all(element.is_official for task in presets for element in task.elements)
         assert [request.query for request in requests_to(world, "list")][:1] == ["pageNum=1&pageSize=2"]
 
-    async def test_a_deletion(self, account: Account, world: World) -> None:
+    async def test_deletion_request_has_the_documented_form(self, account: Account, world: World) -> None:
         """facts: delete-takes-element-id, delete-two-paths: the official page's path is used"""
         mia = world.add_element(world.account_of(API_KEY), "Mia")
         await account.client.delete_element(mia.element_id)
@@ -146,7 +148,9 @@ class TestExternalIds:
         found = await account.client.get_task("kmcp-host")
         assert (found.task_id, found.external_task_id) == (sent.task_id, "kmcp-host")
 
-    async def test_a_used_one_is_told_apart_from_other_refusals(self, account: Account, faults: Faults) -> None:
+    async def test_used_external_id_is_distinguished_from_other_refusals(
+        self, account: Account, faults: Faults
+    ) -> None:
         """fact: msg-external-id-used"""
         await account.client.create_element(VIDEO_CREATION, external_task_id="kmcp-host")
         with pytest.raises(RequestError) as used:
@@ -168,7 +172,7 @@ async def test_a_failed_task_has_only_its_message(account: Account, faults: Faul
     assert task.task_status_msg == "Failure to pass the risk control system"
 
 
-async def test_a_word_that_nobody_knows_is_not_final(account: Account, world: World) -> None:
+async def test_unknown_status_word_is_not_final(account: Account, world: World) -> None:
     """fact: status-unknown"""
     world.quirks = Quirks(status_words={"submitted": "queued"})
     task = await account.client.create_element(VIDEO_CREATION, external_task_id="kmcp-host")
@@ -181,7 +185,7 @@ async def test_the_client_knows_its_account(account: Account) -> None:
 
 
 @pytest.mark.parametrize("nobodys", ["x" * 257, "9" * 100_000, "\ud83d"])
-async def test_what_can_be_nobodys_id_is_not_found_without_asking(account: Account, world: World, nobodys: str) -> None:
+async def test_impossible_id_is_not_found_without_a_request(account: Account, world: World, nobodys: str) -> None:
     with pytest.raises(NotFoundError):
         await account.client.get_task(nobodys)
     assert world.requests == []

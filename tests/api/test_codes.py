@@ -129,7 +129,7 @@ async def test_four_of_the_six_429_codes_are_permanent(account: Account, world: 
     assert (len(on_429), retried) == (6, [1302, 1303])
 
 
-class TestTextsThatDecide:
+class TestDecidingTexts:
     """1201 means several things; the text beside it tells them apart."""
 
     async def test_an_unknown_task_is_not_found(self, account: Account) -> None:
@@ -141,14 +141,14 @@ class TestTextsThatDecide:
         assert error.request_id.startswith("Cl6")
         assert "no-such-task" in error.message
 
-    async def test_the_second_delete_is_a_success(self, account: Account, world: World) -> None:
+    async def test_second_deletion_is_a_success(self, account: Account, world: World) -> None:
         """facts: msg-deleted-twice, delete-twice-is-success"""
         mia = world.add_element(world.account_of(API_KEY), "Mia")
         await account.client.delete_element(mia.element_id)
         await account.client.delete_element(mia.element_id)
         assert [request.code for request in requests_to(world, "delete")] == [0, 1201]
 
-    async def test_other_refusals_of_a_delete_stay_errors(self, account: Account) -> None:
+    async def test_deletion_refused_for_another_reason_is_an_error(self, account: Account) -> None:
         error = await failure_of(account.client, "delete")
         assert (type(error), error.code, error.kind) == (RequestError, 1201, "bad_input")
 

@@ -147,7 +147,7 @@ class TestSilence:
             assert end_of(await failure_of(client, route)) == end
             assert clock.monotonic() - started == pytest.approx(Timeouts().exchange)
 
-    async def test_half_a_reply_is_a_lost_one(self, clock: VirtualClock) -> None:
+    async def test_half_a_reply_is_a_lost_reply(self, clock: VirtualClock) -> None:
         async def half() -> AsyncIterator[bytes]:
             yield b'{"code": 0, "da'
             raise httpx.ReadError("reset")
@@ -156,7 +156,7 @@ class TestSilence:
         assert end_of(await failure_of(client, "create")) == LOST_CREATION
 
 
-class TestTooMuch:
+class TestOversizedReply:
     @pytest.mark.parametrize(("route", "error"), [("list", UnexpectedReplyError), ("create", UnknownOutcomeError)])
     async def test_an_endless_reply_is_not_read_to_its_end(
         self, clock: VirtualClock, route: str, error: type[KlingError]
@@ -181,7 +181,7 @@ class TestRedirects:
 
     @pytest.mark.parametrize("route", SENDS)
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    async def test_no_other_host_sees_anything(self, clock: VirtualClock, route: str, status: int) -> None:
+    async def test_redirect_to_another_host_is_not_followed(self, clock: VirtualClock, route: str, status: int) -> None:
         asked: list[httpx.URL] = []
 
         def network(request: httpx.Request) -> httpx.Response:
@@ -195,14 +195,16 @@ class TestRedirects:
         assert '"https://elsewhere.invalid/v1/' in error.message
         assert "never sent to another address" in error.message
 
-    async def test_not_even_on_the_same_host(self, account: Account, world: World, faults: Faults) -> None:
+    async def test_redirect_on_the_same_host_is_not_followed(
+        self, account: Account, world: World, faults: Faults
+    ) -> None:
         faults.redirect(f"{HOST}/v1/general/elsewhere")
         await failure_of(account.client, "query")
         assert len(world.requests) == 1
 
 
-class TestTheConnection:
-    async def test_one_pool_serves_many_requests_and_reopens_after_closing(self, clock: VirtualClock) -> None:
+class TestConnectionPool:
+    async def test_connection_pool_serves_many_requests_and_reopens_after_closing(self, clock: VirtualClock) -> None:
         made = 0
 
         def transport() -> httpx.MockTransport:

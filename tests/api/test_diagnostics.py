@@ -28,7 +28,7 @@ async def setup_told(connect: Connect, era: str = "auto", **changes: Any) -> dic
     return told
 
 
-async def test_all_is_right(connect: Connect, era: str, world: World) -> None:
+async def test_check_setup_with_a_good_setup_reports_no_problem(connect: Connect, era: str, world: World) -> None:
     world.add_element(world.account_of(API_KEY), "Mia")
     world.add_element(world.account_of(API_KEY), "Gone", status="deleted")
     told = await setup_told(connect, era)
@@ -45,7 +45,9 @@ async def test_all_is_right(connect: Connect, era: str, world: World) -> None:
     assert [request.route for request in world.requests] == ["list"]  # one cheap read
 
 
-async def test_no_credentials_is_an_answer_not_an_error(connect: Connect, era: str, world: World) -> None:
+async def test_missing_credentials_are_an_answer_of_check_setup_not_an_error(
+    connect: Connect, era: str, world: World
+) -> None:
     """The tool exists to be called when something is missing."""
     told = await setup_told(connect, era, api_key="")
     assert (told["ok"], told["credential"], told["elements"]) == (False, "none", 0)
@@ -74,7 +76,7 @@ async def test_a_wrong_key_names_host_kind_and_region(
 
 @pytest.mark.parametrize("seconds", [600, -600])
 @pytest.mark.parametrize("credential", [{}, PAIR], ids=["api-key", "key-pair"])
-async def test_a_skewed_clock_is_told_though_tokens_are_corrected(
+async def test_skewed_clock_is_reported_though_tokens_are_corrected(
     connect: Connect, world: World, credential: dict[str, str], seconds: int
 ) -> None:
     """fact: jwt-clock"""
@@ -87,14 +89,14 @@ async def test_a_skewed_clock_is_told_though_tokens_are_corrected(
     assert told["ok"] is False
 
 
-async def test_a_few_seconds_are_no_worry(connect: Connect, world: World) -> None:
+async def test_clock_skew_of_a_few_seconds_is_no_problem(connect: Connect, world: World) -> None:
     world.skew_seconds = 30
     told = await setup_told(connect)
     assert (told["ok"], told["problems"]) == (True, [])
     assert told["clock_skew_seconds"] == pytest.approx(30, abs=1)
 
 
-async def test_no_network(connect: Connect, faults: Faults) -> None:
+async def test_missing_network_is_reported_as_a_problem(connect: Connect, faults: Faults) -> None:
     faults.refuse_connection(times=None)
     told = await setup_told(connect)
     (problem,) = told["problems"]
@@ -105,7 +107,7 @@ async def test_no_network(connect: Connect, faults: Faults) -> None:
 @pytest.mark.parametrize(
     ("code", "words"), [(1102, "balance"), (1304, "whitelist"), (5001, "maintenance"), (1100, "abnormal")]
 )
-async def test_other_answers_of_kling_are_told_in_its_words(
+async def test_refusals_of_kling_are_reported_in_its_words(
     connect: Connect, faults: Faults, code: int, words: str
 ) -> None:
     faults.reply_code(code, times=None)
@@ -127,7 +129,7 @@ async def test_an_empty_library_is_explained(connect: Connect) -> None:
     assert "web site are reported not to appear here" in text
 
 
-async def test_the_other_region_is_named(connect: Connect) -> None:
+async def test_region_china_is_named_with_its_host(connect: Connect) -> None:
     told = await setup_told(connect, region="china", base_url=HOSTS["china"])
     assert (told["region"], told["base_url"]) == ("china", "https://api-beijing.klingai.com")
 

@@ -65,11 +65,11 @@ class TestIds:
         """A wrong id is worse than none."""
         assert Element(element_id=value).element_id == ""  # type: ignore[arg-type] # what JSON may hold
 
-    def test_a_float_with_all_its_digits_is_one(self) -> None:
+    def test_float_with_all_its_digits_is_an_id(self) -> None:
         assert Element(element_id=float(MAX_SAFE_INTEGER)).element_id == str(MAX_SAFE_INTEGER)  # type: ignore[arg-type] # what Kling sends
 
     @pytest.mark.parametrize("value", [None, True, [], {}, ""])
-    def test_what_is_no_id_is_none(self, value: Any) -> None:
+    def test_value_that_is_no_id_becomes_an_empty_id(self, value: Any) -> None:
         assert Element(element_id=value).element_id == ""
 
 
@@ -85,7 +85,7 @@ class TestIds:
         ("", "unknown"),
     ],
 )
-def test_status_words(word: str, status: str) -> None:
+def test_known_status_words_are_mapped(word: str, status: str) -> None:
     """facts: terminal-succeed, status-unknown"""
     assert ElementTask.model_validate({"task_status": word}).task_status == status
 
@@ -110,16 +110,16 @@ class TestVoices:
             (VOICE, "succeed"),  # an official one, without a task around it (presets-thin)
         ],
     )
-    def test_every_form_is_read(self, data: dict[str, Any], status: str) -> None:
+    def test_every_form_of_a_voice_list_is_read(self, data: dict[str, Any], status: str) -> None:
         task = VoiceTask.model_validate(data)
         (voice,) = task.voices
         assert (voice.voice_id, voice.voice_name, voice.is_deleted) == ("829836802793406553", "Warm", False)
         assert task.task_status == status
 
-    def test_a_deleted_one_says_so(self) -> None:
+    def test_deleted_voice_is_marked_as_deleted(self) -> None:
         assert Voice.model_validate({**VOICE, "status": "Deleted"}).is_deleted
 
-    def test_one_without_an_id_is_left_out(self) -> None:
+    def test_voice_without_an_id_is_left_out(self) -> None:
         assert VoiceTask.model_validate({"task_result": {"voices": [{"voice_name": "Warm"}]}}).voices == []
 
 

@@ -145,7 +145,7 @@ class TestEnvelopes:
         assert (error.kind, error.code) == ("balance", 1102)
 
     @pytest.mark.parametrize("code", [None, True, 0.0, "", "zero", "-1", "1" * 5000, [0], {"value": 0}])
-    def test_anything_else_is_no_code(self, code: object) -> None:
+    def test_code_of_another_type_is_an_unexpected_reply(self, code: object) -> None:
         assert isinstance(failure(READ, reply({"code": code, "data": []})), UnexpectedReplyError)
 
     def test_error_data_may_be_missing_or_null(self) -> None:
@@ -219,14 +219,14 @@ class TestLists:
         assert [task.task_id for task in tasks] == ["1", "", "", "", "2"]
 
     @pytest.mark.parametrize("data", [None, {}, {"list": []}, "none", 0])
-    def test_what_is_no_array_is_no_empty_list(self, data: object) -> None:
+    def test_list_that_is_no_array_is_an_unexpected_reply(self, data: object) -> None:
         """fact: list-no-total: an empty account gives []"""
         for model in (ElementTask, VoiceTask):
             assert decode_tasks([], model) == []
             with pytest.raises(UnexpectedReplyError):
                 decode_tasks(data, model)
 
-    def test_voices_keep_their_places_too(self) -> None:
+    def test_unreadable_voice_keeps_its_place_in_the_list(self) -> None:
         """fact: voice-page"""
         tasks = decode_tasks([None, {"voice_id": 7}, "text"], VoiceTask)
         assert [[voice.voice_id for voice in task.voices] for task in tasks] == [[], ["7"], []]
@@ -243,7 +243,7 @@ anything = st.recursive(
 
 
 @given(st.dictionaries(NAMES, anything, max_size=8) | anything)
-def test_no_json_whatever_breaks_the_reader(data: Any) -> None:
+def test_reader_survives_any_json(data: Any) -> None:
     """It is read, or refused with an error of ours; and what was read is text where text is promised."""
     for request in (READ, CREATE):
         try:
@@ -257,7 +257,7 @@ def test_no_json_whatever_breaks_the_reader(data: Any) -> None:
 
 
 @given(st.binary(max_size=200), st.integers(200, 599))
-def test_no_bytes_whatever_pass_for_success(body: bytes, status: int) -> None:
+def test_arbitrary_bytes_are_never_a_success(body: bytes, status: int) -> None:
     error = failure(CREATE, HttpReply(status, {}, body))
     assert error.created == ("no" if 300 <= status < 500 else "maybe")
 

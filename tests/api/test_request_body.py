@@ -59,7 +59,7 @@ def sent(body: RequestBody) -> bytes:
 
 class TestPieces:
     @given(body=st.dictionaries(TEXTS, VALUES))
-    def test_together_they_are_what_json_and_base64_say(self, body: dict[str, Any]) -> None:
+    def test_chunks_of_a_body_join_to_its_json_with_base64(self, body: dict[str, Any]) -> None:
         outgoing = RequestBody(body)
         whole = json.dumps(written_out(body), ensure_ascii=False, separators=(",", ":")).encode()
         assert sent(outgoing) == whole
@@ -73,18 +73,18 @@ class TestPieces:
         assert base64.b64decode(json.loads(sent(outgoing))["picture"], validate=True) == picture
         assert len(outgoing) == len(sent(outgoing))
 
-    def test_no_piece_is_large(self) -> None:
+    def test_chunks_of_a_body_are_small(self) -> None:
         assert max(map(len, RequestBody({"one": LARGE, "two": LARGE}).chunks())) == PIECE_BYTES // 3 * 4
 
     @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}, "\ud800"])
-    def test_what_json_cannot_hold_is_refused_before_anything_is_sent(self, value: object) -> None:
+    def test_value_that_json_cannot_hold_is_refused_before_sending(self, value: object) -> None:
         with pytest.raises((TypeError, ValueError)):
             RequestBody({"value": value})
 
 
 @pytest.mark.anyio
-class TestOnTheWire:
-    async def test_the_length_is_told_beforehand(self, clock: VirtualClock) -> None:
+class TestTransmission:
+    async def test_content_length_is_sent_with_the_body(self, clock: VirtualClock) -> None:
         """Gateways refuse a body that comes in chunks of unknown number."""
         seen: list[httpx.Request] = []
 
@@ -108,7 +108,7 @@ class TestOnTheWire:
             assert "Transfer-Encoding" not in request.headers
         assert "Content-Length" not in listing.headers
 
-    async def test_a_second_attempt_sends_it_whole(self, clock: VirtualClock, world: World, faults: Faults) -> None:
+    async def test_second_attempt_sends_the_whole_body(self, clock: VirtualClock, world: World, faults: Faults) -> None:
         """Two connections fail, then Kling refuses the token for its time: the third body is no left-over."""
         front, side = pictures.jpeg(1200, 1200), pictures.png(1000, 1000)
         faults.refuse_connection(times=2)

@@ -34,7 +34,7 @@ def unpacked(encoding: str, packed: bytes, *, room: int = 10_000, piece: int = 7
     [("", PLAIN), ("identity", PLAIN), ("gzip", PACKED), (" X-GZIP", PACKED)],
     ids=["nothing", "identity", "gzip", "x-gzip"],
 )
-def test_what_is_packed_honestly_is_read(encoding: str, packed: bytes) -> None:
+def test_valid_gzip_body_is_read(encoding: str, packed: bytes) -> None:
     assert unpacked(encoding, packed) == PLAIN
 
 
@@ -50,12 +50,12 @@ def test_what_is_packed_honestly_is_read(encoding: str, packed: bytes) -> None:
     ],
     ids=["plain", "cut", "more behind it", "deflate", "twice", "brotli"],
 )
-def test_what_was_not_asked_for_or_is_damaged_is_refused(encoding: str, packed: bytes) -> None:
+def test_unrequested_encoding_or_damaged_gzip_is_refused(encoding: str, packed: bytes) -> None:
     with pytest.raises(GzipError):
         unpacked(encoding, packed)
 
 
-def test_no_more_is_unpacked_than_there_is_room_for() -> None:
+def test_gunzip_stops_at_the_size_limit() -> None:
     bomb = gzip.compress(bytes(10_000_000))
     assert len(bomb) < 20_000
     assert GzipReader("gzip").take(bomb, 1000) == bytes(1000)

@@ -77,7 +77,7 @@ class TestReads:
 class TestRetryAfter:
     """fact: retry-after-unseen"""
 
-    async def test_it_is_obeyed_within_a_cap(
+    async def test_retry_after_is_obeyed_within_a_cap(
         self, account: Account, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.rate_limit(retry_after="7")
@@ -86,7 +86,7 @@ class TestRetryAfter:
         assert second.time - first.time == pytest.approx(7)
 
     @pytest.mark.parametrize("seconds", ["11", "3600"])
-    async def test_beyond_the_cap_the_caller_is_told_at_once(
+    async def test_retry_after_beyond_the_cap_fails_at_once(
         self, account: Account, world: World, faults: Faults, clock: VirtualClock, seconds: str
     ) -> None:
         faults.rate_limit(retry_after=seconds, times=None)
@@ -96,7 +96,7 @@ class TestRetryAfter:
         assert (len(world.requests), clock.monotonic()) == (1, 0.0)
 
     @pytest.mark.parametrize("value", ["soon", "-5", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", "9" * 400])
-    async def test_what_cannot_be_read_is_ignored(
+    async def test_unreadable_retry_after_is_ignored(
         self, account: Account, world: World, faults: Faults, clock: VirtualClock, value: str
     ) -> None:
         faults.rate_limit(retry_after=value)
@@ -105,11 +105,13 @@ class TestRetryAfter:
         assert clock.monotonic() < 1
 
 
-class TestTheDecision:
+class TestRetryDecision:
     """`delay_before_retry` alone."""
 
     @given(st.integers(1, 12), st.floats(0, 60), st.floats(0, 60) | st.none(), st.integers())
-    def test_it_never_leaves_its_bounds(self, attempt: int, elapsed: float, asked: float | None, seed: int) -> None:
+    def test_retry_delay_never_leaves_its_bounds(
+        self, attempt: int, elapsed: float, asked: float | None, seed: int
+    ) -> None:
         delay = delay_before_retry(
             POLICY, rate_limited(asked), "read", attempt=attempt, elapsed=elapsed, rng=dice(seed)
         )
@@ -131,7 +133,7 @@ class TestTheDecision:
             (KlingError("no"), set()),
         ],
     )
-    def test_what_may_be_repeated(self, error: KlingError, effects: set[str]) -> None:
+    def test_errors_are_retried_only_for_the_effects_that_allow_it(self, error: KlingError, effects: set[str]) -> None:
         """facts: retry-create, retry-reads"""
         repeated = {
             effect

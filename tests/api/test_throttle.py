@@ -38,7 +38,7 @@ class Visitors:
         self.gate.leave()
 
 
-async def test_so_many_at_once_in_the_order_they_came(gate: CreateGate, clock: VirtualClock) -> None:
+async def test_gate_admits_callers_in_order_up_to_the_limit(gate: CreateGate, clock: VirtualClock) -> None:
     visitors = Visitors(gate, clock)
     async with anyio.create_task_group() as group:
         for name in "abcde":
@@ -48,7 +48,7 @@ async def test_so_many_at_once_in_the_order_they_came(gate: CreateGate, clock: V
     assert (visitors.came, visitors.most, clock.monotonic()) == (list("abcde"), 2, 3.0)
 
 
-async def test_nobody_passes_those_who_wait(clock: VirtualClock) -> None:
+async def test_gate_lets_newcomers_wait_behind_the_queue(clock: VirtualClock) -> None:
     """A place that is freed goes to the first in the queue, also when somebody arrives at that moment."""
     visitors = Visitors(CreateGate(1, clock, dice(7)), clock)
     async with anyio.create_task_group() as group:
@@ -72,7 +72,7 @@ async def test_a_cancelled_caller_leaves_the_queue(gate: CreateGate, clock: Virt
     assert visitors.came == ["a", "b", "c"]
 
 
-async def test_a_place_given_to_somebody_who_just_left_is_passed_on(gate: CreateGate, clock: VirtualClock) -> None:
+async def test_slot_given_to_a_cancelled_caller_is_passed_on(gate: CreateGate, clock: VirtualClock) -> None:
     await gate.enter()
     await gate.enter()
     waiter = asyncio.create_task(gate.enter())
@@ -99,10 +99,12 @@ async def test_a_queue_has_an_end(clock: VirtualClock) -> None:
     assert visitors.came == ["a", "b", "c"]
 
 
-class TestThePause:
+class TestPause:
     """fact: slots-refused (back off from 1 s)"""
 
-    async def test_it_grows_with_jitter_and_is_bounded(self, gate: CreateGate, clock: VirtualClock) -> None:
+    async def test_pause_of_the_gate_grows_with_jitter_up_to_a_bound(
+        self, gate: CreateGate, clock: VirtualClock
+    ) -> None:
         assert gate.opens_in() <= 0
         ceiling = INITIAL_DELAY
         for _ in range(8):
@@ -118,14 +120,16 @@ class TestThePause:
         gate.was_busy(3600)
         assert gate.opens_in() == MAX_DELAY
 
-    async def test_several_refusals_in_one_breath_are_one(self, gate: CreateGate, clock: VirtualClock) -> None:
+    async def test_simultaneous_refusals_count_once_for_the_pause(self, gate: CreateGate, clock: VirtualClock) -> None:
         gate.was_busy(None)
         first = gate.opens_in()
         for _ in range(5):
             gate.was_busy(None)
         assert gate.opens_in() == first <= INITIAL_DELAY
 
-    async def test_it_is_short_again_after_a_success(self, gate: CreateGate, clock: VirtualClock) -> None:
+    async def test_pause_of_the_gate_is_short_again_after_a_success(
+        self, gate: CreateGate, clock: VirtualClock
+    ) -> None:
         for _ in range(5):
             gate.was_busy(None)
             await clock.sleep(60)

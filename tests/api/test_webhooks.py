@@ -41,7 +41,9 @@ def test_vendors_test_vector_is_accepted() -> None:
     ],
     ids=["upper case", "title case", "several signatures", "rotation", "no padding", "just in time", "just early"],
 )
-def test_what_the_standard_allows_is_accepted(headers: dict[str, str], keys: tuple[bytes, ...], late: float) -> None:
+def test_signature_forms_of_the_standard_are_accepted(
+    headers: dict[str, str], keys: tuple[bytes, ...], late: float
+) -> None:
     """facts: signature-headers, signature-rotation"""
     check_signature(headers, BODY, keys, SENT_AT + late)
 
@@ -69,7 +71,9 @@ def test_what_the_standard_allows_is_accepted(headers: dict[str, str], keys: tup
         ({}, BODY, -TOLERANCE_SECONDS - 1, "in the future"),
     ],
 )
-def test_what_kling_did_not_sign_lately_is_refused(changes: dict[str, str], body: bytes, late: float, why: str) -> None:
+def test_webhook_without_a_recent_valid_signature_is_refused(
+    changes: dict[str, str], body: bytes, late: float, why: str
+) -> None:
     with pytest.raises(CallbackError, match=why) as caught:
         check_signature({**SIGNED, **changes}, body, KEYS, SENT_AT + late)
     assert caught.value.http_status == 401
@@ -81,7 +85,7 @@ def test_signature_of_another_secret_is_refused() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "dGVzdA==", "whsec_not base64", "WHSEC_dGVzdA=="])
-def test_what_is_no_secret_makes_no_key(secret: str) -> None:
+def test_malformed_signing_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match=r"whsec_|base64"):
         signing_keys([secret])
 

@@ -76,15 +76,17 @@ def intent_of(draft: ElementDraft, folder: Path) -> str:
     return intent_for("an account", prepare(draft, MediaPolicy((folder,)))).key
 
 
-class TestTheSameWish:
-    async def test_a_repeated_call_finds_the_first_task(self, server: Process, world: World) -> None:
+class TestRepeatedRequest:
+    async def test_repeated_create_returns_first_task(self, server: Process, world: World) -> None:
         first = await server.create(MIA)
         again = await server.create(MIA)
         assert (first.outcome, again.outcome) == ("submitted", "already_submitted")
         assert (again.task.task_id, again.external_task_id) == (first.task.task_id, first.external_task_id)
         assert posts(world) == 1
 
-    async def test_five_at_once_are_one_request(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_five_simultaneous_creates_send_one_request(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.delay(3, route="create")
         told = await outcomes_of(*[(server, MIA)] * 5)
         creations = [one for one in told if isinstance(one, Creation)]
@@ -92,25 +94,27 @@ class TestTheSameWish:
         assert sorted(creation.outcome for creation in creations) == [*["already_submitted"] * 4, "submitted"]
         assert posts(world) == 1
 
-    async def test_also_from_several_processes(self, processes: Processes, world: World, faults: Faults) -> None:
+    async def test_simultaneous_creates_of_several_processes_send_one_request(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
         faults.delay(3, route="create")
         told = await outcomes_of(*[(processes.start(), MIA) for _ in range(5)])
         assert {type(one) for one in told} == {Creation}
         assert posts(world) == 1
 
-    async def test_also_after_a_restart(self, processes: Processes, world: World) -> None:
+    async def test_repeated_create_after_restart_returns_first_task(self, processes: Processes, world: World) -> None:
         first = await processes.start().create(MIA)
         again = await processes.start().create(MIA)
         assert again.task.task_id == first.task.task_id
         assert posts(world) == 1
 
-    async def test_the_bytes_of_the_pictures_are_part_of_it(self, pictures: Pictures) -> None:
+    async def test_picture_bytes_are_part_of_the_request_identity(self, pictures: Pictures) -> None:
         draft = picture_draft(pictures.front, pictures.side)
         before = intent_of(draft, pictures.folder)
         Image.new("RGB", (400, 500), "navy").save(pictures.side)
         assert intent_of(draft, pictures.folder) != before
 
-    async def test_where_the_pictures_lie_is_not(self, pictures: Pictures) -> None:
+    async def test_picture_paths_are_not_part_of_the_request_identity(self, pictures: Pictures) -> None:
         moved = pictures.folder / "moved.jpg"
         moved.write_bytes(pictures.front.read_bytes())
         one, other = picture_draft(pictures.front, pictures.side), picture_draft(moved, pictures.side)
@@ -126,13 +130,15 @@ class TestTheSameWish:
             {"tags": ("Character",)},
         ],
     )
-    async def test_whatever_kling_makes_something_of_is_part_of_it(
+    async def test_fields_sent_to_kling_are_part_of_the_request_identity(
         self, change: dict[str, Any], tmp_path: Path
     ) -> None:
         assert intent_of(replace(MIA, **change), tmp_path) != intent_of(MIA, tmp_path)
 
     @pytest.mark.parametrize("change", [{"callback_url": "https://example.com/hook"}, {"tags": ("Scene", "Animal")}])
-    async def test_how_it_is_asked_is_not(self, change: dict[str, Any], tmp_path: Path) -> None:
+    async def test_spelling_of_the_arguments_is_not_part_of_the_request_identity(
+        self, change: dict[str, Any], tmp_path: Path
+    ) -> None:
         asked = replace(MIA, tags=("Animal", "Scene"))
         assert intent_of(replace(asked, **change), tmp_path) == intent_of(asked, tmp_path)
 
@@ -143,8 +149,10 @@ class TestTheSameWish:
         assert second.external_task_id != first.external_task_id
 
 
-class TestTheCallersOwnId:
-    async def test_it_is_sent_as_it_is_and_is_the_identity(self, server: Process, world: World) -> None:
+class TestCallersExternalId:
+    async def test_callers_external_id_is_sent_unchanged_and_identifies_the_request(
+        self, server: Process, world: World
+    ) -> None:
         mine = named(MIA, "mia-for-episode-2")
         first = await server.create(mine)
         again = await server.create(mine)
@@ -152,25 +160,27 @@ class TestTheCallersOwnId:
         assert [task.external_task_id for task in elements_at(world)] == ["mia-for-episode-2"]
         assert again.outcome == "already_submitted"
 
-    async def test_a_deliberate_copy_carries_its_own(self, server: Process, world: World) -> None:
+    async def test_deliberate_copy_has_an_external_id_of_its_own(self, server: Process, world: World) -> None:
         await server.create(MIA)
         copy = await server.create(named(MIA, "copy"), allow_duplicate_name=True)
         assert copy.outcome == "submitted"
         assert len(tasks_for(world, MIA)) == 2
 
-    async def test_it_cannot_stand_for_two_things(self, server: Process, world: World) -> None:
+    async def test_callers_external_id_cannot_be_used_for_two_elements(self, server: Process, world: World) -> None:
         await server.create(named(MIA, "one"))
         with pytest.raises(InputError, match="must not be in use for something else") as caught:
             await server.create(named(draft_of("Leo"), "one"))
         assert caught.value.created == "no"
         assert posts(world) == 1
 
-    async def test_not_even_while_the_first_is_being_sent(self, server: Process, faults: Faults) -> None:
+    async def test_callers_external_id_is_taken_while_its_first_request_is_being_sent(
+        self, server: Process, faults: Faults
+    ) -> None:
         faults.delay(3, route="create")
         told = await outcomes_of((server, named(MIA, "one")), (server, named(draft_of("Leo"), "one")))
         assert [type(one) for one in told] == [Creation, InputError]
 
-    async def test_it_is_free_again_after_kling_refused_the_input(
+    async def test_callers_external_id_is_free_again_after_a_refusal(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         faults.reply_code(1301, route="create")
@@ -180,7 +190,7 @@ class TestTheCallersOwnId:
         assert (await server.create(corrected)).external_task_id == "one"
         assert len(elements_at(world)) == 1
 
-    async def test_it_is_not_free_while_a_lost_request_may_yet_arrive(
+    async def test_callers_external_id_is_taken_while_a_lost_request_may_arrive(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         """The first request was looked for in vain, so it was sent again and refused; the lost one comes late."""
@@ -194,13 +204,13 @@ class TestTheCallersOwnId:
         await anyio.sleep(200)
         assert len(tasks_for(world, MIA)) == 1
 
-    async def test_our_own_id_handed_back_is_the_same_wish(self, server: Process, world: World) -> None:
+    async def test_generated_external_id_handed_back_is_the_same_request(self, server: Process, world: World) -> None:
         first = await server.create(MIA)
         again = await server.create(named(MIA, first.external_task_id))
         assert again.outcome == "already_submitted"
         assert posts(world) == 1
 
-    async def test_also_when_it_is_the_id_of_a_second_attempt(
+    async def test_generated_external_id_of_a_second_attempt_is_the_same_request(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.fail_task()
@@ -211,14 +221,16 @@ class TestTheCallersOwnId:
         assert again.task.task_id == second.task.task_id
         assert posts(world) == 2
 
-    async def test_our_id_handed_back_for_something_else_is_refused(self, server: Process, world: World) -> None:
+    async def test_generated_external_id_handed_back_for_another_element_is_refused(
+        self, server: Process, world: World
+    ) -> None:
         first = await server.create(MIA)
         for other in (draft_of("Leo"), OTHER_MIA):
             with pytest.raises(InputError):
                 await server.create(named(other, first.external_task_id), allow_duplicate_name=True)
         assert posts(world) == 1
 
-    async def test_our_id_keeps_its_content_even_after_a_failure(
+    async def test_generated_external_id_keeps_its_content_after_a_failure(
         self, server: Process, faults: Faults, clock: VirtualClock
     ) -> None:
         """Otherwise the plain call would find its own id taken."""
@@ -231,7 +243,7 @@ class TestTheCallersOwnId:
             await server.create(named(draft_of("Leo"), first.external_task_id))
         assert (await server.create(MIA)).outcome == "submitted"
 
-    async def test_an_id_that_we_would_make_and_nobody_used_is_ours(self, processes: Processes, world: World) -> None:
+    async def test_unused_external_id_that_we_would_generate_is_ours(self, processes: Processes, world: World) -> None:
         """An agent may remember it from before the state folder was lost."""
         first = await processes.start().create(MIA)
         fresh = Processes(processes.folder.with_name("another computer"), world, processes.faults)
@@ -250,7 +262,7 @@ class TestTheCallersOwnId:
         assert leo.task.task_id != first.task.task_id
         assert len(elements_at(world)) == 2
 
-    async def test_a_second_attempt_does_not_take_an_id_that_a_caller_has_given(
+    async def test_second_attempt_does_not_take_an_external_id_given_by_a_caller(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.fail_task()
@@ -262,7 +274,7 @@ class TestTheCallersOwnId:
         assert len(elements_at(world)) == 3
 
 
-class TestKlingKnowsTheId:
+class TestExternalIdKnownToKling:
     """fact: msg-external-id-used. A task of that id exists, so it is adopted."""
 
     async def test_a_task_of_another_computer_is_adopted(self, server: Process, world: World) -> None:
@@ -271,13 +283,15 @@ class TestKlingKnowsTheId:
         assert (creation.task.task_id, creation.outcome) == (there.task_id, "already_submitted")
         assert (await server.create(named(MIA, "one"))).task.task_id == there.task_id
 
-    async def test_unless_it_visibly_makes_something_else(self, server: Process, world: World) -> None:
+    async def test_task_of_another_computer_for_another_element_is_not_adopted(
+        self, server: Process, world: World
+    ) -> None:
         world.add_element(world.account_of(API_KEY).name, "Leo", external_task_id="one")
         for _ in range(2):
             with pytest.raises(InputError, match=r"the element .Leo."):
                 await server.create(named(MIA, "one"))
 
-    async def test_or_turns_out_to_have_made_something_else(
+    async def test_adopted_task_that_made_another_element_is_refused(
         self, server: Process, world: World, clock: VirtualClock
     ) -> None:
         world.add_element(world.account_of(API_KEY).name, "Leo", external_task_id="one", status="pending")
@@ -286,12 +300,14 @@ class TestKlingKnowsTheId:
         with pytest.raises(InputError, match=r"the element .Leo."):
             await server.create(named(MIA, "one"))
 
-    async def test_a_failed_one_is_tried_again_under_a_new_id(self, server: Process, world: World) -> None:
+    async def test_failed_task_of_another_computer_is_retried_under_a_new_id(
+        self, server: Process, world: World
+    ) -> None:
         world.add_element(world.account_of(API_KEY).name, "Mia", external_task_id="one", status="failed")
         creation = await server.create(named(MIA, "one"))
         assert (creation.external_task_id, creation.outcome) == ("one-2", "submitted")
 
-    async def test_one_that_cannot_be_seen_is_unknown_with_its_id(
+    async def test_used_external_id_whose_task_is_unreadable_is_an_unknown_outcome(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         world.add_element(world.account_of(API_KEY).name, "Mia", external_task_id="one")
@@ -305,7 +321,7 @@ class TestKlingKnowsTheId:
         assert posts(world) == 1
 
 
-class TestAnotherAttempt:
+class TestNextAttempt:
     async def test_a_failed_task_is_tried_again_under_a_new_id(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
@@ -319,7 +335,7 @@ class TestAnotherAttempt:
         ids = [task.external_task_id for task in elements_at(world)]
         assert ids == [first.external_task_id, second.external_task_id]
 
-    async def test_five_at_once_make_one_new_attempt(
+    async def test_five_simultaneous_creates_after_a_failure_make_one_new_attempt(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.fail_task()
@@ -369,6 +385,17 @@ class TestAnotherAttempt:
         assert (again.task.task_id, again.outcome) == (first.task.task_id, "already_submitted")
         assert posts(world) == 1
 
+    async def test_task_that_only_the_list_shows_is_answered_with_its_state(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        faults.reply_code(1201, message="Task not found by id/external id: it", route="query", times=None)
+        again = await server.create(MIA)
+        assert (again.outcome, again.task.task_status) == ("already_submitted", "succeed")
+        assert again.task.element_ids == [task.element_id for task in elements_at(world)]
+        assert posts(world) == 1
+
     async def test_a_task_that_cannot_be_looked_at_is_still_the_task(
         self, server: Process, world: World, faults: Faults
     ) -> None:
@@ -381,8 +408,8 @@ class TestAnotherAttempt:
         assert posts(world) == 1
 
 
-class TestAnotherCallHoldsTheWish:
-    async def test_who_waits_in_vain_is_told_the_id(self, server: Process, faults: Faults) -> None:
+class TestConcurrentCalls:
+    async def test_waiting_caller_whose_time_ends_gets_the_external_id(self, server: Process, faults: Faults) -> None:
         faults.delay(30, route="create")
         async with anyio.create_task_group() as group:
             group.start_soon(server.create, MIA)
@@ -392,7 +419,7 @@ class TestAnotherCallHoldsTheWish:
         assert caught.value.external_task_id.startswith("kmcp-")
         assert caught.value.created == "maybe"
 
-    async def test_who_waits_goes_on_where_the_first_was_refused(
+    async def test_waiting_caller_sends_after_the_first_caller_was_refused(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         faults.delay(3, route="create")
@@ -402,8 +429,8 @@ class TestAnotherCallHoldsTheWish:
         assert len(elements_at(world)) == 1
 
 
-class TestTheSameName:
-    async def test_a_ready_element_of_the_name_stops_it(
+class TestNameGuard:
+    async def test_ready_element_of_the_same_name_stops_a_creation(
         self, server: Process, world: World, clock: VirtualClock
     ) -> None:
         await server.create(MIA)
@@ -415,13 +442,17 @@ class TestTheSameName:
         assert (caught.value.kind, caught.value.created) == ("name_taken", "no")
         assert posts(world) == 1
 
-    async def test_one_made_elsewhere_stops_it_too(self, server: Process, world: World) -> None:
+    async def test_element_of_the_same_name_made_elsewhere_stops_a_creation(
+        self, server: Process, world: World
+    ) -> None:
         world.add_element(world.account_of(API_KEY).name, "Mia")
         with pytest.raises(NameTakenError):
             await server.create(MIA)
         assert posts(world) == 0
 
-    async def test_unless_it_is_wanted(self, server: Process, world: World) -> None:
+    async def test_allow_duplicate_name_creates_a_second_element_of_the_name(
+        self, server: Process, world: World
+    ) -> None:
         world.add_element(world.account_of(API_KEY).name, "Mia")
         assert (await server.create(MIA, allow_duplicate_name=True)).outcome == "submitted"
 
@@ -431,24 +462,32 @@ class TestTheSameName:
         assert posts(world) == 1
 
     @pytest.mark.parametrize("status", ["deleted", "failed"])
-    async def test_what_cannot_be_used_has_no_name(self, status: str, server: Process, world: World) -> None:
+    async def test_failed_or_deleted_element_does_not_hold_its_name(
+        self, status: str, server: Process, world: World
+    ) -> None:
         world.add_element(world.account_of(API_KEY).name, "Mia", status=status)  # type: ignore[arg-type] # two of them
         assert (await server.create(MIA)).outcome == "submitted"
 
-    async def test_of_two_at_once_the_later_gives_way(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_later_of_two_simultaneous_creations_of_a_name_gives_way(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.delay(3, route="create")
         told = await outcomes_of((server, MIA), (server, OTHER_MIA))
         assert [type(one) for one in told] == [Creation, NameTakenError]
         assert "(on its way)" in str(told[1])
         assert len(elements_at(world)) == 1
 
-    async def test_also_from_two_processes(self, processes: Processes, world: World, faults: Faults) -> None:
+    async def test_simultaneous_creations_of_a_name_in_two_processes_make_one_element(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
         faults.delay(3, route="create")
         told = await outcomes_of((processes.start(), MIA), (processes.start(), OTHER_MIA))
         assert {type(one) for one in told} == {Creation, NameTakenError}
         assert len(elements_at(world)) == 1
 
-    async def test_one_whose_reply_was_lost_has_the_name(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_creation_whose_reply_was_lost_holds_its_name(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.lose_reply_before_commit(ending="hang", route="create")
         with pytest.raises(UnknownOutcomeError) as lost:
             await server.create(MIA, patience=5)
@@ -456,7 +495,7 @@ class TestTheSameName:
             await server.create(OTHER_MIA)
         assert lost.value.external_task_id in caught.value.candidates[0]
 
-    async def test_one_that_failed_while_nobody_looked_has_not(
+    async def test_creation_that_failed_unseen_does_not_hold_its_name(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         """The natural thing after a failure: the same name, and a better description."""
@@ -465,20 +504,34 @@ class TestTheSameName:
         await clock.sleep(TAKES)
         assert (await server.create(OTHER_MIA)).outcome == "submitted"
 
-    async def test_one_that_cannot_be_looked_at_still_has_it(self, server: Process, faults: Faults) -> None:
+    async def test_failed_creation_of_the_same_name_is_queried_once(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
+        faults.fail_task()
+        await server.create(MIA)
+        await clock.sleep(TAKES)
+        faults.reply_code(1301, route="create", times=2)
+        for _ in range(2):
+            with pytest.raises(ContentError):
+                await server.create(OTHER_MIA)
+        assert len(requests_to(world, "query")) == 1
+
+    async def test_creation_that_cannot_be_queried_holds_its_name(self, server: Process, faults: Faults) -> None:
         await server.create(MIA)
         faults.malformed("html", route="query")
         with pytest.raises(NameTakenError):
             await server.create(OTHER_MIA)
 
-    async def test_one_that_was_never_sent_has_not(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_creation_that_was_never_sent_does_not_hold_its_name(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.delay(30, route="list")
         with anyio.move_on_after(1):
             await server.create(MIA)
         assert posts(world) == 0
         assert (await server.create(OTHER_MIA)).outcome == "submitted"
 
-    async def test_who_was_refused_comes_after_those_who_came_since(
+    async def test_refused_creation_queues_behind_later_ones_of_its_name(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         faults.reply_code(1301, route="create")
@@ -489,7 +542,7 @@ class TestTheSameName:
         assert [type(one) for one in told] == [Creation, NameTakenError]
         assert len(elements_at(world)) == 1
 
-    async def test_it_is_asked_again_before_a_late_second_sending(
+    async def test_name_is_checked_again_before_a_late_second_request(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         """The first request never arrived; before the call was repeated, another one created a Mia."""
@@ -511,7 +564,7 @@ class TestTheSameName:
         with pytest.raises(NameTakenError):
             await server.create(MIA)
 
-    async def test_one_made_here_is_known_at_once(
+    async def test_element_made_by_this_process_holds_its_name_at_once(
         self, processes: Processes, world: World, clock: VirtualClock
     ) -> None:
         """Another process saw it become ready; what this one read of the list before does not count."""
@@ -532,7 +585,7 @@ class TestTheSameName:
         assert creation.outcome == "submitted"
         assert any("could not be checked" in warning for warning in creation.warnings)
 
-    async def test_a_dead_network_is_met_before_anything_is_sent(
+    async def test_dead_network_fails_before_anything_is_sent(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.refuse_connection(times=4)
@@ -542,7 +595,9 @@ class TestTheSameName:
         await clock.sleep(RETRY_SECONDS)
         assert (await server.create(MIA)).outcome == "submitted"
 
-    async def test_an_account_in_arrears_too(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_account_in_arrears_fails_before_anything_is_sent(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.reply_code(1101, route="list")
         with pytest.raises(AccountError) as caught:
             await server.create(MIA)

@@ -35,14 +35,16 @@ async def failure(account: Account, element_id: str, name: str) -> KlingError:
     return caught.value
 
 
-async def test_the_right_name_deletes_it(account: Account, world: World) -> None:
+async def test_deletion_with_the_right_name_deletes_the_element(account: Account, world: World) -> None:
     mia = mia_in(world)
     assert await delete_element(account.client, mia.element_id, "Mia") == Deletion(mia.element_id, "Mia", sent=True)
     assert is_deleted(world, mia)
 
 
 @pytest.mark.parametrize("name", ["Mi", "mia", "Mia.", "", "Noah"])
-async def test_a_wrong_name_sends_nothing_and_tells_the_right_one(account: Account, world: World, name: str) -> None:
+async def test_deletion_with_a_wrong_name_sends_nothing_and_gives_the_right_name(
+    account: Account, world: World, name: str
+) -> None:
     mia = mia_in(world)
     mia_in(world, "Noah")
     error = await failure(account, mia.element_id, name)
@@ -73,7 +75,7 @@ async def test_a_preset_is_refused_without_a_request(account: Account, world: Wo
 
 
 @pytest.mark.parametrize("name", ["Mia", ""])
-async def test_what_does_not_exist_is_not_found(account: Account, world: World, name: str) -> None:
+async def test_deletion_of_an_unknown_element_is_not_found(account: Account, world: World, name: str) -> None:
     error = await failure(account, "320000000000007", name)
     assert isinstance(error, NotFoundError)
     assert error.created == "no"
@@ -88,19 +90,21 @@ async def test_a_task_id_is_no_element_id(account: Account, world: World) -> Non
     assert "not a task_id" in error.advice
 
 
-async def test_what_is_deleted_already_needs_no_request(account: Account, world: World) -> None:
+async def test_deletion_of_a_deleted_element_sends_no_request(account: Account, world: World) -> None:
     """facts: list-shows-deleted, delete-twice-is-success"""
     mia = mia_in(world, status="deleted")
     assert await delete_element(account.client, mia.element_id, "Mia") == Deletion(mia.element_id, "Mia", sent=False)
     assert requests_to(world, "delete") == []
 
 
-async def test_the_catch_holds_for_deleted_ones_too(account: Account, world: World) -> None:
+async def test_wrong_name_is_caught_for_deleted_elements_too(account: Account, world: World) -> None:
     mia = mia_in(world, status="deleted")
     assert isinstance(await failure(account, mia.element_id, "Noah"), InputError)
 
 
-async def test_somebody_else_may_be_faster(account: Account, world: World, faults: Faults) -> None:
+async def test_element_deleted_by_another_client_meanwhile_is_a_success(
+    account: Account, world: World, faults: Faults
+) -> None:
     """fact: msg-deleted-twice, also when the list did not show it yet"""
     mia = mia_in(world)
     faults.reply_code(1201, message=f"Element already be deleted for id: {mia.element_id}", route="delete")
@@ -142,12 +146,14 @@ class TestLostReplies:
         assert not is_deleted(world, mia)
         assert (await delete_element(account.client, mia.element_id, "Mia")).sent
 
-    async def test_an_error_before_the_commit_stays_one(self, account: Account, world: World, faults: Faults) -> None:
+    async def test_deletion_that_fails_before_the_commit_is_an_error(
+        self, account: Account, world: World, faults: Faults
+    ) -> None:
         mia = mia_in(world)
         faults.reply_code(5000, route="delete")
         assert isinstance(await failure(account, mia.element_id, "Mia"), ServerError)
 
-    async def test_where_the_list_is_silent_too_the_first_error_counts(
+    async def test_deletion_reports_its_first_error_when_the_list_fails_too(
         self, account: Account, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         mia = mia_in(world)
@@ -163,7 +169,7 @@ class TestLostReplies:
             assert isinstance(await failure(account, mia.element_id, "Mia"), UnknownOutcomeError)
 
 
-async def test_it_is_found_on_a_later_page(account: Account, world: World) -> None:
+async def test_element_to_delete_is_found_on_a_later_page(account: Account, world: World) -> None:
     """facts: list-no-total, list-order-unknown"""
     mia = mia_in(world)
     for number in range(deletion.PAGE_SIZE + 1):

@@ -44,7 +44,7 @@ async def create(account: Account, draft: ElementDraft) -> None:
     await account.creator.create(draft, allow_duplicate_name=False, timeout=30)
 
 
-class TestAFileThatChangesMeanwhile:
+class TestChangedFile:
     @pytest.mark.parametrize("becomes", [None, b"no picture at all", jpeg(800, 800)], ids=["gone", "spoilt", "other"])
     async def test_kling_gets_what_was_checked(
         self, account: Account, world: World, pictures: Pictures, mia: ElementDraft, becomes: bytes | None
@@ -62,7 +62,7 @@ class TestAFileThatChangesMeanwhile:
         (request,) = requests_to(world, "create")
         assert request.picture_sha256 == checked
 
-    async def test_also_while_kling_is_busy(
+    async def test_picture_changed_while_kling_is_busy_is_sent_as_first_read(
         self, account: Account, world: World, faults: Faults, pictures: Pictures, mia: ElementDraft
     ) -> None:
         """A second body goes out a second later, and is the first one."""
@@ -88,7 +88,7 @@ class TestMemory:
         return mia
 
     @pytest.mark.parametrize("refused", [False, True])
-    async def test_nothing_of_them_is_held_afterwards(
+    async def test_picture_memory_is_released_after_a_creation(
         self, account: Account, faults: Faults, large: ElementDraft, refused: bool
     ) -> None:
         if refused:

@@ -157,7 +157,7 @@ def test_too_few_pictures_get_the_advice_to_add_an_angle_or_repeat_the_front() -
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_one_to_three_further_pictures_pass(count: int) -> None:
+def test_reference_pictures_from_one_to_three_are_accepted(count: int) -> None:
     links = tuple(f"https://example.com/{place}.png" for place in range(count))
     assert len(prepare(dataclasses.replace(MIA, refer_images=links), OFF).refer_images) == count
 
@@ -174,7 +174,7 @@ def test_a_missing_frontal_picture_is_asked_for() -> None:
     assert problem.argument == "frontal_image"
 
 
-def test_an_empty_entry_among_the_pictures_is_told() -> None:
+def test_empty_entry_among_the_pictures_is_reported() -> None:
     (problem,) = refusals(dataclasses.replace(MIA, refer_images=("https://example.com/a.png", "")))
     assert (problem.argument, problem.actual) == ("refer_images[1]", "an empty text")
 
@@ -309,7 +309,7 @@ def test_a_video_in_another_format_is_refused(ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".MOV", "", "?id=7", ".php", ".mp4?sig=a.webm", ".m4v"])
-def test_a_video_whose_format_cannot_be_told_is_accepted(ending: str) -> None:
+def test_video_of_unknown_format_is_accepted(ending: str) -> None:
     link = f"https://example.com/host{ending}"
     assert prepare(dataclasses.replace(HOST, video_url=f' "{link}" '), OFF).video_url == link
 
@@ -338,7 +338,7 @@ def test_a_voice_id_of_unusual_length_is_a_warning() -> None:
     assert "5 digits" in warning
 
 
-def test_repeated_tags_are_sent_once_and_told() -> None:
+def test_repeated_tags_are_sent_once_with_a_warning() -> None:
     prepared = prepare(dataclasses.replace(MIA, tags=("Character", "o_102", "Item")), OFF)
     assert prepared.tag_ids == ("o_102", "o_104")
     (warning,) = prepared.warnings
@@ -377,6 +377,23 @@ def test_optional_fields_that_are_empty_are_not_sent() -> None:
     assert set(bare.body()) == {"element_name", "element_description", "reference_type", "element_image_list"}
 
 
-def test_pillow_is_not_loaded_before_the_first_picture() -> None:
-    code = "import sys, kling_mcp.media; sys.exit('PIL' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603  our own interpreter
+def test_pillow_is_not_loaded_before_the_first_picture(tmp_path: Path) -> None:
+    """Neither by importing what prepares a creation nor by a creation from links alone."""
+    (tmp_path / "mia.png").write_bytes(pictures.png())
+    program = """
+import sys
+from pathlib import Path
+from kling_mcp.elements.draft import ElementDraft
+from kling_mcp.elements.preflight import prepare
+from kling_mcp.media.policy import MediaPolicy
+
+def is_loaded_after(picture):
+    prepare(ElementDraft("Mia", "Barista", "image_refer", picture, (picture,)), MediaPolicy((Path(sys.argv[1]),)))
+    return "PIL" in sys.modules
+
+print(is_loaded_after("https://example.com/mia.png"), is_loaded_after(sys.argv[1] + "/mia.png"))
+"""
+    ran = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert ran.stdout == "False True\n"

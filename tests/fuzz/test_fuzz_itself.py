@@ -61,7 +61,7 @@ PLANTED: dict[str, CallToolResult] = {
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_what_must_not_be_said_is_found(what: str) -> None:
+def test_forbidden_answers_fail_the_check_of_results(what: str) -> None:
     with pytest.raises((AssertionError, jsonschema.ValidationError)):
         check_result(TOOL, PLANTED[what])
 
@@ -80,7 +80,7 @@ class _Broken(SimulatorTransport):
         return await super().handle_async_request(request)
 
 
-def test_a_defect_that_one_value_in_many_meets_is_found() -> None:
+def test_rare_defect_is_found_by_the_fuzzer() -> None:
     @settings(max_examples=300, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
     @given(size=st.integers(1, 30))
     def fuzz(size: int) -> None:
@@ -142,7 +142,7 @@ def _computes_too_long() -> None:
 
 
 @pytest.mark.parametrize("what", [lambda: run(_never_rests, most_turns=2_000), _computes_too_long, _fills_up])
-def test_what_would_not_end_is_ended(what: Callable[[], None]) -> None:
+def test_call_that_would_not_end_fails_in_time(what: Callable[[], None]) -> None:
     with pytest.raises(AssertionError):
         what()
 

@@ -66,7 +66,7 @@ def test_halves_of_characters_do_no_harm(lines: Lines) -> None:
 
 @pytest.mark.parametrize("size", [1_000, 20_000_000])
 @pytest.mark.parametrize("unit", [b"[", b" ", b'"', b"9"])
-def test_a_line_as_long_as_anybody_likes_is_one_line(lines: Lines, size: int, unit: bytes) -> None:
+def test_line_of_any_length_is_read_as_one_line(lines: Lines, size: int, unit: bytes) -> None:
     lines.exchange([], [unit * size])
 
 
@@ -81,7 +81,7 @@ posts = st.builds(
 
 @fuzzing(12)
 @given(sent=st.lists(posts, min_size=1, max_size=3), token=st.booleans())
-def test_anything_posted_gets_an_answer_that_gives_nothing_away(sent: list[Post], token: bool) -> None:
+def test_posted_bytes_get_an_answer_without_secrets(sent: list[Post], token: bool) -> None:
     async def story() -> None:
         clock = VirtualClock()
         world = World(clock.wall, api_keys=[API_KEY])

@@ -65,7 +65,7 @@ def test_a_damaged_file_is_read_or_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", sorted({**hostile(), **whole()}))
-def test_no_file_takes_more_room_or_time_than_it_may(name: str) -> None:
+def test_hostile_picture_files_stay_within_memory_and_time(name: str) -> None:
     data = {**hostile(), **whole()}[name]
     with ends(), memory_below(MAX_INSPECT_BYTES + MAX_RESIZE_BYTES):
         take_in(data)
@@ -130,7 +130,7 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="these files exist on POSIX systems alone")
 @pytest.mark.parametrize("what", SPECIAL)
-def test_no_special_file_is_read_or_waited_for(what: str) -> None:
+def test_special_files_are_not_read_or_waited_for(what: str) -> None:
     async def story() -> None:
         async with served() as server:
             odd = Path(server.known[FRONT]).with_name("odd.png")

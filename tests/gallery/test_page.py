@@ -33,7 +33,7 @@ def test_the_page_stays_small() -> None:
     assert len(TEXT.encode()) < 40_000
 
 
-def test_nothing_is_loaded_from_anywhere() -> None:
+def test_gallery_page_loads_nothing_from_the_network() -> None:
     assert not re.search(r"https?://\w|wss?://|//\w+\.\w", TEXT)
     assert not re.search(r"@import|url\(\w|import\(|fetch\(|XMLHttpRequest|EventSource|sendBeacon|Worker\(", TEXT)
     for tag, attributes in TAGS:
@@ -50,7 +50,7 @@ def test_texts_reach_the_page_as_text_alone() -> None:
     assert not [name for _, attributes in TAGS for name in attributes if name.startswith("on")]
 
 
-def test_nothing_is_stored_in_the_browser() -> None:
+def test_gallery_page_stores_nothing_in_the_browser() -> None:
     assert not re.search(r"localStorage|sessionStorage|indexedDB|document\.cookie|caches\.", TEXT)
 
 

@@ -252,7 +252,7 @@ async def test_the_gallery_gets_kept_pictures_that_no_model_pays_for(
     assert internet.asked == []
 
 
-async def test_what_the_gallery_gets_is_bounded(open_client: Open, world: World, internet: Internet) -> None:
+async def test_pictures_for_the_gallery_are_bounded(open_client: Open, world: World, internet: Internet) -> None:
     furnish(world, 40)
     internet.host("cdn.example.com", picture(noise(300)))
     async with open_client(apps=True) as client:
@@ -270,7 +270,7 @@ async def test_what_the_gallery_gets_is_bounded(open_client: Open, world: World,
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
-async def test_other_clients_get_the_text_and_nothing_for_the_page(
+async def test_clients_without_apps_get_the_text_and_nothing_for_the_gallery(
     open_client: Open, creation: dict[str, Any], era: str
 ) -> None:
     async with open_client(era) as client:
@@ -280,7 +280,7 @@ async def test_other_clients_get_the_text_and_nothing_for_the_page(
     assert len(result.content) == 1
 
 
-async def test_without_the_tool_there_is_no_page(open_client: Open) -> None:
+async def test_gallery_page_is_missing_without_its_tool(open_client: Open) -> None:
     async with open_client(apps=True, tools=("check_setup",)) as client:
         assert UI not in (client.server_capabilities.extensions or {})
         assert GALLERY_URI not in {str(one.uri) for one in (await client.list_resources()).resources}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import unicodedata
 from pathlib import Path
@@ -145,22 +146,25 @@ def test_the_matrix_has_no_cell_that_this_table_leaves_out(name: TargetName) -> 
     assert all(limit.fact for limit in TARGETS[name].limits)
 
 
-@pytest.mark.parametrize(("name", "beside", "images", "videos", "said"), CELLS)
-def test_a_cell_says_what_else_fits(name: str, beside: str, images: int, videos: int, said: str) -> None:
-    told = describe_remaining_inputs(TARGETS[name], elements(images, videos))
-    clauses = told.partition(f" in {name}: ")[2].removesuffix(".").split("; ")
-    assert (f"{beside}: {said}" if beside else said) in clauses
+def test_every_cell_says_what_else_fits() -> None:
+    wrong = []
+    for name, beside, images, videos, said in CELLS:
+        told = describe_remaining_inputs(TARGETS[name], elements(images, videos))
+        clauses = told.partition(f" in {name}: ")[2].removesuffix(".").split("; ")
+        if (f"{beside}: {said}" if beside else said) not in clauses:
+            wrong.append((name, beside, images, videos, said, told))
+    assert wrong == []
 
 
-@pytest.mark.parametrize("name", MATRIX)
-@pytest.mark.parametrize("images", range(12))
-@pytest.mark.parametrize("videos", range(5))
-def test_only_what_fits_in_no_case_is_refused(name: TargetName, images: int, videos: int) -> None:
-    possible = any(
-        _allows(cell, images, videos) for (_, kinds), cell in MATRIX[name].items() if kinds == _kinds(images, videos)
-    )
-    chosen = elements(images, videos)
-    assert (find_problems(TARGETS[name], chosen) == []) == (possible and bool(chosen))
+def test_combinations_are_refused_only_if_no_case_allows_them() -> None:
+    wrong = []
+    for name, images, videos in itertools.product(MATRIX, range(12), range(5)):
+        cells = [cell for (_, kinds), cell in MATRIX[name].items() if kinds == _kinds(images, videos)]
+        is_possible = images + videos > 0 and any(_allows(cell, images, videos) for cell in cells)
+        is_accepted = not find_problems(TARGETS[name], elements(images, videos))
+        if is_accepted != is_possible:
+            wrong.append((name, images, videos, "accepted" if is_accepted else "refused"))
+    assert wrong == []
 
 
 def _kinds(images: int, videos: int) -> str:
@@ -194,7 +198,7 @@ def test_an_image_only_target_refuses_each_video_element_by_name_and_says_where_
         assert not any(other in problem.fix for other in [*IMAGES_ONLY, "motion-control/kling-3.0"])
 
 
-def test_too_many_video_elements_are_told_with_the_most_that_the_target_takes() -> None:
+def test_excess_video_elements_are_reported_with_the_limit_of_the_target() -> None:
     assert rules_of("omni-video/kling-v3-omni", elements(0, 4)) == [
         "elements: must hold at most 3 video elements in one request to omni-video/kling-v3-omni; 4 video elements"
     ]
@@ -221,7 +225,7 @@ def test_the_same_element_twice_is_refused() -> None:
     ]
 
 
-def test_problems_beside_an_element_that_was_not_found_are_told_as_well() -> None:
+def test_problems_beside_a_missing_element_are_reported_as_well() -> None:
     told = rules_of("omni-image/kling-v3-omni", [None, element(1, "video"), None])
     assert told == ['elements[1]: must be an image element for omni-image/kling-v3-omni; "video 1", made from a video']
 
@@ -238,7 +242,7 @@ def test_the_newer_standard_takes_any_plain_text_as_id_but_nothing_that_could_hi
     assert len(rules_of(name, [element(element_id='1", "x": "\u202e')])) == 1
 
 
-def test_nothing_is_prepared_from_elements_with_a_problem() -> None:
+def test_elements_with_a_problem_are_not_prepared() -> None:
     with pytest.raises(InputError, match="an empty list"):
         prepare_use(TARGETS["omni-video/kling-o1"], [], has_api_key=True)
     with pytest.raises(InputError, match="must be an image element"):
@@ -262,7 +266,7 @@ def test_the_fragment_is_exactly_the_golden_one(name: TargetName) -> None:
     assert use.element_ids == tuple(each.element_id for each in chosen)
 
 
-def test_there_is_one_golden_file_per_target() -> None:
+def test_targets_have_one_golden_file_each() -> None:
     assert {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.json")} == {f"{n}.json" for n in MATRIX}
 
 
@@ -388,7 +392,7 @@ def test_a_picture_has_nothing_to_hear(name: str) -> None:
     assert "voice" not in warnings_of(name, [element(voice_id="1"), element(2, asked_voice_id="2")])
 
 
-def test_a_voice_that_kling_left_out_is_told_before_a_silent_clip_is_paid() -> None:
+def test_voice_left_out_by_kling_is_reported_before_a_silent_clip_is_paid() -> None:
     told = warnings_of("image2video/kling-v3", [element(element_name="Mia", asked_voice_id="829836802793406551")])
     assert '"Mia": a voice was requested at creation, but Kling shows none.' in told
 
@@ -407,7 +411,7 @@ def test_a_model_that_is_not_the_default_of_its_route_has_to_be_named(name: str,
 
 
 @pytest.mark.parametrize("name", MATRIX)
-def test_a_key_pair_is_told_that_the_newer_standard_wants_an_api_key(name: str) -> None:
+def test_key_pair_gets_the_hint_that_the_newer_standard_wants_an_api_key(name: str) -> None:
     told = warnings_of(name, elements(1), has_api_key=False)
     assert ("needs an API key" in told) == (name in NEWER)
     assert "needs an API key" not in warnings_of(name, elements(1))

@@ -39,7 +39,7 @@ class TestStart:
         ],
         ids=["nothing", "token alone", "hosts alone"],
     )
-    def test_other_computers_need_names_and_a_way_to_sign_in(
+    def test_server_for_other_computers_needs_host_names_and_authentication(
         self, host: str, hosting: HostingSettings, missing: set[str]
     ) -> None:
         with pytest.raises(ConfigurationError) as caught:
@@ -57,10 +57,10 @@ class TestStart:
         check_access(Settings(hosting=HostingSettings(allowed_hosts=("localhost:9000",))), "127.0.0.1")
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "localhost", "::1"])
-    def test_this_computer_needs_nothing(self, host: str) -> None:
+    def test_server_on_loopback_needs_no_access_settings(self, host: str) -> None:
         check_access(Settings(), host)
 
-    def test_with_both_every_host_is_served(self) -> None:
+    def test_host_names_and_authentication_allow_every_address(self) -> None:
         for host in ("0.0.0.0", "::", "10.0.0.1"):  # noqa: S104 - allowed with names and a token
             check_access(Settings(hosting=HOSTED), host)
 
@@ -69,7 +69,7 @@ class TestStart:
             check_access(Settings(shared_account=True), "127.0.0.1")
         check_access(Settings(shared_account=True, hosting=WITH_TOKEN), "127.0.0.1")
 
-    def test_no_host_is_not_every_host(self) -> None:
+    def test_empty_host_is_refused(self) -> None:
         with pytest.raises(ConfigurationError, match="--host must name"):
             check_access(Settings(hosting=HOSTED), "")
 
@@ -111,20 +111,20 @@ class TestToken:
         assert reply.status_code == 401
 
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-    async def test_right_one_opens(self, serve: Serve, scheme: str) -> None:
+    async def test_right_bearer_token_is_let_in(self, serve: Serve, scheme: str) -> None:
         async with serve(hosting=WITH_TOKEN) as house:
             reply = await house.post(LIST, {"Authorization": f"{scheme} {TOKEN}"})
         assert reply.status_code == 200
         assert reply.json()["result"]["tools"]
 
     @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
-    async def test_everything_but_health_is_behind_it(self, serve: Serve, method: str) -> None:
+    async def test_paths_other_than_health_need_the_token(self, serve: Serve, method: str) -> None:
         paths = ("/mcp", "/mcp/", "/", "/healthz/", "//healthz", "/readyz/../mcp", "/anything", "/callbacks/kling/x")
         async with serve(hosting=WITH_TOKEN) as house, house.http() as http:
             statuses = {path: (await http.request(method, path)).status_code for path in paths}
         assert statuses == dict.fromkeys(paths, 401)
 
-    async def test_health_is_told_to_everybody_from_everywhere(self, serve: Serve) -> None:
+    async def test_health_is_served_to_any_host_without_a_token(self, serve: Serve) -> None:
         """A probe has no token, and asks by number."""
         async with serve(hosting=HOSTED, host="0.0.0.0") as house, house.http({"Host": "10.1.2.3:8000"}) as http:  # noqa: S104 - nothing listens
             health = await http.get("/healthz")
@@ -132,18 +132,18 @@ class TestToken:
         assert (health.status_code, health.json()) == (200, {"status": "ok", "version": __version__})
         assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
 
-    async def test_it_is_not_kept_with_the_caller_it_lets_in(self) -> None:
+    async def test_bearer_token_is_not_kept_with_its_caller(self) -> None:
         known = await StaticTokenVerifier(TOKEN).verify_token(TOKEN)
         assert known is not None
         assert TOKEN not in repr(known)
 
     @pytest.mark.parametrize("odd", ["", "\x00", "ÿ" * 40, "\udcff", TOKEN + "\n", "x" * 100_000])
-    async def test_odd_ones_are_only_wrong(self, odd: str) -> None:
+    async def test_odd_bearer_tokens_are_refused_like_wrong_ones(self, odd: str) -> None:
         assert await StaticTokenVerifier(TOKEN).verify_token(odd) is None
 
 
-class TestWhoseAccount:
-    async def test_caller_without_credentials_is_told_so_and_kling_hears_nothing(
+class TestCallerAccount:
+    async def test_caller_without_credentials_is_refused_without_a_request_to_kling(
         self, serve: Serve, world: World
     ) -> None:
         async with serve() as house, house.client() as client:
@@ -200,7 +200,7 @@ class TestHostsAndPages:
         ids=str,
     )
     @pytest.mark.parametrize("hosting", [HostingSettings(), WITH_TOKEN], ids=["open", "token"])
-    async def test_foreign_ones_are_refused_on_loopback(
+    async def test_foreign_hosts_and_origins_are_refused_on_loopback(
         self, serve: Serve, headers: dict[str, str], status: int, hosting: HostingSettings
     ) -> None:
         async with serve(hosting=hosting) as house:

@@ -27,7 +27,7 @@ PAIR = {"X-Kling-Access-Key": ACCESS, "X-Kling-Secret-Key": SECRET}
 HALF = {"X-Kling-Access-Key": ACCESS, "X-Kling-Secret-Key": "guessed-secret-with-more-than-32-characters"}
 
 
-async def test_idle_ones_are_dropped_and_their_files_closed(serve: Serve) -> None:
+async def test_idle_accounts_are_dropped_and_their_files_closed(serve: Serve) -> None:
     async with serve() as house:
         for number in range(3 * MAX_IDLE_ACCOUNTS):
             house.runtime.account(ApiKey(f"key-{number}"))
@@ -42,7 +42,7 @@ async def test_idle_ones_are_dropped_and_their_files_closed(serve: Serve) -> Non
         assert 'isError":false' in again.text.replace(" ", "")
 
 
-async def test_those_used_last_are_kept(serve: Serve) -> None:
+async def test_most_recently_used_accounts_are_kept(serve: Serve) -> None:
     async with serve() as house:
         kept = [weakref.ref(house.runtime.account(ApiKey(f"key-{number}"))) for number in range(MAX_IDLE_ACCOUNTS)]
         house.runtime.account(ApiKey("key-0"))
@@ -82,7 +82,7 @@ class TestHalfAKeyPair:
     def world(self, clock: VirtualClock) -> World:
         return World(clock.wall, key_pairs={ACCESS: SECRET})
 
-    async def test_it_reads_nobodys_journal(self, serve: Serve, faults: Faults) -> None:
+    async def test_half_a_key_pair_reads_no_journal(self, serve: Serve, faults: Faults) -> None:
         faults.slow_task(300)
         async with serve() as house:
             async with house.client(headers=PAIR) as client:
@@ -102,7 +102,7 @@ class TestHalfAKeyPair:
                 waited = structured(await client.call_tool("wait_for_tasks", {"wait_seconds": 0}))
         assert [task["task_id"] for task in waited["tasks"]] == [made["task_id"]]
 
-    async def test_it_is_asked_once(self, serve: Serve, world: World) -> None:
+    async def test_key_pair_is_verified_with_one_request(self, serve: Serve, world: World) -> None:
         async with serve() as house, house.client(headers=PAIR) as client:
             for _ in range(5):
                 structured(await client.call_tool("wait_for_tasks", {"wait_seconds": 0}))

@@ -65,7 +65,7 @@ async def test_running_waits_hand_over_their_tickets(
 
 
 @EACH_ERA
-async def test_progress_is_told_until_the_element_is_there(serve: Serve, faults: Faults, era: str) -> None:
+async def test_progress_is_reported_until_the_element_is_ready(serve: Serve, faults: Faults, era: str) -> None:
     heard: list[tuple[float, str | None]] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
@@ -193,7 +193,7 @@ async def test_background_tasks_are_left_to_the_next_server(serve: Serve, faults
     assert done["result"]["structuredContent"]["element_ids"]
 
 
-async def test_streams_that_nobody_would_end_are_ended(serve: Serve, clock: VirtualClock) -> None:
+async def test_open_streams_are_ended_at_shutdown(serve: Serve, clock: VirtualClock) -> None:
     """The event stream of an older client, and the subscription of a newer one."""
     async with serve() as house:
         opened = await house.post(initializing())
@@ -278,7 +278,7 @@ class TestClosing:
         assert scope.cancelled_caught
         assert clock.monotonic() == 5
 
-    async def test_whoever_asked_is_told_before_any_wait_ends(self, clock: VirtualClock) -> None:
+    async def test_shutdown_callbacks_run_before_any_wait_ends(self, clock: VirtualClock) -> None:
         shutdown, order = Shutdown(), []
         shutdown.on_start(lambda: order.append("told"))
 

@@ -104,7 +104,7 @@ async def test_replicas_with_one_state_count_together(
     assert creations_of(world, "anna") == 5
 
 
-async def test_each_account_has_its_own(serve: Serve, world: World) -> None:
+async def test_creation_limits_are_separate_for_each_account(serve: Serve, world: World) -> None:
     async with serve(hosting=HostingSettings(creates_per_minute=1, creates_per_day=1)) as house:
         for who in ("anna", "bert"):
             async with house.client(headers=kling(who)) as client:
@@ -113,7 +113,7 @@ async def test_each_account_has_its_own(serve: Serve, world: World) -> None:
     assert (creations_of(world, "anna"), creations_of(world, "bert")) == (1, 1)
 
 
-async def test_same_wish_again_costs_nothing(serve: Serve) -> None:
+async def test_repeated_creation_uses_no_quota(serve: Serve) -> None:
     async with (
         serve(hosting=HostingSettings(creates_per_minute=1)) as house,
         house.client(headers=kling("anna")) as client,
@@ -124,7 +124,7 @@ async def test_same_wish_again_costs_nothing(serve: Serve) -> None:
     assert again["outcome"] == "already_submitted"
 
 
-async def test_what_kling_refused_costs_nothing(serve: Serve, faults: Faults) -> None:
+async def test_creation_refused_by_kling_uses_no_quota(serve: Serve, faults: Faults) -> None:
     faults.reply_code(1201, times=3, route="create")
     async with (
         serve(hosting=HostingSettings(creates_per_minute=1)) as house,
@@ -159,7 +159,7 @@ async def test_lost_reply_is_settled_whatever_the_limit(serve: Serve, faults: Fa
         (HostingSettings(creates_per_minute=2, creates_per_day=9), False, (2, 9)),
     ],
 )
-def test_over_http_there_is_a_limit_unless_the_operator_lifts_it(
+def test_creations_over_http_are_limited_unless_the_operator_lifts_the_limit(
     hosting: HostingSettings, over_http: bool, allowed: tuple[int, int]
 ) -> None:
     assert hosting.creations_allowed(over_http=over_http) == allowed

@@ -119,7 +119,7 @@ async def test_token_that_does_not_count_is_401(
     assert not refused or refused not in caplog.text
 
 
-async def test_without_a_token_a_client_learns_where_to_get_one(house: House) -> None:
+async def test_client_without_a_token_learns_where_to_get_it(house: House) -> None:
     refusal = await house.post(LIST)
     assert refusal.status_code == 401
     assert f'resource_metadata="{METADATA}"' in refusal.headers["WWW-Authenticate"]
@@ -183,7 +183,7 @@ async def test_keys_that_cannot_be_read_are_no_refusal(house: House, issuer: Iss
     assert (await house.post(LIST, bearer(token()))).status_code == 200
 
 
-async def test_session_belongs_to_who_opened_it(house: House) -> None:
+async def test_session_belongs_to_the_caller_that_opened_it(house: House) -> None:
     """Of two people with the same assistant, one learns the other's session id."""
     opened = await house.post(initializing(), bearer(token(sub="anna")))
     session = opened.headers["Mcp-Session-Id"]
@@ -195,7 +195,7 @@ async def test_session_belongs_to_who_opened_it(house: House) -> None:
     assert statuses == [404, 404, 200]
 
 
-class TestWhoIsTold:
+class TestTokenClaims:
     async def test_names_are_taken_and_the_token_is_not(self, verifier: JwtVerifier) -> None:
         text = token()
         known = await verifier.verify_token(text)
@@ -211,7 +211,7 @@ class TestWhoIsTold:
 
 
 class TestKeys:
-    async def test_they_are_read_once_for_many_tokens(self, verifier: JwtVerifier, issuer: Issuer) -> None:
+    async def test_key_set_is_read_once_for_many_tokens(self, verifier: JwtVerifier, issuer: Issuer) -> None:
         for _ in range(50):
             assert await verifier.verify_token(token()) is not None
         assert issuer.asked == 1
@@ -224,7 +224,7 @@ class TestKeys:
             await clock.sleep(1)
         assert issuer.asked == 4, "once a minute"
 
-    async def test_tokens_that_nobody_could_have_signed_make_us_ask_nothing(
+    async def test_tokens_with_an_impossible_signature_cause_no_key_request(
         self, verifier: JwtVerifier, issuer: Issuer
     ) -> None:
         for name in ("unsigned", "signed with a shared secret", "endless", "no token", "empty"):
@@ -263,7 +263,7 @@ class TestKeys:
             await verifier.verify_token(token())
 
     @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"keys": []}', b'{"keys": 1}', b"\xff"])
-    async def test_what_is_no_key_set_is_no_key_set(
+    async def test_malformed_key_set_is_unavailable(
         self, verifier: JwtVerifier, issuer: Issuer, body: bytes, caplog: pytest.LogCaptureFixture
     ) -> None:
         issuer.body = body
@@ -300,6 +300,6 @@ class TestKeys:
         assert (len(found), issuer.asked) == (20, 1)
 
 
-def test_nobody_is_asked_where_nothing_is_set(clock: VirtualClock) -> None:
+def test_server_without_an_issuer_requests_no_keys(clock: VirtualClock) -> None:
     assert access.verifier_for(HostingSettings(), clock) is None
     assert access.metadata_routes(None) == []

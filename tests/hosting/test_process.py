@@ -70,7 +70,7 @@ def started(state: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str
             process.kill()
 
 
-def test_it_says_its_address_and_ends_quietly_with_ctrl_c(tmp_path: Path) -> None:
+def test_http_process_prints_its_address_and_ends_quietly_with_ctrl_c(tmp_path: Path) -> None:
     with started(tmp_path) as (process, url):
         assert httpx.get(f"{url}/healthz", timeout=10).status_code == 200
         assert httpx.get(f"{url}/readyz", timeout=10).status_code == 200
@@ -145,7 +145,7 @@ async def wait_and_end(url: str, process: subprocess.Popen[str]) -> tuple[list[A
     return answers, ended_at - began
 
 
-async def test_it_keeps_secrets_at_debug_and_hands_over_waits_when_it_is_told_to_end(
+async def test_http_process_keeps_secrets_at_debug_and_hands_over_waits_at_its_end(
     tmp_path: Path, kling_at: str
 ) -> None:
     token_file = tmp_path / "token"

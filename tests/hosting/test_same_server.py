@@ -95,7 +95,9 @@ def environ(kling_at: str, state: Path, **chosen: str) -> dict[str, str]:
     [("legacy", {}), ("auto", {}), ("auto", {**CHOSEN, **READ_ONLY})],
     ids=["legacy", "modern", "with less tools"],
 )
-async def test_http_and_stdio_tell_the_same(kling_at: str, tmp_path: Path, era: str, chosen: dict[str, str]) -> None:
+async def test_http_and_stdio_list_and_answer_the_same(
+    kling_at: str, tmp_path: Path, era: str, chosen: dict[str, str]
+) -> None:
     async with over_stdio(era, environ(kling_at, tmp_path / "near", **chosen)) as client:
         near = await everything_about(client)
     async with over_http(era, environ(kling_at, tmp_path / "far", **chosen)) as client:
@@ -112,7 +114,7 @@ LEFT_OUT: dict[str, tuple[dict[str, str], set[str], str]] = {
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
 @pytest.mark.parametrize("name", LEFT_OUT)
-async def test_what_the_operator_left_out_is_left_out_over_http(
+async def test_tools_left_out_by_the_operator_are_left_out_over_http(
     kling_at: str, tmp_path: Path, era: str, name: str
 ) -> None:
     chosen, tools, variable = LEFT_OUT[name]

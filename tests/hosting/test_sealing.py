@@ -98,13 +98,13 @@ async def test_state_that_was_changed_is_refused_at_every_place(serve: Serve) ->
             assert not is_done(await answered(house, forged)), forged
 
 
-async def test_state_counts_for_its_request_alone(serve: Serve) -> None:
+async def test_sealed_state_is_valid_for_its_request_alone(serve: Serve) -> None:
     async with serve() as house:
         state = await asked(with_a_question(house))
         assert not is_done(await answered(house, state, what="Leo"))
 
 
-async def test_state_counts_for_its_kling_account_alone(serve: Serve) -> None:
+async def test_sealed_state_is_valid_for_its_kling_account_alone(serve: Serve) -> None:
     """Also where all callers share one token, so that signing in does not tell them apart."""
     async with serve(hosting=HostingSettings(token=TOKEN)) as house:
         anna, bert = {**bearer(), **ANNA}, {**bearer(), **BERT}

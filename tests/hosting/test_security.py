@@ -98,7 +98,7 @@ class TestSize:
         assert "frontal_image" in reply.json()["result"]["content"][0]["text"], "it was read, and is no picture"
 
     @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"id": 1e999999}'])
-    async def test_what_is_no_message_is_refused_and_the_server_goes_on(self, serve: Serve, body: bytes) -> None:
+    async def test_body_that_is_no_message_is_refused_and_the_server_goes_on(self, serve: Serve, body: bytes) -> None:
         async with serve() as house, house.http() as http:
             for version in ({"MCP-Protocol-Version": "2026-07-28"}, {}):
                 headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
@@ -115,7 +115,7 @@ class TestTime:
             assert (status, clock.monotonic() - began) == (408, BODY_SECONDS)
         assert b"60 seconds" in said
 
-    async def test_they_hold_up_nobody_else(self, serve: Serve, clock: VirtualClock) -> None:
+    async def test_slow_requests_do_not_delay_others(self, serve: Serve, clock: VirtualClock) -> None:
         statuses: list[int] = []
         async with serve() as house:
 
@@ -141,7 +141,7 @@ class TestTime:
             assert (await house.post(body, kling("somebody"))).status_code == 200
 
 
-class TestHeldBytes:
+class TestMemoryBudget:
     """All requests together: each holds its body until it is answered."""
 
     @staticmethod
@@ -166,7 +166,9 @@ class TestHeldBytes:
         status: int = answer[0]["status"]
         return status
 
-    async def test_more_than_fits_is_told_to_come_back_and_gives_its_room_away(self, clock: VirtualClock) -> None:
+    async def test_request_beyond_the_memory_budget_is_asked_to_retry_and_frees_its_room(
+        self, clock: VirtualClock
+    ) -> None:
         async def reads_and_works(scope: Scope, receive: Receive, send: Send) -> None:
             while (await receive())["more_body"]:
                 pass
@@ -212,7 +214,7 @@ class TestSessions:
                 assert (await http.delete("/mcp", headers=mine)).status_code == 200
             assert (await house.raw(body))[0] == 200, "there is room again"
 
-    async def test_one_caller_gets_a_share_of_them(self, serve: Serve, clock: VirtualClock) -> None:
+    async def test_sessions_of_a_single_caller_are_limited(self, serve: Serve, clock: VirtualClock) -> None:
         async with serve(most_sessions=40) as house:
             opened = await house.post(initializing(), kling("anna"))
             mine = {**kling("anna"), "Mcp-Session-Id": opened.headers["Mcp-Session-Id"]}
@@ -243,7 +245,7 @@ class TestSessions:
                     group.start_soon(open_one)
         assert sorted(statuses) == [200] * 2 + [503] * 18
 
-    async def test_forgotten_ones_end_after_half_an_hour(self, serve: Serve, clock: VirtualClock) -> None:
+    async def test_forgotten_sessions_end_after_half_an_hour(self, serve: Serve, clock: VirtualClock) -> None:
         async with serve(most_sessions=1) as house:
             assert [(await house.raw(initializing()))[0] for _ in range(2)] == [200, 503]
             await clock.sleep(1801)
@@ -276,7 +278,7 @@ PATHS = [
 
 class TestPaths:
     @pytest.mark.parametrize("era", ["legacy", "auto"])
-    async def test_no_file_of_the_server_is_read(self, serve: Serve, world: World, era: str) -> None:
+    async def test_files_of_the_server_are_not_read_over_http(self, serve: Serve, world: World, era: str) -> None:
         async with serve() as house, house.client(era, kling("somebody")) as client:
             for path in PATHS:
                 for field in ({"frontal_image": path}, {"refer_images": [path]}):
@@ -363,7 +365,9 @@ class TestHeaders:
         ],
         ids=repr,
     )
-    async def test_what_cannot_be_a_key_is_refused_and_not_sent(self, serve: Serve, world: World, value: bytes) -> None:
+    async def test_header_that_cannot_be_a_key_is_refused_and_not_sent(
+        self, serve: Serve, world: World, value: bytes
+    ) -> None:
         heard: list[str] = []
         async with serve(heard=heard) as house:
             for header in (b"x-kling-api-key", b"x-kling-access-key", b"x-kling-secret-key"):
@@ -385,7 +389,7 @@ class TestHeaders:
         assert b"X-Kling-Region must be global or china" in said
         assert world.requests == []
 
-    async def test_key_that_is_sent_twice_is_nobodys(self, serve: Serve, world: World) -> None:
+    async def test_key_header_sent_twice_is_refused(self, serve: Serve, world: World) -> None:
         """A proxy that adds a key, and a caller who brings one along: whose would it be?"""
         for pair in (("x-kling-api-key", "one", "other"), ("X-Kling-Secret-Key", "one", "other")):
             name, *values = pair
@@ -396,7 +400,7 @@ class TestHeaders:
             assert b"one" not in said.replace(b"send one", b"")
         assert world.requests == []
 
-    async def test_nothing_of_the_request_but_its_key_goes_to_kling(self, serve: Serve, world: World) -> None:
+    async def test_request_headers_other_than_the_key_do_not_reach_kling(self, serve: Serve, world: World) -> None:
         heard: list[str] = []
         curious = {
             **kling("somebody"),

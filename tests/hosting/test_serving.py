@@ -77,7 +77,7 @@ class TestFetchingKeys:
         return "asyncio"
 
     @pytest.mark.anyio
-    async def test_what_stands_there_is_read(self, site: str) -> None:
+    async def test_key_document_is_fetched(self, site: str) -> None:
         assert await fetch_bytes(f"{site}/keys") == b'{"keys": []}'
 
     @pytest.mark.anyio
@@ -85,7 +85,7 @@ class TestFetchingKeys:
         ("path", "why"),
         [("/elsewhere", "302"), ("/broken", "500"), ("/large", "too large"), ("/gone", "ProtocolError")],
     )
-    async def test_everything_else_is_a_failure(self, site: str, path: str, why: str) -> None:
+    async def test_key_document_with_an_unusable_reply_is_a_failure(self, site: str, path: str, why: str) -> None:
         with pytest.raises(OSError, match=why):
             await fetch_bytes(f"{site}{path}")
 
@@ -108,7 +108,7 @@ class TestFetchingKeys:
         assert "scope=" not in foreign.headers["WWW-Authenticate"], "none is asked for"
 
     @pytest.mark.anyio
-    async def test_nobody_there_is_a_failure(self) -> None:
+    async def test_key_document_of_an_unreachable_host_is_a_failure(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         with pytest.raises(OSError, match="ConnectError"):
@@ -128,7 +128,7 @@ class TestOnAPort:
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("era", ["legacy", "auto"])
-    async def test_told_to_end_it_answers_who_waits_and_is_gone(self, tmp_path: Path, era: str) -> None:
+    async def test_terminated_server_answers_waiting_callers_and_exits(self, tmp_path: Path, era: str) -> None:
         """An older client holds an event stream open besides, which nobody but the server ends."""
         world = World(any_api_key=True, durations=lambda _kind, _rng: 3600.0)
         runtime = Runtime(
@@ -166,7 +166,7 @@ class TestOnAPort:
         assert view["task_id"] in view["next_step"]
 
     @pytest.mark.anyio
-    async def test_told_to_end_it_lets_nobody_in_but_answers_who_came_before(self, tmp_path: Path) -> None:
+    async def test_terminated_server_refuses_new_callers_and_answers_earlier_ones(self, tmp_path: Path) -> None:
         """So a balancer takes another replica at once, while this one still has something to say."""
         faults = Faults()
         faults.delay(2, route="list")

@@ -41,7 +41,7 @@ def refusal(**environ: str) -> str:
     return caught.value.message
 
 
-def test_nothing_is_set_by_default() -> None:
+def test_hosting_settings_are_empty_by_default() -> None:
     assert read() == HostingSettings()
     assert not read().requires_auth
 
@@ -138,13 +138,13 @@ def test_oauth_is_read(changes: dict[str, str], expected: dict[str, object]) -> 
         ({"KLING_MCP_CREATES_PER_DAY": "many"}, "KLING_MCP_CREATES_PER_DAY must be a whole number"),
     ],
 )
-def test_what_cannot_be_right_is_refused_by_name(environ: dict[str, str], told: str) -> None:
+def test_invalid_hosting_settings_are_refused_by_name(environ: dict[str, str], told: str) -> None:
     said = refusal(**environ)
     assert told in said
     assert "CANARY" not in said
 
 
-def test_readme_tells_the_limits_that_hold_where_nothing_is_set() -> None:
+def test_readme_gives_the_default_limits() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     for told in (
         f"| {CREATES_PER_MINUTE} over http, no limit over stdio |",
@@ -186,5 +186,5 @@ def test_token_that_can_be_guessed_is_warned_of(caplog: pytest.LogCaptureFixture
         ("", False),
     ],
 )
-def test_which_hosts_are_this_computers_own(host: str, near: bool) -> None:
+def test_loopback_hosts_are_recognised(host: str, near: bool) -> None:
     assert is_loopback(host) is near

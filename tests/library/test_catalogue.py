@@ -40,7 +40,7 @@ async def test_ties_are_newest_first(catalogue: Catalogue) -> None:
     assert [found.element_description for found in hits.elements] == ["third", "second", "first"]
 
 
-async def test_no_words_give_everything_newest_first(catalogue: Catalogue) -> None:
+async def test_empty_query_gives_all_elements_newest_first(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "A"), element(3, "C"), element(2, "B")], now=1.0)
     assert await names(catalogue, "") == ["C", "B", "A"]
     assert await names(catalogue, "  ") == ["C", "B", "A"]
@@ -81,7 +81,7 @@ async def test_descriptions_and_tags_and_voices_are_words_too(catalogue: Catalog
         assert await names(catalogue, wanted) == ["Foxy"], wanted
 
 
-async def test_all_words_must_be_there(catalogue: Catalogue) -> None:
+async def test_words_of_a_query_must_all_match(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Red Fox"), element(2, "Red Hat")], now=1.0)
     assert await names(catalogue, "red fox") == ["Red Fox"]
 
@@ -120,7 +120,7 @@ async def test_errors_are_forgiven_only_where_nothing_matches_as_written(catalog
     assert await names(catalogue, "Mai") == ["Mai"]
 
 
-async def test_of_several_words_the_wrong_one_is_corrected(catalogue: Catalogue) -> None:
+async def test_misspelt_word_among_several_is_corrected(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Red Fox"), element(2, "Red Box")], now=1.0)
     assert await names(catalogue, "rde fox") == ["Red Fox"]
 
@@ -133,7 +133,7 @@ async def test_words_that_exist_elsewhere_may_be_wrong_as_well(catalogue: Catalo
     assert hits.spelling == "similar"
 
 
-async def test_what_cannot_be_corrected_finds_nothing(catalogue: Catalogue) -> None:
+async def test_uncorrectable_query_finds_nothing(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia"), element(2, "東京")], now=1.0)
     for wanted in ("zzzzzz", "大阪", "mia zzzzzz", "%", '"', "mia* OR", "NEAR(mia"):
         assert "東京" not in await names(catalogue, wanted), wanted
@@ -180,7 +180,7 @@ async def test_by_name_only_the_very_name_counts(catalogue: Catalogue) -> None:
     assert [found.element_id for found in await catalogue.with_name("Mia")] == ["3000001"]
 
 
-async def test_of_one_name_the_newest_fifty_are_shown(catalogue: Catalogue) -> None:
+async def test_newest_fifty_of_one_name_are_shown(catalogue: Catalogue) -> None:
     await catalogue.put([element(number, "Mia") for number in range(1, 61)], now=1.0)
     found = await catalogue.with_name("Mia")
     assert [one.element_id for one in found] == [f"3000{number:03}" for number in range(60, 10, -1)]
@@ -318,7 +318,7 @@ async def test_an_empty_page_of_a_used_up_cursor_is_no_error(catalogue: Catalogu
 # --- news
 
 
-async def test_what_is_known_is_not_new(catalogue: Catalogue) -> None:
+async def test_known_records_are_not_counted_as_new(catalogue: Catalogue) -> None:
     records = [element(1, "Mia"), running(2)]
     assert await catalogue.put(records, now=1.0) == 2
     assert await catalogue.put(records, now=2.0) == 0
@@ -354,14 +354,14 @@ async def test_an_older_page_does_not_bring_a_task_back(catalogue: Catalogue) ->
     ("earlier", "later"),
     [("pending", "ready"), ("pending", "failed"), ("ready", "deleted"), ("failed", "deleted")],
 )
-async def test_no_status_goes_back(catalogue: Catalogue, earlier: Any, later: Any) -> None:
+async def test_element_status_never_goes_back(catalogue: Catalogue, earlier: Any, later: Any) -> None:
     await catalogue.put([element(1, "Mia", status=later)], now=1.0)
     await catalogue.put([element(1, "Mia", status=earlier)], now=2.0)
     (known,) = await catalogue.with_id("3000001")
     assert known.status == later
 
 
-async def test_what_was_asked_for_stays_while_kling_is_silent(catalogue: Catalogue) -> None:
+async def test_requested_fields_stay_while_kling_is_silent(catalogue: Catalogue) -> None:
     asked = running(1, element_name="Mia", element_description="Barista", reference_type="image_refer", tags=("Item",))
     await catalogue.put([asked], now=1.0)
     await catalogue.put([running(1)], now=2.0)

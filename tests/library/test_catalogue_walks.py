@@ -31,7 +31,7 @@ async def walk_over(catalogue: Catalogue, began: float, seen: list[LibraryElemen
     await catalogue.end_walk("custom", dataclasses.replace(progress, completed_at=began, next_page=0), walk=began)
 
 
-async def test_what_two_walks_miss_is_dropped(catalogue: Catalogue) -> None:
+async def test_record_missed_by_two_walks_is_dropped(catalogue: Catalogue) -> None:
     """One walk may miss an entry that moved to a page which was read already."""
     mia, leo, fox = element(1, "Mia"), element(2, "Leo"), element(3, "Fox", source="preset")
     await catalogue.put([mia, leo, fox], now=1.0)
@@ -42,7 +42,7 @@ async def test_what_two_walks_miss_is_dropped(catalogue: Catalogue) -> None:
     assert await names(catalogue, "leo") == []
 
 
-async def test_what_is_seen_again_is_as_good_as_never_missed(catalogue: Catalogue) -> None:
+async def test_record_seen_again_counts_as_never_missed(catalogue: Catalogue) -> None:
     mia, leo = element(1, "Mia"), element(2, "Leo")
     await catalogue.put([mia, leo], now=1.0)
     for began, seen in ((10.0, [mia]), (20.0, [mia, leo]), (30.0, [mia])):
@@ -50,7 +50,7 @@ async def test_what_is_seen_again_is_as_good_as_never_missed(catalogue: Catalogu
     assert await names(catalogue, "") == ["Leo", "Mia"]
 
 
-async def test_what_was_seen_apart_from_any_walk_is_as_good_as_never_missed(catalogue: Catalogue) -> None:
+async def test_record_seen_outside_a_walk_counts_as_never_missed(catalogue: Catalogue) -> None:
     mia, leo = element(1, "Mia"), element(2, "Leo")
     await walk_over(catalogue, 10.0, [mia, leo])
     await walk_over(catalogue, 20.0, [mia])
@@ -59,7 +59,7 @@ async def test_what_was_seen_apart_from_any_walk_is_as_good_as_never_missed(cata
     assert await names(catalogue, "") == ["Leo", "Mia"]
 
 
-async def test_what_came_during_a_walk_is_not_missed_by_it(catalogue: Catalogue) -> None:
+async def test_record_added_during_a_walk_is_not_missed_by_it(catalogue: Catalogue) -> None:
     await catalogue.put([element(1, "Mia")], now=15.0)
     for began in (10.0, 11.0, 12.0):
         await walk_over(catalogue, began, [])
@@ -77,7 +77,7 @@ async def test_a_walk_that_another_process_overtook_drops_nothing(catalogue: Cat
     assert await catalogue.progress("custom") == theirs
 
 
-async def test_what_an_overtaken_walk_saw_does_not_count_for_the_one_that_overtook_it(tmp_path: Path) -> None:
+async def test_overtaken_walk_does_not_count_for_its_successor(tmp_path: Path) -> None:
     slow, quick = (SqliteCatalogue(tmp_path, "test") for _ in range(2))
     mia, leo = element(1, "Mia"), element(2, "Leo")
     await walk_over(slow, 10.0, [mia, leo])

@@ -95,7 +95,7 @@ class TestDeletionDoubts:
         await clock.sleep(doubts.RETRY_SECONDS)
         assert await names(account.library) == []
 
-    async def test_of_many_the_list_settles_most(self, account: Account, world: World) -> None:
+    async def test_many_doubts_are_settled_by_one_list_page(self, account: Account, world: World) -> None:
         tasks = [add(world, f"Name {number}") for number in range(20)]
         await names(account.library)
         delete_elsewhere(world, *tasks)
@@ -118,7 +118,7 @@ class TestDeletionDoubts:
         await names(account.library)
         assert len(requests_to(world, "query")) == len(tasks)
 
-    async def test_of_too_many_the_oldest_are_forgotten(self, account: Account, world: World) -> None:
+    async def test_oldest_doubts_are_forgotten_beyond_the_limit(self, account: Account, world: World) -> None:
         mia = add(world)
         await names(account.library)
         for number in range(doubts.MAX_DOUBTS + 1):
@@ -184,7 +184,7 @@ class TestAnnouncements:
         yield Library(account.client, catalogue, clock, announce=lambda *change: announced.append(change))
         catalogue.close()
 
-    async def test_what_is_seen_first_here_is_announced_once(
+    async def test_change_seen_here_first_is_announced_once(
         self, account: Account, library: Library, world: World, clock: VirtualClock, announced: list[tuple[str, str]]
     ) -> None:
         running = world.add_element(world.account_of(API_KEY), "Mia", status="pending")
@@ -201,7 +201,7 @@ class TestAnnouncements:
             await library.record_results([await account.client.get_task(running.task_id)])
         assert announced[2:] == [("deletion", running.element_id)]
 
-    async def test_what_the_list_shows_is_news_to_no_other_replica(
+    async def test_records_of_the_list_are_not_announced(
         self, account: Account, library: Library, world: World, announced: list[tuple[str, str]]
     ) -> None:
         mia = add(world)
@@ -209,7 +209,7 @@ class TestAnnouncements:
         await library.record_results([await account.client.get_task(mia.task_id)])
         assert announced == []
 
-    async def test_what_was_heard_is_not_said_again(
+    async def test_change_heard_from_a_replica_is_not_announced_again(
         self, library: Library, world: World, announced: list[tuple[str, str]]
     ) -> None:
         mia = add(world)
@@ -238,7 +238,7 @@ class TestAnnouncements:
         assert announced == [("task", mia.task_id)]
 
 
-async def test_what_happens_while_the_first_page_is_read_may_not_be_on_it(clock: VirtualClock) -> None:
+async def test_change_during_the_reading_of_the_first_page_is_read_again(clock: VirtualClock) -> None:
     """So it is read once more at the next question."""
     asked: list[int] = []
     while_reading: list[Callable[[], None]] = []

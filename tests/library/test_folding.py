@@ -75,5 +75,5 @@ def test_a_name_of_punctuation_has_a_key_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("token", "expected"), [("mia", False), ("café", False), ("東京", True), ("🦊", True)])
-def test_pairs_are_told_from_words(token: str, expected: bool) -> None:
+def test_character_pairs_are_distinguished_from_words(token: str, expected: bool) -> None:
     assert is_dense(token) is expected

@@ -49,7 +49,7 @@ def test_a_task_without_an_element_is_a_record_too(word: str, status: str) -> No
     assert (made.task_id, made.element_id, made.status) == ("8", "", status)
 
 
-def test_what_names_nothing_is_no_record() -> None:
+def test_task_without_a_name_and_ids_is_no_record() -> None:
     assert records_of(ElementTask(), "custom") == []
 
 
@@ -95,7 +95,7 @@ def test_pictures_are_kept_as_links_only() -> None:
         "https://" + "a" * MAX_LINK_CHARACTERS,
     ],
 )
-def test_what_is_no_plain_link_is_none(url: str) -> None:
+def test_link_that_is_not_plain_is_left_empty(url: str) -> None:
     assert link(url) == ""
 
 

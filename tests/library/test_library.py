@@ -51,7 +51,7 @@ async def test_a_broken_index_fails_no_creation_and_no_deletion(
     assert "The deletion could not be recorded in the library's index" in caplog.text
 
 
-async def test_a_broken_index_is_told_to_who_asks(account: Account, world: World) -> None:
+async def test_broken_index_is_reported_to_the_caller(account: Account, world: World) -> None:
     add(world, "Mia")
     await account.library.resolve("Mia")
     await spoil(account)
@@ -61,7 +61,7 @@ async def test_a_broken_index_is_told_to_who_asks(account: Account, world: World
         await account.library.search("Mia", OWN, 1)
 
 
-async def test_of_a_long_list_only_the_beginning_is_read_again_for_what_is_not_found(
+async def test_unknown_name_in_a_long_list_rereads_only_its_beginning(
     account: Account, world: World, clock: VirtualClock
 ) -> None:
     for number in range(index.SURELY_READ_UP_TO + 1):
@@ -82,7 +82,7 @@ async def test_an_element_deleted_elsewhere_is_news(account: Account, world: Wor
     assert (await account.library.resolve("Late")).element_id == late
 
 
-async def test_nothing_near_is_told_plainly(account: Account, world: World) -> None:
+async def test_unknown_name_without_near_names_has_no_candidates(account: Account, world: World) -> None:
     with pytest.raises(NotFoundError) as caught:
         await account.library.resolve("Nobody")
     assert caught.value.candidates == ()
@@ -121,7 +121,7 @@ async def test_the_guard_is_at_most_a_minute_behind(guard: NameGuard, world: Wor
     assert guard.read_at > read_at
 
 
-async def test_the_guard_reads_again_when_told(account: Account, guard: NameGuard, world: World) -> None:
+async def test_name_guard_reads_again_after_invalidation(account: Account, guard: NameGuard, world: World) -> None:
     assert await guard.ready_elements("Mia") == []
     mia = add(world, "Mia")
     account.library.invalidate()

@@ -111,7 +111,9 @@ async def test_long_lists_are_read_a_few_pages_at_a_time(account: Account, world
 
 
 @pytest.mark.parametrize("order", ["newest-first", "oldest-first", "shuffled"])
-async def test_no_order_of_the_list_is_needed(account: Account, world: World, clock: VirtualClock, order: Any) -> None:
+async def test_list_sync_works_with_any_order_of_the_list(
+    account: Account, world: World, clock: VirtualClock, order: Any
+) -> None:
     """fact: list-order-unknown"""
     world.quirks = dataclasses.replace(world.quirks, list_order=order)
     add_many(world, 620)
@@ -121,7 +123,7 @@ async def test_no_order_of_the_list_is_needed(account: Account, world: World, cl
     assert await names(account.library, "Nora") == ["Nora"]
 
 
-async def test_those_who_come_while_it_is_read_share_the_reading(account: Account, world: World) -> None:
+async def test_simultaneous_searches_share_one_reading_of_the_list(account: Account, world: World) -> None:
     add_many(world, 620)
     async with anyio.create_task_group() as group:
         for _ in range(5):
@@ -176,7 +178,7 @@ async def test_many_new_elements_are_followed_beyond_the_first_page(
     assert (await account.library.search("", OWN, 1)).page.total == 703
 
 
-async def test_everything_is_read_again_after_a_while(account: Account, world: World, clock: VirtualClock) -> None:
+async def test_list_is_read_again_completely_after_a_while(account: Account, world: World, clock: VirtualClock) -> None:
     old = add(world, "Old")
     add_many(world, 620)
     await names(account.library)
@@ -201,14 +203,16 @@ async def test_a_deleted_element_that_leaves_the_list_is_forgotten(
     assert await names(account.library) == ["Mia"]
 
 
-async def test_while_a_task_runs_its_end_is_soon_known(account: Account, world: World, clock: VirtualClock) -> None:
+async def test_running_task_is_soon_known_to_have_ended(account: Account, world: World, clock: VirtualClock) -> None:
     add(world, "Mia", status="pending")
     assert await names(account.library, filters=READY) == []
     await clock.sleep(6)
     assert await names(account.library, filters=READY) == ["Mia"]
 
 
-async def test_what_is_not_found_is_looked_for_once_more(account: Account, world: World, clock: VirtualClock) -> None:
+async def test_missing_name_is_searched_once_more_in_the_whole_list(
+    account: Account, world: World, clock: VirtualClock
+) -> None:
     """In a list whose newest stand last, the first page brings nothing new."""
     world.quirks = dataclasses.replace(world.quirks, list_order="oldest-first")
     add_many(world, 620)
@@ -218,7 +222,7 @@ async def test_what_is_not_found_is_looked_for_once_more(account: Account, world
     assert (await account.library.resolve("Nora")).element_id == nora.element_id
 
 
-async def test_a_library_that_grows_while_it_is_read_is_read_anew(
+async def test_library_that_grows_while_being_read_is_read_again(
     account: Account, world: World, faults: Faults, clock: VirtualClock
 ) -> None:
     add_many(world, 1600)
@@ -241,7 +245,7 @@ async def test_a_library_that_grows_while_it_is_read_is_read_anew(
 # --- failures
 
 
-async def test_a_page_that_fails_is_told_and_read_later(
+async def test_failed_page_is_reported_and_read_later(
     account: Account, world: World, lists: Lists, clock: VirtualClock
 ) -> None:
     add_many(world, 620)
@@ -316,7 +320,7 @@ async def test_a_failure_is_not_repeated_at_every_question(
     assert clock.monotonic() == began
 
 
-async def test_where_nothing_was_ever_read_the_failure_is_the_answer(
+async def test_failure_of_the_first_reading_is_the_answer(
     account: Account, world: World, faults: Faults, clock: VirtualClock
 ) -> None:
     faults.refuse_connection(times=None)
@@ -329,7 +333,7 @@ async def test_where_nothing_was_ever_read_the_failure_is_the_answer(
     assert await names(account.library) == ["Mia"]
 
 
-async def test_one_list_that_fails_does_not_hide_the_other(account: Account, world: World, lists: Lists) -> None:
+async def test_failing_list_of_presets_does_not_hide_own_elements(account: Account, world: World, lists: Lists) -> None:
     add(world, "Mia")
     lists.broken |= {("presets", 1), ("presets", 2)}
     found = await account.library.search("", Filters(), 100)
@@ -347,7 +351,7 @@ async def test_refused_credentials_are_an_error_even_over_a_known_library(
         await names(account.library)
 
 
-async def test_entries_that_nobody_understands_are_counted(account: Account, world: World, faults: Faults) -> None:
+async def test_unreadable_list_entries_are_counted(account: Account, world: World, faults: Faults) -> None:
     """fact: list-shape; a record that is no object must not shorten the library silently."""
     add_many(world, 2)
     seen = [ElementTask(), ElementTask.model_validate({"task_id": "8", "task_result": {"element_id": 3}})]

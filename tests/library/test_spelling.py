@@ -52,7 +52,7 @@ def test_a_single_letter_has_no_spelling() -> None:
 
 
 @given(st.text("abcd", min_size=3, max_size=7), st.text("abcd", min_size=3, max_size=7))
-def test_one_error_leaves_one_end_whole(word: str, typed: str) -> None:
+def test_single_typing_error_leaves_one_end_of_the_word_intact(word: str, typed: str) -> None:
     """Unless it swapped the letters on both sides of the cut, for which there is a look of its own."""
     if distance(word, typed, 1) != 1:
         return

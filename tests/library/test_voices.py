@@ -70,13 +70,13 @@ async def test_every_page_is_read(account: Account, world: World) -> None:
     assert len(await names(account, sources=("custom",))) == 1001
 
 
-async def test_what_nobody_can_use_is_left_out(account: Account, world: World) -> None:
+async def test_deleted_voices_are_left_out(account: Account, world: World) -> None:
     gone = world.add_voice(world.account_of(API_KEY), "Gone")
     gone.deleted_at = world.clock()
     assert await names(account, sources=("custom",)) == []
 
 
-async def test_one_list_that_fails_does_not_hide_the_other(
+async def test_failing_list_of_official_voices_does_not_hide_own_voices(
     account: Account, world: World, faults: Faults, clock: VirtualClock
 ) -> None:
     add(world, "Grandma")
@@ -100,7 +100,7 @@ async def test_old_voices_are_better_than_none(
     assert ([voice.voice_name for voice in hits.voices], set(hits.failures)) == (["Grandma"], {"custom"})
 
 
-async def test_where_nothing_was_ever_read_the_failure_is_the_answer(account: Account, faults: Faults) -> None:
+async def test_failure_of_the_first_reading_of_voices_is_the_answer(account: Account, faults: Faults) -> None:
     faults.refuse_connection(times=None)
     with pytest.raises(KlingError) as caught:
         await names(account)

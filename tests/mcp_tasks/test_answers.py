@@ -129,7 +129,7 @@ async def test_wait_for_tasks_becomes_a_task_too(start: Start, creation: dict[st
     assert [bool(task["element_ids"]) for task in view["tasks"]] == [True, True]
 
 
-async def test_nothing_is_sent_to_a_request_that_was_answered(
+async def test_progress_is_not_sent_to_an_answered_request(
     start: Start, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.slow_task(60)
@@ -268,7 +268,7 @@ async def test_handle_on_the_disk_says_nothing_that_is_not_needed(
     assert "kmcp-" in row["names"]
 
 
-async def test_without_a_usable_state_folder_a_call_is_an_ordinary_one(
+async def test_call_without_a_usable_state_folder_is_an_ordinary_call(
     start: Start, tmp_path: Path, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.slow_task(20)

@@ -174,7 +174,7 @@ async def test_some_answers_leave_the_other_questions_open(start: Start) -> None
         assert (await until(client, handle))["status"] == "completed"
 
 
-async def test_what_is_no_answer_is_refused_as_a_whole(start: Start) -> None:
+async def test_answers_with_an_invalid_part_are_refused_as_a_whole(start: Start) -> None:
     async with tool_server(start, asking_both) as client:
         handle = await handle_of(client, "asking_both", {})
         first, second = (await until(client, handle, "input_required"))["inputRequests"]
@@ -194,7 +194,7 @@ async def test_cancelling_a_task_that_waits_for_an_answer(start: Start) -> None:
 
 
 @pytest.mark.parametrize("breaks", [False, True])
-async def test_what_a_cancelled_call_still_brings_is_not_told(start: Start, *, breaks: bool) -> None:
+async def test_late_result_of_a_cancelled_call_is_discarded(start: Start, *, breaks: bool) -> None:
     async def stubborn() -> str:
         """Ends its work first."""
         with anyio.CancelScope(shield=True):
@@ -254,7 +254,7 @@ async def test_interim_result_that_comes_too_late_fails_the_task(start: Start) -
 
 
 @pytest.mark.parametrize("mode", ["always", "required"])
-async def test_tool_that_is_always_a_task_is_one_even_when_quick(start: Start, mode: str) -> None:
+async def test_tool_that_is_always_a_task_answers_with_a_task_even_when_quick(start: Start, mode: str) -> None:
     async with tool_server(start, quick, mode=mode) as client:
         handle = await call(client, "quick", {})
         assert isinstance(handle, TaskCreated)
@@ -262,7 +262,7 @@ async def test_tool_that_is_always_a_task_is_one_even_when_quick(start: Start, m
         assert (await get(client, handle.task_id))["result"]["content"][0]["text"] == "done"
 
 
-async def test_too_many_running_tasks_make_further_calls_ordinary(start: Start) -> None:
+async def test_calls_beyond_the_limit_of_running_tasks_are_ordinary_calls(start: Start) -> None:
     async with tool_server(start, endless, slow, max_calls=2) as client:
         for _ in range(2):
             await handle_of(client, "endless", {})

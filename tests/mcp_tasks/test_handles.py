@@ -18,7 +18,7 @@ def book(clock: VirtualClock) -> HandleStore:
     return HandleStore(SqliteStore(None, clock), clock, current_owner())
 
 
-async def test_handle_remembers_what_it_stands_for(book: HandleStore) -> None:
+async def test_handle_remembers_its_call(book: HandleStore) -> None:
     handle = await book.reserve("account", "somebody", "tool")
     assert handle is not None
     await book.name(handle.handle_id, ["first", "second, with a comma"])
@@ -59,7 +59,7 @@ async def test_account_with_too_many_handles_gets_no_more_until_some_expire(
     ],
     ids=["own", "ended", "living", "elsewhere"],  # the default ones would hold the number of the process
 )
-async def test_orphans_are_told_from_calls_of_other_processes(
+async def test_orphaned_handles_are_distinguished_from_calls_of_other_processes(
     clock: VirtualClock, owner: str, *, orphaned: bool
 ) -> None:
     store = SqliteStore(None, clock)

@@ -55,7 +55,7 @@ async def test_running_task_is_followed_by_the_next_server(
     assert sum(world.accepted_creations().values()) == 1
 
 
-async def test_task_that_ended_meanwhile_is_told_at_the_first_question(
+async def test_task_that_ended_during_a_restart_is_answered_at_the_first_poll(
     start: Start, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.slow_task(60)
@@ -69,7 +69,7 @@ async def test_task_that_ended_meanwhile_is_told_at_the_first_question(
         assert result_of(await get(client, handle)) == first, "an end is told once and for all"
 
 
-async def test_task_whose_time_is_over_is_told_as_pending(
+async def test_task_whose_time_is_over_is_answered_as_pending(
     start: Start, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.slow_task(math.inf)
@@ -82,7 +82,9 @@ async def test_task_whose_time_is_over_is_told_as_pending(
     assert "wait_for_tasks" in view["next_step"]
 
 
-async def test_failure_of_kling_is_told_after_a_restart(start: Start, creation: dict[str, Any], faults: Faults) -> None:
+async def test_failure_of_kling_is_reported_after_a_restart(
+    start: Start, creation: dict[str, Any], faults: Faults
+) -> None:
     faults.slow_task(60)
     faults.fail_task()
     async with start() as client:
@@ -92,7 +94,7 @@ async def test_failure_of_kling_is_told_after_a_restart(start: Start, creation: 
     assert (line["kind"], line["created"]) == ("task_failed", "no")
 
 
-async def test_failure_that_was_told_is_told_again_with_its_reason(
+async def test_reported_failure_is_reported_again_with_its_reason(
     start: Start, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.slow_task(10)
@@ -131,7 +133,7 @@ async def test_creation_cut_off_between_sending_and_answer_is_found(
     assert sum(world.accepted_creations().values()) == 1
 
 
-async def test_creation_that_never_arrived_is_told_as_not_made(
+async def test_creation_that_never_arrived_is_reported_as_not_made(
     start: Start, creation: dict[str, Any], faults: Faults, world: World
 ) -> None:
     faults.lose_reply_before_commit(ending="hang", route="create")
@@ -145,7 +147,7 @@ async def test_creation_that_never_arrived_is_told_as_not_made(
     assert not world.accepted_creations()
 
 
-async def test_creation_that_kling_refused_is_told_with_its_reason(
+async def test_creation_that_kling_refused_is_reported_with_its_reason(
     start: Start, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.delay(5, route="create")
@@ -158,7 +160,7 @@ async def test_creation_that_kling_refused_is_told_with_its_reason(
     assert (line["code"], line["created"]) == ("1103", "no")
 
 
-async def test_what_another_call_found_out_about_the_creation_counts(
+async def test_finding_of_another_call_about_the_creation_is_used(
     start: Start, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.lose_reply_before_commit(ending="hang", route="create")
@@ -179,7 +181,7 @@ async def test_what_another_call_found_out_about_the_creation_counts(
         assert (line["code"], line["created"]) == ("1103", "no")
 
 
-async def test_creation_nobody_can_look_for_stays_unknown_and_says_what_to_do(
+async def test_creation_that_cannot_be_looked_up_stays_unknown_with_advice(
     start: Start, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.lose_reply_before_commit(ending="hang", route="create")

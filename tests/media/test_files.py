@@ -126,7 +126,7 @@ def test_a_chat_file_id_missing_from_an_allowed_working_directory_is_still_a_cha
     assert "chat's own sandbox" in refusal("file-AbCdEfGh1234567890", policy).rule
 
 
-def test_with_local_files_off_the_reason_is_told_and_nothing_is_read(album: Path) -> None:
+def test_local_files_switched_off_give_a_reason_and_are_not_read(album: Path) -> None:
     (album / "mia.png").write_bytes(pictures.png())
     off = MediaPolicy(local_files_off_reason="Over http this server reads no local files.")
     problem = refusal(album / "mia.png", off)

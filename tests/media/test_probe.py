@@ -118,7 +118,7 @@ def test_sides_and_ratio_have_exact_limits(width: int, height: int, rules: list[
     assert all(problem.actual == f'"mia.png" with {width} x {height} px' for problem in problems)
 
 
-def test_a_too_long_picture_is_told_how_far_to_crop() -> None:
+def test_too_long_picture_is_refused_with_the_size_to_crop_to() -> None:
     (problem,) = refusals(pictures.png(1201, 480))
     assert problem.fix == "crop the longer side to at most 1200 px."
 
@@ -174,7 +174,7 @@ def test_a_png_with_a_flipped_bit_is_refused() -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(data=st.data())
-def test_no_damage_makes_anything_but_an_answer(data: st.DataObject) -> None:
+def test_damaged_picture_is_accepted_or_refused_but_never_crashes(data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from([pictures.jpeg(orientation=8), pictures.mpo(), pictures.png(frames=2)]))
     picture = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 6))):
@@ -228,7 +228,7 @@ def ftyp(brand: bytes) -> bytes:
         (bytes(64), "an unknown format", "JPEG or PNG"),
     ],
 )
-def test_another_format_is_named_for_what_it_is(data: bytes, what: str, fix: str) -> None:
+def test_unsupported_format_is_named_in_the_refusal(data: bytes, what: str, fix: str) -> None:
     """fact: image-formats"""
     (problem,) = refusals(data, "photo.jpg")
     assert problem.actual.startswith(f'"photo.jpg", which is {what}')

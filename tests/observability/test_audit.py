@@ -79,7 +79,9 @@ async def test_creation_is_written_before_and_after(audited: Audited, path: Path
     assert "outcome" not in begin
 
 
-async def test_repeated_wish_made_nothing(audited: Audited, path: Path, creation: dict[str, Any]) -> None:
+async def test_repeated_creation_is_audited_as_nothing_made(
+    audited: Audited, path: Path, creation: dict[str, Any]
+) -> None:
     async with audited() as client:
         await client.call_tool("create_element", creation)
         await client.call_tool("create_element", creation)
@@ -164,7 +166,7 @@ async def test_caller_is_named_where_callers_sign_in(
     assert "token-CANARY" not in str(lines(path))
 
 
-async def test_no_secret_name_text_picture_or_link_is_written(
+async def test_audit_log_holds_no_secret_name_text_picture_or_link(
     audited: Audited, path: Path, creation: dict[str, Any], pictures: Pictures
 ) -> None:
     wish = {**creation, "element_name": "NAME-CANARY", "element_description": "TEXT-CANARY"}
@@ -235,7 +237,7 @@ def test_file_is_for_its_owner_alone_and_only_grows(path: Path) -> None:
 # --- when it fails
 
 
-async def test_nothing_changes_while_the_log_cannot_be_written(
+async def test_changes_are_refused_while_the_audit_log_cannot_be_written(
     audited: Audited, path: Path, world: World, creation: dict[str, Any]
 ) -> None:
     path.parent.write_text("a file where a folder must be")
@@ -268,7 +270,7 @@ async def test_log_that_fails_after_a_change_leaves_the_answer_alone(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
-def test_full_disk_is_told() -> None:
+def test_full_disk_of_the_audit_log_is_reported() -> None:
     class Wall:
         def wall(self) -> float:
             return 0.0

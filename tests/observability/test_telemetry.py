@@ -94,7 +94,7 @@ def told(_collector: None) -> Told:
     return Told(_totals())
 
 
-async def test_tool_call_is_told_with_its_requests(told: Told, connect: Connect, creation: dict[str, Any]) -> None:
+async def test_tool_call_is_traced_with_its_requests(told: Told, connect: Connect, creation: dict[str, Any]) -> None:
     async with connect() as client:
         made = structured(await client.call_tool("create_element_and_wait", {**creation, "wait_seconds": 300}))
     span = told.span("kling_mcp.tool")
@@ -115,7 +115,7 @@ async def test_tool_call_is_told_with_its_requests(told: Told, connect: Connect,
     assert told.count("kling_mcp.kling.duration", **created) == 1
 
 
-async def test_refusal_is_told_with_klings_code_and_without_its_text(
+async def test_refusal_is_traced_with_klings_code_and_without_its_text(
     told: Told, connect: Connect, faults: Faults
 ) -> None:
     faults.reply_code(1101, route="list")
@@ -147,7 +147,7 @@ async def test_connection_that_fails_has_no_status(told: Told, connect: Connect,
         assert (request.attributes["outcome"], request.attributes["kind"]) == ("error", "network")
 
 
-async def test_call_that_is_left_is_told_as_abandoned(
+async def test_cancelled_call_is_counted_as_abandoned(
     told: Told, connect: Connect, creation: dict[str, Any], faults: Faults
 ) -> None:
     faults.delay(60, route="create")
@@ -159,7 +159,7 @@ async def test_call_that_is_left_is_told_as_abandoned(
     assert told.count("kling_mcp.kling.requests", operation="create", outcome="abandoned") == 1
 
 
-async def test_nothing_of_anybodys_is_told(
+async def test_telemetry_holds_no_text_of_callers(
     told: Told, connect: Connect, creation: dict[str, Any], pictures: Pictures
 ) -> None:
     link = "https://example.com/LINK-CANARY.jpg?sig=CANARY"

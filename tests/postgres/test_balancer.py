@@ -104,7 +104,7 @@ def lasting(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     server.drop(name)
 
 
-class TestReplicasThatLive:
+class TestLiveReplicas:
     """One site for all of these, so each has an account of its own."""
 
     @pytest.fixture
@@ -152,7 +152,7 @@ class TestReplicasThatLive:
                 await heard.wait()
         assert structured(answers[0])["task_status"] in {"submitted", "processing"}
 
-    async def test_what_is_too_large_is_said_by_the_server_and_what_is_not_passes(self, site: Site) -> None:
+    async def test_large_request_passes_the_proxy_and_a_larger_one_is_refused_by_the_server(self, site: Site) -> None:
         picture = "data:image/png;base64," + "A" * 5_900_000
         async with site.http(**ANNA) as http:
             large = await post(http, calling("create_element", **creation("Mia", frontal_image=picture)))
@@ -257,7 +257,7 @@ async def test_replica_killed_while_it_creates_loses_nothing_and_the_caller_does
     assert killed.address not in {replica for _, replica in site.answered[-4:]}
 
 
-async def test_caller_who_already_heard_something_asks_again_and_gets_the_same_task(
+async def test_caller_with_progress_from_a_killed_replica_repeats_and_gets_the_same_task(
     site: Site, world: World, faults: Faults
 ) -> None:
     """An answer that has begun cannot go on elsewhere: the stream breaks, and the same call finds its task."""

@@ -56,7 +56,7 @@ def replica(
     return Runtime(settings, clock=clock, make_transport=lambda: TellingTransport(world, on_create), owner=f"{url}:1")
 
 
-async def test_without_the_database_nothing_is_sent(
+async def test_creation_without_the_database_sends_nothing(
     server: Server, tmp_path: Path, clock: VirtualClock, world: World
 ) -> None:
     runtime = replica(server.url("no_such_database"), tmp_path, clock, world)

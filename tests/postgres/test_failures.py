@@ -51,7 +51,7 @@ async def failure(store: PostgresStore) -> StorageError:
 
 
 class TestLoss:
-    async def test_connections_that_died_unnoticed_are_made_anew(self, store: PostgresStore, wire: Wire) -> None:
+    async def test_connections_that_died_unnoticed_are_replaced(self, store: PostgresStore, wire: Wire) -> None:
         await store.run(lambda tx: put_handle(tx, "h1"), write=True)
         wire.cut_all()
         assert await handles(store) == ["h1"]
@@ -106,7 +106,7 @@ class TestLoss:
             await store.run(work, write=True)
         assert await handles(store) == []
 
-    async def test_a_database_that_stays_away_is_told_within_seconds(
+    async def test_database_that_stays_away_is_reported_within_seconds(
         self, store: PostgresStore, wire: Wire, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
         await store.run(lambda tx: put_handle(tx, "h0"), write=True)
@@ -132,7 +132,7 @@ class TestLoss:
         assert not store.was_damaged
         store.close()
 
-    async def test_a_session_that_an_operator_ends_is_begun_anew(self, database: Database, clock: VirtualClock) -> None:
+    async def test_session_ended_by_an_operator_is_replaced(self, database: Database, clock: VirtualClock) -> None:
         store = PostgresStore(database.url, clock)
         killed: list[bool] = []
 
@@ -148,7 +148,7 @@ class TestLoss:
         assert await handles(store) == ["h1"]
         store.close()
 
-    async def test_tables_that_vanish_are_told_as_a_loss(
+    async def test_vanished_tables_are_reported_as_a_loss(
         self, store: PostgresStore, database: Database, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A restored or emptied database knows less than was sent: from then on, look before sending."""
@@ -165,7 +165,7 @@ class TestRefusal:
         ("user", "password", "name"),
         [(OWNER, "wrong-CANARY", ""), ("nobody", PASSWORD, ""), (OWNER, PASSWORD, "no_such_database")],
     )
-    async def test_what_the_server_refuses_is_told_at_once(
+    async def test_connection_refused_by_postgres_fails_at_once(
         self, database: Database, caplog: pytest.LogCaptureFixture, user: str, password: str, name: str
     ) -> None:
         caplog.set_level(logging.DEBUG)
@@ -208,7 +208,7 @@ class TestRefusal:
         await store.run(lambda tx: put_handle(tx, "h1"), write=True)
         store.close()
 
-    async def test_a_fault_of_ours_is_told_without_the_servers_words(
+    async def test_internal_fault_is_reported_without_the_words_of_the_server(
         self, database: Database, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
         store = PostgresStore(database.url, clock)
@@ -220,7 +220,9 @@ class TestRefusal:
         store.close()
 
     @pytest.mark.parametrize("code", ["53100", "53200"])
-    async def test_a_full_disk_is_told_as_such(self, database: Database, clock: VirtualClock, code: str) -> None:
+    async def test_full_disk_of_postgres_is_reported_as_such(
+        self, database: Database, clock: VirtualClock, code: str
+    ) -> None:
         store = PostgresStore(database.url, clock)
 
         def work(tx: Transaction) -> None:
@@ -241,7 +243,7 @@ class TestRefusal:
         assert "CANARY" not in f"{caught.value.for_caller()}{caught.value.__cause__!r}"
 
 
-class TestOthersInFront:
+class TestLockContention:
     async def test_a_lock_that_is_never_freed_ends_in_a_plain_answer(
         self, database: Database, clock: VirtualClock
     ) -> None:
@@ -290,12 +292,12 @@ class TestOthersInFront:
         store.close()
 
 
-class TestNoPlace:
+class TestExhaustedPool:
     @pytest.fixture
     def anyio_backend(self) -> str:
         return "asyncio"  # threads do not hold up the real clock
 
-    async def test_whoever_finds_no_place_is_told_so(self, database: Database) -> None:
+    async def test_caller_without_a_free_connection_gets_an_error_in_time(self, database: Database) -> None:
         """All connections are at work, for longer than anybody should wait."""
         hurried = HurriedClock()
         store = PostgresStore(database.url, hurried)
@@ -363,7 +365,7 @@ async def test_texts_that_postgresql_cannot_hold_are_held_as_near_as_can_be(
     store.close()
 
 
-async def test_a_commit_is_on_the_disk_even_where_the_server_is_told_not_to_wait(
+async def test_commit_is_on_the_disk_even_where_the_server_is_set_not_to_wait(
     database: Database, clock: VirtualClock
 ) -> None:
     database.say(f'ALTER DATABASE "{database.name}" SET synchronous_commit = off')
@@ -377,7 +379,9 @@ async def test_a_commit_is_on_the_disk_even_where_the_server_is_told_not_to_wait
     store.close()
 
 
-async def test_nobody_waits_for_ever_unless_the_database_says_so(database: Database, clock: VirtualClock) -> None:
+async def test_connections_have_timeouts_unless_the_database_sets_others(
+    database: Database, clock: VirtualClock
+) -> None:
     database.say(f'ALTER DATABASE "{database.name}" SET statement_timeout = 3000')
     store = PostgresStore(database.url, clock)
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")

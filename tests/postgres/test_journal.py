@@ -31,7 +31,7 @@ def finished(task_id: str, status: str = "succeed") -> ElementTask:
     )
 
 
-async def test_of_many_replicas_one_may_send(place: Place) -> None:
+async def test_claim_of_many_replicas_lets_one_send(place: Place) -> None:
     verdicts: Counter[ClaimResult] = Counter()
     entries: list[JournalEntry] = []
 
@@ -49,7 +49,7 @@ async def test_of_many_replicas_one_may_send(place: Place) -> None:
     assert len({(entry.external_task_id, entry.owner) for entry in entries}) == 1
 
 
-async def test_of_many_replicas_one_takes_over_what_a_dead_one_left(place: Place) -> None:
+async def test_entry_of_a_dead_replica_is_taken_over_by_one_replica(place: Place) -> None:
     entry, _ = await journal_at(place, "dead").claim(MIA, "1")
     await place.clock.sleep(LEASE_SECONDS + 1)
     verdicts: Counter[ClaimResult] = Counter()
@@ -65,7 +65,7 @@ async def test_of_many_replicas_one_takes_over_what_a_dead_one_left(place: Place
     assert verdicts == {ClaimResult.SEND: 1, ClaimResult.IN_PROGRESS: 5}
 
 
-async def test_who_was_overtaken_may_not_send(place: Place) -> None:
+async def test_replica_that_lost_its_lease_may_not_send(place: Place) -> None:
     slow, quick = journal_at(place, "slow"), journal_at(place, "quick")
     entry, _ = await slow.claim(MIA, "1")
     await place.clock.sleep(LEASE_SECONDS + 1)
@@ -85,7 +85,7 @@ async def test_a_renewed_lease_is_not_taken_over(place: Place) -> None:
         assert (await other.claim(MIA, "1"))[1] is ClaimResult.IN_PROGRESS
 
 
-async def test_what_was_being_sent_is_looked_for_first(place: Place) -> None:
+async def test_entry_that_was_being_sent_is_looked_up_first(place: Place) -> None:
     dead, heir = journal_at(place, "dead"), journal_at(place, "heir")
     entry, _ = await dead.claim(MIA, "1")
     await dead.mark_sending(entry)
@@ -94,7 +94,7 @@ async def test_what_was_being_sent_is_looked_for_first(place: Place) -> None:
     assert (taken.state, verdict) == ("unclear", ClaimResult.RECOVER)
 
 
-async def test_what_one_replica_made_the_other_knows(place: Place) -> None:
+async def test_task_made_by_one_replica_is_known_to_the_other(place: Place) -> None:
     one, other = journal_at(place, "one"), journal_at(place, "other")
     entry, _ = await one.claim(MIA, "1")
     await one.mark_accepted(await one.mark_sending(entry), "880000000000000001")
@@ -117,7 +117,7 @@ async def test_after_a_failed_task_the_next_attempt_has_another_id(place: Place)
     assert (again.external_task_id, verdict) == (f"{entry.external_task_id}-2", ClaimResult.SEND)
 
 
-async def test_an_id_stands_for_one_content(place: Place) -> None:
+async def test_external_id_means_one_content(place: Place) -> None:
     one, other = journal_at(place, "one"), journal_at(place, "other")
     named = Intent("element", "named", "2" * 64, "Mia", caller_id="cast-mia")
     entry, _ = await one.claim(named, "1")
@@ -138,7 +138,7 @@ async def test_accounts_do_not_see_each_other(place: Place) -> None:
     assert len(await read_entries(store, None, 10)) == 2
 
 
-async def test_others_of_the_same_name_are_found(place: Place) -> None:
+async def test_entries_of_the_same_name_are_found(place: Place) -> None:
     one, other = journal_at(place, "one"), journal_at(place, "other")
     first, _ = await one.claim(MIA, "1")
     twin, _ = await other.claim(Intent("element", "2" * 64, "2" * 64, "Mia"), "1")

@@ -207,9 +207,7 @@ async def test_a_deletion_of_unknown_outcome_makes_both_ask_kling(
     await soon(there.names, [])
 
 
-async def test_nothing_that_is_heard_is_believed(
-    database: Database, here: Replica, there: Replica, world: World
-) -> None:
+async def test_notification_is_never_believed(database: Database, here: Replica, there: Replica, world: World) -> None:
     mia = world.add_element(world.account_of(API_KEY), "Mia")
     assert await there.names() == ["Mia"]
     account = there.runtime.own_account().client.account
@@ -224,7 +222,7 @@ async def test_nothing_that_is_heard_is_believed(
     assert len(requests_to(world, "query")) == 1
 
 
-async def test_what_was_said_while_a_replica_heard_nothing_is_found_when_it_hears_again(
+async def test_change_missed_while_the_listener_was_cut_is_found_later(
     database: Database, here: Replica, there: Replica, world: World
 ) -> None:
     tom = world.add_element(world.account_of(API_KEY), "Tom")

@@ -129,7 +129,7 @@ async def test_all_others_hear_it_and_rubbish_is_not_heard(database: Database) -
         assert await one.hear() == BEGUN._replace(kind="deletion")
 
 
-async def test_what_is_said_twice_before_it_is_sent_is_heard_once(database: Database) -> None:
+async def test_change_announced_twice_before_sending_is_heard_once(database: Database) -> None:
     async with replica(database.url) as one, replica(database.url) as other:
         for _ in range(3):
             one.say(BEGUN)
@@ -166,7 +166,7 @@ async def test_a_database_that_is_away_is_tried_less_and_less_often(database: Da
     assert 15 <= clock.slept[8] <= 30
 
 
-async def test_what_cannot_be_sent_is_sent_when_the_database_is_back(
+async def test_unsent_changes_are_sent_when_the_database_is_back(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     name, clock = server.new_database(), StandingClock()
@@ -189,7 +189,7 @@ async def test_what_cannot_be_sent_is_sent_when_the_database_is_back(
     server.drop(name)
 
 
-async def test_of_too_many_that_cannot_be_sent_the_oldest_are_forgotten(database: Database) -> None:
+async def test_oldest_unsent_changes_are_forgotten_beyond_the_limit(database: Database) -> None:
     store = PostgresStore(database.url, StandingClock())
     for number in range(MAX_UNSENT + 1):
         store.notifications.say(Change(ACCOUNT, "task", str(number)))

@@ -25,7 +25,7 @@ def journal_at(place: Place, owner: str, account: str = ACCOUNT, *, per_day: int
     return Journal(place.store(), account, place.clock, f"{owner}:1", SubmitQuota(per_day=per_day))
 
 
-async def test_of_many_replicas_only_so_many_may_send(place: Place) -> None:
+async def test_quota_of_many_replicas_is_shared(place: Place) -> None:
     sent: list[int] = []
     refused: list[int] = []
 
@@ -45,7 +45,7 @@ async def test_of_many_replicas_only_so_many_may_send(place: Place) -> None:
     assert (len(sent), len(refused)) == (5, 11)
 
 
-async def test_others_and_older_ones_do_not_count(place: Place) -> None:
+async def test_creations_of_other_accounts_and_older_days_use_no_quota(place: Place) -> None:
     for account in (ACCOUNT, OTHER):
         journal = journal_at(place, "a", account, per_day=1)
         entry, _ = await journal.claim(wish(1), "1")
@@ -59,7 +59,7 @@ async def test_others_and_older_ones_do_not_count(place: Place) -> None:
     assert (await journal.mark_sending(entry)).state == "sending"
 
 
-async def test_what_was_refused_and_what_is_sent_again_costs_nothing(place: Place) -> None:
+async def test_refused_and_repeated_creations_use_no_quota(place: Place) -> None:
     journal = journal_at(place, "a", per_day=1)
     entry, _ = await journal.claim(wish(1), "1")
     await journal.mark_refused(

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
     ],
     ids=["api key", "key pair"],
 )
-async def test_nothing_secret_is_in_the_database(
+async def test_database_holds_no_secret(
     connect: Connect,
     database: Database,
     pictures: Pictures,

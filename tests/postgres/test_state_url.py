@@ -54,14 +54,14 @@ def test_addresses_of_postgresql_are_taken(url: str, tmp_path: Path) -> None:
         "postgresql://kling:${CANARY}@db/kling",
     ],
 )
-def test_anything_else_is_refused_and_not_shown(url: str) -> None:
+def test_state_url_of_another_kind_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings.from_env({"KLING_MCP_STATE_URL": url})
     assert "KLING_MCP_STATE_URL" in caught.value.message
     assert "CANARY" not in caught.value.for_caller()
 
 
-def test_neither_the_address_nor_its_password_is_ever_shown() -> None:
+def test_state_url_and_its_password_are_never_shown() -> None:
     settings = Settings(state_url=URL)
     assert "CANARY" not in repr(settings)
     said = f"could not reach {URL}: pass/word-CANARY and pass%2Fword-CANARY are wrong; psycopg.connect({URL!r})"
@@ -75,7 +75,7 @@ def test_a_short_password_does_not_blot_out_the_log() -> None:
     assert redact_text("kling_mcp works", settings.secrets) == "kling_mcp works"
 
 
-def test_without_it_the_state_is_a_file_and_the_driver_is_not_loaded(tmp_path: Path) -> None:
+def test_state_without_a_url_is_a_file_and_loads_no_driver(tmp_path: Path) -> None:
     program = """
 import sys
 from kling_mcp.runtime import Runtime
@@ -88,7 +88,7 @@ assert not [name for name in sys.modules if name.startswith("psycopg")]
     subprocess.run([sys.executable, "-c", program], check=True, env=environ)  # noqa: S603 - this interpreter
 
 
-def test_without_the_driver_it_is_refused_in_a_sentence() -> None:
+def test_state_url_without_the_driver_is_refused_in_a_sentence() -> None:
     program = f"""
 import sys
 sys.modules["psycopg"] = None  # as where it is not installed
@@ -113,7 +113,7 @@ def test_the_sandbox_keeps_its_state_in_memory_all_the_same() -> None:
     assert runtime.state_location == "memory"
 
 
-def test_a_shared_state_is_told_without_its_address() -> None:
+def test_shared_state_is_described_without_its_address() -> None:
     runtime = Runtime(Settings(api_key="k", state_url=URL))
     assert isinstance(runtime.store, PostgresStore)
     assert runtime.state_location == "the database of KLING_MCP_STATE_URL"

@@ -32,7 +32,7 @@ async def handles(store: Store) -> list[Any]:
     return [row["handle_id"] for row in rows]
 
 
-async def test_what_one_process_wrote_another_reads(place: Place) -> None:
+async def test_rows_written_by_one_process_are_read_by_another(place: Place) -> None:
     one, other = place.store(), place.store()
     assert await one.run(lambda tx: put_handle(tx, "h1", at=1790000000.123456), write=True) == 1
     [row] = await other.run(lambda tx: tx.fetch("SELECT * FROM handles"), write=False)

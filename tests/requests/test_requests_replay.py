@@ -97,12 +97,12 @@ def test_an_answer_that_lacks_something_is_no_proof(step: Step, expected: dict[s
     assert told in str(caught.value)
 
 
-def test_an_answer_that_has_everything_is_one() -> None:
+def test_answer_that_has_everything_is_a_proof() -> None:
     call = Call(tool="get_element", shows=("31", "Mia"), hides=("32",), longest=60)
     check_answer(ANSWER, call, list(call.shows), list(call.hides))
 
 
-def test_what_the_next_call_needs_must_stand_in_the_text() -> None:
+def test_values_that_the_next_call_needs_must_be_in_the_text() -> None:
     following = Call(tool="delete_element", arguments={"element_id": "${1.element_ids.0}"})
     require_in_texts(following, {1: ANSWER})
     with pytest.raises(UnprovenError, match=r"element_ids.0 stands in the structured content and not in the text"):

@@ -175,14 +175,14 @@ def test_results_go_back_as_text_or_as_structure(run: Run) -> None:
     assert json.loads(as_structure)["elements"][1]["element_name"] == "Mia"
 
 
-def test_every_repetition_begins_anew(run: Run, record: Callable[[str], str]) -> None:
+def test_every_repetition_begins_with_a_fresh_world(run: Run, record: Callable[[str], str]) -> None:
     outcome = run(DoesWell([record("lost-reply")], run.folder), "--only", "lost-reply", "--repeat", "3")
     # The script knows the files of the first run alone, so the others cannot pass; nothing is carried over to them.
     assert [trace["reasons"] == [] for trace in outcome.traces] == [True, False, False]
     assert "| lost-reply | 1/3 |" in outcome.table
 
 
-def test_tokens_that_nobody_counts_are_estimated(run: Run) -> None:
+def test_uncounted_tokens_are_estimated(run: Run) -> None:
     outcome = run(says(Turn("Nothing.", tokens=None)), "--only", "nothing-under-way")
     assert "out (estimated)" in outcome.table
     assert "| ~" in outcome.table
@@ -245,7 +245,7 @@ def test_every_bound_holds(run: Run, turns: list[Turn | Raw], arguments: list[st
     assert any(told in reason for reason in outcome.reasons), outcome.reasons
 
 
-def test_arguments_that_are_no_json_are_told_and_may_be_corrected(run: Run) -> None:
+def test_arguments_that_are_no_json_are_reported_and_may_be_corrected(run: Run) -> None:
     broken = Turn(calls=(("list_elements", '{"page_num": 1'), ("list_elements", "[1]")))
     outcome = run(says(broken, calls("list_elements"), Turn("Yes, a barista.")), "--only", "have-mia")
     assert outcome.reasons == []
@@ -288,7 +288,7 @@ def test_a_refused_key_ends_the_run_and_is_not_shown(run: Run) -> None:
     assert len(outcome.asked) == 1
 
 
-def test_a_run_that_cannot_go_on_tells_what_it_did(run: Run) -> None:
+def test_interrupted_run_reports_the_finished_part(run: Run) -> None:
     turns: Iterator[Turn | Raw] = iter([calls("list_elements"), Turn("Yes, a barista."), Raw(403, "quota")])
     outcome = run(lambda _: next(turns), "--only", "have-mia", "--only", "have-no-mia", "--only", "misspelt")
     assert outcome.code == 2
@@ -306,7 +306,7 @@ def test_a_run_that_cannot_go_on_tells_what_it_did(run: Run) -> None:
         (["--base-url", "http://127.0.0.1:1/v1", "--model", "m"], "no answer from the endpoint (ConnectError"),
     ],
 )
-def test_what_cannot_be_run_says_why(
+def test_runner_with_unusable_arguments_gives_the_reason(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NOT_SET", raising=False)

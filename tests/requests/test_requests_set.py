@@ -33,7 +33,7 @@ def play_of(*steps: Step, answer: str = "Done.", created: int = 0) -> Play:
     return Play(steps, answer, Ending(created, frozenset(), Counter(), Counter(), ()), {})
 
 
-def test_there_are_enough_and_each_says_what_it_guards() -> None:
+def test_request_set_is_large_enough_and_each_request_says_what_it_guards() -> None:
     assert len(REQUESTS) >= 40
     assert [request.id for request in REQUESTS if not request.guards.endswith((".", "!"))] == []
     assert len({request.says for request in REQUESTS}) == len(REQUESTS)
@@ -76,7 +76,7 @@ def test_a_misspelt_file_is_refused(line: str, told: str, tmp_path: Path) -> Non
         read_requests(tmp_path)
 
 
-def test_an_id_stands_once(tmp_path: Path) -> None:
+def test_duplicate_request_id_is_refused(tmp_path: Path) -> None:
     text = '[[request]]\nid = "a"\nsays = "b"\nguards = "c"\nway = [{ call = [] }]\n'
     (tmp_path / "theme.toml").write_text(text * 2, "utf-8")
     with pytest.raises(ValueError, match="a stands twice"):
@@ -130,7 +130,7 @@ def test_a_look_afterwards_is_no_look_before() -> None:
     assert grade(free, play_of(MADE, SAW_MIA, created=1)) == []
 
 
-def test_one_call_does_not_serve_twice() -> None:
+def test_call_does_not_match_two_expected_calls() -> None:
     looks = Call(tool="list_elements")
     twice = request_for(Way(call=(looks, looks), in_order=False))
     assert grade(twice, play_of(SAW_MIA)) != []
@@ -155,7 +155,7 @@ def test_a_later_call_may_be_bound_to_an_earlier_answer() -> None:
     assert grade(request, play_of(SAW_MIA, wrong)) != []
 
 
-def test_what_is_banned_is_told_with_its_arguments() -> None:
+def test_banned_call_is_reported_with_its_arguments() -> None:
     banned = Never.model_validate({"calls": [{"tool": "list_elements", "must": {"page_num": 2}}], "said": ["Mina"]})
     request = request_for(Way(), never=banned)
     second = Step("list_elements", {"page_num": "2"}, "", None, is_error=False)

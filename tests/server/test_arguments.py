@@ -88,7 +88,7 @@ class TestLists:
             ("[" * 5000, ["[" * 5000]),
         ],
     )
-    def test_encodings(self, given: object, meant: list[str]) -> None:
+    def test_lists_are_read_in_every_encoding(self, given: object, meant: list[str]) -> None:
         assert read(pictures=given).pictures == meant
 
     @pytest.mark.parametrize("item", [None, True, 1.5, {"image_url": "a.png"}, ["a.png"]])
@@ -103,32 +103,32 @@ class TestLists:
 
 class TestNumbersAndSwitches:
     @pytest.mark.parametrize("given", [7, "7", " 7 ", "7.0", 7.0])
-    def test_integers(self, given: object) -> None:
+    def test_integers_are_read_in_every_encoding(self, given: object) -> None:
         assert read(size=given).size == 7
 
     @pytest.mark.parametrize("given", ["seven", "7.5", 7.5, True, "", "1e2", [7], {}, "9" * 40, float("inf")])
-    def test_what_is_no_integer(self, given: object) -> None:
+    def test_value_that_is_no_integer_is_refused(self, given: object) -> None:
         (problem,) = refusal(size=given).problems
         assert (problem.argument, problem.rule) == ("size", "must be a whole number")
 
     @pytest.mark.parametrize(
         ("given", "bound"), [(0, "greater than or equal to 1"), ("501", "less than or equal to 500")]
     )
-    def test_the_range(self, given: object, bound: str) -> None:
+    def test_integer_out_of_range_is_refused_with_the_bound(self, given: object, bound: str) -> None:
         (problem,) = refusal(size=given).problems
         assert problem.rule == f"must be {bound}"
         assert problem.actual == f'"{int(str(given))}"'
 
     @pytest.mark.parametrize("given", [True, "true", "True", "1", 1, "yes", "on"])
-    def test_true(self, given: object) -> None:
+    def test_words_for_true_are_read(self, given: object) -> None:
         assert read(again=given).again is True
 
     @pytest.mark.parametrize("given", [False, "false", "FALSE", "0", 0, "no", "off", ""])
-    def test_false(self, given: object) -> None:
+    def test_words_for_false_are_read(self, given: object) -> None:
         assert read(again=given).again is False
 
     @pytest.mark.parametrize("given", ["maybe", 2, [], {"a": 1}])
-    def test_neither(self, given: object) -> None:
+    def test_value_that_is_neither_true_nor_false_is_refused(self, given: object) -> None:
         (problem,) = refusal(again=given).problems
         assert (problem.argument, problem.rule) == ("again", "must be true or false")
 
@@ -142,7 +142,7 @@ class TestWords:
     def test_letter_case_does_not_matter(self, given: str) -> None:
         assert read(kind=given).kind == "video_refer"
 
-    def test_another_word_is_answered_with_the_nearest(self) -> None:
+    def test_unknown_choice_is_answered_with_the_nearest(self) -> None:
         (problem,) = refusal(kind="video").problems
         assert problem.rule == "must be one of image_refer, video_refer"
         assert problem.fix == "did you mean video_refer?"
@@ -166,7 +166,7 @@ class TestText:
             assert "double quotes" in problem.fix
 
     @pytest.mark.parametrize("given", [True, 1.5, [], {}, ["a"]])
-    def test_what_is_no_text(self, given: object) -> None:
+    def test_value_that_is_no_text_is_refused(self, given: object) -> None:
         (problem,) = refusal(name=given).problems
         assert (problem.argument, problem.rule) == ("name", "must be text")
 
@@ -182,7 +182,7 @@ class TestNames:
         assert problem.fix.startswith(f"did you mean {nearest}?")
         assert problem.fix.endswith("the arguments are name, pictures, size, again, kind")
 
-    def test_one_like_no_other_is_to_be_left_out(self) -> None:
+    def test_argument_unlike_any_known_name_should_be_left_out(self) -> None:
         (problem,) = refusal(zzz="CANARY").problems
         assert problem.fix.startswith("leave it out")
         assert "CANARY" not in str(problem)  # somebody may have put a key there
@@ -200,13 +200,13 @@ class TestNames:
         assert len(problem.argument) <= 42
 
 
-def test_all_problems_are_reported_together() -> None:
+def test_problems_of_all_arguments_are_reported_together() -> None:
     error = refusal(nmae="Mia", pictures=[True], size="many", again="maybe", kind="song")
     assert sorted(problem.argument for problem in error.problems) == ['"nmae"', "again", "kind", "pictures", "size"]
     assert error.for_caller().startswith("5 problems with the input:\n")
 
 
-def test_what_is_missing_is_named_beside_what_is_wrong() -> None:
+def test_missing_arguments_are_named_beside_wrong_ones() -> None:
     error = refusal(Required, element_id=True, elment_name="Mia")
     assert {(problem.argument, problem.rule) for problem in error.problems} == {
         ("element_id", "must be text"),
@@ -215,7 +215,7 @@ def test_what_is_missing_is_named_beside_what_is_wrong() -> None:
     }
 
 
-def test_null_does_not_stand_for_a_required_argument() -> None:
+def test_null_does_not_count_as_a_required_argument() -> None:
     error = refusal(Required, element_id=None, element_name="Mia")
     assert [(problem.argument, problem.rule) for problem in error.problems] == [("element_id", "must be text")]
 
@@ -228,7 +228,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*Everything.model_fields, "other"]), json_values))
-def test_no_arguments_whatever_are_a_defect(raw: dict[str, Any]) -> None:
+def test_arbitrary_arguments_are_read_or_refused(raw: dict[str, Any]) -> None:
     """They are read or refused, and what was read has the promised types."""
     try:
         parsed = parse_arguments(Everything, raw)

@@ -94,20 +94,20 @@ async def test_typing_on_sends_no_further_request(client: Client, world: World) 
     assert len(world.requests) == before
 
 
-async def test_when_kling_cannot_be_read_nothing_is_suggested(client: Client, faults: Faults, world: World) -> None:
+async def test_completion_is_empty_when_kling_cannot_be_read(client: Client, faults: Faults, world: World) -> None:
     world.add_element(world.account_of(API_KEY), "Mia")
     faults.reply_code(1000, times=None)
     assert await values(client, ELEMENT, "id", "mi") == []
     assert await values(client, PICTURES, "tag", "an") == ["Animal"]
 
 
-async def test_without_credentials_nothing_is_suggested(connect: Any, world: World) -> None:
+async def test_completion_is_empty_without_credentials(connect: Any, world: World) -> None:
     async with connect(api_key="") as client:
         assert await values(client, ELEMENT, "id", "mi") == []
     assert requests_to(world, "list") == []
 
 
-async def test_nobody_waits_long_for_a_suggestion(client: Client, world: World, faults: Faults) -> None:
+async def test_completion_answers_within_a_short_time(client: Client, world: World, faults: Faults) -> None:
     world.add_element(world.account_of(API_KEY), "Mia")
     assert await values(client, ELEMENT, "id", "mi") == ["Mia"]
     await anyio.sleep(100)

@@ -42,7 +42,7 @@ async def test_an_element_is_made_and_its_id_comes_back(
 
 
 @pytest.mark.parametrize("tool", [CREATE, "create_element"])
-async def test_wrong_arguments_and_wrong_material_are_told_in_one_answer(
+async def test_wrong_arguments_and_wrong_material_are_reported_in_one_answer(
     client: Client, world: World, creation: dict[str, Any], tool: str
 ) -> None:
     wrong = {
@@ -60,7 +60,7 @@ async def test_wrong_arguments_and_wrong_material_are_told_in_one_answer(
     assert world.requests == []
 
 
-async def test_wrong_arguments_alone_are_told_alone(client: Client, creation: dict[str, Any]) -> None:
+async def test_wrong_arguments_alone_are_reported_alone(client: Client, creation: dict[str, Any]) -> None:
     told = text_of(await client.call_tool(CREATE, {**creation, "wait_seconds": "soon"}))
     assert told.startswith("One problem with the input:\n- wait_seconds:")
 
@@ -104,7 +104,7 @@ async def test_lists_arrive_in_every_encoding(
     assert getattr(task, "tags", None) == ("o_102", "o_103")
 
 
-async def test_a_video_element(client: Client, world: World) -> None:
+async def test_video_element_is_created_and_ready(client: Client, world: World) -> None:
     """facts: video-url-only, video-count"""
     video = VIDEO_CREATION["element_video_list"]["refer_videos"][0]["video_url"]
     arguments = {
@@ -120,7 +120,9 @@ async def test_a_video_element(client: Client, world: World) -> None:
     assert len(requests_to(world, "create")) == 1
 
 
-async def test_the_same_call_again_is_the_same_wish(client: Client, world: World, creation: dict[str, Any]) -> None:
+async def test_repeated_tool_call_returns_the_first_element(
+    client: Client, world: World, creation: dict[str, Any]
+) -> None:
     first = structured(await client.call_tool(CREATE, creation))
     again = structured(await client.call_tool("create_element", {**creation, "tags": "Character"}))
     assert again["outcome"] == "already_submitted"
@@ -128,7 +130,7 @@ async def test_the_same_call_again_is_the_same_wish(client: Client, world: World
     assert sum(world.accepted_creations().values()) == 1
 
 
-async def test_another_of_the_same_name_is_stopped(
+async def test_creation_of_a_taken_name_is_stopped(
     client: Client, world: World, creation: dict[str, Any], pictures: Pictures
 ) -> None:
     """fact: name-not-unique"""
@@ -174,7 +176,9 @@ async def test_a_look_that_fails_at_the_end_does_not_hide_the_task(
 
 
 class TestLookingUp:
-    async def test_by_task_id_and_by_external_id(self, client: Client, creation: dict[str, Any]) -> None:
+    async def test_element_is_looked_up_by_task_id_and_by_external_id(
+        self, client: Client, creation: dict[str, Any]
+    ) -> None:
         """facts: query-takes-task-id, query-external-id"""
         made = structured(await client.call_tool(CREATE, creation))
         for name in ("task_id", "external_task_id"):
@@ -183,25 +187,27 @@ class TestLookingUp:
             assert (found["matched_by"], found["element_ids"]) == (name, made["element_ids"])
             assert f"matched_by={name}" in text_of(result)
 
-    async def test_a_running_one(self, client: Client, faults: Faults, creation: dict[str, Any]) -> None:
+    async def test_running_task_is_shown_with_the_next_step(
+        self, client: Client, faults: Faults, creation: dict[str, Any]
+    ) -> None:
         faults.slow_task(60)
         made = structured(await client.call_tool("create_element", creation))
         found = structured(await client.call_tool("get_element", {"id": made["task_id"]}))
         assert found["task_status"] in {"submitted", "processing"}
         assert found["next_step"] == f'Call get_element with id="{made["task_id"]}" again later.'
 
-    async def test_a_deleted_one_is_called_so(self, client: Client, world: World) -> None:
+    async def test_deleted_element_is_called_deleted(self, client: Client, world: World) -> None:
         gone = world.add_element(world.account_of(API_KEY), "Gone", status="deleted")
         result = await client.call_tool("get_element", {"id": gone.task_id})
         assert structured(result)["elements"][0]["status"] == "deleted"
         assert text_of(result).startswith("Deleted: ")
 
     @pytest.mark.parametrize("wanted", ["", "   "])
-    async def test_nothing_is_asked_for(self, client: Client, world: World, wanted: str) -> None:
+    async def test_lookup_without_an_id_is_bad_input(self, client: Client, world: World, wanted: str) -> None:
         assert last_line(await client.call_tool("get_element", {"id": wanted}))["kind"] == "bad_input"
         assert world.requests == []
 
-    async def test_what_nobody_knows(self, client: Client) -> None:
+    async def test_unknown_id_is_not_found(self, client: Client) -> None:
         fields = last_line(await client.call_tool("get_element", {"id": "999999999999999999"}))
         assert (fields["kind"], fields["created"], fields["retry"]) == ("not_found", "no", "never")
 
@@ -222,7 +228,7 @@ class TestLookingUp:
 
 
 class TestLists:
-    async def test_pages_of_the_own_elements(self, client: Client, world: World) -> None:
+    async def test_own_elements_are_listed_in_pages(self, client: Client, world: World) -> None:
         """facts: list-no-total, list-is-tasks, list-shows-deleted"""
         kling = world.account_of(API_KEY)
         for name, status in (("a", "ready"), ("b", "deleted"), ("c", "pending"), ("d", "failed"), ("e", "ready")):
@@ -239,13 +245,13 @@ class TestLists:
         assert sorted(row["status"] for row in rows) == ["deleted", "failed", "pending", "ready", "ready"]
         assert len({row["task_id"] for row in rows}) == 5
 
-    async def test_an_empty_account(self, client: Client) -> None:
+    async def test_empty_account_has_an_empty_list(self, client: Client) -> None:
         """fact: list-no-total: an empty account gives []"""
         result = await client.call_tool("list_elements", {})
         assert structured(result) == {"elements": [], "page_num": 1, "page_size": 30, "has_more": False}
         assert text_of(result).startswith("0 of your elements")
 
-    async def test_the_official_elements(self, client: Client) -> None:
+    async def test_official_elements_are_listed_as_ready_and_owned_by_kling(self, client: Client) -> None:
         """facts: presets, presets-thin"""
         page = structured(await client.call_tool("list_preset_elements", {"page_size": "500"}))
         assert len(page["elements"]) == 54
@@ -254,7 +260,7 @@ class TestLists:
 
     @pytest.mark.parametrize("tool", ["list_elements", "list_preset_elements"])
     @pytest.mark.parametrize("arguments", [{"page_num": 0}, {"page_num": 1001}, {"page_size": 0}, {"page_size": 501}])
-    async def test_pages_out_of_range_are_not_asked_for(
+    async def test_pages_out_of_range_are_refused_without_a_request(
         self, connect: Connect, world: World, tool: str, arguments: dict[str, int]
     ) -> None:
         async with connect() as client:

@@ -40,7 +40,7 @@ async def test_an_element_that_is_known_here_is_not_looked_for_in_the_list(clien
     assert [request.route for request in world.requests] == ["query", "delete"]
 
 
-async def test_what_is_known_here_is_not_believed_over_kling(client: Client, world: World, faults: Faults) -> None:
+async def test_element_known_to_the_index_is_checked_at_kling(client: Client, world: World, faults: Faults) -> None:
     """The task cannot be read just now, so the list decides, as for an element that nobody here has seen."""
     mia = world.add_element(world.account_of(API_KEY), "Mia")
     await client.call_tool("find_elements", {"query": "Mia"})
@@ -53,7 +53,7 @@ async def test_what_is_known_here_is_not_believed_over_kling(client: Client, wor
     assert len(requests_to(world, "list")) == 2
 
 
-async def test_both_arguments_are_needed(client: Client, world: World) -> None:
+async def test_deletion_needs_both_arguments(client: Client, world: World) -> None:
     result = await client.call_tool(TOOL, {})
     assert last_line(result)["kind"] == "bad_input"
     assert "element_id: must be given" in text_of(result)
@@ -62,7 +62,7 @@ async def test_both_arguments_are_needed(client: Client, world: World) -> None:
 
 
 @pytest.mark.parametrize("element_id", ["", "  "])
-async def test_an_empty_id_names_nothing(client: Client, world: World, element_id: str) -> None:
+async def test_deletion_with_an_empty_id_is_refused(client: Client, world: World, element_id: str) -> None:
     result = await client.call_tool(TOOL, {"element_id": element_id, "element_name": "Mia"})
     assert last_line(result)["kind"] == "bad_input"
     assert world.requests == []
@@ -89,7 +89,7 @@ async def test_a_preset_is_left_alone(client: Client, world: World) -> None:
     assert requests_to(world, "delete") == []
 
 
-async def test_an_unknown_outcome_tells_how_to_go_on(client: Client, world: World, faults: Faults) -> None:
+async def test_unknown_outcome_of_a_deletion_says_how_to_go_on(client: Client, world: World, faults: Faults) -> None:
     mia = world.add_element(world.account_of(API_KEY), "Mia")
     faults.lose_reply_before_commit(route="delete")
     arguments = {"element_id": mia.element_id, "element_name": "Mia"}
@@ -98,7 +98,7 @@ async def test_an_unknown_outcome_tells_how_to_go_on(client: Client, world: Worl
     assert structured(await client.call_tool(TOOL, arguments))["deleted"] is True
 
 
-async def test_the_name_is_free_again(
+async def test_name_is_free_again_after_a_deletion(
     client: Client, world: World, creation: dict[str, Any], pictures: Pictures
 ) -> None:
     """The guard on names must not remember what was deleted a moment ago."""
@@ -110,7 +110,7 @@ async def test_the_name_is_free_again(
     assert second["element_ids"] not in ([], [element_id])
 
 
-async def test_the_name_is_looked_up_again_after_a_deletion_that_nobody_could_confirm(
+async def test_name_is_read_again_after_an_unconfirmed_deletion(
     client: Client, world: World, faults: Faults, clock: VirtualClock, creation: dict[str, Any]
 ) -> None:
     mia = world.add_element(world.account_of(API_KEY), "Mia")
@@ -131,7 +131,7 @@ async def test_the_name_is_looked_up_again_after_a_deletion_that_nobody_could_co
     assert structured(await client.call_tool("create_element", creation))["outcome"] == "submitted"
 
 
-async def test_the_same_wish_may_be_granted_again(client: Client, creation: dict[str, Any]) -> None:
+async def test_deleted_element_can_be_created_again(client: Client, creation: dict[str, Any]) -> None:
     first = structured(await client.call_tool("create_element_and_wait", creation))
     (element_id,) = first["element_ids"]
     structured(await client.call_tool(TOOL, {"element_id": element_id, "element_name": "Mia"}))

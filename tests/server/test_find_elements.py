@@ -49,7 +49,7 @@ def add_620(world: World) -> list[str]:
 # --- a library of 620
 
 
-async def test_every_one_is_found_by_name_and_by_id(connect: Connect, world: World) -> None:
+async def test_every_element_is_found_by_name_and_by_id(connect: Connect, world: World) -> None:
     ids = add_620(world)
     async with connect() as client:
         await find(client)
@@ -63,7 +63,7 @@ async def test_every_one_is_found_by_name_and_by_id(connect: Connect, world: Wor
 
 
 @pytest.mark.parametrize("limit", [20, 100])
-async def test_the_cursor_leads_to_each_one_once(connect: Connect, world: World, limit: int) -> None:
+async def test_cursor_leads_to_each_element_once(connect: Connect, world: World, limit: int) -> None:
     ids = add_620(world)
     seen: list[str] = []
     async with connect() as client:
@@ -109,7 +109,7 @@ async def test_the_default_answer_is_short_in_any_script(connect: Connect, world
     assert text.count("\n- ") == 20
 
 
-async def test_a_page_that_fails_is_told(settings: Settings, clock: VirtualClock, world: World) -> None:
+async def test_failed_page_of_the_library_is_reported(settings: Settings, clock: VirtualClock, world: World) -> None:
     add_620(world)
     lists = Lists(world)
     lists.broken.add(("list", 2))
@@ -215,7 +215,7 @@ async def test_a_tag_that_only_the_library_knows_can_be_asked_for(connect: Conne
         assert await names(client, tags=["O_999"]) == ["Mia"]
 
 
-async def test_what_only_the_official_library_has_is_pointed_out(connect: Connect, world: World) -> None:
+async def test_elements_only_in_the_official_library_are_pointed_out(connect: Connect, world: World) -> None:
     add(world, "Mia")
     async with connect() as client:
         await find(client, source="preset")
@@ -238,7 +238,7 @@ async def test_a_library_of_deleted_elements_is_not_called_empty(connect: Connec
         assert (await found(client))["notes"] == []
 
 
-async def test_a_typing_error_is_forgiven_and_told(connect: Connect, world: World) -> None:
+async def test_typing_error_in_a_query_is_forgiven_and_reported(connect: Connect, world: World) -> None:
     add(world, "Christopher")
     async with connect() as client:
         given = await found(client, query="Cristopher")
@@ -279,7 +279,7 @@ async def test_a_cursor_fits_only_the_query_it_came_from(connect: Connect, world
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "e30", "W10", "WzEsMl0", "bnVsbA", "é", "A" * 1000, "[" * 200])
-async def test_what_is_no_cursor_is_bad_input(connect: Connect, cursor: str) -> None:
+async def test_malformed_cursor_is_bad_input(connect: Connect, cursor: str) -> None:
     async with connect() as client:
         result = await find(client, cursor=cursor)
     assert last_line(result)["kind"] == "bad_input"
@@ -319,7 +319,7 @@ async def test_hostile_texts_stay_in_their_places(connect: Connect, world: World
     assert '"x”<img onerror' in text
 
 
-async def test_without_a_connection_the_known_library_answers(
+async def test_search_without_a_connection_uses_the_known_library(
     connect: Connect, world: World, faults: Faults, clock: VirtualClock
 ) -> None:
     add(world, "Mia")
@@ -332,7 +332,7 @@ async def test_without_a_connection_the_known_library_answers(
     assert "could not be read just now; this is as of 2026-09-21T" in given["notes"][0]
 
 
-async def test_without_a_connection_and_a_library_the_failure_is_told(connect: Connect, faults: Faults) -> None:
+async def test_search_without_a_connection_and_a_library_reports_the_failure(connect: Connect, faults: Faults) -> None:
     faults.refuse_connection(times=None)
     async with connect() as client:
         assert last_line(await find(client))["kind"] == "network"

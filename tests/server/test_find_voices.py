@@ -42,7 +42,7 @@ async def test_a_found_voice_can_be_bound(connect: Connect, creation: dict[str, 
     assert made["warnings"] == []
 
 
-async def test_sources_and_pages(connect: Connect, world: World) -> None:
+async def test_voices_are_filtered_by_source_and_paged(connect: Connect, world: World) -> None:
     for number in range(3):
         world.add_voice(world.account_of(API_KEY), f"Mine {number}")
     async with connect() as client:
@@ -58,7 +58,7 @@ async def test_sources_and_pages(connect: Connect, world: World) -> None:
     assert len(seen) == len(set(seen)) == 7
 
 
-async def test_a_cursor_must_fit(connect: Connect, world: World) -> None:
+async def test_cursor_of_another_query_is_refused(connect: Connect, world: World) -> None:
     for name in ("One", "Two"):
         world.add_voice(world.account_of(API_KEY), name)
     async with connect() as client:
@@ -69,7 +69,7 @@ async def test_a_cursor_must_fit(connect: Connect, world: World) -> None:
             assert last_line(result)["kind"] == "bad_input"
 
 
-async def test_a_cursor_whose_voice_went_is_told(connect: Connect, world: World, clock: Any) -> None:
+async def test_cursor_whose_voice_is_gone_is_reported(connect: Connect, world: World, clock: Any) -> None:
     account = world.account_of(API_KEY)
     voices = [world.add_voice(account, name) for name in ("One", "Two", "Three")]
     async with connect() as client:
@@ -82,14 +82,14 @@ async def test_a_cursor_whose_voice_went_is_told(connect: Connect, world: World,
     assert "still in the list" in text_of(result)
 
 
-async def test_a_typing_error_is_forgiven_and_told(connect: Connect) -> None:
+async def test_typing_error_in_a_voice_name_is_forgiven_and_reported(connect: Connect) -> None:
     async with connect() as client:
         given = await found(client, query="brihgt tenor")
     assert [row["voice_name"] for row in given["voices"]] == ["Bright Tenor"]
     assert given["notes"] == ['Nothing matches "brihgt tenor" as written; these are similar.']
 
 
-async def test_a_list_that_fails_is_told(connect: Connect, world: World, faults: Faults) -> None:
+async def test_failed_list_of_voices_is_reported(connect: Connect, world: World, faults: Faults) -> None:
     world.add_voice(world.account_of(API_KEY), "Grandma")
     faults.refuse_connection(route="voice-presets", times=None)
     async with connect() as client:
@@ -98,7 +98,7 @@ async def test_a_list_that_fails_is_told(connect: Connect, world: World, faults:
     assert given["notes"][0].startswith("The official voices could not be read just now.")
 
 
-async def test_a_voice_that_kling_left_out_is_told(connect: Connect, world: World, creation: dict[str, Any]) -> None:
+async def test_voice_left_out_by_kling_is_reported(connect: Connect, world: World, creation: dict[str, Any]) -> None:
     """facts: voice-on-images, video-voice-unreliable"""
     world.quirks = dataclasses.replace(world.quirks, bind_voices=False)
     async with connect() as client:
@@ -112,7 +112,7 @@ async def test_a_voice_that_kling_left_out_is_told(connect: Connect, world: Worl
         assert "shows no voice" in warning
 
 
-async def test_a_wait_that_ran_out_tells_of_the_voice_later(
+async def test_voice_left_out_by_kling_is_reported_by_a_later_wait(
     connect: Connect, world: World, creation: dict[str, Any]
 ) -> None:
     world.quirks = dataclasses.replace(world.quirks, bind_voices=False)
@@ -126,7 +126,7 @@ async def test_a_wait_that_ran_out_tells_of_the_voice_later(
     assert len(later["warnings"]) == 1
 
 
-async def test_an_element_without_a_wish_for_a_voice_is_not_warned_of(
+async def test_element_without_a_requested_voice_has_no_voice_warning(
     connect: Connect, creation: dict[str, Any]
 ) -> None:
     async with connect() as client:

@@ -87,21 +87,21 @@ async def test_an_ambiguous_name_is_an_error_with_the_candidates(connect: Connec
     assert text.count("element_id=") == 2
 
 
-async def test_of_one_name_the_ready_one_is_meant(connect: Connect, world: World) -> None:
+async def test_name_of_a_ready_and_a_deleted_element_means_the_ready_one(connect: Connect, world: World) -> None:
     ready = add(world, "Mia")
     add(world, "Mia", status="deleted")
     async with connect() as client:
         assert (await got(client, "Mia"))["element_ids"] == [ready.element_id]
 
 
-async def test_a_deleted_one_is_shown_as_deleted(connect: Connect, world: World) -> None:
+async def test_deleted_element_is_shown_as_deleted(connect: Connect, world: World) -> None:
     gone = add(world, "Mia", status="deleted")
     async with connect() as client:
         for any_id in ("Mia", gone.element_id, gone.task_id):
             assert [row["status"] for row in (await got(client, any_id))["elements"]] == ["deleted"]
 
 
-async def test_what_nobody_carries_is_answered_with_near_names(client: Client, world: World) -> None:
+async def test_unknown_name_is_answered_with_near_names(client: Client, world: World) -> None:
     mia = add(world, "Mia Rossi")
     result = await get(client, "Mia Rosi")
     assert last_line(result) == {
@@ -172,7 +172,7 @@ async def test_an_external_id_that_no_list_shows_is_asked_of_kling(connect: Conn
     assert (given["matched_by"], given["element_ids"]) == ("external_task_id", [mia.element_id])
 
 
-async def test_where_the_lists_fail_an_id_is_still_looked_up(connect: Connect, world: World, faults: Faults) -> None:
+async def test_id_is_looked_up_even_when_the_lists_fail(connect: Connect, world: World, faults: Faults) -> None:
     mia = add(world, "Mia", external_task_id="my-own-7")
     faults.refuse_connection(route="list", times=None)
     faults.refuse_connection(route="presets", times=None)
@@ -193,7 +193,7 @@ async def test_a_silent_kling_leaves_what_is_known_with_a_warning(
         assert "The latest look-up failed" in given["warnings"][0]
 
 
-async def test_a_silent_kling_cannot_tell_of_a_running_task(
+async def test_name_of_a_running_task_is_a_network_error_while_kling_is_silent(
     connect: Connect, faults: Faults, creation: dict[str, Any]
 ) -> None:
     async with connect() as client:

@@ -38,7 +38,7 @@ async def test_a_choice_leaves_out_the_rest(connect: Connect, era: str) -> None:
     assert await listed(connect, era, tools=("get_element", "check_setup")) == {"get_element", "check_setup"}
 
 
-async def test_both_together_leave_what_both_allow(connect: Connect, era: str) -> None:
+async def test_read_only_and_a_choice_of_tools_list_the_tools_that_both_allow(connect: Connect, era: str) -> None:
     chosen = ("get_element", "create_element")
     assert await listed(connect, era, tools=chosen, read_only=True) == {"get_element"}
 
@@ -64,7 +64,7 @@ async def test_a_call_of_a_hidden_tool_names_the_variable(
     assert world.requests == []
 
 
-async def test_other_tools_still_work(connect: Connect, era: str) -> None:
+async def test_listed_tools_still_work(connect: Connect, era: str) -> None:
     async with connect(era, read_only=True) as client:
         assert structured(await client.call_tool("list_elements", {}))["elements"] == []
 
@@ -85,6 +85,6 @@ def test_a_choice_of_a_tool_that_does_not_exist_is_refused() -> None:
     assert all(spec.name in message for spec in map(load, NAMES))
 
 
-def test_the_order_is_ours_not_the_choosers() -> None:
+def test_tools_are_listed_in_our_order_whatever_the_choice() -> None:
     chosen, _ = select_tools(Settings(tools=("check_setup", "get_element")))
     assert [spec.name for spec in chosen] == ["get_element", "check_setup"]

@@ -32,7 +32,7 @@ WHOLE = SyncProgress(began_at=1.0, completed_at=1.0, first_page_at=1.0)
         (SyncProgress(1.0, 0, 1.0, 1.0, is_cut=True), "Kling shows at most 500000 entries of a list"),
     ],
 )
-def test_what_may_be_missing_is_said(progress: SyncProgress, sentence: str) -> None:
+def test_incomplete_library_has_a_note_of_missing_elements(progress: SyncProgress, sentence: str) -> None:
     status = SyncStatus("custom", progress)
     (note,) = sync_notes([status])
     assert note.startswith(sentence)
@@ -52,7 +52,7 @@ def test_a_failure_over_nothing_says_no_time() -> None:
     assert note == "The list of official elements could not be read just now. The network is down."
 
 
-def test_a_long_list_that_was_compared_long_ago_is_told_but_not_called_short() -> None:
+def test_long_list_compared_long_ago_is_noted_as_old_but_not_as_incomplete() -> None:
     status = SyncStatus("custom", WHOLE, told_at=2000.0)
     (note,) = sync_notes([status])
     assert note.startswith("The last full read of your list of elements was at 1970-01-01T00:00:01.000Z")

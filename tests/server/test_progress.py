@@ -34,7 +34,7 @@ class TestProgress:
     def _slow_kling(self, faults: Faults) -> None:
         faults.slow_task(60)
 
-    async def test_it_rises_at_least_every_five_seconds_with_words(
+    async def test_progress_rises_at_least_every_five_seconds_with_a_message(
         self, client: Client, clock: VirtualClock, creation: dict[str, Any]
     ) -> None:
         reports = Reports(clock)
@@ -63,7 +63,7 @@ class TestProgress:
         assert len(reports.told) >= 4
         assert "Waiting for 1 task at Kling" in str(reports.told[-1][3])
 
-    async def test_without_a_token_there_is_none(
+    async def test_call_without_a_progress_token_gets_no_progress(
         self, connect: Connect, era: str, clock: VirtualClock, creation: dict[str, Any]
     ) -> None:
         """What the client did not ask for must not come: some clients close the connection at it."""
@@ -80,7 +80,7 @@ class TestProgress:
 
 
 class TestTime:
-    async def test_it_ends_as_soon_as_the_element_is_there(
+    async def test_wait_ends_as_soon_as_the_element_is_ready(
         self, client: Client, clock: VirtualClock, creation: dict[str, Any]
     ) -> None:
         """fact: time-image (5 s)"""
@@ -107,7 +107,7 @@ class TestTime:
         assert later["pending"] == 0
         assert len(later["tasks"][0]["element_ids"]) == 1
 
-    async def test_no_wait_is_one_look_at_most(
+    async def test_creation_with_wait_seconds_zero_polls_nothing(
         self, client: Client, clock: VirtualClock, world: World, creation: dict[str, Any]
     ) -> None:
         task = structured(await client.call_tool(CREATE, {**creation, "wait_seconds": 0}))
@@ -143,7 +143,7 @@ class TestTime:
         assert task["task_status"] == "unknown"
         assert clock.monotonic() == pytest.approx(30, abs=1)
 
-    async def test_looks_are_early_and_then_rarer(
+    async def test_polls_are_early_and_then_rarer(
         self, client: Client, clock: VirtualClock, world: World, faults: Faults, creation: dict[str, Any]
     ) -> None:
         """fact: poll"""
@@ -173,7 +173,7 @@ class TestCancelling:
         (task,) = world.account_of(API_KEY).tasks.values()
         assert task.status_at(clock.wall()) == "succeed"
 
-    async def test_the_same_call_finds_the_task_again(
+    async def test_repeated_call_after_a_cancellation_finds_the_task_again(
         self, client: Client, world: World, faults: Faults, creation: dict[str, Any]
     ) -> None:
         faults.slow_task(60)

@@ -68,7 +68,7 @@ async def test_a_story_keeps_its_lines_and_every_line_is_marked_as_material(clie
     assert not set(text) & set("\u202e\u200b\x1b")
 
 
-async def test_without_wanted_names_nothing_is_said_of_them(client: Client) -> None:
+async def test_prompt_without_wanted_names_does_not_mention_names(client: Client) -> None:
     assert "must be used" not in await text_of(client, CAST, story="Mia walks", elements=" , ")
 
 

@@ -61,7 +61,7 @@ async def test_an_element_is_read_by_every_id_and_by_its_name(client: Client, wo
         assert (facts["tags"], facts["status"], facts["source"]) == (["Character"], "ready", "custom")
 
 
-async def test_what_is_known_is_read_without_a_request(client: Client, world: World) -> None:
+async def test_known_element_is_read_without_a_request(client: Client, world: World) -> None:
     mia = world.add_element(world.account_of(API_KEY), "Mia")
     await read(client, f"kling://elements/{mia.element_id}")
     before = len(world.requests)
@@ -83,7 +83,7 @@ async def test_a_name_of_two_elements_is_an_error_with_both_ids(client: Client, 
     assert "kind=ambiguous_name" in error.error.message
 
 
-async def test_without_credentials_the_error_says_what_to_set(connect: Any) -> None:
+async def test_resource_without_credentials_says_what_to_set(connect: Any) -> None:
     async with connect(api_key="") as client:
         assert "KLING_API_KEY" in (await refusal(client, "kling://elements/1")).error.message
 
@@ -184,7 +184,7 @@ async def test_the_picture_of_an_element_comes_through_the_guarded_fetcher(
     assert internet.asked == ["cdn.example.com"]
 
 
-async def test_what_was_uploaded_is_kept_and_read_after_a_restart(
+async def test_uploaded_picture_is_kept_and_read_after_a_restart(
     connect: Any, creation: dict[str, Any], world: World
 ) -> None:
     async with connect() as client:
@@ -193,7 +193,7 @@ async def test_what_was_uploaded_is_kept_and_read_after_a_restart(
         assert (await read_picture(client, made.structured_content["element_ids"][0])).size == (205, 256)
 
 
-async def test_with_thumbnails_switched_off_nothing_is_kept(
+async def test_pictures_are_not_kept_with_thumbnails_switched_off(
     connect: Any, creation: dict[str, Any], settings: Settings
 ) -> None:
     async with connect(thumbnails=False) as client:

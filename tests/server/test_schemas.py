@@ -108,7 +108,7 @@ async def test_a_tool_says_what_it_is(tool: Tool) -> None:
     assert tool.output_schema
 
 
-async def test_annotations_tell_the_truth(tool: Tool) -> None:
+async def test_annotations_match_the_effect_of_the_tool(tool: Tool) -> None:
     hints = tool.annotations
     assert hints is not None
     changes = tool.name in MAKES | DESTROYS
@@ -119,7 +119,7 @@ async def test_annotations_tell_the_truth(tool: Tool) -> None:
     assert hints.open_world_hint is not None
 
 
-async def test_no_id_invites_a_new_one_per_retry(tool: Tool) -> None:
+async def test_descriptions_of_ids_do_not_invite_a_new_id_per_retry(tool: Tool) -> None:
     """Models that read "unique" invent another external_task_id when they try again."""
     shown = json.dumps(tool.input_schema) + str(tool.description)
     assert "unique" not in shown.lower()
@@ -168,7 +168,7 @@ def test_a_file_says_what_the_tool_is(name: str) -> None:
     assert read_wire(name) == spec.on_wire()
 
 
-def test_no_file_is_left_over() -> None:
+def test_wire_folder_has_a_file_for_each_tool_alone() -> None:
     """A tool that was renamed leaves an alias, not a file."""
     assert {path.stem for path in WIRE.iterdir()} == set(NAMES)
 

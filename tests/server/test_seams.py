@@ -79,7 +79,7 @@ class TestDefects:
     """A defect of ours: a reference, and nothing of the inside."""
 
     @pytest.mark.parametrize(("kind", "created"), [("read", "no"), ("create", "maybe"), ("delete", "no")])
-    async def test_it_is_internal(
+    async def test_defect_in_a_tool_is_an_internal_error(
         self, clock: VirtualClock, era: str, caplog: pytest.LogCaptureFixture, kind: str, created: str
     ) -> None:
         annotations = {"read": READS, "create": CREATES, "delete": DELETES}[kind]
@@ -105,7 +105,7 @@ class TestDefects:
         assert f"reference {reference}" in caplog.text
         assert "ZeroDivisionError: the inside" in caplog.text
 
-    async def test_a_tool_that_cannot_be_loaded_is_one_too(
+    async def test_tool_that_cannot_be_loaded_is_an_internal_error(
         self, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
         """As in an installation that lacks a package."""

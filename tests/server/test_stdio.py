@@ -191,13 +191,13 @@ def test_every_line_on_stdout_is_protocol_whatever_is_printed_and_logged(noisy_s
     assert noisy_session.code == 0
 
 
-def test_what_was_printed_went_to_stderr_from_the_start_to_the_very_end(noisy_session: Finished) -> None:
+def test_printed_text_goes_to_stderr_from_the_start_to_the_very_end(noisy_session: Finished) -> None:
     for noise in ("at the start", "of importing mcp", "of importing httpx", "below Python", "at the end", "very end"):
         assert noise in noisy_session.err
     assert " DEBUG mcp" in noisy_session.err
 
 
-def test_no_line_holds_a_secret(noisy_session: Finished) -> None:
+def test_stdio_output_holds_no_secret(noisy_session: Finished) -> None:
     assert "httpcore" in noisy_session.err, "the libraries that handle the key have logged"
     for canary in CANARIES:
         assert canary not in noisy_session.out

@@ -38,13 +38,15 @@ WORDS: dict[int, tuple[str, str, str]] = {
 }
 
 
-def test_the_table_is_complete() -> None:
+def test_table_of_tool_errors_is_complete() -> None:
     assert set(WORDS) == set(CODES)
 
 
 @pytest.mark.parametrize("code", WORDS)
 @pytest.mark.parametrize("tool", ["get_element", "list_elements", "list_preset_elements"])
-async def test_a_read_that_fails(connect: Connect, world: World, faults: Faults, code: int, tool: str) -> None:
+async def test_failed_read_is_an_error_with_its_kind(
+    connect: Connect, world: World, faults: Faults, code: int, tool: str
+) -> None:
     faults.reply_code(code, times=None)
     async with connect() as client:
         result = await client.call_tool(tool, {"id": "880"} if tool == "get_element" else {})
@@ -67,7 +69,7 @@ async def modern(connect: Connect) -> AsyncIterator[Client]:
 
 
 @pytest.mark.parametrize("code", WORDS)
-async def test_a_creation_that_fails(
+async def test_failed_creation_is_an_error_with_its_kind(
     modern: Client, world: World, faults: Faults, creation: dict[str, Any], code: int
 ) -> None:
     faults.reply_code(code, times=None, route="create")
@@ -112,7 +114,7 @@ async def test_a_failed_task_is_an_error_with_klings_reason(
     assert last_line(await client.call_tool("get_element", {"id": task_id}))["kind"] == "task_failed"
 
 
-async def test_without_credentials_every_tool_says_what_to_set(connect: Connect, era: str, world: World) -> None:
+async def test_every_tool_without_credentials_says_what_to_set(connect: Connect, era: str, world: World) -> None:
     async with connect(era, api_key="") as client:
         for tool, arguments in (
             ("get_element", {"id": "1"}),

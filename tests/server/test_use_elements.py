@@ -80,7 +80,7 @@ async def test_the_text_alone_holds_everything(connect: Connect, world: World) -
     assert all(f"Warning: {warning}" in text for warning in given["warnings"])
 
 
-async def test_an_id_of_18_digits_keeps_every_one_of_them(connect: Connect, world: World) -> None:
+async def test_id_of_18_digits_keeps_every_digit(connect: Connect, world: World) -> None:
     world.quirks = dataclasses.replace(world.quirks, element_id_digits=18)
     long = add(world, "Mia")
     async with connect() as client:
@@ -140,7 +140,7 @@ async def test_a_name_in_another_case_is_no_exact_name(connect: Connect, world: 
     assert '"Mia"' in text
 
 
-async def test_two_elements_of_one_name_have_to_be_told_apart_by_id(connect: Connect, world: World) -> None:
+async def test_two_elements_of_one_name_must_be_named_by_id(connect: Connect, world: World) -> None:
     first, second = add(world, "Mia", description="Barista"), add(world, "Mia", description="Pilot")
     async with connect() as client:
         text = assert_refused_without_ids(await use(client, ["Mia"]), kind="ambiguous_name")
@@ -200,7 +200,7 @@ async def test_the_id_of_a_task_is_no_id_of_its_element(connect: Connect, world:
     )
 
 
-async def test_what_a_library_with_gaps_does_not_show_is_not_said_to_be_missing(
+async def test_element_unseen_in_an_incomplete_library_is_not_called_missing(
     connect: Connect, world: World, faults: Faults
 ) -> None:
     mia = add(world, "Mia")
@@ -213,7 +213,7 @@ async def test_what_a_library_with_gaps_does_not_show_is_not_said_to_be_missing(
     assert not any("could not be read in full" in warning for warning in by_id["warnings"])
 
 
-async def test_everything_wrong_with_a_list_is_told_at_once(client: Client, world: World) -> None:
+async def test_problems_of_a_list_of_elements_are_reported_at_once(client: Client, world: World) -> None:
     add(world, "Mia")
     add(world, "Host", reference_type="video_refer")
     add(world, "Twin")
@@ -231,7 +231,7 @@ async def test_everything_wrong_with_a_list_is_told_at_once(client: Client, worl
     ]
 
 
-async def test_one_element_by_name_and_by_id_is_the_same_element(connect: Connect, world: World) -> None:
+async def test_element_given_by_name_and_by_id_is_a_duplicate(connect: Connect, world: World) -> None:
     mia = add(world, "Mia")
     async with connect() as client:
         text = assert_refused_without_ids(await use(client, ["Mia", mia]), mia, kind="bad_input")
@@ -257,7 +257,7 @@ async def test_an_unknown_target_is_answered_with_all_targets_and_the_nearest(co
     assert "did you mean omni-video/kling-3.0-omni?" in text
 
 
-async def test_without_credentials_it_says_what_to_set(connect: Connect) -> None:
+async def test_use_elements_without_credentials_says_what_to_set(connect: Connect) -> None:
     async with connect(api_key="") as client:
         result = await use(client, ["Mia"])
     assert last_line(result)["kind"] == "missing_credentials"

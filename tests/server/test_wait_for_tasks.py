@@ -30,7 +30,7 @@ async def submit(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
     return structured(await client.call_tool("create_element", {**CLIP, "element_name": name, **arguments}))
 
 
-async def test_without_ids_everything_unfinished_is_waited_for(client: Client) -> None:
+async def test_wait_without_ids_covers_all_unfinished_tasks(client: Client) -> None:
     made = [await submit(client, name) for name in ("Ann", "Ben", "Cid")]
     view = structured(await client.call_tool(WAIT, {"wait_seconds": 60}))
     assert {task["task_id"] for task in view["tasks"]} == {task["task_id"] for task in made}
@@ -57,7 +57,7 @@ async def test_a_mix_of_ends_is_no_error(client: Client, faults: Faults) -> None
     assert text_of(result).startswith("1 ready, 1 failed, pending=1.")
 
 
-async def test_it_goes_on_in_another_chat_after_a_restart(connect: Connect, tmp_path: Path) -> None:
+async def test_wait_goes_on_in_another_chat_after_a_restart(connect: Connect, tmp_path: Path) -> None:
     async with connect(state_dir=tmp_path) as first:
         made = await submit(first, "Ann")
     async with connect(state_dir=tmp_path) as second:
@@ -78,7 +78,7 @@ async def test_an_external_id_made_elsewhere_is_found_by_query_or_in_the_list(
     assert (task["external_task_id"], task["task_status"], view["pending"]) == ("studio-7", "succeed", 0)
 
 
-async def test_ids_that_nobody_knows_are_an_error_only_where_no_other_is_known(client: Client) -> None:
+async def test_unknown_ids_are_an_error_only_if_no_given_id_is_known(client: Client) -> None:
     """fact: msg-task-not-found"""
     made = await submit(client, "Ann")
     both = structured(await client.call_tool(WAIT, {"ids": [made["task_id"], "nobody"], "wait_seconds": 60}))
@@ -101,7 +101,7 @@ async def test_a_lost_reply_is_settled_by_waiting(client: Client, world: World, 
     assert len(requests_to(world, "create")) == 1
 
 
-async def test_twenty_waits_cost_little_more_than_one(client: Client, world: World) -> None:
+async def test_twenty_waits_cost_little_more_than_a_single_wait(client: Client, world: World) -> None:
     for number in range(20):
         await submit(client, f"n{number}")
     before = len(world.requests)
@@ -110,7 +110,7 @@ async def test_twenty_waits_cost_little_more_than_one(client: Client, world: Wor
     assert len(world.requests) - before < 20
 
 
-async def test_a_voice_that_was_not_bound_is_told(client: Client, world: World) -> None:
+async def test_voice_that_was_not_bound_is_reported(client: Client, world: World) -> None:
     """fact: voice-on-images"""
     voice = world.add_voice(world.account_of(API_KEY), "Alto")
     world.quirks = replace(world.quirks, bind_voices=False)
@@ -119,7 +119,7 @@ async def test_a_voice_that_was_not_bound_is_told(client: Client, world: World) 
     assert any(voice.voice_id in warning for warning in view["tasks"][0]["warnings"])
 
 
-async def test_what_was_waited_for_is_found_at_once(client: Client) -> None:
+async def test_element_that_was_waited_for_is_found_at_once(client: Client) -> None:
     assert structured(await client.call_tool("find_elements", {}))["total"] == 0
     await submit(client, "Ann")
     await client.call_tool(WAIT, {"wait_seconds": 60})

@@ -54,7 +54,7 @@ async def test_a_token_of_the_documented_shape_is_accepted_for_its_half_hour() -
         assert {request.credential for request in box.world.requests} == {"jwt"}
 
 
-async def test_nobody_is_let_in_unless_configured() -> None:
+async def test_simulator_without_credentials_lets_no_caller_in() -> None:
     async with Box(api_keys=[]) as box:
         assert (await status_with(box, "Bearer sandbox-api-key"))[1] == 1002
 

@@ -190,7 +190,7 @@ async def test_a_lenient_world_overlooks_what_it_does_not_know() -> None:
         assert data(reply)["task_status"] == "submitted"
 
 
-async def test_no_trailing_slash_is_needed_and_one_is_answered(box: Box) -> None:
+async def test_simulator_answers_with_and_without_a_trailing_slash(box: Box) -> None:
     assert data(await box.http.post(ELEMENTS + "/", json=image_creation()))["task_id"]
 
 

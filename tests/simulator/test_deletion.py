@@ -69,5 +69,5 @@ async def test_presets_not_deletable(box: Box) -> None:
         ({"element_id": "1", "force": True}, "unknown field: force"),
     ],
 )
-async def test_the_body_is_one_required_string(box: Box, body: dict[str, object], said: str) -> None:
+async def test_deletion_body_is_one_required_string(box: Box, body: dict[str, object], said: str) -> None:
     assert refusal(await box.http.post(DELETE, json=body)) == (400, 1201, said)

@@ -80,7 +80,7 @@ async def test_reply_status_is_a_proxys_page(box: Box, status: int, after_commit
     assert box.account_creations() == ({"x": 1} if after_commit else {})
 
 
-async def test_reply_status_with_a_body_of_ones_own(box: Box) -> None:
+async def test_reply_status_can_have_a_chosen_body(box: Box) -> None:
     box.faults.reply_status(429, body="slow down")
     reply = await box.http.get(ELEMENTS)
     assert (reply.status_code, reply.text) == (429, "slow down")
@@ -125,7 +125,7 @@ def not_json(reply: httpx.Response) -> bool:
     ],
 )
 @pytest.mark.parametrize("after_commit", [True, False])
-async def test_malformed_replies(
+async def test_malformed_replies_are_spoilt_in_the_chosen_shape(
     box: Box, shape: Any, is_spoilt: Callable[[httpx.Response], bool], after_commit: bool
 ) -> None:
     box.faults.malformed(shape, after_commit=after_commit)
@@ -157,7 +157,7 @@ async def test_delay_within_the_clients_patience(box: Box, after_commit: bool) -
     assert created == (START if after_commit else START + 29) * 1000
 
 
-async def test_delay_beyond_the_clients_patience_commits_although_nobody_listens(box: Box) -> None:
+async def test_delay_beyond_the_patience_of_the_client_still_commits(box: Box) -> None:
     box.faults.delay(45)
     with pytest.raises(httpx.ReadTimeout):
         await box.create(external_task_id="x")
@@ -233,7 +233,7 @@ async def test_fail_task_takes_the_next_accepted_creation_only(box: Box) -> None
     assert data(await box.query(second))["task_status"] == "succeed"
 
 
-async def test_slow_task_takes_as_long_as_told_or_for_ever(box: Box) -> None:
+async def test_slow_task_takes_the_chosen_time_or_for_ever(box: Box) -> None:
     box.faults.slow_task(90)
     box.faults.slow_task(math.inf)
     slow, endless = await box.created(), await box.created()

@@ -148,7 +148,7 @@ async def test_flat_result_has_no_list() -> None:
         assert "elements" not in result
 
 
-async def test_other_words_for_a_status_may_come() -> None:
+async def test_status_words_can_be_replaced() -> None:
     words = {"succeed": "succeeded", "processing": "reviewing"}  # facts: terminal-succeed, status-unknown
     async with Box(quirks=Quirks(status_words=words)) as box:
         task = await box.created()

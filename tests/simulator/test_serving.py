@@ -72,7 +72,7 @@ def test_a_taken_port_is_said_at_once() -> None:
             serve(World(), port=port)
 
 
-def test_serve_tells_its_address_and_stops_when_interrupted() -> None:
+def test_serve_prints_its_address_and_stops_when_interrupted() -> None:
     program = (
         "from kling_mcp.simulator import World, serve\n"
         "serve(World(sandbox=True), on_listening=lambda url: print(url, flush=True))\n"

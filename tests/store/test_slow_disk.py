@@ -95,7 +95,7 @@ async def test_first_transaction_which_opens_the_file_runs_beside_the_event_loop
         assert await store.run(lambda _: threading.get_ident(), write=False) != threading.get_ident()
 
 
-async def test_no_thread_is_started_before_the_first_transaction(tmp_path: Path, clock: VirtualClock) -> None:
+async def test_store_starts_no_thread_before_the_first_transaction(tmp_path: Path, clock: VirtualClock) -> None:
     before = set(threading.enumerate())
     with closing(SqliteStore(tmp_path, clock)):
         assert set(threading.enumerate()) <= before
@@ -219,7 +219,7 @@ async def test_store_closed_while_it_writes_is_closed_behind_the_write(store: Sq
         await writer.end()
 
 
-class TestACreation:
+class TestCreationOnASlowDisk:
     """Cancelled while any of its transactions waits for the disk: nothing is made twice, nothing is held."""
 
     @pytest.fixture
@@ -228,7 +228,7 @@ class TestACreation:
 
     @pytest.mark.parametrize("way", WAYS)
     @pytest.mark.parametrize("number", range(1, 8))
-    async def test_repeated_after_a_cancellation_at_any_commit_makes_one_element(
+    async def test_creation_repeated_after_a_cancellation_at_any_commit_makes_one_element(
         self, server: Process, world: World, clock: VirtualClock, number: int, way: Way
     ) -> None:
         await server.create(draft_of("Leo"))

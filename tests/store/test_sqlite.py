@@ -74,7 +74,7 @@ def modes(folder: Path) -> tuple[int, dict[str, int]]:
 
 
 class TestTransactions:
-    async def test_all_of_it_happens_or_nothing(self, store: SqliteStore) -> None:
+    async def test_transaction_happens_as_a_whole_or_not_at_all(self, store: SqliteStore) -> None:
         def half(tx: Transaction) -> None:
             put("half")(tx)
             raise LookupError
@@ -84,13 +84,15 @@ class TestTransactions:
             await store.run(half, write=True)
         assert await store.run(names, write=False) == ["whole"]
 
-    async def test_another_process_sees_it_at_once(self, store: SqliteStore, folder: Path, clock: VirtualClock) -> None:
+    async def test_committed_rows_are_seen_by_another_process_at_once(
+        self, store: SqliteStore, folder: Path, clock: VirtualClock
+    ) -> None:
         with closing(SqliteStore(folder, clock)) as other:
             await store.run(put("mine"), write=True)
             await other.run(put("theirs"), write=True)
             assert await store.run(names, write=False) == ["mine", "theirs"]
 
-    async def test_a_closed_one_opens_again(self, store: SqliteStore) -> None:
+    async def test_closed_store_opens_again(self, store: SqliteStore) -> None:
         await store.run(put("kept"), write=True)
         store.close()
         store.close()
@@ -128,8 +130,8 @@ anyio.run(main)
         assert rows == [{"value": "150"}]
 
 
-class TestWhoMayRead:
-    async def test_nobody_but_the_user(self, processes: Processes, folder: Path) -> None:
+class TestFilePermissions:
+    async def test_state_file_is_readable_by_the_user_alone(self, processes: Processes, folder: Path) -> None:
         await processes.start().create(MIA)
         of_folder, of_files = modes(folder)
         assert of_folder == 0o700
@@ -137,8 +139,8 @@ class TestWhoMayRead:
         assert set(of_files.values()) == {0o600}
 
 
-class TestALockedFile:
-    async def test_it_is_waited_for(self, store: SqliteStore, folder: Path, clock: VirtualClock) -> None:
+class TestLockedFile:
+    async def test_locked_state_file_is_waited_for(self, store: SqliteStore, folder: Path, clock: VirtualClock) -> None:
         await store.run(put("before"), write=True)
         async with anyio.create_task_group() as group:
             with locked(folder):
@@ -146,7 +148,9 @@ class TestALockedFile:
                 await clock.sleep(3)
         assert await store.run(names, write=False) == ["after", "before"]
 
-    async def test_but_not_for_ever(self, store: SqliteStore, folder: Path, clock: VirtualClock) -> None:
+    async def test_locked_state_file_is_not_waited_for_for_ever(
+        self, store: SqliteStore, folder: Path, clock: VirtualClock
+    ) -> None:
         await store.run(put("before"), write=True)
         with locked(folder):
             for write in (True, False):
@@ -157,12 +161,16 @@ class TestALockedFile:
                 assert LOCK_PATIENCE_SECONDS <= clock.monotonic() - began <= LOCK_PATIENCE_SECONDS + 0.2
         assert await store.run(names, write=False) == ["before"]
 
-    async def test_also_where_it_is_not_open_yet(self, folder: Path, store: SqliteStore, clock: VirtualClock) -> None:
+    async def test_locked_state_file_that_is_not_open_yet_is_an_error_in_time(
+        self, folder: Path, store: SqliteStore, clock: VirtualClock
+    ) -> None:
         await store.run(put("before"), write=True)
         with locked(folder), closing(SqliteStore(folder, clock)) as late, pytest.raises(StorageError, match="locked"):
             await late.run(names, write=False)
 
-    async def test_nothing_is_sent_meanwhile(self, processes: Processes, folder: Path, world: World) -> None:
+    async def test_creation_with_a_locked_state_file_sends_nothing(
+        self, processes: Processes, folder: Path, world: World
+    ) -> None:
         server = processes.start()
         await server.create(draft_of("Leo"))
         with locked(folder):
@@ -212,7 +220,7 @@ class TestALockedFile:
         assert (posts(world), len(elements_at(world))) == (1, 1)
 
 
-class TestAFullDisk:
+class TestFullDisk:
     def fill(self, process: Process) -> None:
         """SQLite's own limit, met in the same way as the disk's."""
         connection = process.store._connection  # type: ignore[attr-defined] # the file's, not the database server's
@@ -220,7 +228,7 @@ class TestAFullDisk:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    async def test_it_is_said_and_nothing_is_sent(self, processes: Processes, world: World) -> None:
+    async def test_creation_with_a_full_disk_fails_and_sends_nothing(self, processes: Processes, world: World) -> None:
         server = processes.start()
         await server.create(draft_of("Leo"))
         self.fill(server)
@@ -268,7 +276,7 @@ anyio.run(main)
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-class TestAFolderThatCannotBeWritten:
+class TestUnwritableFolder:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         """Below a plain file nothing can be made, whoever asks; root, who may write everywhere, included."""
@@ -284,7 +292,7 @@ class TestAFolderThatCannotBeWritten:
         assert "KLING_MCP_STATE_DIR" in error.advice
         assert posts(world) == 0
 
-    async def test_reading_works(self, processes: Processes, world: World) -> None:
+    async def test_unwritable_state_folder_still_allows_reading(self, processes: Processes, world: World) -> None:
         there = world.add_element(world.account_of(API_KEY), "Zoe", status="pending")
         account = processes.start().own_account()
         client: KlingClient = account.client
@@ -342,10 +350,10 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
-class TestADamagedFile:
+class TestDamagedFile:
     @pytest.mark.parametrize("damage", DAMAGE)
     @pytest.mark.parametrize("how", ["between two runs", "while it is open"])
-    async def test_nothing_is_made_twice(
+    async def test_damaged_state_file_makes_no_element_twice(
         self, damage: str, how: str, processes: Processes, folder: Path, world: World
     ) -> None:
         server = processes.start()
@@ -358,7 +366,7 @@ class TestADamagedFile:
         assert again.task.task_id == made.task.task_id
         assert posts(world) == 1
 
-    async def test_it_is_kept_for_whoever_wants_to_look(
+    async def test_damaged_state_file_is_kept_aside(
         self, processes: Processes, folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         await processes.start().create(MIA)
@@ -369,7 +377,7 @@ class TestADamagedFile:
         assert aside.read_bytes() == kept
         assert aside.name in caplog.text
 
-    async def test_it_is_remembered_also_after_the_next_restart(
+    async def test_loss_of_the_state_file_is_remembered_after_the_next_restart(
         self, processes: Processes, folder: Path, world: World
     ) -> None:
         """What the lost file knew is as unknown then as now."""
@@ -380,7 +388,7 @@ class TestADamagedFile:
         assert (again.outcome, again.task.task_id) == ("recovered", made.task.task_id)
         assert posts(world) == 2
 
-    async def test_another_process_follows_to_the_new_file(
+    async def test_process_with_the_old_state_file_open_follows_to_the_new_file(
         self, processes: Processes, folder: Path, world: World
     ) -> None:
         """It has the old file open, which nobody else will ever read."""
@@ -428,7 +436,7 @@ class TestADamagedFile:
             await processes.start().create(draft_of("Mia", "another Mia"))
         assert posts(world) == 1
 
-    async def test_what_cannot_be_put_aside_stops_creations(
+    async def test_damaged_state_file_that_cannot_be_moved_stops_creations(
         self, processes: Processes, folder: Path, world: World, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
         server = processes.start()
@@ -442,7 +450,9 @@ class TestADamagedFile:
         assert "cannot be put aside" in caplog.text
         assert posts(world) == 1
 
-    async def test_two_that_find_the_damage_at_once_put_it_aside_once(self, folder: Path, store: SqliteStore) -> None:
+    async def test_two_processes_that_find_the_damage_move_the_file_once(
+        self, folder: Path, store: SqliteStore
+    ) -> None:
         """While this one reads, another one has begun anew already."""
 
         def find_damage(tx: Transaction) -> list[str]:
@@ -478,7 +488,7 @@ class TestADamagedFile:
         assert (again.outcome, again.task.task_id) == ("recovered", made.task.task_id)
 
 
-class TestATornWrite:
+class TestTornWrite:
     def test_a_transaction_that_the_process_did_not_survive_never_happened(self, tmp_path: Path) -> None:
         """Killed after half of its pages went to the file."""
         tear = """

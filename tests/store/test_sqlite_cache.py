@@ -51,7 +51,7 @@ def only_file(folder: Path) -> Path:
     return path
 
 
-async def test_what_was_written_is_there_after_a_restart(
+async def test_cache_keeps_its_rows_after_a_restart(
     tmp_path: Path, cache: SqliteCache, made: list[SqliteCache]
 ) -> None:
     await write(cache, "kept")
@@ -67,7 +67,7 @@ async def test_memory_keeps_nothing(made: list[SqliteCache]) -> None:
     assert await read(cache) == []
 
 
-async def test_nobody_else_may_read_the_file(tmp_path: Path, made: list[SqliteCache]) -> None:
+async def test_cache_file_is_readable_by_its_owner_alone(tmp_path: Path, made: list[SqliteCache]) -> None:
     folder = tmp_path / "new"
     await write(opened(made, folder), "mine")
     if os.name == "posix":
@@ -85,7 +85,7 @@ async def test_a_failed_transaction_leaves_nothing(cache: SqliteCache) -> None:
     assert await read(cache) == []
 
 
-async def test_a_damaged_file_is_begun_anew(tmp_path: Path, cache: SqliteCache, made: list[SqliteCache]) -> None:
+async def test_damaged_cache_file_is_replaced(tmp_path: Path, cache: SqliteCache, made: list[SqliteCache]) -> None:
     await write(cache, "lost")
     cache.close()
     only_file(tmp_path).write_bytes(b"this is no database at all " * 500)
@@ -116,7 +116,7 @@ async def test_files_of_forgotten_versions_go_after_a_week(
     assert not old.exists()
 
 
-async def test_without_a_usable_folder_memory_does(tmp_path: Path, made: list[SqliteCache]) -> None:
+async def test_cache_without_a_usable_folder_stays_in_memory(tmp_path: Path, made: list[SqliteCache]) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("no folder")
     cache = opened(made, in_the_way)
@@ -154,7 +154,7 @@ async def test_transaction_of_a_cancelled_caller_ends_before_the_next_one_begins
     assert await read(cache) == ["first", "second"]
 
 
-async def test_a_lock_that_another_process_keeps_is_told(tmp_path: Path, made: list[SqliteCache]) -> None:
+async def test_cache_locked_by_another_process_is_an_error(tmp_path: Path, made: list[SqliteCache]) -> None:
     cache = opened(made, tmp_path)
     await write(cache, "first")
     await cache.run(lambda db: db.execute("PRAGMA busy_timeout = 1").close(), write=False)
@@ -168,7 +168,7 @@ async def test_a_lock_that_another_process_keeps_is_told(tmp_path: Path, made: l
     assert await read(cache) == ["first", "third"]
 
 
-async def test_a_full_disk_is_told(cache: SqliteCache) -> None:
+async def test_cache_on_a_full_disk_is_an_error(cache: SqliteCache) -> None:
     await write(cache, "first")
     await cache.run(lambda db: db.execute("PRAGMA max_page_count = 4").fetchall(), write=False)
     with pytest.raises(StorageError) as caught:
@@ -177,7 +177,7 @@ async def test_a_full_disk_is_told(cache: SqliteCache) -> None:
     assert "disk is full" in caught.value.message
 
 
-async def test_memory_that_is_full_is_told(made: list[SqliteCache]) -> None:
+async def test_cache_with_full_memory_is_an_error(made: list[SqliteCache]) -> None:
     cache = opened(made, None)
     await write(cache, "first")
     await cache.run(lambda db: db.execute("PRAGMA max_page_count = 4").fetchall(), write=False)

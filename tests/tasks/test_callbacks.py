@@ -168,7 +168,7 @@ async def test_looks_are_fewer_while_callbacks_arrive_and_as_many_again_when_the
     assert silent < polled
 
 
-async def test_forged_part_is_404_and_wakes_nobody(host: Callable[..., Any]) -> None:
+async def test_forged_callback_path_is_404_and_wakes_no_wait(host: Callable[..., Any]) -> None:
     async with host() as hosted:
         creation = await hosted.create()
         [task] = hosted.tasks()
@@ -226,7 +226,7 @@ async def test_callers_own_callback_wins(host: Callable[..., Any]) -> None:
         assert [task.callback_url for task in hosted.tasks()] == [own]
 
 
-async def test_our_address_is_no_part_of_the_wish(host: Callable[..., Any]) -> None:
+async def test_callback_url_of_ours_is_not_part_of_the_request_identity(host: Callable[..., Any]) -> None:
     """The same wish with and without a callback of the caller's own is one creation."""
     async with host() as hosted:
         first = await hosted.create()
@@ -368,7 +368,7 @@ async def test_state_that_cannot_be_read_is_said_so_that_kling_tries_again(host:
         assert await hosted.call_back(address) == 503
 
 
-def test_what_was_heard_is_forgotten_when_its_signature_no_longer_counts() -> None:
+def test_seen_delivery_is_forgotten_when_its_signature_has_expired() -> None:
     class Watch:
         now = 0.0
 
@@ -445,7 +445,7 @@ def test_several_secrets_are_read_and_none_is_shown() -> None:
 
 
 @pytest.mark.parametrize("value", ["dGVzdA==", "whsec_,", "whsec_***", f"{SECRET},oops-CANARY", "whsec_x"])
-def test_what_is_no_secret_is_refused_unseen(value: str) -> None:
+def test_malformed_webhook_secret_is_refused_and_not_shown(value: str) -> None:
     with pytest.raises(ConfigurationError, match="KLING_WEBHOOK_SECRET") as caught:
         Settings.from_env({"KLING_WEBHOOK_SECRET": value})
     assert value not in str(caught.value)

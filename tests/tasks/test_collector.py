@@ -48,8 +48,8 @@ async def lose(process: Process, faults: Faults, world: World, *, committed: boo
     return caught.value.external_task_id
 
 
-class TestAllThatIsUnfinished:
-    async def test_another_process_waits_for_what_this_one_began(
+class TestUnfinishedTasks:
+    async def test_tasks_begun_by_one_process_are_waited_for_by_another(
         self, processes: Processes, faults: Faults, clock: VirtualClock
     ) -> None:
         first = processes.start()
@@ -60,7 +60,15 @@ class TestAllThatIsUnfinished:
         assert ends(collected) == {"Leo": "failed", "Mia": "succeed"}
         assert clock.monotonic() < TAKES + 5
 
-    async def test_what_has_ended_is_not_waited_for_again(self, server: Process, world: World) -> None:
+    async def test_accepted_task_is_waited_for_by_its_task_id(self, server: Process, world: World) -> None:
+        """fact: query-external-id"""
+        world.quirks = replace(world.quirks, query_by_external_id=False)
+        creation = await server.create(MIA)
+        (item,) = await server.own_account().collector.resolve([])
+        assert item.name == creation.task.task_id
+        assert ends(await collect(server)) == {"Mia": "succeed"}
+
+    async def test_ended_task_is_not_waited_for_again(self, server: Process, world: World) -> None:
         await server.create(MIA)
         await collect(server)
         world.requests.clear()
@@ -75,24 +83,30 @@ class TestAllThatIsUnfinished:
         assert ends(await collect(server)) == {"Leo": "processing"}
 
 
-class TestWhatWasLost:
-    async def test_it_is_found_and_waited_for(self, server: Process, world: World, faults: Faults) -> None:
+class TestLostTasks:
+    async def test_lost_task_is_found_and_waited_for(self, server: Process, world: World, faults: Faults) -> None:
         await lose(server, faults, world, committed=True)
         assert ends(await collect(server)) == {"Mia": "succeed"}
         assert (await server.create(MIA)).outcome == "already_submitted"
 
-    async def test_it_is_found_by_its_own_id_too(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_lost_task_is_found_by_its_external_id_too(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         name = await lose(server, faults, world, committed=True)
         (item,) = await collect(server, name)
         assert (item.external_task_id, item.name) == (name, elements_at(world)[0].task_id)
 
-    async def test_it_may_yet_arrive(self, server: Process, world: World, faults: Faults, clock: VirtualClock) -> None:
+    async def test_lost_task_may_still_arrive(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
         await lose(server, faults, world, committed=False)
         (item,) = await collect(server)
         assert item.warning == STILL_LOST
         assert not item.snapshot.is_final
 
-    async def test_it_never_arrived(self, server: Process, world: World, faults: Faults, clock: VirtualClock) -> None:
+    async def test_lost_task_that_never_arrived_is_reported_once(
+        self, server: Process, world: World, faults: Faults, clock: VirtualClock
+    ) -> None:
         """Looked for when nothing can come any more: it is no longer unfinished, and the caller is told once."""
         name = await lose(server, faults, world, committed=False)
         await clock.sleep(100)
@@ -103,7 +117,7 @@ class TestWhatWasLost:
         assert (await server.create(MIA)).outcome == "submitted"
         assert len(elements_at(world)) == 1
 
-    async def test_what_a_dead_process_was_sending_has_time_to_arrive(
+    async def test_request_of_a_dead_process_has_time_to_arrive(
         self, processes: Processes, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.delay(25, route="create")
@@ -114,7 +128,7 @@ class TestWhatWasLost:
         await clock.sleep(14)
         assert ends(await collect(server)) == {"Mia": "succeed"}
 
-    async def test_what_a_dead_process_was_sending_may_never_arrive(
+    async def test_request_of_a_dead_process_may_never_arrive(
         self, processes: Processes, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.lose_reply_before_commit(ending="hang", route="create")
@@ -123,7 +137,7 @@ class TestWhatWasLost:
         (item,) = await collect(processes.start())
         assert isinstance(item.snapshot.error, NotFoundError)
 
-    async def test_what_another_call_is_sending_is_left_to_it(
+    async def test_request_that_another_call_is_sending_is_left_to_that_call(
         self, server: Process, processes: Processes, world: World, faults: Faults
     ) -> None:
         """Its reply is on the way; here is seen only that Kling has the task."""
@@ -140,7 +154,7 @@ class TestWhatWasLost:
         assert entry is not None
         assert entry.state == "accepted"
 
-    async def test_what_nobody_can_tell_stays_unfinished(
+    async def test_lost_task_of_unknown_outcome_stays_unfinished(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         world.quirks = Quirks(query_by_external_id=False, task_info="always-empty")
@@ -149,30 +163,34 @@ class TestWhatWasLost:
         for _ in range(2):
             assert ends(await collect(server)) == {"Mia": STILL_LOST}
 
-    async def test_what_was_never_sent_is_not_unfinished(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_request_that_was_never_sent_is_not_unfinished(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.delay(30, route="list")
         with anyio.move_on_after(1):
             await server.create(MIA)
         assert await collect(server) == []
 
 
-class TestTheGivenOnes:
+class TestGivenIds:
     async def test_by_task_id_and_by_external_id(self, server: Process) -> None:
         mia, leo = await server.create(MIA), await server.create(LEO)
         collected = await collect(server, mia.task.task_id, leo.external_task_id)
         assert ends(collected) == {"Mia": "succeed", "Leo": "succeed"}
 
-    async def test_twice_the_same_is_one(self, server: Process) -> None:
+    async def test_task_given_twice_is_waited_for_once(self, server: Process) -> None:
         mia = await server.create(MIA)
         assert len(await collect(server, mia.task.task_id, mia.task.task_id)) == 1
 
-    async def test_one_that_has_ended_is_answered_again(self, server: Process) -> None:
+    async def test_given_task_that_has_ended_is_answered_again(self, server: Process) -> None:
         mia = await server.create(MIA)
         await collect(server)
         assert ends(await collect(server, mia.task.task_id)) == {"Mia": "succeed"}
 
     @pytest.mark.parametrize("works", [True, False])
-    async def test_one_that_was_made_elsewhere_is_waited_for(self, works: bool, server: Process, world: World) -> None:
+    async def test_given_task_that_was_made_elsewhere_is_waited_for(
+        self, works: bool, server: Process, world: World
+    ) -> None:
         """fact: query-external-id"""
         world.quirks = replace(world.quirks, query_by_external_id=works)
         there = world.add_element(world.account_of(API_KEY), "Zoe", external_task_id="zoe", status="pending")
@@ -181,7 +199,7 @@ class TestTheGivenOnes:
             assert item.snapshot.task is not None
             assert item.snapshot.task.element_ids == [there.element_id]
 
-    async def test_one_that_nobody_knows_is_an_error_of_its_own(self, server: Process) -> None:
+    async def test_given_task_that_is_unknown_is_an_error_of_its_own(self, server: Process) -> None:
         mia = await server.create(MIA)
         unknown, known = await collect(server, "870000000000000009", mia.task.task_id)
         assert isinstance(unknown.snapshot.error, NotFoundError)

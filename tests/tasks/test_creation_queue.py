@@ -64,7 +64,7 @@ def names_at(world: World) -> list[str]:
 
 
 class TestInFlight:
-    async def test_never_more_than_the_setting_says(
+    async def test_creations_in_flight_never_exceed_the_setting(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.delay(4, route="create", times=None)
@@ -79,7 +79,7 @@ class TestInFlight:
         await ask_in_turn(server, 6)
         assert names_at(world) == [f"Ada {number}" for number in range(6)]
 
-    async def test_who_waits_for_a_place_does_not_wait_for_ever(
+    async def test_caller_waiting_for_a_slot_does_not_wait_for_ever(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         faults.delay(30, after_commit=True, route="create", times=None)
@@ -92,7 +92,7 @@ class TestInFlight:
         assert again.outcome == "submitted"
         assert len(elements_at(world)) == 3
 
-    async def test_who_leaves_the_queue_leaves_no_gap(
+    async def test_caller_who_leaves_the_queue_leaves_no_gap(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.delay(4, route="create", times=None)
@@ -125,11 +125,11 @@ class TestInFlight:
         assert len(elements_at(world)) == MAX_WAITING + 1
 
 
-class TestABusyKling:
+class TestBusyKling:
     """facts: slots-refused, msg-parallel. 1302 and 1303 mean that nothing was created."""
 
     @pytest.mark.parametrize("code", [1302, 1303])
-    async def test_it_is_asked_again_until_it_accepts(
+    async def test_busy_kling_is_asked_again_until_it_accepts(
         self, code: int, server: Process, world: World, faults: Faults
     ) -> None:
         faults.reply_code(code, route="create", times=3)
@@ -148,7 +148,7 @@ class TestABusyKling:
         assert len(elements_at(world)) == 6
 
     @pytest.mark.parametrize(("code", "error"), [(1302, RateLimitError), (1303, BusyError)])
-    async def test_when_the_time_is_over_nothing_was_created(
+    async def test_busy_kling_at_the_end_of_the_time_created_nothing(
         self, code: int, error: type[KlingError], server: Process, faults: Faults
     ) -> None:
         faults.reply_code(code, route="create", times=None)
@@ -169,7 +169,7 @@ class TestABusyKling:
         first, *others = [request.time for request in requests_to(world, "create")]
         assert min(others) - first >= 8
 
-    async def test_who_has_no_time_for_the_pause_is_told_at_once(
+    async def test_caller_without_time_for_the_pause_fails_at_once(
         self, server: Process, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.rate_limit(retry_after="15", route="create")

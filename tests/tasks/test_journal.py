@@ -75,22 +75,22 @@ async def state_of(journal: Journal, entry: JournalEntry) -> str:
     return found.state
 
 
-class TestWhoMaySend:
+class TestClaims:
     async def test_the_first_may_and_the_next_waits(self, journal_of: Callable[..., Journal]) -> None:
         entry, verdict = await journal_of("here:1").claim(MIA, "1")
         again, held = await journal_of("there:1").claim(MIA, "1")
         assert (verdict, held) == (ClaimResult.SEND, ClaimResult.IN_PROGRESS)
         assert again.external_task_id == entry.external_task_id
 
-    async def test_two_calls_of_one_process_are_two(self, journal: Journal) -> None:
+    async def test_two_calls_of_one_process_are_different_owners(self, journal: Journal) -> None:
         await journal.claim(MIA, "1")
         assert (await journal.claim(MIA, "2"))[1] is ClaimResult.IN_PROGRESS
 
-    async def test_another_wish_is_in_nobodys_way(self, journal: Journal) -> None:
+    async def test_claim_of_another_request_is_independent(self, journal: Journal) -> None:
         await journal.claim(MIA, "1")
         assert (await journal.claim(LEO, "2"))[1] is ClaimResult.SEND
 
-    async def test_another_account_is_in_nobodys_way(self, journal_of: Callable[..., Journal]) -> None:
+    async def test_claim_of_another_account_is_independent(self, journal_of: Callable[..., Journal]) -> None:
         entry, _ = await journal_of().claim(MIA, "1")
         _, verdict = await journal_of(account="another account").claim(MIA, "1")
         assert verdict is ClaimResult.SEND
@@ -113,17 +113,19 @@ class TestWhoMaySend:
             await journal.renew(entry)
             assert (await journal_of("there:1").claim(MIA, "1"))[1] is ClaimResult.IN_PROGRESS
 
-    async def test_that_of_a_process_that_ended_here_is_taken_over_at_once(
+    async def test_claim_of_an_ended_process_on_this_host_is_taken_over_at_once(
         self, journal_of: Callable[..., Journal]
     ) -> None:
         await journal_of(f"here:{ended_process()}").claim(MIA, "1")
         assert (await journal_of(f"here:{os.getpid()}").claim(MIA, "1"))[1] is ClaimResult.SEND
 
-    async def test_that_of_a_process_that_runs_here_is_not(self, journal_of: Callable[..., Journal]) -> None:
+    async def test_claim_of_a_running_process_on_this_host_is_respected(
+        self, journal_of: Callable[..., Journal]
+    ) -> None:
         await journal_of(f"here:{os.getpid()}").claim(MIA, "1")
         assert (await journal_of(f"here:{os.getpid()}").claim(MIA, "1"))[1] is ClaimResult.IN_PROGRESS
 
-    async def test_that_of_another_computer_is_not_whatever_its_number(
+    async def test_claim_of_another_host_is_respected_whatever_its_process_id(
         self, journal_of: Callable[..., Journal]
     ) -> None:
         await journal_of(f"there:{ended_process()}").claim(MIA, "1")
@@ -138,7 +140,7 @@ class TestWhoMaySend:
         assert clock.wall() <= mia.created_at < leo.created_at < again.created_at < clock.wall() + 0.001
 
 
-class TestWhoWasOvertaken:
+class TestLostLease:
     @pytest.fixture
     async def overtaken(self, journal_of: Callable[..., Journal], clock: VirtualClock) -> JournalEntry:
         entry, _ = await journal_of("here:1").claim(MIA, "1")
@@ -146,12 +148,12 @@ class TestWhoWasOvertaken:
         await journal_of("there:1").claim(MIA, "1")
         return entry
 
-    async def test_it_may_not_send(self, overtaken: JournalEntry, journal: Journal) -> None:
+    async def test_lost_lease_forbids_sending(self, overtaken: JournalEntry, journal: Journal) -> None:
         with pytest.raises(LeaseLostError):
             await journal.mark_sending(overtaken)
         assert await state_of(journal, overtaken) == "claimed"
 
-    async def test_its_doubts_do_not_count(
+    async def test_lost_lease_ignores_later_doubts(
         self, overtaken: JournalEntry, journal: Journal, clock: VirtualClock
     ) -> None:
         await journal.save(replace(overtaken, state="unclear"))
@@ -162,7 +164,7 @@ class TestWhoWasOvertaken:
         await clock.sleep(LEASE_SECONDS - 1)
         assert (await journal.claim(MIA, "2"))[1] is ClaimResult.IN_PROGRESS
 
-    async def test_a_task_that_it_was_given_does(self, overtaken: JournalEntry, journal: Journal) -> None:
+    async def test_lost_lease_still_records_an_accepted_task(self, overtaken: JournalEntry, journal: Journal) -> None:
         await journal.mark_accepted(overtaken, "880")
         assert (await journal.claim(MIA, "2"))[1] is ClaimResult.DONE
 
@@ -177,20 +179,20 @@ class TestWhoWasOvertaken:
             await journal_of("here:1").mark_sending(before)
 
 
-class TestWhatAClaimFinds:
-    async def test_what_was_refused_may_be_sent(self, journal: Journal) -> None:
+class TestEarlierAttempts:
+    async def test_refused_request_may_be_sent_again(self, journal: Journal) -> None:
         entry = await journal.mark_sending((await journal.claim(MIA, "1"))[0])
         await journal.mark_refused(entry, REFUSAL)
         again, verdict = await journal.claim(MIA, "2")
         assert verdict is ClaimResult.SEND
         assert again.external_task_id == entry.external_task_id
 
-    async def test_what_was_let_go_before_it_was_sent_may_be_sent(self, journal: Journal) -> None:
+    async def test_request_released_before_sending_may_be_sent(self, journal: Journal) -> None:
         entry, _ = await journal.claim(MIA, "1")
         await journal.release(entry)
         assert (await journal.claim(MIA, "2"))[1] is ClaimResult.SEND
 
-    async def test_what_was_being_sent_must_be_looked_for_and_given_its_time(
+    async def test_request_that_was_being_sent_must_be_looked_up_and_given_time(
         self, journal: Journal, clock: VirtualClock
     ) -> None:
         await journal.mark_sending((await journal.claim(MIA, "1"))[0])
@@ -209,7 +211,9 @@ class TestWhatAClaimFinds:
         entry, _ = await journal.claim(MIA, "2")
         assert entry.settles_at - alive == pytest.approx(SETTLES_AFTER_ABANDONMENT)
 
-    async def test_looking_does_not_prolong_it(self, journal: Journal, clock: VirtualClock) -> None:
+    async def test_looking_up_an_unclear_request_does_not_prolong_its_time(
+        self, journal: Journal, clock: VirtualClock
+    ) -> None:
         await journal.mark_sending((await journal.claim(MIA, "1"))[0])
         await clock.sleep(LEASE_SECONDS)
         first, _ = await journal.claim(MIA, "2")
@@ -220,7 +224,7 @@ class TestWhatAClaimFinds:
         assert second.settles_at == first.settles_at
 
     @pytest.mark.parametrize("deleted", [False, True])
-    async def test_what_failed_or_is_deleted_is_another_attempt(self, deleted: bool, journal: Journal) -> None:
+    async def test_failed_or_deleted_task_leads_to_another_attempt(self, deleted: bool, journal: Journal) -> None:
         entry = await journal.mark_accepted((await journal.claim(MIA, "1"))[0], "880")
         await journal.record_end(entry, task_of("880", "succeed" if deleted else "failed", deleted=deleted))
         again, verdict = await journal.claim(MIA, "2")
@@ -228,7 +232,7 @@ class TestWhatAClaimFinds:
         assert (again.attempt, again.external_task_id) == (2, f"{entry.external_task_id}-2")
         assert again.task_id == ""
 
-    async def test_what_is_gone_too(self, journal: Journal) -> None:
+    async def test_task_gone_from_kling_leads_to_another_attempt(self, journal: Journal) -> None:
         entry = await journal.mark_accepted((await journal.claim(MIA, "1"))[0], "880")
         await journal.mark_deleted(entry)
         assert (await journal.claim(MIA, "2"))[0].attempt == 2
@@ -242,19 +246,19 @@ class TestWhatAClaimFinds:
             await journal.mark_deleted(entry)
         assert (len(ids), {len(name) for name in ids}) == (12, {64})
 
-    async def test_ids_of_ours_follow_from_the_wish(self) -> None:
+    async def test_generated_external_ids_follow_from_the_request(self) -> None:
         assert external_id_of(MIA, 1) == external_id_of(replace(MIA), 1)
         assert external_id_of(MIA, 1) != external_id_of(LEO, 1)
         assert external_id_of(MIA, 1).startswith("kmcp-")
 
-    async def test_an_id_that_stands_for_something_is_refused_with_its_name(self, journal: Journal) -> None:
+    async def test_external_id_in_use_is_refused_with_the_name_of_its_element(self, journal: Journal) -> None:
         await journal.claim(replace(MIA, key="own", caller_id="one"), "1")
         with pytest.raises(InputError, match=r"the element .Mia."):
             await journal.claim(replace(LEO, key="own", caller_id="one"), "2")
 
 
-class TestWhatItKnows:
-    async def test_what_became_of_tasks(self, journal: Journal) -> None:
+class TestJournalLookups:
+    async def test_journal_records_the_end_of_tasks(self, journal: Journal) -> None:
         states = {
             "880": task_of("880"),
             "881": task_of("881", "failed"),
@@ -274,29 +278,29 @@ class TestWhatItKnows:
         }
         assert [entry.task_id for entry in await journal.unfinished()] == ["883"]
 
-    async def test_nothing_final_is_nothing_to_write(self, journal: Journal, store: SqliteStore) -> None:
+    async def test_journal_writes_nothing_for_running_tasks(self, journal: Journal, store: SqliteStore) -> None:
         await journal.record_results([task_of("880", "processing")])
         assert store._connection is None, "the file was not even opened"
 
-    async def test_more_than_a_page_of_unfinished_ones(self, journal: Journal) -> None:
+    async def test_unfinished_entries_beyond_one_page_are_all_found(self, journal: Journal) -> None:
         for number in range(520):
             await journal.claim(Intent("element", f"i{number}", f"i{number}", "Mia"), "1")
         unfinished = await journal.unfinished()
         assert len(unfinished) == 520
         assert unfinished == sorted(unfinished, key=lambda entry: entry.created_at)
 
-    async def test_a_claim_that_nobody_holds_is_not_unfinished(self, journal: Journal, clock: VirtualClock) -> None:
+    async def test_lapsed_claim_is_not_unfinished(self, journal: Journal, clock: VirtualClock) -> None:
         await journal.claim(MIA, "1")
         assert len(await journal.unfinished()) == 1
         await clock.sleep(LEASE_SECONDS)
         assert await journal.unfinished() == []
 
-    async def test_one_is_found_by_either_id(self, journal: Journal) -> None:
+    async def test_journal_entry_is_found_by_either_id(self, journal: Journal) -> None:
         entry = await journal.mark_accepted((await journal.claim(MIA, "1"))[0], "880")
         assert await journal.find("880") == await journal.find(entry.external_task_id) == entry
         assert await journal.find("881") is None
 
-    async def test_others_of_the_same_name(self, journal: Journal, clock: VirtualClock) -> None:
+    async def test_journal_finds_other_entries_of_the_same_name(self, journal: Journal, clock: VirtualClock) -> None:
         mia, _ = await journal.claim(MIA, "1")
         twin, _ = await journal.claim(replace(MIA, key="twin", content_hash="twin"), "1")
         await journal.claim(LEO, "1")
@@ -306,7 +310,7 @@ class TestWhatItKnows:
         assert [other.state for other in await journal.with_same_label(mia)] == ["sending"]
         assert await journal.with_same_label(twin) == [], "a claim that nobody holds has no name"
 
-    async def test_the_newest_first_of_one_account_or_of_all(
+    async def test_journal_lists_newest_entries_of_one_account_or_of_all(
         self, store: SqliteStore, journal_of: Callable[..., Journal]
     ) -> None:
         await journal_of().claim(MIA, "1")
@@ -318,13 +322,13 @@ class TestWhatItKnows:
 
 
 class TestProcesses:
-    def test_this_one_is_named_and_runs(self) -> None:
+    def test_current_process_is_named_and_runs(self) -> None:
         host, _, pid = current_owner().rpartition(":")
         assert pid == str(os.getpid())
         assert "/" not in host
         assert not is_process_gone(pid)
 
-    def test_where_numbers_have_no_space_the_host_must_do(self, tmp_path: Path) -> None:
+    def test_owner_without_a_process_namespace_is_named_by_its_host(self, tmp_path: Path) -> None:
         assert "+" not in current_owner(tmp_path / "no such thing")
 
     def test_only_what_certainly_ended_is_gone(self) -> None:
@@ -333,10 +337,10 @@ class TestProcesses:
             assert not is_process_gone(name)
 
 
-class TestWhatItNeverHolds:
+class TestJournalSecrets:
     """No secret, no picture and no link: the file may lie in a backup, or be sent with a report."""
 
-    async def test_no_secret_no_picture_and_no_link(
+    async def test_journal_holds_no_secret_no_picture_and_no_link(
         self, processes: Processes, pictures: Pictures, faults: Faults
     ) -> None:
         server = processes.start()

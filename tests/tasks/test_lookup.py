@@ -79,7 +79,7 @@ class TestByExternalId:
     def quirks(self) -> Quirks:
         return Quirks()
 
-    async def test_the_task_is_found_with_one_request(
+    async def test_task_is_found_by_external_id_with_one_request(
         self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         task_id = put(world, external_task_id=LOST)
@@ -88,7 +88,7 @@ class TestByExternalId:
         assert finding.task.task_id == task_id
         assert [request.route for request in world.requests] == ["query"]
 
-    async def test_not_found_is_sure_once_such_queries_are_seen_to_work(
+    async def test_missing_task_is_certain_once_queries_by_external_id_are_proven(
         self, server: Process, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         """fact: query-external-id, open for elements, so a task that exists is asked for in the same way, once."""
@@ -98,7 +98,17 @@ class TestByExternalId:
         assert (await searcher.search(lost())).is_absent
         assert [request.route for request in world.requests] == ["query", "query", "query"]
 
-    async def test_without_a_task_to_try_it_on_the_list_decides(
+    async def test_known_task_that_is_not_found_leaves_the_proof_to_the_next(
+        self, server: Process, searcher: ElementLookup, world: World, faults: Faults, lost: Callable[..., JournalEntry]
+    ) -> None:
+        for name in ("Leo", "Ann"):
+            await server.create(draft_of(name), allow_duplicate_name=True)
+        world.requests.clear()
+        faults.reply_code(1201, message="Task not found by id/external id: it", route="query", times=2)
+        assert (await searcher.search(lost())).is_absent
+        assert [request.route for request in world.requests] == ["query", "query", "query"]
+
+    async def test_list_decides_where_no_task_can_prove_the_query(
         self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         assert (await searcher.search(lost())).is_absent
@@ -114,7 +124,7 @@ class TestByExternalId:
             assert finding.task is None
 
 
-class TestThroughTheList:
+class TestListSearch:
     @pytest.mark.parametrize("order", ["newest-first", "oldest-first", "shuffled"])
     async def test_the_task_is_found_in_any_order(
         self, order: str, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
@@ -127,7 +137,7 @@ class TestThroughTheList:
         assert finding.task is not None
         assert finding.task.task_id == task_id
 
-    async def test_a_list_read_to_its_end_without_it_is_proof(
+    async def test_list_read_to_its_end_without_the_task_proves_its_absence(
         self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         for number in range(PAGE_SIZE + 1):
@@ -135,7 +145,7 @@ class TestThroughTheList:
         assert (await searcher.search(lost())).is_absent
         assert len(requests_to(world, "list")) == 2
 
-    async def test_a_list_that_moved_while_it_was_read_is_none(
+    async def test_list_that_moved_while_being_read_proves_nothing(
         self, processes: Processes, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         for number in range(PAGE_SIZE + 1):
@@ -246,8 +256,8 @@ class TestThroughTheList:
             assert await searcher.find(LOST) is None
 
 
-class TestAnIdThatTheJournalDoesNotKnow:
-    async def test_it_is_found_on_any_page(self, searcher: ElementLookup, world: World) -> None:
+class TestUnknownExternalId:
+    async def test_unknown_external_id_is_found_on_any_page(self, searcher: ElementLookup, world: World) -> None:
         task_id = put(world, external_task_id="theirs")
         for number in range(PAGE_SIZE):
             put(world, f"Ada {number}", f"ada-{number}")
@@ -255,20 +265,20 @@ class TestAnIdThatTheJournalDoesNotKnow:
         assert found is not None
         assert found.task_id == task_id
 
-    async def test_or_nowhere(self, searcher: ElementLookup, world: World) -> None:
+    async def test_unknown_external_id_on_no_page_is_none(self, searcher: ElementLookup, world: World) -> None:
         for number in range(PAGE_SIZE + 1):
             put(world, f"Ada {number}", f"ada-{number}")
         assert await searcher.find("theirs") is None
         assert len(requests_to(world, "list")) == 2
 
 
-class TestARecordWithoutAnExternalId:
+class TestRecordWithoutExternalId:
     """fact: empty-while-running. It may be the one that was lost."""
 
     @pytest.mark.parametrize(
         ("name", "status"), [("Mia", "ready"), ("Mia", "deleted"), ("Leo", "pending"), ("Leo", "failed")]
     )
-    async def test_one_of_that_name_or_of_none_may_be_it(
+    async def test_record_of_the_same_name_or_without_a_name_may_be_the_lost_task(
         self, name: str, status: str, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, name, status=status)
@@ -277,13 +287,13 @@ class TestARecordWithoutAnExternalId:
         assert not finding.is_absent
         assert "may be this one" in finding.reason
 
-    async def test_one_of_another_name_is_not(
+    async def test_record_of_another_name_is_not_the_lost_task(
         self, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, "Leo")
         assert (await searcher.search(lost())).is_absent
 
-    async def test_one_from_long_before_is_not(
+    async def test_record_from_long_before_is_not_the_lost_task(
         self, searcher: ElementLookup, world: World, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         put(world, created_at=clock.wall() - 3600)
@@ -295,7 +305,7 @@ class TestARecordWithoutAnExternalId:
         put(world, created_at=clock.wall() - 200)
         assert not (await searcher.search(lost())).is_absent
 
-    async def test_one_that_the_journal_knows_is_not(
+    async def test_record_known_to_the_journal_is_not_the_lost_task(
         self,
         server: Process,
         searcher: ElementLookup,

@@ -16,7 +16,7 @@ from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import NotFoundError
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
-from kling_mcp.tasks.poller import Poller
+from kling_mcp.tasks.poller import MIN_PAGE_SIZE, Poller
 
 if TYPE_CHECKING:
     from kling_mcp.simulator.request_log import RequestRecord
@@ -105,7 +105,7 @@ async def test_an_unknown_state_is_not_waited_for_past_the_deadline() -> None:
     assert scene.clock.monotonic() == pytest.approx(60)
 
 
-async def test_no_time_still_buys_one_look_at_a_task_that_was_never_seen(scene: Scene) -> None:
+async def test_wait_of_zero_seconds_polls_an_unseen_task_once(scene: Scene) -> None:
     task = await scene.submit()
     await scene.clock.sleep(30)
     sightings = await scene.poller.wait([task.task_id], 0)
@@ -151,6 +151,19 @@ async def test_identical_waits_share_their_looks(scene: Scene) -> None:
     assert len(scene.looks()) <= len(alone.looks()) + 1
 
 
+async def test_list_is_read_on_while_its_pages_show_tasks_that_are_waited_for(scene: Scene) -> None:
+    early = await scene.submit(seconds=300)
+    for number in range(MIN_PAGE_SIZE):
+        scene.world.add_element(scene.world.account_of(KEY), f"between {number}")
+    late = await scene.submit(seconds=300)
+    snapshots = await scene.poller.wait([early.task_id, late.task_id], 0)
+    assert all(snapshot.task is not None for snapshot in snapshots.values())
+    assert [(look.route, look.query.partition("&")[0]) for look in scene.looks()] == [
+        ("list", "pageNum=1"),
+        ("list", "pageNum=2"),
+    ]
+
+
 async def test_tasks_are_found_one_by_one_where_the_list_begins_with_the_oldest() -> None:
     """fact: list-order-unknown"""
     scene = Scene(Quirks(list_order="oldest-first"))
@@ -164,7 +177,7 @@ async def test_tasks_are_found_one_by_one_where_the_list_begins_with_the_oldest(
     assert len(pages) < len(scene.looks()) / 2
 
 
-async def test_when_the_leader_is_cancelled_another_waiter_goes_on(scene: Scene) -> None:
+async def test_follower_takes_over_when_the_leader_is_cancelled(scene: Scene) -> None:
     task = await scene.submit(seconds=30)
     done: list[ElementTask | None] = []
 
@@ -228,7 +241,7 @@ async def test_a_waker_just_after_a_look_is_not_kept_waiting(scene: Scene) -> No
     assert scene.clock.monotonic() - called_at < 0.5
 
 
-async def test_trouble_at_kling_is_waited_out_and_told_if_it_lasts(scene: Scene) -> None:
+async def test_trouble_at_kling_is_waited_out_and_reported_if_it_lasts(scene: Scene) -> None:
     task = await scene.submit(seconds=8)
     scene.faults.reply_code(5000, times=None, route="query")
     sightings = await scene.poller.wait([task.task_id], 100, known={task.task_id: task})

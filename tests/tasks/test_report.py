@@ -46,13 +46,13 @@ def test_unfinished_creations_come_first_and_the_newest_of_each_group_leads() ->
     assert [entry.external_task_id for entry in ordered] == ["running", "lost", "new", "old"]
 
 
-def test_each_creation_is_told_with_every_id_it_has() -> None:
+def test_report_shows_each_creation_with_every_id() -> None:
     text = "\n".join(format_entries([replace(ENTRY, state="ready", result_ids=("310094133206523",))], place="x"))
     for fact in ("Mia", "ready", "kmcp-1", "880000000000000101", "310094133206523", "2026-"):
         assert fact in text
 
 
-def test_accounts_are_told_apart_only_where_there_are_several() -> None:
+def test_report_names_accounts_only_where_there_are_several() -> None:
     assert "account" not in "\n".join(format_entries([ENTRY], place="x"))
     both = format_entries([ENTRY, replace(ENTRY, account="bb22", external_task_id="kmcp-2")], place="x")
     assert "account aa11" in "\n".join(both)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from helpers import requests_to
+from helpers import API_KEY, requests_to
 from never_twice.crashable import Fate, Process, Processes
 from never_twice.wishes import draft_of, elements_at, named
 
@@ -82,7 +82,9 @@ class TestAfterTheCommit:
         assert posts(world) == 1
 
     @pytest.mark.parametrize("how", UNCLEAR)
-    async def test_or_a_later_call_does(self, how: str, processes: Processes, world: World, faults: Faults) -> None:
+    async def test_task_of_a_lost_reply_is_found_by_a_later_call(
+        self, how: str, processes: Processes, world: World, faults: Faults
+    ) -> None:
         """Kling cannot be looked at after the loss, so the call ends without knowing."""
         lose(faults, how, committed=True)
         faults.malformed("html", route="query", times=None)
@@ -96,7 +98,9 @@ class TestAfterTheCommit:
         assert (creation.outcome, creation.task.task_id) == ("recovered", task.task_id)
         assert posts(world) == 1
 
-    async def test_five_at_once_are_told_of_the_same_task(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_five_simultaneous_calls_get_the_task_of_the_lost_reply(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.reply_code(5002, after_commit=True, route="create")
         found: list[Creation] = []
 
@@ -129,7 +133,7 @@ class TestAfterTheCommit:
 
 class TestBeforeTheCommit:
     @pytest.mark.parametrize("how", UNCLEAR)
-    async def test_it_is_sent_again_with_the_same_id_once_nothing_can_come_any_more(
+    async def test_lost_request_is_sent_again_with_the_same_id_once_it_cannot_arrive(
         self, how: str, server: Process, world: World, faults: Faults
     ) -> None:
         lose(faults, how, committed=False)
@@ -143,7 +147,9 @@ class TestBeforeTheCommit:
         assert len(bodies) == 1, "the same id and everything else"
         assert world.accepted_creations() == {creation.external_task_id: 1}
 
-    async def test_or_by_a_later_call(self, processes: Processes, world: World, faults: Faults) -> None:
+    async def test_lost_request_is_sent_again_by_a_later_call(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
         faults.lose_reply_before_commit(ending="hang", route="create")
         with pytest.raises(UnknownOutcomeError) as caught:
             await processes.start().create(MIA, patience=5)
@@ -152,7 +158,7 @@ class TestBeforeTheCommit:
         assert creation.external_task_id == caught.value.external_task_id
         assert len(elements_at(world)) == 1
 
-    async def test_a_later_call_without_the_time_says_how_it_stands(
+    async def test_later_call_without_the_time_reports_an_unknown_outcome(
         self, processes: Processes, world: World, faults: Faults
     ) -> None:
         faults.lose_reply_before_commit(ending="hang", route="create")
@@ -180,7 +186,44 @@ class TestBeforeTheCommit:
         assert posts(world) == 1
 
 
-class TestWhatKlingSaidIsBelieved:
+class ArrivesLate(Fate):
+    """The first request, which was given up, arrives just before the second one."""
+
+    def __init__(self, world: World, external_task_id: str) -> None:
+        super().__init__()
+        self._world = world
+        self._external_task_id = external_task_id
+        self._posts = 0
+
+    async def decide(self, where: str) -> None:
+        self._posts += where == "before POST"
+        if (where, self._posts) == ("before POST", 2):
+            account = self._world.account_of(API_KEY)
+            self._world.add_element(account, "Mia", external_task_id=self._external_task_id, status="pending")
+
+
+class TestUsedId:
+    async def test_task_of_the_first_request_found_by_the_second_is_recovered(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
+        world.quirks = replace(world.quirks, refuse_used_external_id=True)
+        faults.lose_reply_before_commit(route="create")
+        server = processes.start(fate=ArrivesLate(world, "one"))
+        creation = await server.create(named(MIA, "one"), patience=200)
+        assert (creation.outcome, creation.external_task_id) == ("recovered", "one")
+        assert (len(post_times(world)), len(elements_at(world))) == (2, 1)
+
+    async def test_task_made_elsewhere_with_the_same_id_was_already_submitted(
+        self, server: Process, world: World
+    ) -> None:
+        world.quirks = replace(world.quirks, refuse_used_external_id=True)
+        world.add_element(world.account_of(API_KEY), "Mia", external_task_id="one", status="pending")
+        creation = await server.create(named(MIA, "one"), allow_duplicate_name=True)
+        assert creation.outcome == "already_submitted"
+        assert len(post_times(world)) == 1
+
+
+class TestRefusals:
     async def test_a_refusal_is_not_looked_after(self, server: Process, world: World, faults: Faults) -> None:
         faults.reply_code(1201, message="invalid element_description", route="create")
         with pytest.raises(RequestError) as caught:
@@ -190,7 +233,9 @@ class TestWhatKlingSaidIsBelieved:
         assert (await server.create(MIA, allow_duplicate_name=True)).outcome == "submitted"
         assert requests_to(world, "query") == []
 
-    async def test_a_refusal_of_the_second_sending_ends_it(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_refusal_of_the_second_request_ends_the_attempt(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.lose_reply_before_commit(route="create")
         faults.reply_code(1301, route="create")
         with pytest.raises(KlingError) as caught:
@@ -198,14 +243,16 @@ class TestWhatKlingSaidIsBelieved:
         assert (caught.value.kind, caught.value.created) == ("content_policy", "no")
 
 
-class TestNobodyCanSay:
+class TestUnknowableOutcome:
     """fact: empty-while-running. A record without its external id may be the one that was lost."""
 
     @pytest.fixture
     def quirks(self, quirks: Quirks) -> Quirks:
         return replace(quirks, task_info="always-empty")
 
-    async def test_it_is_not_sent_again(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_request_of_unknowable_outcome_is_not_sent_again(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.lose_reply_after_create()
         with pytest.raises(UnknownOutcomeError) as caught:
             await server.create(MIA, patience=300)
@@ -215,20 +262,24 @@ class TestNobodyCanSay:
         assert caught.value.external_task_id == task.external_task_id
         assert posts(world) == 1
 
-    async def test_a_record_of_another_name_is_not_it(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_record_of_another_name_does_not_prevent_a_second_request(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         await server.create(draft_of("Leo"))
         await anyio.sleep(30)
         faults.lose_reply_before_commit(route="create")
         assert (await server.create(MIA)).outcome == "submitted"
 
-    async def test_nor_is_one_that_the_journal_knows(self, server: Process, world: World, faults: Faults) -> None:
+    async def test_record_known_to_the_journal_does_not_prevent_a_second_request(
+        self, server: Process, world: World, faults: Faults
+    ) -> None:
         faults.slow_task(3600)
         await server.create(draft_of("Leo"))
         faults.lose_reply_before_commit(route="create")
         assert (await server.create(MIA)).outcome == "submitted"
         assert len(elements_at(world)) == 2
 
-    async def test_nor_is_one_that_is_older(
+    async def test_older_record_does_not_prevent_a_second_request(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         world.add_element("elsewhere", "Mia")
@@ -250,7 +301,7 @@ class TestNobodyCanSay:
         assert posts(world) == 1
 
 
-class TestWhoeverLeaves:
+class TestCancelledCaller:
     """A caller may give up, and a process may die, while the request is at work."""
 
     async def test_a_request_that_was_left_is_found(self, server: Process, world: World, faults: Faults) -> None:
@@ -261,7 +312,7 @@ class TestWhoeverLeaves:
         assert creation.outcome == "recovered"
         assert (posts(world), len(elements_at(world))) == (1, 1)
 
-    async def test_or_sent_again_when_it_never_came(
+    async def test_request_of_a_caller_who_left_is_sent_again_when_it_never_arrived(
         self, server: Process, world: World, faults: Faults, clock: VirtualClock
     ) -> None:
         faults.lose_reply_before_commit(ending="hang", route="create")
@@ -272,7 +323,7 @@ class TestWhoeverLeaves:
         assert creation.outcome == "submitted"
         assert SETTLES_AFTER_ABANDONMENT <= post_times(world)[1] - left <= SETTLES_AFTER_ABANDONMENT + 10
 
-    async def test_who_leaves_while_looking_changes_nothing(
+    async def test_caller_who_leaves_during_the_lookup_changes_nothing(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         faults.reply_status(502, route="create")
@@ -281,7 +332,7 @@ class TestWhoeverLeaves:
         assert (await server.create(MIA)).outcome == "submitted"
         assert len(elements_at(world)) == 1
 
-    async def test_who_leaves_while_kling_is_busy_was_never_there(
+    async def test_caller_who_leaves_while_kling_is_busy_leaves_no_entry(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         faults.reply_code(1303, route="create", times=None)
@@ -302,7 +353,7 @@ class TestWhoeverLeaves:
         assert creation.outcome == "recovered"
         assert (posts(world), len(elements_at(world))) == (1, 1)
 
-    async def test_and_is_sent_again_when_it_never_came(
+    async def test_request_of_a_killed_process_is_sent_again_when_it_never_arrived(
         self, processes: Processes, world: World, faults: Faults
     ) -> None:
         faults.lose_reply_before_commit(ending="hang", route="create")
@@ -330,8 +381,8 @@ class SlowToSend(Fate):
             await anyio.sleep(self._until - now)
 
 
-class TestTwoThatThinkTheyHoldIt:
-    async def test_who_slept_before_sending_does_not_send(
+class TestExpiredLease:
+    async def test_process_that_slept_before_sending_does_not_send(
         self, processes: Processes, world: World, faults: Faults
     ) -> None:
         """Its lease ran out while it read the list of names; the wish is somebody else's by now."""
@@ -348,7 +399,7 @@ class TestTwoThatThinkTheyHoldIt:
         assert posts(world) == 1
         assert sorted(creation.outcome for creation in told) == ["already_submitted", "submitted"]
 
-    async def test_who_slept_while_sending_adopts_what_the_other_made(
+    async def test_process_that_slept_while_sending_adopts_the_task_of_the_other(
         self, processes: Processes, world: World, faults: Faults
     ) -> None:
         """Between the journal and the wire nothing can stop a request; Kling refuses the used id."""

@@ -36,7 +36,7 @@ def test_a_later_picture_takes_the_place_of_an_earlier_one(cache: ThumbnailCache
     assert cache.get("mia") == OTHER
 
 
-def test_no_file_leaves_the_accounts_folder_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_thumbnail_files_stay_in_the_account_folder_and_are_private(tmp_path: Path) -> None:
     FileThumbnailCache(tmp_path / "state", "../../account").put("../../mia", JPEG)
     (kept,) = files(tmp_path)
     assert kept.parent.parent == tmp_path / "state" / "thumbnails"

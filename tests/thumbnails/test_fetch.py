@@ -115,13 +115,20 @@ PRIVATE_NAMES = {
 }
 
 
-@pytest.fixture
-def internet() -> Internet:
+ODD, PRIVATE = "its link is not a public https address", "its link points into a private network"
+
+
+def make_internet() -> Internet:
     made = Internet()
     made.host("cdn.example.com", picture(PICTURE))
     for name, addresses in PRIVATE_NAMES.items():
         made.host(name, picture(PICTURE), addresses)
     return made
+
+
+@pytest.fixture
+def internet() -> Internet:
+    return make_internet()
 
 
 async def refusal(fetcher: PictureFetcher, link: str) -> str:
@@ -130,38 +137,49 @@ async def refusal(fetcher: PictureFetcher, link: str) -> str:
     return caught.value.reason
 
 
-@pytest.mark.parametrize("link", PRIVATE_LINKS)
-async def test_no_connection_is_opened_for_a_private_or_odd_link(internet: Internet, link: str) -> None:
-    reason = await refusal(internet.fetcher(), link)
-    assert internet.connections == []
-    assert reason in {"its link is not a public https address", "its link points into a private network"}
+async def outcome_of(link: str) -> tuple[str, list[str]]:
+    """Why a link is refused, or "" if it is not, and the connections that were opened for it."""
+    internet = make_internet()
+    try:
+        await internet.fetcher().fetch(link)
+    except NoPictureError as refused:
+        return refused.reason, internet.connections
+    return "", internet.connections
 
 
-# The others are no links by themselves: in a redirect they stay on the public host.
-@pytest.mark.parametrize(
-    "link", [link for link in PRIVATE_LINKS if re.match(r"(?i)https?://[^/]|(?!https?:)\w+:", link)]
-)
-async def test_no_connection_is_opened_for_a_redirect_to_one(internet: Internet, link: str) -> None:
-    internet.host("first.example.com", redirect(link))
-    reason = await refusal(internet.fetcher(), "https://first.example.com/")
-    assert internet.connections == [PUBLIC]
-    assert reason in {"its link is not a public https address", "its link points into a private network"}
+async def outcome_of_redirect(link: str, status: int = 302) -> tuple[str, list[str]]:
+    """The same for a public link that leads to this one."""
+    internet = make_internet()
+    internet.host("first.example.com", redirect(link, status=status))
+    try:
+        await internet.fetcher().fetch("https://first.example.com/")
+    except NoPictureError as refused:
+        return refused.reason, internet.connections
+    return "", internet.connections
 
 
-@pytest.mark.parametrize("name", PRIVATE_NAMES)
-async def test_no_connection_is_opened_to_a_name_with_a_private_address(internet: Internet, name: str) -> None:
-    assert await refusal(internet.fetcher(), f"https://{name}/x.jpg") == "its link points into a private network"
-    assert internet.connections == []
+async def test_private_or_odd_links_open_no_connection() -> None:
+    outcomes = {link: await outcome_of(link) for link in PRIVATE_LINKS}
+    assert {link: outcome for link, outcome in outcomes.items() if outcome not in [(ODD, []), (PRIVATE, [])]} == {}
 
 
-@pytest.mark.parametrize("name", PRIVATE_NAMES)
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_to_a_name_with_a_private_address_goes_nowhere(
-    internet: Internet, name: str, status: int
-) -> None:
-    internet.host("first.example.com", redirect(f"https://{name}/x.jpg", status=status))
-    assert await refusal(internet.fetcher(), "https://first.example.com/") == "its link points into a private network"
-    assert internet.connections == [PUBLIC]
+async def test_redirects_to_private_or_odd_links_open_no_connection() -> None:
+    # The others are no links by themselves: in a redirect they stay on the public host.
+    links = [link for link in PRIVATE_LINKS if re.match(r"(?i)https?://[^/]|(?!https?:)\w+:", link)]
+    outcomes = {link: await outcome_of_redirect(link) for link in links}
+    refused = [(ODD, [PUBLIC]), (PRIVATE, [PUBLIC])]
+    assert {link: outcome for link, outcome in outcomes.items() if outcome not in refused} == {}
+
+
+async def test_host_names_with_a_private_address_open_no_connection() -> None:
+    outcomes = {name: await outcome_of(f"https://{name}/x.jpg") for name in PRIVATE_NAMES}
+    assert outcomes == dict.fromkeys(PRIVATE_NAMES, (PRIVATE, []))
+
+
+async def test_redirects_to_host_names_with_a_private_address_open_no_connection() -> None:
+    cases = [(name, status) for name in PRIVATE_NAMES for status in (301, 302, 303, 307, 308)]
+    outcomes = {case: await outcome_of_redirect(f"https://{case[0]}/x.jpg", case[1]) for case in cases}
+    assert outcomes == dict.fromkeys(cases, (PRIVATE, [PUBLIC]))
 
 
 async def test_a_name_is_looked_up_once_and_the_judged_address_is_connected_to(internet: Internet) -> None:
@@ -244,7 +262,7 @@ async def test_a_dead_link_says_so(internet: Internet) -> None:
         b"<svg onload=alert(1)>",
     ],
 )
-async def test_what_is_no_picture_is_not_taken_for_one(internet: Internet, content: bytes) -> None:
+async def test_content_that_is_no_picture_is_refused(internet: Internet, content: bytes) -> None:
     internet.host("page.example.com", picture(content))
     assert await refusal(internet.fetcher(), "https://page.example.com/") == "its link does not lead to a picture"
 
@@ -307,7 +325,7 @@ async def test_the_systems_own_look_up_gives_addresses() -> None:
     assert {"127.0.0.1", "::1"} & set(await resolve_name("localhost"))
 
 
-async def test_no_reason_repeats_the_link(internet: Internet) -> None:
+async def test_reasons_of_failed_fetches_do_not_repeat_the_link(internet: Internet) -> None:
     internet.host("gone.example.com", lambda _: httpx.Response(403))
     reason = await refusal(internet.fetcher(), "https://gone.example.com/x.jpg?signature=CANARY")
     assert "CANARY" not in reason

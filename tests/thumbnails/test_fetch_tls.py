@@ -112,7 +112,7 @@ async def test_a_host_that_cannot_prove_its_name_is_not_asked(tmp_path: Path) ->
     assert not [line for line in heard if line.startswith("GET")]
 
 
-def test_without_a_transport_given_the_fetcher_trusts_what_httpx_trusts() -> None:
+def test_fetcher_trusts_the_certificates_of_httpx_by_default() -> None:
     fetcher = PictureFetcher()
     assert isinstance(fetcher._direct_transport(), httpx.AsyncHTTPTransport)
     context = fetcher._tls

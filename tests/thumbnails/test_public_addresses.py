@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -76,14 +75,12 @@ PUBLIC = [
 ]
 
 
-@pytest.mark.parametrize("address", [*PRIVATE, *NO_ADDRESS])
-def test_what_is_not_surely_public_is_refused(address: str) -> None:
-    assert not is_public(address)
+def test_addresses_not_surely_public_are_refused() -> None:
+    assert [address for address in [*PRIVATE, *NO_ADDRESS] if is_public(address)] == []
 
 
-@pytest.mark.parametrize("address", PUBLIC)
-def test_the_public_internet_is_let_through(address: str) -> None:
-    assert is_public(address)
+def test_the_public_internet_is_let_through() -> None:
+    assert [address for address in PUBLIC if not is_public(address)] == []
 
 
 @given(st.ip_addresses(v=4))
@@ -94,7 +91,7 @@ def test_a_wrapped_address_is_judged_like_the_one_inside(inner: ipaddress.IPv4Ad
 
 
 @given(st.ip_addresses(v=6))
-def test_no_private_ipv6_address_is_ever_public(address: ipaddress.IPv6Address) -> None:
+def test_private_ipv6_addresses_are_never_public(address: ipaddress.IPv6Address) -> None:
     if address.is_private or address.is_link_local or address.is_multicast or address.is_reserved:
         # What Python calls private includes mapped and translated addresses, which are judged by what they hold.
         assert not is_public(str(address)) or int(address) >> 32 in {0xFFFF, 0x64FF9B << 64}

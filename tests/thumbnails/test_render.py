@@ -68,7 +68,7 @@ def test_every_picture_becomes_a_small_jpeg(data: bytes, size: tuple[int, int]) 
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_thumbnail_stands_upright(orientation: int) -> None:
+def test_thumbnail_of_a_rotated_picture_is_upright(orientation: int) -> None:
     # The corner that ends up at the top left when a viewer obeys the orientation.
     corners = {1: "tl", 2: "tr", 3: "br", 4: "bl", 5: "tl", 6: "bl", 7: "br", 8: "tr"}
     picture = Image.new("RGB", (400, 400), "black")
@@ -90,7 +90,7 @@ def test_holes_are_filled_with_paper_and_not_with_black() -> None:
         assert is_near(opened(make_thumbnail(data)).getpixel((5, 5)), (236, 236, 236))
 
 
-def test_nothing_but_pixels_is_left_of_the_original() -> None:
+def test_thumbnail_keeps_only_the_pixels_of_the_original() -> None:
     exif = Image.Exif()
     exif[0x010E] = "CANARY in the description"
     picture = noise(300, 300)
@@ -168,7 +168,7 @@ def test_a_webp_without_a_size_is_damaged(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg/>", pictures.other("BMP"), pictures.other("TIFF")])
-def test_other_formats_never_reach_a_decoder(data: bytes) -> None:
+def test_unsupported_formats_never_reach_a_decoder(data: bytes) -> None:
     with pytest.raises(NoPictureError, match="not a JPEG, PNG or WebP"):
         make_thumbnail(data)
 
@@ -190,7 +190,7 @@ def test_a_damaged_picture_is_a_thumbnail_or_a_reason(data: bytes, draw: st.Data
             assert max(opened(make_thumbnail(attempt)).size) <= 256
 
 
-def test_many_threads_at_once_all_get_theirs() -> None:
+def test_thumbnails_are_rendered_by_many_threads_at_once() -> None:
     originals = [pictures.jpeg(300, 300, shade=shade) for shade in range(0, 250, 25)]
     with ThreadPoolExecutor(8) as pool:
         assert all(map(opened, pool.map(make_thumbnail, originals)))

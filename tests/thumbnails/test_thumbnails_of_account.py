@@ -37,7 +37,7 @@ def internet() -> Internet:
     return made
 
 
-async def test_what_was_uploaded_is_shown_without_any_request(internet: Internet) -> None:
+async def test_uploaded_picture_is_shown_without_any_request(internet: Internet) -> None:
     album = Thumbnails(MemoryThumbnailCache(), internet.fetcher())
     await album.save("880", png(shade=50))
     (face,) = await album.load([MIA])
@@ -54,7 +54,7 @@ async def test_a_link_is_opened_once_and_its_picture_kept(internet: Internet, tm
     assert [shade(kept) for kept in await album.cached([MIA])] == [200]
 
 
-async def test_with_thumbnails_switched_off_nothing_is_kept(internet: Internet) -> None:
+async def test_thumbnails_switched_off_keep_nothing(internet: Internet) -> None:
     album = Thumbnails(None, internet.fetcher())
     await album.save("880", png())
     assert await album.cached([MIA]) == [b""]
