@@ -1,4 +1,4 @@
-"""What the journal knows of elements that Kling does not show: what creations from here asked for. Reads only."""
+"""What creations from this server asked for, from the journal, where Kling does not show it. Reads only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.tasks.journal import Journal
 
-PATIENCE_SECONDS = 1.0  # a search needs no state, so it does not wait for state that cannot be read
+PATIENCE_SECONDS = 1.0  # a search works without the state, so it hardly waits for it
 RETRY_SECONDS = 10.0
 
 
@@ -29,7 +29,7 @@ class Submissions:
         self._rests_until = 0.0
 
     async def of_tasks(self, task_ids: Sequence[str]) -> Mapping[str, Submitted]:
-        """By task id; empty where the journal cannot be read just now."""
+        """By task id; empty if the journal cannot be read just now."""
         if not task_ids or self._clock.monotonic() < self._rests_until:
             return {}
         with anyio.move_on_after(PATIENCE_SECONDS), suppress(KlingError):

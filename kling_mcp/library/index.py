@@ -69,8 +69,8 @@ class Library:
     ) -> None:
         """
         Args:
-            submitted: what was asked for by creations from here, by task id; it never fails.
-            announce: says what changed to other replicas; it neither waits nor fails. None: there are none.
+            submitted: what creations from this server asked for, by task id; never fails.
+            announce: announces changes to other replicas; neither waits nor fails. None if there are none.
         """
         self.catalogue = catalogue
         self._clock = clock
@@ -158,7 +158,7 @@ class Library:
         self._doubts.add(element_id)
 
     async def record_results(self, tasks: Iterable[ElementTask]) -> None:
-        """Take over what was just seen of the account's own tasks.
+        """Record what was just seen of the account's own tasks.
 
         Never fails: what is not recorded now is read again later.
         """
@@ -252,7 +252,7 @@ class Library:
         return changes
 
     async def _fill_in(self, records: list[LibraryElement]) -> list[LibraryElement]:
-        """Own records with what the journal knows of them and Kling does not show."""
+        """Own records, completed with what the journal knows and Kling does not show."""
         if self._submitted is None:
             return records
         submitted = await self._submitted([record.task_id for record in records if record.task_id])

@@ -89,7 +89,7 @@ class ListSync:
         clock: Clock,
         fill_in: FillIn | None = None,
     ) -> None:
-        """`fill_in` adds to records what is known here and not shown by Kling."""
+        """`fill_in` adds to records what this server knows and Kling does not show."""
         self._source: Source = source
         self._fill_in = fill_in
         self._read_page = read_page

@@ -17,7 +17,7 @@ ElementStatus = Literal["ready", "pending", "failed", "deleted"]
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What a creation from here asked for; while its task runs, Kling shows none of it (empty-while-running)."""
+    """What a creation from this server asked for; Kling shows it only when the task is done (empty-while-running)."""
 
     element_name: str
     element_description: str = ""
@@ -26,12 +26,12 @@ class Submitted:
 
     @classmethod
     def of(cls, name: str, memo: Mapping[str, str]) -> Submitted:
-        """From what the journal keeps of a creation."""
+        """From the journal's memo of a creation."""
         wanted = (memo.get(part, "") for part in ("element_description", "reference_type", "voice_id"))
         return cls(name, *wanted)
 
     def fill_in(self, record: LibraryElement) -> LibraryElement:
-        """The record with what Kling left out."""
+        """The record, completed with what Kling left out."""
         return replace(
             record,
             element_name=record.element_name or self.element_name,
