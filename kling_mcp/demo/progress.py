@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import anyio
 
@@ -17,23 +17,13 @@ _FRAME_SECONDS = 0.1
 _BAR_COLUMNS, _MAX_COLUMNS = 30, 100
 
 
-class WaitDisplay(Protocol):
-    """A progress callback for one tool call."""
-
-    async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
-
-    def complete(self) -> None:
-        """The wait is over."""
-        ...
-
-
 @asynccontextmanager
-async def showing_wait(out: TextIO, clock: Clock) -> AsyncIterator[WaitDisplay]:
+async def showing_wait(out: TextIO, clock: Clock) -> AsyncIterator[Lines | Bar]:
     """Show progress on `out` while the block runs."""
     if not out.isatty():
-        yield _Lines(out)
+        yield Lines(out)
         return
-    bar = _Bar(out, clock)
+    bar = Bar(out, clock)
     async with anyio.create_task_group() as group:
         group.start_soon(bar.move)
         try:
@@ -43,7 +33,7 @@ async def showing_wait(out: TextIO, clock: Clock) -> AsyncIterator[WaitDisplay]:
             bar.close()
 
 
-class _Lines:
+class Lines:
     """One plain line per report, suitable for a log."""
 
     def __init__(self, out: TextIO) -> None:
@@ -53,10 +43,10 @@ class _Lines:
         print(f"   {message or f'{progress:.0f} s'}", file=self._out, flush=True)
 
     def complete(self) -> None:
-        pass
+        """The wait is over; lines have nothing to complete."""
 
 
-class _Bar:
+class Bar:
     """A bar that follows the reports, and the clock between them."""
 
     def __init__(self, out: TextIO, clock: Clock) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
     from kling_mcp.concurrency.clock import Clock
-    from kling_mcp.demo.progress import WaitDisplay
+    from kling_mcp.demo.progress import Bar, Lines
     from kling_mcp.demo.request import DemoRequest
 
 CREATE, LOOK_UP = "create_element_and_wait", "get_element"
@@ -92,7 +92,7 @@ class _Script:
             )
         self._say(f"   Ready after {task['waited_seconds']:g} seconds: element_id {task['element_ids'][0]}")
 
-    async def _call(self, tool: str, arguments: dict[str, Any], report: WaitDisplay | None = None) -> CallToolResult:
+    async def _call(self, tool: str, arguments: dict[str, Any], report: Lines | Bar | None = None) -> CallToolResult:
         return await self._client.call_tool(
             tool,
             arguments,

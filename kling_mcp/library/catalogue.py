@@ -1,17 +1,14 @@
-"""The interface of the library's index; `sqlite.catalogue` keeps it in a file on this computer.
+"""What the library's index is asked and answers: filters, pages of results, counts, the progress of its sync.
 
-The index is a cache: each replica has its own, and lost records are read from Kling again.
-A catalogue belongs to one account.
+`sqlite.catalogue` keeps the records.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kling_mcp.library.records import ElementStatus, LibraryElement, Source
 
 Voiced = Literal["any", "yes", "no"]
@@ -84,71 +81,3 @@ class Counts:
     def of(self, source: Source) -> int:
         """All records of a source."""
         return sum(count for (its_source, _), count in self.counts.items() if its_source == source)
-
-
-class Catalogue(Protocol):
-    """The records of one account, searchable. Every method may raise `StorageError`."""
-
-    async def put(self, records: Sequence[LibraryElement], *, now: float, walk: float = 0.0) -> int:
-        """Store records and return how many of them are new.
-
-        Known facts that a new record lacks (an external id, the requested name) are kept, and no record goes back to
-        an earlier state. `walk` is the walk that saw them.
-        """
-        ...
-
-    async def begin_walk(self, source: Source, progress: SyncProgress) -> None:
-        """Forget what earlier walks saw, and store the progress."""
-        ...
-
-    async def end_walk(self, source: Source, progress: SyncProgress, *, walk: float) -> None:
-        """Store the progress; drop records that two complete walks in a row did not see. Ignores outdated walks."""
-        ...
-
-    async def progress(self, source: Source) -> SyncProgress:
-        """How far the sync has come."""
-        ...
-
-    async def keep_progress(self, source: Source, progress: SyncProgress) -> None:
-        """Store how far the sync has come."""
-        ...
-
-    async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchPage:
-        """Records with an id or the words of `text`, best first, then newest first.
-
-        Ids and exact names come first, then names that start with the text, then words of names, then other words.
-        Words match by prefix. Typos are corrected only if nothing matches.
-        """
-        ...
-
-    async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
-        """How many records match as written, for each of several filters."""
-        ...
-
-    async def near(self, text: str, limit: int) -> list[LibraryElement]:
-        """Ready records that resemble `text`: for "did you mean"."""
-        ...
-
-    async def with_id(self, any_id: str) -> list[LibraryElement]:
-        """The records with this element id, task id or external task id, newest first."""
-        ...
-
-    async def with_name(self, name: str) -> list[LibraryElement]:
-        """The records with exactly this name, newest first; at most 50."""
-        ...
-
-    async def shared_names(self, names: Sequence[str]) -> list[str]:
-        """Which of these names belong to several ready records."""
-        ...
-
-    async def newest_pending_ms(self) -> int:
-        """When the newest running task was created; 0 if none is running."""
-        ...
-
-    async def census(self) -> Counts:
-        """Counts of all records."""
-        ...
-
-    def close(self) -> None:
-        """Close files and connections."""
-        ...

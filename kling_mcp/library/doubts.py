@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
-    from kling_mcp.library.catalogue import Catalogue
     from kling_mcp.library.records import LibraryElement
+    from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 
 MAX_DOUBTS = 1000  # beyond that, the oldest are dropped; the next full sync finds them
 MAX_LOOKUPS = 50  # per answer; the rest waits for the next question
@@ -30,7 +30,9 @@ RETRY_SECONDS = 10.0  # after a failure, before the next attempt
 class DeletionDoubts:
     """The doubtful elements of one account. Use it from one event loop."""
 
-    def __init__(self, get_task: Callable[[str], Awaitable[ElementTask]], catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(
+        self, get_task: Callable[[str], Awaitable[ElementTask]], catalogue: SqliteCatalogue, clock: Clock
+    ) -> None:
         self._get_task = get_task
         self._catalogue = catalogue
         self._clock = clock

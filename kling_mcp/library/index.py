@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from kling_mcp.api.client import KlingClient
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
-    from kling_mcp.library.catalogue import Catalogue, Position
+    from kling_mcp.library.catalogue import Position
     from kling_mcp.library.list_sync import SyncStatus
     from kling_mcp.library.records import LibraryElement, Source, Submitted
+    from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
     from kling_mcp.store.change import ChangeKind
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Library:
     def __init__(
         self,
         client: KlingClient,
-        catalogue: Catalogue,
+        catalogue: SqliteCatalogue,
         clock: Clock,
         *,
         submitted: Callable[[Sequence[str]], Awaitable[Mapping[str, Submitted]]] | None = None,
@@ -97,7 +98,15 @@ class Library:
         return SearchAnswer(page, statuses)
 
     async def resolve(self, name_or_id: str) -> LibraryElement:
-        """See `Resolver.resolve`."""
+        """The one record with this exact name, element id, task id or external task id.
+
+        An id wins over a name. Of several records with one name, the only ready one is returned; if none is ready, the
+        only one with another status, so check `status` before using it.
+
+        Raises:
+            NotFoundError: no match, even after reading the library again; its candidates are similar names.
+            AmbiguousNameError: several ready elements have the name; its candidates list them.
+        """
         return (await self.match(name_or_id)).element
 
     async def match(self, name_or_id: str) -> ResolvedElement:

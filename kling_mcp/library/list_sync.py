@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
-    from kling_mcp.library.catalogue import Catalogue, SyncProgress
+    from kling_mcp.library.catalogue import SyncProgress
     from kling_mcp.library.records import LibraryElement, Source
+    from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 
     ReadPage = Callable[[int, int], Awaitable[list[ElementTask]]]
     FillIn = Callable[[list[LibraryElement]], Awaitable[list[LibraryElement]]]
@@ -85,7 +86,7 @@ class ListSync:
         self,
         source: Source,
         read_page: ReadPage,
-        catalogue: Catalogue,
+        catalogue: SqliteCatalogue,
         clock: Clock,
         fill_in: FillIn | None = None,
     ) -> None:

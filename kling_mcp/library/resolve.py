@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import AmbiguousNameError, NotFoundError
@@ -16,22 +16,6 @@ if TYPE_CHECKING:
 
 MatchedBy = Literal["element_id", "task_id", "external_task_id", "element_name"]
 _SHOWN = 60
-
-
-class Resolver(Protocol):
-    """What `use_elements` needs from a library; `Account.library` is one."""
-
-    async def resolve(self, name_or_id: str) -> LibraryElement:
-        """The one record with this exact name, element id, task id or external task id.
-
-        An id wins over a name. Of several records with one name, the only ready one is returned; if none is ready, the
-        only one with another status, so check `status` before using it.
-
-        Raises:
-            NotFoundError: no match, even after reading the library again; `candidates` are similar names.
-            AmbiguousNameError: several ready elements have the name; `candidates` lists them.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

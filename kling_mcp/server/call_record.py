@@ -10,7 +10,7 @@ import logging
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth.middleware.auth_context import get_access_token
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.errors import KlingError
     from kling_mcp.library.records import LibraryElement
+    from kling_mcp.server.tool import ToolSpec
     from kling_mcp.server.tool_context import ToolContext
     from kling_mcp.server.views.view import View
 
@@ -31,25 +32,6 @@ logger = logging.getLogger(__name__)
 _MAX_IDS = 20
 _MAX_ID_CHARACTERS = 128
 _MADE_SOMETHING = {"submitted", "recovered"}
-
-
-class Auditable(Protocol):
-    """Something a caller can do, such as a tool call."""
-
-    @property
-    def name(self) -> str:
-        """The recorded name."""
-        ...
-
-    @property
-    def changes_something(self) -> bool:
-        """Whether it must be in the audit log before it begins."""
-        ...
-
-    @property
-    def may_create(self) -> bool:
-        """Whether it may leave an element behind."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +46,7 @@ class ResourceRead:
 class CallRecorder:
     """One call."""
 
-    def __init__(self, spec: Auditable, call: ToolContext, record: telemetry.ToolCallRecord) -> None:
+    def __init__(self, spec: ToolSpec | ResourceRead, call: ToolContext, record: telemetry.ToolCallRecord) -> None:
         self._spec = spec
         self._call = call
         self._record = record
@@ -135,7 +117,7 @@ class CallRecorder:
 
 
 @contextmanager
-def record_call(spec: Auditable, call: ToolContext) -> Iterator[CallRecorder]:
+def record_call(spec: ToolSpec | ResourceRead, call: ToolContext) -> Iterator[CallRecorder]:
     """The block is the call; it reports its outcome, and no report means that the caller went away."""
     with telemetry.tool_call(spec.name, call.clock) as record:
         recorder = CallRecorder(spec, call, record)

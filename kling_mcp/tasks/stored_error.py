@@ -44,12 +44,4 @@ class StoredError:
 
     def to_error(self, message: str, *, advice: str) -> KlingError:
         """An error with these fields and another text."""
-        return KlingError(
-            message,
-            kind=self.kind,
-            created=self.created,
-            retry=self.retry,
-            code=self.code,
-            request_id=self.request_id,
-            advice=advice,
-        )
+        return KlingError(message, advice=advice, **asdict(self))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kling_mcp.library.catalogue import Catalogue, Filters
+from kling_mcp.library.catalogue import Filters
 from kling_mcp.library.records import LibraryElement
+from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 
 EVERYTHING = Filters()
 BEGAN = 1_790_000_000_000
@@ -30,7 +31,7 @@ def running(number: int, **known: Any) -> LibraryElement:
     return element(number, "", **{"element_id": "", "status": "pending", **known})
 
 
-async def names(catalogue: Catalogue, text: str, filters: Filters = EVERYTHING) -> list[str]:
+async def names(catalogue: SqliteCatalogue, text: str, filters: Filters = EVERYTHING) -> list[str]:
     """The names that a search finds, in order; the total must agree."""
     hits = await catalogue.search(text, filters, 50)
     assert hits.total == len(hits.elements)

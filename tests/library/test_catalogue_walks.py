@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kling_mcp.library.catalogue import Catalogue, SyncProgress
+from kling_mcp.library.catalogue import SyncProgress
 from kling_mcp.library.records import LibraryElement
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from library.records import element, names
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def catalogue() -> Iterator[Catalogue]:
+def catalogue() -> Iterator[SqliteCatalogue]:
     made = SqliteCatalogue(None, "test")
     yield made
     made.close()
 
 
-async def walk_over(catalogue: Catalogue, began: float, seen: list[LibraryElement]) -> None:
+async def walk_over(catalogue: SqliteCatalogue, began: float, seen: list[LibraryElement]) -> None:
     """One complete walk that meets these."""
     progress = SyncProgress(began_at=began, next_page=1)
     await catalogue.begin_walk("custom", progress)
@@ -31,7 +31,7 @@ async def walk_over(catalogue: Catalogue, began: float, seen: list[LibraryElemen
     await catalogue.end_walk("custom", dataclasses.replace(progress, completed_at=began, next_page=0), walk=began)
 
 
-async def test_record_missed_by_two_walks_is_dropped(catalogue: Catalogue) -> None:
+async def test_record_missed_by_two_walks_is_dropped(catalogue: SqliteCatalogue) -> None:
     """One walk may miss an entry that moved to a page which was read already."""
     mia, leo, fox = element(1, "Mia"), element(2, "Leo"), element(3, "Fox", source="preset")
     await catalogue.put([mia, leo, fox], now=1.0)
@@ -42,7 +42,7 @@ async def test_record_missed_by_two_walks_is_dropped(catalogue: Catalogue) -> No
     assert await names(catalogue, "leo") == []
 
 
-async def test_record_seen_again_counts_as_never_missed(catalogue: Catalogue) -> None:
+async def test_record_seen_again_counts_as_never_missed(catalogue: SqliteCatalogue) -> None:
     mia, leo = element(1, "Mia"), element(2, "Leo")
     await catalogue.put([mia, leo], now=1.0)
     for began, seen in ((10.0, [mia]), (20.0, [mia, leo]), (30.0, [mia])):
@@ -50,7 +50,7 @@ async def test_record_seen_again_counts_as_never_missed(catalogue: Catalogue) ->
     assert await names(catalogue, "") == ["Leo", "Mia"]
 
 
-async def test_record_seen_outside_a_walk_counts_as_never_missed(catalogue: Catalogue) -> None:
+async def test_record_seen_outside_a_walk_counts_as_never_missed(catalogue: SqliteCatalogue) -> None:
     mia, leo = element(1, "Mia"), element(2, "Leo")
     await walk_over(catalogue, 10.0, [mia, leo])
     await walk_over(catalogue, 20.0, [mia])
@@ -59,14 +59,14 @@ async def test_record_seen_outside_a_walk_counts_as_never_missed(catalogue: Cata
     assert await names(catalogue, "") == ["Leo", "Mia"]
 
 
-async def test_record_added_during_a_walk_is_not_missed_by_it(catalogue: Catalogue) -> None:
+async def test_record_added_during_a_walk_is_not_missed_by_it(catalogue: SqliteCatalogue) -> None:
     await catalogue.put([element(1, "Mia")], now=15.0)
     for began in (10.0, 11.0, 12.0):
         await walk_over(catalogue, began, [])
     assert await names(catalogue, "") == ["Mia"]
 
 
-async def test_a_walk_that_another_process_overtook_drops_nothing(catalogue: Catalogue) -> None:
+async def test_a_walk_that_another_process_overtook_drops_nothing(catalogue: SqliteCatalogue) -> None:
     await catalogue.put([element(1, "Mia")], now=1.0)
     theirs = SyncProgress(began_at=20.0, next_page=3)
     await catalogue.begin_walk("custom", theirs)
@@ -96,7 +96,7 @@ async def test_overtaken_walk_does_not_count_for_its_successor(tmp_path: Path) -
     quick.close()
 
 
-async def test_progress_is_kept_for_each_list(catalogue: Catalogue) -> None:
+async def test_progress_is_kept_for_each_list(catalogue: SqliteCatalogue) -> None:
     assert await catalogue.progress("custom") == SyncProgress()
     state = SyncProgress(
         began_at=1.5, next_page=7, completed_at=1.0, first_page_at=2.0, failed_pages=(3, 4), failed_at=2.5

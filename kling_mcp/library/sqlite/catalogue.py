@@ -10,6 +10,7 @@ from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, SyncProgress
 from kling_mcp.library.folding import name_key
 from kling_mcp.library.sqlite import search
+from kling_mcp.library.sqlite.schema import SCHEMA
 from kling_mcp.store.sqlite_cache import SqliteCache
 
 if TYPE_CHECKING:
@@ -31,15 +32,26 @@ _REMOVE_WORDS = "INSERT INTO words (words, rowid, tokens) VALUES ('delete', ?, ?
 
 
 class SqliteCatalogue:
-    """See `Catalogue`. One file per account, so that the accounts of a shared server cannot mix."""
+    """The records of one account, searchable. Every method may raise `StorageError`.
+
+    One file per account, so that the accounts of a shared server cannot mix. The index is a cache: each replica has
+    its own, and lost records are read from Kling again.
+    """
 
     def __init__(self, folder: Path | None, account: str) -> None:
-        self._file = SqliteCache(folder, f"library-{account}", rows.SCHEMA, version=rows.VERSION)
+        self._file = SqliteCache(folder, f"library-{account}", SCHEMA, version=rows.VERSION)
 
     async def put(self, records: Sequence[LibraryElement], *, now: float, walk: float = 0.0) -> int:
+        """Store records and return how many of them are new.
+
+        Known facts that a new record lacks (an external id, the requested name) are kept, and no record goes back to
+        an earlier state. `walk` is the walk that saw them.
+        """
         return await self._file.run(lambda db: _Writing(db, now, walk).put(records), write=True)
 
     async def begin_walk(self, source: Source, progress: SyncProgress) -> None:
+        """Forget what earlier walks saw, and store the progress."""
+
         def work(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM sightings WHERE source = ?", (source,))
             _write_progress(db, source, progress)
@@ -47,24 +59,35 @@ class SqliteCatalogue:
         await self._file.run(work, write=True)
 
     async def end_walk(self, source: Source, progress: SyncProgress, *, walk: float) -> None:
+        """Store the progress; drop records that two complete walks in a row did not see. Ignores outdated walks."""
         await self._file.run(lambda db: _end_walk(db, source, progress, walk), write=True)
 
     async def progress(self, source: Source) -> SyncProgress:
+        """How far the sync has come."""
         return await self._file.run(lambda db: _read_progress(db, source), write=False)
 
     async def keep_progress(self, source: Source, progress: SyncProgress) -> None:
+        """Store how far the sync has come."""
         await self._file.run(lambda db: _write_progress(db, source, progress), write=True)
 
     async def search(self, text: str, filters: Filters, limit: int, after: Position | None = None) -> SearchPage:
+        """Records with an id or the words of `text`, best first, then newest first.
+
+        Ids and exact names come first, then names that start with the text, then words of names, then other words.
+        Words match by prefix. Typos are corrected only if nothing matches.
+        """
         return await self._file.run(lambda db: search.search(db, text, filters, limit, after), write=False)
 
     async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
+        """How many records match as written, for each of several filters."""
         return await self._file.run(lambda db: [search.count(db, text, each) for each in filters], write=False)
 
     async def near(self, text: str, limit: int) -> list[LibraryElement]:
+        """Ready records that resemble `text`: for "did you mean"."""
         return await self._file.run(lambda db: search.near(db, text, limit), write=False)
 
     async def with_id(self, any_id: str) -> list[LibraryElement]:
+        """The records with this element id, task id or external task id, newest first."""
         sql = """
             SELECT record FROM elements
             WHERE key IN (?, ?) OR (task_id <> '' AND task_id = ?) OR (external_task_id <> '' AND external_task_id = ?)
@@ -74,11 +97,13 @@ class SqliteCatalogue:
         return await self._file.run(lambda db: _unpacked(db.execute(sql, keys)), write=False)
 
     async def with_name(self, name: str) -> list[LibraryElement]:
+        """The records with exactly this name, newest first; at most 50."""
         sql = "SELECT record FROM elements WHERE name_key = ? AND name = ? ORDER BY place DESC LIMIT ?"
         values = (name_key(name), name, MAX_PER_NAME)
         return await self._file.run(lambda db: _unpacked(db.execute(sql, values)), write=False)
 
     async def shared_names(self, names: Sequence[str]) -> list[str]:
+        """Which of these names belong to several ready records."""
         sql = "SELECT count(*) FROM elements WHERE name_key = ? AND name = ? AND status = 'ready'"
 
         def work(db: sqlite3.Connection) -> list[str]:
@@ -88,6 +113,8 @@ class SqliteCatalogue:
         return await self._file.run(work, write=False)
 
     async def newest_pending_ms(self) -> int:
+        """When the newest running task was created; 0 if none is running."""
+
         def work(db: sqlite3.Connection) -> int:
             sql = "SELECT max(place) FROM elements WHERE source = 'custom' AND status = 'pending'"
             place = db.execute(sql).fetchone()[0]
@@ -96,9 +123,11 @@ class SqliteCatalogue:
         return await self._file.run(work, write=False)
 
     async def census(self) -> Counts:
+        """Counts of all records."""
         return await self._file.run(_census, write=False)
 
     def close(self) -> None:
+        """Close files and connections."""
         self._file.close()
 
 

@@ -26,7 +26,7 @@ _CORRECTIONS: tuple[Spelling, ...] = ("corrected", "similar")
 
 
 def search(db: sqlite3.Connection, text: str, filters: Filters, limit: int, after: Position | None) -> SearchPage:
-    """See `Catalogue.search`."""
+    """See `SqliteCatalogue.search`."""
     spelling: Spelling = after.spelling if after else "exact"
     hits = _page(db, parse(db, text, filters, spelling), spelling, limit, after)
     if after is None:
@@ -43,13 +43,13 @@ def _page(
 
 
 def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
-    """See `Catalogue.counts`."""
+    """See `SqliteCatalogue.counts`."""
     query = parse(db, text, filters)
     return _Search(db, query).total() if query else 0
 
 
 def near(db: sqlite3.Connection, text: str, limit: int) -> list[LibraryElement]:
-    """See `Catalogue.near`: words as written or corrected, otherwise any one of the words."""
+    """See `SqliteCatalogue.near`: words as written or corrected, otherwise any one of the words."""
     filters = Filters(statuses=("ready",))
     hits = search(db, text, filters, limit, None)
     return hits.elements or _page(db, parse_any(db, text, filters), "similar", limit, None).elements
