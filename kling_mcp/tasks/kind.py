@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic
 from kling_mcp.tasks.lookup import TaskLookup
 from kling_mcp.tasks.poller import Poller
 from kling_mcp.tasks.route import T, TaskRoute
+from kling_mcp.tasks.send import AttemptRunner
 from kling_mcp.tasks.submit import Submitter
 
 if TYPE_CHECKING:
@@ -45,4 +46,5 @@ def make_kind(
     """Wire one kind. `gate` and `schedule` are per kind: each has its own slots and durations."""
     lookup = TaskLookup(route, journal)
     poller = Poller(route, clock, schedule, shutdown=shutdown)
-    return TaskKind(route, lookup, poller, Submitter(route, journal, lookup, gate, clock, shutdown=shutdown))
+    runner = AttemptRunner(route, journal, lookup, gate, clock, shutdown)
+    return TaskKind(route, lookup, poller, Submitter(runner))

@@ -74,26 +74,19 @@ class Attempt:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
 class AttemptRunner(Generic[T]):
-    """Turns a claimed entry into a task, or an error that says what is known."""
+    """Brings a claimed entry to a task, or to an error that says what is known.
 
-    def __init__(
-        self,
-        route: TaskRoute[T],
-        journal: Journal,
-        lookup: TaskLookup[T],
-        gate: CreateGate,
-        clock: Clock,
-        *,
-        shutdown: Shutdown | None = None,
-    ) -> None:
-        """Once `shutdown` has started, calls have no time left."""
-        self._route = route
-        self._journal = journal
-        self._lookup = lookup
-        self._gate = gate
-        self._clock = clock
-        self._shutdown = shutdown or Shutdown()
+    Once `shutdown` has started, no call has any time left.
+    """
+
+    route: TaskRoute[T]
+    journal: Journal
+    lookup: TaskLookup[T]
+    gate: CreateGate
+    clock: Clock
+    shutdown: Shutdown
 
     async def run(self, attempt: Attempt, *, must_look: bool) -> T:
         """The task of the entry.
@@ -122,8 +115,8 @@ class AttemptRunner(Generic[T]):
 
     async def _abandon(self, entry: JournalEntry) -> None:
         if entry.state == "sending":
-            entry = mark_unclear(entry, self._clock.wall() + SETTLES_AFTER_ABANDONMENT, "the caller gave up")
-        await self._journal.release(entry)
+            entry = mark_unclear(entry, self.clock.wall() + SETTLES_AFTER_ABANDONMENT, "the caller gave up")
+        await self.journal.release(entry)
 
     async def _check(self, attempt: Attempt) -> None:
         try:
@@ -143,18 +136,18 @@ class AttemptRunner(Generic[T]):
                 try:
                     return await self._post(attempt), None
                 except (BusyError, RateLimitError) as busy:  # fact: slots-refused
-                    self._gate.was_busy(busy.retry_after)
+                    self.gate.was_busy(busy.retry_after)
                     attempt.entry = replace(attempt.entry, state="claimed", sent_at=0.0)  # as if it had not been sent
-                    if self._gate.opens_in() > self._time_left(attempt):
+                    if self.gate.opens_in() > self._time_left(attempt):
                         await self._refuse(attempt, busy)
                 except KlingError as failure:
                     return await self._classify_failure(attempt, failure)
 
     async def _post(self, attempt: Attempt) -> T:
-        attempt.entry = await self._journal.mark_sending(attempt.entry)
+        attempt.entry = await self.journal.mark_sending(attempt.entry)
         attempt.posts += 1
-        task = await self._route.submit(attempt.body, external_task_id=attempt.entry.external_task_id)
-        self._gate.was_accepted()
+        task = await self.route.submit(attempt.body, external_task_id=attempt.entry.external_task_id)
+        self.gate.was_accepted()
         return await self._accept(attempt, task)
 
     async def _classify_failure(self, attempt: Attempt, failure: KlingError) -> tuple[T | None, KlingError | None]:
@@ -163,20 +156,20 @@ class AttemptRunner(Generic[T]):
             return await self._adopt_existing(attempt, failure), None
         if failure.created == "no":
             await self._refuse(attempt, failure)
-        settles_at = self._clock.wall() + _settling_seconds(failure)
+        settles_at = self.clock.wall() + _settling_seconds(failure)
         attempt.entry = mark_unclear(attempt.entry, settles_at, error=StoredError.of(failure))
         if attempt.posts >= POSTS_PER_CALL or self._time_left(attempt) <= 0:
             await self._give_up(attempt, failure)
         # If the state folder fails now, the entry stays "sending", which is looked up in the same way.
         with suppress(StorageError):
-            await self._journal.save(attempt.entry)
+            await self.journal.save(attempt.entry)
         return None, failure
 
     async def _adopt_existing(self, attempt: Attempt, failure: RequestError) -> T:
         """Kling refuses the id because a task has it, so the task exists. fact: msg-external-id-used"""
-        found = await self._lookup.search(attempt.entry)
+        found = await self.lookup.search(attempt.entry)
         if found.task is None:
-            attempt.entry = mark_unclear(attempt.entry, self._clock.wall(), "the id is in use")
+            attempt.entry = mark_unclear(attempt.entry, self.clock.wall(), "the id is in use")
             await self._give_up(attempt, _used_but_unseen(attempt.entry, failure, found))
         first_try = attempt.posts == 1 and attempt.outcome == "submitted"
         attempt.outcome = "already_submitted" if first_try else "recovered"
@@ -191,16 +184,16 @@ class AttemptRunner(Generic[T]):
         attempt.outcome = "recovered"
         backoff = Backoff(INITIAL_LOOKUP_DELAY, MAX_LOOKUP_DELAY)
         while True:
-            found = await self._lookup.search(attempt.entry)
+            found = await self.lookup.search(attempt.entry)
             if found.task is not None:
                 return await self._adopt(attempt, found.task)
-            settles_in = attempt.entry.settles_at - self._clock.wall()
+            settles_in = attempt.entry.settles_at - self.clock.wall()
             if found.is_absent and settles_in <= 0:
                 attempt.outcome = "submitted"
                 return None
             if self._time_left(attempt) <= 0:
                 await self._give_up(attempt, unknown)
-            await self._shutdown.sleep(self._clock, min(backoff.next_delay(), self._time_left(attempt)))
+            await self.shutdown.sleep(self.clock, min(backoff.next_delay(), self._time_left(attempt)))
 
     async def _adopt(self, attempt: Attempt, task: T) -> T:
         if names_other_content(attempt.entry, task):
@@ -210,43 +203,43 @@ class AttemptRunner(Generic[T]):
 
     async def _accept(self, attempt: Attempt, task: T) -> T:
         try:
-            attempt.entry = await self._journal.mark_accepted(attempt.entry, task.task_id)
+            attempt.entry = await self.journal.mark_accepted(attempt.entry, task.task_id)
         except StorageError:
             attempt.warnings.append(NOT_RECORDED)
         return task
 
     async def _refuse(self, attempt: Attempt, failure: KlingError) -> NoReturn:
         with suppress(StorageError):
-            await self._journal.mark_refused(attempt.entry, failure)
+            await self.journal.mark_refused(attempt.entry, failure)
         raise failure
 
     async def _give_up(self, attempt: Attempt, unknown: KlingError) -> NoReturn:
         with suppress(StorageError):
-            await self._journal.release(attempt.entry)
+            await self.journal.release(attempt.entry)
         raise unknown
 
     @asynccontextmanager
     async def _slot(self, attempt: Attempt) -> AsyncIterator[None]:
-        with self._shutdown.move_on_after(max(0.0, self._time_left(attempt))) as scope:
+        with self.shutdown.move_on_after(max(0.0, self._time_left(attempt))) as scope:
             try:
-                await self._gate.enter()
+                await self.gate.enter()
             except LimitError as full:
                 await self._refuse(attempt, full)
         if scope.cancelled_caught:
-            await self._refuse(attempt, _no_slot(self._shutdown))
+            await self._refuse(attempt, _no_slot(self.shutdown))
         try:
             yield
         finally:
-            self._gate.leave()
+            self.gate.leave()
 
     async def _wait_until_open(self, attempt: Attempt) -> None:
-        while (pause := self._gate.opens_in()) > 0:
+        while (pause := self.gate.opens_in()) > 0:
             if pause > self._time_left(attempt):
-                await self._refuse(attempt, _no_slot(self._shutdown))
-            await self._shutdown.sleep(self._clock, pause)
+                await self._refuse(attempt, _no_slot(self.shutdown))
+            await self.shutdown.sleep(self.clock, pause)
 
     def _time_left(self, attempt: Attempt) -> float:
-        return 0.0 if self._shutdown.is_started else attempt.deadline - self._clock.monotonic()
+        return 0.0 if self.shutdown.is_started else attempt.deadline - self.clock.monotonic()
 
 
 def _settling_seconds(failure: KlingError) -> float:

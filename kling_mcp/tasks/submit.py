@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Generic
 
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.concurrency.backoff import Backoff
-from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import InputError, KlingError, NotFoundError, StorageError, TaskFailedError, UnknownOutcomeError
 from kling_mcp.sanitize import clean, quote
 from kling_mcp.tasks.entry import end_state, external_id_conflict, names_other_content
@@ -23,13 +22,8 @@ from kling_mcp.tasks.send import Attempt, AttemptRunner, Outcome
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import KlingTask
-    from kling_mcp.api.throttle import CreateGate
-    from kling_mcp.concurrency.clock import Clock
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.intent import Intent
-    from kling_mcp.tasks.journal import Journal
-    from kling_mcp.tasks.lookup import TaskLookup
-    from kling_mcp.tasks.route import TaskRoute
 
 Check = Callable[[Attempt], Awaitable[None]]
 MakeBody = Callable[["JournalEntry"], Awaitable[Mapping[str, object]]]
@@ -72,23 +66,9 @@ class SubmitRequest:
 class Submitter(Generic[T]):
     """Submissions of one account and kind."""
 
-    def __init__(
-        self,
-        route: TaskRoute[T],
-        journal: Journal,
-        lookup: TaskLookup[T],
-        gate: CreateGate,
-        clock: Clock,
-        *,
-        shutdown: Shutdown | None = None,
-    ) -> None:
-        """Once `shutdown` has started, calls that wait for others end as if their time had run out."""
-        self._route = route
-        self._journal = journal
-        self._lookup = lookup
-        self._clock = clock
-        self._shutdown = shutdown or Shutdown()
-        self._runner = AttemptRunner(route, journal, lookup, gate, clock, shutdown=self._shutdown)
+    def __init__(self, runner: AttemptRunner[T]) -> None:
+        self.runner = runner
+        self._journal, self._clock, self._shutdown = runner.journal, runner.clock, runner.shutdown
         self._callers = itertools.count(1)
 
     async def submit(self, request: SubmitRequest) -> Submission[T]:
@@ -143,7 +123,7 @@ class Submitter(Generic[T]):
 
         try:
             async with run_in_background(keep_lease):
-                task = await self._runner.run(attempt, must_look=must_look)
+                task = await self.runner.run(attempt, must_look=must_look)
         except LeaseLostError:
             return None
         finally:
@@ -158,9 +138,9 @@ class Submitter(Generic[T]):
         warnings = list(request.warnings)
         task: T | None = None
         try:
-            task = await self._route.get(entry.task_id)
+            task = await self.runner.route.get(entry.task_id)
         except NotFoundError:
-            found = await self._lookup.search(entry)
+            found = await self.runner.lookup.search(entry)
             is_young = self._clock.wall() - entry.updated_at < VISIBLE_WITHIN_SECONDS
             if found.is_absent and not is_young:
                 await self._journal.mark_deleted(entry)
@@ -168,7 +148,7 @@ class Submitter(Generic[T]):
             task = found.task
         except KlingError as error:
             warnings.append(f"The task exists, but reading it failed: {error.message}")
-        task = task or self._route.unseen(entry.task_id, entry.external_task_id)
+        task = task or self.runner.route.unseen(entry.task_id, entry.external_task_id)
         if names_other_content(entry, task):
             raise InputError([external_id_conflict(replace(entry, label=task.result_names[0]))])
         if end_state(task) in {"failed", "deleted"}:

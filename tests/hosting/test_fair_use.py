@@ -184,7 +184,7 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
     hosting = HostingSettings(creates_per_minute=0, creates_per_day=0)
     async with serve(hosting=hosting, max_creates=1) as house:
         account = house.runtime.account_of_caller(kling("anna"))
-        gate = account.element_tasks.submitter._runner._gate
+        gate = account.element_tasks.submitter.runner.gate
         await gate.enter()  # a creation that takes long
         async with anyio.create_task_group() as group:
             places = [anyio.CancelScope() for _ in range(MAX_WAITING)]
