@@ -43,6 +43,7 @@ CORE = [
 TESTS = ["tests/tasks", "tests/elements", "tests/never_twice"]
 # Tried before all of `TESTS`, because they know the module best; else the tests of the module's name.
 NEAR = {
+    "tasks/entry.py": ["tests/tasks/test_journal.py"],
     "elements/name_guard.py": ["tests/elements/test_create.py"],
     "tasks/submit.py": ["tests/elements/test_create.py"],
 }
@@ -82,7 +83,7 @@ class Mutant:
 def mutants_of(module: str, source: str) -> Iterator[Mutant]:
     """Every mutant of a module, in the order of its lines."""
     tree = ast.parse(source)
-    found = [(node, changed) for node in _code_in(tree) for changed in _changes_of(node)]
+    found = [(node, changed) for node in _code_in(tree) for changed in (*_changes_of(node), *_removals_of(node))]
     for node, changed in sorted(found, key=lambda pair: (pair[0].lineno, pair[0].col_offset)):
         before, after = ast.unparse(node), ast.unparse(changed)
         text = after if isinstance(changed, ast.stmt) else f"({after})"
@@ -122,10 +123,17 @@ def _changes_of(node: ast.expr | ast.stmt) -> Iterator[ast.expr | ast.stmt]:
             yield ast.Constant(not node.value)
         case ast.Constant(value=0 | 1):
             yield ast.Constant(1 - node.value)  # type: ignore[operator] # a number: the pattern says so
+
+
+def _removals_of(node: ast.expr | ast.stmt) -> Iterator[ast.expr | ast.stmt]:
+    match node:
         case ast.Expr(value=ast.Call() | ast.Await()):
             yield ast.Pass()
-        case ast.Return(value=ast.expr() as value) if ast.unparse(value) != "None":
+        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and not value.value):
             yield ast.Return(ast.Constant(None))
+        case ast.Call(func=ast.Name(id="replace")):
+            for keyword in node.keywords:
+                yield ast.Call(node.func, node.args, [other for other in node.keywords if other is not keyword])
 
 
 def _replaced(source: str, node: ast.expr | ast.stmt, text: str) -> str:
