@@ -152,6 +152,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._running: subprocess.Popen[bytes] | None = None
         for name in FOLDERS:
             source, ignored = ROOT / name, shutil.ignore_patterns("__pycache__", "node_modules", ".*")
             if source.is_dir():
@@ -181,13 +182,19 @@ class Copy:
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        ) as running:
+        ) as self._running:
             try:
-                return running.wait(seconds) != 0
+                return self._running.wait(seconds) != 0
             except subprocess.TimeoutExpired:
-                with suppress(ProcessLookupError):
-                    os.killpg(running.pid, signal.SIGKILL)
                 return True
+            finally:
+                self.stop()
+
+    def stop(self) -> None:
+        """End the tests that run, with all that they started."""
+        if self._running is not None and self._running.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signal.SIGKILL)
 
 
 def _write(path: Path, source: str) -> None:
@@ -220,28 +227,32 @@ def run(mutants: list[Mutant], jobs: int) -> list[Mutant]:
         SystemExit: the tests fail without any mutant.
     """
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
-        for number in range(jobs):
-            copies.put(Copy(Path(folder) / str(number)))
-        first = copies.get()
+        copies = [Copy(Path(folder) / str(number)) for number in range(jobs)]
         began = time.monotonic()
-        if first.is_noticed(TESTS, None):
+        if copies[0].is_noticed(TESTS, None):
             raise SystemExit("The tests fail without any mutant.")
         seconds = TIME_OUT * (time.monotonic() - began)
-        copies.put(first)
+        free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for place in copies:
+            free.put(place)
 
         def lives(mutant: Mutant) -> bool:
-            place = copies.get()
+            place = free.get()
             near = near_tests(mutant.module)
             with place.changed(mutant):
                 is_noticed = bool(near and place.is_noticed(near, seconds)) or place.is_noticed(TESTS, seconds)
-            copies.put(place)
+            free.put(place)
             if not is_noticed:
                 say(f"lives: kling_mcp/{mutant.module}:{mutant.line}: {mutant.change}")
             return not is_noticed
 
         with ThreadPoolExecutor(jobs) as pool:
-            return [mutant for mutant, is_alive in zip(mutants, pool.map(lives, mutants), strict=True) if is_alive]
+            try:
+                return [mutant for mutant, is_alive in zip(mutants, pool.map(lives, mutants), strict=True) if is_alive]
+            except KeyboardInterrupt:  # those that wait are dropped by `map`
+                for place in copies:
+                    place.stop()
+                raise SystemExit("Interrupted.") from None
 
 
 def say(line: str) -> None:
