@@ -252,7 +252,7 @@ def run(mutants: list[Mutant], jobs: int) -> list[Mutant]:
             except KeyboardInterrupt:  # those that wait are dropped by `map`
                 for place in copies:
                     place.stop()
-                raise SystemExit("Interrupted.") from None
+                raise
 
 
 def say(line: str) -> None:
@@ -283,4 +283,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
