@@ -14,6 +14,7 @@ async def settle(names: list[str | None], now: float = 0.0) -> bool:
     await journal.save(f"{now + 1} é", is_last=True)
     count = len(names) - 1
     count += 2
+    replace(entry, label=names[count], memo={})
     return names[count] is not None
 '''
 
@@ -32,6 +33,9 @@ def test_mutants_of_a_module_are_all_made() -> None:
             "len(names) - 1  ->  len(names) + 1",
             "1  ->  0",
             "count += 2  ->  count -= 2",
+            "replace(entry, label=names[count], memo={})  ->  pass",
+            "replace(entry, label=names[count], memo={})  ->  replace(entry, memo={})",
+            "replace(entry, label=names[count], memo={})  ->  replace(entry, label=names[count])",
             "return names[count] is not None  ->  return None",
             "names[count] is not None  ->  names[count] is None",
         ]

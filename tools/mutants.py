@@ -43,6 +43,7 @@ CORE = [
 TESTS = ["tests/tasks", "tests/elements", "tests/never_twice"]
 # Tried before all of `TESTS`, because they know the module best; else the tests of the module's name.
 NEAR = {
+    "tasks/entry.py": ["tests/tasks/test_journal.py"],
     "elements/name_guard.py": ["tests/elements/test_create.py"],
     "tasks/submit.py": ["tests/elements/test_create.py"],
 }
@@ -82,7 +83,7 @@ class Mutant:
 def mutants_of(module: str, source: str) -> Iterator[Mutant]:
     """Every mutant of a module, in the order of its lines."""
     tree = ast.parse(source)
-    found = [(node, changed) for node in _code_in(tree) for changed in _changes_of(node)]
+    found = [(node, changed) for node in _code_in(tree) for changed in (*_changes_of(node), *_removals_of(node))]
     for node, changed in sorted(found, key=lambda pair: (pair[0].lineno, pair[0].col_offset)):
         before, after = ast.unparse(node), ast.unparse(changed)
         text = after if isinstance(changed, ast.stmt) else f"({after})"
@@ -122,10 +123,17 @@ def _changes_of(node: ast.expr | ast.stmt) -> Iterator[ast.expr | ast.stmt]:
             yield ast.Constant(not node.value)
         case ast.Constant(value=0 | 1):
             yield ast.Constant(1 - node.value)  # type: ignore[operator] # a number: the pattern says so
+
+
+def _removals_of(node: ast.expr | ast.stmt) -> Iterator[ast.expr | ast.stmt]:
+    match node:
         case ast.Expr(value=ast.Call() | ast.Await()):
             yield ast.Pass()
-        case ast.Return(value=ast.expr() as value) if ast.unparse(value) != "None":
+        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and not value.value):
             yield ast.Return(ast.Constant(None))
+        case ast.Call(func=ast.Name(id="replace")):
+            for keyword in node.keywords:
+                yield ast.Call(node.func, node.args, [other for other in node.keywords if other is not keyword])
 
 
 def _replaced(source: str, node: ast.expr | ast.stmt, text: str) -> str:
@@ -144,6 +152,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._running: subprocess.Popen[bytes] | None = None
         for name in FOLDERS:
             source, ignored = ROOT / name, shutil.ignore_patterns("__pycache__", "node_modules", ".*")
             if source.is_dir():
@@ -173,13 +182,19 @@ class Copy:
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        ) as running:
+        ) as self._running:
             try:
-                return running.wait(seconds) != 0
+                return self._running.wait(seconds) != 0
             except subprocess.TimeoutExpired:
-                with suppress(ProcessLookupError):
-                    os.killpg(running.pid, signal.SIGKILL)
                 return True
+            finally:
+                self.stop()
+
+    def stop(self) -> None:
+        """End the tests that run, with all that they started."""
+        if self._running is not None and self._running.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signal.SIGKILL)
 
 
 def _write(path: Path, source: str) -> None:
@@ -212,28 +227,32 @@ def run(mutants: list[Mutant], jobs: int) -> list[Mutant]:
         SystemExit: the tests fail without any mutant.
     """
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
-        for number in range(jobs):
-            copies.put(Copy(Path(folder) / str(number)))
-        first = copies.get()
+        copies = [Copy(Path(folder) / str(number)) for number in range(jobs)]
         began = time.monotonic()
-        if first.is_noticed(TESTS, None):
+        if copies[0].is_noticed(TESTS, None):
             raise SystemExit("The tests fail without any mutant.")
         seconds = TIME_OUT * (time.monotonic() - began)
-        copies.put(first)
+        free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for place in copies:
+            free.put(place)
 
         def lives(mutant: Mutant) -> bool:
-            place = copies.get()
+            place = free.get()
             near = near_tests(mutant.module)
             with place.changed(mutant):
                 is_noticed = bool(near and place.is_noticed(near, seconds)) or place.is_noticed(TESTS, seconds)
-            copies.put(place)
+            free.put(place)
             if not is_noticed:
                 say(f"lives: kling_mcp/{mutant.module}:{mutant.line}: {mutant.change}")
             return not is_noticed
 
         with ThreadPoolExecutor(jobs) as pool:
-            return [mutant for mutant, is_alive in zip(mutants, pool.map(lives, mutants), strict=True) if is_alive]
+            try:
+                return [mutant for mutant, is_alive in zip(mutants, pool.map(lives, mutants), strict=True) if is_alive]
+            except KeyboardInterrupt:  # those that wait are dropped by `map`
+                for place in copies:
+                    place.stop()
+                raise
 
 
 def say(line: str) -> None:
@@ -264,4 +283,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")

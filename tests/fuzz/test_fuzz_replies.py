@@ -82,5 +82,5 @@ def test_a_packed_body_that_unfolds_without_end_takes_no_room(layers: int) -> No
 
 @pytest.mark.parametrize("spoil", [flood, drip])
 @pytest.mark.parametrize("call", [("list_elements", {}), ("create_element", CREATION)], ids=["list", "create"])
-def test_a_body_without_an_end_comes_to_one(call: tuple[str, dict[str, Any]], spoil: Spoil) -> None:
+def test_body_without_an_end_is_not_read_for_ever(call: tuple[str, dict[str, Any]], spoil: Spoil) -> None:
     play([call], [spoil], for_ever=False)

@@ -173,7 +173,9 @@ def assert_one_element(kling: Kling, told: list[dict[str, Any]]) -> None:
     assert ids == {(task.task_id, task.external_task_id, task.element_id)}
 
 
-def test_killed_after_the_commit(kling: Kling, url: str, wish: dict[str, Any], tmp_path: Path) -> None:
+def test_process_killed_after_the_commit_makes_one_element(
+    kling: Kling, url: str, wish: dict[str, Any], tmp_path: Path
+) -> None:
     kling.faults.delay(20, after_commit=True, route="create")
     with Server(url, tmp_path) as server:
         server.create(wish)
@@ -185,7 +187,9 @@ def test_killed_after_the_commit(kling: Kling, url: str, wish: dict[str, Any], t
     assert len(kling.requests("create")) == 1
 
 
-def test_killed_before_the_commit(kling: Kling, url: str, wish: dict[str, Any], tmp_path: Path) -> None:
+def test_process_killed_before_the_commit_makes_one_element(
+    kling: Kling, url: str, wish: dict[str, Any], tmp_path: Path
+) -> None:
     """Kling commits three seconds after the request, when nobody listens any more."""
     kling.faults.delay(3, route="create")
     with Server(url, tmp_path) as server:
@@ -197,7 +201,9 @@ def test_killed_before_the_commit(kling: Kling, url: str, wish: dict[str, Any], 
     assert len(kling.requests("create")) == 1
 
 
-def test_killed_with_five_calls_at_once(kling: Kling, url: str, wish: dict[str, Any], tmp_path: Path) -> None:
+def test_process_killed_with_five_calls_at_once_makes_one_element(
+    kling: Kling, url: str, wish: dict[str, Any], tmp_path: Path
+) -> None:
     kling.faults.delay(20, after_commit=True, route="create")
     with Server(url, tmp_path) as server:
         for _ in range(5):
@@ -209,7 +215,9 @@ def test_killed_with_five_calls_at_once(kling: Kling, url: str, wish: dict[str, 
     assert len(kling.requests("create")) == 1
 
 
-def test_killed_while_it_looks_after_a_5002(kling: Kling, url: str, wish: dict[str, Any], tmp_path: Path) -> None:
+def test_process_killed_during_the_lookup_after_a_5002_makes_one_element(
+    kling: Kling, url: str, wish: dict[str, Any], tmp_path: Path
+) -> None:
     kling.faults.reply_code(5002, after_commit=True, route="create")
     kling.faults.delay(20, route="query")
     with Server(url, tmp_path) as server:
@@ -222,7 +230,9 @@ def test_killed_while_it_looks_after_a_5002(kling: Kling, url: str, wish: dict[s
     assert len(kling.requests("create")) == 1
 
 
-def test_killed_after_refused_connections(kling: Kling, wish: dict[str, Any], tmp_path: Path) -> None:
+def test_process_killed_after_refused_connections_makes_one_element(
+    kling: Kling, wish: dict[str, Any], tmp_path: Path
+) -> None:
     """Nobody listens at first, so the request is made again, arrives, and loses its sender."""
     kling.faults.delay(20, after_commit=True, route="create")
     with ExitStack() as cleanup:

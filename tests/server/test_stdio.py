@@ -207,7 +207,7 @@ def test_stdio_output_holds_no_secret(noisy_session: Finished) -> None:
 # --- how it ends
 
 
-def test_ctrl_c_ends_it_at_once_and_quietly(folder: Path) -> None:
+def test_ctrl_c_ends_the_stdio_server_at_once_and_quietly(folder: Path) -> None:
     """A server that waits for its client's next line must not need one to end."""
     with Line(KLING_MCP_STATE_DIR=str(folder / "interrupted")) as line:
         line.greet()

@@ -251,6 +251,29 @@ class TestEarlierAttempts:
         assert external_id_of(MIA, 1) != external_id_of(LEO, 1)
         assert external_id_of(MIA, 1).startswith("kmcp-")
 
+    async def test_refused_external_id_of_a_caller_takes_the_content_of_the_next_request(
+        self, journal: Journal, clock: VirtualClock
+    ) -> None:
+        own = replace(MIA, key="own", caller_id="one", memo={"voice_id": "1"})
+        refused = await journal.mark_sending((await journal.claim(own, "1"))[0])
+        await journal.mark_refused(refused, REFUSAL)
+        await clock.sleep(1)
+        other = replace(LEO, kind="voice", key="own", caller_id="one", memo={"voice_id": "2"})
+        entry, verdict = await journal.claim(other, "2")
+        assert verdict is ClaimResult.SEND
+        assert (entry.state, entry.kind, entry.content_hash) == ("claimed", other.kind, other.content_hash)
+        assert (entry.label, entry.memo) == (other.label, other.memo)
+        assert entry.created_at > refused.created_at
+        assert await journal.find("one") == entry
+
+    async def test_refusal_of_an_external_id_in_use_names_the_argument_and_the_id(self, journal: Journal) -> None:
+        await journal.claim(replace(MIA, key="own", caller_id="one"), "1")
+        with pytest.raises(InputError) as caught:
+            await journal.claim(replace(LEO, key="own", caller_id="one"), "2")
+        (problem,) = caught.value.problems
+        assert (problem.argument, problem.actual) == ("external_task_id", '"one"')
+        assert problem.fix
+
     async def test_external_id_in_use_is_refused_with_the_name_of_its_element(self, journal: Journal) -> None:
         await journal.claim(replace(MIA, key="own", caller_id="one"), "1")
         with pytest.raises(InputError, match=r"the element .Mia."):

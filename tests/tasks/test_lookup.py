@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import islice
@@ -72,6 +72,18 @@ async def looking_at(
     route = element_route(KlingClient(sender, ApiKey(API_KEY), clock))
     yield TaskLookup(route, server.own_account().journal)
     await sender.aclose()
+
+
+def endless_list(numbers: Iterator[int]) -> Callable[[httpx.Request], httpx.Response]:
+    """A Kling that finds no task by an id, and whose list has no last page; it takes a number for each task."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if not request.url.params:
+            return httpx.Response(400, json={"code": 1201, "message": "Task not found by id/external id: it"})
+        page = [{"task_id": f"{n}", "task_info": {"external_task_id": f"ada-{n}"}} for n in islice(numbers, PAGE_SIZE)]
+        return httpx.Response(200, json={"code": 0, "data": page})
+
+    return answer
 
 
 class TestByExternalId:
@@ -164,16 +176,7 @@ class TestListSearch:
         self, server: Process, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         numbers = itertools.count(1)
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            if not request.url.params:
-                return httpx.Response(400, json={"code": 1201, "message": "Task not found by id/external id: it"})
-            page = [
-                {"task_id": f"{n}", "task_info": {"external_task_id": f"ada-{n}"}} for n in islice(numbers, PAGE_SIZE)
-            ]
-            return httpx.Response(200, json={"code": 0, "data": page})
-
-        async with looking_at(answer, server, clock) as searcher:
+        async with looking_at(endless_list(numbers), server, clock) as searcher:
             finding = await searcher.search(lost())
         assert (finding.is_absent, finding.reason) == (False, "the list is too long to be sure")
         assert next(numbers) == MAX_PAGES * PAGE_SIZE + 1
@@ -270,6 +273,14 @@ class TestUnknownExternalId:
             put(world, f"Ada {number}", f"ada-{number}")
         assert await searcher.find("theirs") is None
         assert len(requests_to(world, "list")) == 2
+
+    async def test_search_for_an_unknown_external_id_ends_after_the_last_page_allowed(
+        self, server: Process, clock: VirtualClock
+    ) -> None:
+        numbers = itertools.count(1)
+        async with looking_at(endless_list(numbers), server, clock) as searcher:
+            assert await searcher.find("theirs") is None
+        assert next(numbers) == MAX_PAGES * PAGE_SIZE + 1
 
 
 class TestRecordWithoutExternalId:

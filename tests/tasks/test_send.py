@@ -17,6 +17,7 @@ from kling_mcp.errors import KlingError, RequestError, ServerError, UnknownOutco
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_ABANDONMENT
 from kling_mcp.tasks.send import POSTS_PER_CALL, SETTLES_AFTER_BREAK, SETTLES_AFTER_SILENCE
+from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
     from virtual_time import VirtualClock
@@ -184,6 +185,25 @@ class TestBeforeTheCommit:
         faults.refuse_connection(route="create", times=2)
         assert (await server.create(MIA)).outcome == "submitted"
         assert posts(world) == 1
+
+
+class TestUnclearEntry:
+    async def test_unclear_entry_keeps_the_error_behind_it(self, server: Process, faults: Faults) -> None:
+        faults.reply_code(5000, after_commit=True, route="create")
+        faults.malformed("html", route="query", times=None)
+        with pytest.raises(ServerError) as caught:
+            await server.create(named(MIA, "one"), patience=5)
+        entry = await server.own_account().journal.find("one")
+        assert entry is not None
+        assert (entry.state, entry.error) == ("unclear", StoredError.of(caught.value))
+
+    async def test_unclear_entry_of_a_caller_who_left_has_a_reason(self, server: Process, faults: Faults) -> None:
+        faults.delay(20, route="create")
+        with anyio.move_on_after(5):
+            await server.create(named(MIA, "one"))
+        entry = await server.own_account().journal.find("one")
+        assert entry is not None
+        assert (entry.state, entry.error, bool(entry.reason)) == ("unclear", None, True)
 
 
 class ArrivesLate(Fate):
