@@ -5,7 +5,6 @@ It knows no settings: the runtime gives `AccountFactory` plain values.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ from kling_mcp.api.throttle import CreateGate
 from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.elements.create import KIND, ElementCreator
 from kling_mcp.elements.submissions import Submissions
-from kling_mcp.errors import StorageError
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.library.voices import VoiceCatalogue
@@ -32,12 +30,13 @@ from kling_mcp.thumbnails.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
+    from kling_mcp.library.records import Submitted
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.store import Store
     from kling_mcp.store.change import Change, ChangeKind
@@ -66,9 +65,9 @@ class Account:
         """Every kind of task, in the order in which an unknown id is tried."""
         return self.element_tasks, self.voice_tasks
 
-    async def record_results(self, tasks: Iterable[KlingTask]) -> None:
-        """Record tasks of any kind that were just read. Never fails."""
-        await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
+    async def record_results(self, tasks: Iterable[KlingTask]) -> Mapping[str, Submitted]:
+        """Record tasks of any kind that were just read; returns what was asked for elements. Never fails."""
+        return await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
 
     def notify(self, task_id: str) -> None:
         """A change of this task was announced: waits for it poll now."""
@@ -83,13 +82,6 @@ class Account:
             self.library.invalidate()
         if change.kind == "callback":
             self.notify(change.subject_id)
-
-    async def asked_voice(self, task: ElementTask) -> str:
-        """The voice that was requested when this server created the task's element, or ""."""
-        with suppress(StorageError):
-            entry = await self.journal.find(task.task_id)
-            return entry.memo.get("voice_id", "") if entry else ""
-        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.elements.preflight import prepare
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError, StorageError
+from kling_mcp.library.records import Submitted
 from kling_mcp.tasks.intent import Intent, make_intent
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
@@ -148,11 +149,17 @@ class ElementCreator:
             waited_seconds=self._clock.monotonic() - started,
         )
 
-    async def record_results(self, tasks: list[ElementTask]) -> None:
-        """Record the state of tasks that were just read. Never fails: the next poll shows the same."""
+    async def record_results(self, tasks: list[ElementTask]) -> Mapping[str, Submitted]:
+        """Record the state of tasks that were just read, and return what was asked for those created from here.
+
+        Never fails: the next poll shows the same.
+        """
+        submitted: dict[str, Submitted] = {}
         with suppress(StorageError):
-            await self._journal.record_results(tasks)
-        await self._library.record_results(tasks)
+            entries = await self._journal.record_results(tasks)
+            submitted = {task_id: Submitted.of(entry.label, entry.memo) for task_id, entry in entries.items()}
+        await self._library.record_results(tasks, submitted)
+        return submitted
 
     async def _submit(
         self, draft: ElementDraft, deadline: float, on_claim: OnClaim | None, *, allow_duplicate_name: bool

@@ -58,7 +58,8 @@ def _element_record(element: Element, task: ElementTask, source: Source) -> Libr
 
 def capped(text: str, limit: int) -> str:
     """Capped, and without lone surrogates, which JSON allows but files cannot store."""
-    return text[:limit].encode("utf-8", "ignore").decode()
+    text = text[:limit]
+    return text if text.isascii() else text.encode("utf-8", "ignore").decode()
 
 
 def _status(element: Element, task: ElementTask, source: Source) -> ElementStatus:

@@ -166,12 +166,17 @@ class Library:
         """This element may have been deleted elsewhere: ask Kling at the next question."""
         self._doubts.add(element_id)
 
-    async def record_results(self, tasks: Iterable[ElementTask]) -> None:
+    async def record_results(
+        self, tasks: Iterable[ElementTask], submitted: Mapping[str, Submitted] | None = None
+    ) -> None:
         """Record what was just seen of the account's own tasks.
 
         Never fails: what is not recorded now is read again later.
+
+        Args:
+            submitted: what the journal knows of them; None asks it.
         """
-        records = await self._fill_in([record for task in tasks for record in records_of(task, "custom")])
+        records = await self._fill_in([record for task in tasks for record in records_of(task, "custom")], submitted)
         changes = await self._changes_in(records) if self._announce else []
         await self._write(records)
         for kind, subject_id in changes:
@@ -260,14 +265,14 @@ class Library:
                 changes.add(("deletion", record.element_id) if is_gone else ("task", record.task_id))
         return changes
 
-    async def _fill_in(self, records: list[LibraryElement]) -> list[LibraryElement]:
+    async def _fill_in(
+        self, records: list[LibraryElement], submitted: Mapping[str, Submitted] | None = None
+    ) -> list[LibraryElement]:
         """Own records, completed with what the journal knows and Kling does not show."""
-        if self._submitted is None:
-            return records
-        submitted = await self._submitted([record.task_id for record in records if record.task_id])
-        return [
-            submitted[record.task_id].fill_in(record) if record.task_id in submitted else record for record in records
-        ]
+        if submitted is None and self._submitted is not None:
+            submitted = await self._submitted([record.task_id for record in records if record.task_id])
+        known = [(record, (submitted or {}).get(record.task_id)) for record in records]
+        return [asked.fill_in(record) if asked else record for record, asked in known]
 
     async def _write(self, records: list[LibraryElement]) -> None:
         if not records:

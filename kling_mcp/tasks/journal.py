@@ -167,26 +167,27 @@ class Journal:
         entry = replace(entry, lease_until=0.0, updated_at=self._clock.wall())
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
-    async def record_results(self, tasks: Iterable[KlingTask]) -> None:
-        """Record the outcomes of tasks; those that are not in the journal are ignored."""
-        ended = [(task, state) for task in tasks if (state := end_state(task))]
-        if not ended:
-            return
+    async def record_results(self, tasks: Iterable[KlingTask]) -> dict[str, JournalEntry]:
+        """Record the outcomes of tasks, and return what the journal knows of them, by task id."""
+        read = {task.task_id: task for task in tasks if task.task_id}
+        entries = await self.by_task_ids(list(read))
+        states = {task_id: end_state(read[task_id]) for task_id in entries}
+        changed = [task_id for task_id, state in states.items() if state and state != entries[task_id].state]
 
         def work(tx: Transaction) -> None:
-            for task, state in ended:
+            for task_id in changed:
                 tx.execute(
-                    "UPDATE tasks SET state = ?, result_ids = ?, updated_at = ? "
-                    "WHERE account = ? AND task_id = ? AND state <> ?",
-                    state,
-                    ",".join(task.result_ids),
+                    "UPDATE tasks SET state = ?, result_ids = ?, updated_at = ? WHERE account = ? AND task_id = ?",
+                    states[task_id],
+                    ",".join(read[task_id].result_ids),
                     self._clock.wall(),
                     self._account,
-                    task.task_id,
-                    state,
+                    task_id,
                 )
 
-        await self._store.run(work, write=True)
+        if changed:
+            await self._store.run(work, write=True)
+        return entries
 
     async def record_end(self, entry: JournalEntry, task: KlingTask) -> None:
         """Record the outcome of this entry's task."""

@@ -61,7 +61,8 @@ async def test_voice_that_was_not_bound_is_a_warning(server: Process, world: Wor
     voice = "831000000000000001"  # an official one of the simulator
     creation = await account.creator.create_and_wait(replace(MIA, element_voice_id=voice))
     assert f"did not bind the voice {voice}" in " ".join(creation.warnings)
-    assert await account.asked_voice(creation.task) == voice, "the journal knows what was asked for"
+    asked = (await account.record_results([creation.task]))[creation.task.task_id]
+    assert asked.voice_id == voice, "the journal knows what was asked for"
 
 
 async def test_poll_that_fails_is_a_warning_and_the_task_is_kept(server: Process, faults: Faults) -> None:

@@ -301,9 +301,18 @@ class TestJournalLookups:
         }
         assert [entry.task_id for entry in await journal.unfinished()] == ["883"]
 
-    async def test_journal_writes_nothing_for_running_tasks(self, journal: Journal, store: SqliteStore) -> None:
-        await journal.record_results([task_of("880", "processing")])
-        assert store._connection is None, "the file was not even opened"
+    async def test_journal_writes_only_where_a_state_changed(self, journal: Journal, tmp_path: Path) -> None:
+        accepted = await journal.mark_accepted((await journal.claim(MIA, "1"))[0], "880")
+        before = (tmp_path / "state" / FILE_NAME).read_bytes()
+        known = await journal.record_results([task_of("880", "processing"), task_of("881")])
+        assert (tmp_path / "state" / FILE_NAME).read_bytes() == before
+        assert list(known) == ["880"]
+        assert known["880"].external_task_id == accepted.external_task_id
+        await journal.record_results([task_of("880")])
+        ended = (tmp_path / "state" / FILE_NAME).read_bytes()
+        assert ended != before
+        await journal.record_results([task_of("880")])
+        assert (tmp_path / "state" / FILE_NAME).read_bytes() == ended
 
     async def test_unfinished_entries_beyond_one_page_are_all_found(self, journal: Journal) -> None:
         for number in range(520):

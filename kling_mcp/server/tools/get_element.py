@@ -109,11 +109,11 @@ async def _task_of_journal(account: Account, wanted: str) -> ElementTask | None:
 
 
 async def _told(account: Account, task: ElementTask) -> TaskView:
-    await account.record_results([task])
+    submitted = (await account.record_results([task])).get(task.task_id)
     raise_if_failed(task)
     return task_view(
         task,
-        warnings=voice_warnings(task, await account.asked_voice(task)),
+        warnings=voice_warnings(task, submitted.voice_id) if submitted else [],
         next_step=next_step_for(task, running=f"Call get_element with id={quote(task.task_id)} again later."),
     )
 
