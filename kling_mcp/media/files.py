@@ -53,6 +53,7 @@ def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
         beside = _names(real.parent) if _is_inside(real.parent, policy) else []
         twins = [name for name in beside if _look(name) == _look(real.name)]
         if len(twins) != 1:
+            _require_allowed_folder(real, path, argument, policy)
             raise _missing(real.name, beside, path, argument, policy)
         real = _resolve_inside(str(real.parent / twins[0]), path, argument, policy)
     return read_regular(real, path, argument)
@@ -122,6 +123,14 @@ def _resolve_inside(path: str, given: str, argument: str, policy: MediaPolicy) -
         "or give an https link."
     )
     raise _refused(argument, rule, quote(given), fix)
+
+
+def _require_allowed_folder(real: Path, given: str, argument: str, policy: MediaPolicy) -> None:
+    """Raises InputError if the allowed folder itself is missing, as that of a disk that is not connected."""
+    for folder in policy.allowed_dirs:
+        if real.is_relative_to(os.path.realpath(folder)) and not folder.is_dir():
+            fix = f"{quote(str(folder))} of KLING_MCP_MEDIA_DIRS is missing: create it, or connect its disk."
+            raise _refused(argument, "must be in a folder that exists", quote(given), fix)
 
 
 def _files_off(path: str, argument: str, policy: MediaPolicy) -> InputError:
