@@ -197,6 +197,14 @@ async def test_misspelled_names_are_reported_with_the_nearest_one(serve: Serve) 
     assert said.startswith("The setup works, but:")
 
 
+def test_callers_over_http_learn_nothing_of_the_operators_variables(tmp_path: Path) -> None:
+    environ = {"KLING_APIKEY": "x", "KLING_MCP_STATE_DIR": str(tmp_path)}
+    settings = Settings.from_env(environ)
+    assert [fault.need for fault in settings.faults] == ["nothing"]
+    assert Runtime(settings, transport="http").setting_problems() == ((), False)
+    assert len(Runtime(settings).setting_problems()[0]) == 1
+
+
 def test_unknown_names_are_bounded() -> None:
     found = unknown_names([f"KLING_{number}{'X' * 5000}" for number in range(500)], ["KLING_API_KEY"])
     assert len(found) == 11
@@ -256,11 +264,14 @@ class TestStateFolder:
         with pytest.raises(ConfigurationError, match="KLING_MCP_STATE_DIR"):
             Runtime(Settings(), transport="http")
 
-    async def test_database_that_cannot_be_used_lets_look_ups_through(self, serve: Serve) -> None:
-        async with serve(KLING_MCP_STATE_URL="mysql://u:CANARY-CANARY@db/kling") as client:
+    @pytest.mark.parametrize("url", ["mysql://u:CANARY-CANARY@db/kling", "postgresql://u:CANARY-CANARY@db/k?no=such"])
+    async def test_database_that_cannot_be_used_lets_look_ups_through(self, serve: Serve, url: str) -> None:
+        async with serve(KLING_MCP_STATE_URL=url) as client:
             said = await told(client, "create_element", **HOST)
             assert not (await client.call_tool("find_elements", {})).is_error
-        assert said.startswith("KLING_MCP_STATE_URL must be the address of a PostgreSQL database")
+            assert not (await setup(client))["ok"]
+        assert said.startswith("KLING_MCP_STATE_URL")
+        assert "created=no" in said
         assert "CANARY" not in said
 
 
