@@ -19,15 +19,16 @@ def own_credential(settings: Settings) -> Credential:
     """The credential from the settings; the API key if both are set (auth-api-key-everywhere).
 
     Raises:
-        ConfigurationError: `missing_credentials`.
+        ConfigurationError: `missing_credentials`, or a setting that Kling needs is wrong.
     """
     if settings.sandbox:
         return ApiKey(SANDBOX_KEY, "sandbox")
+    settings.require("kling")
     if settings.api_key:
         return ApiKey(settings.api_key)
     if settings.access_key:
         return KeyPair(settings.access_key, settings.secret_key)
-    raise missing_credentials()
+    raise missing_credentials(settings.fault_sentences("credential"))
 
 
 def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, Region | None]:

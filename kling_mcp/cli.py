@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
+
+logger = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 LOCALHOST = "127.0.0.1"
@@ -91,7 +94,7 @@ def _add_serve(commands: Commands) -> None:
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    settings = _read_settings(environ)
+    settings = _read_settings(environ, tolerant=options.transport == "stdio")
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
@@ -270,14 +273,16 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _read_settings(environ: Mapping[str, str]) -> Settings:
+def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:
     """The settings; from here on no log line contains one of their secrets.
 
     Raises:
-        ConfigurationError: names the variable that is wrong.
+        ConfigurationError: names the variable that is wrong, unless `tolerant`.
     """
-    settings = Settings.from_env(environ)
+    settings = Settings.from_env(environ, tolerant=tolerant)
     configure_logging(settings.log_level, settings.secrets, settings.log_format)
+    for fault in settings.faults:
+        logger.warning("%s", fault.sentence)
     return settings
 
 

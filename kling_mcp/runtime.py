@@ -24,10 +24,11 @@ from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
-from kling_mcp.settings import HOSTS, Settings, Transport, default_state_dir
+from kling_mcp.settings import FAULT_ADVICE, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.store.unusable import UnusableStore
 from kling_mcp.tasks.callback_urls import CallbackUrls
 from kling_mcp.tasks.quota import SubmitQuota
 from kling_mcp.thumbnails.fetch import PictureFetcher
@@ -99,7 +100,7 @@ class Runtime:
         """The account of the server's own settings.
 
         Raises:
-            ConfigurationError: `missing_credentials`.
+            ConfigurationError: `missing_credentials`, or a setting that Kling needs is wrong.
         """
         return self.account(own_credential(self.settings))
 
@@ -146,7 +147,8 @@ class Runtime:
         The sandbox keeps its state in memory, because its simulated Kling ends with the process.
         """
         if self._store is None:
-            self._store = SqliteStore(self._state_folder(), self.clock)
+            folder, missing = self._place
+            self._store = UnusableStore(missing, FAULT_ADVICE) if missing else SqliteStore(folder, self.clock)
         return self._store
 
     @property
@@ -154,10 +156,33 @@ class Runtime:
         """Where the state is kept, in words."""
         if self._shared is not None:
             return "the database of KLING_MCP_STATE_URL"
-        return str(self._state_folder() or "memory")
+        folder, missing = self._place
+        return missing or str(folder or "memory")
 
-    def _state_folder(self) -> Path | None:
-        return None if self.settings.sandbox else self.settings.state_dir or default_state_dir()
+    @cached_property
+    def _place(self) -> tuple[Path | None, str]:
+        """The folder for the state, or None for memory; and why there is no place for what must last, if so."""
+        settings = self.settings
+        if settings.sandbox:
+            return None, ""
+        if said := settings.fault_sentences("state"):
+            return None, said
+        try:
+            return settings.state_dir or default_state_dir(), ""
+        except ConfigurationError as error:
+            return None, error.message
+
+    def setting_problems(self) -> tuple[tuple[str, ...], bool]:
+        """What is wrong with the settings, in sentences, and whether it stops any call.
+
+        Over http these are the operator's, whose log has them, and no business of callers.
+        """
+        if self.transport == "http":
+            return (), False
+        faults = self.settings.faults
+        _, missing = self._place
+        told = dict.fromkeys([*(fault.sentence for fault in faults), *([missing] if missing else [])])
+        return tuple(told), bool(missing) or any(fault.need != "nothing" for fault in faults)
 
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
         account = self._factory.make(sender, credential)
@@ -174,7 +199,7 @@ class Runtime:
             owner=self.owner,
             shutdown=self.shutdown,
             open_store=lambda: self.store,
-            state_folder=self._state_folder(),
+            state_folder=self._place[0],
             keeps_thumbnails=settings.thumbnails,
             fetcher=self._fetcher,
             media_policy=self.media_policy(),
@@ -189,14 +214,17 @@ class Runtime:
     def _audit_log(self) -> AuditLog | None:
         """The file of KLING_MCP_AUDIT_LOG; by default one in the state folder over http, and none over stdio."""
         path = self.settings.hosting.audit_log
-        folder = self._state_folder() if path is None and self.transport == "http" else None
+        folder, missing = self._place if path is None and self.transport == "http" else (None, "")
+        if missing:
+            raise ConfigurationError(missing)
         if isinstance(path, Path):
             return AuditLog(path, self.clock, self.owner)
         return AuditLog(folder / FILE_NAME, self.clock, self.owner) if folder else None
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
-        return MediaPolicy(self.settings.readable_dirs(self.transport), _FILES_OFF[self.transport])
+        reason = self.settings.fault_sentences("files") or _FILES_OFF[self.transport]
+        return MediaPolicy(self.settings.readable_dirs(self.transport), reason)
 
     def notify(self, account: str, task_id: str) -> None:
         """Kling called back about this task of this account (its fingerprint): waits for it poll now.

@@ -33,6 +33,21 @@ def clean(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def without_invisible(text: str) -> str:
+    """The text without direction marks and other characters that nobody sees."""
+    return _INVISIBLE.sub("", text)
+
+
+def trim(text: str) -> str:
+    """The text without white space and invisible characters at both ends, as copying a path may add them."""
+    begin, end = 0, len(text)
+    while begin < end and (text[begin].isspace() or _INVISIBLE.match(text[begin])):
+        begin += 1
+    while begin < end and (text[end - 1].isspace() or _INVISIBLE.match(text[end - 1])):
+        end -= 1
+    return text[begin:end]
+
+
 def quote(text: str, limit: int = 200) -> str:
     """`clean` text between double quotes; inner double quotes become typographic ones."""
     return '"' + clean(text, limit).replace('"', "”") + '"'

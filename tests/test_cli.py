@@ -106,8 +106,7 @@ def test_wrong_usage_is_explained_with_exit_code_2(run: Run, argv: list[str], sa
 # --- settings that cannot be right
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["serve", "--transport", "http"], ["check"]], ids=" ".join)
-@pytest.mark.parametrize(
+BAD_SETTINGS = pytest.mark.parametrize(
     ("environ", "named"),
     [
         ({"KLING_ACCESS_KEY": "half"}, "KLING_SECRET_KEY"),
@@ -124,6 +123,10 @@ def test_wrong_usage_is_explained_with_exit_code_2(run: Run, argv: list[str], sa
         ({"KLING_MCP_WAIT_SECONDS": "soon"}, "KLING_MCP_WAIT_SECONDS"),
     ],
 )
+
+
+@pytest.mark.parametrize("command", [["serve", "--transport", "http"], ["check"]], ids=" ".join)
+@BAD_SETTINGS
 def test_bad_settings_refuse_to_start_and_name_the_variable(
     run: Run, command: list[str], environ: dict[str, str], named: str
 ) -> None:
@@ -136,11 +139,35 @@ def test_bad_settings_refuse_to_start_and_name_the_variable(
     assert JWT not in ran.err
 
 
-@pytest.mark.parametrize("transport", ["stdio", "http"])
-def test_unknown_tool_name_refuses_to_start(run: Run, transport: str) -> None:
-    ran = run("serve", "--transport", transport, KLING_MCP_TOOLS="get_element,bake_element")
+def test_unknown_tool_name_refuses_to_start_over_http(run: Run) -> None:
+    ran = run("serve", "--transport", "http", KLING_MCP_TOOLS="get_element,bake_element")
     assert ran.code == 1
     assert "KLING_MCP_TOOLS names bake_element" in ran.err
+
+
+@pytest.mark.parametrize("command", [[], ["serve"]], ids=" ".join)
+@BAD_SETTINGS
+def test_bad_settings_start_over_stdio_and_the_log_names_the_variable(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str], environ: dict[str, str], named: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    ran = run(*command, **environ)
+    assert (ran.code, ran.out) == (0, "")
+    assert named in ran.err
+    assert JWT not in ran.err
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"KLING_MCP_TOOLS": "get_element,bake_element"}, {"KLING_MCP_TOOL": "get_element"}, {"KLING_MCP_STATE_DIR": "x"}],
+)
+def test_odd_setting_starts_over_stdio_with_a_line_in_the_log(
+    run: Run, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    ran = run(**environ)
+    assert ran.code == 0
+    assert next(iter(environ)) in ran.err
 
 
 # --- serve

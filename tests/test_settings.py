@@ -147,6 +147,13 @@ class TestSecretFiles:
         path.write_bytes(content.encode())
         assert Settings.from_env({"KLING_API_KEY_FILE": str(path)}).api_key == API_KEY
 
+    @pytest.mark.parametrize(("mark", "encoding"), [(b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")])
+    def test_key_file_of_powershell_is_read(self, tmp_path: Path, mark: bytes, encoding: str) -> None:
+        """Windows PowerShell's `>` writes UTF-16."""
+        path = tmp_path / "key"
+        path.write_bytes(mark + f"{API_KEY}\r\n".encode(encoding))
+        assert Settings.from_env({"KLING_API_KEY_FILE": str(path)}).api_key == API_KEY
+
     def test_each_secret_has_its_file(self, tmp_path: Path) -> None:
         (tmp_path / "a").write_text(ACCESS_KEY)
         (tmp_path / "s").write_text(SECRET_KEY)
@@ -165,7 +172,9 @@ class TestSecretFiles:
         [
             (b"", "empty"),
             (b" \n", "empty"),
-            (b"\xff\xfe", "cannot be read (UnicodeDecodeError)"),
+            (b"\xff\xff", "cannot be read (UnicodeDecodeError)"),
+            (b"\xff\xfe\x00", "cannot be read (UnicodeDecodeError)"),
+            (b"\xff\xfe", "empty"),
             (b"x" * 20_000, "too large"),
             (b'"quoted"', "quotes"),
             (b"two\nlines", "white space"),
@@ -189,6 +198,19 @@ class TestRegionAndAddress:
         assert Settings.from_env(BLANK).base_url == "https://api-singapore.klingai.com"
         assert Settings.from_env({"KLING_REGION": "global"}).base_url == "https://api-singapore.klingai.com"
         assert Settings.from_env({"KLING_REGION": "china"}).base_url == "https://api-beijing.klingai.com"
+
+    @pytest.mark.parametrize(
+        ("word", "region"), [("cn", "china"), ("CN", "china"), ("sg", "global"), ("intl", "global")]
+    )
+    def test_region_has_other_names_that_are_understood(self, word: str, region: str) -> None:
+        assert Settings.from_env({"KLING_REGION": word}).region == region
+
+    @pytest.mark.parametrize("name", ["KLING_API_BASE_URL", "KLING_API_BASE"])
+    def test_address_has_other_names_that_are_read(self, name: str) -> None:
+        address = "https://gateway.example.com/"
+        assert Settings.from_env({name: address}).base_url == "https://gateway.example.com"
+        assert Settings.from_env({name: "http://odd", "KLING_BASE_URL": address}).base_url == address.rstrip("/")
+        assert refusal(**{name: "http://odd.example"}).startswith(f"{name} must be an https address")
 
     def test_unknown_region_is_refused(self) -> None:
         assert refusal(KLING_REGION="europe") == "KLING_REGION must be global or china; it is 'europe'."

@@ -7,16 +7,15 @@ Only regular files are opened; nothing is written.
 from __future__ import annotations
 
 import difflib
-import itertools
 import os
 import stat
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import foreign_paths
+from kling_mcp.media.spelling import find_way_out, is_inside, locate, look, names_in, spellings
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ _OPEN_FLAGS = (
 )
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 _NEAR_NAMES = 3
-_MAX_NAMES_SEEN = 5000
 
 
 def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
@@ -47,15 +45,13 @@ def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
     """
     if not policy.allowed_dirs:
         raise _files_off(path, argument, policy)
-    real = _resolve_inside(_expand_home(path), path, argument, policy)
-    if not os.path.lexists(real):
-        # A folder outside the allowed ones is never listed, not even to suggest a name.
-        beside = _names(real.parent) if _is_inside(real.parent, policy) else []
-        twins = [name for name in beside if _look(name) == _look(real.name)]
-        if len(twins) != 1:
-            raise _missing(real.name, beside, path, argument, policy)
-        real = _resolve_inside(str(real.parent / twins[0]), path, argument, policy)
-    return read_regular(real, path, argument)
+    spelled = spellings(_expand_home(path))
+    for spelling in spelled:
+        real = locate(spelling, policy)
+        if is_inside(real, policy) and os.path.lexists(real):
+            _refuse_stub(real.name, path, argument)
+            return read_regular(real, path, argument)
+    raise _not_found(spelled[-1], path, argument, policy)
 
 
 def read_regular(path: Path, given: str, argument: str) -> bytes:
@@ -104,24 +100,47 @@ def _expand_home(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111  see above
 
 
-def _is_inside(real: Path, policy: MediaPolicy) -> bool:
-    return any(real.is_relative_to(os.path.realpath(folder)) for folder in policy.allowed_dirs)
+def _not_found(spelling: str, given: str, argument: str, policy: MediaPolicy) -> InputError:
+    """The answer for a path that is outside of the allowed folders, or missing inside."""
+    real = locate(spelling, policy)
+    if not is_inside(real, policy):
+        return _outside(spelling, given, argument, policy)
+    _require_allowed_folder(real, given, argument, policy)
+    # A folder outside the allowed ones is never listed, not even to suggest a name.
+    beside = names_in(real.parent) if is_inside(real.parent, policy) else []
+    stub = look(f".{real.name}.icloud")
+    if any(look(name) == stub for name in beside):
+        _refuse_stub(f".{real.name}.icloud", given, argument)
+    return _missing(real.name, beside, given, argument, policy)
 
 
-def _resolve_inside(path: str, given: str, argument: str, policy: MediaPolicy) -> Path:
-    """The path with every link followed, if it lies inside an allowed folder."""
-    # Not strict, so that missing and existing files outside get the same answer.
-    real = Path(os.path.realpath(path))
-    if _is_inside(real, policy):
-        return real
+def _outside(spelling: str, given: str, argument: str, policy: MediaPolicy) -> InputError:
+    """The same answer for missing and existing files; only a link, which is inside itself, is named."""
     if foreign_paths.is_chat_upload(given):
-        raise foreign_paths.chat_upload_refused(argument, given, policy)
-    rule = f"must be inside the allowed folders: {policy.folders_named()}"
+        return foreign_paths.chat_upload_refused(argument, given, policy)
+    link = find_way_out(spelling, policy)
+    leads = f", where {quote(str(link))} is a link that leads out of them" if link else ""
     fix = (
         "move the file into one of them, or add its folder to KLING_MCP_MEDIA_DIRS and restart this server; "
         "or give an https link."
     )
-    raise _refused(argument, rule, quote(given), fix)
+    rule = f"must be inside the allowed folders: {policy.folders_named()}"
+    return _refused(argument, rule, f"{quote(given)}{leads}", fix)
+
+
+def _refuse_stub(name: str, given: str, argument: str) -> None:
+    """Raises InputError for what iCloud leaves in place of a file: `.IMG_0412.jpg.icloud`."""
+    if name.startswith(".") and name.endswith(".icloud"):
+        rule = "must be on this computer, and is not downloaded yet from iCloud"
+        raise _refused(argument, rule, quote(given), "download it in the Finder, and call again.")
+
+
+def _require_allowed_folder(real: Path, given: str, argument: str, policy: MediaPolicy) -> None:
+    """Raises InputError if the allowed folder itself is missing, as that of a disk that is not connected."""
+    for folder in policy.allowed_dirs:
+        if real.is_relative_to(os.path.realpath(folder)) and not folder.is_dir():
+            fix = f"{quote(str(folder))} of KLING_MCP_MEDIA_DIRS is missing: create it, or connect its disk."
+            raise _refused(argument, "must be in a folder that exists", quote(given), fix)
 
 
 def _files_off(path: str, argument: str, policy: MediaPolicy) -> InputError:
@@ -163,28 +182,9 @@ def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy
 
 def _near_names(wanted: str, beside: Sequence[str]) -> list[str]:
     """Up to three pictures in the same folder with similar names; no other names are revealed."""
-    by_key = {_look(name).lower(): name for name in beside if name.lower().endswith(_PICTURE_ENDINGS)}
-    close = difflib.get_close_matches(_look(wanted).lower(), by_key, n=_NEAR_NAMES)
+    by_key = {look(name).lower(): name for name in beside if name.lower().endswith(_PICTURE_ENDINGS)}
+    close = difflib.get_close_matches(look(wanted).lower(), by_key, n=_NEAR_NAMES)
     return [by_key[key] for key in close]
-
-
-def _look(name: str) -> str:
-    """The name as displayed: composed accents, and every kind of space as a plain one.
-
-    macOS writes narrow no-break spaces into the names of screenshots and decomposed accents into archives;
-    a model that copies such a name types the plain characters.
-    """
-    composed = unicodedata.normalize("NFC", name)
-    return "".join(" " if unicodedata.category(character) == "Zs" else character for character in composed)
-
-
-def _names(folder: Path) -> list[str]:
-    """The first names in the folder, or none if it cannot be listed."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in itertools.islice(entries, _MAX_NAMES_SEEN)]
-    except OSError:
-        return []
 
 
 def _refused(argument: str, rule: str, actual: str, fix: str) -> InputError:

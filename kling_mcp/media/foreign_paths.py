@@ -31,6 +31,8 @@ _CHAT_FOLDERS = (
 )
 _CHAT_FILE_ID = re.compile(r"file[-_][A-Za-z0-9]{16,}")
 
+_UNIX_DRIVE = re.compile(r"(?:/mnt|/cygdrive)?/([A-Za-z])(/.+)", re.DOTALL)
+_WINDOWS_DRIVE = re.compile(r"([A-Za-z]):[\\/](.+)", re.DOTALL)
 _WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -43,6 +45,18 @@ def is_chat_upload(path: str) -> bool:
 def is_windows_absolute(path: str) -> bool:
     r"""Whether this is a path with a drive (`C:\x`, `C:/x`) or of a network share (two backslashes)."""
     return _WINDOWS_ABSOLUTE.match(path) is not None
+
+
+def as_drive(path: str) -> str:
+    r"""`/c/Users/mia.png`, as Git Bash and others write it, as `C:\Users\mia.png`; any other path as it is."""
+    found = _UNIX_DRIVE.fullmatch(path)
+    return f"{found[1].upper()}:{found[2]}".replace("/", "\\") if found else path
+
+
+def as_mounted_drive(path: str) -> str:
+    r"""`C:\Users\mia.png` as `/mnt/c/Users/mia.png`, where a Linux on Windows has it; any other path as it is."""
+    found = _WINDOWS_DRIVE.fullmatch(path)
+    return f"/mnt/{found[1].lower()}/{found[2]}".replace("\\", "/") if found else path
 
 
 def chat_upload_refused(argument: str, given: str, policy: MediaPolicy) -> InputError:

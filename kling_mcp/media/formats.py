@@ -13,13 +13,19 @@ _VIDEO: Final = "give a JPEG or PNG picture; a video goes into video_url, as an 
 _PAGE: Final = "this is a saved web page: download the picture itself."
 _OTHER: Final = "give a JPEG or PNG picture."
 
+_PICTURE_BRAND: Final = rb"....ftyp(?:mif[12]|msf1|miaf|MiH[ABE]|tmap|unif|1pic)"
+
 # (pattern at the start, what it is, how to get a picture out of it)
 _SIGNATURES: Final[tuple[tuple[bytes, str, str], ...]] = (
     (rb"RIFF....WEBP", "a WebP picture", _CONVERT),
     (rb"RIFF....AVI ", "an AVI video", _VIDEO),
     (rb"GIF8[79]a", "a GIF picture", _CONVERT),
+    (rb"....ftypcrx ", "a camera's raw file", _CONVERT),
     (rb"....ftyp(?:avif|avis)", "an AVIF picture", _CONVERT),
-    (rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)", "a HEIC picture", _CONVERT),
+    (rb"....ftyp(?:hei[cxms]|hev[cxms])", "a HEIC picture", _CONVERT),
+    # Brands that only say that it is a picture; the ones it is compatible with follow.
+    (_PICTURE_BRAND + rb"....(?:....){,30}?(?:avif|avis)", "an AVIF picture", _CONVERT),
+    (_PICTURE_BRAND, "a HEIC picture", _CONVERT),
     (rb"....ftypqt  ", "a QuickTime video", _VIDEO),
     (rb"....ftyp", "an MP4 video", _VIDEO),
     (rb"\x1aE\xdf\xa3", "a WebM or Matroska video", _VIDEO),

@@ -6,6 +6,7 @@ Nothing is read here; `files` reads, and follows this policy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from kling_mcp.sanitize import quote
@@ -25,6 +26,10 @@ class MediaPolicy:
 
     allowed_dirs: tuple[Path, ...] = ()
     local_files_off_reason: str = ""
+
+    def allows_name(self, path: str) -> bool:
+        """Whether a path, as it is written, lies in an allowed folder; links are not looked at."""
+        return any(PurePath(path).is_relative_to(folder) for folder in self.allowed_dirs)
 
     def folders_named(self) -> str:
         """The allowed folders as they were configured, quoted, for a sentence."""

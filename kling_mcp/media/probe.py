@@ -20,6 +20,7 @@ from kling_mcp.api import limits
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media.files import refuse_size
 from kling_mcp.media.formats import describe_other, name_format
+from kling_mcp.media.png_metadata import without_packed_metadata
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
@@ -112,9 +113,10 @@ def _size_as_shown(data: bytes, found: str) -> tuple[int, int]:
     # Pillow forgives a missing end of either format.
     if not (is_whole_jpeg(data) if found == "jpeg" else _PNG_END in data):
         raise EOFError
+    readable = data if found == "jpeg" else without_packed_metadata(data)
     with quiet_pillow():
         try:
-            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
+            with Image.open(io.BytesIO(readable), formats=("JPEG", "PNG")) as picture:
                 width, height = picture.size
                 exif = picture.info.get("exif", b"")
                 # For a PNG this compares all checksums up to the end mark; for a JPEG it does nothing.

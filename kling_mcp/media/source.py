@@ -18,7 +18,7 @@ from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import foreign_paths
 from kling_mcp.media.links import require_link, show_link
-from kling_mcp.sanitize import quote
+from kling_mcp.sanitize import quote, trim
 
 if TYPE_CHECKING:
     from kling_mcp.media.policy import MediaPolicy
@@ -92,11 +92,11 @@ def parse_source(
 
 
 def unwrap(text: str) -> str:
-    """The text without surrounding white space and quotes, which models like to add."""
-    value = text.strip()
+    """The text without surrounding white space, invisible characters and quotes, which models and copying add."""
+    value = trim(text)
     for _ in range(_QUOTE_LAYERS):
         if len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
-            value = value[1:-1].strip()
+            value = trim(value[1:-1])
     return value
 
 
@@ -171,7 +171,11 @@ def _path_of_file_uri(uri: str, argument: str, *, windows: bool) -> str:
 
 
 def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: bool) -> str:
-    """The path, if it is valid on this kind of machine and has no `..` parts."""
+    """The path, if it is valid on this kind of machine and has no `..` parts; a drive by its name here."""
+    if windows and not foreign_paths.is_chat_upload(path):
+        path = foreign_paths.as_drive(path)
+    elif not windows and policy.allows_name(mounted := foreign_paths.as_mounted_drive(path)):
+        path = mounted
     if ".." in re.split(r"[\\/]" if windows else "/", path):
         raise _refused(argument, 'must have no ".." parts', quote(path), "give the full path, written out.")
     if not windows:

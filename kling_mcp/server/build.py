@@ -20,6 +20,7 @@ from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
 from kling_mcp.server.tool_aliases import answer_older_names, current_name
 from kling_mcp.server.tool_list import KlingTool, all_tools
+from kling_mcp.server.tools import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -108,12 +109,11 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
         ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
     """
     tools = all_tools(settings)
-    known = {tool.name for tool in tools}
     wanted = {current_name(name) for name in settings.tools}
-    if unknown := [name for name in settings.tools if current_name(name) not in known]:
+    if unknown := unknown_tools(settings):
         raise ConfigurationError(
             f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is not a tool; "
-            f"the tools are {', '.join(sorted(known))}."
+            f"the tools are {', '.join(sorted(NAMES))}."
         )
     chosen: list[KlingTool] = []
     hidden: dict[str, str] = {}
@@ -125,6 +125,11 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
         else:
             chosen.append(tool)
     return chosen, hidden
+
+
+def unknown_tools(settings: Settings) -> list[str]:
+    """The names in KLING_MCP_TOOLS that no tool has."""
+    return [name for name in settings.tools if current_name(name) not in NAMES]
 
 
 class _HiddenTools:

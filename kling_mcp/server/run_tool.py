@@ -34,6 +34,7 @@ async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Contex
     call = ToolContext(context)
     with record_call(spec, call) as recorder:
         try:
+            call.require_settings(changes_something=spec.changes_something, may_create=spec.may_create)
             recorder.begins()
             with call.within_call_limit():
                 answer = await spec.handler(await _read(spec, arguments, call), call)

@@ -10,12 +10,19 @@ import logging
 import os
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from kling_mcp.errors import ConfigurationError
+from kling_mcp.settings.faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mcp.server.mcpserver import MCPServer
+
     from kling_mcp.observability.logs import StdoutGuard
+    from kling_mcp.server.lazy_runtime import LazyRuntime
     from kling_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,15 +36,11 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
     Ctrl-C ends the process at once: the SDK waits for the next line of stdin in a thread that nothing can
     interrupt, so a graceful shutdown would wait for the client's next message.
 
-    Raises:
-        ConfigurationError: as `build_server`.
     """
     with _starting():
         import anyio  # noqa: PLC0415 - loading here is faster
 
-        from kling_mcp.server.build import build_server  # noqa: PLC0415 - the same
-
-        server = build_server(settings)
+        server = build_anyway(settings)
 
     async def run() -> None:
         stdout.open_for_protocol()
@@ -50,6 +53,30 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
         logger.info("The client left before its last response.")
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def build_anyway(settings: Settings) -> MCPServer[LazyRuntime]:
+    """The server, whatever the settings are: what cannot be used is a fault that its calls tell.
+
+    Of unknown tools in KLING_MCP_TOOLS nothing is offered, and `check_setup` if nothing else is left.
+    """
+    from kling_mcp.server.build import build_server, unknown_tools  # noqa: PLC0415 - loading in `_starting` is faster
+
+    while True:
+        try:
+            return build_server(settings)
+        except ConfigurationError as error:
+            unknown = unknown_tools(settings)
+            if not (unknown or settings.state_url):
+                raise
+            found = fault("nothing" if unknown else "state", f"{error.message} {error.advice}".rstrip())
+            logger.warning("%s", found.sentence)
+            faults = (*settings.faults, found)
+        if unknown:
+            left = tuple(name for name in settings.tools if name not in unknown)
+            settings = replace(settings, tools=left or ("check_setup",), faults=faults)
+        else:  # the database of KLING_MCP_STATE_URL
+            settings = replace(settings, state_url="", faults=faults)
 
 
 @contextmanager

@@ -45,6 +45,17 @@ class ToolContext:
         """The server's clock."""
         return self.runtime.clock
 
+    def require_settings(self, *, changes_something: bool, may_create: bool) -> None:
+        """Nothing is wrong with the settings of what such a tool does.
+
+        Raises:
+            ConfigurationError: names the variable.
+        """
+        if changes_something:
+            self.settings.require("changing")
+        if may_create:
+            self.settings.require("creating")
+
     def wait_seconds(self, arguments: ToolArguments) -> int:
         """How long this call may wait: the caller's wait_seconds, or KLING_MCP_WAIT_SECONDS.
 

@@ -1,17 +1,24 @@
 """The settings, read once from the environment and validated; nothing else reads the environment.
 
+Over http, and in a command or a program, a wrong value is an error. Over stdio it is a `Fault`: the server starts, and
+a call that needs the setting gets the sentence. Where a safe value is known, it is used: a broken read-only switch is
+on, a broken list of folders allows none, and a broken limit on creations allows no creation.
+
 Every error names the variable, and none shows the value of a secret.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings.environment import Environment, LogFormat, LogLevel
+from kling_mcp.settings.faults import Fault, Need
 from kling_mcp.settings.hosting import HostingSettings, read_hosting
 from kling_mcp.settings.values import (
     Region,
@@ -33,6 +40,8 @@ HOSTS: dict[Region, str] = {
     "china": "https://api-beijing.klingai.com",  # fact: host-china
 }
 MAX_WAIT_SECONDS = 600
+# Other programs for Kling call the address so; the first one that is set counts.
+ADDRESS_NAMES = ("KLING_BASE_URL", "KLING_API_BASE_URL", "KLING_API_BASE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +50,7 @@ class Settings:
 
     `access_key` and `secret_key` are either both set or both empty. `base_url` has no trailing slash.
     `media_dirs` is None where the variable is unset; `readable_dirs()` then gives the defaults.
-    `tools` is empty for "all of them".
+    `tools` is empty for "all of them". `faults` lists what is wrong while the server runs anyway.
     """
 
     api_key: str = ""
@@ -62,6 +71,7 @@ class Settings:
     hosting: HostingSettings = field(default_factory=HostingSettings)
     log_level: LogLevel = "WARNING"
     log_format: LogFormat = "text"
+    faults: tuple[Fault, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Settings region={self.region} base_url={self.base_url} credential={self.credential_kind}>"
@@ -95,45 +105,93 @@ class Settings:
             return ()
         return tuple(folder for folder in (_working_dir(), _home_dir()) if folder and folder.parent != folder)
 
+    def fault_sentences(self, *needs: Need) -> str:
+        """What is wrong with the settings that this needs, or ""."""
+        return " ".join(dict.fromkeys(fault.sentence for fault in self.faults if fault.need in needs))
+
+    def require(self, *needs: Need) -> None:
+        """Nothing is wrong with the settings that this needs.
+
+        Raises:
+            ConfigurationError: says what is wrong, with the names of the variables.
+        """
+        if said := self.fault_sentences(*needs):
+            raise ConfigurationError(said, advice=FAULT_ADVICE)
+
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read and validate.
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, tolerant: bool = False) -> Settings:
+        """Read and validate. If `tolerant`, as over stdio, what is wrong is in `faults` instead of an error.
 
         Raises:
             ConfigurationError: one sentence that names the variable.
         """
-        env = Environment(os.environ if environ is None else environ)
-        access_key, secret_key = env.secret("KLING_ACCESS_KEY"), env.secret("KLING_SECRET_KEY")
-        refuse_half_a_pair(access_key, secret_key)
-        api_key = env.secret("KLING_API_KEY")
-        refuse_token_as_key(api_key)
-        region = read_region(env.text("KLING_REGION"))
+        env = Environment(os.environ if environ is None else environ, tolerant=tolerant)
+        api_key, access_key, secret_key = _read_credentials(env)
+        region: Region = env.read("kling", lambda: read_region(env.text("KLING_REGION")), "global")
+        count = partial(env.number, must_be_filled=True)
         return cls(
             api_key=api_key,
             access_key=access_key,
             secret_key=secret_key,
             region=region,
-            base_url=_read_base_url(env, region),
-            sandbox=env.flag("KLING_MCP_SANDBOX"),
-            read_only=env.flag("KLING_MCP_READ_ONLY"),
+            base_url=env.read("kling", lambda: _read_base_url(env), "") or HOSTS[region],
+            sandbox=env.read("kling", lambda: env.flag("KLING_MCP_SANDBOX"), otherwise=False),
+            read_only=env.read(
+                "nothing", lambda: env.flag("KLING_MCP_READ_ONLY", unfilled="1"), otherwise=True, meanwhile=_ON
+            ),
             tools=env.names("KLING_MCP_TOOLS"),
-            media_dirs=env.folders("KLING_MCP_MEDIA_DIRS"),
-            state_dir=env.folder("KLING_MCP_STATE_DIR"),
-            state_url=read_database_url("KLING_MCP_STATE_URL", env.secret("KLING_MCP_STATE_URL")),
-            wait_seconds=env.number("KLING_MCP_WAIT_SECONDS", 45, 0, MAX_WAIT_SECONDS),
-            max_creates=env.number("KLING_MCP_MAX_CREATES", 3, 1, 100),
-            thumbnails=env.flag("KLING_MCP_THUMBNAILS", default=True),
-            shared_account=env.flag("KLING_MCP_SHARED_ACCOUNT"),
+            media_dirs=env.read("files", lambda: env.folders("KLING_MCP_MEDIA_DIRS"), ()),
+            state_dir=env.read("state", lambda: env.full_path("KLING_MCP_STATE_DIR", "a folder"), None),
+            state_url=_read_state_url(env),
+            wait_seconds=env.read("nothing", lambda: env.number("KLING_MCP_WAIT_SECONDS", 45, 0, MAX_WAIT_SECONDS), 45),
+            max_creates=env.read("creating", lambda: count("KLING_MCP_MAX_CREATES", 3, 1, 100), 1),
+            thumbnails=env.read(
+                "nothing", lambda: env.flag("KLING_MCP_THUMBNAILS", default=True), otherwise=False, meanwhile=_OFF
+            ),
+            shared_account=env.read("nothing", lambda: env.flag("KLING_MCP_SHARED_ACCOUNT"), otherwise=False),
             hosting=read_hosting(env),
-            log_level=env.log_level("KLING_MCP_LOG_LEVEL"),
-            log_format=env.log_format("KLING_MCP_LOG_FORMAT"),
+            log_level=env.read("nothing", lambda: env.log_level("KLING_MCP_LOG_LEVEL"), "WARNING"),
+            log_format=env.read("nothing", lambda: env.log_format("KLING_MCP_LOG_FORMAT"), "text"),
+            faults=(*env.faults, *env.unknown()),
         )
 
 
-def _read_base_url(env: Environment, region: Region) -> str:
-    """Without a final slash; the region's own by default."""
-    name = "KLING_BASE_URL"
-    return read_address(name, env.text(name), example=HOSTS["global"]).rstrip("/") or HOSTS[region]
+_ON, _OFF = "It counts as on.", "It counts as off."
+FAULT_ADVICE = "Correct it in your client's configuration, and restart the server; check_setup lists everything."
+
+
+def _read_credentials(env: Environment) -> tuple[str, str, str]:
+    """The API key, and both halves of the pair."""
+
+    def key(name: str) -> str:
+        return env.tolerant_secret(name, "kling", unfilled="credential")
+
+    access_key, secret_key = key("KLING_ACCESS_KEY"), key("KLING_SECRET_KEY")
+
+    def pair() -> tuple[str, str]:
+        refuse_half_a_pair(access_key, secret_key)
+        return access_key, secret_key
+
+    def api_key() -> str:
+        value = key("KLING_API_KEY")
+        refuse_token_as_key(value)
+        return value
+
+    access_key, secret_key = env.read("credential", pair, ("", ""))
+    return env.read("kling", api_key, ""), access_key, secret_key
+
+
+def _read_base_url(env: Environment) -> str:
+    """Without a final slash; "" if no name of it is set."""
+    given = [(name, env.text(name)) for name in ADDRESS_NAMES]
+    name, value = next((pair for pair in given if pair[1]), given[0])
+    return read_address(name, value, example=HOSTS["global"]).rstrip("/")
+
+
+def _read_state_url(env: Environment) -> str:
+    name = "KLING_MCP_STATE_URL"
+    value = env.tolerant_secret(name, "state")
+    return env.read("state", lambda: read_database_url(name, value), "")
 
 
 def _home_dir() -> Path | None:
@@ -156,15 +214,26 @@ MISSING_CREDENTIALS_ADVICE = (
 )
 
 
-def missing_credentials() -> ConfigurationError:
-    """The error of every tool that needs Kling while no credential is set."""
+def missing_credentials(reason: str = "") -> ConfigurationError:
+    """The error of every tool that needs Kling while no credential is set; `reason` says what was found instead."""
     return ConfigurationError(
-        "No Kling credentials are set.", kind="missing_credentials", advice=MISSING_CREDENTIALS_ADVICE
+        reason or "No Kling credentials are set.", kind="missing_credentials", advice=MISSING_CREDENTIALS_ADVICE
     )
 
 
 def default_state_dir() -> Path:
-    """The platform's per-user state folder for this program; it may not exist yet."""
+    """The platform's per-user state folder for this program; it may not exist yet.
+
+    Raises:
+        ConfigurationError: the user has no home folder, as in containers; the text names KLING_MCP_STATE_DIR.
+    """
     import platformdirs  # noqa: PLC0415 - only needed if no folder is set
 
-    return Path(platformdirs.user_state_dir("kling-mcp", appauthor=False))
+    with suppress(RuntimeError):  # older versions leave the ~ in place
+        folder = Path(platformdirs.user_state_dir("kling-mcp", appauthor=False))
+        if folder.is_absolute():
+            return folder
+    raise ConfigurationError(
+        "The user that runs this server has no home folder, so there is no place for its state: set "
+        "KLING_MCP_STATE_DIR to the full path of a folder that this server may write to."
+    )

@@ -5,49 +5,98 @@ Every error names the variable, and none shows the value of a secret.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args
 
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.settings.values import UNFILLED, validated_secret
+from kling_mcp.settings.faults import Fault, Need, fault, unknown_names
+from kling_mcp.settings.values import BLANK, UNFILLED, UnfilledError, validated_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+T = TypeVar("T")
+D = TypeVar("D")
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 _MAX_SECRET_FILE_BYTES = 16 * 1024
+_IN_QUOTES = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
+# `$NAME` only where a folder's name begins: Windows has shares with names such as data$x.
+_UNFILLED_IN_PATH = re.compile(r"\$\{[^}]*\}|(?:(?<=[\\/])|^)\$[A-Za-z_]\w*|%[A-Za-z_]\w*%")
 
 
 class Environment:
-    """Typed reading of single variables; an empty variable counts as unset."""
+    """Typed reading of single variables; an empty variable counts as unset.
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    If `tolerant`, an unfilled placeholder counts as unset, and `read` replaces what cannot be right; `faults` lists
+    both.
+    """
+
+    def __init__(self, values: Mapping[str, str], *, tolerant: bool = False) -> None:
         self._values = values
+        self._tolerant = tolerant
+        self._known: set[str] = set()
+        self.faults: list[Fault] = []
 
-    def text(self, name: str) -> str:
-        value = self._values.get(name, "").strip()
-        if UNFILLED.fullmatch(value):
-            raise ConfigurationError(
-                f"{name} holds the placeholder {value[:60]} instead of a value: your client did not fill it in. "
-                "Set the actual value, or remove the variable."
-            )
-        return value
+    def read(self, need: Need, read: Callable[[], T], otherwise: D, meanwhile: str = "It is ignored.") -> T | D:
+        """What `read` returns; if tolerant, `otherwise` in place of an error, which then stops what `need` says.
+
+        `meanwhile` says what happens if it stops nothing.
+        """
+        try:
+            return read()
+        except ConfigurationError as error:
+            if not self._tolerant:
+                raise
+            self._note(need, error, meanwhile)
+            return otherwise
+
+    def text(self, name: str, *, unfilled: str = "", must_be_filled: bool = False) -> str:
+        """The value without white space and one pair of quotes around it, which files of variables often have.
+
+        If tolerant, a placeholder reads as `unfilled`, unless it `must_be_filled`.
+        """
+        value = self._value(name).strip()
+        if quoted := _IN_QUOTES.fullmatch(value):
+            value = quoted[2].strip()
+        if BLANK.fullmatch(value):
+            return ""
+        if not UNFILLED.fullmatch(value):
+            return value
+        if must_be_filled:
+            raise _unfilled(name, value)
+        return self._counts_as(name, value, unfilled)
 
     def secret(self, name: str) -> str:
         """A secret, from the variable or from the file that `<name>_FILE` names."""
-        value, file_name = self._values.get(name, ""), self.text(f"{name}_FILE")
+        value, file_name = self._value(name), self.text(f"{name}_FILE")
+        if BLANK.fullmatch(value.strip()):
+            value = ""
         if value.strip() and file_name:
             raise ConfigurationError(f"Both {name} and {name}_FILE are set; keep one of them.")
         if file_name:
+            if _UNFILLED_IN_PATH.search(file_name) and not os.path.exists(file_name):  # noqa: PTH110 - never raises
+                raise _unfilled(f"{name}_FILE", file_name)
             return validated_secret(f"{name}_FILE", _read_secret_file(f"{name}_FILE", file_name))
         return validated_secret(name, value.strip("\r\n"))
 
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        value = self.text(name).lower()
+    def tolerant_secret(self, name: str, need: Need, *, unfilled: Need = "nothing") -> str:
+        """As `secret`; if tolerant, "" for one that cannot be right (`need`) and for a placeholder (`unfilled`)."""
+        try:
+            return self.secret(name)
+        except ConfigurationError as error:
+            if not self._tolerant:
+                raise
+            self._note(unfilled if isinstance(error, UnfilledError) else need, error, "It counts as unset.")
+            return ""
+
+    def flag(self, name: str, *, default: bool = False, unfilled: str = "") -> bool:
+        value = self.text(name, unfilled=unfilled).lower()
         if not value:
             return default
         if value in {"1", "true", "yes", "on"}:
@@ -56,8 +105,8 @@ class Environment:
             return False
         raise ConfigurationError(f"{name} must be 1 or 0; it is {value[:40]!r}.")
 
-    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
-        value = self.text(name)
+    def number(self, name: str, default: int, lowest: int, highest: int, *, must_be_filled: bool = False) -> int:
+        value = self.text(name, must_be_filled=must_be_filled)
         if not value:
             return default
         if not re.fullmatch(r"[0-9]{1,9}", value) or not lowest <= int(value) <= highest:
@@ -83,22 +132,61 @@ class Environment:
     def names(self, name: str) -> tuple[str, ...]:
         return tuple(part for part in re.split(r"[\s,]+", self.text(name)) if part)
 
-    def folder(self, name: str) -> Path | None:
+    def full_path(self, name: str, what: str) -> Path | None:
+        """The path of `what`; None if it is unset. Never one that depends on where the server was started."""
         value = self.text(name)
-        return _without_tilde(name, value) if value else None
+        if value and _UNFILLED_IN_PATH.search(value):
+            value = self._counts_as(name, value, "")
+        return _full_path(name, value, what) if value else None
 
     def folders(self, name: str) -> tuple[Path, ...] | None:
-        value = self.text(name)
+        """The folders; None if the variable is unset. If tolerant, one that does not exist yet is kept."""
+        value = self.text(name, must_be_filled=True)
         if not value:
             return None
-        folders = tuple(_without_tilde(name, part.strip()) for part in value.split(os.pathsep) if part.strip())
-        for folder in folders:
-            if not folder.is_absolute() or not folder.is_dir():
-                raise ConfigurationError(
-                    f"{name} must list existing folders by their full paths, separated by {os.pathsep!r}; "
-                    f"{str(folder)[:200]!r} is not one."
-                )
-        return folders
+        parts = [part.strip() for part in value.split(os.pathsep)]
+        read = [self.read("files", partial(self._folder_in, name, part), None) for part in parts if part]
+        return tuple(folder for folder in read if folder)
+
+    def unknown(self) -> list[Fault]:
+        """A fault for each variable that begins with KLING_ and that nobody has asked for."""
+        return unknown_names(list(self._values), self._known)
+
+    def _folder_in(self, name: str, part: str) -> Path:
+        folder = _without_tilde(name, part)
+        if folder.is_absolute() and _is_folder(folder):
+            return folder
+        if _UNFILLED_IN_PATH.search(part):
+            raise _unfilled(name, part)
+        sentence = (
+            f"{name} must list existing folders by their full paths, separated by {os.pathsep!r}; "
+            f"{str(folder)[:200]!r} is not one."
+        )
+        if not (self._tolerant and folder.is_absolute()):
+            raise ConfigurationError(sentence)
+        self.faults.append(fault("nothing", f"{sentence} Pictures there are refused while it is missing."))
+        return folder
+
+    def _value(self, name: str) -> str:
+        self._known.add(name)
+        return self._values.get(name, "")
+
+    def _note(self, need: Need, error: ConfigurationError, meanwhile: str) -> None:
+        self.faults.append(fault(need, f"{error.message} {meanwhile}" if need == "nothing" else error.message))
+
+    def _counts_as(self, name: str, value: str, instead: str) -> str:
+        error = _unfilled(name, value)
+        if not self._tolerant:
+            raise error
+        self._note("nothing", error, f"It counts as {'on' if instead else 'unset'}.")
+        return instead
+
+
+def _unfilled(name: str, value: str) -> UnfilledError:
+    return UnfilledError(
+        f"{name} holds the placeholder {value[:60]} instead of a value: your client did not fill it in. "
+        "Set the actual value, or remove the variable."
+    )
 
 
 def _read_secret_file(name: str, file_name: str) -> str:
@@ -108,12 +196,32 @@ def _read_secret_file(name: str, file_name: str) -> str:
             data = file.read(_MAX_SECRET_FILE_BYTES + 1)  # a file's stated size may be wrong, as for /dev/zero
         if len(data) > _MAX_SECRET_FILE_BYTES:
             raise ConfigurationError(f"{name} names a file that is too large to hold a key.")
-        value = data.decode("utf-8-sig").strip("\r\n")  # Windows editors add a byte order mark
-    except (OSError, UnicodeDecodeError) as error:
+        value = _decoded(data).strip("\r\n")
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{name} names a file that cannot be read ({type(error).__name__}).") from None
     if not value.strip():
         raise ConfigurationError(f"{name} names a file that is empty.")
     return value
+
+
+def _decoded(data: bytes) -> str:
+    """Windows editors add a byte order mark, and PowerShell writes UTF-16."""
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
+
+
+def _full_path(name: str, value: str, what: str) -> Path:
+    path = _without_tilde(name, value)
+    if "\0" in value or not path.is_absolute():
+        raise ConfigurationError(f"{name} must be the full path of {what}; it is {str(path)[:60]!r}.")
+    return path
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, or one with a zero
+        return False
 
 
 def _without_tilde(name: str, value: str) -> Path:

@@ -10,6 +10,7 @@ import binascii
 import logging
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -101,8 +102,28 @@ def read_hosting(env: Environment) -> HostingSettings:
     Raises:
         ConfigurationError: one sentence that names the variable.
     """
-    token = env.secret("KLING_MCP_HTTP_TOKEN")
-    public_url = read_address("KLING_MCP_PUBLIC_URL", env.text("KLING_MCP_PUBLIC_URL")).rstrip("/")
+    url = env.text("KLING_MCP_PUBLIC_URL")
+    public_url = env.read("nothing", lambda: read_address("KLING_MCP_PUBLIC_URL", url).rstrip("/"), "")
+    token = env.tolerant_secret("KLING_MCP_HTTP_TOKEN", "nothing")
+    hosts, origins = env.names("KLING_MCP_ALLOWED_HOSTS"), env.names("KLING_MCP_ALLOWED_ORIGINS")
+    secrets = env.tolerant_secret("KLING_WEBHOOK_SECRET", "nothing")
+    size = partial(env.number, "KLING_MCP_MAX_REQUEST_MB", 0, 1, MAX_REQUEST_MB)
+    return HostingSettings(
+        token=token,
+        oauth=env.read("nothing", lambda: _read_sign_in(env, token, public_url), None),
+        allowed_hosts=env.read("nothing", lambda: _read_hosts(hosts), ()),
+        allowed_origins=env.read("nothing", lambda: tuple(_read_origin(value) for value in origins), ()),
+        public_url=public_url,
+        webhook_secrets=env.read("nothing", lambda: _read_webhook_secrets(secrets), ()),
+        audit_log=env.read("changing", lambda: _read_audit_log(env), None),
+        max_request_mb=env.read("nothing", size, 0),
+        creates_per_minute=env.read("creating", lambda: _number_or_none(env, "KLING_MCP_CREATES_PER_MINUTE"), None),
+        creates_per_day=env.read("creating", lambda: _number_or_none(env, "KLING_MCP_CREATES_PER_DAY"), None),
+    )
+
+
+def _read_sign_in(env: Environment, token: str, public_url: str) -> OAuthSettings | None:
+    """Whose tokens are accepted, if it is not the one `token`."""
     oauth = _read_oauth(env, public_url)
     if token and oauth:
         raise ConfigurationError("KLING_MCP_HTTP_TOKEN and KLING_MCP_OAUTH_ISSUER are both set; keep only one of them.")
@@ -110,18 +131,7 @@ def read_hosting(env: Environment) -> HostingSettings:
         logger.warning(
             "KLING_MCP_HTTP_TOKEN is short enough to be guessed; use `openssl rand -hex 32` to make a better one."
         )
-    return HostingSettings(
-        token=token,
-        oauth=oauth,
-        allowed_hosts=_read_hosts(env.names("KLING_MCP_ALLOWED_HOSTS")),
-        allowed_origins=tuple(_read_origin(value) for value in env.names("KLING_MCP_ALLOWED_ORIGINS")),
-        public_url=public_url,
-        webhook_secrets=_read_webhook_secrets(env.secret("KLING_WEBHOOK_SECRET")),
-        audit_log=_read_audit_log(env),
-        max_request_mb=env.number("KLING_MCP_MAX_REQUEST_MB", 0, 1, MAX_REQUEST_MB),
-        creates_per_minute=_number_or_none(env, "KLING_MCP_CREATES_PER_MINUTE"),
-        creates_per_day=_number_or_none(env, "KLING_MCP_CREATES_PER_DAY"),
-    )
+    return oauth
 
 
 def _read_webhook_secrets(value: str) -> tuple[str, ...]:
@@ -145,17 +155,15 @@ def _read_audit_log(env: Environment) -> Path | bool | None:
     name = "KLING_MCP_AUDIT_LOG"
     if env.text(name).lower() in {"0", "off", "no", "false"}:
         return False
-    path = env.folder(name)
-    if path is not None and not path.is_absolute():
-        raise ConfigurationError(f"{name} must be the full path of a file, or 0 for none; it is {str(path)[:60]!r}.")
-    return path
+    return env.full_path(name, "a file, or 0 for none")
 
 
 def _read_oauth(env: Environment, public_url: str) -> OAuthSettings | None:
     """All OAuth settings, or None."""
-    issuer = read_address("KLING_MCP_OAUTH_ISSUER", env.text("KLING_MCP_OAUTH_ISSUER"))
-    jwks_url = read_address("KLING_MCP_OAUTH_JWKS_URL", env.text("KLING_MCP_OAUTH_JWKS_URL"), with_query=True)
+    issuer, jwks_url = env.text("KLING_MCP_OAUTH_ISSUER"), env.text("KLING_MCP_OAUTH_JWKS_URL")
     audience, scopes = env.text("KLING_MCP_OAUTH_AUDIENCE"), env.names("KLING_MCP_OAUTH_SCOPES")
+    read_address("KLING_MCP_OAUTH_ISSUER", issuer)
+    read_address("KLING_MCP_OAUTH_JWKS_URL", jwks_url, with_query=True)
     if not (issuer or jwks_url or audience or scopes):
         return None
     for name, value in (("KLING_MCP_OAUTH_ISSUER", issuer), ("KLING_MCP_OAUTH_JWKS_URL", jwks_url)):
@@ -206,4 +214,5 @@ def _read_origin(value: str) -> str:
 
 
 def _number_or_none(env: Environment, name: str) -> int | None:
-    return env.number(name, 0, 0, _MAX_CREATES) if env.text(name) else None
+    is_set = env.text(name, must_be_filled=True)
+    return env.number(name, 0, 0, _MAX_CREATES) if is_set else None

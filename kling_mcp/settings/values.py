@@ -14,11 +14,27 @@ from kling_mcp.errors import ConfigurationError
 
 Region = Literal["global", "china"]
 
+# How a desktop host says that a field was left blank.
+BLANK = re.compile(r"\$\{user_config\.[^}]*\}")
 UNFILLED = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[^<>]+>")
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^@/?#:,\[\]]*)(?::\d+)?"
 _DATABASE_URL = re.compile(rf"postgres(?:ql)?://(?:[^@/?#]*@)?{_HOST}(?:,{_HOST})*(?:/[^@/?#]*)?(?:\?[^#]*)?")
 _MIN_HIDDEN_CHARACTERS = 8
+
+
+_REGIONS: dict[str, Region] = {
+    "": "global",
+    "global": "global",
+    "intl": "global",
+    "sg": "global",
+    "china": "china",
+    "cn": "china",
+}
+
+
+class UnfilledError(ConfigurationError):
+    """The whole value is a placeholder that a client did not fill in."""
 
 
 def validated_secret(name: str, value: str) -> str:
@@ -27,10 +43,10 @@ def validated_secret(name: str, value: str) -> str:
     Raises:
         ConfigurationError: the sentence names `name` and never shows the value.
     """
-    if not value.strip():
+    if not value.strip() or BLANK.fullmatch(value.strip()):
         return ""
-    if "${" in value or UNFILLED.fullmatch(value.strip()):
-        raise ConfigurationError(
+    if (is_unfilled := UNFILLED.fullmatch(value.strip())) or "${" in value:
+        raise (UnfilledError if is_unfilled else ConfigurationError)(
             f"{name} holds a placeholder such as ${{VAR}} instead of a key: your client did not fill it in. "
             "Set the actual key."
         )
@@ -75,17 +91,15 @@ def refuse_token_as_key(api_key: str, name: str = "KLING_API_KEY") -> None:
 
 
 def read_region(value: str, name: str = "KLING_REGION") -> Region:
-    """The region; `global` by default.
+    """The region; `global` by default. Other names in use (`cn`, `sg`, `intl`) are understood.
 
     Raises:
         ConfigurationError: names the variable.
     """
-    match value.lower():
-        case "" | "global":
-            return "global"
-        case "china":
-            return "china"
-    raise ConfigurationError(f"{name} must be global or china; it is {value[:40]!r}.")
+    region = _REGIONS.get(value.lower())
+    if region is None:
+        raise ConfigurationError(f"{name} must be global or china; it is {value[:40]!r}.")
+    return region
 
 
 def is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ import io
 import math
 from typing import TYPE_CHECKING, Final
 
+from kling_mcp.media.png_metadata import without_packed_metadata
 from kling_mcp.media.probe import DECODE_ERRORS, quiet_pillow, read_orientation
 from kling_mcp.thumbnails.fetch import NoPictureError, name_picture
 
@@ -65,6 +66,8 @@ def make_thumbnail(data: bytes, *, side: int = SIDE_PX, most_bytes: int = MAX_TH
     found = name_picture(data)
     if not found:
         raise NoPictureError("it is not a JPEG, PNG or WebP picture")
+    if found == "png":
+        data = without_packed_metadata(data)
     if found == "webp":
         # Pillow's WebP reader allocates every pixel before it reports how many there are.
         _require_size(read_webp_size(data), found)
@@ -128,6 +131,8 @@ def _shrunk(picture: Image.Image, side: int) -> Image.Image:
     from PIL import Image  # noqa: PLC0415 - see the module's docstring
 
     picture.draft("RGB", (2 * side, 2 * side))  # lets the JPEG decoder skip detail
+    if picture.mode.startswith("I"):
+        picture = _in_eight_bits(picture, side)
     has_holes = picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info
     small = picture.convert("RGBA" if has_holes else "RGB")
     small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -136,6 +141,17 @@ def _shrunk(picture: Image.Image, side: int) -> Image.Image:
     paper = Image.new("RGB", small.size, _PAPER)
     paper.paste(small, mask=small.getchannel("A"))
     return paper
+
+
+def _in_eight_bits(picture: Image.Image, side: int) -> Image.Image:
+    """A small copy of 16-bit grey in 8 bits: Pillow's own conversion makes all but the darkest levels white."""
+    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+
+    small = picture.convert("I")
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    grey = small.point(lambda value: value * (1 / 256)).convert("L")
+    grey.info.pop("transparency", None)  # a level out of 65536, which has no equal among 256
+    return grey
 
 
 def _upright(picture: Image.Image, exif: bytes) -> Image.Image:

@@ -160,7 +160,7 @@ def test_a_missing_picture_without_near_names_mentions_chat_attachments(album: P
 def test_the_folder_above_a_missing_allowed_folder_is_not_looked_into(tmp_path: Path) -> None:
     (tmp_path / "album.png").touch()
     problem = refusal(tmp_path / "albums.png", MediaPolicy(allowed_dirs=(tmp_path / "albums.png",)))
-    assert problem.rule == "must be an existing file"
+    assert problem.rule == "must be in a folder that exists"
     assert "album.png" not in problem.fix
 
 

@@ -40,10 +40,11 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
     """Check credentials, region, clock and network with one free read. Use it after auth, clock, network or
     missing_credentials errors."""
     settings = call.settings
+    told, is_stopped = call.runtime.setting_problems()
     try:
         account = call.account
     except ConfigurationError as error:
-        problem = f"{error.kind}: {error.message} {error.advice}"
+        said = [problem for problem in told if problem not in error.message]
         view = SetupView(
             ok=False,
             region=settings.region,
@@ -51,7 +52,7 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
             credential="none",
             clock_skew_seconds=0.0,
             elements=0,
-            problems=[problem],
+            problems=[f"{error.kind}: {error.message} {error.advice}", *said],
         )
         return Answer(view, _text(view, more=""))
     client = account.client
@@ -59,19 +60,21 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
     # Over http a caller may choose another region than the server's own.
     region = next((name for name, url in HOSTS.items() if url == client.sender.base_url), settings.region)
     view = SetupView(
-        ok=found.ok,
+        ok=found.ok and not is_stopped,
         region=region,
         base_url=client.sender.base_url,
         credential=client.credential_kind,
         clock_skew_seconds=found.clock_skew_seconds,
         elements=found.elements,
-        problems=list(found.problems),
+        problems=[*found.problems, *told],
     )
     return Answer(view, _text(view, more=" on the first page; there are more" if found.is_full else ""))
 
 
 def _text(view: SetupView, more: str) -> str:
-    head = "The setup works." if view.ok else "The setup has a problem:"
+    head = "The setup has a problem:"
+    if view.ok:
+        head = "The setup works, but:" if view.problems else "The setup works."
     facts = (
         f"ok={str(view.ok).lower()} region={view.region} base_url={view.base_url} "
         f"credential={view.credential} clock_skew_seconds={view.clock_skew_seconds} elements={view.elements}{more}"

@@ -1,0 +1,54 @@
+"""What is wrong with the settings while the server runs anyway, and the names that no setting has.
+
+Over stdio nobody watches the start: a client shows only that the server is gone. So each fault waits for the call that
+needs the setting, and `check_setup` tells all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from kling_mcp.sanitize import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# What a faulty setting stops: `credential` is needed unless another credential is complete, `kling` is every request,
+# `state` is the journal, `changing` is to create and to delete, `creating` is to create, `files` are local pictures.
+Need = Literal["credential", "kling", "state", "changing", "creating", "files", "nothing"]
+
+_MAX_CHARACTERS = 400
+_MAX_NAME_CHARACTERS = 60
+_MAX_UNKNOWN_NAMES = 10
+_SIMILAR = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One sentence that names the variable, and what cannot be done because of it."""
+
+    need: Need
+    sentence: str
+
+
+def fault(need: Need, sentence: str) -> Fault:
+    """The fault with a sentence that is safe to show: values of variables may hold any bytes."""
+    return Fault(need, clean(sentence, _MAX_CHARACTERS))
+
+
+def unknown_names(names: Collection[str], known: Collection[str]) -> list[Fault]:
+    """A fault for each name that begins like ours but is no setting, with the nearest one that is."""
+    unknown = sorted(name for name in names if name.upper().startswith("KLING_") and name not in known)
+    if not unknown:
+        return []
+    import difflib  # noqa: PLC0415 - a misspelled name is rare, and every chat starts a server
+
+    found = []
+    for name in unknown[:_MAX_UNKNOWN_NAMES]:
+        near = difflib.get_close_matches(name.upper()[:_MAX_NAME_CHARACTERS], known, 1, _SIMILAR)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        found.append(fault("nothing", f"{clean(name, _MAX_NAME_CHARACTERS)} is not a setting of kling-mcp{hint}"))
+    if (more := len(unknown) - _MAX_UNKNOWN_NAMES) > 0:
+        found.append(fault("nothing", f"{more} more variables that begin with KLING_ are not settings of kling-mcp."))
+    return found
