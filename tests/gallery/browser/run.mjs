@@ -269,7 +269,7 @@ const stories = {
     const voiced = view.opened.result.structuredContent.elements.find((one) => one.voice_id);
     if (!voiced) return check("some element has a voice", false, view.opened.result.structuredContent.elements);
     await view.frame.$eval("button.voice", (node) => node.click());
-    await view.until(() => document.getElementById("status").textContent.includes("opens in the browser"));
+    await view.until(() => document.getElementById("status").textContent.includes("is opening in the browser"));
     same("its trial link goes to the host", (await view.seen()).links, [`https://voices.example.com/${voiced.voice_id}.mp3`]);
   },
 
