@@ -1,4 +1,4 @@
-"""The settings, read once from the environment and validated; nothing else reads the environment.
+"""The settings, read once from the environment and validated; nothing else reads variables of ours.
 
 Every error names the variable, and none shows the value of a secret.
 """
