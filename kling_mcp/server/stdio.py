@@ -12,6 +12,8 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kling_mcp.server.stdin import checked_stdin
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,7 +43,8 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
 
     async def run() -> None:
         stdout.open_for_protocol()
-        await server.run_stdio_async()
+        with checked_stdin():
+            await server.run_stdio_async()
 
     previous = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     try:
