@@ -51,7 +51,7 @@ def _with_system_store() -> ssl.SSLContext:
     # The system's store is OpenSSL's here. truststore would read it again for each connection, 16 ms each.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     paths = ssl.get_default_verify_paths()
-    # Not `load_default_certs`: SSL_CERT_FILE would replace the store, and here it adds to it.
+    # Not by OpenSSL's own defaults: there, SSL_CERT_FILE would replace the store, and here it adds to it.
     bundle = next((name for name in (paths.openssl_cafile, *_BUNDLES) if Path(name).is_file()), None)
     if bundle is not None:
         context.load_verify_locations(cafile=bundle)
