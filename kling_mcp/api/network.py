@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+import anyio
+
 from kling_mcp.api.certificates import make_tls
 from kling_mcp.api.network_causes import Way, explain
 from kling_mcp.api.proxies import choose_proxy, unreadable
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import httpx
 
     from kling_mcp.api.proxies import Proxy
+
+PROXY_SECONDS = 20.0  # until a proxy that was reached has made the connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +87,43 @@ class Attempt:
     """One request on its way: what fails before it is sent leaves as a `ConnectionFailedError`.
 
     Follows httpcore, as the extension `trace` of the request; a proxy may answer anything before our request is sent.
+
+    Attributes:
+        scope: bounds the request; while a proxy has not yet answered, it ends earlier.
     """
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Way, proxy_seconds: float = PROXY_SECONDS) -> None:
+        self.scope: anyio.CancelScope | None = None
         self._way = way
+        self._proxy_seconds = proxy_seconds
+        self._whole_deadline = 0.0
         self._is_at_the_proxy = False
         self._stream: Any = None
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """One step of httpcore's, by its name."""
         if event == "socks.setup_socks5_connection.started":
-            self._is_at_the_proxy = True
+            self._wait_for_the_proxy()
         elif event == "http11.send_request_headers.started":
             # A tunnel is asked for first; then comes our request.
-            self._is_at_the_proxy = info["request"].method == b"CONNECT"
+            if info["request"].method == b"CONNECT":
+                self._wait_for_the_proxy()
+            elif self._is_at_the_proxy:
+                self._leave_the_proxy()
         elif event.endswith(".connect_tcp.complete"):
             self._stream = info["return_value"]
+
+    def _wait_for_the_proxy(self) -> None:
+        """httpcore would wait for ever for the answers of a SOCKS proxy."""
+        self._is_at_the_proxy = True
+        if self.scope is not None:
+            self._whole_deadline = self.scope.deadline
+            self.scope.deadline = min(self._whole_deadline, anyio.current_time() + self._proxy_seconds)
+
+    def _leave_the_proxy(self) -> None:
+        self._is_at_the_proxy = False
+        if self.scope is not None:
+            self.scope.deadline = self._whole_deadline
 
     async def __aenter__(self) -> Self:
         return self

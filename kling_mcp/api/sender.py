@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from kling_mcp._version import __version__
-from kling_mcp.api.network import Attempt, open_network, way_to
+from kling_mcp.api.network import PROXY_SECONDS, Attempt, open_network, way_to
 from kling_mcp.api.network_causes import proxy_wants_password
 from kling_mcp.api.protocol import HttpReply, Request, decode, lost_reply, request_id_of
 from kling_mcp.api.request_body import RequestBody
@@ -41,6 +41,7 @@ class Timeouts:
     """Seconds. `exchange` bounds one attempt as a whole: a peer that drips bytes cannot hold a call."""
 
     connect: float = 10.0
+    proxy: float = PROXY_SECONDS
     read: float = 40.0
     write: float = 120.0
     exchange: float = 300.0
@@ -145,8 +146,8 @@ class Sender:
 
         client = self._open()
         try:
-            async with Attempt(self._way) as attempt:
-                with anyio.fail_after(self._timeouts.exchange):
+            async with Attempt(self._way, self._timeouts.proxy) as attempt:
+                with anyio.fail_after(self._timeouts.exchange) as attempt.scope:
                     return await self._receive(client, request, authorization, attempt)
         except (httpx.TimeoutException, TimeoutError):
             raise lost_reply(request, f"{self.host} did not answer in time", still_at_work=True) from None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from types import SimpleNamespace
 
+import anyio
 import httpx
 import pytest
 from helpers import API_KEY
@@ -13,7 +15,7 @@ from network_calls import failure_at, kling_at
 from network_stand import Authority, ConnectProxy, Kling, SocksProxy, listening
 
 from kling_mcp.api.diagnostics import check
-from kling_mcp.api.network import way_to
+from kling_mcp.api.network import Attempt, way_to
 from kling_mcp.api.network_causes import explain
 from kling_mcp.api.sender import Timeouts
 from kling_mcp.cli import main
@@ -185,9 +187,32 @@ async def test_program_that_is_no_such_proxy_never_makes_a_creation_uncertain(
     handler = {"http": Kling(b"", "400 Bad Request"), "other": _greets, "silent": _leaves}[other]
     async with listening(handler) as port:  # type: ignore[arg-type] # each is a handler
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{port}")
-        error = await failure_at(API, timeouts=Timeouts(exchange=0.5))
+        error = await failure_at(API, timeouts=Timeouts(proxy=0.1))
     require_network_error(error, "now")
     assert "ALL_PROXY" in error.message
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_proxy_that_says_nothing_is_left_long_before_the_exchange_ends(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    async with listening(_silent) as port:
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{port}")
+        error = await failure_at(API, timeouts=Timeouts(proxy=0.05))
+    require_network_error(error, "now")
+    assert f"The proxy 127.0.0.1:{port} (ALL_PROXY)" in error.message
+    assert "did not answer in time" in error.message
+
+
+async def test_patience_for_a_proxy_ends_when_the_request_is_sent() -> None:
+    with anyio.fail_after(300) as scope:
+        whole = scope.deadline
+        attempt = Attempt(WAY, proxy_seconds=20)
+        attempt.scope = scope
+        await attempt("http11.send_request_headers.started", {"request": SimpleNamespace(method=b"CONNECT")})
+        assert scope.deadline < whole
+        await attempt("http11.send_request_headers.started", {"request": SimpleNamespace(method=b"GET")})
+        assert scope.deadline == whole
 
 
 async def _greets(_: object, writer: object) -> None:
