@@ -20,7 +20,14 @@ from kling_mcp.api.protocol import HttpReply, Request, decode, lost_reply, reque
 from kling_mcp.api.request_body import RequestBody
 from kling_mcp.api.response_body import ACCEPTED, GzipError, GzipReader
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
-from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
+from kling_mcp.errors import (
+    AuthError,
+    ClockError,
+    ConnectionFailedError,
+    KlingError,
+    RequestError,
+    UnexpectedReplyError,
+)
 from kling_mcp.observability import telemetry
 from kling_mcp.redact import redact_bytes
 
@@ -127,18 +134,21 @@ class Sender:
                 raise proxy_wants_password(self._way.proxy)
             try:
                 return decode(request, reply)
-            except UnexpectedReplyError as error:
+            except (UnexpectedReplyError, RequestError) as error:
                 raise self._blaming_the_path(error) from None
 
-    def _blaming_the_path(self, error: UnexpectedReplyError) -> KlingError:
-        """A page that was not found is what a path in the address leads to: all our paths are known to exist."""
+    def _blaming_the_path(self, error: UnexpectedReplyError | RequestError) -> KlingError:
+        """A path in the address leads to a page that does not exist, or to Kling's 1202: our own paths do exist."""
         path = urlsplit(self.base_url).path.strip("/")
-        if error.http_status != 404 or not path:
+        if error.http_status != 404 or error.code not in {None, 1202} or not path:
             return error
         return ConnectionFailedError(
             f"{self._way.place} has no API below /{path} (HTTP 404), so nothing was done.",
             retry="never",
-            advice=f"Drop the path /{path} from {SETTING}: kling-mcp adds /v1 itself. Then restart the server.",
+            code=error.code,
+            request_id=error.request_id,
+            advice=f"Drop the path /{path} from {SETTING}, or correct it: kling-mcp adds /v1 itself. "
+            "Then restart the server.",
         )
 
     async def _exchange(self, request: Request, authorization: str) -> HttpReply:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import anyio
 import httpx
 import pytest
-from helpers import API_KEY
+from helpers import API_KEY, failure_of
 from network_calls import failure_at, kling_at
 from network_stand import Authority, ConnectProxy, Kling, SocksProxy, listening
 
@@ -88,11 +88,18 @@ async def test_https_to_a_port_for_plain_http_is_reported_by_its_cause() -> None
 
 @pytest.mark.parametrize("path", ["v1", "kling/v1"])
 @pytest.mark.parametrize("route", ["list", "create", "delete"])
-async def test_path_in_the_base_url_is_named_when_it_leads_to_a_page(path: str, route: str) -> None:
-    async with listening(Kling(b"<html>not found</html>", "404 Not Found")) as port:
+@pytest.mark.parametrize("answer", [b"<html>not found</html>", b'{"code":1202,"message":"no such method"}'])
+async def test_path_in_the_base_url_is_named_when_it_leads_nowhere(path: str, route: str, answer: bytes) -> None:
+    async with listening(Kling(answer, "404 Not Found")) as port:
         error = await failure_at(f"http://127.0.0.1:{port}/{path}", route)
     require_network_error(error, "never")
     assert f"Drop the path /{path} from KLING_BASE_URL" in error.advice
+
+
+async def test_address_without_a_path_is_not_blamed_for_what_is_not_found() -> None:
+    async with listening(Kling(b'{"code":1203,"message":"no such task"}', "404 Not Found")) as port:
+        assert (await failure_of(kling_at(f"http://127.0.0.1:{port}/gateway"), "query")).kind == "not_found"
+        assert (await failure_of(kling_at(f"http://127.0.0.1:{port}"), "list")).kind == "not_found"
 
 
 @pytest.mark.parametrize(
