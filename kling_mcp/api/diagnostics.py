@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
 
 PAGE_SIZE = 30
+# Advice that leads to this check, which the reader has just made.
+_POINTER_HERE = re.compile(r"[;.] check_setup shows [^.]*")
 WORRYING_SKEW_SECONDS = 60.0
 
 
@@ -56,4 +59,4 @@ def _sentence(error: KlingError, client: KlingClient) -> str:
     """The error with what is needed to judge it: the host and the kind of credential (region-no-fallback)."""
     where = f"({client.credential_kind} at {client.sender.base_url})"
     code = "" if error.code is None else f" code={error.code}"
-    return f"{error.kind}:{code} {error.message} {where} {error.advice}".strip()
+    return f"{error.kind}:{code} {error.message} {where} {_POINTER_HERE.sub('', error.advice)}".strip()

@@ -67,6 +67,8 @@ def delay_before_retry(
 
 def may_repeat(error: KlingError, effect: Effect) -> bool:
     """Whether a retry can help without doing the same thing twice."""
+    if isinstance(error, ConnectionFailedError) and error.retry == "never":
+        return False  # an untrusted certificate or an unreadable proxy does not pass by itself
     if effect == "create":
         return isinstance(error, ConnectionFailedError)  # 1302 and 1303 are the create gate's
     nothing_was_done = isinstance(error, ConnectionFailedError | RateLimitError | BusyError)

@@ -14,11 +14,20 @@ from urllib.parse import urlsplit
 import anyio
 
 from kling_mcp._version import __version__
+from kling_mcp.api.network import PROXY_SECONDS, Attempt, open_network, way_to
+from kling_mcp.api.network_causes import proxy_wants_password
 from kling_mcp.api.protocol import HttpReply, Request, decode, lost_reply, request_id_of
 from kling_mcp.api.request_body import RequestBody
 from kling_mcp.api.response_body import ACCEPTED, GzipError, GzipReader
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
-from kling_mcp.errors import AuthError, ClockError, ConnectionFailedError, KlingError, UnexpectedReplyError
+from kling_mcp.errors import (
+    AuthError,
+    ClockError,
+    ConnectionFailedError,
+    KlingError,
+    RequestError,
+    UnexpectedReplyError,
+)
 from kling_mcp.observability import telemetry
 from kling_mcp.redact import redact_bytes
 
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.auth import Authenticator
     from kling_mcp.concurrency.clock import Clock
 
+SETTING = "KLING_BASE_URL"
 MAX_REPLY_BYTES = 64 * 1024 * 1024  # a page of 500 records with links is near 2 MB
 
 
@@ -38,6 +48,7 @@ class Timeouts:
     """Seconds. `exchange` bounds one attempt as a whole: a peer that drips bytes cannot hold a call."""
 
     connect: float = 10.0
+    proxy: float = PROXY_SECONDS
     read: float = 40.0
     write: float = 120.0
     exchange: float = 300.0
@@ -70,6 +81,7 @@ class Sender:
         self._timeouts = timeouts or Timeouts()
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._client: httpx.AsyncClient | None = None
+        self._way = way_to(self.base_url, SETTING)
 
     @property
     def host(self) -> str:
@@ -118,19 +130,35 @@ class Sender:
             exchange.http_status = reply.status
             if request.effect != "read":
                 exchange.request_id = request_id_of(reply)
-            return decode(request, reply)
+            if reply.status == 407 and self._way.proxy is not None:
+                raise proxy_wants_password(self._way.proxy)
+            try:
+                return decode(request, reply)
+            except (UnexpectedReplyError, RequestError) as error:
+                raise self._blaming_the_path(error) from None
+
+    def _blaming_the_path(self, error: UnexpectedReplyError | RequestError) -> KlingError:
+        """A path in the address leads to a page that does not exist, or to Kling's 1202: our own paths do exist."""
+        path = urlsplit(self.base_url).path.strip("/")
+        if error.http_status != 404 or error.code not in {None, 1202} or not path:
+            return error
+        return ConnectionFailedError(
+            f"{self._way.place} has no API below /{path} (HTTP 404), so nothing was done.",
+            retry="never",
+            code=error.code,
+            request_id=error.request_id,
+            advice=f"Drop the path /{path} from {SETTING}, or correct it: kling-mcp adds /v1 itself. "
+            "Then restart the server.",
+        )
 
     async def _exchange(self, request: Request, authorization: str) -> HttpReply:
         import httpx  # noqa: PLC0415 - see the module's docstring
 
+        client = self._open()
         try:
-            with anyio.fail_after(self._timeouts.exchange):
-                return await self._receive(request, authorization)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            raise ConnectionFailedError(
-                f"Could not connect to {self.host} ({type(error).__name__}), so nothing was sent.",
-                advice="Check the network, proxy and firewall, then call again. check_setup shows more.",
-            ) from None
+            async with Attempt(self._way, self._timeouts.proxy) as attempt:
+                with anyio.fail_after(self._timeouts.exchange) as attempt.scope:
+                    return await self._receive(client, request, authorization, attempt)
         except (httpx.TimeoutException, TimeoutError):
             raise lost_reply(request, f"{self.host} did not answer in time", still_at_work=True) from None
         except httpx.HTTPError as error:
@@ -139,26 +167,33 @@ class Sender:
                 f"The connection to {self.host} broke ({type(error).__name__}) before the answer arrived",
             ) from None
 
-    async def _receive(self, request: Request, authorization: str) -> HttpReply:
+    async def _receive(
+        self, client: httpx.AsyncClient, request: Request, authorization: str, attempt: Attempt
+    ) -> HttpReply:
         headers = {"Authorization": authorization, "Content-Type": "application/json"}  # fact: headers
         if request.body is None:
-            return await self._ask(request, headers)
+            return await self._ask(client, request, headers, attempt)
         body = RequestBody(request.body)
         headers["Content-Length"] = str(len(body))  # otherwise it would be sent chunked, which some gateways refuse
         # httpx leaves requests in reference cycles; closing the stream releases its pictures.
         async with aclosing(body.stream()) as chunks:
-            return await self._ask(request, headers, chunks)
+            return await self._ask(client, request, headers, attempt, chunks)
 
     async def _ask(
-        self, request: Request, headers: Mapping[str, str], content: AsyncIterable[bytes] | None = None
+        self,
+        client: httpx.AsyncClient,
+        request: Request,
+        headers: Mapping[str, str],
+        attempt: Attempt,
+        content: AsyncIterable[bytes] | None = None,
     ) -> HttpReply:
-        client = self._open()
         outgoing = client.build_request(
             request.method,
             self.base_url + request.path,
             params=dict(request.params) or None,
             content=content,
             headers=headers,
+            extensions={"trace": attempt},
         )
         response = await client.send(outgoing, stream=True)
         try:
@@ -180,12 +215,11 @@ class Sender:
 
             limits = self._timeouts
             self._client = httpx.AsyncClient(
-                transport=self._make_transport() if self._make_transport else None,
+                transport=self._make_transport() if self._make_transport else self._transport(),
+                trust_env=False,
                 timeout=httpx.Timeout(
                     connect=limits.connect, read=limits.read, write=limits.write, pool=limits.connect
                 ),
-                # Keep all of them: connections closed after a burst would have to be reopened for the next.
-                limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=30),
                 follow_redirects=False,  # credentials are never sent to another address
                 # All accounts share this client: a session cookie of one must not reach another.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -196,6 +230,15 @@ class Sender:
                 },
             )
         return self._client
+
+    def _transport(self) -> httpx.AsyncBaseTransport:
+        import httpx  # noqa: PLC0415 - see the module's docstring
+
+        # Keep all of them: connections closed after a burst would have to be reopened for the next.
+        limits = httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=30)
+        network = open_network(self.base_url, SETTING, limits=limits)
+        self._way = network.way
+        return network.transport
 
 
 async def _unpacked(response: httpx.Response) -> bytes | None:

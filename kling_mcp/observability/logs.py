@@ -22,6 +22,8 @@ MAX_RECORD_CHARACTERS = 16_384  # of one record's message, or traceback
 
 # Chatty at INFO: a line per request, or per chunk of a picture.
 _QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "PIL")
+# At DEBUG they show the password of a SOCKS proxy.
+_TELLS_PASSWORDS = ("httpcore.socks", "httpcore2.socks")
 
 
 class _SecretFreeHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic only in the stubs
@@ -87,6 +89,8 @@ def configure_logging(
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "DEBUG" else logging.WARNING)
+    for name in _TELLS_PASSWORDS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class StdoutGuard:

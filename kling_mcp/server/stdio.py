@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.server.stdin import checked_stdin
 from kling_mcp.settings.faults import fault
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
 
     async def run() -> None:
         stdout.open_for_protocol()
-        await server.run_stdio_async()
+        with checked_stdin():
+            await server.run_stdio_async()
 
     previous = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     try:

@@ -1,4 +1,4 @@
-"""The settings, read once from the environment and validated; nothing else reads the environment.
+"""The settings, read once from the environment and validated; nothing else reads variables of ours.
 
 Over http, and in a command or a program, a wrong value is an error. Over stdio it is a `Fault`: the server starts, and
 a call that needs the setting gets the sentence. Where a safe value is known, it is used: a broken read-only switch is

@@ -10,6 +10,8 @@ httpx is imported at the first fetch.
 from __future__ import annotations
 
 import ipaddress
+import logging
+import os
 import re
 import socket
 from dataclasses import dataclass
@@ -19,8 +21,9 @@ from urllib.parse import urljoin, urlsplit
 import anyio
 
 from kling_mcp._version import __version__
+from kling_mcp.api.certificates import make_tls
 from kling_mcp.api.limits import MAX_IMAGE_BYTES
-from kling_mcp.errors import InputError
+from kling_mcp.errors import ConnectionFailedError, InputError
 from kling_mcp.media.formats import name_format
 from kling_mcp.media.links import require_link
 from kling_mcp.thumbnails.public_addresses import is_public
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
     Resolver = Callable[[str], Awaitable[list[str]]]
     TransportMaker = Callable[[], httpx.AsyncBaseTransport]
+
+logger = logging.getLogger(__name__)
 
 PORT = 443
 PICTURES_AT_ONCE = 6
@@ -96,6 +101,9 @@ class PictureFetcher:
             raise NoPictureError("its link did not answer in time") from None
         except httpx.HTTPError:
             raise NoPictureError("its link could not be opened") from None
+        except ConnectionFailedError as error:
+            logger.warning("Pictures cannot be fetched: %s", error.message)
+            raise NoPictureError("the certificates to trust cannot be read") from None
 
     async def _follow(self, link: str) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
@@ -180,7 +188,7 @@ class PictureFetcher:
         import httpx  # noqa: PLC0415 - see the module's docstring
 
         if self._tls is None:
-            self._tls = httpx.create_ssl_context()
+            self._tls = make_tls(os.environ)
         return httpx.AsyncHTTPTransport(verify=self._tls, limits=httpx.Limits(max_connections=1))
 
 

@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING
 import anyio
 import jwt
 
+from kling_mcp.api.network import Attempt, open_network
+from kling_mcp.errors import ConnectionFailedError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import httpx
 
     from kling_mcp.concurrency.clock import Clock
 
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SETTING = "KLING_MCP_OAUTH_JWKS_URL"
 KEYS_TTL_SECONDS = 3600.0
 KEPT_SECONDS = 86_400.0  # while the issuer cannot be reached
 PAUSE_SECONDS = 60.0
@@ -103,18 +109,27 @@ async def fetch_bytes(url: str) -> bytes:
     import httpx  # noqa: PLC0415 - see the module's docstring
 
     try:
-        with anyio.fail_after(FETCH_SECONDS):
-            async with (
-                httpx.AsyncClient(follow_redirects=False, timeout=FETCH_SECONDS) as client,
-                client.stream("GET", url, headers={"Accept": "application/json"}) as response,
-            ):
-                if response.status_code != 200:
-                    raise OSError(f"HTTP status {response.status_code}")
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > MAX_BYTES:
-                        raise OSError("the answer is too large")
-                return bytes(body)
+        network = open_network(url, SETTING)
+        async with Attempt(network.way) as attempt:
+            with anyio.fail_after(FETCH_SECONDS):
+                return await _fetched(url, network.transport, attempt)
+    except ConnectionFailedError as error:
+        raise OSError(f"{error.message} {error.advice}") from None
     except httpx.HTTPError as error:
         raise OSError(type(error).__name__) from None
+
+
+async def _fetched(url: str, transport: httpx.AsyncBaseTransport, attempt: Attempt) -> bytes:
+    import httpx  # noqa: PLC0415 - see the module's docstring
+
+    client = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=FETCH_SECONDS)
+    headers, extensions = {"Accept": "application/json"}, {"trace": attempt}
+    async with client, client.stream("GET", url, headers=headers, extensions=extensions) as response:
+        if response.status_code != 200:
+            raise OSError(f"HTTP status {response.status_code}")
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise OSError("the answer is too large")
+        return bytes(body)

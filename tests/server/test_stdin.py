@@ -1,0 +1,158 @@
+"""Other beginnings and other ends of stdin: a byte order mark, other encodings, and a client that died."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import COMMAND, SOON, environ_with
+
+from kling_mcp.server.stdin import StdinReader
+
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}
+LINE = json.dumps(HELLO) + "\n"
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no parent that changes")
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Its two ends; a test may close the second."""
+    read, write = os.pipe()
+    yield read, write
+    for end in (read, write):
+        try:
+            os.close(end)
+        except OSError:
+            continue
+
+
+def served(tmp_path: Path, data: bytes) -> subprocess.CompletedProcess[bytes]:
+    """The server after it was sent this, and nothing more."""
+    environ = environ_with(KLING_MCP_STATE_DIR=str(tmp_path))
+    return subprocess.run(  # noqa: S603 - our own command
+        COMMAND, input=data, env=environ, capture_output=True, timeout=SOON, check=True
+    )
+
+
+def test_byte_order_mark_before_the_first_message_is_skipped(tmp_path: Path) -> None:
+    ran = served(tmp_path, codecs.BOM_UTF8 + LINE.encode())
+    assert json.loads(ran.stdout)["result"]["serverInfo"]["name"] == "kling-mcp"
+    assert ran.stderr == b""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_text_is_named_in_one_line_of_the_log(tmp_path: Path, encoding: str) -> None:
+    ran = served(tmp_path, LINE.encode(encoding))
+    (line,) = ran.stderr.decode().splitlines()
+    assert "The client sends UTF-16 text." in line
+    assert ran.stdout == b""
+
+
+def test_framing_of_language_servers_is_named_in_one_line_of_the_log(tmp_path: Path) -> None:
+    ran = served(tmp_path, f"Content-Length: {len(LINE)}\r\n\r\n{LINE}".encode())
+    (line,) = ran.stderr.decode().splitlines()
+    assert "Content-Length" in line
+    assert ran.stdout == b""
+
+
+def test_refused_input_ends_the_server_while_the_pipe_is_open(tmp_path: Path) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own command
+        COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environ_with(KLING_MCP_STATE_DIR=str(tmp_path)),
+    ) as server:
+        assert server.stdin is not None
+        server.stdin.write(LINE.encode("utf-16"))
+        server.stdin.flush()
+        assert server.wait(timeout=SOON) == 0
+
+
+@posix_only
+def test_server_ends_after_its_client_died_though_a_sibling_holds_the_pipe(
+    tmp_path: Path, pipe: tuple[int, int]
+) -> None:
+    read, write = pipe
+    program = f"import subprocess, sys, signal\nsubprocess.Popen({COMMAND!r})\nsignal.pause()\n"
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program],
+        stdin=read,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environ_with(KLING_MCP_STATE_DIR=str(tmp_path)),
+    ) as client:
+        assert client.stdout is not None
+        assert client.stderr is not None
+        os.write(write, LINE.encode())
+        assert json.loads(client.stdout.readline())["id"] == 1
+        client.send_signal(signal.SIGKILL)
+        assert client.stdout.read() == b""  # it ends when the server does
+        assert b"The client is gone" in client.stderr.read()
+
+
+class Parents:
+    """The id of the parent process, which changes after some looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def __call__(self) -> int:
+        """One look."""
+        self.looks -= 1
+        return 7 if self.looks >= 0 else 1
+
+
+def read_by(reader: StdinReader, size: int = 4096) -> bytes:
+    """The next bytes."""
+    buffer = bytearray(size)
+    return bytes(buffer[: reader.readinto(buffer)])
+
+
+@posix_only
+def test_launcher_that_leaves_before_the_first_message_is_no_loss(pipe: tuple[int, int]) -> None:
+    parents = Parents(looks=1)
+    reader = StdinReader(pipe[0], parent=parents, pause_ms=1)
+    os.write(pipe[1], LINE.encode())
+    assert read_by(reader) == LINE.encode()
+    os.write(pipe[1], b"more\n")
+    assert read_by(reader) == b"more\n"
+    assert parents.looks < 0
+
+
+@posix_only
+def test_reader_ends_if_no_message_follows_the_death_of_the_parent(pipe: tuple[int, int]) -> None:
+    assert read_by(StdinReader(pipe[0], parent=Parents(looks=1), pause_ms=1)) == b""
+
+
+@posix_only
+def test_reader_ends_if_the_parent_dies_after_a_message_and_stays_at_its_end(pipe: tuple[int, int]) -> None:
+    reader = StdinReader(pipe[0], parent=Parents(looks=3), pause_ms=1)
+    os.write(pipe[1], LINE.encode())
+    assert read_by(reader) == LINE.encode()
+    assert read_by(reader) == b""
+    os.write(pipe[1], LINE.encode())
+    assert read_by(reader) == b""
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"{}\n", codecs.BOM_UTF8 + b"{}\n", LINE.encode() * 3000])
+def test_reader_gives_every_byte_but_the_mark_in_any_portions(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "input").write_bytes(data)
+    with (tmp_path / "input").open("rb") as file:
+        reader = StdinReader(file.fileno())
+        assert b"".join(iter(lambda: read_by(reader, 7000), b"")) == data.removeprefix(codecs.BOM_UTF8)
+    with (tmp_path / "input").open("rb") as file:
+        assert read_by(StdinReader(file.fileno()), 2) == data.removeprefix(codecs.BOM_UTF8)[:2]
