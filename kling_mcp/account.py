@@ -57,7 +57,7 @@ class Account:
     collector: TaskCollector
     library: Library
     voices: VoiceCatalogue
-    album: Thumbnails
+    thumbnails: Thumbnails
     calls: CallLimit
 
     @property
@@ -149,7 +149,7 @@ class AccountFactory:
             collector=TaskCollector(journal, (elements, voices), self.clock),
             library=library,
             voices=VoiceCatalogue(client, self.clock),
-            album=thumbnails,
+            thumbnails=thumbnails,
             calls=CallLimit(self.max_calls),
         )
 

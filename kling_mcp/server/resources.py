@@ -91,7 +91,7 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
 
     call = ToolContext(ctx)
     match = await _find(call, id, "element_picture")
-    (thumbnail,) = await call.account.album.load([match.element])
+    (thumbnail,) = await call.account.thumbnails.load([match.element])
     if not thumbnail.jpeg:
         raise ResourceNotFoundError(f"This element has no picture: {thumbnail.note}.")
     return thumbnail.jpeg

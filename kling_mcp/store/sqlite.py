@@ -12,8 +12,9 @@ from __future__ import annotations
 import logging
 import os
 import random
+import secrets
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kling_mcp.concurrency.serial_executor import SerialExecutor
@@ -133,8 +134,9 @@ class SqliteStore:
     def _make_file(self, folder: Path) -> Path:
         """The path of the file, which then exists; also detects that an earlier file was lost."""
         path = folder / FILE_NAME
-        is_emptied = path.exists() and path.stat().st_size == 0
+        is_new = not path.exists() and _create(path)
         make_private_file(path)
+        is_emptied = not is_new and path.stat().st_size == 0
         self._opened = _identity(path)
         if is_emptied or any(folder.glob(f"{FILE_NAME}.damaged-*")):
             self._was_damaged = True
@@ -190,6 +192,26 @@ class SqliteStore:
             retry="never",
             advice="Nothing was sent. Make the folder writable, or set KLING_MCP_STATE_DIR to one that is.",
         )
+
+
+def _create(path: Path) -> bool:
+    """Put a file with its tables in place in one step, so that an empty one is always one that was emptied.
+
+    False if another process was faster.
+    """
+    draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    make_private_file(draft)
+    try:
+        with closing(connect(draft, lock_timeout=0)) as connection:
+            _bring_up_to_date(connection)
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        make_private_file(path)  # a file system without links
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
 
 
 class _SqliteTransaction:

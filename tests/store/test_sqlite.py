@@ -571,3 +571,18 @@ class TestOtherVersions:
         with pytest.raises(StorageError, match="creations are off"):
             await store.run(names, write=False)
         assert (folder / FILE_NAME).read_bytes() == before
+
+
+async def test_file_opened_by_many_at_once_is_not_taken_for_emptied(tmp_path: Path, clock: VirtualClock) -> None:
+    """It is put in place with its tables, so that no other process ever sees it empty."""
+    stores = [SqliteStore(tmp_path / "state", clock) for _ in range(16)]
+    async with anyio.create_task_group() as group:
+        for store in stores:
+            group.start_soon(lambda opened: opened.run(names, write=False), store)
+    assert [store.was_damaged for store in stores] == [False] * 16
+    for store in stores:
+        store.close()
+    assert [path.name for path in sorted((tmp_path / "state").iterdir())] in (
+        [FILE_NAME],
+        [FILE_NAME, f"{FILE_NAME}-journal"],
+    )

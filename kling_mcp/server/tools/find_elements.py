@@ -81,7 +81,7 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
     after = _position(arguments) if arguments.cursor.strip() else None
     found = await library.search(arguments.query, filters, arguments.limit, after)
     shared = await library.catalogue.shared_names([record.element_name for record in found.page.elements])
-    shown = await render_pictures(account.album, found.page.elements) if arguments.pictures else RenderedPictures()
+    shown = await render_pictures(account.thumbnails, found.page.elements) if arguments.pictures else RenderedPictures()
     notes = [*sync_notes(found.sync), *shown.notes]
     if after is None:
         notes += await _notes_on_hits(arguments, filters, found, library)
@@ -94,7 +94,7 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
         complete=found.is_complete,
         notes=notes,
     )
-    for_page = await page_data(account.album, found.page.elements) if call.shows_pages else None
+    for_page = await page_data(account.thumbnails, found.page.elements) if call.shows_pages else None
     return Answer(view, _text(view, arguments), shown.blocks, for_page)
 
 
