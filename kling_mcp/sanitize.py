@@ -34,7 +34,7 @@ def clean(text: str, limit: int = 200) -> str:
 
 
 def without_invisible(text: str) -> str:
-    """The text without direction marks and other characters that nobody sees."""
+    """The text without direction marks and other invisible characters."""
     return _INVISIBLE.sub("", text)
 
 

@@ -160,7 +160,7 @@ def _certificate_failure(said: str, place: str, way: Way) -> ConnectionFailedErr
         cure = f"Check {way.setting}, and whether a proxy or a network's login page answers instead."
     elif _WRONG_TIME.search(said):
         told = f"The certificate of {place} has expired or is not valid yet"
-        cure = "Check this computer's date, and ask whoever runs the server or the proxy to renew it."
+        cure = "Check this computer's date, and ask the operator of the server or the proxy to renew it."
     else:
         told = f"The certificate of {place} is not trusted on this computer"
         cure = (

@@ -17,6 +17,7 @@ from kling_mcp.elements.preflight import prepare
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError, StorageError
 from kling_mcp.library.records import Submitted
+from kling_mcp.tasks.entry import end_state
 from kling_mcp.tasks.intent import Intent, make_intent
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.submit import OnClaim
 
 KIND = "element"
+MAX_RECORDED = 10_000
+SETTLED_SECONDS = 600.0  # after that no call of another process is still recording the task
+_UNKNOWN: tuple[str, None] = ("unknown", None)
 MIN_TIMEOUT_SECONDS = 5.0  # wait_seconds=0 still leaves time for one real attempt
 
 
@@ -73,6 +77,8 @@ class ElementCreator:
         self._clock = clock
         self._save_picture = save_picture
         self._callback_url_for = callback_url_for
+        # What the journal was told and said of each task: a finished one changes no more, so it is not asked again.
+        self._recorded: dict[str, tuple[str, Submitted | None]] = {}
 
     async def create(
         self,
@@ -154,12 +160,26 @@ class ElementCreator:
 
         Never fails: the next poll shows the same.
         """
-        submitted: dict[str, Submitted] = {}
+        unrecorded = [task for task in tasks if self._recorded.get(task.task_id, _UNKNOWN)[0] != end_state(task)]
         with suppress(StorageError):
-            entries = await self._journal.record_results(tasks)
-            submitted = {task_id: Submitted.of(entry.label, entry.memo) for task_id, entry in entries.items()}
-        await self._library.record_results(tasks, submitted)
-        return submitted
+            entries = await self._journal.record_results(unrecorded) if unrecorded else {}
+            self._remember(unrecorded, entries)
+        known = {task.task_id: self._recorded.get(task.task_id, _UNKNOWN)[1] for task in tasks}
+        asked = {task_id: submitted for task_id, submitted in known.items() if submitted}
+        await self._library.record_results(tasks, asked)
+        return asked
+
+    def _remember(self, tasks: list[ElementTask], entries: Mapping[str, JournalEntry]) -> None:
+        """What the journal was told and said; a task that it does not know yet may be about to be recorded there."""
+        if len(self._recorded) > MAX_RECORDED:
+            self._recorded.clear()
+        for task in tasks:
+            entry = entries.get(task.task_id)
+            if entry is not None:
+                submitted = Submitted.of(entry.label, entry.memo)
+                self._recorded[task.task_id] = end_state(task) or "running", submitted
+            elif self._clock.wall() - task.created_at / 1000 > SETTLED_SECONDS:
+                self._recorded[task.task_id] = end_state(task) or "running", None
 
     async def _submit(
         self, draft: ElementDraft, deadline: float, on_claim: OnClaim | None, *, allow_duplicate_name: bool

@@ -19,7 +19,7 @@ _HARMLESS_BYTES: Final = 1000
 def without_packed_metadata(data: bytes) -> bytes:
     """The same picture without packed profiles and texts; `data` itself if there are only small ones, or none.
 
-    A chunk with a wrong checksum stays, so that whoever reads the picture finds it damaged.
+    A chunk with a wrong checksum stays, so that a decoder finds the picture damaged.
     """
     view = memoryview(data)
     kept: list[memoryview] = []

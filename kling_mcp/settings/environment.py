@@ -149,7 +149,7 @@ class Environment:
         return tuple(folder for folder in read if folder)
 
     def unknown(self) -> list[Fault]:
-        """A fault for each variable that begins with KLING_ and that nobody has asked for."""
+        """A fault for each variable that begins with KLING_ and that no setting has read."""
         return unknown_names(list(self._values), self._known)
 
     def _folder_in(self, name: str, part: str) -> Path:

@@ -1,7 +1,7 @@
 """What is wrong with the settings while the server runs anyway, and the names that no setting has.
 
-Over stdio nobody watches the start: a client shows only that the server is gone. So each fault waits for the call that
-needs the setting, and `check_setup` tells all of them.
+Over stdio no operator watches the start: a client shows only that the server is gone. So each fault waits for the
+call that needs the setting, and `check_setup` lists all of them.
 """
 
 from __future__ import annotations

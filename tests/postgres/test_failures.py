@@ -73,7 +73,8 @@ class TestLoss:
         committed_unheard = (word, moment) == (COMMIT, "after")
         assert await handles(store) == [f"h{len(runs)}"]
         assert len(runs) == (1 if committed_unheard or word == "BEGIN" else 2)
-        assert wire.connections == 2
+        # A server that has not noticed the break yet is asked about the commit once more, on one more connection.
+        assert wire.connections == 2 or (word == COMMIT and wire.connections == 3)
 
     async def test_a_commit_that_is_doubtful_twice_is_asked_for_twice(self, store: PostgresStore, wire: Wire) -> None:
         await handles(store)

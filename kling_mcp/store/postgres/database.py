@@ -59,8 +59,8 @@ _DEFAULTS: Mapping[str, str] = {
     "tcp_user_timeout": "15000",
     "target_session_attrs": "read-write",  # of several hosts the one that takes writes
 }
-# Limits where the database sets none: nobody waits for ever, and nobody lets others wait for ever. And a commit that
-# only might survive a crash would let a creation be sent that nobody remembers.
+# Limits where the database sets none: no caller waits for ever, nor makes others wait for ever. And a commit that
+# only might survive a crash would let a creation be sent and then forgotten.
 _SESSION = """
     SELECT set_config(name, ours, false)
     FROM (VALUES
@@ -154,7 +154,7 @@ class PostgresDatabase:
             await self._clock.sleep(backoff.next_delay())
 
     def close(self) -> None:
-        """Close the connections that nobody uses; a later call opens new ones."""
+        """Close the unused connections; a later call opens new ones."""
         while self._idle:
             self._idle.pop().connection.close()
 
