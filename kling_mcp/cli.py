@@ -136,7 +136,7 @@ def _add_demo(commands: Commands) -> None:
 
 
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from kling_mcp.demo.request import demo_request  # noqa: PLC0415
+    from kling_mcp.demo.request import demo_request  # noqa: PLC0415 - one command's own
     from kling_mcp.demo.run import run_live_demo, run_sandbox_demo  # noqa: PLC0415 - loads the MCP client
 
     configure_logging()
@@ -157,10 +157,10 @@ def _add_check(commands: Commands) -> None:
 
 
 def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    import anyio  # noqa: PLC0415
+    import anyio  # noqa: PLC0415 - half of the commands do without
 
-    from kling_mcp.api.diagnostics import check  # noqa: PLC0415
-    from kling_mcp.runtime import Runtime  # noqa: PLC0415
+    from kling_mcp.api.diagnostics import check  # noqa: PLC0415 - one command's own
+    from kling_mcp.runtime import Runtime  # noqa: PLC0415 - one command's own
 
     runtime = Runtime(_read_settings(environ))
     _print_every_character()
@@ -200,11 +200,11 @@ def _add_tasks(commands: Commands) -> None:
 
 
 def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    import anyio  # noqa: PLC0415
+    import anyio  # noqa: PLC0415 - half of the commands do without
 
-    from kling_mcp.runtime import Runtime  # noqa: PLC0415
-    from kling_mcp.tasks.journal import read_entries  # noqa: PLC0415
-    from kling_mcp.tasks.report import format_entries  # noqa: PLC0415
+    from kling_mcp.runtime import Runtime  # noqa: PLC0415 - one command's own
+    from kling_mcp.tasks.journal import read_entries  # noqa: PLC0415 - one command's own
+    from kling_mcp.tasks.report import format_entries  # noqa: PLC0415 - one command's own
 
     runtime = Runtime(_read_settings(environ))
     _print_every_character()
@@ -234,7 +234,7 @@ def _add_simulate(commands: Commands) -> None:
 
 
 def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
-    from kling_mcp.simulator import World, serve  # noqa: PLC0415
+    from kling_mcp.simulator import World, serve  # noqa: PLC0415 - one command's own
 
     configure_logging()
     is_open = not (options.api_key or options.key_pair)

@@ -26,9 +26,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS), *words]
     # The coverage of what they run through says nothing about the tests.
     environ = {name: value for name, value in environ_with().items() if not name.startswith("COVERAGE_")}
-    return subprocess.run(  # noqa: S603 - a program of ours
-        command, capture_output=True, text=True, env=environ, timeout=300, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
 
 
 def test_benchmark_that_does_not_exist_is_named() -> None:

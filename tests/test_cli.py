@@ -303,7 +303,7 @@ def simulator() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str) -> tuple[subprocess.Popen[str], str]:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        process = subprocess.Popen(
             [*COMMAND, "simulate", "--port", "0", *options],
             env=environ_with(),
             stdout=subprocess.PIPE,

@@ -227,7 +227,7 @@ def test_block_for_assistants_is_json_that_starts_this_installation() -> None:
     text = texts.connection(live=False)
     block = json.loads(text[text.index("{") : text.rindex("}\nWithout") + 1])
     server = block["mcpServers"]["kling"]
-    version = subprocess.run(  # noqa: S603 - our own interpreter
+    version = subprocess.run(
         [server["command"], *server["args"], "--version"], env=environ_with(), capture_output=True, check=True
     )
     assert version.stdout.startswith(b"kling-mcp ")
@@ -251,7 +251,7 @@ def sandbox_demo(demo_room: Path) -> Iterator[subprocess.Popen[str]]:
     environ = environ_with(
         KLING_API_KEY="${UNFILLED}", KLING_ACCESS_KEY="half", KLING_MCP_TOOLS="nothing", TMPDIR=str(demo_room)
     )
-    with subprocess.Popen(  # noqa: S603 - our own interpreter
+    with subprocess.Popen(
         [*COMMAND, "demo"], env=environ, cwd=demo_room, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
         yield process

@@ -17,7 +17,7 @@ from kling_mcp import errors
 def modules_after(code: str) -> set[str]:
     """The modules that a new interpreter has loaded after `code`."""
     program = f"{code}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter and text
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 

@@ -61,7 +61,7 @@ def loaded_after(kling: str, folder: Path, *, call: bool) -> tuple[set[str], set
     )
     # A file, not a pipe: nobody reads while answers are awaited, and a pipe would be full soon.
     with (folder / "stderr").open("w+", encoding="utf-8") as log:
-        with subprocess.Popen(  # noqa: S603 - our own command
+        with subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environ
         ) as server:
             ask(server, "initialize", HELLO)
@@ -99,7 +99,5 @@ def test_pydantic_plugins_can_be_switched_on(said: str | None) -> None:
         "print(repr(os.environ['PYDANTIC_DISABLE_PLUGINS']))"
     )
     environ = environ_with(**({} if said is None else {"PYDANTIC_DISABLE_PLUGINS": said}))
-    ran = subprocess.run(  # noqa: S603 - our own program
-        [COMMAND[0], "-c", program], env=environ, capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([COMMAND[0], "-c", program], env=environ, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == repr("__all__" if said is None else said)

@@ -45,7 +45,7 @@ def make_tls(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 def _with_system_store() -> ssl.SSLContext:
     if sys.platform in {"win32", "darwin"}:
-        import truststore  # noqa: PLC0415 - see the module's docstring
+        import truststore  # noqa: PLC0415 - only needed where something is sent
 
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # The system's store is OpenSSL's here. truststore would read it again for each connection, 16 ms each.
@@ -64,7 +64,7 @@ def _with_system_store() -> ssl.SSLContext:
 
 def _add_certifi(context: ssl.SSLContext) -> None:
     """A slim container has no store at all; httpx brings one."""
-    import certifi  # noqa: PLC0415 - see the module's docstring
+    import certifi  # noqa: PLC0415 - only needed where something is sent
 
     context.load_verify_locations(cafile=certifi.where())
 

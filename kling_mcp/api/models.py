@@ -7,6 +7,7 @@ facts: record-fields, element-fields, voice-record
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -232,19 +233,19 @@ class KlingTask(_FromKling):
         return self.task_info.external_task_id
 
     @property
+    @abstractmethod
     def result_ids(self) -> list[str]:
         """The ids of what the task made; empty while it runs."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def result_names(self) -> list[str]:
         """The names of what the task made, in the same order; empty where results have no names."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def is_deleted(self) -> bool:
         """Whether everything that the task made was deleted."""
-        raise NotImplementedError
 
     @property
     def is_final(self) -> bool:

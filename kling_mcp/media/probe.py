@@ -107,8 +107,7 @@ def inspect(data: bytes, given: str, argument: str) -> PictureFacts:
 
 def _size_as_shown(data: bytes, found: str) -> tuple[int, int]:
     """Width and height in pixels, swapped if EXIF rotates the picture."""
-    # Imported on first use, because it would slow down the server's start.
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415 - slow to load, and a server that only starts probes nothing
 
     # Pillow forgives a missing end of either format.
     if not (is_whole_jpeg(data) if found == "jpeg" else _PNG_END in data):

@@ -35,7 +35,7 @@ class LazyRuntime:
             ConfigurationError: as `Runtime`.
         """
         if self.instance is None:
-            from kling_mcp.runtime import Runtime  # noqa: PLC0415 - see the module
+            from kling_mcp.runtime import Runtime  # noqa: PLC0415 - most servers are started and never need it
 
             self.instance = Runtime(self._settings)
             self._on_created(self.instance)

@@ -74,8 +74,8 @@ async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - 
         ResourceNotFoundError: no element has the id or name.
         ResourceError: Kling or the state folder could not be read, or the name is ambiguous.
     """
-    from kling_mcp.server.resource_tables import element  # noqa: PLC0415 - the same
-    from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - see the module
+    from kling_mcp.server.resource_tables import element  # noqa: PLC0415 - loaded by the first that is read
+    from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - loaded by the first that is read
 
     return element(await _find(ToolContext(ctx), id, "element"))
 
@@ -87,7 +87,7 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
         ResourceNotFoundError: no element has the id or name, or there is no picture.
         ResourceError: as `read_element`.
     """
-    from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - see the module
+    from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - loaded by the first that is read
 
     call = ToolContext(ctx)
     match = await _find(call, id, "element_picture")
@@ -98,7 +98,7 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
 
 
 async def _find(call: ToolContext, any_id: str, resource: str) -> ResolvedElement:
-    from kling_mcp.server.call_record import ResourceRead, record_call  # noqa: PLC0415 - see the module
+    from kling_mcp.server.call_record import ResourceRead, record_call  # noqa: PLC0415 - loaded by the first that is read
 
     with record_call(ResourceRead(f"resource:{resource}"), call) as recorder:
         recorder.begins()

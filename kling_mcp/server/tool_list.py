@@ -60,7 +60,7 @@ class KlingTool(Tool):
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> CallToolResult:
         """Load the tool and run it."""
-        from kling_mcp.server.run_tool import load_and_run_tool  # noqa: PLC0415 - see the module
+        from kling_mcp.server.run_tool import load_and_run_tool  # noqa: PLC0415 - with it come all the tools
 
         return await load_and_run_tool(self.name, self._load, arguments, context)
 

@@ -70,9 +70,8 @@ def _base_url(listener: socket.socket) -> str:
 
 
 def _build_server(world: World, faults: Faults | None, *, control: bool) -> "uvicorn.Server":
-    # Imported on first use: a test or a sandbox in process never needs a server.
-    import uvicorn  # noqa: PLC0415
-    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
+    import uvicorn  # noqa: PLC0415 - a sandbox within the process needs no server
+    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415 - comes with uvicorn
 
     class DroppingProtocol(H11Protocol):
         """Gives every connection an app that can end that connection."""

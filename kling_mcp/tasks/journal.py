@@ -238,7 +238,7 @@ class Journal:
     async def _select(self, condition: str, *parameters: object) -> list[JournalEntry]:
         def work(tx: Transaction) -> list[Row]:
             return tx.fetch(
-                f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND {condition} ORDER BY created_at",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND {condition} ORDER BY created_at",  # noqa: S608 - ours
                 self._account,
                 *parameters,
             )

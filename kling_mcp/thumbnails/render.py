@@ -61,7 +61,7 @@ def make_thumbnail(data: bytes, *, side: int = SIDE_PX, most_bytes: int = MAX_TH
     Raises:
         NoPictureError: it is none of these, damaged, or has too many pixels.
     """
-    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+    from PIL import Image  # noqa: PLC0415 - slow to load, rarely needed
 
     found = name_picture(data)
     if not found:
@@ -87,7 +87,7 @@ def make_sheet(pictures: Sequence[bytes], *, most_bytes: int = MAX_SHEET_BYTES) 
     Args:
         pictures: thumbnails of ours, at most `MAX_ON_SHEET`.
     """
-    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - see the module's docstring
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - slow to load, rarely needed
 
     columns = min(_SHEET_COLUMNS, math.ceil(math.sqrt(len(pictures) * 1.5)))
     rows = math.ceil(len(pictures) / columns)
@@ -128,7 +128,7 @@ def _require_size(size: tuple[int, int], found: str) -> None:
 
 def _shrunk(picture: Image.Image, side: int) -> Image.Image:
     """A small copy without transparency."""
-    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+    from PIL import Image  # noqa: PLC0415 - slow to load, rarely needed
 
     picture.draft("RGB", (2 * side, 2 * side))  # lets the JPEG decoder skip detail
     if picture.mode.startswith("I"):
@@ -145,7 +145,7 @@ def _shrunk(picture: Image.Image, side: int) -> Image.Image:
 
 def _in_eight_bits(picture: Image.Image, side: int) -> Image.Image:
     """A small copy of 16-bit grey in 8 bits: Pillow's own conversion makes all but the darkest levels white."""
-    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+    from PIL import Image  # noqa: PLC0415 - slow to load, rarely needed
 
     small = picture.convert("I")
     small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -155,7 +155,7 @@ def _in_eight_bits(picture: Image.Image, side: int) -> Image.Image:
 
 
 def _upright(picture: Image.Image, exif: bytes) -> Image.Image:
-    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+    from PIL import Image  # noqa: PLC0415 - slow to load, rarely needed
 
     turn = _UPRIGHT.get(read_orientation(exif))
     return picture.transpose(Image.Transpose[turn]) if turn else picture
@@ -176,7 +176,7 @@ def _as_jpeg(picture: Image.Image, most_bytes: int) -> bytes:
 
 def _cell(jpeg: bytes) -> Image.Image:
     """One square place of the sheet."""
-    from PIL import Image  # noqa: PLC0415 - see the module's docstring
+    from PIL import Image  # noqa: PLC0415 - slow to load, rarely needed
 
     cell = Image.new("RGB", (SHEET_CELL_PX, SHEET_CELL_PX), _PAPER)
     if jpeg:

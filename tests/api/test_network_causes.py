@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 from helpers import API_KEY, failure_of
 from network_calls import failure_at, kling_at
-from network_stand import Authority, ConnectProxy, Kling, SocksProxy, listening
+from network_stand import Authority, ConnectProxy, Handler, Kling, SocksProxy, listening
 
 from kling_mcp.api.diagnostics import check
 from kling_mcp.api.network import Attempt, way_to
@@ -73,9 +74,9 @@ async def test_silence_while_connecting_is_reported_by_its_cause() -> None:
     assert "did not answer in time" in error.message
 
 
-async def _silent(reader: object, writer: object) -> None:
-    assert await reader.read()  # type: ignore[attr-defined] # a StreamReader
-    assert not await reader.read()  # type: ignore[attr-defined] # until the client gives up
+async def _silent(reader: StreamReader, _: StreamWriter) -> None:
+    assert await reader.read()
+    assert not await reader.read()  # until the client gives up
 
 
 async def test_https_to_a_port_for_plain_http_is_reported_by_its_cause() -> None:
@@ -191,8 +192,8 @@ async def test_wrong_password_for_a_socks_proxy_is_reported_and_not_shown(monkey
 async def test_program_that_is_no_such_proxy_never_makes_a_creation_uncertain(
     monkeypatch: pytest.MonkeyPatch, scheme: str, other: str
 ) -> None:
-    handler = {"http": Kling(b"", "400 Bad Request"), "other": _greets, "silent": _leaves}[other]
-    async with listening(handler) as port:  # type: ignore[arg-type] # each is a handler
+    handlers: dict[str, Handler] = {"http": Kling(b"", "400 Bad Request"), "other": _greets, "silent": _leaves}
+    async with listening(handlers[other]) as port:
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{port}")
         error = await failure_at(API, timeouts=Timeouts(proxy=0.1))
     require_network_error(error, "now")
@@ -222,9 +223,9 @@ async def test_patience_for_a_proxy_ends_when_the_request_is_sent() -> None:
         assert scope.deadline == whole
 
 
-async def _greets(_: object, writer: object) -> None:
-    writer.write(b"SSH-2.0-Other\r\n")  # type: ignore[attr-defined] # a StreamWriter
-    await writer.drain()  # type: ignore[attr-defined] # the same
+async def _greets(_: StreamReader, writer: StreamWriter) -> None:
+    writer.write(b"SSH-2.0-Other\r\n")
+    await writer.drain()
 
 
 async def _leaves(_: object, __: object) -> None:
@@ -280,10 +281,10 @@ def test_command_check_shows_the_cause_and_fails(
     assert "check_setup" not in shown
 
 
-def _wrapped(cause: BaseException) -> httpx.ConnectError:
+def _wrapped(cause: Exception) -> httpx.ConnectError:
     error = httpx.ConnectError("outside")
     error.__cause__ = OSError("all attempts failed")
-    error.__cause__.__cause__ = ExceptionGroup("attempts", [OSError("first"), cause])  # type: ignore[type-var] # an Exception
+    error.__cause__.__cause__ = ExceptionGroup("attempts", [OSError("first"), cause])
     return error
 
 

@@ -13,6 +13,7 @@ from kling_mcp.api.network import open_network
 from kling_mcp.api.proxies import SYSTEM, Proxy, choose_proxy, is_exempt
 from kling_mcp.errors import ConnectionFailedError
 from kling_mcp.observability.logs import configure_logging
+from kling_mcp.settings.environment import LogLevel
 
 pytestmark = pytest.mark.anyio
 
@@ -155,12 +156,12 @@ async def test_socks_proxy_does_not_matter_to_an_address_that_needs_none(monkeyp
 async def test_socks_password_reaches_the_proxy_and_no_log(
     monkeypatch: pytest.MonkeyPatch,
     authority: Authority,
-    log_level: str,
+    log_level: LogLevel,
     capsys: pytest.CaptureFixture[str],
     restored_logging: None,
 ) -> None:
     proxy = SocksProxy(password=f"{PASSWORD}#1")
-    configure_logging(log_level)  # type: ignore[arg-type] # one of its values
+    configure_logging(log_level)
     async with listening(Kling(), authority.server_context("api.example")) as proxy.port, listening(proxy) as port:
         monkeypatch.setenv("ALL_PROXY", f"socks5://jane:{PASSWORD}%231@127.0.0.1:{port}")
         assert await READ(kling_at("https://api.example")) == []

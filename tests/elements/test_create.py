@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import pytest
@@ -463,9 +463,9 @@ class TestNameGuard:
 
     @pytest.mark.parametrize("status", ["deleted", "failed"])
     async def test_failed_or_deleted_element_does_not_hold_its_name(
-        self, status: str, server: Process, world: World
+        self, status: Literal["deleted", "failed"], server: Process, world: World
     ) -> None:
-        world.add_element(world.account_of(API_KEY).name, "Mia", status=status)  # type: ignore[arg-type] # two of them
+        world.add_element(world.account_of(API_KEY).name, "Mia", status=status)
         assert (await server.create(MIA)).outcome == "submitted"
 
     async def test_later_of_two_simultaneous_creations_of_a_name_gives_way(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import anyio
 import pytest
 from helpers import API_KEY, requests_to
@@ -18,9 +20,9 @@ from kling_mcp.simulator.records import ElementTask as SimulatedElement
 pytestmark = pytest.mark.anyio
 
 
-def mia_in(world: World, name: str = "Mia", **options: object) -> SimulatedElement:
+def mia_in(world: World, name: str = "Mia", status: Literal["ready", "deleted"] = "ready") -> SimulatedElement:
     """An element of the account."""
-    return world.add_element(world.account_of(API_KEY), name, **options)  # type: ignore[arg-type] # options of several types
+    return world.add_element(world.account_of(API_KEY), name, status=status)
 
 
 def is_deleted(world: World, element: SimulatedElement) -> bool:

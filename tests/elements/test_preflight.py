@@ -393,7 +393,7 @@ def is_loaded_after(picture):
 
 print(is_loaded_after("https://example.com/mia.png"), is_loaded_after(sys.argv[1] + "/mia.png"))
 """
-    ran = subprocess.run(  # noqa: S603 - our own interpreter
+    ran = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60, capture_output=True, text=True
     )
     assert ran.stdout == "False True\n"

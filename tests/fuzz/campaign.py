@@ -24,7 +24,7 @@ MAX_BYTES = 6 * 2**30
 def main(minutes: str, *more: str) -> int:
     """The exit code: 0 where nothing was found."""
     with suppress(ImportError, ValueError, OSError):  # not everywhere
-        import resource
+        import resource  # noqa: PLC0415 - there is none on Windows
 
         resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
     ends = time.monotonic() + float(minutes) * 60

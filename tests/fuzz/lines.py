@@ -23,7 +23,7 @@ class Lines:
     """One process for many conversations. Everything it writes is checked as it is read."""
 
     def __init__(self, command: Sequence[str] = COMMAND, **environ: str) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        self.process = subprocess.Popen(
             command,
             env=environ_with(**environ),
             stdin=subprocess.PIPE,

@@ -19,7 +19,7 @@ def test_gallery_works_in_a_real_browser_inside_the_official_host_bridge() -> No
     if not (tools and node and chromium):
         pytest.skip("needs node, chromium and NODE_TOOLS, a folder with the packages of browser/package.json")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("KLING_")}
-    ran = subprocess.run(  # noqa: S603 - our own script
+    ran = subprocess.run(
         [node, str(RUN)],
         env={**environ, "CHROMIUM": chromium, "PYTHON": sys.executable},
         capture_output=True,

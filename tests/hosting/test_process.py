@@ -54,7 +54,7 @@ def kling_at(world: World) -> Iterator[str]:
 @contextmanager
 def started(state: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its address."""
-    with subprocess.Popen(  # noqa: S603 - our own interpreter
+    with subprocess.Popen(
         [*COMMAND, "serve", "--transport", "http", "--port", "0"],
         env=environ_with(KLING_MCP_STATE_DIR=str(state), **settings),
         stdout=subprocess.PIPE,

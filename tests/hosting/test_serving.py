@@ -219,7 +219,7 @@ def test_small_answers_leave_at_once() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
 def test_many_files_may_be_open() -> None:
     """Each connection is one; the usual limit of 1024 would be reached before our own."""
-    import resource
+    import resource  # noqa: PLC0415 - there is none on Windows
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))

@@ -62,7 +62,7 @@ class Server:
             "KLING_MCP_MEDIA_DIRS": str(folder),
             "KLING_MCP_STATE_DIR": str(folder / "state"),
         }
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        self._process = subprocess.Popen(
             COMMAND,
             env=environ_with(**environ),
             stdin=subprocess.PIPE,

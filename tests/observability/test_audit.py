@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -283,8 +284,7 @@ def test_full_disk_of_the_audit_log_is_reported() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_half_a_line_does_not_spoil_the_next(path: Path) -> None:
     """The disk was full in the middle of a line; a limit on the size of files plays it."""
-    import resource
-    import signal
+    import resource  # noqa: PLC0415 - there is none on Windows
 
     class Wall:
         def wall(self) -> float:

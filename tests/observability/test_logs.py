@@ -13,7 +13,7 @@ from kling_mcp.errors import ConfigurationError
 from kling_mcp.observability.logs import MAX_RECORD_CHARACTERS, configure_logging
 from kling_mcp.redact import HIDDEN
 from kling_mcp.settings import Settings
-from kling_mcp.settings.environment import LogFormat
+from kling_mcp.settings.environment import LogFormat, LogLevel
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +54,9 @@ def test_second_call_replaces_the_first(capfd: pytest.CaptureFixture[str]) -> No
 
 
 def test_requests_of_the_http_library_are_logged_at_debug_alone(capfd: pytest.CaptureFixture[str]) -> None:
-    for level, lines in (("INFO", 0), ("DEBUG", 1), ("INFO", 0)):
-        configure_logging(level)  # type: ignore[arg-type] # three of the literals
+    levels: list[tuple[LogLevel, int]] = [("INFO", 0), ("DEBUG", 1), ("INFO", 0)]
+    for level, lines in levels:
+        configure_logging(level)
         logging.getLogger("httpx").info("HTTP Request: GET ...")
         assert capfd.readouterr().err.count("\n") == lines
 

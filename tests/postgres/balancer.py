@@ -89,7 +89,7 @@ class Replica:
 
     def begin(self) -> None:
         """Start it."""
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        self.process = subprocess.Popen(
             [*COMMAND, "serve", "--transport", "http", "--port", str(self.port)],
             env=environ_with(**self.settings),
             stdout=subprocess.DEVNULL,
@@ -199,9 +199,9 @@ def _nginx(room: Path, port: int, replicas: tuple[Replica, Replica]) -> Iterator
     user = "user root;" if os.geteuid() == 0 else ""
     (room / "nginx.conf").write_text(_AROUND.format(room=room, user=user), "utf-8")
     command = [nginx(), "-p", str(room), "-e", str(room / "error.log"), "-c", str(room / "nginx.conf")]
-    checked = subprocess.run([*command, "-t"], check=False, capture_output=True, text=True)  # noqa: S603 - a package's
+    checked = subprocess.run([*command, "-t"], check=False, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - the same
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             _await_listener(port)
             yield

@@ -111,7 +111,7 @@ class Server:
         """Everything that is in a database, as text."""
         command = self._command("pg_dump", "-h", str(self.folder), "-U", OWNER, database)
         environ = {**os.environ, "PGPASSWORD": PASSWORD}
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=environ).stdout  # noqa: S603 - as above
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=environ).stdout
 
     @property
     def socket(self) -> Path:
@@ -126,7 +126,7 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         user = pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
-        done = subprocess.run(  # noqa: S603 - programs of the packages
+        done = subprocess.run(
             self._command(program, *arguments),
             check=False,
             user=user and user.pw_uid,

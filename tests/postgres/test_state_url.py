@@ -85,7 +85,7 @@ runtime.own_account()
 assert not [name for name in sys.modules if name.startswith("psycopg")]
 """
     environ = environ_with(KLING_MCP_STATE_DIR=str(tmp_path))
-    subprocess.run([sys.executable, "-c", program], check=True, env=environ)  # noqa: S603 - this interpreter
+    subprocess.run([sys.executable, "-c", program], check=True, env=environ)
 
 
 def test_state_url_without_the_driver_is_refused_in_a_sentence() -> None:
@@ -100,7 +100,7 @@ try:
 except ConfigurationError as error:
     print(error.for_caller())
 """
-    done = subprocess.run(  # noqa: S603 - this interpreter
+    done = subprocess.run(
         [sys.executable, "-c", program], check=True, env=environ_with(), capture_output=True, text=True
     )
     assert 'pip install "kling-mcp[postgres]"' in done.stdout

@@ -42,9 +42,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 def served(tmp_path: Path, data: bytes) -> subprocess.CompletedProcess[bytes]:
     """The server after it was sent this, and nothing more."""
     environ = environ_with(KLING_MCP_STATE_DIR=str(tmp_path))
-    return subprocess.run(  # noqa: S603 - our own command
-        COMMAND, input=data, env=environ, capture_output=True, timeout=SOON, check=True
-    )
+    return subprocess.run(COMMAND, input=data, env=environ, capture_output=True, timeout=SOON, check=True)
 
 
 def test_byte_order_mark_before_the_first_message_is_skipped(tmp_path: Path) -> None:
@@ -69,7 +67,7 @@ def test_framing_of_language_servers_is_named_in_one_line_of_the_log(tmp_path: P
 
 
 def test_refused_input_ends_the_server_while_the_pipe_is_open(tmp_path: Path) -> None:
-    with subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(
         COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -88,7 +86,7 @@ def test_server_ends_after_its_client_died_though_a_sibling_holds_the_pipe(
 ) -> None:
     read, write = pipe
     program = f"import subprocess, sys, signal\nsubprocess.Popen({COMMAND!r})\nsignal.pause()\n"
-    with subprocess.Popen(  # noqa: S603 - our own interpreter
+    with subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=read,
         stdout=subprocess.PIPE,

@@ -93,7 +93,7 @@ class Line:
     """A server process, spoken to line by line."""
 
     def __init__(self, **environ: str) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        self.process = subprocess.Popen(
             COMMAND,
             env=environ_with(**environ),
             stdin=subprocess.PIPE,

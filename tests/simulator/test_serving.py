@@ -78,7 +78,7 @@ def test_serve_prints_its_address_and_stops_when_interrupted() -> None:
         "serve(World(sandbox=True), on_listening=lambda url: print(url, flush=True))\n"
     )
     root = Path(__file__).parents[2]
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         [sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as served:
         assert served.stdout is not None

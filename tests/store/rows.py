@@ -27,6 +27,6 @@ def names(tx: Transaction) -> list[str]:
 def start_python(program: str, *arguments: str) -> subprocess.Popen[str]:
     """A process of its own, which may do to the file what it likes."""
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and text
+    return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environ_with()
     )

@@ -15,6 +15,7 @@ from never_twice.crashable import Process, Processes
 from never_twice.wishes import draft_of, elements_at
 
 from kling_mcp.api.client import KlingClient
+from kling_mcp.concurrency.clock import SystemClock
 from kling_mcp.errors import StorageError
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.store import Transaction
@@ -503,8 +504,6 @@ os._exit(9)
         whole = "x" * 3000
 
         async def main(work: Callable[[Transaction], object], *, write: bool) -> object:
-            from kling_mcp.concurrency.clock import SystemClock
-
             with closing(SqliteStore(tmp_path, SystemClock())) as store:
                 return await store.run(work, write=write)
 
@@ -535,7 +534,7 @@ class TestOtherVersions:
             for statement in STEPS[0]:
                 old.execute(statement)
             marks = ", ".join("?" * len(row))
-            old.execute(f"INSERT INTO tasks ({', '.join(columns)}) VALUES ({marks})", row)  # noqa: S608
+            old.execute(f"INSERT INTO tasks ({', '.join(columns)}) VALUES ({marks})", row)  # noqa: S608 - from SQLite itself
             old.execute("PRAGMA user_version = 1")
             old.commit()
         again = await processes.start().create(MIA)

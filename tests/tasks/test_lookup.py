@@ -27,6 +27,8 @@ from kling_mcp.tasks.lookup import MAX_PAGES, PAGE_SIZE, TaskLookup
 if TYPE_CHECKING:
     from virtual_time import VirtualClock
 
+    from kling_mcp.simulator.quirks import ListOrder
+
 pytestmark = pytest.mark.anyio
 
 LOST = "kmcp-lost"
@@ -139,9 +141,9 @@ class TestByExternalId:
 class TestListSearch:
     @pytest.mark.parametrize("order", ["newest-first", "oldest-first", "shuffled"])
     async def test_the_task_is_found_in_any_order(
-        self, order: str, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
+        self, order: ListOrder, searcher: ElementLookup, world: World, lost: Callable[..., JournalEntry]
     ) -> None:
-        world.quirks = replace(world.quirks, list_order=order)  # type: ignore[arg-type] # one of its words
+        world.quirks = replace(world.quirks, list_order=order)
         for number in range(2 * PAGE_SIZE):
             put(world, f"Ada {number}", f"ada-{number}")
         task_id = put(world, external_task_id=LOST)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import pytest
@@ -311,9 +311,13 @@ class TestUnknowableOutcome:
 
     @pytest.mark.parametrize("task_info", ["empty-while-running", "missing-while-running"])
     async def test_a_task_is_recognised_once_it_shows_its_id(
-        self, task_info: str, server: Process, world: World, faults: Faults
+        self,
+        task_info: Literal["empty-while-running", "missing-while-running"],
+        server: Process,
+        world: World,
+        faults: Faults,
     ) -> None:
-        world.quirks = replace(world.quirks, task_info=task_info)  # type: ignore[arg-type] # two of its words
+        world.quirks = replace(world.quirks, task_info=task_info)
         faults.lose_reply_after_create()
         faults.slow_task(90)
         creation = await server.create(MIA, patience=200)

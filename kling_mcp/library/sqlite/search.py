@@ -135,7 +135,7 @@ class _Search:
             found = self._db.execute(sql, (filters.sources[0], filters.statuses[0], below, limit))
         else:
             allowed, tokens = self._facet_rule()
-            sql = f"SELECT place FROM elements WHERE {allowed} AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
+            sql = f"SELECT place FROM elements WHERE {allowed} AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608 - ours
             found = self._db.execute(sql, (*tokens, below, limit))
         return [place for (place,) in found]
 

@@ -253,7 +253,7 @@ class TasksExtension(Extension):
         background.detach()
 
         async def follow() -> HandlerResult:
-            from kling_mcp.server.mcp_tasks.resume import FOLLOWERS  # noqa: PLC0415 - the same
+            from kling_mcp.server.mcp_tasks.resume import FOLLOWERS  # noqa: PLC0415 - with them come all the tools
             from kling_mcp.server.run_tool import run_tool  # noqa: PLC0415 - with them come all the tools
 
             follower = FOLLOWERS.get(handle.tool)
