@@ -19,6 +19,7 @@ from kling_mcp.library.doubts import DeletionDoubts
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.list_sync import ListSync
 from kling_mcp.library.resolve import ResolvedElement, choose_by_id, choose_by_name, not_found
+from kling_mcp.sanitize import as_shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -98,7 +99,7 @@ class Library:
         return SearchAnswer(page, statuses)
 
     async def resolve(self, name_or_id: str) -> LibraryElement:
-        """The one record with this exact name, element id, task id or external task id.
+        """The one record with this name (as it is shown), element id, task id or external task id.
 
         An id wins over a name. Of several records with one name, the only ready one is returned; if none is ready, the
         only one with another status, so check `status` before using it.
@@ -206,12 +207,11 @@ class Library:
     # ---- inside
 
     async def _known(self, name_or_id: str) -> ResolvedElement | None:
-        """By id, otherwise by name, as given or stripped."""
-        for text in dict.fromkeys((name_or_id, name_or_id.strip())):
-            found = await self.known_by_id(text) or choose_by_name(text, await self.catalogue.with_name(text))
-            if found is not None:
+        """By id as given or as it is shown, otherwise by name."""
+        for any_id in dict.fromkeys((name_or_id, as_shown(name_or_id))):
+            if found := await self.known_by_id(any_id):
                 return found
-        return None
+        return choose_by_name(name_or_id, await self.catalogue.with_name(name_or_id))
 
     async def _make_sure(self, sources: tuple[Source, ...], before: tuple[SyncStatus, ...]) -> tuple[SyncStatus, ...]:
         """Read short lists again in full, unless that was just done."""

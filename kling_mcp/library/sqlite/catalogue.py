@@ -11,6 +11,7 @@ from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, S
 from kling_mcp.library.folding import name_key
 from kling_mcp.library.sqlite import search
 from kling_mcp.library.sqlite.schema import SCHEMA
+from kling_mcp.sanitize import as_shown
 from kling_mcp.store.sqlite_cache import SqliteCache
 
 if TYPE_CHECKING:
@@ -97,18 +98,23 @@ class SqliteCatalogue:
         return await self._file.run(lambda db: _unpacked(db.execute(sql, keys)), write=False)
 
     async def with_name(self, name: str) -> list[LibraryElement]:
-        """The records with exactly this name, newest first; at most 50."""
+        """The records with this name as it is shown, newest first; at most 50."""
         sql = "SELECT record FROM elements WHERE name_key = ? AND name = ? ORDER BY place DESC LIMIT ?"
-        values = (name_key(name), name, MAX_PER_NAME)
+        values = (name_key(name), as_shown(name), MAX_PER_NAME)
+        if not as_shown(name):  # tasks whose name is unknown have none
+            return []
         return await self._file.run(lambda db: _unpacked(db.execute(sql, values)), write=False)
 
     async def shared_names(self, names: Sequence[str]) -> list[str]:
-        """Which of these names belong to several ready records."""
+        """Which of these names belong to several ready records, compared as they are shown."""
         sql = "SELECT count(*) FROM elements WHERE name_key = ? AND name = ? AND status = 'ready'"
 
         def work(db: sqlite3.Connection) -> list[str]:
-            asked = [name for name in dict.fromkeys(names) if name]
-            return [name for name in asked if db.execute(sql, (name_key(name), name)).fetchone()[0] > 1]
+            asked: dict[str, str] = {}
+            for name in names:
+                asked.setdefault(as_shown(name), name)
+            asked.pop("", None)
+            return [name for shown, name in asked.items() if db.execute(sql, (name_key(name), shown)).fetchone()[0] > 1]
 
         return await self._file.run(work, write=False)
 
@@ -232,7 +238,7 @@ class _Writing:
                     key,
                     record.source,
                     record.status,
-                    record.element_name,
+                    rows.shown_name_of(record),
                     rows.name_key_of(record),
                     record.task_id,
                     record.external_task_id,
@@ -253,7 +259,7 @@ class _Writing:
             UPDATE elements SET name = ?, task_id = ?, external_task_id = ?, voice_id = ?, record = ?,
                 written_at = ?, missed = 0 WHERE place = ?
         """
-        ids = (record.element_name, record.task_id, record.external_task_id, record.voice_id)
+        ids = (rows.shown_name_of(record), record.task_id, record.external_task_id, record.voice_id)
         self._db.execute(sql, (*ids, packed, self._now, place))
 
     def _remove(self, stored: _Stored) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Filters, Position, SearchPage, Spelling
 from kling_mcp.library.sqlite.query import Query, facet_groups, parse, parse_any, rare_facets, with_facets
+from kling_mcp.sanitize import as_shown
 
 if TYPE_CHECKING:
     import sqlite3
@@ -146,7 +147,7 @@ class _Search:
             AND place NOT IN (SELECT value FROM json_each(?)) ORDER BY place DESC LIMIT ?
         """  # noqa: S608 - text of ours; values are bound
         query = self._query
-        values = (query.key, query.text, below, *tokens, json.dumps(self._id_hits), limit)
+        values = (query.key, as_shown(query.text), below, *tokens, json.dumps(self._id_hits), limit)
         return [place for (place,) in self._db.execute(sql, values)] if query.key else []
 
     def _facet_rule(self) -> tuple[str, list[str]]:
