@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 EVERYWHERE: tuple[Source, ...] = ("custom", "preset")
 NEAR_NAMES = 5
+USABLE = Filters(statuses=("ready",))
 # Before "not found", a list is read again in full unless that happened this recently. Long lists are not, because
 # that takes minutes and their first page was just read.
 FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
@@ -130,7 +131,7 @@ class Library:
             statuses = await self._make_sure(EVERYWHERE, statuses)
             found = await self._known(name_or_id)
         if found is None:
-            near = await self.catalogue.near(name_or_id, NEAR_NAMES)
+            near = await self.catalogue.near(name_or_id, USABLE, NEAR_NAMES)
             raise not_found(name_or_id, near, is_complete=all(status.is_complete for status in statuses))
         return found
 

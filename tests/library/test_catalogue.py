@@ -247,13 +247,6 @@ async def test_long_names_are_compared_to_their_end(catalogue: SqliteCatalogue) 
     assert [found.element_id for found in await catalogue.with_name(long + "y")] == ["3000002"]
 
 
-async def test_near_names_come_from_words_or_from_one_of_them(catalogue: SqliteCatalogue) -> None:
-    await catalogue.put([element(1, "Mia Rossi"), element(2, "Leo"), element(3, "Rossi", status="deleted")], now=1.0)
-    for wanted in ("Mia Rosi", "Rossi, Mario", "Mia Bell"):
-        assert [near.element_name for near in await catalogue.near(wanted, 5)] == ["Mia Rossi"], wanted
-    assert await catalogue.near("zzz", 5) == []
-
-
 # --- pages
 
 

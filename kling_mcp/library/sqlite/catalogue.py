@@ -75,7 +75,8 @@ class SqliteCatalogue:
         """Records with an id or the words of `text`, best first, then newest first.
 
         Ids and exact names come first, then names that start with the text, then words of names, then other words.
-        Words match by prefix. Typos are corrected only if nothing matches.
+        Words match by prefix, numbers exactly or, if no name has them, by prefix too. Typos are corrected only if
+        nothing matches.
         """
         return await self._file.run(lambda db: search.search(db, text, filters, limit, after), write=False)
 
@@ -83,9 +84,13 @@ class SqliteCatalogue:
         """How many records match as written, for each of several filters."""
         return await self._file.run(lambda db: [search.count(db, text, each) for each in filters], write=False)
 
-    async def near(self, text: str, limit: int) -> list[LibraryElement]:
-        """Ready records that resemble `text`: for "did you mean"."""
-        return await self._file.run(lambda db: search.near(db, text, limit), write=False)
+    async def near(self, text: str, filters: Filters, limit: int) -> list[LibraryElement]:
+        """Records whose names resemble `text`, nearest first: for "did you mean".
+
+        A name has all words of the text, each as written, by its beginning or with a typo, or at least half of the
+        telling ones exactly; a number or a small word alone makes no name similar.
+        """
+        return await self._file.run(lambda db: search.near(db, text, filters, limit), write=False)
 
     async def with_id(self, any_id: str) -> list[LibraryElement]:
         """The records with this element id, task id or external task id, newest first."""
