@@ -20,11 +20,12 @@ from kling_mcp.tasks.submit import raise_if_failed
 async def create_element(arguments: CreationArguments, call: ToolContext) -> Answer:
     """Like create_element_and_wait, but returns the task at once, without an element_id: to create several, then call
     wait_for_tasks once. Free; delete_element undoes it."""
-    creation = await call.account.creator.create(
+    account = call.account
+    creation = await account.creator.create(
         arguments.draft(),
         allow_duplicate_name=arguments.allow_duplicate_name,
         timeout=call.settings.wait_seconds,
     )
-    raise_if_failed(creation.task, creation.external_task_id)
+    raise_if_failed(creation.task, creation.external_task_id, await account.refusals.facts_on(creation.task))
     view = creation_view(creation, " to get the element_id.")
     return Answer(view, task_text(view))
