@@ -11,7 +11,7 @@ from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoun
 from kling_mcp.generation.element_use import find_problems, prepare_use, refuse_too_many
 from kling_mcp.generation.targets import TARGETS, TargetName
 from kling_mcp.library.index import EVERYWHERE
-from kling_mcp.sanitize import quote
+from kling_mcp.sanitize import as_shown, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
@@ -132,7 +132,7 @@ def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
     argument, given = f"elements[{place}]", quote(text, _SHOWN)
     if element.status != "ready":
         return Problem(argument, "must be ready for use", f"{given}, which {_IS[element.status]}", _DO[element.status])
-    if text in (element.element_id, element.element_name):
+    if text.strip() == element.element_id or as_shown(text) == as_shown(element.element_name):
         return None
     # A task id may also be the name of another element.
     name = quote(element.element_name, _SHOWN)
@@ -149,7 +149,7 @@ def _refusal(problems: list[Problem], verdicts: set[tuple[Kind, Retry]], doubt: 
 
 async def _doubts(library: Library, named: list[str], elements: list[LibraryElement]) -> list[str]:
     """If pages are missing, another element may have the same name. fact: name-not-unique"""
-    by_name = any(text != element.element_id for text, element in zip(named, elements, strict=True))
+    by_name = any(text.strip() != element.element_id for text, element in zip(named, elements, strict=True))
     if not by_name or await _is_whole(library):
         return []
     return [f"{_GAPS} another element may have one of these names. Use an element_id to be sure."]
