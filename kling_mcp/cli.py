@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kling_mcp.api.diagnostics import SetupReport
+    from kling_mcp.store.report import StateReport
 
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
@@ -165,25 +166,28 @@ def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     runtime = Runtime(_read_settings(environ))
     _print_every_character()
 
-    async def look() -> SetupReport:
+    async def look() -> tuple[SetupReport, StateReport]:
         try:
-            return await check(runtime.own_account().client, runtime.clock)
+            return await check(runtime.own_account().client, runtime.clock), await runtime.state_report()
         finally:
             await runtime.aclose()
 
-    return _tell(anyio.run(look), runtime.settings)
+    return _tell(*anyio.run(look), runtime.settings)
 
 
-def _tell(found: SetupReport, settings: Settings) -> int:
+def _tell(found: SetupReport, state: StateReport, settings: Settings) -> int:
     where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
     print(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
-    for problem in found.problems:
+    problems = [*found.problems, *filter(None, [state.problem])]
+    for problem in problems:
         print(f"Problem: {problem}")
-    if not found.ok:
+    if problems:
         return FAILED
     print("Credentials, region, clock and network are fine.")
     more = " on the first page; there are more" if found.is_full else ""
     print(f"Elements in your library: {found.elements}{more}.")
+    if state.note:
+        print(state.note)
     return DONE
 
 

@@ -27,6 +27,7 @@ from kling_mcp.observability.audit import FILE_NAME, AuditLog
 from kling_mcp.settings import FAULT_ADVICE, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
+from kling_mcp.store.report import StateReport, report_on
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.unusable import UnusableStore
 from kling_mcp.tasks.callback_urls import CallbackUrls
@@ -171,6 +172,11 @@ class Runtime:
             return settings.state_dir or default_state_dir(), ""
         except ConfigurationError as error:
             return None, error.message
+
+    async def state_report(self) -> StateReport:
+        """What people should know of the state; opens it. Where it lies is no business of callers over http."""
+        report = await report_on(self.store, self.state_location)
+        return report if self.transport == "stdio" else StateReport(report.trouble)
 
     def setting_problems(self) -> tuple[tuple[str, ...], bool]:
         """What is wrong with the settings, in sentences, and whether it stops any call.

@@ -41,8 +41,9 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """`run("check", KLING_API_KEY="...")`: one command in this process, with these variables alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     def command(*argv: str, **environ: str) -> Ran:
         code = cli.main(argv, environ)
@@ -229,7 +230,8 @@ def test_taken_port_is_one_sentence(run: Run, command: list[str]) -> None:
     ],
 )
 def test_check_says_that_all_is_right(run: Run, kling: str, environ: dict[str, str], credential: str) -> None:
-    ran = run("check", KLING_BASE_URL=kling, **environ)
+    first, ran = (run("check", KLING_BASE_URL=kling, **environ) for _ in range(2))
+    assert "was made at this start" in first.out
     assert ran.code == 0, ran
     assert ran.out.splitlines() == [
         f"Asked {kling} (region global) with {credential}.",
@@ -251,7 +253,14 @@ def test_check_counts_a_full_first_page(run: Run, tmp_path: Path) -> None:
             }
             assert shop.post("/v1/general/advanced-custom-elements", json=element).json()["code"] == 0
         ran = run("check", KLING_BASE_URL=url, KLING_API_KEY="k", KLING_MCP_STATE_DIR=str(tmp_path))
-    assert ran.out.splitlines()[-1] == "Elements in your library: 30 on the first page; there are more."
+    assert "Elements in your library: 30 on the first page; there are more.\n" in ran.out
+
+
+def test_check_fails_where_nothing_can_be_recorded(run: Run, kling: str, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("not a folder")
+    ran = run("check", KLING_BASE_URL=kling, KLING_API_KEY=API_KEY, KLING_MCP_STATE_DIR=str(tmp_path / "state"))
+    assert ran.code == 1
+    assert "Problem: read_only: The state folder" in ran.out
 
 
 def test_check_knows_the_sandbox(run: Run, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class ElementCreator:
         self._journal = journal
         self._library = library
         self._refusals = refusals
-        self._names = NameGuard(library, journal, kind.route, clock)
+        self._names = NameGuard(library, journal, kind, clock)
         self._clock = clock
         self._save_picture = save_picture
         self._callback_url_for = callback_url_for

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import StorageError
-from kling_mcp.sanitize import identifier, quote
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,8 @@ def _facts(refused: JournalEntry, others: Sequence[JournalEntry]) -> list[str]:
     """What became of other creations with the same material, newest first."""
     what = "clip" if refused.memo.get("reference_type") == "video_refer" else "pictures"
     newest_first = others[::-1]
-    passed = [_passed(entry) for entry in newest_first if entry.result_ids]
-    failed = [_refused(entry) for entry in newest_first if entry.state == "failed"]
+    passed = [_named(entry) for entry in newest_first if entry.result_ids]
+    failed = [_named(entry) for entry in newest_first if entry.state == "failed"]
     facts = []
     if passed:
         facts.append(f"The same {what} passed as {_listed(passed)}.")
@@ -55,13 +55,10 @@ def _facts(refused: JournalEntry, others: Sequence[JournalEntry]) -> list[str]:
     return facts
 
 
-def _passed(entry: JournalEntry) -> str:
-    is_gone = ", deleted since" if entry.state == "deleted" else ""
-    return f"{quote(entry.label, 60)} (element_id {', '.join(map(identifier, entry.result_ids))}{is_gone})"
-
-
-def _refused(entry: JournalEntry) -> str:
-    return f"{quote(entry.label, 60)} ({iso_utc(int(entry.created_at * 1000))[:10]})"
+def _named(entry: JournalEntry) -> str:
+    """Without an id, which a model would use in the place of the refused one."""
+    gone = ", deleted since" if entry.state == "deleted" else ""
+    return f"{quote(entry.label, 60)} ({iso_utc(int(entry.created_at * 1000))[:10]}{gone})"
 
 
 def _listed(told: Sequence[str]) -> str:

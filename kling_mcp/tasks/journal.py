@@ -245,7 +245,7 @@ class Journal:
         return [entry for entry in found if entry.memo.get(name) == value]
 
     async def named(self, name: str) -> list[JournalEntry]:
-        """What a person may mean by the name of a request: the unfinished ones with this label, else the newest task."""
+        """What a person may mean by a name: the unfinished requests with this label, else the newest task."""
         found = await self._select("label = ? AND (task_id <> '' OR state <> 'refused')", as_shown(name))
         return [entry for entry in found if entry.state in UNFINISHED] or found[-1:]
 

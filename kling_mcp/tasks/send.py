@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Generic, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn
 
 import anyio
 
@@ -62,13 +62,14 @@ class Attempt:
 
     Attributes:
         deadline: on the monotonic clock; when it passes, the call reports what is known.
-        check: called once before anything is sent; refuses with a KlingError.
+        check: called once before anything is sent; refuses with a KlingError, or returns the task that Kling already
+            has for this request.
     """
 
     entry: JournalEntry
     body: Mapping[str, object]
     deadline: float
-    check: Callable[[Attempt], Awaitable[None]]
+    check: Callable[[Attempt], Awaitable[Any]]  # of the runner's kind, or None
     outcome: Outcome = "submitted"
     posts: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -103,8 +104,9 @@ class AttemptRunner(Generic[T]):
                     task = await self._look(attempt, unknown)
                     if task is not None:
                         return task
-                if attempt.posts == 0:
-                    await self._check(attempt)
+                if attempt.posts == 0 and (known := await self._check(attempt)) is not None:
+                    attempt.outcome = "already_submitted"
+                    return await self._adopt(attempt, known)
                 task, unknown = await self._send(attempt)
                 if task is not None:
                     return task
@@ -118,11 +120,12 @@ class AttemptRunner(Generic[T]):
             entry = mark_unclear(entry, self.clock.wall() + SETTLES_AFTER_ABANDONMENT, "the caller gave up")
         await self.journal.release(entry)
 
-    async def _check(self, attempt: Attempt) -> None:
+    async def _check(self, attempt: Attempt) -> T | None:
         try:
-            await attempt.check(attempt)
+            known: T | None = await attempt.check(attempt)
         except KlingError as refusal:
             await self._refuse(attempt, refusal)
+        return known
 
     async def _send(self, attempt: Attempt) -> tuple[T | None, KlingError | None]:
         """The task, or the error that leaves open whether it exists.

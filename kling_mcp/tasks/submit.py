@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.concurrency.backoff import Backoff
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.intent import Intent
 
-Check = Callable[[Attempt], Awaitable[None]]
+Check = Callable[[Attempt], Awaitable[Any]]
 MakeBody = Callable[["JournalEntry"], Awaitable[Mapping[str, object]]]
 OnClaim = Callable[[str], Awaitable[None]]
 
@@ -51,7 +51,7 @@ class SubmitRequest:
     Attributes:
         make_body: makes the body for an entry, just before it is needed.
         deadline: on the monotonic clock.
-        check: called once before anything is sent; refuses with a KlingError.
+        check: as `Attempt.check`.
         on_claim: gets the external task id before anything is sent, and again if a new attempt has another.
         warnings: passed on to the caller in any case.
     """
