@@ -112,6 +112,6 @@ class TestNamesAsShown:
         assert as_shown(name) != as_shown(other)
 
     @given(st.text(max_size=60) | st.text('a \u200b\u200c\u200d\u00a0\u0308ë👩\u2800م"”', max_size=20))
-    def test_whatever_an_answer_shows_is_equal_to_the_name(self, name: str) -> None:
+    def test_name_that_an_answer_shows_is_equal_to_the_real_one(self, name: str) -> None:
         once = as_shown(name)
         assert once == as_shown(once) == as_shown(quote(name, 300)[1:-1]) == as_shown(clean(name, 300))

@@ -23,7 +23,7 @@ _NAME, _DESCRIPTION, _ID, _OWNER, _TAG = 60, 120, 80, 40, 40
 _DATE = len("2026-11-27")
 _MAX_TAGS = 8
 # How long descriptions and other texts may be, from generous to what always fits.
-_SQUEEZES = ((120, 60), (80, 60), (60, 60), (40, 60), (25, 40), (12, 20))
+_SQUEEZES = ((120, 60), (80, 60), (60, 60), (40, 60), (25, 40), (8, 20))
 
 
 class ElementRow(View):
