@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import LibraryElement
 
 LAST_PAGE_NUM = 1000  # fact: list-range
-BYTES_A_ROW = 215  # twenty rows with their frame stay below 5 kB
+BYTES_A_ROW, FEW_ROWS = 215, 20  # twenty rows with their frame stay below 5 kB
 _NAME, _DESCRIPTION, _ID, _OWNER, _TAG = 60, 120, 80, 40, 40
 _DATE = len("2026-11-27")
 _MAX_TAGS = 8
@@ -99,11 +99,18 @@ def _short_text(row: ElementRow) -> str:
         f"status={row.status}",
         row.reference_type,
         row.tags and f"tags={', '.join(map(identifier, row.tags))}",
-        is_made and f"voice={identifier(row.voice_id) if row.voice_id else 'none'}",
+        is_made and f"voice={_voice(row)}",
         row.created_at and f"created={row.created_at[:_DATE]}",
         row.element_description and f"description={quote(row.element_description, _DESCRIPTION)}",
     ]
     return "- " + "; ".join(fact for fact in facts if fact)
+
+
+def _voice(row: ElementRow) -> str:
+    """By name if it has one: a person knows no ids."""
+    if row.voice_name:
+        return quote(row.voice_name, _NAME)
+    return identifier(row.voice_id) if row.voice_id else "none"
 
 
 def rows_text(rows: Sequence[ElementRow]) -> list[str]:
@@ -111,7 +118,7 @@ def rows_text(rows: Sequence[ElementRow]) -> list[str]:
     lines: list[str] = []
     for description, other in _SQUEEZES:
         lines = [_short_text(_squeezed(row, description, other)) for row in rows]
-        if sum(len(line.encode()) + 1 for line in lines) <= BYTES_A_ROW * len(rows):
+        if sum(len(line.encode()) + 1 for line in lines) <= BYTES_A_ROW * max(len(rows), FEW_ROWS):
             break
     return lines
 
@@ -121,6 +128,7 @@ def _squeezed(row: ElementRow, description: int, other: int) -> ElementRow:
         update={
             "element_description": clean(row.element_description, description),
             "element_name": clean(row.element_name, other),
+            "voice_name": clean(row.voice_name, other),
             "tags": [clean(tag, other) for tag in row.tags],
         }
     )
