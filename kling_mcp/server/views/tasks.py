@@ -157,6 +157,8 @@ def _headline(view: TaskView) -> str:
         return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
+    if view.task_status == "unknown" and not view.created_at:
+        return "Kling has not shown this task yet, so its state is not known."
     if view.task_status == "unknown":
         return "Kling reports a status that this version does not know."
     return "Not ready yet: the task is still running at Kling."
