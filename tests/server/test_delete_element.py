@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers import API_KEY, Pictures, last_line, requests_to, structured, text_of
+from helpers import API_KEY, Connect, Pictures, last_line, requests_to, structured, text_of
 from mcp import Client
 from virtual_time import VirtualClock
 
@@ -15,6 +15,17 @@ from kling_mcp.simulator import Faults, World
 pytestmark = pytest.mark.anyio
 
 TOOL = "delete_element"
+
+
+@pytest.mark.parametrize("given", ["8.81199455830155E+17", "160.0"])
+async def test_id_from_a_spreadsheet_is_refused_before_anything_is_asked(
+    connect: Connect, world: World, given: str
+) -> None:
+    async with connect() as client:
+        result = await client.call_tool("delete_element", {"element_id": given, "element_name": "Mia"})
+    assert last_line(result)["kind"] == "bad_input"
+    assert f'got "{given}", which was rounded on the way' in text_of(result)
+    assert world.requests == []
 
 
 async def test_an_element_is_deleted_and_the_answer_says_which(client: Client, world: World) -> None:

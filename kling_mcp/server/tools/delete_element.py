@@ -10,7 +10,7 @@ from pydantic import Field
 from kling_mcp.elements.delete import delete_element as delete
 from kling_mcp.errors import AmbiguousNameError, InputError, Problem, ServerError, StorageError, UnknownOutcomeError
 from kling_mcp.sanitize import clean, quote
-from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.arguments import ToolArguments, require_exact_ids
 from kling_mcp.server.tool import DELETES, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.view import View
@@ -50,6 +50,7 @@ async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -
         raise InputError(
             [Problem("element_id", "must be the id of an element", "an empty text", "give its element_id")]
         )
+    require_exact_ids("element_id", [element_id])
     account = call.account
     try:
         done = await delete(account.client, element_id, arguments.element_name, await _task_of(account, element_id))
