@@ -7,13 +7,18 @@ quoted, so that it can neither break a line, nor hide, nor pass for our own word
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _PLAIN_WORD = re.compile(r"[\w.:@+-]+")
 
 # Direction overrides and isolates, zero-width and invisible characters, tags block, BOM, interlinear marks.
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
+# Joiners and variation selectors change how many scripts and emoji look, but show nothing beside plain letters.
+_JOINS_NOTHING = re.compile(
+    "(?:(?<=[\x00-\x7f])|\\A)[\u200c\u200d\ufe00-\ufe0f]+|(?<![\u200c\u200d])[\u200c\u200d]++(?=[\x00-\x7f]|\\Z)"
 )
 # All of Unicode's control characters, line and paragraph separators, and lone surrogates (Cc, Zl, Zp, Cs); these
 # categories are closed. A pattern, because a list of rows has thousands of characters, and checking each is slow.
@@ -25,12 +30,32 @@ def clean(text: str, limit: int = 200) -> str:
 
     The zero-width joiner and non-joiner stay: emoji and several scripts need them.
     """
-    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text and text == text.strip():
+    if len(text) <= limit and _is_plain(text):
         return text  # nearly every text, and a list of rows has hundreds of them
     # Nothing beyond this point can survive the cap, so a huge text costs little.
-    text = text[: limit * 4 + 64]
-    text = " ".join(_BREAKING.sub(" ", _INVISIBLE.sub("", text)).split())
+    text = _visible(text[: limit * 4 + 64])
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def as_shown(text: str) -> str:
+    """What a reader sees of a text: two texts that look the same give the same.
+
+    Composed (NFC), white space as single blanks, nothing invisible. Letters that only resemble each other stay apart.
+    """
+    if _is_plain(text):
+        return text
+    text = unicodedata.normalize("NFC", _visible(text))
+    # Again, because a removed character may have stood between two blanks, or between a letter and its accent.
+    return unicodedata.normalize("NFC", " ".join(_JOINS_NOTHING.sub("", text).split()))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether nothing in the text needs to be changed."""
+    return text.isascii() and text.isprintable() and "  " not in text and text == text.strip()
+
+
+def _visible(text: str) -> str:
+    return " ".join(_BREAKING.sub(" ", _INVISIBLE.sub("", text)).split())
 
 
 def without_invisible(text: str) -> str:

@@ -18,6 +18,7 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
+from kling_mcp.library.folding import shown_name
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500
 LAST_PAGE = 1000
-_MAX_NAME_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,7 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
         element = await find_in_pages(client.list_elements, element_id)
     if element is None:
         raise await _explain_absence(client, element_id)
-    # Compared as displayed: a name copied from our answers lacks hidden characters.
-    if quote(element.element_name, _MAX_NAME_CHARACTERS) != quote(element_name, _MAX_NAME_CHARACTERS):
+    if shown_name(element.element_name) != shown_name(element_name):
         raise InputError([_wrong_name(element, element_name)], advice="Nothing was deleted.")
     if element.is_deleted:
         return Deletion(element_id, element.element_name, sent=False)

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from kling_mcp.sanitize import as_shown
+
 MAX_TOKEN_CHARACTERS = 48
 
 # Letters that Unicode does not decompose into a letter and a mark.
@@ -44,6 +46,11 @@ class Run:
 
     text: str
     is_dense: bool
+
+
+def shown_name(name: str) -> str:
+    """What a name is compared by: as it is shown, with quotation marks as our texts print them."""
+    return as_shown(name).replace('"', "”")
 
 
 def fold(text: str) -> str:

@@ -19,6 +19,7 @@ from kling_mcp.library.doubts import DeletionDoubts
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.list_sync import ListSync
 from kling_mcp.library.resolve import ResolvedElement, choose_by_id, choose_by_name, not_found
+from kling_mcp.sanitize import as_shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -206,8 +207,8 @@ class Library:
     # ---- inside
 
     async def _known(self, name_or_id: str) -> ResolvedElement | None:
-        """By id, otherwise by name, as given or stripped."""
-        for text in dict.fromkeys((name_or_id, name_or_id.strip())):
+        """By id, otherwise by name, as given or as it is shown."""
+        for text in dict.fromkeys((name_or_id, as_shown(name_or_id))):
             found = await self.known_by_id(text) or choose_by_name(text, await self.catalogue.with_name(text))
             if found is not None:
                 return found

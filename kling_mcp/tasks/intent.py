@@ -27,7 +27,7 @@ class Intent:
         kind: the kind of task, as `TaskRoute.kind` names it.
         key: the identity; the journal groups the attempts at it.
         content_hash: the content; equal to `key` unless the caller gave an id.
-        label: what people call it, such as an element's name.
+        label: what people call it, such as an element's name, as it is shown.
         caller_id: the caller's own external task id, or "".
         memo: what the kind's own code needs later. The core stores it and never reads it.
     """

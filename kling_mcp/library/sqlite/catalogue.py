@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, SyncProgress
-from kling_mcp.library.folding import name_key
+from kling_mcp.library.folding import name_key, shown_name
 from kling_mcp.library.sqlite import search
 from kling_mcp.library.sqlite.schema import SCHEMA
 from kling_mcp.store.sqlite_cache import SqliteCache
@@ -97,18 +97,20 @@ class SqliteCatalogue:
         return await self._file.run(lambda db: _unpacked(db.execute(sql, keys)), write=False)
 
     async def with_name(self, name: str) -> list[LibraryElement]:
-        """The records with exactly this name, newest first; at most 50."""
+        """The records whose name looks exactly like this one, newest first; at most 50."""
         sql = "SELECT record FROM elements WHERE name_key = ? AND name = ? ORDER BY place DESC LIMIT ?"
-        values = (name_key(name), name, MAX_PER_NAME)
+        shown = shown_name(name)
+        values = (name_key(shown), shown, MAX_PER_NAME)
         return await self._file.run(lambda db: _unpacked(db.execute(sql, values)), write=False)
 
     async def shared_names(self, names: Sequence[str]) -> list[str]:
-        """Which of these names belong to several ready records."""
+        """Which of these names look like those of several ready records; one of each look."""
         sql = "SELECT count(*) FROM elements WHERE name_key = ? AND name = ? AND status = 'ready'"
 
         def work(db: sqlite3.Connection) -> list[str]:
-            asked = [name for name in dict.fromkeys(names) if name]
-            return [name for name in asked if db.execute(sql, (name_key(name), name)).fetchone()[0] > 1]
+            asked = {shown: name for name in names if (shown := shown_name(name))}
+            counts = {shown: db.execute(sql, (name_key(shown), shown)).fetchone()[0] for shown in asked}
+            return [name for shown, name in asked.items() if counts[shown] > 1]
 
         return await self._file.run(work, write=False)
 
@@ -232,7 +234,7 @@ class _Writing:
                     key,
                     record.source,
                     record.status,
-                    record.element_name,
+                    shown_name(record.element_name),
                     rows.name_key_of(record),
                     record.task_id,
                     record.external_task_id,
@@ -253,7 +255,7 @@ class _Writing:
             UPDATE elements SET name = ?, task_id = ?, external_task_id = ?, voice_id = ?, record = ?,
                 written_at = ?, missed = 0 WHERE place = ?
         """
-        ids = (record.element_name, record.task_id, record.external_task_id, record.voice_id)
+        ids = (shown_name(record.element_name), record.task_id, record.external_task_id, record.voice_id)
         self._db.execute(sql, (*ids, packed, self._now, place))
 
     def _remove(self, stored: _Stored) -> None:

@@ -14,6 +14,7 @@ from kling_mcp.library.catalogue import Filters, Spelling
 from kling_mcp.library.folding import Run, name_key, pairs, runs
 from kling_mcp.library.records import ElementStatus, Source
 from kling_mcp.library.spelling import distance, errors_allowed, has_spelling, intact_ends
+from kling_mcp.sanitize import as_shown
 
 if TYPE_CHECKING:
     import sqlite3
@@ -61,7 +62,7 @@ class Query:
 
 def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spelling = "exact") -> Query | None:
     """The query as written, or with corrected words; None if some word has no correction."""
-    text = text.strip()
+    text = as_shown(text)
     found = runs(text)[:MAX_WORDS]
     if spelling == "exact":
         terms = tuple(dict.fromkeys(_term(db, run) for run in found))
@@ -74,7 +75,7 @@ def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spellin
 
 def parse_any(db: sqlite3.Connection, text: str, filters: Filters) -> Query | None:
     """A query for any one of the words, as written or corrected."""
-    options = [option for run in runs(text)[:MAX_WORDS] for option in _options(db, run, closest=True)]
+    options = [option for run in runs(as_shown(text))[:MAX_WORDS] for option in _options(db, run, closest=True)]
     return Query(text.strip(), "", (_either(options),), "", filters) if options else None
 
 

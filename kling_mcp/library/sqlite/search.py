@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Filters, Position, SearchPage, Spelling
+from kling_mcp.library.folding import shown_name
 from kling_mcp.library.sqlite.query import Query, facet_groups, parse, parse_any, rare_facets, with_facets
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class _Search:
             AND place NOT IN (SELECT value FROM json_each(?)) ORDER BY place DESC LIMIT ?
         """  # noqa: S608 - text of ours; values are bound
         query = self._query
-        values = (query.key, query.text, below, *tokens, json.dumps(self._id_hits), limit)
+        values = (query.key, shown_name(query.text), below, *tokens, json.dumps(self._id_hits), limit)
         return [place for (place,) in self._db.execute(sql, values)] if query.key else []
 
     def _facet_rule(self) -> tuple[str, list[str]]:

@@ -10,8 +10,9 @@ from kling_mcp.api.ids import EXACT_FIX, is_rounded
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
 from kling_mcp.generation.element_use import find_problems, prepare_use, refuse_too_many
 from kling_mcp.generation.targets import NEWEST_MODEL, TARGETS, RouteName, TargetName
+from kling_mcp.library.folding import shown_name
 from kling_mcp.library.index import EVERYWHERE
-from kling_mcp.sanitize import quote
+from kling_mcp.sanitize import as_shown, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
@@ -147,7 +148,7 @@ def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
     argument, given = f"elements[{place}]", quote(text, _SHOWN)
     if element.status != "ready":
         return Problem(argument, "must be ready for use", f"{given}, which {_IS[element.status]}", _DO[element.status])
-    if text in (element.element_id, element.element_name):
+    if as_shown(text) == element.element_id or shown_name(text) == shown_name(element.element_name):
         return None
     # A task id may also be the name of another element.
     name = quote(element.element_name, _SHOWN)
