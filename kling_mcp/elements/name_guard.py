@@ -18,6 +18,7 @@ from kling_mcp.errors import (
     LimitError,
     NameTakenError,
 )
+from kling_mcp.library.resolve import describe_candidate
 from kling_mcp.sanitize import quote
 from kling_mcp.tasks.entry import UNFINISHED, end_state
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.library.index import Library
+    from kling_mcp.library.records import LibraryElement
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.route import TaskRoute
@@ -64,11 +66,11 @@ class NameGuard:
             raise _name_taken(attempt.entry.label, taken)
 
     async def _holders(self, entry: JournalEntry) -> list[str]:
-        """Element ids, or the tasks of elements on their way; later calls do not count."""
+        """The elements, or the tasks of elements on their way; later calls do not count."""
         others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]
         if any(other.state == "ready" and other.updated_at > self.read_at for other in others):
             self._library.invalidate()
-        taken = [f"element_id={element_id}" for element_id in await self.ready_elements(entry.label)]
+        taken = [describe_candidate(record) for record in await self.ready_elements(entry.label)]
         mine = (entry.created_at, entry.external_task_id)
         coming = [
             f"external_task_id={other.external_task_id} (on its way)"
@@ -88,8 +90,8 @@ class NameGuard:
             return other
         return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
 
-    async def ready_elements(self, name: str) -> list[str]:
-        """The ids of the elements with exactly this name that are not deleted.
+    async def ready_elements(self, name: str) -> list[LibraryElement]:
+        """The elements with exactly this name that are not deleted.
 
         Raises:
             KlingError: the list could not be read to its end.
@@ -101,7 +103,7 @@ class NameGuard:
             raise LimitError("The library is large and still being read.", kind="busy")
         self.read_at = status.progress.first_page_at
         return [
-            record.element_id
+            record
             for record in await self._library.catalogue.with_name(name)
             if record.source == "custom" and record.element_id and record.status != "deleted"
         ]
@@ -109,7 +111,7 @@ class NameGuard:
 
 def _name_taken(name: str, taken: list[str]) -> NameTakenError:
     return NameTakenError(
-        f"An element named {quote(name, 40)} already exists: {', '.join(taken[:10])}.",
+        f"An element named {quote(name, 40)} already exists: {'; '.join(taken[:10])}.",
         candidates=taken,
         advice="Use that one, choose another name, or pass allow_duplicate_name=true to create a second one.",
     )
