@@ -136,9 +136,13 @@ class KlingError(Exception):
             f"code={code} request_id={self.request_id or '-'}"
         )
 
-    def for_caller(self) -> str:
-        """What happened, whether anything was created, and what to do next; then the line for programs."""
-        told = [self.message, self.created_sentence(), self.advice]
+    def for_caller(self, *, may_create: bool = True) -> str:
+        """What happened, whether anything was created, and what to do next; then the line for programs.
+
+        Args:
+            may_create: whether the call could have created anything; otherwise only the last line speaks of it.
+        """
+        told = [self.message, self.created_sentence() if may_create else "", self.advice]
         return "\n".join([*(part for part in told if part), self.last_line()])
 
 

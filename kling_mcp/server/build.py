@@ -18,9 +18,10 @@ from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
+from kling_mcp.server.text_arguments import read_text_arguments
 from kling_mcp.server.tool_aliases import answer_older_names, current_name
 from kling_mcp.server.tool_list import KlingTool, all_tools
-from kling_mcp.server.tools import NAMES
+from kling_mcp.server.tools import NAMES, may_create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -84,7 +85,7 @@ def build_server(
         extensions=[extension, gallery_extension()] if any(tool.meta for tool in chosen) else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
-        middleware=[answer_older_names, *([_HiddenTools(hidden)] if hidden else [])],
+        middleware=[answer_older_names, read_text_arguments, *([_HiddenTools(hidden)] if hidden else [])],
     )
     register_resources(server)
     register_prompts(server, [tool.name for tool in chosen])
@@ -148,7 +149,9 @@ class _HiddenTools:
             kind="read_only",
             advice=f"The operator can allow it by changing {variable}.",
         )
-        return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
+        return CallToolResult(
+            content=[TextContent(type="text", text=error.for_caller(may_create=may_create(name)))], is_error=True
+        )
 
 
 def _sdk_log_level() -> Any:

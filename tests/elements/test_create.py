@@ -438,7 +438,9 @@ class TestNameGuard:
         (ready,) = elements_at(world)
         with pytest.raises(NameTakenError, match="already exists") as caught:
             await server.create(OTHER_MIA)
-        assert caught.value.candidates == (f"element_id={ready.element_id}",)
+        (candidate,) = caught.value.candidates
+        assert candidate.startswith(f"element_id={ready.element_id}, ready, created 20")
+        assert candidate in caught.value.message
         assert (caught.value.kind, caught.value.created) == ("name_taken", "no")
         assert posts(world) == 1
 

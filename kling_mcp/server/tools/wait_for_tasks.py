@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.arguments import ToolArguments, require_exact_ids
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.tasks import CollectedTaskView, collected_view, next_wait, task_text
@@ -38,6 +38,7 @@ class WaitView(View):
 async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     """Wait for tasks submitted earlier, also in another chat or before a restart; reports which are ready, failed or
     pending. Without ids: all unfinished ones. Many cost no more than one."""
+    require_exact_ids("ids", arguments.ids)
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()
     collected: list[CollectedTask] = []

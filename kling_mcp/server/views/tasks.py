@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.collector import CollectedTask
 
 _MESSAGE, _ID, _EXTERNAL_ID = 300, 80, 128
+_OUTCOMES = {
+    "submitted": "",
+    "already_submitted": "An identical request was sent before; this is its task, and no second one was made.",
+    "recovered": "A reply to this request was lost, so its task was looked up at Kling and found; it exists once.",
+}
 
 
 class TaskView(View):
@@ -144,6 +149,7 @@ def task_text(view: TaskView) -> str:
         isinstance(view, FoundTaskView) and f"matched_by={view.matched_by}",
     ]
     lines.append(" ".join(fact for fact in facts if fact))
+    lines.append(_OUTCOMES.get(view.outcome, ""))
     lines.extend(f"Warning: {warning}" for warning in view.warnings)
     lines.append(view.next_step)
     return "\n".join(line for line in lines if line)
@@ -157,6 +163,8 @@ def _headline(view: TaskView) -> str:
         return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
+    if view.task_status == "unknown" and not view.created_at:
+        return "Kling has not shown this task yet, so its state is not known."
     if view.task_status == "unknown":
         return "Kling reports a status that this version does not know."
     return "Not ready yet: the task is still running at Kling."
