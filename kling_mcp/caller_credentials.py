@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SANDBOX_KEY = "sandbox"
+CALLER_HEADERS = ("X-Kling-Api-Key", "X-Kling-Access-Key", "X-Kling-Secret-Key", "X-Kling-Region")
 
 
 def own_credential(settings: Settings) -> Credential:

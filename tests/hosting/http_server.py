@@ -110,6 +110,9 @@ class House:
     ) -> tuple[int, bytes]:
         """Status and body of a POST whose headers no client library would send, or whose body comes by `receive`."""
         sent = [(name.lower().encode(), value.encode()) for name, value in headers_for(body).items()]
+        given = list(headers)
+        if all(name != b"host" for name, _ in given):
+            sent.append((b"host", b"127.0.0.1:8000"))
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -119,7 +122,7 @@ class House:
             "path": "/mcp",
             "raw_path": b"/mcp",
             "query_string": b"",
-            "headers": [(b"host", b"127.0.0.1:8000"), *sent, *headers],
+            "headers": [*sent, *given],
         }
         pending: list[Message] = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
         answer: list[Message] = []
