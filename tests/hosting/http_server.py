@@ -96,6 +96,12 @@ class House:
     runtime: Runtime
     address: str = NEAR
 
+    @property
+    def sdk_sessions(self) -> Mapping[str, Any]:
+        """The sessions that the SDK has open."""
+        sessions: Mapping[str, Any] = self.app.state.server.session_manager._server_instances
+        return sessions
+
     def http(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
         """Plain requests."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=self.address, headers=headers)

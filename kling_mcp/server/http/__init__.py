@@ -10,7 +10,9 @@ It serves what `build_server` builds, like `server/stdio.py`; neither may add, h
     jwks.py            the issuer's keys, fetched and cached
     request_state.py   encrypts client state for all replicas
     accept.py          JSON or an event stream, as the client asks
-    session_limits.py  sessions of older clients, per caller
+    callers.py         who sends a request, and what of that is proved
+    shares.py          room that callers share
+    sessions.py        sessions of older clients, per caller
     request_limits.py  size, time and number of requests, and how they end at shutdown
     refusals.py        the form of a refusal
     webhooks.py        callbacks from Kling
