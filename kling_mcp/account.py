@@ -96,6 +96,7 @@ class AccountFactory:
         announce: announces changes of an account (its fingerprint) to other replicas; None if there are none.
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: then Kling must accept them before they give access to any state.
+        note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
     """
 
     clock: Clock
@@ -113,13 +114,14 @@ class AccountFactory:
     max_creates: int
     max_calls: int
     callers_bring_credentials: bool
+    note_proof: Callable[[str, bool], None]
 
     def make(self, sender: Sender, credential: Credential) -> Account:
         """The account behind a credential, whose requests go through `sender`."""
-        client = KlingClient(sender, credential, self.clock)
-        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
+        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint))
+        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         announce = partial(self.announce, client.account) if self.announce else None
         library = Library(

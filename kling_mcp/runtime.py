@@ -17,8 +17,15 @@ import anyio
 from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.account import Account, AccountFactory
+from kling_mcp.api.auth import credential_fingerprint
 from kling_mcp.api.sender import Sender
-from kling_mcp.caller_credentials import SANDBOX_KEY, no_caller_credentials, own_credential, read_caller_headers
+from kling_mcp.caller_credentials import (
+    SANDBOX_KEY,
+    ProvedCredentials,
+    no_caller_credentials,
+    own_credential,
+    read_caller_headers,
+)
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
@@ -96,6 +103,7 @@ class Runtime:
         # Recently used accounts are kept; an account in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
+        self._proved = ProvedCredentials()
 
     def own_account(self) -> Account:
         """The account of the server's own settings.
@@ -116,11 +124,24 @@ class Runtime:
         """
         if self.transport == "stdio":
             return self.own_account()
+        return self.account(*self._credential_of(headers))
+
+    def proved_credential(self, headers: Mapping[str, str]) -> str:
+        """The fingerprint of a caller's credential over http if Kling has accepted it, or ""."""
+        try:
+            credential, region = self._credential_of(headers)
+        except ConfigurationError:
+            return ""
+        fingerprint = credential_fingerprint(credential, self._sender(self._base_url(region)).host)
+        return fingerprint if fingerprint in self._proved else ""
+
+    def _credential_of(self, headers: Mapping[str, str] | None) -> tuple[Credential, Region | None]:
+        """Over http: the caller's, or the server's own where the settings allow it."""
         credential, region = read_caller_headers(headers or {})
         if credential is not None:
-            return self.account(credential, region)
+            return credential, region
         if self.settings.sandbox or self.settings.shared_account:
-            return self.own_account()
+            return own_credential(self.settings), None
         raise no_caller_credentials()
 
     def account(self, credential: Credential, region: Region | None = None) -> Account:
@@ -215,6 +236,7 @@ class Runtime:
             max_creates=settings.max_creates,
             max_calls=MAX_CALLS_PER_ACCOUNT if is_http else 0,
             callers_bring_credentials=is_http,
+            note_proof=self._proved.note,
         )
 
     def _audit_log(self) -> AuditLog | None:

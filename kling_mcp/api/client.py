@@ -14,7 +14,7 @@ from kling_mcp.api.protocol import Request
 from kling_mcp.errors import AuthError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
@@ -28,11 +28,19 @@ class KlingClient:
     Every method raises `KlingError`; see `kling_mcp.errors` for the classes.
     """
 
-    def __init__(self, sender: Sender, credential: Credential, clock: Clock) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        credential: Credential,
+        clock: Clock,
+        note_proof: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """`note_proof` is told when Kling first accepts the credential, and when it no longer does."""
         self.sender = sender
         self._auth = Authenticator(credential, clock.wall)
         self.account = account_fingerprint(credential, sender.host)
         self._is_verified = False
+        self._note_proof = note_proof
 
     @property
     def credential_kind(self) -> str:
@@ -141,8 +149,12 @@ class KlingClient:
             # Two keys and two regions are easily mixed up. fact: region-no-fallback
             kind = self.credential_kind.replace("_", " ")
             error.advice = f"The {kind} was sent to {self.sender.base_url}. {error.advice}"
+            self._is_verified = False
+            self._note_proof(False)
             raise
-        self._is_verified = True
+        if not self._is_verified:
+            self._is_verified = True
+            self._note_proof(True)
         return reply
 
 
