@@ -20,9 +20,10 @@ _INVISIBLE = re.compile(
 # categories are closed. A pattern, because a list of rows has thousands of characters, and checking each is slow.
 # Blank although they are no white space: Hangul fillers and the empty Braille pattern.
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u2800\u3164\uffa0\ud800-\udfff]")
+_MAX_PASSES = 8
 _JOINERS = re.compile("[\u200c\u200d]")
-# Variation selectors change how emoji look, but show nothing beside plain letters.
-_SELECTS_NOTHING = re.compile("(?:(?<=[\x00-\x7f])|\\A)[\ufe00-\ufe0f]+")
+# Joiners and variation selectors show nothing after plain letters, nor at the beginning.
+_ADDS_NOTHING = re.compile("(?:(?<=[\x00-\x7f])|\\A)[\u200c\u200d\ufe00-\ufe0f]+")
 
 
 def clean(text: str, limit: int = 200) -> str:
@@ -46,10 +47,18 @@ def as_shown(name: str) -> str:
     """
     if name.isascii() and name.isprintable() and "  " not in name and name == name.strip():
         return name.replace('"', "”")
-    visible = _BREAKING.sub(" ", _INVISIBLE.sub("", name))
-    visible = _JOINERS.sub(lambda found: found[0] if _joins(visible, found.start()) else "", visible)
-    visible = _SELECTS_NOTHING.sub("", " ".join(visible.split()))
-    return unicodedata.normalize("NFC", " ".join(visible.split())).replace('"', "”")
+    text, before = name, ""
+    for _ in range(_MAX_PASSES):  # what is removed may bring neighbours together that then look like less
+        if text == before:
+            break
+        text, before = _visible_only(text), text
+    return text.replace('"', "”")
+
+
+def _visible_only(text: str) -> str:
+    text = unicodedata.normalize("NFC", " ".join(_BREAKING.sub(" ", _INVISIBLE.sub("", text)).split()))
+    text = _ADDS_NOTHING.sub("", text)
+    return _JOINERS.sub(lambda found: found[0] if _joins(text, found.start()) else "", text)
 
 
 def _joins(text: str, place: int) -> bool:
