@@ -12,6 +12,7 @@ This module only describes failures; it never logs, retries or decides.
     ├── ConnectionFailedError   network; no connection was made, so nothing was sent
     ├── LostReplyError          network; a look-up was sent and its reply was lost
     ├── UnknownOutcomeError     unknown_outcome; .external_task_id
+    │   └── StillSendingError   the time ran out while the request was being sent, which goes on; .sent
     ├── UnexpectedReplyError    vendor_fault; .body holds a capped copy
     ├── StorageError            internal; the state folder cannot be used, nothing was sent
     ├── TaskFailedError         task_failed; .task_id
@@ -248,6 +249,17 @@ class UnknownOutcomeError(KlingError):
         super().__init__(message, **details)
         self.external_task_id = external_task_id
         self.still_at_work = still_at_work
+
+
+class StillSendingError(UnknownOutcomeError):
+    """The call's time ran out while its request was on its way, which it still is.
+
+    `sent` says how far it has come, such as `3.1 of 6.5 MB`, or is "".
+    """
+
+    def __init__(self, message: str, *, external_task_id: str = "", sent: str = "", **details: Unpack[Details]) -> None:
+        super().__init__(message, external_task_id=external_task_id, still_at_work=True, **details)
+        self.sent = sent
 
 
 class UnexpectedReplyError(KlingError):

@@ -38,6 +38,7 @@ from kling_mcp.store.report import StateReport, report_on
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.unusable import UnusableStore
 from kling_mcp.tasks.callback_urls import CallbackUrls
+from kling_mcp.tasks.in_flight import InFlight
 from kling_mcp.tasks.quota import SubmitQuota
 from kling_mcp.thumbnails.fetch import PictureFetcher
 
@@ -95,6 +96,7 @@ class Runtime:
         self._store: Store | None = self._shared
         self._senders: dict[str, Sender] = {}
         self.shutdown = Shutdown()
+        self.in_flight = InFlight(self.clock, self.shutdown)
         can_be_called = transport == "http" and not settings.sandbox
         self.callback_urls = CallbackUrls(
             lambda: self.store, settings.hosting.callback_base_url if can_be_called else ""
@@ -225,6 +227,7 @@ class Runtime:
             rng=self._rng,
             owner=self.owner,
             shutdown=self.shutdown,
+            in_flight=self.in_flight,
             open_store=lambda: self.store,
             state_folder=self._place[0],
             keeps_thumbnails=settings.thumbnails,
@@ -295,7 +298,8 @@ class Runtime:
         return [account for account in list(self._accounts.values()) if account.client.account == fingerprint]
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Finish what is being sent, if that takes no longer than a moment, and close every connection."""
+        await self.in_flight.aclose()
         for sender in self._senders.values():
             await sender.aclose()
         for account in list(self._accounts.values()):

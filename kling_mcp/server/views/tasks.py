@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.models import KlingTask
     from kling_mcp.elements.create import Creation
+    from kling_mcp.errors import StillSendingError
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.tasks.collector import CollectedTask
 
@@ -163,6 +164,8 @@ def _headline(view: TaskView) -> str:
         return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
+    if not view.task_id:
+        return "Kling has no task for it yet."
     if view.task_status == "unknown" and not view.created_at:
         return "Kling has not shown this task yet, so its state is not known."
     if view.task_status == "unknown":
@@ -175,7 +178,7 @@ def next_wait(task_ids: Sequence[str], purpose: str = "") -> str:
 
     Ids are in double quotes, so that clients copy them as text: they have too many digits for a number.
     """
-    ids = ", ".join(quote(task_id, _ID) for task_id in task_ids)
+    ids = ", ".join(quote(task_id, _EXTERNAL_ID) for task_id in task_ids)
     return f"Call wait_for_tasks with ids=[{ids}]{purpose or ' again.'}" if ids else ""
 
 
@@ -186,6 +189,17 @@ def next_step_for(task: KlingTask, *, running: str) -> str:
     if task.task_status == "succeed":
         return "Kling reports success but no result yet; " + running[0].lower() + running[1:]
     return running
+
+
+def sending_view(error: StillSendingError, waited_seconds: float) -> TaskView:
+    """The result of a creating call whose time ran out while its request was on its way: as yet without a task."""
+    return task_view(
+        ElementTask(),
+        external_task_id=error.external_task_id,
+        waited_seconds=waited_seconds,
+        warnings=[error.message],
+        next_step=error.advice,
+    )
 
 
 def creation_view(creation: Creation, purpose: str) -> TaskView:
