@@ -15,6 +15,7 @@ from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.elements.create import KIND, ElementCreator
+from kling_mcp.elements.refusals import Refusals
 from kling_mcp.elements.submissions import Submissions
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
@@ -52,6 +53,7 @@ class Account:
 
     client: KlingClient
     creator: ElementCreator
+    refusals: Refusals
     element_tasks: TaskKind[ElementTask]
     voice_tasks: TaskKind[VoiceTask]
     journal: Journal
@@ -138,6 +140,7 @@ class AccountFactory:
             submitted=Submissions(journal, self.clock).of_tasks,
             announce=announce,
         )
+        refusals = Refusals(journal)
         elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
         voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
         return Account(
@@ -148,10 +151,12 @@ class AccountFactory:
                 policy=self.media_policy,
                 journal=journal,
                 library=library,
+                refusals=refusals,
                 clock=self.clock,
                 save_picture=thumbnails.save,
                 callback_url_for=self.callback_url_for,
             ),
+            refusals=refusals,
             element_tasks=elements,
             voice_tasks=voices,
             journal=journal,

@@ -86,6 +86,11 @@ def tag_of_facet(facet: str) -> str:
     return bytes.fromhex(facet[1:]).decode()
 
 
+def tags_of_facets(facets: str) -> list[str]:
+    """The folded names of the tags among a record's facets."""
+    return [tag_of_facet(token) for token in facets.split()[3:]]
+
+
 def key_of(element: LibraryElement) -> str:
     """What makes two records the same."""
     if element.element_id:

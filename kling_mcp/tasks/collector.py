@@ -81,13 +81,15 @@ class TaskCollector:
     async def resolve(self, ids: Sequence[str]) -> list[CollectedTask]:
         """What to wait for: the given tasks, or every unfinished one of this account.
 
+        A task that was submitted from here may be given by its name, too.
+
         Raises:
             StorageError: no ids were given, and the journal cannot be read.
         """
         if not ids:
             entries = await self._journal.unfinished()
             return [await self._from_entry(entry) for entry in entries if entry.kind in self._kinds]
-        return [await self._from_id(name) for name in dict.fromkeys(ids)]
+        return [item for name in dict.fromkeys(ids) for item in await self._from_name(name)]
 
     async def wait(self, collected: Sequence[CollectedTask], seconds: float) -> None:
         """Wait for all of them together and record their outcomes; mixed outcomes are no error."""
@@ -124,13 +126,13 @@ class TaskCollector:
         item.kind, item.snapshot = following[0], TaskSnapshot()
         return True
 
-    async def _from_id(self, name: str) -> CollectedTask:
-        entry = None
+    async def _from_name(self, name: str) -> list[CollectedTask]:
+        entries: list[JournalEntry] = []
         with suppress(StorageError):  # the ids are enough without the journal
             entry = await self._journal.find(name)
-        if entry is not None and entry.kind in self._kinds:
-            return await self._from_entry(entry)
-        return await self._from_unknown(name)
+            entries = [entry] if entry else await self._journal.named(name)
+        known = [await self._from_entry(entry) for entry in entries if entry.kind in self._kinds]
+        return known or [await self._from_unknown(name)]
 
     async def _from_unknown(self, name: str) -> CollectedTask:
         """An id that the journal does not know. Queries by external id may not work (query-external-id)."""
@@ -157,7 +159,7 @@ class TaskCollector:
             item.standing, item.snapshot.error = "refused", work.attempt.refusal
             self._in_flight.take_refusal(work.attempt.entry)
             return
-        now = await self._from_id(item.external_task_id)
+        now, *_ = await self._from_name(item.external_task_id)
         item.kind, item.name, item.standing, item.snapshot = now.kind, now.name, now.standing, now.snapshot
 
     async def _find(self, entry: JournalEntry, item: CollectedTask) -> None:

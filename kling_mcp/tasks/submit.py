@@ -41,6 +41,7 @@ OnClaim = Callable[[str], Awaitable[None]]
 
 INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY = 0.1, 1.0
 ENDS_WITHIN_SECONDS = 0.5  # how often a call looks whether work that has no time left is still busy
+ASK_FIRST = "Ask the person before trying again; what Kling refused may be a picture, the name or the description."
 VISIBLE_WITHIN_SECONDS = 30.0  # a younger task that Kling does not show does not count as deleted
 
 
@@ -215,8 +216,11 @@ async def _no_check(_: Attempt) -> None:
     """Allow everything."""
 
 
-def raise_if_failed(task: KlingTask, external_task_id: str = "") -> None:
+def raise_if_failed(task: KlingTask, external_task_id: str = "", known: Sequence[str] = ()) -> None:
     """A failed task is an error with Kling's reason. fact: failed-has-no-code
+
+    Args:
+        known: sentences about what else is known of the refusal.
 
     Raises:
         TaskFailedError: says that Kling refused the inputs and the network was fine.
@@ -225,12 +229,15 @@ def raise_if_failed(task: KlingTask, external_task_id: str = "") -> None:
         return
     reason = clean(task.task_status_msg, 300)
     name = clean(task.external_task_id or external_task_id, 128)
-    raise TaskFailedError(
+    told = (
         f"Kling accepted task {clean(task.task_id, 80)} (external_task_id {name or '-'}) and then refused its "
-        f"inputs{f', saying {quote(reason, 300)}' if reason else ' without a reason'}. The network was fine.",
+        f"inputs{f', saying {quote(reason, 300)}' if reason else ' without a reason'}. The network was fine."
+    )
+    raise TaskFailedError(
+        " ".join([told, *known]),
         task_id=task.task_id,
         external_task_id=name,
-        advice="Change the pictures, the name or the description, then create again.",
+        advice=ASK_FIRST,
     )
 
 

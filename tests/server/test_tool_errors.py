@@ -10,7 +10,18 @@ from typing import Any
 
 import httpx
 import pytest
-from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, Pictures, last_line, requests_to, text_of
+from helpers import (
+    ACCESS_KEY,
+    API_KEY,
+    CANARIES,
+    SECRET_KEY,
+    Connect,
+    Pictures,
+    last_line,
+    requests_to,
+    structured,
+    text_of,
+)
 from mcp import Client
 from mcp_types import CallToolResult
 from virtual_time import VirtualClock
@@ -115,7 +126,7 @@ async def test_a_failed_task_is_an_error_with_klings_reason(
     assert "refused its inputs" in text
     assert "external_task_id kmcp-" in text
     task_id = text.split("accepted task ")[1].split(" ")[0]
-    assert last_line(await client.call_tool("get_element", {"id": task_id}))["kind"] == "task_failed"
+    assert structured(await client.call_tool("get_element", {"id": task_id}))["task_status"] == "failed"
 
 
 async def test_every_tool_without_credentials_says_what_to_set(connect: Connect, era: str, world: World) -> None:

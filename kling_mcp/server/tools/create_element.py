@@ -27,15 +27,16 @@ async def create_element(arguments: CreationArguments, call: ToolContext) -> Ans
     """Like create_element_and_wait, but returns the task at once, without an element_id: to create several, then call
     wait_for_tasks once. Free; delete_element undoes it."""
     seconds = call.settings.wait_seconds
+    account = call.account
 
     async def create(on_claim: OnClaim) -> Creation:
-        creation = await call.account.creator.create(
+        creation = await account.creator.create(
             arguments.draft(),
             allow_duplicate_name=arguments.allow_duplicate_name,
             timeout=seconds,
             on_claim=on_claim,
         )
-        raise_if_failed(creation.task, creation.external_task_id)
+        raise_if_failed(creation.task, creation.external_task_id, await account.refusals.facts_on(creation.task))
         return creation
 
     return await answer_creation(

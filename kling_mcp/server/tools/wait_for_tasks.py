@@ -14,6 +14,7 @@ from kling_mcp.server.views.view import View
 from kling_mcp.settings import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
+    from kling_mcp.elements.refusals import Refusals
     from kling_mcp.tasks.collector import CollectedTask
 
 
@@ -51,11 +52,16 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
         raise errors[0]
     await account.record_results(item.snapshot.task for item in collected if item.snapshot.task)
     waited = call.clock.monotonic() - started
-    tasks = [collected_view(item, waited) for item in collected]
+    tasks = [await _view(item, waited, account.refusals) for item in collected]
     pending = [(item, view) for item, view in zip(collected, tasks, strict=True) if not item.snapshot.is_final]
     names = [view.task_id or (item.name if item.standing == "sending" else "") for item, view in pending]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, names))
     return Answer(view, _text(view))
+
+
+async def _view(item: CollectedTask, waited: float, refusals: Refusals) -> CollectedTaskView:
+    refusal = await refusals.facts_on(item.snapshot.task) if item.snapshot.task else []
+    return collected_view(item, waited, refusal)
 
 
 def _progress(collected: list[CollectedTask]) -> str:
