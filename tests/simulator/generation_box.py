@@ -34,7 +34,9 @@ def person(element_id: object, name: str = "mia") -> dict[str, Any]:
     return {"type": "element", "element_id": element_id, "id": name}
 
 
-def new_body(*contents: dict[str, Any], prompt: str = "a street", options: Any = None, **settings: Any) -> Any:
+def new_body(
+    *contents: dict[str, Any], prompt: str = "a street", options: Any = None, **settings: Any
+) -> dict[str, Any]:
     """A body of the 3.0 standard with contents; without `prompt` there is no such row."""
     rows = [{"type": "prompt", "text": prompt}] if prompt else []
     body: dict[str, Any] = {"contents": [*rows, *contents], "settings": settings}
