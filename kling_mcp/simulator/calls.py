@@ -6,10 +6,17 @@ No HTTP and no envelope here; a refusal is a RefusedError. Must not know what a 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from kling_mcp.simulator.codes import INVALID_PARAMETERS, PARALLEL_EXCEEDED, RefusedError, refuse_value
+from kling_mcp.simulator.codes import (
+    BALANCE_NOT_ENOUGH,
+    INVALID_PARAMETERS,
+    PARALLEL_EXCEEDED,
+    RefusedError,
+    refuse_value,
+)
 from kling_mcp.simulator.fault_actions import Fail, Slots, Slow
 from kling_mcp.simulator.faults import Faults
 from kling_mcp.simulator.records import Account, Task, TaskList
@@ -89,6 +96,12 @@ def page(call: Operation, tasks: TaskList[T], render: Callable[[T], Json], most:
     page_num = whole(values.get("pageNum", "1"), "pageNum", MAX_PAGE)
     page_size = whole(values.get("pageSize", str(DEFAULT_PAGE_SIZE)), "pageSize", most)
     return [render(task) for task in call.world.list_tasks(tasks, page_num, page_size)]
+
+
+def require_units(call: Operation, product: str, units: Decimal) -> None:
+    """Refuse with 1102 what no pack of this type can pay (fact: msg-no-pack)."""
+    if not call.account.ledger.affords(product, units, call.world.clock()):
+        raise RefusedError(BALANCE_NOT_ENOUGH)
 
 
 def claim_slots(call: Operation, needed: int = 1) -> None:

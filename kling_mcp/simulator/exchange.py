@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kling_mcp.simulator import ids
 from kling_mcp.simulator.calls import Operation
-from kling_mcp.simulator.codes import INVALID_PARAMETERS, RefusedError
+from kling_mcp.simulator.codes import INVALID_CREDENTIAL, INVALID_PARAMETERS, RefusedError
 from kling_mcp.simulator.fault_actions import Answer, Ending, Lose, Malform, Plan, Refuse
 from kling_mcp.simulator.faults import Faults
 from kling_mcp.simulator.generation.results import download
@@ -89,7 +89,7 @@ class Exchange:
 
     def _require_api_key(self) -> None:
         if self.record.route in API_KEY_ONLY and self.record.credential == "jwt":
-            raise RefusedError(1002)  # fact: auth-pair-legacy-only
+            raise RefusedError(INVALID_CREDENTIAL)  # fact: auth-pair-legacy-only
 
     def _require_json_header(self) -> None:
         sent = self.record.headers.get("content-type", "")

@@ -15,11 +15,13 @@ from kling_mcp.simulator.calls import (
     claim_slots,
     page,
     query_values,
+    require_units,
     shape_task,
 )
 from kling_mcp.simulator.codes import METHOD_INVALID, RefusedError
 from kling_mcp.simulator.generation.account_operations import ACCOUNT_OPERATIONS
 from kling_mcp.simulator.generation.operations import GENERATION_OPERATIONS
+from kling_mcp.simulator.generation.prices import VOICE_UNITS
 from kling_mcp.simulator.records import SUCCEED, Made
 from kling_mcp.simulator.rendering import Json
 from kling_mcp.simulator.validation import read_element, read_id, read_voice
@@ -52,6 +54,7 @@ def _create(call: Operation) -> Data:
 
 def _create_voice(call: Operation) -> Data:
     request = read_voice(body_of(call), call.world.rules)
+    require_units(call, "video", VOICE_UNITS)
     failure, seconds = shape_task(call)
     task = call.world.create_voice(call.account, request, seconds=seconds, failure=failure)
     call.record.committed = True

@@ -92,7 +92,11 @@ class Ledger:
             self._deduct(task)
 
     def affords(self, product: str, units: Decimal, now: float) -> bool:
-        """Whether a pack of this type can pay, beside what still runs (facts: msg-no-pack, price-rule)."""
+        """Whether packs of this type can pay, beside what still runs.
+
+        Facts: msg-no-pack, price-rule. Nothing says what Kling does if running tasks need more than there is: this
+        is the strict reading.
+        """
         self.settle(now)
         packs = [pack.remaining for pack in self.packs if pack.product_type == product]
         reserved = sum((task.units for _, _, task in self._running if task.product == product), Decimal(0))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from kling_mcp.simulator.codes import RefusedError, refuse_value
+from kling_mcp.simulator.codes import NO_SUCH_RESOURCE, RefusedError, refuse_value
 from kling_mcp.simulator.generation.fields import Fields
 from kling_mcp.simulator.generation.handles import unmatched_new
 from kling_mcp.simulator.generation.inputs import MAX_NEW_PICTURE_BYTES, FindElement, Inputs, check_counts, check_video
@@ -111,7 +111,7 @@ def read_new(route: str, model_name: str, body: Mapping[str, object], find_eleme
     """Check one body. Raises RefusedError (1201, or 1203 for an unknown model)."""
     model = MODELS.get((route, model_name))
     if model is None:
-        raise RefusedError(1203, f"The requested model does not exist: {model_name}")
+        raise RefusedError(NO_SUCH_RESOURCE, f"The requested model does not exist: {model_name}")
     root = Fields(body)
     given = _Contents(Inputs(find_element))
     if route == "text-to-video":

@@ -9,7 +9,16 @@ from functools import partial
 from types import MappingProxyType
 
 from kling_mcp.simulator import rendering
-from kling_mcp.simulator.calls import Data, Operation, body_of, claim_slots, page, query_values, shape_task
+from kling_mcp.simulator.calls import (
+    Data,
+    Operation,
+    body_of,
+    claim_slots,
+    page,
+    query_values,
+    require_units,
+    shape_task,
+)
 from kling_mcp.simulator.codes import PARALLEL_EXCEEDED, RefusedError, refuse_value
 from kling_mcp.simulator.generation.fields import Fields
 from kling_mcp.simulator.generation.listing import fits, read_filters, read_window, refuse_unread
@@ -46,8 +55,7 @@ def _accept(call: Operation, order: Order) -> GenerationTask:
     if world.quirks.video_element_costs_as_video and order.has_video_element:
         order = replace(order, has_video=True)
     refuse_used(account, order.external_task_id)
-    if not account.ledger.affords(order.product, order.units, now):
-        raise RefusedError(1102)  # fact: msg-no-pack
+    require_units(call, order.product, order.units)
     claim_slots(call, order.slots)
     if account.ledger.slots_taken(now, order.model) + order.slots > account.ledger.slots(order.product):
         raise RefusedError(PARALLEL_EXCEEDED)  # facts: gen-slots, slots-refused
