@@ -15,7 +15,7 @@ This module only describes failures; it never logs, retries or decides.
     ├── UnexpectedReplyError    vendor_fault; .body holds a capped copy
     ├── StorageError            internal; the state folder cannot be used, nothing was sent
     ├── TaskFailedError         task_failed; .task_id
-    ├── ResultError             a finished result was not saved: network, vendor_fault, not_found, limit, busy, bad_input
+    ├── ResultError             a finished result was not saved; kind says whose matter that is
     ├── CallbackError           bad_input; signature, age or body of a callback; .http_status
     └── ApiError                Kling's own refusal: .http_status, .vendor_message, .retry_after
         ├── AuthError           auth: the credentials are not accepted

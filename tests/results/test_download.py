@@ -135,7 +135,7 @@ async def test_download_that_is_cut_often_is_bounded(tmp_path: Path) -> None:
     assert (error.kind, error.retry, len(store.asked)) == ("vendor_fault", "later", AT_ONCE.tries)
 
 
-async def test_cut_without_an_end_is_told_as_a_cut(tmp_path: Path) -> None:
+async def test_download_that_stays_cut_fails_as_a_matter_of_the_network(tmp_path: Path) -> None:
     async with storing(cut(CLIP, 500)) as store:
         error = await refusal(store, tmp_path)
     assert (error.kind, error.retry, len(store.asked)) == ("network", "later", AT_ONCE.tries)
@@ -173,7 +173,7 @@ async def test_file_without_a_sure_mark_begins_again_after_a_cut(tmp_path: Path,
     assert "range" not in store.asked[1].headers
 
 
-async def test_gzip_that_nobody_asked_for_is_unpacked(tmp_path: Path) -> None:
+async def test_gzip_without_being_asked_for_is_unpacked(tmp_path: Path) -> None:
     packed = gzip.compress(CLIP)
     async with storing(
         cut(packed, 500, Content_Encoding="gzip", ETag=ETAG), whole(packed, Content_Encoding="gzip")
@@ -279,7 +279,7 @@ class TestAnswers:
         assert data == CLIP
 
     @pytest.mark.parametrize("line", ["400 Bad Request", "401 Unauthorized", "204 No Content", "302 Found"])
-    async def test_other_status_ends_the_download(self, tmp_path: Path, line: str) -> None:
+    async def test_status_that_stays_ends_the_download(self, tmp_path: Path, line: str) -> None:
         async with storing(status(line)) as store:
             error = await refusal(store, tmp_path)
         assert (error.kind, error.retry, len(store.asked)) == ("vendor_fault", "later", 1)
