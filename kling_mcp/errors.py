@@ -16,6 +16,7 @@ This module only describes failures; it never logs, retries or decides.
     ├── UnexpectedReplyError    vendor_fault; .body holds a capped copy
     ├── StorageError            internal; the state folder cannot be used, nothing was sent
     ├── TaskFailedError         task_failed; .task_id
+    ├── ResultError             a finished result was not saved; kind says whose matter that is
     ├── CallbackError           bad_input; signature, age or body of a callback; .http_status
     └── ApiError                Kling's own refusal: .http_status, .vendor_message, .retry_after
         ├── AuthError           auth: the credentials are not accepted
@@ -293,6 +294,17 @@ class TaskFailedError(KlingError):
         super().__init__(message, **details)
         self.task_id = task_id
         self.external_task_id = external_task_id
+
+
+class ResultError(KlingError):
+    """A finished result could not be saved; its task is done and paid, and stays known."""
+
+    kind: Kind = "network"
+    created: Created = "yes"
+
+    def created_sentence(self) -> str:
+        """Whether anything was created, in words."""
+        return "The result was made, and is not saved here."
 
 
 class CallbackError(KlingError):
