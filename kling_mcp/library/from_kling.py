@@ -67,8 +67,13 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
         return "deleted"
     if task.task_status == "failed":
         return "failed"
-    # fact: presets-thin; official elements are ready, whatever their empty fields say.
-    if source == "preset" or task.task_status == "succeed" or element.status.lower() in {"succeed", "succeeded"}:
+    # facts: presets-thin, owned-by; official elements are ready in every list, whatever their task says.
+    if (
+        source == "preset"
+        or element.is_official
+        or task.task_status == "succeed"
+        or element.status.lower() in {"succeed", "succeeded"}
+    ):
         return "ready"
     return "pending"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -32,7 +32,9 @@ def record(task: dict[str, Any], source: Source = "custom", **element: Any) -> L
         ("unheard of", "", "custom", "pending"),
         ("failed", "", "custom", "failed"),
         ("succeed", "deleted", "custom", "deleted"),
+        ("", "", "custom", "ready"),
         ("", "", "preset", "ready"),
+        ("submitted", "", "preset", "ready"),
         ("", "deleted", "preset", "deleted"),
     ],
 )
@@ -40,6 +42,16 @@ def test_the_status_follows_from_both(task_status: str, element_status: str, sou
     """facts: list-shows-deleted, presets-thin"""
     made = record({"task_id": "8", "task_status": task_status}, source, element_id=3, status=element_status)
     assert made.status == status
+
+
+@pytest.mark.parametrize("task_status", ["", "submitted", "unheard of"])
+def test_an_official_element_is_ready_in_every_list(task_status: str) -> None:
+    """facts: owned-by, presets-thin"""
+    made = [
+        record({"task_id": "8", "task_status": task_status}, source, element_id=3, owned_by="kling")
+        for source in get_args(Source)
+    ]
+    assert [each.status for each in made] == ["ready", "ready"]
 
 
 @pytest.mark.parametrize(("word", "status"), [("processing", "pending"), ("failed", "failed"), ("new word", "pending")])
