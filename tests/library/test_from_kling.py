@@ -103,11 +103,13 @@ def test_pictures_are_kept_as_links_only() -> None:
         "http://a.example",
         "javascript:alert(1)",
         "https://a.example/\n",
+        "https://a.example/\u202egpj.exe",
+        "https://a b.example/",
         "https://ä.example",
         "https://" + "a" * MAX_LINK_CHARACTERS,
     ],
 )
-def test_link_that_is_not_plain_is_left_empty(url: str) -> None:
+def test_text_that_is_no_usable_link_is_left_empty(url: str) -> None:
     assert link(url) == ""
 
 
@@ -115,3 +117,19 @@ def test_a_voice_comes_with_its_trial() -> None:
     voice = {"voice_id": "83", "voice_name": "Alto", "trial_url": "https://example.com/a.mp3"}
     made = record({}, element_id=3, element_voice_info=voice)
     assert (made.voice_id, made.voice_name, made.voice_trial_url) == ("83", "Alto", "https://example.com/a.mp3")
+
+
+@pytest.mark.parametrize(
+    ("url", "encoded"),
+    [
+        ("https://a.example/x.mp3?b=1,2&c=(3)#d", "https://a.example/x.mp3?b=1,2&c=(3)#d"),
+        ("https://a.example/warm voice.mp3", "https://a.example/warm%20voice.mp3"),
+        ("https://a.example/warm%20voice.mp3", "https://a.example/warm%20voice.mp3"),
+        ("https://a.example/100% real.mp3", "https://a.example/100%25%20real.mp3"),
+        ("https://a.example/温柔.mp3", "https://a.example/%E6%B8%A9%E6%9F%94.mp3"),
+        ('https://a.example/"><b>.mp3', "https://a.example/%22%3E%3Cb%3E.mp3"),
+    ],
+)
+def test_a_link_is_percent_encoded_once(url: str, encoded: str) -> None:
+    assert link(url) == encoded
+    assert link(encoded) == encoded
