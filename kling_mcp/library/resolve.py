@@ -51,13 +51,13 @@ def choose_by_name(name: str, records: Sequence[LibraryElement]) -> ResolvedElem
 
 
 def _choose(named: str, records: Sequence[LibraryElement]) -> LibraryElement:
-    """A ready one, otherwise a pending one, otherwise the newest of the rest."""
+    """A ready one, otherwise a pending one, otherwise the newest of the rest. Both lists may show the same element."""
     for status in ("ready", "pending"):
-        found = [record for record in records if record.status == status]
+        found = {record.element_id or record.task_id: record for record in records if record.status == status}
         if len(found) > 1:
-            raise ambiguous(named, found)
+            raise ambiguous(named, list(found.values()))
         if found:
-            return found[0]
+            return next(iter(found.values()))
     return records[0]
 
 

@@ -32,13 +32,17 @@ if TYPE_CHECKING:
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
 
+# Every conversation pays for it, so it holds only what no tool says. facts: no-update, library-web-separate
 INSTRUCTIONS = (
     "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI videos "
     "and images; an element_id keeps the subject looking the same from shot to shot. Call find_elements before "
     "creating: the element may already exist. Create one with create_element_and_wait; use_elements prepares it "
     "for a generation request. Ids are text: never convert them to numbers. When a call fails, its last line "
     "says whether anything was created; repeating the same call with the same arguments never creates a second "
-    "element."
+    "element. An element cannot be renamed, changed or given another voice: create a new one, then delete the old "
+    "one. Elements made on Kling's web site are reported not to appear here, and these not there. Elements are free. "
+    "This server makes no videos or images and knows no prices: send what use_elements gives to Kling's API, which "
+    "answers with the video; prices and balance are in Kling's console."
 )
 
 
