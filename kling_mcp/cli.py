@@ -12,6 +12,7 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,7 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
+        _heed_interrupts()
         serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C stops it)"))
     else:
         if sys.stdin.isatty():
@@ -254,6 +256,7 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
         credential = "KLING_API_KEY=any" if is_open else "and the credentials you gave"
         print(f"   KLING_BASE_URL={url} {credential}", flush=True)
 
+    _heed_interrupts()
     try:
         serve(world, port=options.port, control=options.control, on_listening=tell)
     except OSError as error:
@@ -288,6 +291,12 @@ def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Set
     for fault in settings.faults:
         logger.warning("%s", fault.sentence)
     return settings
+
+
+def _heed_interrupts() -> None:
+    """Report an interrupt as one, even in a background job, where it is ignored: uvicorn ends at SIGINT everywhere."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _note(line: str) -> None:

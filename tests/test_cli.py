@@ -10,14 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY
-from processes import COMMAND, environ_with
+from processes import AS_A_JOB, COMMAND, environ_with
 
 from kling_mcp import cli
 from kling_mcp._version import __version__
@@ -311,9 +311,9 @@ def simulator() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
     """Starts `kling-mcp simulate` with these options and gives the process and its address."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*options: str) -> tuple[subprocess.Popen[str], str]:
+    def start(*options: str, starter: Sequence[str] = ()) -> tuple[subprocess.Popen[str], str]:
         process = subprocess.Popen(
-            [*COMMAND, "simulate", "--port", "0", *options],
+            [*starter, *COMMAND, "simulate", "--port", "0", *options],
             env=environ_with(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -342,8 +342,9 @@ def _list(url: str, key: str) -> int:
     return int(reply.json()["code"])
 
 
-def test_simulator_lets_every_key_in_and_ends_quietly_with_ctrl_c(simulator: Simulate) -> None:
-    process, url = simulator()
+@pytest.mark.parametrize("starter", [[], AS_A_JOB], ids=["in front", "as a job"])
+def test_simulator_lets_every_key_in_and_ends_quietly_with_ctrl_c(simulator: Simulate, starter: list[str]) -> None:
+    process, url = simulator(starter=starter)
     assert _list(url, "whatever") == 0
     assert httpx.get(f"{url}/_simulator/state").status_code != 200, "no control without --control"
     process.send_signal(signal.SIGINT)

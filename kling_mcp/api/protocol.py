@@ -30,6 +30,8 @@ from kling_mcp.sanitize import clean, quote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kling_mcp.api.request_body import Upload
+
 T = TypeVar("T", bound=KlingTask)
 Effect = Literal["read", "create", "delete"]
 
@@ -53,7 +55,7 @@ _GATEWAY_STATUSES = (502, 503, 504)
 class Request:
     """One call. `effect` says what a lost reply may leave behind; `external_task_id` identifies a creation.
 
-    `body` is JSON data, with `bytes` for pictures, which `request_body` writes as Base64.
+    `body` is JSON data, with `bytes` for pictures, which `request_body` writes as Base64; `upload` follows its way.
     """
 
     method: Literal["GET", "POST"]
@@ -62,6 +64,7 @@ class Request:
     params: Mapping[str, int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     external_task_id: str = ""
+    upload: Upload | None = field(default=None, compare=False)
 
     @property
     def is_query(self) -> bool:

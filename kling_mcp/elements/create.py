@@ -18,6 +18,7 @@ from kling_mcp.elements.refusals import MATERIAL
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError, StorageError
 from kling_mcp.library.records import Submitted
+from kling_mcp.sanitize import as_shown
 from kling_mcp.tasks.entry import end_state
 from kling_mcp.tasks.intent import Intent, make_intent, make_key
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
@@ -252,7 +253,7 @@ def intent_for(account: str, prepared: PreparedElement) -> Intent:
         KIND,
         account,
         content,
-        label=prepared.element_name,
+        label=as_shown(prepared.element_name),
         caller_id=prepared.external_task_id,
         memo={name: value for name, value in memo.items() if value},
     )

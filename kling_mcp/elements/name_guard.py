@@ -19,6 +19,7 @@ from kling_mcp.errors import (
     LimitError,
     NameTakenError,
 )
+from kling_mcp.library.resolve import describe_candidate
 from kling_mcp.sanitize import quote
 from kling_mcp.tasks.entry import UNFINISHED, end_state
 
@@ -68,7 +69,7 @@ class NameGuard:
         # Kling is asked only about a namesake that may be this request's: the list does not show its external id.
         earlier = await self._earlier.find(entry, ask=any(not element.external_task_id for element in ready))
         if earlier is None and (ready or coming):
-            raise _name_taken(entry.label, [*(f"element_id={element.element_id}" for element in ready), *coming])
+            raise _name_taken(entry.label, [*map(describe_candidate, ready), *coming])
         return earlier
 
     async def _coming(self, entry: JournalEntry) -> list[str]:
@@ -115,7 +116,7 @@ class NameGuard:
 
 def _name_taken(name: str, taken: list[str]) -> NameTakenError:
     return NameTakenError(
-        f"An element named {quote(name, 40)} already exists: {', '.join(taken[:10])}.",
+        f"An element named {quote(name, 40)} already exists: {'; '.join(taken[:10])}.",
         candidates=taken,
         advice="Use that one, choose another name, or pass allow_duplicate_name=true to create a second one.",
     )

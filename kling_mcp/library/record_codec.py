@@ -46,7 +46,7 @@ def words_of(element: LibraryElement) -> Words:
     """Blank-separated tokens of the name, of all other text, and of the facets."""
     said = " ".join([element.element_description, *element.tags, element.voice_name])
     facets = [facet for facet in facets_of(element).split() if facet not in COMMON]
-    return Words(" ".join(tokens(element.element_name)), " ".join(tokens(said)), " ".join(facets))
+    return Words(" ".join(tokens(as_shown(element.element_name))), " ".join(tokens(said)), " ".join(facets))
 
 
 def is_word(token: str) -> bool:

@@ -136,7 +136,7 @@ async def test_name_guard_reads_again_after_invalidation(account: Account, guard
 async def test_the_guard_does_not_guess_when_the_list_fails(guard: NameGuard, faults: Faults) -> None:
     faults.refuse_connection(route="list", times=None)
     with pytest.raises(KlingError) as caught:
-        await guard.ready_elements("Mia")
+        await holders(guard, "Mia")
     assert caught.value.kind == "network"
 
 
@@ -148,7 +148,7 @@ async def test_the_guard_trusts_no_old_list(
     faults.refuse_connection(route="list", times=None)
     await clock.sleep(61)
     with pytest.raises(KlingError) as caught:
-        await guard.ready_elements("Mia")
+        await holders(guard, "Mia")
     assert caught.value.kind == "network"
 
 

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.models import KlingTask
     from kling_mcp.elements.create import Creation
+    from kling_mcp.errors import StillSendingError
     from kling_mcp.tasks.collector import CollectedTask
 
 _MESSAGE, _ID, _EXTERNAL_ID = 300, 80, 128
+_OUTCOMES = {
+    "submitted": "",
+    "already_submitted": "An identical request was sent before; this is its task, and no second one was made.",
+    "recovered": "A reply to this request was lost, so its task was looked up at Kling and found; it exists once.",
+}
 
 
 class TaskView(View):
@@ -162,6 +168,7 @@ def task_text(view: TaskView) -> str:
         isinstance(view, FoundTaskView) and f"matched_by={view.matched_by}",
     ]
     lines.append(" ".join(fact for fact in facts if fact))
+    lines.append(_OUTCOMES.get(view.outcome, ""))
     label = "Known" if view.task_status == "failed" else "Warning"
     lines.extend(f"{label}: {warning}" for warning in view.warnings)
     lines.append(view.next_step)
@@ -176,9 +183,11 @@ def _headline(view: TaskView) -> str:
         return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
+    if not view.task_id:
+        return "Kling has no task for it yet."
+    if view.task_status == "unknown" and not view.created_at:
+        return "Kling does not show this task (yet), so its state is not known."
     if view.task_status == "unknown":
-        if not view.created_at:
-            return "Not found: Kling does not show this task."
         return "Kling reports a status that this version does not know."
     return "Not ready yet: the task is still running at Kling."
 
@@ -188,7 +197,7 @@ def next_wait(task_ids: Sequence[str], purpose: str = "") -> str:
 
     Ids are in double quotes, so that clients copy them as text: they have too many digits for a number.
     """
-    ids = ", ".join(quote(task_id, _ID) for task_id in task_ids)
+    ids = ", ".join(quote(task_id, _EXTERNAL_ID) for task_id in task_ids)
     return f"Call wait_for_tasks with ids=[{ids}]{purpose or ' again.'}" if ids else ""
 
 
@@ -199,6 +208,17 @@ def next_step_for(task: KlingTask, *, running: str) -> str:
     if task.task_status == "succeed":
         return "Kling reports success but no result yet; " + running[0].lower() + running[1:]
     return running
+
+
+def sending_view(error: StillSendingError, waited_seconds: float) -> TaskView:
+    """The result of a creating call whose time ran out while its request was on its way: as yet without a task."""
+    return task_view(
+        ElementTask(),
+        external_task_id=error.external_task_id,
+        waited_seconds=waited_seconds,
+        warnings=[error.message],
+        next_step=error.advice,
+    )
 
 
 def creation_view(creation: Creation, purpose: str) -> TaskView:
