@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
 from kling_mcp.errors import KlingError
+from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
 
@@ -52,7 +53,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         # Passed on as it is: only `settings` reads from it.
         return run(options, os.environ if environ is None else environ)
     except KlingError as error:
-        print(" ".join(part for part in (f"kling-mcp: {error.message}", error.advice) if part), file=sys.stderr)
+        told = filter(None, (f"kling-mcp: {error.message}", error.advice, guide_to(error.topic)))
+        print(" ".join(told), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -287,6 +289,8 @@ def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Set
     configure_logging(settings.log_level, settings.secrets, settings.log_format)
     for fault in settings.faults:
         logger.warning("%s", fault.sentence)
+    if settings.faults:
+        logger.warning("%s", guide_to("settings"))
     return settings
 
 

@@ -21,7 +21,7 @@ class StateReport:
     @property
     def problem(self) -> str:
         """The trouble as one of the problems of a setup; "" without any."""
-        return f"{self.trouble.kind}: {self.trouble.message} {self.trouble.advice}" if self.trouble else ""
+        return self.trouble.for_setup() if self.trouble else ""
 
 
 async def report_on(store: Store, place: str) -> StateReport:

@@ -20,6 +20,7 @@ import anyio
 from anyio import to_thread
 
 from kling_mcp.errors import StorageError
+from kling_mcp.guide import guide_to
 from kling_mcp.store.sqlite_file import (
     connect,
     in_transaction,
@@ -109,7 +110,8 @@ class SqliteCache:
                 return True
         elif isinstance(error, sqlite3.Error) and primary_code(error) not in _NO_USABLE_FILE:
             return False
-        logger.warning("No index file can be kept in %s (%s); the index is kept in memory.", self._folder, error)
+        more = guide_to("state")
+        logger.warning("No index file can be kept in %s (%s); the index is in memory. %s", self._folder, error, more)
         self.close()
         self._folder = None
         return True

@@ -187,7 +187,7 @@ def test_index_in_a_folder_without_locks_is_kept_in_memory(
             ]
 
     run_without_locks(error, use)
-    assert "is kept in memory" in caplog.text
+    assert "the index is in memory" in caplog.text
     assert list(tmp_path.iterdir()) == []
 
 

@@ -164,7 +164,7 @@ async def test_cache_that_another_process_keeps_locked_goes_on_in_memory(
     with closing(sqlite3.connect(only_file(tmp_path), isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         await write(cache, "second")
-    assert "is kept in memory" in caplog.text
+    assert "the index is in memory" in caplog.text
     await write(cache, "third")
     assert await read(cache) == ["second", "third"]
     assert await read(opened(made, tmp_path)) == ["first"]
