@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
@@ -97,6 +98,8 @@ def _add_serve(commands: Commands) -> None:
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    if options.transport == "stdio":
+        _require_open_streams()
     settings = _read_settings(environ, tolerant=options.transport == "stdio")
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
@@ -110,6 +113,23 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
             serve_stdio(settings, stdout)
     return DONE
+
+
+def _require_open_streams() -> None:
+    """Python has no stream where the descriptor was closed before the start.
+
+    Raises:
+        KlingError: names what is closed.
+    """
+    closed = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if stream is None]
+    if closed:
+        raise KlingError(
+            f"{' and '.join(closed)} {'is' if len(closed) == 1 else 'are'} closed, but MCP over stdio needs both.",
+            advice="Let a client start the server with both connected (docker: run -i), or use serve --transport http.",
+            topic="the-client-does-not-start-the-server",
+        )
+    if sys.stderr is None:  # or the next file that is opened would get what is meant for stderr
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
 
 
 # --- demo

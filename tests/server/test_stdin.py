@@ -51,6 +51,36 @@ def test_byte_order_mark_before_the_first_message_is_skipped(tmp_path: Path) -> 
     assert ran.stderr == b""
 
 
+@posix_only
+@pytest.mark.parametrize(
+    ("redirection", "said"),
+    [
+        ("<&-", "kling-mcp: stdin is closed,"),
+        (">&-", "kling-mcp: stdout is closed,"),
+        ("<&- >&-", "kling-mcp: stdin and stdout are closed,"),
+        (">/dev/full", "kling-mcp: stdin or stdout cannot be used (No space left on device)"),
+    ],
+)
+def test_streams_that_cannot_be_used_end_the_server_with_a_sentence(
+    tmp_path: Path, redirection: str, said: str
+) -> None:
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND]
+    environ = environ_with(KLING_MCP_STATE_DIR=str(tmp_path))
+    ran = subprocess.run(command, input=LINE.encode(), env=environ, capture_output=True, timeout=SOON, check=False)
+    assert ran.returncode == 1
+    (line,) = ran.stderr.decode().splitlines()
+    assert line.startswith(said)
+    assert line.endswith("docs/troubleshooting.md#the-client-does-not-start-the-server")
+
+
+@posix_only
+def test_closed_stderr_leaves_stdout_to_the_protocol(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND]
+    environ = environ_with(KLING_MCP_STATE_DIR=str(tmp_path), KLING_MCP_LOG_LEVEL="DEBUG")
+    ran = subprocess.run(command, input=LINE.encode(), env=environ, stdout=subprocess.PIPE, timeout=SOON, check=True)
+    assert [json.loads(line)["id"] for line in ran.stdout.splitlines()] == [1]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf_16_text_is_named_in_one_line_of_the_log(tmp_path: Path, encoding: str) -> None:
     ran = served(tmp_path, LINE.encode(encoding))
