@@ -41,12 +41,14 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
     with _starting():
         import anyio  # noqa: PLC0415 - loading here is faster
 
+        from kling_mcp.server.stdio_messages import serve_messages  # noqa: PLC0415 - as above
+
         server = build_anyway(settings)
 
     async def run() -> None:
         stdout.open_for_protocol()
         with checked_stdin():
-            await server.run_stdio_async()
+            await serve_messages(server)
 
     previous = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     try:
