@@ -31,7 +31,7 @@ from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
-from kling_mcp.settings import FAULT_ADVICE, HOSTS, Settings, Transport, default_state_dir
+from kling_mcp.settings import FAULT_DETAILS, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.report import StateReport, report_on
@@ -172,7 +172,7 @@ class Runtime:
         """
         if self._store is None:
             folder, missing = self._place
-            self._store = UnusableStore(missing, FAULT_ADVICE) if missing else SqliteStore(folder, self.clock)
+            self._store = UnusableStore(missing, FAULT_DETAILS) if missing else SqliteStore(folder, self.clock)
         return self._store
 
     @property

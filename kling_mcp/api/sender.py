@@ -29,6 +29,7 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
 )
 from kling_mcp.observability import telemetry
+from kling_mcp.observability.logs import hidden_in_logs
 from kling_mcp.redact import redact_bytes
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class Sender:
 
     async def _attempt(self, request: Request, auth: Authenticator, authorization: str) -> Any:
         self.requests_sent += 1
-        with telemetry.kling_request(request.operation, self._clock) as exchange:
+        with telemetry.kling_request(request.operation, self._clock) as exchange, hidden_in_logs(auth.secrets):
             reply = _hide_secrets(await self._exchange(request, authorization), auth)
             self.last_date = reply.headers.get("date", "")
             exchange.http_status = reply.status
