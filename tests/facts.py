@@ -30,7 +30,6 @@ _NO_COSTS = "nothing estimates or reads costs yet; generation comes next"
 DEFERRED = {
     "host-old": "never called",
     "library-old-separate": "never called",
-    "no-update": "there is no tool for it either",
     "no-read-lag": "nothing relies on it",
     "slots-size": "packs are not read",
     "outputs-30-days": "elements have no outputs; generation comes next",
