@@ -92,7 +92,7 @@ def check_voice_id(text: str) -> str:
                     "element_voice_id",
                     f"must be a text of digits, usually {limits.VOICE_ID_USUAL_DIGITS} of them",
                     quote(value),
-                    "give the id of an element voice, not a name and not a speech or lip-sync voice: "
+                    "give the voice_id of find_voices, not a name and not a speech or lip-sync voice: "
                     "Kling keeps three separate catalogues. Leave it out for no voice.",
                 )
             ]

@@ -233,7 +233,13 @@ def _from_pydantic(name: str, detail: Any, field: FieldInfo) -> Problem:
         choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
         rule = _one_of(choices) if choices else "must be given"
         return Problem(name, rule, "nothing", "send one of them" if choices else "give a value")
-    return Problem(name, _as_rule(str(detail["msg"])), quote(str(detail["input"]), _SHOWN), "change the value")
+    return Problem(name, _as_rule(str(detail["msg"])), quote(str(detail["input"]), _SHOWN), _fix_for(field))
+
+
+def _fix_for(field: FieldInfo) -> str:
+    """How to stay within the bounds of a number, which has both, or within the length of a text."""
+    bounds = [getattr(rule, side) for side in ("ge", "le") for rule in field.metadata if hasattr(rule, side)]
+    return f"send {bounds[0]} to {bounds[1]}" if len(bounds) == 2 else "shorten it"
 
 
 def _as_rule(sentence: str) -> str:
