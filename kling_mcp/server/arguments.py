@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kling_mcp.api.ids import EXACT_FIX, EXACT_RULE, MAX_SAFE_INTEGER, is_rounded
+from kling_mcp.api.ids import EXACT_FIX, MAX_SAFE_INTEGER, is_rounded
 from kling_mcp.choices import nearest
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import quote
@@ -95,7 +95,10 @@ def require_exact_ids(argument: str, ids: Sequence[str]) -> None:
     if rounded := [given for given in ids if is_rounded(given)]:
         actual = "{}, which was rounded on the way, in a spreadsheet or as a JSON number"
         raise InputError(
-            [Problem(argument, EXACT_RULE, actual.format(quote(given, _SHOWN)), EXACT_FIX) for given in rounded]
+            [
+                Problem(argument, "must be an id with all its digits", actual.format(quote(given, _SHOWN)), EXACT_FIX)
+                for given in rounded
+            ]
         )
 
 
