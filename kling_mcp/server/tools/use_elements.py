@@ -30,7 +30,7 @@ _SHOWN = 60
 _MAX_CANDIDATES = 5
 _EXACT = "must be the exact name or the id of an element"
 _GAPS = "The library could not be read in full:"
-_ADVICE = "No ids are returned, because no substitute is safe. Correct the list and call again."
+_ADVICE = "Nothing was prepared, because no substitute is safe. Correct the list and call again."
 # Records that exist but cannot be used: what they are, and what to do.
 _IS = {
     "deleted": "was deleted",
