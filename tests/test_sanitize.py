@@ -7,8 +7,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from work import counted_work
 
-from kling_mcp.sanitize import as_shown, clean, identifier, quote
+from kling_mcp.sanitize import as_shown, clean, identifier, quote, trim
 
 
 @given(st.text(max_size=400), st.integers(1, 60))
@@ -50,6 +51,20 @@ def test_cut_of_a_long_text_is_visible() -> None:
 
 def test_a_huge_text_costs_little() -> None:
     assert clean(" " * 50_000_000 + "end", 10) == ""
+
+
+@pytest.mark.parametrize("text", ["\u200b" * 9, " \u200b \ufeff", "\u202e \n"])
+def test_ends_of_a_text_lose_invisible_characters_and_spaces(text: str) -> None:
+    assert trim(f"{text}a \u200b b{text}") == "a \u200b b"
+    assert trim(text) == ""
+
+
+@pytest.mark.parametrize("text", ["\u200b", " \u200b", " "])
+def test_endless_ends_of_a_text_are_not_walked(text: str) -> None:
+    with counted_work() as work:
+        trim(text * 1_000_000 + "a" + text * 1_000_000)
+        trim(text * 1_000_000)
+    assert work.calls < 20_000
 
 
 def test_a_quoted_text_keeps_its_meaning() -> None:

@@ -46,6 +46,9 @@ _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
 _CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
 _NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
 _KEPT_BODY = 300
+# A page of 500 records has some 8,000 objects and 20,000 commas. Each costs far more to read than its bytes.
+_MAX_OBJECTS, _MAX_COMMAS = 40_000, 400_000
+_MAX_RECORDS = 1000  # of a page; fact: voice-page
 _MAX_ID_CHARACTERS = 256  # twice the longest id we accept, and far below the limits of URLs
 _CHECK_ID = "Check the id: it must be a task id or an external task id of this account and region."
 _ABSENT = re.compile(r"not (be )?found|not exist|no such|unknown (task|id)", re.IGNORECASE)
@@ -165,7 +168,7 @@ def decode_tasks(data: Any, model: type[T]) -> list[T]:
     """
     if not isinstance(data, list):
         raise UnexpectedReplyError("Kling's answer is not a list.", http_status=200, **_A_PROXY)
-    return [_read_task(record, model) for record in data]
+    return [_read_task(record, model) for record in data[:_MAX_RECORDS]]
 
 
 def _read_task(data: Any, model: type[T]) -> T:
@@ -177,6 +180,8 @@ def _read_task(data: Any, model: type[T]) -> T:
 
 def _parse_envelope(body: bytes) -> dict[str, Any] | None:
     """The envelope, or None if the body is not one. facts: envelope, envelope-not-json"""
+    if body.count(b"{") + body.count(b"[") > _MAX_OBJECTS or body.count(b",") > _MAX_COMMAS:
+        return None
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
@@ -197,14 +202,19 @@ def request_id_of(reply: HttpReply) -> str:
 
 def _read_request_id(value: Any) -> str:
     """Kling's id of the request as one word, so that it cannot add fields to the line for programs."""
-    return _NOT_IN_AN_ID.sub("_", clean(str(value or ""), 80))
+    return _NOT_IN_AN_ID.sub("_", _cleaned(value, 80))
+
+
+def _cleaned(value: Any, limit: int) -> str:
+    """Cleaned text; "" for lists and objects, whose text could be of any length."""
+    return clean(str(value), limit) if isinstance(value, str | int) else ""
 
 
 def _vendor_error(
     request: Request, reply: HttpReply, code: int, envelope: dict[str, Any], request_id: str
 ) -> KlingError:
     rule = CODES.get(code, UNLISTED)
-    vendor_message = clean(str(envelope.get("message") or ""), 300)
+    vendor_message = _cleaned(envelope.get("message"), 300)
     if request.is_query and _says_absent(code, vendor_message):
         return _task_not_found(code, vendor_message, request_id)
     created = rule.created_on_create if request.effect == "create" else "no"
