@@ -22,7 +22,7 @@ from profiles import IS_NIGHTLY
 
 from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
 from kling_mcp.simulator import Quirks
-from kling_mcp.simulator.records import ElementTask
+from kling_mcp.simulator.records import ElementTask, VoiceTask
 from kling_mcp.tasks.submit import Submission
 from never_twice.driver import Call, Theatre
 from never_twice.misfortunes import (
@@ -177,7 +177,7 @@ class NeverTwice(RuleBasedStateMachine):
         task, account = ready[number % len(ready)], world.account_of(API_KEY)
         if isinstance(task, ElementTask):
             world.delete_element(account, task.element_id)
-        else:
+        elif isinstance(task, VoiceTask):
             world.delete_voice(account, task.voice_id)
 
     # ---- what must hold

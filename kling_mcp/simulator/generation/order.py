@@ -24,6 +24,7 @@ class Order:
     model: str
     family: Family
     resolution: str
+    prompt: str = ""
     aspect_ratio: str = ""
     seconds: int = 0
     pictures: int = 0
@@ -64,5 +65,5 @@ class Order:
         if self.product == "image":
             return "image"
         if self.family == "omni" and self.has_references:
-            return "video-omni-references"
-        return {"turbo": "video-turbo", "omni": "video-omni"}.get(self.family, "video")
+            return "video_omni_references"
+        return {"turbo": "video_turbo", "omni": "video_omni"}.get(self.family, "video")
