@@ -22,6 +22,17 @@ pytestmark = pytest.mark.anyio
 
 CLIP = clip(3000)
 STEM = "mama-and-sara-dance-in-the-kitchen"
+FULL = described(
+    external_task_id="kmcp-1",
+    elements=[UsedElement("320000000000000007", "Mama"), UsedElement("320000000000000008", "Sara")],
+    settings={"duration": 5, "aspect_ratio": "16:9", "audio": "native"},
+    model="3.0-omni",
+    take=2,
+    units_estimated="4",
+    units_deducted="4.0",
+    created_at=1_790_000_000_000,
+    updated_at=1_790_000_100_000,
+)
 
 
 @pytest.fixture
@@ -55,20 +66,9 @@ def error_of(row: SavedFile) -> ResultError:
     return row.error
 
 
-async def test_clip_is_saved_with_everything_that_made_it(out: Path) -> None:
-    description = described(
-        external_task_id="kmcp-1",
-        elements=[UsedElement("320000000000000007", "Mama"), UsedElement("320000000000000008", "Sara")],
-        settings={"duration": 5, "aspect_ratio": "16:9", "audio": "native"},
-        model="3.0-omni",
-        take=2,
-        units_estimated="4",
-        units_deducted="4.0",
-        created_at=1_790_000_000_000,
-        updated_at=1_790_000_100_000,
-    )
+async def test_clip_becomes_a_row_and_a_file(out: Path) -> None:
     async with storing(whole(CLIP)) as store:
-        (row,) = await saver(store, out).save(results(store), description)
+        (row,) = await saver(store, out).save(results(store), FULL)
         assert row == SavedFile(
             path=str(out / f"{STEM}.mp4"),
             url=store.link(),
@@ -77,8 +77,13 @@ async def test_clip_is_saved_with_everything_that_made_it(out: Path) -> None:
             seconds=5.0,
             bytes=3000,
         )
-        source = f"{store.url}/a.mp4"
     assert content(row) == CLIP
+    assert visible(out) == [f"{STEM}.json", f"{STEM}.mp4"]
+
+
+async def test_record_lists_what_a_result_was_made_from(out: Path) -> None:
+    async with storing(whole(CLIP)) as store:
+        await saver(store, out).save(results(store), FULL)
     told = json.loads((out / f"{STEM}.json").read_text("utf-8"))
     saved_at = told.pop("saved_at")
     assert saved_at.endswith("Z")
@@ -101,14 +106,13 @@ async def test_clip_is_saved_with_everything_that_made_it(out: Path) -> None:
         "units_deducted": "4.0",
         "created_at": "2026-09-21T14:13:20.000Z",
         "updated_at": "2026-09-21T14:15:00.000Z",
-        "source": source,
+        "source": f"{store.url}/a.mp4",
         "source_expires_at": "2096-10-02T07:06:40.000Z",
         "mime_type": "video/mp4",
         "seconds": 5.0,
         "bytes": 3000,
         "sha256": hashlib.sha256(CLIP).hexdigest(),
     }
-    assert visible(out) == [f"{STEM}.json", f"{STEM}.mp4"]
 
 
 async def test_several_pictures_are_numbered_and_get_their_right_extension(out: Path) -> None:
@@ -158,7 +162,7 @@ class TestSavedOnce:
             assert len(store.asked) == 1
         assert again == first
 
-    async def test_another_task_never_takes_the_name(self, out: Path) -> None:
+    async def test_name_of_a_task_is_never_taken_by_the_next(self, out: Path) -> None:
         bodies = [CLIP, clip(3001), clip(3002)]
         async with storing(*map(whole, bodies)) as store:
             made = saver(store, out)
@@ -337,7 +341,7 @@ class TestFolderStaysClosed:
 
 
 class TestFailures:
-    async def test_one_failure_leaves_the_others_saved(self, out: Path) -> None:
+    async def test_failure_of_one_result_leaves_the_rest_saved(self, out: Path) -> None:
         async def by_name(ask: Ask) -> None:
             await (status("400 Bad") if "2.png" in ask.path else whole(png(64, 64)))(ask)
 
