@@ -276,6 +276,8 @@ class TestFolderStaysClosed:
         async with storing(whole(CLIP)) as store:
             with pytest.raises(InputError) as caught:
                 await saver(store, out).save(results(store), described(save_as=save_as))
+            with pytest.raises(InputError):
+                await saver(store, out).require_save_as(save_as)
             assert store.asked == []
         (problem,) = caught.value.problems
         assert problem.argument == "save_as"
@@ -294,6 +296,8 @@ class TestFolderStaysClosed:
                 (row,) = await saver(store, out).save(results(store), described(save_as=save_as))
                 assert Path(row.path) == out / "door.mp4"
             else:
+                with pytest.raises(InputError, match="which is a link"):
+                    await saver(store, out).require_save_as(save_as)
                 with pytest.raises(InputError, match="which is a link"):
                     await saver(store, out).save(results(store), described(save_as=save_as))
         assert visible(outside) == []
@@ -386,6 +390,12 @@ class TestFailures:
             assert "KLING_MCP_OUTPUT_DIR" in error.advice
         assert [row.url for row in rows] == [store.link("a.mp4"), store.link("b.mp4")]
         assert not (tmp_path / "gone").exists()
+
+    async def test_disk_that_is_missing_does_not_spoil_the_check_of_a_name(self, tmp_path: Path) -> None:
+        async with storing(whole(CLIP)) as store:
+            for folder in (None, tmp_path / "gone" / "away" / "out"):
+                await saver(store, folder).require_save_as("scenes/kitchen")
+        assert visible(tmp_path) == []
 
     @pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that refuses even the superuser")
     async def test_folder_that_refuses_files_is_named(self) -> None:
