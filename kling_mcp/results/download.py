@@ -55,6 +55,7 @@ class DownloadLimits:
     first_delay: float = 0.5
     longest_delay: float = 15.0
     connect: float = 10.0
+    proxy: float = PROXY_SECONDS
     stall: float = 30.0
     base: float = 120.0
     slowest: int = 20_000
@@ -190,16 +191,16 @@ class Downloader:
         network = await to_thread.run_sync(self._open_way, link)  # certificates are read from the disk
         request = httpx.Request("GET", link, headers=_headers(progress))
         async with network.transport as transport:
-            async with Attempt(network.way) as attempt:
-                request.extensions = {
-                    "trace": attempt,
-                    "timeout": httpx.Timeout(limits.stall, connect=limits.connect).as_dict(),
-                }
-                try:
-                    with anyio.fail_after(limits.stall + PROXY_SECONDS) as attempt.scope:
+            try:
+                async with Attempt(network.way, limits.proxy) as attempt:
+                    request.extensions = {
+                        "trace": attempt,
+                        "timeout": httpx.Timeout(limits.stall, connect=limits.connect).as_dict(),
+                    }
+                    with anyio.fail_after(limits.stall + limits.proxy) as attempt.scope:
                         response = await transport.handle_async_request(request)
-                except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
-                    raise _cut("there was no answer in time") from None
+            except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
+                raise _cut("there was no answer in time") from None
             try:
                 location = response.headers.get("location", "")
                 if response.status_code in _REDIRECTS and location:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from helpers import CANARIES
 from network_stand import VARIABLES, Authority, ConnectProxy, SocksProxy, listening
 
 from kling_mcp.concurrency.clock import SystemClock
-from kling_mcp.results.download import Downloader
+from kling_mcp.results.download import Downloader, DownloadLimits
 from kling_mcp.results.links import LinkRules
 from kling_mcp.results.saver import Result, ResultSaver, SavedFile
 from results.stand import AT_ONCE, Store, clip, described, whole
@@ -33,9 +34,9 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
     return Authority(tmp_path)
 
 
-async def save(folder: Path) -> SavedFile:
+async def save(folder: Path, limits: DownloadLimits = AT_ONCE) -> SavedFile:
     clock = SystemClock()
-    made = ResultSaver(folder, Downloader(LinkRules(), clock, limits=AT_ONCE), clock)
+    made = ResultSaver(folder, Downloader(LinkRules(), clock, limits=limits), clock)
     (row,) = await made.save([Result(f"https://{HOST}/a.mp4?ksTime=ffff0000")], described(save_as="x"))
     return row
 
@@ -79,3 +80,18 @@ async def test_proxy_that_is_gone_is_named_by_its_variable(
     assert row.error is not None
     assert (row.error.kind, row.error.retry) == ("network", "now")
     assert "HTTPS_PROXY" in row.error.message
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_proxy_that_never_answers_is_named_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, authority: Authority, scheme: str
+) -> None:
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    short = DownloadLimits(tries=1, proxy=0.2)
+    async with listening(silent) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{port}")
+        row = await save(tmp_path / "out", short)
+    assert row.error is not None
+    assert "HTTPS_PROXY) cannot be used to reach" in row.error.message
