@@ -104,13 +104,10 @@ def _add_serve(commands: Commands) -> None:
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-<<<<<<< HEAD
     if options.transport == "stdio":
         _require_open_streams()
-=======
     if options.output_dir is not None:
         environ = {**environ, "KLING_MCP_OUTPUT_DIR": _folder_option(options.output_dir)}
->>>>>>> wt-files
     settings = _read_settings(environ, tolerant=options.transport == "stdio")
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
