@@ -18,8 +18,7 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
-from kling_mcp.library.folding import shown_name
-from kling_mcp.sanitize import quote
+from kling_mcp.sanitize import as_shown, quote
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,7 +55,7 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
         element = await find_in_pages(client.list_elements, element_id)
     if element is None:
         raise await _explain_absence(client, element_id)
-    if shown_name(element.element_name) != shown_name(element_name):
+    if as_shown(element.element_name) != as_shown(element_name):
         raise InputError([_wrong_name(element, element_name)], advice="Nothing was deleted.")
     if element.is_deleted:
         return Deletion(element_id, element.element_name, sent=False)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from kling_mcp.sanitize import as_shown
 
 MAX_TOKEN_CHARACTERS = 48
+# No name, description, query or id is longer. Unicode's normal forms take quadratic time on a run of marks.
+MAX_FOLDED_CHARACTERS = 2000
 
 # Letters that Unicode does not decompose into a letter and a mark.
 _PLAIN = str.maketrans(
@@ -48,13 +50,12 @@ class Run:
     is_dense: bool
 
 
-def shown_name(name: str) -> str:
-    """What a name is compared by: as it is shown, with quotation marks as our texts print them."""
-    return as_shown(name).replace('"', "”")
-
-
 def fold(text: str) -> str:
-    """Folded for width (NFKC), case and accents. Marks that change a vowel or a consonant stay, as letters."""
+    """Folded for width (NFKC), case and accents. Marks that change a vowel or a consonant stay, as letters.
+
+    Only the first `MAX_FOLDED_CHARACTERS` count.
+    """
+    text = text[:MAX_FOLDED_CHARACTERS]
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)
@@ -69,8 +70,8 @@ def _is_accent(character: str) -> bool:
 
 
 def runs(text: str) -> list[Run]:
-    """The words and dense runs of a text, in order, folded."""
-    folded = fold(text)
+    """The words and dense runs of a text, in order, folded. Invisible characters separate nothing."""
+    folded = fold(text if text.isascii() else as_shown(text))
     if folded.isascii():
         return [Run(word[:MAX_TOKEN_CHARACTERS], False) for word in _ASCII_WORDS.findall(folded)]
     found: list[Run] = []
@@ -133,5 +134,6 @@ def pairs(dense: str) -> list[str]:
 
 
 def name_key(name: str) -> str:
-    """A key that ignores case, accents, width and punctuation; "" only for an empty name."""
-    return " ".join(tokens(name)) or " ".join(fold(name).split())
+    """A key that ignores case, accents, width and punctuation; "" only for a name that shows nothing."""
+    shown = as_shown(name)
+    return " ".join(tokens(shown)) or " ".join(fold(shown).split())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Far above Kling's limits (facts: name-20, description-100); stops hostile records.
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS, MAX_ID_CHARACTERS, MAX_LINK_CHARACTERS = 200, 600, 128, 2048
+MAX_REASON_CHARACTERS = 300
 MAX_TAGS, MAX_LINKS = 16, 4
 
 _IN_LINKS = "%/:?#[]@!$&'()*+,;=~-._"
@@ -38,6 +39,7 @@ def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
             task_id=capped(task.task_id, MAX_ID_CHARACTERS),
             external_task_id=capped(task.external_task_id, MAX_ID_CHARACTERS),
             created_at_ms=task.created_at,
+            failure_reason=capped(task.task_status_msg, MAX_REASON_CHARACTERS) if task.task_status == "failed" else "",
         )
     ]
 

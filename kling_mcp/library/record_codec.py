@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from kling_mcp.library.folding import fold, is_dense, name_key, shown_name, tokens
+from kling_mcp.library.folding import fold, is_dense, name_key, tokens
 from kling_mcp.library.records import LibraryElement
 from kling_mcp.sanitize import as_shown
 
@@ -86,6 +86,11 @@ def tag_of_facet(facet: str) -> str:
     return bytes.fromhex(facet[1:]).decode()
 
 
+def tags_of_facets(facets: str) -> list[str]:
+    """The folded names of the tags among a record's facets."""
+    return [tag_of_facet(token) for token in facets.split()[3:]]
+
+
 def key_of(element: LibraryElement) -> str:
     """What makes two records the same."""
     if element.element_id:
@@ -116,9 +121,14 @@ def unpack(packed: str) -> LibraryElement:
     return LibraryElement(**values)
 
 
+def shown_name_of(element: LibraryElement) -> str:
+    """The name for comparison with others."""
+    return as_shown(element.element_name)
+
+
 def name_key_of(element: LibraryElement) -> str:
     """The folded name."""
-    return name_key(shown_name(element.element_name))
+    return name_key(element.element_name)
 
 
 def merged(new: LibraryElement, old: LibraryElement) -> LibraryElement:

@@ -87,11 +87,11 @@ async def _elements(typed: str) -> list[LibraryElement]:
 async def _names_or_ids(typed: str) -> list[str]:
     """Names that are plain and unique, otherwise ids."""
     elements = await _elements(typed)
-    shown = [as_shown(element.element_name) for element in elements]
+    names = [as_shown(element.element_name) for element in elements]
     values = []
     for element in elements:
         name = element.element_name
-        is_plain = name and name == clean(name) and shown.count(as_shown(name)) == 1 and not typed.isdecimal()
+        is_plain = name and name == clean(name) and names.count(as_shown(name)) == 1 and not typed.isdecimal()
         values.append(name if is_plain else clean(element.element_id or element.task_id, 80))
     return values
 

@@ -9,6 +9,8 @@ from typing import Any
 
 # JSON within JSON within JSON was seen; more is no list that somebody meant.
 _MOST_LAYERS = 4
+# Brackets and commas for each entry of a text that is worth parsing: each may begin a value.
+_MARKS_PER_ENTRY = 10
 _WRAP = {"item"}
 # One text of a list as Python writes it, with what follows; no part of it can match in two ways, so it is linear.
 _PYTHON_TEXT = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\s*(?:,|\Z)""", re.DOTALL)
@@ -41,7 +43,7 @@ def _unwrapped(value: Any, most: int, layers: int) -> Any:
 
 def _parsed(text: str, most: int) -> Any:
     """What a text says as JSON, or as Python writes a list; None if it is plain text."""
-    if not text.startswith(("[", '"[', "{")):
+    if not text.startswith(("[", '"[', "{")) or sum(map(text.count, "[{,")) > _MARKS_PER_ENTRY * most:
         return None
     with suppress(ValueError, RecursionError):
         inner = json.loads(text)

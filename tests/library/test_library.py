@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def guard(account: Account, clock: VirtualClock) -> NameGuard:
-    return NameGuard(account.library, account.journal, account.element_tasks.route, clock)
+    return NameGuard(account.library, account.journal, account.element_tasks, clock)
 
 
 OWN = Filters(sources=("custom",))
@@ -103,6 +103,7 @@ async def test_many_of_one_name_are_not_all_listed(account: Account, world: Worl
 
 
 async def holders(guard: NameGuard, name: str) -> list[str]:
+    """The ids of the elements that have a name."""
     return [element.element_id for element in await guard.ready_elements(name)]
 
 
@@ -156,5 +157,5 @@ async def test_the_guard_does_not_guess_before_the_list_is_read(guard: NameGuard
         add(world, f"Name {number}")
     faults.delay(20, route="list", times=None)
     with pytest.raises(LimitError, match="still being read"):
-        await holders(guard, "Mia")
+        await guard.ready_elements("Mia")
     assert await holders(guard, "Name 7") != []

@@ -147,15 +147,6 @@ async def test_blanks_around_an_id_do_not_matter(connect: Connect, world: World)
         assert (await got(client, f"  {mia.element_id}\n"))["element_ids"] == [mia.element_id]
 
 
-async def test_a_failed_task_stays_an_error(connect: Connect, world: World) -> None:
-    failed = add(world, "Mia", status="failed", external_task_id="my-own-7")
-    async with connect() as client:
-        for any_id in (failed.task_id, "my-own-7"):
-            result = await get(client, any_id)
-            assert last_line(result)["kind"] == "task_failed"
-            assert "Failure to pass the risk control system" in text_of(result)
-
-
 async def test_a_creation_from_here_is_found_by_its_external_id(
     connect: Connect, world: World, creation: dict[str, Any]
 ) -> None:

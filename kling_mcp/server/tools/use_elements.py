@@ -10,15 +10,17 @@ from kling_mcp.api.ids import EXACT_FIX, is_rounded
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
 from kling_mcp.generation.element_use import find_problems, prepare_use, refuse_too_many
 from kling_mcp.generation.targets import NEWEST_MODEL, TARGETS, RouteName, TargetName
-from kling_mcp.library.folding import shown_name
 from kling_mcp.library.index import EVERYWHERE
 from kling_mcp.sanitize import as_shown, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.view import View
+from kling_mcp.tasks.submit import ASK_FIRST
 
 if TYPE_CHECKING:
+    from kling_mcp.account import Account
+    from kling_mcp.elements.refusals import Refusals
     from kling_mcp.errors import Kind, Retry
     from kling_mcp.generation.targets import Target
     from kling_mcp.library.index import Library
@@ -33,12 +35,12 @@ _ADVICE = "Nothing was prepared, because no substitute is safe. Correct the list
 _IS = {
     "deleted": "was deleted",
     "pending": "is not ready yet",
-    "failed": "was never created, because Kling rejected its inputs",
+    "failed": "was never created, because Kling refused its inputs",
 }
 _DO = {
     "deleted": "choose another element, or create it again",
     "pending": "call wait_for_tasks, then repeat this call",
-    "failed": "create it again with different inputs",
+    "failed": "leave it out, or choose another element",
 }
 
 
@@ -76,7 +78,7 @@ async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> An
     target, told = _target(arguments.target)
     refuse_too_many(target, len(arguments.elements))
     account = call.account
-    elements = await _resolve_all(account.library, target, arguments.elements)
+    elements = await _resolve_all(account, target, arguments.elements)
     use = prepare_use(target, elements, has_api_key=account.client.credential_kind != "key_pair")
     view = UseView(
         element_ids=list(use.element_ids),
@@ -96,12 +98,13 @@ def _target(given: TargetName | RouteName) -> tuple[Target, list[str]]:
     return target, [f"target={given} was read as {target.name}, the newest model of this route."]
 
 
-async def _resolve_all(library: Library, target: Target, named: list[str]) -> list[LibraryElement]:
+async def _resolve_all(account: Account, target: Target, named: list[str]) -> list[LibraryElement]:
     """The ready element behind each name or id.
 
     Raises:
         KlingError: with every element that is missing, ambiguous, not ready or not fit for the target.
     """
+    library = account.library
     found: list[LibraryElement | None] = []
     problems: list[Problem] = []
     verdicts: set[tuple[Kind, Retry]] = set()
@@ -112,7 +115,7 @@ async def _resolve_all(library: Library, target: Target, named: list[str]) -> li
         except (NotFoundError, AmbiguousNameError) as error:
             problems.append(_unresolved(place, text, error))
             verdicts.add((error.kind, error.retry))
-        if element is not None and (problem := _unusable(place, text, element)):
+        if element is not None and (problem := await _unusable(place, text, element, account.refusals)):
             problems.append(problem)
             verdicts.add(("bad_input", "later" if element.status == "pending" else "never"))
             element = None
@@ -143,12 +146,19 @@ def _unresolved(place: int, text: str, error: NotFoundError | AmbiguousNameError
     return Problem(argument, _EXACT, f"{given}, which matches no element", fix)
 
 
-def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
+async def _unusable(place: int, text: str, element: LibraryElement, refusals: Refusals) -> Problem | None:
     """A record that is not ready, or that was named by another id than the element's own."""
     argument, given = f"elements[{place}]", quote(text, _SHOWN)
     if element.status != "ready":
-        return Problem(argument, "must be ready for use", f"{given}, which {_IS[element.status]}", _DO[element.status])
-    if as_shown(text) == element.element_id or shown_name(text) == shown_name(element.element_name):
+        actual, fix = f"{given}, which {_IS[element.status]}", _DO[element.status]
+        if element.failure_reason:
+            actual += f", saying {quote(element.failure_reason, 300)}"
+        if element.element_name and as_shown(text) != as_shown(element.element_name):
+            actual += f" (its name is {quote(element.element_name, _SHOWN)})"
+        if element.status == "failed":
+            fix = " ".join([f"{fix}.", *await refusals.facts(element.task_id), ASK_FIRST])
+        return Problem(argument, "must be ready for use", actual, fix)
+    if text.strip() == element.element_id or as_shown(text) == as_shown(element.element_name):
         return None
     # A task id may also be the name of another element.
     name = quote(element.element_name, _SHOWN)
@@ -165,7 +175,7 @@ def _refusal(problems: list[Problem], verdicts: set[tuple[Kind, Retry]], doubt: 
 
 async def _doubts(library: Library, named: list[str], elements: list[LibraryElement]) -> list[str]:
     """If pages are missing, another element may have the same name. fact: name-not-unique"""
-    by_name = any(text != element.element_id for text, element in zip(named, elements, strict=True))
+    by_name = any(text.strip() != element.element_id for text, element in zip(named, elements, strict=True))
     if not by_name or await _is_whole(library):
         return []
     return [f"{_GAPS} another element may have one of these names. Use an element_id to be sure."]
