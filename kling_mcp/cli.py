@@ -12,11 +12,14 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
 from kling_mcp.errors import KlingError
+from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kling_mcp.api.diagnostics import SetupReport
+    from kling_mcp.store.report import StateReport
 
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
@@ -51,7 +55,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         # Passed on as it is: only `settings` reads from it.
         return run(options, os.environ if environ is None else environ)
     except KlingError as error:
-        print(" ".join(part for part in (f"kling-mcp: {error.message}", error.advice) if part), file=sys.stderr)
+        told = filter(None, (f"kling-mcp: {error.message}", error.advice, guide_to(error.topic)))
+        print(" ".join(told), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -67,7 +72,7 @@ def _build_parser() -> argparse.ArgumentParser:
         epilog="Settings come from environment variables; the README lists them.",
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio")
+    parser.set_defaults(run=_serve, transport="stdio", output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_simulate):
         add(commands)
@@ -90,14 +95,24 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
     serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=_port, default=8000, help="for http; 0 picks a free port (default: %(default)s)")
+    serve.add_argument(
+        "--output-dir",
+        metavar="DIR",
+        help="where results are saved, instead of KLING_MCP_OUTPUT_DIR; off saves nothing",
+    )
     serve.set_defaults(run=_serve)
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    if options.transport == "stdio":
+        _require_open_streams()
+    if options.output_dir is not None:
+        environ = {**environ, "KLING_MCP_OUTPUT_DIR": _folder_option(options.output_dir)}
     settings = _read_settings(environ, tolerant=options.transport == "stdio")
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
+        _heed_interrupts()
         serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C stops it)"))
     else:
         if sys.stdin.isatty():
@@ -107,6 +122,23 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
             serve_stdio(settings, stdout)
     return DONE
+
+
+def _require_open_streams() -> None:
+    """Python has no stream where the descriptor was closed before the start.
+
+    Raises:
+        KlingError: names what is closed.
+    """
+    closed = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if stream is None]
+    if closed:
+        raise KlingError(
+            f"{' and '.join(closed)} {'is' if len(closed) == 1 else 'are'} closed, but MCP over stdio needs both.",
+            advice="Let a client start the server with both connected (docker: run -i), or use serve --transport http.",
+            topic="the-client-does-not-start-the-server",
+        )
+    if sys.stderr is None:  # or the next file that is opened would get what is meant for stderr
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
 
 
 # --- demo
@@ -165,25 +197,28 @@ def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     runtime = Runtime(_read_settings(environ))
     _print_every_character()
 
-    async def look() -> SetupReport:
+    async def look() -> tuple[SetupReport, StateReport]:
         try:
-            return await check(runtime.own_account().client, runtime.clock)
+            return await check(runtime.own_account().client, runtime.clock), await runtime.state_report()
         finally:
             await runtime.aclose()
 
-    return _tell(anyio.run(look), runtime.settings)
+    return _tell(*anyio.run(look), runtime.settings)
 
 
-def _tell(found: SetupReport, settings: Settings) -> int:
+def _tell(found: SetupReport, state: StateReport, settings: Settings) -> int:
     where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
     print(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
-    for problem in found.problems:
+    problems = [*found.problems, *filter(None, [state.problem])]
+    for problem in problems:
         print(f"Problem: {problem}")
-    if not found.ok:
+    if problems:
         return FAILED
     print("Credentials, region, clock and network are fine.")
     more = " on the first page; there are more" if found.is_full else ""
     print(f"Elements in your library: {found.elements}{more}.")
+    if state.note:
+        print(state.note)
     return DONE
 
 
@@ -250,6 +285,7 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
         credential = "KLING_API_KEY=any" if is_open else "and the credentials you gave"
         print(f"   KLING_BASE_URL={url} {credential}", flush=True)
 
+    _heed_interrupts()
     try:
         serve(world, port=options.port, control=options.control, on_listening=tell)
     except OSError as error:
@@ -273,6 +309,11 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _folder_option(text: str) -> str:
+    """A folder as a shell means it: a relative path begins at the working directory. `off` is none."""
+    return text if text.lower() == "off" or not text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - never raise
+
+
 def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:
     """The settings; from here on no log line contains one of their secrets.
 
@@ -283,7 +324,15 @@ def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Set
     configure_logging(settings.log_level, settings.secrets, settings.log_format)
     for fault in settings.faults:
         logger.warning("%s", fault.sentence)
+    if settings.faults:
+        logger.warning("%s", guide_to("settings"))
     return settings
+
+
+def _heed_interrupts() -> None:
+    """Report an interrupt as one, even in a background job, where it is ignored: uvicorn ends at SIGINT everywhere."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _note(line: str) -> None:

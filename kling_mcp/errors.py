@@ -12,9 +12,11 @@ This module only describes failures; it never logs, retries or decides.
     ├── ConnectionFailedError   network; no connection was made, so nothing was sent
     ├── LostReplyError          network; a look-up was sent and its reply was lost
     ├── UnknownOutcomeError     unknown_outcome; .external_task_id
+    │   └── StillSendingError   the time ran out while the request was being sent, which goes on; .sent
     ├── UnexpectedReplyError    vendor_fault; .body holds a capped copy
     ├── StorageError            internal; the state folder cannot be used, nothing was sent
     ├── TaskFailedError         task_failed; .task_id
+    ├── ResultError             a finished result was not saved; kind says whose matter that is
     ├── CallbackError           bad_input; signature, age or body of a callback; .http_status
     └── ApiError                Kling's own refusal: .http_status, .vendor_message, .retry_after
         ├── AuthError           auth: the credentials are not accepted
@@ -35,9 +37,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from kling_mcp.guide import guide_to
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
+
+    from kling_mcp.guide import Topic
 
 Kind = Literal[
     "missing_credentials",
@@ -95,6 +101,8 @@ class Details(TypedDict, total=False):
     code: int | None
     request_id: str
     advice: str
+    pointer: str
+    topic: Topic
 
 
 class KlingError(Exception):
@@ -105,6 +113,8 @@ class KlingError(Exception):
         code: Kling's code, or None if there is none.
         request_id: Kling's id of the request, or "".
         advice: what to do next, in one or two sentences.
+        pointer: which tool says more, as a sentence; left out where the reader has just used it.
+        topic: where docs/troubleshooting.md says more.
     """
 
     kind: Kind = "internal"
@@ -113,6 +123,8 @@ class KlingError(Exception):
     code: int | None = None
     request_id: str = ""
     advice: str = ""
+    pointer: str = ""
+    topic: Topic = ""
 
     def __init__(self, message: str, **details: Unpack[Details]) -> None:
         super().__init__(message)
@@ -123,6 +135,8 @@ class KlingError(Exception):
         self.code = details.get("code")
         self.request_id = details.get("request_id", "")
         self.advice = details.get("advice") or self.advice
+        self.pointer = details.get("pointer") or self.pointer
+        self.topic = details.get("topic") or self.topic
 
     def created_sentence(self) -> str:
         """Whether anything was created, in words."""
@@ -136,16 +150,28 @@ class KlingError(Exception):
             f"code={code} request_id={self.request_id or '-'}"
         )
 
-    def for_caller(self) -> str:
-        """What happened, whether anything was created, and what to do next; then the line for programs."""
-        told = [self.message, self.created_sentence(), self.advice]
-        return "\n".join([*(part for part in told if part), self.last_line()])
+    def for_caller(self, *, may_create: bool = True) -> str:
+        """What happened, whether anything was created, and what to do next; then the line for programs.
+
+        Args:
+            may_create: whether the call could have created anything; otherwise only the last line speaks of it.
+        """
+        created = self.created_sentence() if may_create else ""
+        next_step = " ".join(filter(None, [self.advice, self.pointer]))
+        told = [self.message, created, next_step, guide_to(self.topic)]
+        return "\n".join([*filter(None, told), self.last_line()])
+
+    def for_setup(self, where: str = "") -> str:
+        """One line for the reader of `check_setup` and `kling-mcp check`; `where` says what was asked."""
+        code = "" if self.code is None else f"code={self.code}"
+        return f"{self.kind}: {' '.join(filter(None, [code, self.message, where, self.advice, guide_to(self.topic)]))}"
 
 
 class ConfigurationError(KlingError):
     """The settings cannot be used, or forbid the call; the message names the variable."""
 
     kind: Kind = "bad_input"
+    topic: Topic = "settings"
 
 
 class InputError(KlingError):
@@ -211,6 +237,7 @@ class ConnectionFailedError(KlingError):
     """No connection to Kling was made, so nothing can have happened there."""
 
     kind: Kind = "network"
+    topic: Topic = "addresses"
     retry: Retry = "now"
 
 
@@ -220,6 +247,7 @@ class LostReplyError(KlingError):
     kind: Kind = "network"
     retry: Retry = "now"
     advice: str = "Call again."
+    topic: Topic = "sleep-and-interruptions"
 
 
 class UnknownOutcomeError(KlingError):
@@ -246,6 +274,17 @@ class UnknownOutcomeError(KlingError):
         self.still_at_work = still_at_work
 
 
+class StillSendingError(UnknownOutcomeError):
+    """The call's time ran out while its request was on its way, which it still is.
+
+    `sent` says how far it has come, such as `3.1 of 6.5 MB`, or is "".
+    """
+
+    def __init__(self, message: str, *, external_task_id: str = "", sent: str = "", **details: Unpack[Details]) -> None:
+        super().__init__(message, external_task_id=external_task_id, still_at_work=True, **details)
+        self.sent = sent
+
+
 class UnexpectedReplyError(KlingError):
     """The reply is not in Kling's format: a proxy's page, a truncated body, a missing field.
 
@@ -266,6 +305,7 @@ class StorageError(KlingError):
 
     kind: Kind = "internal"
     retry: Retry = "later"
+    topic: Topic = "state"
 
 
 class TaskFailedError(KlingError):
@@ -277,6 +317,17 @@ class TaskFailedError(KlingError):
         super().__init__(message, **details)
         self.task_id = task_id
         self.external_task_id = external_task_id
+
+
+class ResultError(KlingError):
+    """A finished result could not be saved; its task is done and paid, and stays known."""
+
+    kind: Kind = "network"
+    created: Created = "yes"
+
+    def created_sentence(self) -> str:
+        """Whether anything was created, in words."""
+        return "The result was made, and is not saved here."
 
 
 class CallbackError(KlingError):
@@ -313,12 +364,15 @@ class AuthError(ApiError):
     """1000-1002: the credentials are not accepted."""
 
     kind: Kind = "auth"
+    pointer: str = "check_setup shows more."
+    topic: Topic = "keys-regions-and-the-clock"
 
 
 class ClockError(ApiError):
     """1003, 1004: the signed token is not valid yet, or no longer. fact: jwt-clock"""
 
     kind: Kind = "clock"
+    topic: Topic = "keys-regions-and-the-clock"
 
 
 class AccountError(ApiError):

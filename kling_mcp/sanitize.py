@@ -7,6 +7,7 @@ quoted, so that it can neither break a line, nor hide, nor pass for our own word
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _MAX_TRIMMED = 1000
 _PLAIN_WORD = re.compile(r"[\w.:@+-]+")
@@ -14,11 +15,16 @@ _PLAIN_WORD = re.compile(r"[\w.:@+-]+")
 # Direction overrides and isolates, zero-width and invisible characters, tags block, BOM, interlinear marks.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "\ufeff\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
 # All of Unicode's control characters, line and paragraph separators, and lone surrogates (Cc, Zl, Zp, Cs); these
 # categories are closed. A pattern, because a list of rows has thousands of characters, and checking each is slow.
-_BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Blank although they are no white space: Hangul fillers and the empty Braille pattern.
+_BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u2800\u3164\uffa0\ud800-\udfff]")
+_MAX_PASSES = 8
+_JOINERS = re.compile("[\u200c\u200d]")
+# Joiners and variation selectors show nothing after plain letters, nor at the beginning.
+_ADDS_NOTHING = re.compile("(?:(?<=[\x00-\x7f])|\\A)[\u200c\u200d\ufe00-\ufe0f]+")
 
 
 def clean(text: str, limit: int = 200) -> str:
@@ -32,6 +38,38 @@ def clean(text: str, limit: int = 200) -> str:
     text = text[: limit * 4 + 64]
     text = " ".join(_BREAKING.sub(" ", _INVISIBLE.sub("", text)).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def as_shown(name: str) -> str:
+    """A name as a person sees it, for comparing: composed (NFC), white space folded, without invisible characters.
+
+    Names that look the same are equal here. A name that an answer showed is equal to the one that it stands for,
+    whose double quotes became typographic.
+    """
+    if name.isascii() and name.isprintable() and "  " not in name and name == name.strip():
+        return name.replace('"', "”")
+    text, before = name, ""
+    for _ in range(_MAX_PASSES):  # what is removed may bring neighbours together that then look like less
+        if text == before:
+            break
+        text, before = _visible_only(text), text
+    return text.replace('"', "”")
+
+
+def _visible_only(text: str) -> str:
+    text = unicodedata.normalize("NFC", " ".join(_BREAKING.sub(" ", _INVISIBLE.sub("", text)).split()))
+    text = _ADDS_NOTHING.sub("", text)
+    return _JOINERS.sub(lambda found: found[0] if _joins(text, found.start()) else "", text)
+
+
+def _joins(text: str, place: int) -> bool:
+    """Whether the joiner at this place changes how its neighbours look: emoji, Arabic, Indic and related scripts."""
+    return 0 < place < len(text) - 1 and _can_join(text[place - 1]) and _can_join(text[place + 1])
+
+
+def _can_join(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return kind[0] in "MS" or (kind == "Lo" and unicodedata.east_asian_width(character) not in "WF")
 
 
 def without_invisible(text: str) -> str:

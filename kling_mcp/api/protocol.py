@@ -30,6 +30,9 @@ from kling_mcp.sanitize import clean, quote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kling_mcp.api.request_body import Upload
+    from kling_mcp.errors import Details
+
 T = TypeVar("T", bound=KlingTask)
 Effect = Literal["read", "create", "delete"]
 
@@ -56,7 +59,7 @@ _GATEWAY_STATUSES = (502, 503, 504)
 class Request:
     """One call. `effect` says what a lost reply may leave behind; `external_task_id` identifies a creation.
 
-    `body` is JSON data, with `bytes` for pictures, which `request_body` writes as Base64.
+    `body` is JSON data, with `bytes` for pictures, which `request_body` writes as Base64; `upload` follows its way.
     """
 
     method: Literal["GET", "POST"]
@@ -65,6 +68,7 @@ class Request:
     params: Mapping[str, int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     external_task_id: str = ""
+    upload: Upload | None = field(default=None, compare=False)
 
     @property
     def is_query(self) -> bool:
@@ -150,7 +154,7 @@ def decode_task(request: Request, data: Any, model: type[T]) -> T:
             external_task_id=request.external_task_id,
             advice=_look_up_advice(request),
         )
-    raise UnexpectedReplyError("Kling's answer names no task.", http_status=200, advice=_PROXY)
+    raise UnexpectedReplyError("Kling's answer names no task.", http_status=200, **_A_PROXY)
 
 
 def decode_tasks(data: Any, model: type[T]) -> list[T]:
@@ -163,7 +167,7 @@ def decode_tasks(data: Any, model: type[T]) -> list[T]:
         UnexpectedReplyError: `data` is not an array; an empty list is valid (fact: list-no-total).
     """
     if not isinstance(data, list):
-        raise UnexpectedReplyError("Kling's answer is not a list.", http_status=200, advice=_PROXY)
+        raise UnexpectedReplyError("Kling's answer is not a list.", http_status=200, **_A_PROXY)
     return [_read_task(record, model) for record in data[:_MAX_RECORDS]]
 
 
@@ -252,7 +256,11 @@ def _task_not_found(code: int, vendor_message: str, request_id: str) -> NotFound
     return error
 
 
-_PROXY = "A proxy between this computer and Kling may have answered instead; check_setup shows the address."
+_A_PROXY: Details = {
+    "advice": "A proxy between this computer and Kling may have answered instead.",
+    "pointer": "check_setup shows the address.",
+    "topic": "proxies",
+}
 
 
 def _unreadable(
@@ -277,16 +285,13 @@ def _unreadable(
             request_id=request_id,
             advice=_look_up_advice(request),
         )
-    special = _BY_STATUS.get(status)
-    return UnexpectedReplyError(
-        f"{what}{_redirect_target(reply)}.",
-        http_status=status,
-        body=body,
-        kind=special.kind if special else None,
-        retry=special.retry if special else ("never" if 300 <= status < 400 else "later"),
-        request_id=request_id,
-        advice=special.advice if special else _PROXY,
-    )
+    details: Details = {**_A_PROXY, "retry": "never" if 300 <= status < 400 else "later"}
+    if special := _BY_STATUS.get(status):
+        leads = special.error
+        details = {"advice": special.advice, "pointer": leads.pointer, "topic": leads.topic}
+        details |= {"kind": special.kind, "retry": special.retry}
+    details["request_id"] = request_id
+    return UnexpectedReplyError(f"{what}{_redirect_target(reply)}.", http_status=status, body=body, **details)
 
 
 def _redirect_target(reply: HttpReply) -> str:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from kling_mcp.api import limits
+from kling_mcp.api.ids import is_rounded
 from kling_mcp.elements.shorten import suggest_description, suggest_names
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import clean, quote
@@ -81,6 +82,10 @@ def warn_of_double_count(argument: str, text: str, limit: int) -> str:
 def check_voice_id(text: str) -> str:
     """The voice id to send: digits only. Raises InputError. facts: voice-record, voice-catalogues"""
     value = text.strip()
+    if is_rounded(value):
+        actual = f"{quote(value)}, which was rounded on the way"
+        rule = "must be an id with all its digits"
+        raise InputError([Problem("element_voice_id", rule, actual, "take it as text from find_voices")])
     if not re.fullmatch(r"[0-9]+", value) or len(value) > limits.MAX_VOICE_ID_DIGITS:
         raise InputError(
             [
@@ -88,7 +93,7 @@ def check_voice_id(text: str) -> str:
                     "element_voice_id",
                     f"must be a text of digits, usually {limits.VOICE_ID_USUAL_DIGITS} of them",
                     quote(value),
-                    "give the id of an element voice, not a name and not a speech or lip-sync voice: "
+                    "give the voice_id of find_voices, not a name and not a speech or lip-sync voice: "
                     "Kling keeps three separate catalogues. Leave it out for no voice.",
                 )
             ]

@@ -2,7 +2,7 @@
 
 It is separate from the state file, so that a large index can neither delay nor damage the journal of creations.
 Statements run in worker threads, one at a time, because a large library takes a while.
-A damaged file, or one of another version, is replaced by a new one; if no file can be kept, memory is used.
+A damaged file, or one of another version, is replaced by a new one; if no file can be used, memory is.
 Reading does not create the file; the first write does.
 """
 
@@ -13,6 +13,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,13 +21,16 @@ import anyio
 from anyio import to_thread
 
 from kling_mcp.errors import StorageError
+from kling_mcp.guide import guide_to
 from kling_mcp.store.sqlite_file import (
     connect,
     in_transaction,
     is_damaged,
     is_full,
     is_locked,
+    lock_failure,
     make_private_file,
+    make_private_folder,
     primary_code,
 )
 
@@ -37,10 +41,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-LOCK_PATIENCE_SECONDS = 10.0
+LOCK_PATIENCE_SECONDS = 5.0  # a transaction takes milliseconds; a process that is stopped in one holds it for ever
 CACHE_KIB = 16_000
 OLD_VERSION_SECONDS = 7 * 86_400.0
-_NO_PLACE_FOR_A_FILE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
+_NO_USABLE_FILE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,  # locks that do not work
+    sqlite3.SQLITE_READONLY,
+}
 
 
 class SqliteCache:
@@ -49,8 +60,17 @@ class SqliteCache:
     The version follows from `schema`, so programs of different versions never share a file.
     """
 
-    def __init__(self, folder: Path | None, name: str, schema: Sequence[str], *, version: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        name: str,
+        schema: Sequence[str],
+        *,
+        version: str = "",
+        lock_patience: float = LOCK_PATIENCE_SECONDS,
+    ) -> None:
         self._folder = folder
+        self._lock_patience = lock_patience
         self._name = name
         self._schema = tuple(schema)
         self._version = hashlib.sha256("\0".join([*self._schema, version]).encode()).hexdigest()[:8]
@@ -64,7 +84,7 @@ class SqliteCache:
         """Run `work` in one transaction, in a worker thread. It may run twice, on a new and empty file.
 
         Raises:
-            StorageError: the disk is full, or another process holds the lock.
+            StorageError: the disk is full, or `work` has a defect.
         """
         async with self._turn:
             return await to_thread.run_sync(self._run_alone, work, write)
@@ -80,14 +100,20 @@ class SqliteCache:
         with self._in_use:
             return self._run(work, write)
 
-    def _run(self, work: Callable[[sqlite3.Connection], T], write: bool, tries: int = 3) -> T:
-        try:
-            connection = self._connection or (self._open() if write or self._has_file() else self._open_blank())
-            return in_transaction(connection, work, write=write)
-        except (sqlite3.Error, OSError) as error:
-            if tries == 1 or not self._mend(error):
-                raise _explained(error) from None
-        return self._run(work, write, tries - 1)
+    def _run(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
+        deadline = time.monotonic() + self._lock_patience
+        tries = 3
+        while True:
+            try:
+                connection = self._connection or (self._open() if write or self._has_file() else self._open_blank())
+                return in_transaction(connection, work, write=write)
+            except (sqlite3.Error, OSError) as error:
+                if is_locked(error) and time.monotonic() < deadline:
+                    time.sleep(0.01)  # SQLite does not wait for every lock by itself: not for two that open a file
+                    continue
+                tries -= 1
+                if not tries or not self._mend(error):
+                    raise _explained(error) from None
 
     def _mend(self, error: sqlite3.Error | OSError) -> bool:
         """Whether a second try makes sense, after starting over."""
@@ -99,9 +125,10 @@ class SqliteCache:
             with suppress(OSError):
                 _remove(self._path(self._folder))
                 return True
-        elif isinstance(error, sqlite3.Error) and primary_code(error) not in _NO_PLACE_FOR_A_FILE:
+        elif isinstance(error, sqlite3.Error) and primary_code(error) not in _NO_USABLE_FILE:
             return False
-        logger.warning("No index file can be kept in %s (%s); the index is kept in memory.", self._folder, error)
+        more = guide_to("state")
+        logger.warning("No index file can be kept in %s (%s); the index is in memory. %s", self._folder, error, more)
         self.close()
         self._folder = None
         return True
@@ -121,6 +148,10 @@ class SqliteCache:
         path = None
         if self._folder is not None:
             path = self._path(self._folder)
+            make_private_folder(self._folder)
+            # Found out first: SQLite would wait for a lock that it never gets.
+            if refused := lock_failure(self._folder):
+                raise refused
             make_private_file(path)
             os.utime(path)
             _remove_old_versions(self._folder, self._name, path)
@@ -128,7 +159,7 @@ class SqliteCache:
         return self._connection
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
-        connection = connect(path, lock_timeout=LOCK_PATIENCE_SECONDS)
+        connection = connect(path, lock_timeout=self._lock_patience)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             # A power failure may lose the last writes, but never the file's consistency.
@@ -170,8 +201,6 @@ def _explained(error: sqlite3.Error | OSError) -> StorageError:
         return StorageError(
             "The disk is full, so the library's index cannot be kept.", kind="limit", advice="Free some space."
         )
-    if is_locked(error):
-        return StorageError("Another process holds the library's index locked.", kind="busy", advice="Call again.")
     return StorageError(
         f"The library's index cannot be used ({error}).",
         retry="never",

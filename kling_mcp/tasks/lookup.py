@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
 from kling_mcp.errors import KlingError, NotFoundError
+from kling_mcp.sanitize import as_shown
 from kling_mcp.tasks.entry import end_state
 from kling_mcp.tasks.route import T
 
@@ -48,7 +49,7 @@ class TaskLookup(Generic[T]):
     async def search(self, entry: JournalEntry) -> LookupResult[T]:
         """Read everything that can show the entry's task, once."""
         try:
-            found = await self._by_external_id(entry.external_task_id)
+            found = await self.by_external_id(entry.external_task_id)
             if found is not None:
                 return LookupResult(found)
             if await self._is_external_query_proven():
@@ -63,7 +64,7 @@ class TaskLookup(Generic[T]):
         Raises:
             KlingError: what the client raises.
         """
-        if (task := await self._by_external_id(external_task_id)) is not None:
+        if (task := await self.by_external_id(external_task_id)) is not None:
             return task
         for page_num in range(1, MAX_PAGES + 1):
             page = await self._route.list(page_num, PAGE_SIZE)
@@ -74,7 +75,12 @@ class TaskLookup(Generic[T]):
                 break
         return None
 
-    async def _by_external_id(self, external_task_id: str) -> T | None:
+    async def by_external_id(self, external_task_id: str) -> T | None:
+        """The task that a query by its external id finds; None proves nothing (fact: query-external-id).
+
+        Raises:
+            KlingError: what the client raises.
+        """
         try:
             task = await self._route.get(external_task_id)
         except NotFoundError:
@@ -92,7 +98,7 @@ class TaskLookup(Generic[T]):
         """
         if not self._external_query_works:
             for known in (await self._journal.known_tasks(self._route.kind))[-_ASKED_FOR_PROOF:]:
-                if await self._by_external_id(known.external_task_id) is not None:
+                if await self.by_external_id(known.external_task_id) is not None:
                     break
         return self._external_query_works
 
@@ -137,4 +143,4 @@ def _could_be(task: KlingTask, entry: JournalEntry) -> bool:
         return False
     if task.created_at and task.created_at < entry.sent_at * 1000 - CLOCKS_MAY_DIFFER_MS:
         return False
-    return not task.result_names or entry.label in task.result_names
+    return not task.result_names or as_shown(entry.label) in map(as_shown, task.result_names)

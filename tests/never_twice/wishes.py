@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.elements.draft import ElementDraft
-from kling_mcp.simulator.records import ElementTask
+from kling_mcp.simulator.records import ElementTask, GenerationTask
 
 if TYPE_CHECKING:
     from kling_mcp.simulator import World
@@ -48,6 +48,8 @@ def content_of(draft: Draft) -> str:
 
 def content_of_task(task: AnyTask) -> str:
     """What is unique to the request that made a task."""
+    if isinstance(task, GenerationTask):
+        return task.order.prompt
     return task.element_description if isinstance(task, ElementTask) else task.voice_url
 
 
