@@ -15,9 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.http_server import House, calling, creation, initializing, kling, message
+from hosting.http_server import House, calling, creation, initializing, kling, message, request_of
 from kling_mcp.concurrency.shutdown import Shutdown
-from kling_mcp.server.http.request_limits import InFlightRequests
+from kling_mcp.server.http.open_requests import OpenRequests
 from kling_mcp.simulator import Faults, World
 
 pytestmark = pytest.mark.anyio
@@ -132,7 +132,7 @@ async def test_creation_that_kling_does_not_answer_is_given_up_and_found_by_the_
             began = clock.monotonic()
             await end(house)
         assert clock.monotonic() - began == 3
-    assert (answers[0].status_code, answers[0].json()) == (503, {"error": "The server is shutting down."})
+    assert (answers[0].status_code, answers[0].json()["error"]["message"]) == (503, "The server is shutting down.")
     async with serve() as house:
         body = calling("create_element_and_wait", **creation("Mia"), wait_seconds=300)
         again = (await house.post(body, ANNA)).json()["result"]["structuredContent"]
@@ -234,9 +234,9 @@ class TestOpenRequests:
         async def receive() -> Message:
             return {"type": "http.request"}
 
-        requests = InFlightRequests(app)
+        requests = OpenRequests(app, VirtualClock())
         async with anyio.create_task_group() as group:
-            group.start_soon(requests, {"type": "http", "method": "POST", "headers": []}, receive, send)
+            group.start_soon(requests, request_of(b"anna"), receive, send)
             await anyio.sleep(1)
             await requests.finish(seconds)
         return answer
