@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
+    import anyio
+
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
@@ -105,6 +107,7 @@ class AccountFactory:
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: then Kling must accept them before they give access to any state.
         note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
+        strangers: limits the requests of all accounts together whose credentials Kling has not accepted yet.
     """
 
     clock: Clock
@@ -124,12 +127,13 @@ class AccountFactory:
     max_calls: int
     callers_bring_credentials: bool
     note_proof: Callable[[str, bool], None]
+    strangers: anyio.Semaphore | None
 
     def make(self, sender: Sender, credential: Credential) -> Account:
         """The account behind a credential, whose requests go through `sender`."""
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
-        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint))
+        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint), self.strangers)
         journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         announce = partial(self.announce, client.account) if self.announce else None
