@@ -47,9 +47,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Account:
-    """Everything that belongs to one Kling account; nothing here is shared with another."""
+    """Everything that belongs to one Kling account; nothing here is shared with another.
+
+    Attributes:
+        store: the state, as this credential may use it.
+        prove: makes sure that Kling accepts the credential, where callers bring their own; asks only once. Raises
+            KlingError. Without that, nothing is written, counted or cancelled under the account.
+    """
 
     client: KlingClient
+    store: Store
+    prove: Callable[[], Awaitable[None]]
     creator: ElementCreator
     element_tasks: TaskKind[ElementTask]
     voice_tasks: TaskKind[VoiceTask]
@@ -117,7 +125,8 @@ class AccountFactory:
     def make(self, sender: Sender, credential: Credential) -> Account:
         """The account behind a credential, whose requests go through `sender`."""
         client = KlingClient(sender, credential, self.clock)
-        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
+        store = self._store_for(client, credential)
+        journal = Journal(store, client.account, self.clock, self.owner, self.quota)
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
@@ -133,6 +142,8 @@ class AccountFactory:
         voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
         return Account(
             client=client,
+            store=store,
+            prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
             creator=ElementCreator(
                 elements,
                 account=client.account,
@@ -157,7 +168,7 @@ class AccountFactory:
         gate = CreateGate(self.max_creates, self.clock, self.rng)
         return make_kind(route, journal, gate, self.clock, schedule=PollSchedule(durations), shutdown=self.shutdown)
 
-    def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
+    def _store_for(self, client: KlingClient, credential: Credential) -> Store:
         store = self.open_store()
         if not self.callers_bring_credentials:
             return store
@@ -170,6 +181,10 @@ class AccountFactory:
             return None
         folder = self.state_folder
         return FileThumbnailCache(folder, fingerprint) if folder else MemoryThumbnailCache()
+
+
+async def _need_no_proof() -> None:
+    """The credential is the operator's own."""
 
 
 def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
