@@ -51,9 +51,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Account:
-    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs."""
+    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs.
+
+    Attributes:
+        store: the state, as this credential may use it.
+        prove: makes sure that Kling accepts the credential, where callers bring their own; asks only once. Raises
+            KlingError. Without that, nothing is written, counted or cancelled under the account.
+    """
 
     client: KlingClient
+    store: Store
+    prove: Callable[[], Awaitable[None]]
     creator: ElementCreator
     refusals: Refusals
     element_tasks: TaskKind[ElementTask]
@@ -134,7 +142,8 @@ class AccountFactory:
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
         client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint), self.strangers)
-        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
+        store = self._store_for(client, credential)
+        journal = Journal(store, client.account, self.clock, self.owner, self.quota)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         announce = partial(self.announce, client.account) if self.announce else None
         library = Library(
@@ -149,6 +158,8 @@ class AccountFactory:
         voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
         return Account(
             client=client,
+            store=store,
+            prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
             creator=ElementCreator(
                 elements,
                 account=client.account,
@@ -184,7 +195,7 @@ class AccountFactory:
             shutdown=self.shutdown,
         )
 
-    def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
+    def _store_for(self, client: KlingClient, credential: Credential) -> Store:
         store = self.open_store()
         if not self.callers_bring_credentials:
             return store
@@ -197,6 +208,10 @@ class AccountFactory:
             return None
         folder = self.state_folder
         return FileThumbnailCache(folder, fingerprint) if folder else MemoryThumbnailCache()
+
+
+async def _need_no_proof() -> None:
+    """The credential is the operator's own."""
 
 
 def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
