@@ -36,7 +36,7 @@ NAMES_TTL_SECONDS = 60.0
 class NameGuard:
     """The names of the account's own elements, at most `NAMES_TTL_SECONDS` old.
 
-    `read_at` is when reading the names began, in seconds since 1970.
+    `read_at` is when reading the names began, by the wall clock of then.
     """
 
     def __init__(self, library: Library, journal: Journal, route: TaskRoute[ElementTask], clock: Clock) -> None:
@@ -66,7 +66,8 @@ class NameGuard:
     async def _holders(self, entry: JournalEntry) -> list[str]:
         """Element ids, or the tasks of elements on their way; later calls do not count."""
         others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]
-        if any(other.state == "ready" and other.updated_at > self.read_at for other in others):
+        read_ago = self._clock.wall() - self.read_at
+        if any(other.state == "ready" and self._clock.steady() - other.updated_at < read_ago for other in others):
             self._library.invalidate()
         taken = [f"element_id={element_id}" for element_id in await self.ready_elements(entry.label)]
         mine = (entry.created_at, entry.external_task_id)
@@ -86,7 +87,7 @@ class NameGuard:
             await self._journal.record_results([task])
         except KlingError:
             return other
-        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
+        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.steady())
 
     async def ready_elements(self, name: str) -> list[str]:
         """The ids of the elements with exactly this name that are not deleted.
