@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
+    import anyio
+
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
@@ -49,9 +51,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Account:
-    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs."""
+    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs.
+
+    Attributes:
+        store: the state, as this credential may use it.
+        prove: makes sure that Kling accepts the credential, where callers bring their own; asks only once. Raises
+            KlingError. Without that, nothing is written, counted or cancelled under the account.
+    """
 
     client: KlingClient
+    store: Store
+    prove: Callable[[], Awaitable[None]]
     creator: ElementCreator
     refusals: Refusals
     element_tasks: TaskKind[ElementTask]
@@ -105,6 +115,7 @@ class AccountFactory:
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: then Kling must accept them before they give access to any state.
         note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
+        strangers: limits the requests of all accounts together whose credentials Kling has not accepted yet.
     """
 
     clock: Clock
@@ -124,13 +135,15 @@ class AccountFactory:
     max_calls: int
     callers_bring_credentials: bool
     note_proof: Callable[[str, bool], None]
+    strangers: anyio.Semaphore | None
 
     def make(self, sender: Sender, credential: Credential) -> Account:
         """The account behind a credential, whose requests go through `sender`."""
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
-        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint))
-        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
+        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint), self.strangers)
+        store = self._store_for(client, credential)
+        journal = Journal(store, client.account, self.clock, self.owner, self.quota)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         announce = partial(self.announce, client.account) if self.announce else None
         library = Library(
@@ -145,6 +158,8 @@ class AccountFactory:
         voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
         return Account(
             client=client,
+            store=store,
+            prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
             creator=ElementCreator(
                 elements,
                 account=client.account,
@@ -180,7 +195,7 @@ class AccountFactory:
             shutdown=self.shutdown,
         )
 
-    def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
+    def _store_for(self, client: KlingClient, credential: Credential) -> Store:
         store = self.open_store()
         if not self.callers_bring_credentials:
             return store
@@ -195,11 +210,17 @@ class AccountFactory:
         return FileThumbnailCache(folder, fingerprint) if folder else MemoryThumbnailCache()
 
 
+async def _need_no_proof() -> None:
+    """The credential is the operator's own."""
+
+
 def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
     """Elements as a kind of task. fact: element-routes"""
-    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask)
+    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask, client.ahead_of)
 
 
 def voice_route(client: KlingClient) -> TaskRoute[VoiceTask]:
     """Voices as a kind of task. facts: voice-create, voice-lookup, voice-page"""
-    return TaskRoute("voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask)
+    return TaskRoute(
+        "voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask, client.ahead_of
+    )

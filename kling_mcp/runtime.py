@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 
 SANDBOX_URL = "http://sandbox.invalid"
 MAX_IDLE_ACCOUNTS = 64
+MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must not push out the others
+MAX_STRANGERS_EXCHANGES = 4
 MAX_CALLS_PER_ACCOUNT = 64
 
 _FILES_OFF: dict[Transport, str] = {
@@ -102,9 +104,10 @@ class Runtime:
             lambda: self.store, settings.hosting.callback_base_url if can_be_called else ""
         )
         self.audit = self._audit_log()
-        # Recently used accounts are kept; an account in use stays the same object.
+        # Recently used accounts are kept, strangers' apart; an account in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
+        self._strangers: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
         self._proved = ProvedCredentials()
 
     def own_account(self) -> Account:
@@ -158,11 +161,24 @@ class Runtime:
         if account is None:
             account = self._accounts[key] = self._make_account(sender, credential)
             weakref.finalize(account, account.library.close)
-        self._recent[key] = account
-        self._recent.move_to_end(key)
-        if len(self._recent) > MAX_IDLE_ACCOUNTS:
-            self._recent.popitem(last=False)
+        self._keep(key, account)
         return account
+
+    def _keep(self, key: tuple[Credential, str], account: Account) -> None:
+        self._recent.pop(key, None)
+        self._strangers.pop(key, None)
+        is_known = account.client.is_verified
+        kept, most = (self._recent, MAX_IDLE_ACCOUNTS) if is_known else (self._strangers, MAX_IDLE_STRANGERS)
+        kept[key] = account
+        if len(kept) > most:
+            kept.popitem(last=False)
+
+    def _note_proof(self, fingerprint: str, is_accepted: bool) -> None:
+        """Kling accepts a credential, or refuses it; an account is kept among the known ones from its first proof."""
+        self._proved.note(fingerprint, is_accepted)
+        for key, account in list(self._accounts.items()):
+            if account.client.is_verified and key not in self._recent:
+                self._keep(key, account)
 
     @property
     def store(self) -> Store:
@@ -239,7 +255,8 @@ class Runtime:
             max_creates=settings.max_creates,
             max_calls=MAX_CALLS_PER_ACCOUNT if is_http else 0,
             callers_bring_credentials=is_http,
-            note_proof=self._proved.note,
+            note_proof=self._note_proof,
+            strangers=anyio.Semaphore(MAX_STRANGERS_EXCHANGES) if is_http else None,
         )
 
     def _audit_log(self) -> AuditLog | None:

@@ -5,11 +5,11 @@ It may read local files and picture headers; it never uses the network.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from kling_mcp.api import limits
+from kling_mcp.choices import nearest
 from kling_mcp.elements import text_rules
 from kling_mcp.elements.draft import ElementDraft, PreparedElement
 from kling_mcp.errors import InputError, Problem
@@ -33,13 +33,6 @@ _NOT_MP4_OR_MOV = re.compile(
     r"\.(webm|avi|mkv|wmv|flv|f4v|mpe?g|ogv|ts|m2ts|mts|3gp|m3u8|mpd|mp3|wav|m4a|aac|ogg|flac"
     r"|jpe?g|png|gif|webp|hei[cf]|avif|bmp|tiff?|svg|pdf)"
 )
-# Words that agents put into reference_type, and the value they mean. Suggested, never applied.
-_TYPE_HINTS = {
-    "image": "image_refer",
-    "picture": "image_refer",
-    "photo": "image_refer",
-    "video": "video_refer",
-}
 
 
 class _Findings:
@@ -106,12 +99,10 @@ def check_reference_type(draft: ElementDraft) -> str:
     given = draft.reference_type.strip()
     if given in limits.REFERENCE_TYPES:
         return given
-    hinted = next((value for word, value in _TYPE_HINTS.items() if word in given.lower()), "")
-    nearest = hinted or next(iter(difflib.get_close_matches(given.lower(), limits.REFERENCE_TYPES, n=1)), "")
-    if not nearest:
-        nearest = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
+    likely = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
+    meant = nearest(given, limits.REFERENCE_TYPES) or likely
     rule = f"must be {limits.IMAGE_REFER} (from pictures) or {limits.VIDEO_REFER} (from a video)"
-    raise InputError([Problem("reference_type", rule, quote(given), f"did you mean {nearest}?")])
+    raise InputError([Problem("reference_type", rule, quote(given), f"did you mean {meant}?")])
 
 
 def load_picture(text: str, argument: str, policy: MediaPolicy) -> Picture:

@@ -40,6 +40,7 @@ class TaskRoute(Generic[T]):
         get: one task by its task id or external task id; NotFoundError if Kling has none.
         list: one page of the account's tasks by page number (from 1) and page size (up to 500).
         model: what `get` and `list` return.
+        ahead_of: how many seconds Kling's clock is ahead of a time, by its last reply; 0 if that is not known.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class TaskRoute(Generic[T]):
     get: Callable[[str], Awaitable[T]]
     list: Callable[[int, int], Awaitable[list[T]]]
     model: type[T]
+    ahead_of: Callable[[float], float]
 
     def unseen(self, task_id: str, external_task_id: str) -> T:
         """A task that exists but could not be read just now."""

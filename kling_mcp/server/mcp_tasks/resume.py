@@ -123,7 +123,7 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
             [item] = await account.collector.resolve([name])
             if item.standing != "lost":
                 return item
-        elif run.handles.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.wall():
+        elif run.handles.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.steady():
             raise _never_begun()
         if not run.seconds_left():
             raise _still_unknown(name)
