@@ -142,7 +142,7 @@ def _usable(listed: dict[str, Any]) -> list[jwt.PyJWK]:
     public = {name: value for name, value in listed.items() if name not in _PRIVATE}
     try:
         return [jwt.PyJWK(public, algorithm) for algorithm in _algorithms_of(listed)]
-    except Exception as error:  # noqa: BLE001 - two libraries read foreign data, and raise all kinds for odd keys
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         logger.warning("A key of the token issuer cannot be read: %s", type(error).__name__)
         return []
 
