@@ -98,7 +98,7 @@ class KlingClient:
         """
         request = Request("POST", protocol.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
         try:
-            await self._send(request)
+            await self.send(request)
         except RequestError as error:
             if not is_deleted_already(error):
                 raise
@@ -125,16 +125,17 @@ class KlingClient:
     async def _create(self, route: str, body: Mapping[str, Any], external_task_id: str, model: type[T]) -> T:
         named = {**body, "external_task_id": external_task_id}
         request = Request("POST", route, "create", body=named, external_task_id=external_task_id)
-        return protocol.decode_task(request, await self._send(request), model)
+        return protocol.decode_task(request, await self.send(request), model)
 
     async def _get(self, route: str, task_or_external_id: str, model: type[T]) -> T:
         request = protocol.query_task(route, task_or_external_id)
-        return protocol.decode_task(request, await self._send(request), model)
+        return protocol.decode_task(request, await self.send(request), model)
 
     async def _list(self, route: str, page_num: int, page_size: int, model: type[T]) -> list[T]:
-        return protocol.decode_tasks(await self._send(protocol.page_of(route, page_num, page_size)), model)
+        return protocol.decode_tasks(await self.send(protocol.page_of(route, page_num, page_size)), model)
 
-    async def _send(self, request: Request) -> Any:
+    async def send(self, request: Request) -> Any:
+        """The `data` of Kling's answer to any request."""
         try:
             reply = await self.sender.send(request, self._auth)
         except AuthError as error:
