@@ -7,6 +7,7 @@ quoted, so that it can neither break a line, nor hide, nor pass for our own word
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _PLAIN_WORD = re.compile(r"[\w.:@+-]+")
 
@@ -17,7 +18,9 @@ _INVISIBLE = re.compile(
 )
 # All of Unicode's control characters, line and paragraph separators, and lone surrogates (Cc, Zl, Zp, Cs); these
 # categories are closed. A pattern, because a list of rows has thousands of characters, and checking each is slow.
-_BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Blank although they are no white space: Hangul fillers and the empty Braille pattern.
+_BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u2800\u3164\uffa0\ud800-\udfff]")
+_JOINERS = re.compile("[\u200c\u200d]")
 
 
 def clean(text: str, limit: int = 200) -> str:
@@ -31,6 +34,29 @@ def clean(text: str, limit: int = 200) -> str:
     text = text[: limit * 4 + 64]
     text = " ".join(_BREAKING.sub(" ", _INVISIBLE.sub("", text)).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def as_shown(name: str) -> str:
+    """A name as a person sees it, for comparing: composed (NFC), white space folded, without invisible characters.
+
+    Names that look the same are equal here. A name that an answer showed is equal to the one that it stands for,
+    whose double quotes became typographic.
+    """
+    if name.isascii() and name.isprintable() and "  " not in name and name == name.strip():
+        return name.replace('"', "”")
+    visible = _BREAKING.sub(" ", _INVISIBLE.sub("", name))
+    visible = _JOINERS.sub(lambda found: found[0] if _joins(visible, found.start()) else "", visible)
+    return unicodedata.normalize("NFC", " ".join(visible.split())).replace('"', "”")
+
+
+def _joins(text: str, place: int) -> bool:
+    """Whether the joiner at this place changes how its neighbours look: emoji, Arabic, Indic and related scripts."""
+    return 0 < place < len(text) - 1 and _can_join(text[place - 1]) and _can_join(text[place + 1])
+
+
+def _can_join(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return kind[0] in "MS" or (kind == "Lo" and unicodedata.east_asian_width(character) not in "WF")
 
 
 def without_invisible(text: str) -> str:

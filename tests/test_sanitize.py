@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mcp.sanitize import clean, identifier, quote
+from kling_mcp.sanitize import as_shown, clean, identifier, quote
 
 
 @given(st.text(max_size=400), st.integers(1, 60))
@@ -66,3 +66,52 @@ class TestWords:
     @pytest.mark.parametrize("text", ["two words", "a;b", "x=y", "a\nb", "a,b", ""])
     def test_text_that_is_no_identifier_is_quoted(self, text: str) -> None:
         assert identifier(text) == quote(text)
+
+
+class TestNamesAsShown:
+    """Names that look the same are the same, and what an answer shows can be handed back."""
+
+    @pytest.mark.parametrize(
+        ("name", "twin"),
+        [
+            ("山田\u3000太郎", "山田 太郎"),
+            ("Mia\u00a0Rose", "Mia Rose"),
+            ("Chat\u202f!", "Chat !"),
+            ("Leo  Two", "Leo Two"),
+            ("Leo ", "Leo"),
+            ("Mia\u200b", "Mia"),
+            ("M\u00adi\u2060a", "Mia"),
+            ("\u200fليلى", "ليلى"),
+            ("Zoe\u0308", "Zoë"),
+            ("Zoe\u200b\u0308", "Zoë"),
+            ("한국", "\u1112\u1161\u11ab\u1100\u116e\u11a8"),
+            ("Mi\u200da", "Mia"),
+            ("Mia \u200d Rose", "Mia Rose"),
+            ("東\u200d京", "東京"),
+            ("Mia\u3164Rose", "Mia Rose"),
+            ("Mia\u2800", "Mia"),
+            ('Max "Axe"', "Max ”Axe”"),
+        ],
+    )
+    def test_names_that_look_the_same_are_equal(self, name: str, twin: str) -> None:
+        assert as_shown(name) == as_shown(twin)
+
+    @pytest.mark.parametrize(
+        ("name", "other"),
+        [
+            ("Mia", "mia"),
+            ("Zoë", "Zoe"),
+            ("ＭＩＡ", "MIA"),
+            ("MiaRose", "Mia Rose"),
+            ("Mia-Rose", "Mia Rose"),
+            ("👩\u200d👧", "👩👧"),
+            ("می\u200cخواهم", "میخواهم"),
+        ],
+    )
+    def test_names_that_look_different_are_not_equal(self, name: str, other: str) -> None:
+        assert as_shown(name) != as_shown(other)
+
+    @given(st.text(max_size=60) | st.text('a \u200b\u200c\u200d\u00a0\u0308ë👩\u2800م"”', max_size=20))
+    def test_whatever_an_answer_shows_is_equal_to_the_name(self, name: str) -> None:
+        once = as_shown(name)
+        assert once == as_shown(once) == as_shown(quote(name, 300)[1:-1]) == as_shown(clean(name, 300))

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from kling_mcp.api.ids import MAX_SAFE_INTEGER
+
 TaskStatus = Literal["submitted", "processing", "succeed", "failed", "unknown"]
 
-MAX_SAFE_INTEGER = 2**53 - 1
 # Per task. A reply with hundreds is broken, and would swamp the reader.
 MAX_ELEMENTS = 16
 _STATUS_WORDS: dict[str, TaskStatus] = {

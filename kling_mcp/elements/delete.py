@@ -18,7 +18,7 @@ from kling_mcp.errors import (
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
-from kling_mcp.sanitize import quote
+from kling_mcp.sanitize import as_shown, quote
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500
 LAST_PAGE = 1000
-_MAX_NAME_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,7 @@ async def delete_element(client: KlingClient, element_id: str, element_name: str
         element = await find_in_pages(client.list_elements, element_id)
     if element is None:
         raise await _explain_absence(client, element_id)
-    # Compared as displayed: a name copied from our answers lacks hidden characters.
-    if quote(element.element_name, _MAX_NAME_CHARACTERS) != quote(element_name, _MAX_NAME_CHARACTERS):
+    if as_shown(element.element_name) != as_shown(element_name):
         raise InputError([_wrong_name(element, element_name)], advice="Nothing was deleted.")
     if element.is_deleted:
         return Deletion(element_id, element.element_name, sent=False)

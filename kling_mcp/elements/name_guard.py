@@ -89,7 +89,7 @@ class NameGuard:
         return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
 
     async def ready_elements(self, name: str) -> list[str]:
-        """The ids of the elements with exactly this name that are not deleted.
+        """The ids of the elements with this name, as it is shown, that are not deleted.
 
         Raises:
             KlingError: the list could not be read to its end.

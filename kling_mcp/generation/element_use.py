@@ -1,6 +1,6 @@
 """What to paste into a generation request for some elements, and which other inputs still fit.
 
-Pure: elements and a target in; ids, handles, JSON text and warnings out. It reads no library and sends nothing.
+Pure: elements and a target in; ids, handles, JSON text, notes and warnings out. It reads no library and sends nothing.
 Kling ignores a wrong handle or field without an error, and bills the result (handle-wrong-is-billed), so nothing here
 is guessed or shortened.
 """
@@ -13,8 +13,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kling_mcp.api.ids import MAX_SAFE_INTEGER
 from kling_mcp.api.limits import MAX_NAME_CHARACTERS
-from kling_mcp.api.models import MAX_SAFE_INTEGER
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.generation.targets import TARGETS
 from kling_mcp.sanitize import clean, quote
@@ -38,11 +38,15 @@ _KIND_WORDS = {"image_refer": "image", "video_refer": "video"}
 
 @dataclass(frozen=True, slots=True)
 class ElementUse:
-    """How to use the elements: ids, handles and fragment in the order in which they were given."""
+    """How to use the elements: ids, handles and fragment in the order in which they were given.
+
+    `notes` hold for every use of the target; `warnings` are about these elements or this account.
+    """
 
     element_ids: tuple[str, ...]
     prompt_handles: tuple[str, ...]
     request_fragment: str
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -67,7 +71,7 @@ class ElementCount:
 
 
 def prepare_use(target: Target, elements: Sequence[LibraryElement], *, has_api_key: bool) -> ElementUse:
-    """The ids, handles, fragment and warnings for ready elements in this order.
+    """The ids, handles, fragment, notes and warnings for ready elements in this order.
 
     Raises:
         InputError: `find_problems` finds some.
@@ -79,13 +83,12 @@ def prepare_use(target: Target, elements: Sequence[LibraryElement], *, has_api_k
         element_ids=tuple(element.element_id for element in elements),
         prompt_handles=handles,
         request_fragment=_fragment(target, elements, handles),
-        warnings=(
-            _handle_warning(target, elements, handles),
+        notes=(
+            _handle_note(target, elements, handles),
             describe_remaining_inputs(target, elements),
             *target.notes,
-            *_element_warnings(target, elements),
-            *_credential_warnings(target, has_api_key),
         ),
+        warnings=(*_element_warnings(target, elements), *_credential_warnings(target, has_api_key)),
     )
 
 
@@ -231,7 +234,7 @@ def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
 
-def _handle_warning(target: Target, elements: Sequence[LibraryElement], handles: Sequence[str]) -> str:
+def _handle_note(target: Target, elements: Sequence[LibraryElement], handles: Sequence[str]) -> str:
     """fact: handle-wrong-is-billed"""
     pairs = ", ".join(
         f"{handle} for {quote(element.element_name, _SHOWN)}" for element, handle in zip(elements, handles, strict=True)
@@ -263,9 +266,8 @@ def _element_warnings(target: Target, elements: Sequence[LibraryElement]) -> lis
     long = [element.element_id for element in elements if _is_rounded_by_others(element)]
     if long and target.standard == "older":
         warnings.append(
-            f"Paste the fragment as text: {', '.join(long)} is above 9007199254740991, and programs that read JSON "
-            "numbers as floats (JavaScript) change its last digits. Kling documents such ids as numbers; none "
-            "has been shown to work in this standard yet."
+            f"Paste the fragment as text and do not re-serialise it: {', '.join(long)} is above {MAX_SAFE_INTEGER}, "
+            "and programs that read JSON numbers as floats, such as JavaScript, change its last digits."
         )
     return warnings
 

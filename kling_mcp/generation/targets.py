@@ -14,16 +14,30 @@ TargetName = Literal[
     "image2video/kling-v3",
     "omni-image/kling-v3-omni",
     "omni-image/kling-image-o1",
+    "images/generations/kling-v3",
+    "motion-control/kling-v3",
     "image-to-video/kling-3.0",
     "omni-video/kling-3.0-omni",
     "omni-video/kling-o1",
     "motion-control/kling-3.0",
 ]
+RouteName = Literal["omni-video", "image2video", "omni-image", "images/generations", "image-to-video", "motion-control"]
 Kinds = Literal["image", "video", "both"]
 Standard = Literal["older", "3.0"]
 
 OMNI_COUNTS = "omni-counts"
 TARGET_TABLE = "element-targets"
+OLDER_ROUTES = "old-routes"
+
+# What a route alone means.
+NEWEST_MODEL: dict[RouteName, TargetName] = {
+    "omni-video": "omni-video/kling-3.0-omni",
+    "image2video": "image2video/kling-v3",
+    "omni-image": "omni-image/kling-v3-omni",
+    "images/generations": "images/generations/kling-v3",
+    "image-to-video": "image-to-video/kling-3.0",
+    "motion-control": "motion-control/kling-3.0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class Target:
     """One route and model. `model_name` is empty if the path names the model.
 
     `voice` says when a bound voice is heard; empty for images. `twin` is the same model in the older standard, or "".
-    `notes` are warnings for every use of this target. `states_kinds` is False if Kling does not say which kinds of
+    `notes` hold for every use of this target. `states_kinds` is False if Kling does not say which kinds of
     element fit.
     """
 
@@ -110,6 +124,7 @@ _FROM_FRAMES = (
     InputLimit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
 )
 _OMNI_IMAGE = (InputLimit(_ALWAYS, "image", most=10, most_videos=0, shared=10, fact=TARGET_TABLE),)
+_GENERATIONS = (InputLimit(_ALWAYS, "image", most=10, most_videos=0, shared=10, fact=OLDER_ROUTES),)
 _KINDS_UNSTATED = "Kling states no limit for them, nor which kinds of element this target takes"
 # Motion Control takes one. fact: no-elements
 _MOTION = (
@@ -122,10 +137,17 @@ _MOTION = (
 _WITH_SOUND = 'is heard only with "sound": "on" (the default is "off")'
 _WITH_AUDIO = 'is heard only with "audio": "native" in settings (the default is "off")'
 _NO_SOUND_BESIDE_VIDEO = "; with a reference video it stays silent"
+_MOTION_SOUND = "is heard only with native audio, and Kling does not state whether Motion Control has it"
+
+_FIRST_FRAME = (  # fact: gen30-first-frame-required
+    'A first frame is required ("first_frame" in "contents"): Kling refuses the request without one. '
+    "From text and elements alone, omni-video/kling-3.0-omni makes a video."
+)
+_NAME_THE_MODEL = 'Set "model_name": "kling-v3"; the older default models are discontinued.'  # fact: gen-name-the-model
 
 
 def _default_model(wanted: str, default: str) -> str:
-    """Without model_name Kling uses another model and bills the call. fact: old-default-models"""
+    """Without model_name Kling uses another model and bills the call. facts: old-default-models, old-routes"""
     return f'Set "model_name": "{wanted}"; without it Kling uses {default}.'
 
 
@@ -174,6 +196,24 @@ TARGETS: dict[str, Target] = {
             limits=_OMNI_IMAGE,
         ),
         Target(
+            name="images/generations/kling-v3",
+            standard="older",
+            path="/v1/images/generations",
+            model_name="kling-v3",
+            limits=_GENERATIONS,
+            notes=(_NAME_THE_MODEL,),
+        ),
+        Target(
+            name="motion-control/kling-v3",
+            standard="older",
+            path="/v1/videos/motion-control",
+            model_name="kling-v3",
+            limits=_MOTION,
+            voice=_MOTION_SOUND,
+            notes=(_default_model("kling-v3", "kling-v2-6"),),
+            states_kinds=False,
+        ),
+        Target(
             name="image-to-video/kling-3.0",
             standard="3.0",
             path="/image-to-video/kling-3.0",
@@ -181,6 +221,7 @@ TARGETS: dict[str, Target] = {
             limits=_FROM_FRAMES,
             voice=_WITH_AUDIO,
             twin="image2video/kling-v3",
+            notes=(_FIRST_FRAME,),
         ),
         Target(
             name="omni-video/kling-3.0-omni",
@@ -206,7 +247,8 @@ TARGETS: dict[str, Target] = {
             path="/motion-control/kling-3.0",
             model_name="",
             limits=_MOTION,
-            voice="is heard only with native audio, and Kling does not state whether Motion Control has it",
+            voice=_MOTION_SOUND,
+            twin="motion-control/kling-v3",
             states_kinds=False,
         ),
     )

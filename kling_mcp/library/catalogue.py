@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import ElementStatus, LibraryElement, Source
 
 Voiced = Literal["any", "yes", "no"]
-Spelling = Literal["exact", "corrected", "similar"]
+Spelling = Literal["exact", "begun", "corrected", "similar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Position:
 class SearchPage:
     """One page of results. `total` counts all pages; `next_position` is None on the last one.
 
-    `spelling` is `corrected` or `similar` if nothing matched as written.
+    `spelling` says how the words match: `exact` is as written, `begun` numbers by their beginning, because no name has
+    them, `corrected` and `similar` with typos corrected, because nothing matches otherwise.
     """
 
     elements: list[LibraryElement]

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from kling_mcp.sanitize import as_shown
+
 MAX_TOKEN_CHARACTERS = 48
 
 # Letters that Unicode does not decompose into a letter and a mark.
@@ -62,8 +64,8 @@ def _is_accent(character: str) -> bool:
 
 
 def runs(text: str) -> list[Run]:
-    """The words and dense runs of a text, in order, folded."""
-    folded = fold(text)
+    """The words and dense runs of a text, in order, folded. Invisible characters separate nothing."""
+    folded = fold(text if text.isascii() else as_shown(text))
     if folded.isascii():
         return [Run(word[:MAX_TOKEN_CHARACTERS], False) for word in _ASCII_WORDS.findall(folded)]
     found: list[Run] = []
@@ -126,5 +128,6 @@ def pairs(dense: str) -> list[str]:
 
 
 def name_key(name: str) -> str:
-    """A key that ignores case, accents, width and punctuation; "" only for an empty name."""
-    return " ".join(tokens(name)) or " ".join(fold(name).split())
+    """A key that ignores case, accents, width and punctuation; "" only for a name that shows nothing."""
+    shown = as_shown(name)
+    return " ".join(tokens(shown)) or " ".join(fold(shown).split())

@@ -19,6 +19,7 @@ from kling_mcp.library.doubts import DeletionDoubts
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.list_sync import ListSync
 from kling_mcp.library.resolve import ResolvedElement, choose_by_id, choose_by_name, not_found
+from kling_mcp.sanitize import as_shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 EVERYWHERE: tuple[Source, ...] = ("custom", "preset")
 NEAR_NAMES = 5
+USABLE = Filters(statuses=("ready",))
 # Before "not found", a list is read again in full unless that happened this recently. Long lists are not, because
 # that takes minutes and their first page was just read.
 FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
@@ -98,7 +100,7 @@ class Library:
         return SearchAnswer(page, statuses)
 
     async def resolve(self, name_or_id: str) -> LibraryElement:
-        """The one record with this exact name, element id, task id or external task id.
+        """The one record with this name (as it is shown), element id, task id or external task id.
 
         An id wins over a name. Of several records with one name, the only ready one is returned; if none is ready, the
         only one with another status, so check `status` before using it.
@@ -129,7 +131,7 @@ class Library:
             statuses = await self._make_sure(EVERYWHERE, statuses)
             found = await self._known(name_or_id)
         if found is None:
-            near = await self.catalogue.near(name_or_id, NEAR_NAMES)
+            near = await self.catalogue.near(name_or_id, USABLE, NEAR_NAMES)
             raise not_found(name_or_id, near, is_complete=all(status.is_complete for status in statuses))
         return found
 
@@ -206,12 +208,11 @@ class Library:
     # ---- inside
 
     async def _known(self, name_or_id: str) -> ResolvedElement | None:
-        """By id, otherwise by name, as given or stripped."""
-        for text in dict.fromkeys((name_or_id, name_or_id.strip())):
-            found = await self.known_by_id(text) or choose_by_name(text, await self.catalogue.with_name(text))
-            if found is not None:
+        """By id as given or as it is shown, otherwise by name."""
+        for any_id in dict.fromkeys((name_or_id, as_shown(name_or_id))):
+            if found := await self.known_by_id(any_id):
                 return found
-        return None
+        return choose_by_name(name_or_id, await self.catalogue.with_name(name_or_id))
 
     async def _make_sure(self, sources: tuple[Source, ...], before: tuple[SyncStatus, ...]) -> tuple[SyncStatus, ...]:
         """Read short lists again in full, unless that was just done."""

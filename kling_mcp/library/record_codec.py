@@ -9,6 +9,7 @@ from typing import Any
 
 from kling_mcp.library.folding import fold, is_dense, name_key, tokens
 from kling_mcp.library.records import LibraryElement
+from kling_mcp.sanitize import as_shown
 
 # Facets that nearly every record has get no list of their own, which every search would walk. A query for one of
 # them excludes the others of its group instead.
@@ -21,7 +22,7 @@ _FIELDS = [field.name for field in fields(LibraryElement)]
 # these two control characters, because folding turns them into blanks.
 NAME_MARK, FACET_MARK = "\x81", "\x82"
 # A record must always give the same words, or they could not be removed from the index.
-VERSION = f"2 {unicodedata.unidata_version} {' '.join(_FIELDS)}"
+VERSION = f"3 {unicodedata.unidata_version} {' '.join(_FIELDS)}"
 _LISTS = ("tags", "image_urls")
 _LATER = {"pending": 0, "failed": 1, "ready": 1, "deleted": 2}
 
@@ -113,6 +114,11 @@ def unpack(packed: str) -> LibraryElement:
     for name in _LISTS:
         values[name] = tuple(values[name])
     return LibraryElement(**values)
+
+
+def shown_name_of(element: LibraryElement) -> str:
+    """The name for comparison with others."""
+    return as_shown(element.element_name)
 
 
 def name_key_of(element: LibraryElement) -> str:

@@ -38,7 +38,7 @@ _BASE64_FOR_SURE_CHARACTERS = 512
 _BASE64_LIKELY_CHARACTERS = 40
 _MAX_PATH_CHARACTERS = 4096
 # The longest valid case is Base64 with every character percent-encoded.
-_MAX_DATA_CHARACTERS = MAX_IMAGE_BYTES * 4 + 1024
+MAX_DATA_CHARACTERS = MAX_IMAGE_BYTES * 4 + 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _decode_data_uri(uri: str, argument: str) -> bytes:
     if not comma:
         fix = "write it as data:image/png;base64, and then the Base64 text."
         raise _refused(argument, "must have a comma before the data of a data: URI", shown, fix)
-    if len(payload) > _MAX_DATA_CHARACTERS:
+    if len(payload) > MAX_DATA_CHARACTERS:
         fix = "save it as a smaller JPEG, or give a path or an https link."
         raise _refused(argument, f"must have at most {MAX_IMAGE_BYTES} bytes", shown, fix)
     if not re.search(r";\s*base64\s*$", header, re.IGNORECASE):

@@ -13,7 +13,7 @@ from mcp_types import Completion, ResourceTemplateReference
 
 from kling_mcp.api.limits import TAGS
 from kling_mcp.errors import KlingError
-from kling_mcp.sanitize import clean
+from kling_mcp.sanitize import as_shown, clean
 from kling_mcp.server.lazy_runtime import runtime_of
 from kling_mcp.server.prompts import CAST_PROMPT, NAME_ARGUMENT, PICTURES_PROMPT, TAG_ARGUMENT
 from kling_mcp.server.resources import ELEMENT_URI, PICTURE_URI
@@ -87,11 +87,11 @@ async def _elements(typed: str) -> list[LibraryElement]:
 async def _names_or_ids(typed: str) -> list[str]:
     """Names that are plain and unique, otherwise ids."""
     elements = await _elements(typed)
-    names = [element.element_name for element in elements]
+    names = [as_shown(element.element_name) for element in elements]
     values = []
     for element in elements:
         name = element.element_name
-        is_plain = name and name == clean(name) and names.count(name) == 1 and not typed.isdecimal()
+        is_plain = name and name == clean(name) and names.count(as_shown(name)) == 1 and not typed.isdecimal()
         values.append(name if is_plain else clean(element.element_id or element.task_id, 80))
     return values
 

@@ -18,9 +18,16 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kling_mcp.concurrency.serial_executor import SerialExecutor
-from kling_mcp.errors import StorageError
-from kling_mcp.store.schema import STEPS, VERSION
-from kling_mcp.store.sqlite_file import connect, in_transaction, is_damaged, is_full, is_locked, make_private_file
+from kling_mcp.store.sqlite_errors import explained, newer_file
+from kling_mcp.store.sqlite_file import (
+    connect,
+    in_transaction,
+    is_damaged,
+    is_locked,
+    lock_failure,
+    make_private_file,
+)
+from kling_mcp.store.sqlite_tables import bring_up_to_date, check_tasks, is_too_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = "state.sqlite3"
 LOCK_PATIENCE_SECONDS = 5.0
+STUCK_SECONDS = 10.0  # so long after a lock that was waited for in vain, reading does not wait for it again
 IN_MEMORY = None
 
 
@@ -61,6 +69,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # device and inode
         self._was_damaged = False
+        self._gave_up_at = -STUCK_SECONDS
 
     @property
     def was_damaged(self) -> bool:
@@ -71,7 +80,8 @@ class SqliteStore:
         """See `Store.run`.
 
         Raises:
-            StorageError: the folder cannot be used, the disk is full, or another process holds the lock.
+            StorageError: the folder cannot be used, the file is a newer version's, the disk is full, or another
+                process holds the lock.
         """
         deadline: float | None = None
         while True:
@@ -80,10 +90,16 @@ class SqliteStore:
             except _MayPassError as refused:
                 now = self._clock.monotonic()
                 if deadline is None:  # starts with the first refusal: time in our own queue says nothing about the lock
-                    deadline = now + LOCK_PATIENCE_SECONDS
-                if now > deadline:
-                    raise self._explained(refused.reason) from None
+                    deadline = now + self._patience(now, write=write)
+                if now >= deadline:
+                    self._gave_up_at = now
+                    raise explained(refused.reason, self._folder) from None
             await self._clock.sleep(self._rng.uniform(0.005, 0.05))
+
+    def _patience(self, now: float, *, write: bool) -> float:
+        """How long to wait for a lock. Look-ups only read, can do without, and read several times."""
+        is_stuck = now - self._gave_up_at < STUCK_SECONDS
+        return 0.0 if is_stuck and not write else LOCK_PATIENCE_SECONDS
 
     def close(self) -> None:
         """Close the file after the pending transactions; a later call opens it again.
@@ -112,19 +128,21 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             if self._may_pass(error):
                 raise _MayPassError(error) from None
-            raise self._explained(error) from None
+            raise explained(error, self._folder) from None
 
     def _open(self) -> sqlite3.Connection:
-        connection = connect(self._make_file(self._folder) if self._folder else None, lock_timeout=0)
+        path = self._make_file(self._folder) if self._folder else None
+        connection = connect(path, lock_timeout=0)
         try:
+            _refuse_newer(connection, path)
             connection.row_factory = sqlite3.Row
             # A damaged character in a name is no reason to stop: anything that decides is compared, and would differ.
             connection.text_factory = lambda text: text.decode("utf-8", "replace")
             connection.execute("PRAGMA journal_mode = TRUNCATE")
             # FULL: a creation is on disk before it is sent, even if the power fails.
             connection.execute("PRAGMA synchronous = FULL")
-            _bring_up_to_date(connection)
-            _check_tasks(connection)
+            bring_up_to_date(connection)
+            check_tasks(connection)
         except BaseException:
             connection.close()
             raise
@@ -155,7 +173,7 @@ class SqliteStore:
     def _may_pass(self, error: sqlite3.Error | OSError) -> bool:
         """Whether trying again can help; a damaged file is put aside first."""
         if self._folder is None or not is_damaged(error):
-            return is_locked(error)
+            return is_locked(error) and (self._folder is None or lock_failure(self._folder) is None)
         self._disconnect()
         try:
             self._put_aside(self._folder / FILE_NAME)
@@ -174,25 +192,6 @@ class SqliteStore:
         with suppress(FileNotFoundError):  # the rest of a transaction belongs to the old file
             path.with_name(f"{FILE_NAME}-journal").replace(f"{aside}-journal")
 
-    def _explained(self, error: sqlite3.Error | OSError) -> StorageError:
-        where = f"the state folder {self._folder}" if self._folder else "memory"
-        if is_full(error):
-            return StorageError(
-                f"The disk of {where} is full, so a creation could not be recorded before sending it.",
-                kind="limit",
-                advice="Nothing was sent. Free some space and call again.",
-            )
-        if is_locked(error):
-            return StorageError(
-                f"Another process holds {where} locked.", kind="busy", advice="Nothing was sent. Call again."
-            )
-        return StorageError(
-            f"{where[0].upper()}{where[1:]} cannot be written ({error}), so creations are off; reading works.",
-            kind="read_only",
-            retry="never",
-            advice="Nothing was sent. Make the folder writable, or set KLING_MCP_STATE_DIR to one that is.",
-        )
-
 
 def _create(path: Path) -> bool:
     """Put a file with its tables in place in one step, so that an empty one is always one that was emptied.
@@ -203,7 +202,7 @@ def _create(path: Path) -> bool:
     make_private_file(draft)
     try:
         with closing(connect(draft, lock_timeout=0)) as connection:
-            _bring_up_to_date(connection)
+            bring_up_to_date(connection)
         os.link(draft, path)
     except FileExistsError:
         return False
@@ -225,33 +224,9 @@ class _SqliteTransaction:
         return self._connection.execute(sql, parameters).rowcount
 
 
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Apply the steps that this file lacks; a file from a newer version is left as it is."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
-        return
-
-    def take_steps(connection: sqlite3.Connection) -> None:
-        # Read again under the lock: another process may have applied the steps meanwhile.
-        seen = connection.execute("PRAGMA user_version").fetchone()[0]
-        for step in STEPS[seen:]:
-            for statement in step:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {max(seen, VERSION)}")
-
-    in_transaction(connection, take_steps, write=True)
-
-
-def _check_tasks(connection: sqlite3.Connection) -> None:
-    """Find damage before it is trusted. Only this table: it is small and cannot be restored.
-
-    Raises:
-        sqlite3.DatabaseError: with SQLite's code for a damaged file.
-    """
-    (found,) = connection.execute("PRAGMA quick_check(tasks)").fetchone()
-    if found != "ok":
-        error = sqlite3.DatabaseError(found)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
+def _refuse_newer(connection: sqlite3.Connection, path: Path | None) -> None:
+    if path is not None and is_too_new(connection):
+        raise newer_file(path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

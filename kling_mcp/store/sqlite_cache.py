@@ -2,7 +2,7 @@
 
 It is separate from the state file, so that a large index can neither delay nor damage the journal of creations.
 Statements run in worker threads, one at a time, because a large library takes a while.
-A damaged file, or one of another version, is replaced by a new one; if no file can be kept, memory is used.
+A damaged file, or one of another version, is replaced by a new one; if no file can be used, memory is.
 Reading does not create the file; the first write does.
 """
 
@@ -25,8 +25,9 @@ from kling_mcp.store.sqlite_file import (
     in_transaction,
     is_damaged,
     is_full,
-    is_locked,
+    lock_failure,
     make_private_file,
+    make_private_folder,
     primary_code,
 )
 
@@ -37,10 +38,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-LOCK_PATIENCE_SECONDS = 10.0
+LOCK_PATIENCE_SECONDS = 5.0  # a transaction takes milliseconds; a process that is stopped in one holds it for ever
 CACHE_KIB = 16_000
 OLD_VERSION_SECONDS = 7 * 86_400.0
-_NO_PLACE_FOR_A_FILE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
+_NO_USABLE_FILE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,  # locks that do not work
+    sqlite3.SQLITE_READONLY,
+}
 
 
 class SqliteCache:
@@ -64,7 +72,7 @@ class SqliteCache:
         """Run `work` in one transaction, in a worker thread. It may run twice, on a new and empty file.
 
         Raises:
-            StorageError: the disk is full, or another process holds the lock.
+            StorageError: the disk is full, or `work` has a defect.
         """
         async with self._turn:
             return await to_thread.run_sync(self._run_alone, work, write)
@@ -99,7 +107,7 @@ class SqliteCache:
             with suppress(OSError):
                 _remove(self._path(self._folder))
                 return True
-        elif isinstance(error, sqlite3.Error) and primary_code(error) not in _NO_PLACE_FOR_A_FILE:
+        elif isinstance(error, sqlite3.Error) and primary_code(error) not in _NO_USABLE_FILE:
             return False
         logger.warning("No index file can be kept in %s (%s); the index is kept in memory.", self._folder, error)
         self.close()
@@ -121,6 +129,10 @@ class SqliteCache:
         path = None
         if self._folder is not None:
             path = self._path(self._folder)
+            make_private_folder(self._folder)
+            # Found out first: SQLite would wait for a lock that it never gets.
+            if refused := lock_failure(self._folder):
+                raise refused
             make_private_file(path)
             os.utime(path)
             _remove_old_versions(self._folder, self._name, path)
@@ -170,8 +182,6 @@ def _explained(error: sqlite3.Error | OSError) -> StorageError:
         return StorageError(
             "The disk is full, so the library's index cannot be kept.", kind="limit", advice="Free some space."
         )
-    if is_locked(error):
-        return StorageError("Another process holds the library's index locked.", kind="busy", advice="Call again.")
     return StorageError(
         f"The library's index cannot be used ({error}).",
         retry="never",

@@ -1,4 +1,4 @@
-"""What all SQLite files of this package share: private files, whole transactions, error codes.
+"""What all SQLite files of this package share: private files, locks, whole transactions, error codes.
 
 It decides nothing: how to handle a damaged file or a full disk is up to the caller.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,11 +18,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make sure that the folder exists; a new one is accessible only to this user."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def make_private_file(path: Path) -> None:
     """Make sure that the file and its folder exist; new ones are accessible only to this user."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(path.parent)
     # Created here, because SQLite would make it readable for all users.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def lock_failure(folder: Path) -> OSError | None:
+    """Why no file in this folder can be locked, as on some network shares; None if it can, or it cannot be found out.
+
+    SQLite itself takes some of these answers for a lock that another process holds.
+    """
+    with suppress(ImportError, OSError):
+        import fcntl  # noqa: PLC0415 - Windows has none; its shares have locks
+
+        with tempfile.TemporaryFile(dir=folder) as file:  # no other process can know it
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as refused:
+                return refused
+    return None
 
 
 def connect(path: Path | None, *, lock_timeout: float) -> sqlite3.Connection:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from kling_mcp.errors import Problem
-from kling_mcp.sanitize import quote
+from kling_mcp.sanitize import as_shown, quote
 from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def mark_unclear(
 
 def names_other_content(entry: JournalEntry, task: KlingTask) -> bool:
     """Whether a caller's own id belongs to a task that visibly makes something else."""
-    return entry.has_caller_id and bool(task.result_names) and task.result_names[0] != entry.label
+    return entry.has_caller_id and bool(task.result_names) and as_shown(task.result_names[0]) != as_shown(entry.label)
 
 
 def external_id_conflict(entry: JournalEntry) -> Problem:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kling_mcp.api.limits import MAX_EXTERNAL_TASK_ID_CHARACTERS
+from kling_mcp.sanitize import as_shown
 
 # Part of every identity. Raise it when content is assembled differently, or one request could have two identities.
 VERSION = 1
@@ -27,7 +28,7 @@ class Intent:
         kind: the kind of task, as `TaskRoute.kind` names it.
         key: the identity; the journal groups the attempts at it.
         content_hash: the content; equal to `key` unless the caller gave an id.
-        label: what people call it, such as an element's name.
+        label: what people call it, such as an element's name, as it is shown.
         caller_id: the caller's own external task id, or "".
         memo: what the kind's own code needs later. The core stores it and never reads it.
     """
@@ -56,7 +57,7 @@ def make_intent(
         content: everything that decides what is created, as JSON data.
     """
     content_hash = make_key(kind, account, *content)
-    intent = Intent(kind, content_hash, content_hash, label, memo=memo or {})
+    intent = Intent(kind, content_hash, content_hash, as_shown(label), memo=memo or {})
     if caller_id in {"", external_id_of(intent, 1)}:  # an agent may pass back the id that we made
         return intent
     # Without the kind: Kling keeps one namespace of external ids for all products. fact: gen-external-id

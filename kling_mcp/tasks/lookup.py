@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
 from kling_mcp.errors import KlingError, NotFoundError
+from kling_mcp.sanitize import as_shown
 from kling_mcp.tasks.entry import end_state
 from kling_mcp.tasks.route import T
 
@@ -137,4 +138,4 @@ def _could_be(task: KlingTask, entry: JournalEntry) -> bool:
         return False
     if task.created_at and task.created_at < entry.sent_at * 1000 - CLOCKS_MAY_DIFFER_MS:
         return False
-    return not task.result_names or entry.label in task.result_names
+    return not task.result_names or as_shown(entry.label) in map(as_shown, task.result_names)

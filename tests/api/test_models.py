@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mcp.api.models import MAX_ELEMENTS, MAX_SAFE_INTEGER, Element, ElementTask, Voice, VoiceTask
+from kling_mcp.api.ids import MAX_SAFE_INTEGER
+from kling_mcp.api.models import MAX_ELEMENTS, Element, ElementTask, Voice, VoiceTask
 from kling_mcp.library.from_kling import tag_name
 
 SAMPLES = Path(__file__).parents[1] / "samples"

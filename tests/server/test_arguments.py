@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from kling_mcp.errors import InputError
-from kling_mcp.server.arguments import ToolArguments, parse_arguments
+from kling_mcp.server.arguments import ToolArguments, parse_arguments, require_exact_ids
 from kling_mcp.server.schemas import plain_schema
 
 
@@ -23,10 +23,17 @@ class Everything(ToolArguments):
     size: int = Field(30, ge=1, le=500)
     again: bool = False
     kind: Literal["image_refer", "video_refer"] = "image_refer"
+    voiced: Literal["any", "yes", "no"] = "any"
 
 
 class Required(ToolArguments):
-    """Arguments without defaults."""
+    """A choice without a default."""
+
+    kind: Literal["image_refer", "video_refer"]
+
+
+class Ids(ToolArguments):
+    """Texts without defaults."""
 
     element_id: str
     element_name: str
@@ -85,13 +92,38 @@ class TestLists:
             # What only looks like JSON.
             ("[a.png", ["[a.png"]),
             ("[draft] a.png", ["[draft] a.png"]),
-            ("[" * 5000, ["[" * 5000]),
+            ("[" * 4000, ["[" * 4000]),
+            ("{a}.png", ["{a}.png"]),
+            ('{"image_url": "a.png"}', ['{"image_url": "a.png"}']),
+            # Python's spelling. Only quotes and backslashes are escaped, so a path written by hand stays one.
+            ("['a.png']", ["a.png"]),
+            ("['a.png', \"b's.png\",]", ["a.png", "b's.png"]),
+            ("[ 'Mia, the barista' , 'Rex' ]", ["Mia, the barista", "Rex"]),
+            (
+                r"['it\'s.png', 'C:\\pics\\new.png', 'C:\temp\a.png']",
+                ["it's.png", r"C:\pics\new.png", r"C:\temp\a.png"],
+            ),
+            ("['a.png' 'b.png']", ["['a.png' 'b.png']"]),
+            ("['a.png", ["['a.png"]),
+            # JSON within JSON.
+            (['["a.png", "b.png"]'], ["a.png", "b.png"]),
+            ('["[\\"a.png\\"]"]', ["a.png"]),
+            (json.dumps(json.dumps(["a.png"])), ["a.png"]),
+            (["['a.png']", "b.png"], ["a.png", "b.png"]),
+            ([["a.png"], ["b.png"]], ["a.png", "b.png"]),
+            # Wrapped entries.
+            ([{"item": "a.png"}, {"item": "b.png"}], ["a.png", "b.png"]),
+            ({"item": ["a.png", "b.png"]}, ["a.png", "b.png"]),
+            ({"item": "a.png"}, ["a.png"]),
+            ('[{"item": "a.png"}]', ["a.png"]),
+            ('{"item": ["a.png"]}', ["a.png"]),
+            ([{"item": '["a.png"]'}], ["a.png"]),
         ],
     )
     def test_lists_are_read_in_every_encoding(self, given: object, meant: list[str]) -> None:
         assert read(pictures=given).pictures == meant
 
-    @pytest.mark.parametrize("item", [None, True, 1.5, {"image_url": "a.png"}, ["a.png"]])
+    @pytest.mark.parametrize("item", [None, True, 1.5, {"image_url": "a.png"}, {"item": None}, {"item": 1, "b": 2}])
     def test_items_that_are_no_text_are_refused(self, item: object) -> None:
         for encoded in ([item], json.dumps([item])):
             assert [problem.rule for problem in refusal(pictures=encoded).problems] == ["must be text"]
@@ -99,6 +131,17 @@ class TestLists:
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)))
     def test_a_json_string_means_the_list_that_it_holds(self, items: list[str]) -> None:
         assert read(pictures=json.dumps(items)) == read(pictures=items)
+
+    @given(st.lists(st.from_regex(r"[a-zA-Z0-9 ,'\"\\/.]{0,12}[a-z]", fullmatch=True)))
+    def test_a_list_as_python_writes_it_means_that_list(self, items: list[str]) -> None:
+        assert read(pictures=str(items)) == read(pictures=items)
+
+    def test_layers_of_encoding_have_an_end(self) -> None:
+        text = "a.png"
+        for _ in range(8):
+            text = json.dumps([text])
+        (left,) = read(pictures=text).pictures
+        assert left.startswith("[")
 
 
 class TestNumbersAndSwitches:
@@ -142,14 +185,51 @@ class TestWords:
     def test_letter_case_does_not_matter(self, given: str) -> None:
         assert read(kind=given).kind == "video_refer"
 
-    def test_unknown_choice_is_answered_with_the_nearest(self) -> None:
-        (problem,) = refusal(kind="video").problems
+    @pytest.mark.parametrize(
+        ("given", "meant"),
+        [
+            ("photo", "image_refer"),
+            ("image", "image_refer"),
+            ("picture", "image_refer"),
+            ("Photos of Mia", "image_refer"),
+            ("imagerefer", "image_refer"),
+            ("video", "video_refer"),
+            ("clip", "video_refer"),
+            ("video-clip", "video_refer"),
+        ],
+    )
+    def test_unknown_choice_is_answered_with_the_likely_one(self, given: str, meant: str) -> None:
+        for model in (Everything, Required):
+            (problem,) = refusal(model, kind=given).problems
+            assert problem.rule == "must be one of image_refer, video_refer"
+            assert problem.fix == f"did you mean {meant}?"
+
+    def test_only_an_optional_choice_may_be_left_out(self) -> None:
+        assert refusal(kind="xyz").problems[0].fix == "send one of them, or leave it out"
+        assert refusal(Required, kind="xyz").problems[0].fix == "send one of them"
+
+    @pytest.mark.parametrize("given", [None, 7, True, ["image_refer"], {}, ""])
+    def test_value_that_is_no_word_is_answered_with_the_choices(self, given: object) -> None:
+        (problem,) = refusal(Required, kind=given).problems
         assert problem.rule == "must be one of image_refer, video_refer"
-        assert problem.fix == "did you mean video_refer?"
+
+    def test_missing_choice_is_told_with_its_words(self) -> None:
+        (problem,) = refusal(Required).problems
+        assert str(problem) == "kind: must be one of image_refer, video_refer; got nothing. Fix: send one of them"
+
+    @pytest.mark.parametrize("given", ["", " "])
+    def test_empty_text_is_no_choice(self, given: str) -> None:
+        assert read(kind=given).kind == "image_refer"
+
+    @pytest.mark.parametrize(
+        ("given", "meant"), [(True, "yes"), ("true", "yes"), (1, "yes"), (False, "no"), ("False", "no"), ("any", "any")]
+    )
+    def test_switch_is_read_where_yes_and_no_are_choices(self, given: object, meant: str) -> None:
+        assert read(voiced=given).voiced == meant
 
 
 class TestText:
-    @pytest.mark.parametrize("given", ["", " spaces stay ", "829836802793406551"])
+    @pytest.mark.parametrize("given", ["", " spaces stay ", "829836802793406551", "8.8E+17"])
     def test_text_is_taken_as_it_is(self, given: str) -> None:
         assert read(name=given).name == given
 
@@ -162,8 +242,22 @@ class TestText:
         """fact: id-as-string: clients round such numbers on the way, and a wrong id is worse than none"""
         for raw in ({"name": number}, {"pictures": number}, {"pictures": [number]}, {"pictures": f"[{number}]"}):
             (problem,) = refusal(**raw).problems
-            assert "9007199254740991" in problem.rule
+            assert "above 9007199254740991 or with a point is rounded on the way" in problem.rule
             assert "double quotes" in problem.fix
+
+    @pytest.mark.parametrize("number", [8.81199455830155e17, 160.0])
+    def test_a_decimal_number_is_no_id(self, number: float) -> None:
+        (problem,) = refusal(name=number).problems
+        assert "is rounded on the way" in problem.rule
+
+    @pytest.mark.parametrize("given", ["8.81199455830155E+17", "8,81199455830155e17", " 160.0 ", "160,0", "8E17"])
+    def test_id_from_a_spreadsheet_is_refused_where_only_an_id_fits(self, given: str) -> None:
+        with pytest.raises(InputError, match="rounded on the way, in a spreadsheet"):
+            require_exact_ids("ids", ["881199455830155001", given])
+
+    @pytest.mark.parametrize("given", ["881199455830155001", "160", "kmcp-4f1c09", "1e", "e17", "v2.0", "1.5", ""])
+    def test_every_other_id_passes(self, given: str) -> None:
+        require_exact_ids("ids", [given])
 
     @pytest.mark.parametrize("given", [True, 1.5, [], {}, ["a"]])
     def test_value_that_is_no_text_is_refused(self, given: object) -> None:
@@ -174,13 +268,13 @@ class TestText:
 class TestNames:
     @pytest.mark.parametrize(
         ("given", "nearest"),
-        [("pictures_", "pictures"), ("Name", "name"), ("nmae", "name"), ("picture", "pictures")],
+        [("picturess", "pictures"), ("Naem", "name"), ("nmae", "name"), ("picture", "pictures")],
     )
     def test_an_unknown_name_is_answered_with_the_nearest(self, given: str, nearest: str) -> None:
         (problem,) = refusal(**{given: "x"}).problems
         assert problem.argument == f'"{given}"'
         assert problem.fix.startswith(f"did you mean {nearest}?")
-        assert problem.fix.endswith("the arguments are name, pictures, size, again, kind")
+        assert problem.fix.endswith("the arguments are name, pictures, size, again, kind, voiced")
 
     def test_argument_unlike_any_known_name_should_be_left_out(self) -> None:
         (problem,) = refusal(zzz="CANARY").problems
@@ -207,7 +301,7 @@ def test_problems_of_all_arguments_are_reported_together() -> None:
 
 
 def test_missing_arguments_are_named_beside_wrong_ones() -> None:
-    error = refusal(Required, element_id=True, elment_name="Mia")
+    error = refusal(Ids, element_id=True, elment_name="Mia")
     assert {(problem.argument, problem.rule) for problem in error.problems} == {
         ("element_id", "must be text"),
         ('"elment_name"', "must be an argument of this tool"),
@@ -216,7 +310,7 @@ def test_missing_arguments_are_named_beside_wrong_ones() -> None:
 
 
 def test_null_does_not_count_as_a_required_argument() -> None:
-    error = refusal(Required, element_id=None, element_name="Mia")
+    error = refusal(Ids, element_id=None, element_name="Mia")
     assert [(problem.argument, problem.rule) for problem in error.problems] == [("element_id", "must be text")]
 
 
@@ -267,5 +361,5 @@ def test_a_list_of_thousands_is_refused_in_one_sentence() -> None:
     many = [f"name {number}" for number in range(3000)]
     for sent in (many, json.dumps(many), "\n".join(many)):
         [problem] = refusal(pictures=sent).problems
-        assert (problem.argument, problem.actual) == ("pictures", '"3000 values"')
+        assert (problem.argument, problem.actual) == ("pictures", '"more of them"')
         assert "at most 1000" in problem.rule

@@ -153,8 +153,9 @@ async def test_a_rounded_id_is_refused_before_anything_is_sent(
     """fact: id-as-string"""
     result = await client.call_tool(tool, {**creation, "element_voice_id": 829836802793406551})
     assert last_line(result)["kind"] == "bad_input"
-    assert "element_voice_id: must be text, because clients round JSON numbers above 9007199254740991" in text_of(
-        result
+    assert (
+        "element_voice_id: must be text, because a JSON number above 9007199254740991 or with a point is rounded"
+        in text_of(result)
     )
     assert world.requests == []
 

@@ -53,7 +53,7 @@ async def test_names_and_ids_become_ids_handles_and_a_fragment_in_the_order_give
     assert given["element_ids"] == [fox, mia]
     assert given["prompt_handles"] == ["<<<element_1>>>", "<<<element_2>>>"]
     assert given["request_fragment"] == f'{{"element_list": [{{"element_id": {fox}}}, {{"element_id": {mia}}}]}}'
-    assert any('<<<element_1>>> for "Red Fox", <<<element_2>>> for "Mia"' in each for each in given["warnings"])
+    assert any('<<<element_1>>> for "Red Fox", <<<element_2>>> for "Mia"' in each for each in given["notes"])
 
 
 async def test_the_newer_standard_gets_texts_and_names(client: Client, world: World) -> None:
@@ -77,7 +77,9 @@ async def test_the_text_alone_holds_everything(connect: Connect, world: World) -
     assert f'- <<<element_1>>> element_id={mia} "Mia"' in text
     assert 'into the body of POST /v1/videos/omni-video with "model_name": "kling-v3-omni":' in text
     assert f"\n{given['request_fragment']}\n" in text
-    assert all(f"Warning: {warning}" in text for warning in given["warnings"])
+    assert all(f"Note: {note}" in text for note in given["notes"])
+    assert given["warnings"] == []
+    assert "Warning:" not in text
 
 
 async def test_id_of_18_digits_keeps_every_digit(connect: Connect, world: World) -> None:
@@ -143,11 +145,12 @@ async def test_a_name_in_another_case_is_no_exact_name(connect: Connect, world: 
 async def test_two_elements_of_one_name_must_be_named_by_id(connect: Connect, world: World) -> None:
     first, second = add(world, "Mia", description="Barista"), add(world, "Mia", description="Pilot")
     async with connect() as client:
-        text = assert_refused_without_ids(await use(client, ["Mia"]), kind="ambiguous_name")
-        assert 'must mean one element; got "Mia", which matches 2 elements: (ready, created 20' in text
+        text = assert_refused_without_ids(await use(client, ["Mia"]), first, second, kind="ambiguous_name")
+        assert 'got "Mia", which matches 2 elements: (element_id=' in text
+        assert all(f"(element_id={each}, ready, created 20" in text for each in (first, second))
         assert '"Barista")' in text
         assert '"Pilot")' in text
-        assert 'find_elements with query="Mia" shows the ids' in text
+        assert "give the element_id of the one you mean; if you cannot tell, ask the person" in text
         given = structured(await use(client, [second, first], OMNI_3))
     assert given["element_ids"] == [second, first]
     assert given["prompt_handles"] == ["@Mia_1", "@Mia_2"]
@@ -216,11 +219,12 @@ async def test_element_unseen_in_an_incomplete_library_is_not_called_missing(
 async def test_problems_of_a_list_of_elements_are_reported_at_once(client: Client, world: World) -> None:
     add(world, "Mia")
     add(world, "Host", reference_type="video_refer")
-    add(world, "Twin")
-    add(world, "Twin")
+    twins = add(world, "Twin"), add(world, "Twin")
     gone = add(world, "Ghost", status="deleted")
     named = ["Mia", "Host", "Twin", gone, "Nobody", "Mia"]
-    text = assert_refused_without_ids(await use(client, named, "omni-image/kling-v3-omni"), gone, kind="bad_input")
+    text = assert_refused_without_ids(
+        await use(client, named, "omni-image/kling-v3-omni"), gone, *twins, kind="bad_input"
+    )
     assert "5 problems with the input" in text
     assert re.findall(r"- (elements\[\d\]: .*?);", text) == [
         "elements[1]: must be an image element for omni-image/kling-v3-omni",
@@ -255,6 +259,80 @@ async def test_an_unknown_target_is_answered_with_all_targets_and_the_nearest(co
         text = assert_refused_without_ids(await use(client, ["Mia"], "omni-video/kling-3.0omni"), kind="bad_input")
     assert all(target in text for target in TARGETS)
     assert "did you mean omni-video/kling-3.0-omni?" in text
+
+
+@pytest.mark.parametrize(
+    ("route", "newest"),
+    [
+        ("omni-video", "omni-video/kling-3.0-omni"),
+        (" Omni-Video ", "omni-video/kling-3.0-omni"),
+        ("image2video", "image2video/kling-v3"),
+        ("omni-image", "omni-image/kling-v3-omni"),
+        ("images/generations", "images/generations/kling-v3"),
+        ("image-to-video", "image-to-video/kling-3.0"),
+        ("motion-control", "motion-control/kling-3.0"),
+    ],
+)
+async def test_a_route_alone_means_its_newest_model(connect: Connect, world: World, route: str, newest: str) -> None:
+    add(world, "Mia")
+    async with connect() as client:
+        result = await use(client, ["Mia"], route)
+        named = structured(await use(client, ["Mia"], newest))
+    told = f"target={route.strip().lower()} was read as {newest}, the newest model of this route."
+    assert structured(result) == {**named, "notes": [told, *named["notes"]]}
+    assert f"For {newest}, in this order:" in text_of(result)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("kling-3.0-omni", "omni-video/kling-3.0-omni"),
+        ("kling-v3-omni", "omni-video/kling-v3-omni"),
+        ("omni-video/kling-o2", "omni-video/kling-o1"),
+        ("3.0 omni", "omni-video/kling-3.0-omni"),
+        ("text-to-video/kling-3.0", "omni-video"),
+        ("text2video", "omni-video"),
+        ("motioncontrol", "motion-control/kling-v3"),
+    ],
+)
+async def test_a_wrong_target_is_answered_with_the_likely_one(connect: Connect, given: str, meant: str) -> None:
+    async with connect() as client:
+        text = assert_refused_without_ids(await use(client, ["Mia"], given), kind="bad_input")
+    assert f"Fix: did you mean {meant}?" in text
+    assert "leave it out" not in text
+
+
+async def test_a_target_like_no_other_is_answered_with_all_of_them(connect: Connect) -> None:
+    async with connect() as client:
+        text = assert_refused_without_ids(await use(client, ["Mia"], "xyz"), kind="bad_input")
+    assert all(target in text for target in TARGETS)
+    assert "Fix: send one of them" in text
+    assert "leave it out" not in text
+
+
+async def test_a_first_frame_is_asked_for_where_kling_needs_one(connect: Connect, world: World) -> None:
+    """fact: gen30-first-frame-required"""
+    add(world, "Mia")
+    async with connect() as client:
+        result = await use(client, ["Mia"], "image-to-video/kling-3.0")
+    assert "Note: A first frame is required" in text_of(result)
+
+
+async def test_fragment_with_a_long_id_is_to_be_pasted_as_text(connect: Connect, world: World) -> None:
+    world.quirks = dataclasses.replace(world.quirks, element_id_digits=18)
+    add(world, "Mia")
+    add(world, "Rex")
+    async with connect() as client:
+        given = structured(await use(client, ["Mia", "Rex"]))
+    (warning,) = given["warnings"]
+    assert warning.startswith("Paste the fragment as text and do not re-serialise it: ")
+
+
+@pytest.mark.parametrize("given", ["8.81199455830155E+17", "160.0"])
+async def test_id_that_a_spreadsheet_has_rounded_is_called_so(connect: Connect, given: str) -> None:
+    async with connect() as client:
+        text = assert_refused_without_ids(await use(client, [given]), "81199455830155", kind="not_found")
+    assert f'got "{given}", which looks like an id that was rounded on the way' in text
 
 
 async def test_use_elements_without_credentials_says_what_to_set(connect: Connect) -> None:

@@ -154,7 +154,7 @@ class TestLockedFile:
     ) -> None:
         await store.run(put("before"), write=True)
         with locked(folder):
-            for write in (True, False):
+            for write in (False, True):
                 began = clock.monotonic()
                 with pytest.raises(StorageError, match=r"Another process holds .* locked") as caught:
                     await store.run(names, write=write)

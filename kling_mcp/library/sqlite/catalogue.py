@@ -11,6 +11,7 @@ from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, S
 from kling_mcp.library.folding import name_key
 from kling_mcp.library.sqlite import search
 from kling_mcp.library.sqlite.schema import SCHEMA
+from kling_mcp.sanitize import as_shown
 from kling_mcp.store.sqlite_cache import SqliteCache
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class SqliteCatalogue:
         """Records with an id or the words of `text`, best first, then newest first.
 
         Ids and exact names come first, then names that start with the text, then words of names, then other words.
-        Words match by prefix. Typos are corrected only if nothing matches.
+        Words match by prefix, numbers exactly or, if no name has them, by prefix too. Typos are corrected only if
+        nothing matches.
         """
         return await self._file.run(lambda db: search.search(db, text, filters, limit, after), write=False)
 
@@ -82,9 +84,13 @@ class SqliteCatalogue:
         """How many records match as written, for each of several filters."""
         return await self._file.run(lambda db: [search.count(db, text, each) for each in filters], write=False)
 
-    async def near(self, text: str, limit: int) -> list[LibraryElement]:
-        """Ready records that resemble `text`: for "did you mean"."""
-        return await self._file.run(lambda db: search.near(db, text, limit), write=False)
+    async def near(self, text: str, filters: Filters, limit: int) -> list[LibraryElement]:
+        """Records whose names resemble `text`, nearest first: for "did you mean".
+
+        A name has all words of the text, each as written, by its beginning or with a typo, or at least half of the
+        telling ones exactly; a number or a small word alone makes no name similar.
+        """
+        return await self._file.run(lambda db: search.near(db, text, filters, limit), write=False)
 
     async def with_id(self, any_id: str) -> list[LibraryElement]:
         """The records with this element id, task id or external task id, newest first."""
@@ -97,18 +103,23 @@ class SqliteCatalogue:
         return await self._file.run(lambda db: _unpacked(db.execute(sql, keys)), write=False)
 
     async def with_name(self, name: str) -> list[LibraryElement]:
-        """The records with exactly this name, newest first; at most 50."""
+        """The records with this name as it is shown, newest first; at most 50."""
         sql = "SELECT record FROM elements WHERE name_key = ? AND name = ? ORDER BY place DESC LIMIT ?"
-        values = (name_key(name), name, MAX_PER_NAME)
+        values = (name_key(name), as_shown(name), MAX_PER_NAME)
+        if not as_shown(name):  # tasks whose name is unknown have none
+            return []
         return await self._file.run(lambda db: _unpacked(db.execute(sql, values)), write=False)
 
     async def shared_names(self, names: Sequence[str]) -> list[str]:
-        """Which of these names belong to several ready records."""
+        """Which of these names belong to several ready records, compared as they are shown."""
         sql = "SELECT count(*) FROM elements WHERE name_key = ? AND name = ? AND status = 'ready'"
 
         def work(db: sqlite3.Connection) -> list[str]:
-            asked = [name for name in dict.fromkeys(names) if name]
-            return [name for name in asked if db.execute(sql, (name_key(name), name)).fetchone()[0] > 1]
+            asked: dict[str, str] = {}
+            for name in names:
+                asked.setdefault(as_shown(name), name)
+            asked.pop("", None)
+            return [name for shown, name in asked.items() if db.execute(sql, (name_key(name), shown)).fetchone()[0] > 1]
 
         return await self._file.run(work, write=False)
 
@@ -232,7 +243,7 @@ class _Writing:
                     key,
                     record.source,
                     record.status,
-                    record.element_name,
+                    rows.shown_name_of(record),
                     rows.name_key_of(record),
                     record.task_id,
                     record.external_task_id,
@@ -253,7 +264,7 @@ class _Writing:
             UPDATE elements SET name = ?, task_id = ?, external_task_id = ?, voice_id = ?, record = ?,
                 written_at = ?, missed = 0 WHERE place = ?
         """
-        ids = (record.element_name, record.task_id, record.external_task_id, record.voice_id)
+        ids = (rows.shown_name_of(record), record.task_id, record.external_task_id, record.voice_id)
         self._db.execute(sql, (*ids, packed, self._now, place))
 
     def _remove(self, stored: _Stored) -> None:

@@ -13,6 +13,7 @@ from kling_mcp.library import record_codec as rows
 from kling_mcp.library.catalogue import Filters, Spelling
 from kling_mcp.library.folding import Run, name_key, pairs, runs
 from kling_mcp.library.records import ElementStatus, Source
+from kling_mcp.library.small_words import SMALL_WORDS
 from kling_mcp.library.spelling import distance, errors_allowed, has_spelling, intact_ends
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ MAX_WORDS = 40
 MAX_COMPLETIONS = 4
 MAX_CANDIDATES = 4000
 MAX_CORRECTIONS = 12
+MAX_ZEROED = 4  # digits of a number that is also looked for with zeros in front
 _LAST = chr(0x10FFFF)
 
 
@@ -60,33 +62,53 @@ class Query:
 
 
 def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spelling = "exact") -> Query | None:
-    """The query as written, or with corrected words; None if some word has no correction."""
+    """The query with this spelling; None if it has no numbers to begin with, or some word has no correction."""
     text = text.strip()
     found = runs(text)[:MAX_WORDS]
-    if spelling == "exact":
-        terms = tuple(dict.fromkeys(_term(db, run) for run in found))
-        return Query(text, name_key(text), terms, _beginning(db, found), filters)
+    if spelling == "begun" and not any(map(_is_number, found)):
+        return None
+    if spelling in {"exact", "begun"}:
+        begins = spelling == "begun"
+        terms = tuple(dict.fromkeys(_term(db, run, begins=begins) for run in found))
+        return Query(text, name_key(text), terms, _beginning(db, found, begins=begins), filters)
     options = [_options(db, run, closest=spelling == "corrected") for run in found]
     if not options or not all(options):
         return None
     return Query(text, "", tuple(dict.fromkeys(map(_either, options))), "", filters)
 
 
-def parse_any(db: sqlite3.Connection, text: str, filters: Filters) -> Query | None:
-    """A query for any one of the words, as written or corrected."""
-    options = [option for run in runs(text)[:MAX_WORDS] for option in _options(db, run, closest=True)]
-    return Query(text.strip(), "", (_either(options),), "", filters) if options else None
+def telling_tokens(text: str) -> list[str]:
+    """The tokens of a name that make it similar to another: no numbers, and no small words such as "the"."""
+    found: dict[str, None] = {}
+    for run in runs(text)[:MAX_WORDS]:
+        if run.is_dense:
+            found.update(dict.fromkeys(pairs(run.text)[: max(1, len(run.text) - 1)]))
+        elif not run.text.isdecimal() and run.text not in SMALL_WORDS:
+            found[run.text] = None
+    return list(found)
+
+
+def any_in_name(tokens: Iterable[str], filters: Filters) -> str:
+    """The expression for names with at least one of these whole tokens."""
+    return with_facets(" OR ".join(_phrase([token], rows.NAME_MARK) for token in tokens), filters)
 
 
 # ---- words
 
 
-def _term(db: sqlite3.Connection, run: Run) -> Term:
-    """Words match by prefix, numbers exactly, dense runs as substrings."""
+def _is_number(run: Run) -> bool:
+    """A number, or a word with one at its end, such as "hero5": "clip 7" must not find "clip 70" beside it."""
+    return not run.is_dense and run.text[-1].isdecimal()
+
+
+def _term(db: sqlite3.Connection, run: Run, *, begins: bool = False) -> Term:
+    """Words match by prefix, dense runs as substrings, numbers exactly or, with `begins`, by prefix too."""
     if run.is_dense and len(run.text) > 1:
         return _tokens([pairs(run.text)[:-1]])
-    if run.text.isdecimal():
+    if _is_number(run) and not begins:
         return _tokens([[run.text]])
+    if run.text.isdecimal():  # the vocabulary has no numbers
+        return _tokens([[run.text]], is_beginning=True)
     if not run.is_dense and (completions := _completions(db, run.text)) is not None:
         return _tokens([[word] for word in completions or [run.text]])
     return _tokens([[run.text]], is_beginning=True)
@@ -111,8 +133,10 @@ def _phrase(tokens: Iterable[str], mark: str = "") -> str:
     return f'"{" ".join(mark + token for token in tokens)}"'
 
 
-def _beginning(db: sqlite3.Connection, found: Sequence[Run]) -> str:
+def _beginning(db: sqlite3.Connection, found: Sequence[Run], *, begins: bool) -> str:
     """All of the query in its order, as the beginning of a name."""
+    if begins and any(map(_is_number, found[:-1])):
+        return ""  # inside a phrase the index has whole tokens only
     parts: list[str] = []
     for run in found[:-1]:
         parts.extend(pairs(run.text) if run.is_dense else [run.text])
@@ -121,9 +145,9 @@ def _beginning(db: sqlite3.Connection, found: Sequence[Run]) -> str:
     last = found[-1]
     if last.is_dense and len(last.text) > 1:
         return f"^ {_phrase([*parts, *pairs(last.text)[:-1]], rows.NAME_MARK)}"
-    if last.text.isdecimal():
+    if _is_number(last) and not begins:
         return f"^ {_phrase([*parts, last.text], rows.NAME_MARK)}"
-    completions = None if last.is_dense else _completions(db, last.text)
+    completions = None if last.is_dense or last.text.isdecimal() else _completions(db, last.text)
     if completions is None:
         return f"^ {_phrase([*parts, last.text], rows.NAME_MARK)} *"
     return " OR ".join(f"^ {_phrase([*parts, word], rows.NAME_MARK)}" for word in completions or [last.text])
@@ -144,13 +168,24 @@ def _all(expressions: Iterable[str]) -> str:
 
 
 def _options(db: sqlite3.Connection, run: Run, *, closest: bool) -> list[Term]:
-    """The word itself if it occurs; with `closest` its nearest corrections only if not, otherwise all of them too."""
-    term = _term(db, run)
+    """The word itself if it occurs; with `closest` its nearest corrections only if not, otherwise all of them too.
+
+    Numbers count by their beginning, and with other zeros in front.
+    """
+    if run.text.isdecimal():
+        return [_term(db, run, begins=True), _tokens([[alike] for alike in _of_same_value(run.text)])]
+    term = _term(db, run, begins=True)
     occurs = db.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (term.anywhere,)).fetchone() is not None
     if run.is_dense or (occurs and closest):
         return [term] if occurs else []
     corrections = _corrections(db, run.text, closest=closest)
     return [*([term] if occurs else []), *([_tokens([[word] for word in corrections])] if corrections else [])]
+
+
+def _of_same_value(number: str) -> list[str]:
+    """The number with other zeros in front: "7" is also "07", "007" and "0007"."""
+    digits = number.lstrip("0") or "0"
+    return list(dict.fromkeys(digits.zfill(width) for width in range(len(digits), max(len(digits), MAX_ZEROED) + 1)))
 
 
 def _corrections(db: sqlite3.Connection, word: str, *, closest: bool) -> list[str]:

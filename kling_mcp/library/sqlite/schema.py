@@ -13,7 +13,7 @@ SCHEMA = (
         key              TEXT NOT NULL UNIQUE,
         source           TEXT NOT NULL,
         status           TEXT NOT NULL,
-        name             TEXT NOT NULL,
+        name             TEXT NOT NULL,  -- as shown; the record has it as Kling gave it
         name_key         TEXT NOT NULL,
         task_id          TEXT NOT NULL,
         external_task_id TEXT NOT NULL,

@@ -9,37 +9,63 @@ A page is filled from the first layer that is not exhausted. Each layer excludes
 from __future__ import annotations
 
 import json
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from kling_mcp.library import record_codec as rows
-from kling_mcp.library.catalogue import Filters, Position, SearchPage, Spelling
-from kling_mcp.library.sqlite.query import Query, facet_groups, parse, parse_any, rare_facets, with_facets
+from kling_mcp.library.catalogue import Position, SearchPage
+from kling_mcp.library.folding import name_key, tokens
+from kling_mcp.library.sqlite.query import (
+    Query,
+    any_in_name,
+    facet_groups,
+    parse,
+    rare_facets,
+    telling_tokens,
+    with_facets,
+)
+from kling_mcp.sanitize import as_shown
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator, Sequence
 
+    from kling_mcp.library.catalogue import Filters, Spelling
     from kling_mcp.library.records import LibraryElement
 
 MAX_ID_HITS = 1000
 _END_OF_TIME = 2**63 - 1
-_CORRECTIONS: tuple[Spelling, ...] = ("corrected", "similar")
+_LAST_NAME_LAYER, _LAST_LAYER = 4, 5
+_NEAR_CANDIDATES = 50
+_MIN_SHARE = 0.5  # of the telling words, for a name to count as near
 
 
 def search(db: sqlite3.Connection, text: str, filters: Filters, limit: int, after: Position | None) -> SearchPage:
     """See `SqliteCatalogue.search`."""
-    spelling: Spelling = after.spelling if after else "exact"
-    hits = _page(db, parse(db, text, filters, spelling), spelling, limit, after)
-    if after is None:
-        for other in _CORRECTIONS:
-            if not hits.total:
-                hits = _page(db, parse(db, text, filters, other), other, limit, None)
-    return hits if hits.total else SearchPage([], 0)
+    if after is not None:
+        query = parse(db, text, filters, after.spelling)
+        return _Search(db, query).page(after.spelling, limit, after) if query else SearchPage([], 0)
+    for spelling, found in _attempts(db, text, filters):
+        hits = found.page(spelling, limit, None)
+        if hits.total:
+            return hits
+    return SearchPage([], 0)
 
 
-def _page(
-    db: sqlite3.Connection, query: Query | None, spelling: Spelling, limit: int, after: Position | None
-) -> SearchPage:
-    return _Search(db, query).page(spelling, limit, after) if query else SearchPage([], 0)
+def _attempts(db: sqlite3.Connection, text: str, filters: Filters) -> Iterator[tuple[Spelling, _Search]]:
+    """The searches with each spelling, in the order in which one with hits is the answer."""
+    spellings: tuple[Spelling, ...] = ("exact", "begun")
+    written = [
+        (spelling, _Search(db, query)) for spelling in spellings if (query := parse(db, text, filters, spelling))
+    ]
+    if len(written) > 1:
+        # A number. Names come first: "Hero 5" is Hero 500 rather than Leo, whose description is "a hero of 5".
+        yield from (attempt for attempt in written if attempt[1].is_in_a_name())
+    yield from written
+    corrections: tuple[Spelling, ...] = ("corrected", "similar")
+    for spelling in corrections:
+        if query := parse(db, text, filters, spelling):
+            yield spelling, _Search(db, query)
 
 
 def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
@@ -48,11 +74,33 @@ def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
     return _Search(db, query).total() if query else 0
 
 
-def near(db: sqlite3.Connection, text: str, limit: int) -> list[LibraryElement]:
-    """See `SqliteCatalogue.near`: words as written or corrected, otherwise any one of the words."""
-    filters = Filters(statuses=("ready",))
-    hits = search(db, text, filters, limit, None)
-    return hits.elements or _page(db, parse_any(db, text, filters), "similar", limit, None).elements
+def near(db: sqlite3.Connection, text: str, filters: Filters, limit: int) -> list[LibraryElement]:
+    """See `SqliteCatalogue.near`."""
+    for spelling, attempt in _attempts(db, text, filters):
+        hits = attempt.page(spelling, limit, None, last_layer=_LAST_NAME_LAYER)
+        if hits.elements:
+            return hits.elements
+    wanted = telling_tokens(text)
+    if not wanted:
+        return []
+    sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?"
+    places = [place for (place,) in db.execute(sql, (any_in_name(wanted, filters), _NEAR_CANDIDATES))]
+    scored = [(_similarity(text, wanted, record.element_name), record) for record in _read_records(db, places)]
+    close = [pair for pair in scored if pair[0] >= (_MIN_SHARE, 0.0)]
+    return [record for _, record in sorted(close, key=lambda pair: pair[0], reverse=True)[:limit]]
+
+
+def _similarity(text: str, wanted: Sequence[str], name: str) -> tuple[float, float]:
+    """The share of the wanted tokens that a name has, and how alike both are as a whole."""
+    known = set(tokens(name))
+    share = sum(token in known for token in wanted) / len(wanted)
+    return share, SequenceMatcher(None, name_key(text), name_key(name)).ratio()
+
+
+def _read_records(db: sqlite3.Connection, places: Sequence[int]) -> list[LibraryElement]:
+    sql = "SELECT place, record FROM elements WHERE place IN (SELECT value FROM json_each(?))"
+    packed = dict(db.execute(sql, (json.dumps(places),)))
+    return [rows.unpack(packed[place]) for place in places]
 
 
 class _Search:
@@ -71,20 +119,28 @@ class _Search:
         inside = self._count_words() if query.terms else self._count_name()
         return inside + self._count_id_hits_outside()
 
-    def page(self, spelling: Spelling, limit: int, after: Position | None) -> SearchPage:
+    def is_in_a_name(self) -> bool:
+        """Whether a name has all the words, or an id is the text."""
+        sql = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
+        match = with_facets(self._query.in_name, self._query.filters)
+        return bool(self._id_hits) or self._db.execute(sql, (match,)).fetchone() is not None
+
+    def page(
+        self, spelling: Spelling, limit: int, after: Position | None, *, last_layer: int = _LAST_LAYER
+    ) -> SearchPage:
         """The records after a position."""
         found: list[tuple[int, int]] = []
         total = self.total()
         if total:
             start = after or Position(spelling, 0, _END_OF_TIME)
-            for layer in range(start.layer, 6):
+            for layer in range(start.layer, last_layer + 1):
                 below = start.place if layer == start.layer else _END_OF_TIME
                 found.extend((layer, place) for place in self._layer(layer, below, limit + 1 - len(found)))
                 if len(found) > limit or (after is None and len(found) == total):
                     break
         more = len(found) > limit
         del found[limit:]
-        elements = self._records([place for _, place in found])
+        elements = _read_records(self._db, [place for _, place in found])
         next_position = Position(spelling, *found[-1]) if more else None
         return SearchPage(elements, total, next_position, spelling)
 
@@ -146,7 +202,7 @@ class _Search:
             AND place NOT IN (SELECT value FROM json_each(?)) ORDER BY place DESC LIMIT ?
         """  # noqa: S608 - text of ours; values are bound
         query = self._query
-        values = (query.key, query.text, below, *tokens, json.dumps(self._id_hits), limit)
+        values = (query.key, as_shown(query.text), below, *tokens, json.dumps(self._id_hits), limit)
         return [place for (place,) in self._db.execute(sql, values)] if query.key else []
 
     def _facet_rule(self) -> tuple[str, list[str]]:
@@ -196,8 +252,3 @@ class _Search:
         sql = "SELECT count(*) FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))"
         values = (self._everywhere(), json.dumps(self._id_hits))
         return len(self._id_hits) - int(self._db.execute(sql, values).fetchone()[0])
-
-    def _records(self, places: list[int]) -> list[LibraryElement]:
-        sql = "SELECT place, record FROM elements WHERE place IN (SELECT value FROM json_each(?))"
-        packed = dict(self._db.execute(sql, (json.dumps(places),)))
-        return [rows.unpack(packed[place]) for place in places]

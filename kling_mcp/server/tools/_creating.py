@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from anyio import to_thread
 from pydantic import Field
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 class CreationArguments(ToolArguments):
     """What Kling accepts, flat. fact: create-fields"""
+
+    MEDIA: ClassVar[frozenset[str]] = frozenset({"frontal_image", "refer_images"})
 
     element_name: str = Field(description="1 to 20 characters")
     element_description: str = Field(description="Looks, clothes, colours; 1 to 100 characters")

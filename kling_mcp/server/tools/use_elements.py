@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from kling_mcp.api.ids import EXACT_FIX, is_rounded
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
 from kling_mcp.generation.element_use import find_problems, prepare_use, refuse_too_many
-from kling_mcp.generation.targets import TARGETS, TargetName
+from kling_mcp.generation.targets import NEWEST_MODEL, TARGETS, RouteName, TargetName
 from kling_mcp.library.index import EVERYWHERE
-from kling_mcp.sanitize import quote
+from kling_mcp.sanitize import as_shown, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 60
 _MAX_CANDIDATES = 5
-_ID_OF_CANDIDATE = re.compile(r"(?:element|task)_id=[^,]*, ")
 _EXACT = "must be the exact name or the id of an element"
 _GAPS = "The library could not be read in full:"
 _ADVICE = "No ids are returned, because no substitute is safe. Correct the list and call again."
@@ -45,8 +44,10 @@ _DO = {
 class UseElementsArguments(ToolArguments):
     """Which ones, and for what."""
 
-    elements: list[str] = Field(description="Exact names or element ids, in order")
-    target: TargetName = Field(description="Route and model")
+    elements: list[str] = Field(description="Exact names or ids, in order")
+    target: Literal[TargetName, RouteName] = Field(
+        description="Route alone: newest model", json_schema_extra={"enum": [*TARGETS]}
+    )
 
 
 class UseView(View):
@@ -57,6 +58,7 @@ class UseView(View):
     element_ids: list[str]
     prompt_handles: list[str]
     request_fragment: str
+    notes: list[str]
     warnings: list[str]
 
 
@@ -68,9 +70,9 @@ class UseView(View):
     view=UseView,
 )
 async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> Answer:
-    """Return what a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, and how
-    many other inputs fit. Generates nothing. Missing or unusable elements are errors, never replaced."""
-    target = TARGETS[arguments.target]
+    """What a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, what else fits.
+    Generates nothing, replaces nothing."""
+    target, told = _target(arguments.target)
     refuse_too_many(target, len(arguments.elements))
     account = call.account
     elements = await _resolve_all(account.library, target, arguments.elements)
@@ -79,9 +81,18 @@ async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> An
         element_ids=list(use.element_ids),
         prompt_handles=list(use.prompt_handles),
         request_fragment=use.request_fragment,
+        notes=[*told, *use.notes],
         warnings=[*use.warnings, *await _doubts(account.library, arguments.elements, elements)],
     )
     return Answer(view, _text(view, target, elements))
+
+
+def _target(given: TargetName | RouteName) -> tuple[Target, list[str]]:
+    """The target, and a note on what a route alone was read as."""
+    if target := TARGETS.get(given):
+        return target, []
+    target = next(TARGETS[newest] for route, newest in NEWEST_MODEL.items() if route == given)
+    return target, [f"target={given} was read as {target.name}, the newest model of this route."]
 
 
 async def _resolve_all(library: Library, target: Target, named: list[str]) -> list[LibraryElement]:
@@ -115,13 +126,17 @@ async def _resolve_all(library: Library, target: Target, named: list[str]) -> li
 
 
 def _unresolved(place: int, text: str, error: NotFoundError | AmbiguousNameError) -> Problem:
-    """Similar names and candidates, but no ids: a model would use any id it sees here."""
+    """Candidates of an ambiguous name come with their ids; similar names do not: a model would use any id it sees."""
     argument, given = f"elements[{place}]", quote(text, _SHOWN)
     if isinstance(error, AmbiguousNameError):
-        told = [f"({_ID_OF_CANDIDATE.sub('', candidate)})" for candidate in error.candidates[:_MAX_CANDIDATES]]
+        told = [f"({candidate})" for candidate in error.candidates[:_MAX_CANDIDATES]]
+        more = len(error.candidates) - len(told)
+        told += [f"and {more} more"] if more else []
         actual = f"{given}, which matches {len(error.candidates)} elements: {', '.join(told)}"
-        fix = f"give the element_id of the one you mean; find_elements with query={given} shows the ids"
+        fix = "give the element_id of the one you mean; if you cannot tell, ask the person"
         return Problem(argument, "must mean one element", actual, fix)
+    if is_rounded(text):
+        return Problem(argument, _EXACT, f"{given}, which looks like an id that was rounded on the way", EXACT_FIX)
     near = ", ".join(quote(name, _SHOWN) for name in error.candidates)
     fix = f"similar names: {near}; use one only if you mean it" if near else "find_elements shows what exists"
     return Problem(argument, _EXACT, f"{given}, which matches no element", fix)
@@ -132,7 +147,7 @@ def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
     argument, given = f"elements[{place}]", quote(text, _SHOWN)
     if element.status != "ready":
         return Problem(argument, "must be ready for use", f"{given}, which {_IS[element.status]}", _DO[element.status])
-    if text in (element.element_id, element.element_name):
+    if text.strip() == element.element_id or as_shown(text) == as_shown(element.element_name):
         return None
     # A task id may also be the name of another element.
     name = quote(element.element_name, _SHOWN)
@@ -142,14 +157,14 @@ def _unusable(place: int, text: str, element: LibraryElement) -> Problem | None:
 
 def _refusal(problems: list[Problem], verdicts: set[tuple[Kind, Retry]], doubt: str) -> KlingError:
     """One error for all problems, in list order, with their common kind if there is one."""
-    told = InputError(sorted(problems, key=lambda problem: problem.argument))
+    told = InputError(sorted(problems, key=lambda problem: (len(problem.argument), problem.argument)))
     kind, retry = next(iter(verdicts)) if len(verdicts) == 1 else (told.kind, told.retry)
     return KlingError(told.message, kind=kind, retry=retry, advice=doubt + _ADVICE)
 
 
 async def _doubts(library: Library, named: list[str], elements: list[LibraryElement]) -> list[str]:
     """If pages are missing, another element may have the same name. fact: name-not-unique"""
-    by_name = any(text != element.element_id for text, element in zip(named, elements, strict=True))
+    by_name = any(text.strip() != element.element_id for text, element in zip(named, elements, strict=True))
     if not by_name or await _is_whole(library):
         return []
     return [f"{_GAPS} another element may have one of these names. Use an element_id to be sure."]
@@ -172,6 +187,7 @@ def _text(view: UseView, target: Target, elements: list[LibraryElement]) -> str:
             *rows,
             f"request_fragment, to merge into the body of POST {target.path}{model}:",
             view.request_fragment,
+            *(f"Note: {note}" for note in view.notes),
             *(f"Warning: {warning}" for warning in view.warnings),
         ]
     )

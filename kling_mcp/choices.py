@@ -1,0 +1,61 @@
+"""Which word was meant where only some words are allowed. Pure: it suggests and never decides."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_READ_CHARACTERS = 80
+_LIKENESS = 0.5
+
+# What people and models write, and the words that mean it; those that are no choice of the argument do not count.
+_MEANINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("image", "photo", "photograph", "picture", "pic", "still", "portrait", "png", "jpg", "jpeg"),
+            ("image_refer",),
+        ),
+        **dict.fromkeys(("video", "clip", "movie", "film", "footage", "mp4", "mov"), ("video_refer",)),
+        **dict.fromkeys(("own", "mine", "my", "private", "user", "personal"), ("custom",)),
+        **dict.fromkeys(("official", "kling", "public", "builtin", "stock"), ("preset",)),
+        **dict.fromkeys(("all", "any", "both", "every", "everything", "everywhere", "either"), ("all", "any")),
+        **dict.fromkeys(("succeed", "succeeded", "success", "done", "finished", "available", "usable"), ("ready",)),
+        **dict.fromkeys(("processing", "submitted", "running", "unfinished", "waiting", "queued"), ("pending",)),
+        **dict.fromkeys(("error", "refused", "rejected", "failure"), ("failed",)),
+        **dict.fromkeys(("removed", "gone"), ("deleted",)),
+        **dict.fromkeys(("with", "only", "required"), ("yes",)),
+        **dict.fromkeys(("without", "none"), ("no",)),
+        # Text alone takes no elements; with elements, a video from text is made on the Omni routes. fact: no-elements
+        **dict.fromkeys(("text-to-video", "text2video", "t2v"), ("omni-video",)),
+        **dict.fromkeys(("text-to-image", "text2image", "t2i"), ("omni-image",)),
+    }
+)
+
+
+def nearest(given: str, choices: Sequence[str]) -> str:
+    """The choice that was most probably meant: by meaning, else by spelling; "" if none is like it."""
+    text = given[:_READ_CHARACTERS].strip().lower()
+    for word in (text, *re.findall(r"[a-z0-9-]+", text), *re.findall(r"[a-z0-9]+", text)):
+        meant = _MEANINGS.get(word) or _MEANINGS.get(word.removesuffix("s")) or ()
+        if found := next((choice for choice in choices if choice in meant), ""):
+            return found
+    return _like(text, choices)
+
+
+def _like(text: str, choices: Sequence[str]) -> str:
+    """By spelling. Kling's names are often given in part, such as a model without its route."""
+    part = _letters_and_digits(text)
+    if len(part) > 2 and (whole := next((choice for choice in choices if part in _letters_and_digits(choice)), "")):
+        return whole
+    lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(text, lower, n=1, cutoff=_LIKENESS)
+    return lower[near[0]] if near else ""
+
+
+def _letters_and_digits(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
