@@ -189,9 +189,15 @@ class NameTakenError(_CandidatesError):
 
 
 class AmbiguousNameError(_CandidatesError):
-    """Several elements have this name."""
+    """Several elements have the name `named`."""
 
     kind: Kind = "ambiguous_name"
+
+    def __init__(
+        self, message: str, *, named: str = "", candidates: Sequence[str] = (), **details: Unpack[Details]
+    ) -> None:
+        super().__init__(message, candidates=candidates, **details)
+        self.named = named
 
 
 class NotFoundError(_CandidatesError):

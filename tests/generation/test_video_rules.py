@@ -222,7 +222,7 @@ def test_element_named_in_the_prompt_counts_as_an_element() -> None:
 
 
 def test_all_problems_are_found_at_once() -> None:
-    given = {"model": "3.0-turbo", "duration": 20, "resolution": "4k", "images": (LINK,), "prompt": ""}
+    given: dict[str, Any] = {"model": "3.0-turbo", "duration": 20, "resolution": "4k", "images": (LINK,), "prompt": ""}
     assert set(problems_of(API_KEY, **given)) == {"prompt", "images", "resolution", "duration"}
 
 
