@@ -14,7 +14,7 @@ from kling_mcp.library.index import EVERYWHERE
 from kling_mcp.sanitize import as_shown, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from kling_mcp.errors import Kind, Retry
     from kling_mcp.library.index import Library
@@ -39,10 +39,14 @@ _DO = {
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """One naming of an element: the argument that holds it, and what it may be, longest first; usually one text."""
+    """One naming of an element: the argument that holds it, and what it may be, longest first; usually one text.
+
+    `is_optional` says that it is plain text if nothing has such a name.
+    """
 
     argument: str
     names: tuple[str, ...]
+    is_optional: bool = False
 
 
 @dataclass(slots=True)
@@ -60,10 +64,11 @@ class Choice:
     problems: list[Problem] = field(default_factory=list)
     verdicts: set[tuple[Kind, Retry]] = field(default_factory=set)
 
-    def refuse(self, problems: Sequence[Problem]) -> None:
+    def refuse(self, problems: Iterable[Problem]) -> None:
         """Add problems of the input that are not about a naming."""
+        known = len(self.problems)
         self.problems.extend(problems)
-        if problems:
+        if len(self.problems) > known:
             self.verdicts.add(("bad_input", "never"))
 
 
@@ -80,8 +85,9 @@ async def choose_elements(library: Library, namings: Sequence[Named]) -> Choice:
             found = await library.match_first(naming.names)
             element, matched = found.record.element, found.name
         except (NotFoundError, AmbiguousNameError) as error:
-            problem = _unresolved(naming, error)
-            choice.verdicts.add((error.kind, error.retry))
+            if not (naming.is_optional and isinstance(error, NotFoundError)):
+                problem = _unresolved(naming, error)
+                choice.verdicts.add((error.kind, error.retry))
         if element is not None and (problem := _unusable(naming.argument, matched, element)):
             choice.verdicts.add(("bad_input", "later" if element.status == "pending" else "never"))
             element = None

@@ -80,6 +80,11 @@ class ImageRoute:
     default_ratio: str
     most: int = 9
 
+    @property
+    def names_pictures(self) -> bool:
+        """Whether a prompt can name a picture; the route with one picture has no word for it."""
+        return self.pictures > 1
+
 
 MAX_SHOTS = 6
 MAX_SHOT_CHARACTERS = 512

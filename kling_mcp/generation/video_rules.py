@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from kling_mcp.generation.draft import VideoDraft
     from kling_mcp.generation.models import VideoRoute
     from kling_mcp.generation.shots import Shot
+    from kling_mcp.generation.targets import Case
 
 DEFAULT_SECONDS = 5
+DEFAULT_RATIO = "16:9"
 _OMNI = "3.0-omni"
 # O1 from text alone or from one first frame. facts: gen30-models, old-omni-fields
 _O1_SHORT_OF_REFERENCES = (5, 10)
@@ -41,11 +43,26 @@ def choose_route(draft: VideoDraft, *, has_api_key: bool) -> VideoRoute | Proble
     return Problem("first_frame", f"must be given for model {draft.model} with a key pair", "none", fix)
 
 
-def seconds_of(draft: VideoDraft, shots: Sequence[Shot]) -> int:
-    """How long the video is to be; a base video decides itself."""
-    if draft.duration is not None:
-        return draft.duration
-    return sum(shot.seconds for shot in shots) or DEFAULT_SECONDS
+def seconds_of(draft: VideoDraft, shots: Sequence[int]) -> int:
+    """How long the video is to be, given the seconds of its shots; a base video decides itself."""
+    return draft.duration if draft.duration is not None else sum(shots) or DEFAULT_SECONDS
+
+
+def ratio_of(draft: VideoDraft, route: VideoRoute) -> str:
+    """The aspect ratio that is sent: "" where the route has none, or a frame or a base video decides."""
+    if not route.aspect_ratios or draft.first_frame or draft.has_base_video:
+        return ""
+    return draft.aspect_ratio or DEFAULT_RATIO
+
+
+def cases_of(draft: VideoDraft) -> set[Case]:
+    """The cases of the limits matrix that hold for this request. fact: omni-counts"""
+    cases: set[Case] = {"video" if draft.video_url else "no_video"}
+    if draft.first_frame:
+        cases.add("frames")
+    if draft.last_frame:
+        cases.add("last_frame")
+    return cases
 
 
 def find_video_problems(
@@ -159,7 +176,7 @@ def _time_problems(
     """facts: gen30-models, gen30-shots, old-omni-fields"""
     if draft.has_base_video:
         return
-    seconds = seconds_of(draft, shots)
+    seconds = seconds_of(draft, [shot.seconds for shot in shots])
     total = sum(shot.seconds for shot in shots)
     first, last = route.seconds[0], route.seconds[-1]
     if shots and len(shots) == len(draft.shots) and total != seconds:
