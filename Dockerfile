@@ -1,8 +1,10 @@
 # kling-mcp in a container. By default it serves one client over stdin and stdout:
 #   docker build -t kling-mcp .
-#   docker run -i --rm -e KLING_API_KEY kling-mcp
-#   docker run -p 127.0.0.1:8000:8000 -v kling-state:/state -e KLING_MCP_ALLOWED_HOSTS=localhost \
+#   docker run -i --rm -e KLING_API_KEY -v kling-mcp-state:/state \
+#     -v "$HOME/Pictures:/pictures:ro" -e KLING_MCP_MEDIA_DIRS=/pictures kling-mcp
+#   docker run -p 127.0.0.1:8000:8000 -v kling-mcp-state:/state -e KLING_MCP_ALLOWED_HOSTS=localhost \
 #     -e KLING_MCP_HTTP_TOKEN kling-mcp serve --transport http --host 0.0.0.0
+# The named volume keeps the journal of creations; without it, each start begins with an empty one.
 # Settings come from the environment, and from files that it names, at start; no layer holds a secret.
 
 FROM python:3.13-slim AS build

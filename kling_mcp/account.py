@@ -15,6 +15,7 @@ from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.elements.create import KIND, ElementCreator
+from kling_mcp.elements.refusals import Refusals
 from kling_mcp.elements.submissions import Submissions
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.store import Store
     from kling_mcp.store.change import Change, ChangeKind
+    from kling_mcp.tasks.in_flight import InFlight
     from kling_mcp.tasks.quota import SubmitQuota
     from kling_mcp.tasks.schedule import PublishedDurations
     from kling_mcp.thumbnails.fetch import PictureFetcher
@@ -47,10 +49,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Account:
-    """Everything that belongs to one Kling account; nothing here is shared with another."""
+    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs."""
 
     client: KlingClient
     creator: ElementCreator
+    refusals: Refusals
     element_tasks: TaskKind[ElementTask]
     voice_tasks: TaskKind[VoiceTask]
     journal: Journal
@@ -59,6 +62,7 @@ class Account:
     voices: VoiceCatalogue
     thumbnails: Thumbnails
     calls: CallLimit
+    in_flight: InFlight
 
     @property
     def kinds(self) -> tuple[TaskKind[ElementTask], TaskKind[VoiceTask]]:
@@ -68,6 +72,10 @@ class Account:
     async def record_results(self, tasks: Iterable[KlingTask]) -> Mapping[str, Submitted]:
         """Record tasks of any kind that were just read; returns what was asked for elements. Never fails."""
         return await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
+
+    def sending(self, external_task_id: str) -> str:
+        """How much of a request has been sent: `3.1 of 6.5 MB`; "" if it is small, or not on its way."""
+        return self.in_flight.sending(self.client.account, external_task_id)
 
     def notify(self, task_id: str) -> None:
         """A change of this task was announced: waits for it poll now."""
@@ -96,12 +104,14 @@ class AccountFactory:
         announce: announces changes of an account (its fingerprint) to other replicas; None if there are none.
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: then Kling must accept them before they give access to any state.
+        note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
     """
 
     clock: Clock
     rng: random.Random
     owner: str
     shutdown: Shutdown
+    in_flight: InFlight
     open_store: Callable[[], Store]
     state_folder: Path | None
     keeps_thumbnails: bool
@@ -113,13 +123,14 @@ class AccountFactory:
     max_creates: int
     max_calls: int
     callers_bring_credentials: bool
+    note_proof: Callable[[str, bool], None]
 
     def make(self, sender: Sender, credential: Credential) -> Account:
         """The account behind a credential, whose requests go through `sender`."""
-        client = KlingClient(sender, credential, self.clock)
-        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
+        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint))
+        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         announce = partial(self.announce, client.account) if self.announce else None
         library = Library(
@@ -129,6 +140,7 @@ class AccountFactory:
             submitted=Submissions(journal, self.clock).of_tasks,
             announce=announce,
         )
+        refusals = Refusals(journal)
         elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
         voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
         return Account(
@@ -139,23 +151,34 @@ class AccountFactory:
                 policy=self.media_policy,
                 journal=journal,
                 library=library,
+                refusals=refusals,
                 clock=self.clock,
                 save_picture=thumbnails.save,
                 callback_url_for=self.callback_url_for,
             ),
+            refusals=refusals,
             element_tasks=elements,
             voice_tasks=voices,
             journal=journal,
-            collector=TaskCollector(journal, (elements, voices), self.clock),
+            collector=TaskCollector(journal, (elements, voices), self.clock, self.in_flight),
             library=library,
             voices=VoiceCatalogue(client, self.clock),
             thumbnails=thumbnails,
             calls=CallLimit(self.max_calls),
+            in_flight=self.in_flight,
         )
 
     def _make_kind(self, route: TaskRoute[T], journal: Journal, durations: PublishedDurations) -> TaskKind[T]:
         gate = CreateGate(self.max_creates, self.clock, self.rng)
-        return make_kind(route, journal, gate, self.clock, schedule=PollSchedule(durations), shutdown=self.shutdown)
+        return make_kind(
+            route,
+            journal,
+            gate,
+            self.clock,
+            schedule=PollSchedule(durations),
+            in_flight=self.in_flight,
+            shutdown=self.shutdown,
+        )
 
     def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
         store = self.open_store()

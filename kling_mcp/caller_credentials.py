@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from kling_mcp.api.auth import ApiKey, Credential, KeyPair
@@ -13,6 +14,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SANDBOX_KEY = "sandbox"
+CALLER_HEADERS = ("X-Kling-Api-Key", "X-Kling-Access-Key", "X-Kling-Secret-Key", "X-Kling-Region")
+
+
+class ProvedCredentials:
+    """The fingerprints of credentials that Kling has accepted, most recently used last.
+
+    An invented credential never gets in, so it cannot push out a real one.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._names: OrderedDict[str, None] = OrderedDict()
+
+    def note(self, fingerprint: str, is_accepted: bool) -> None:
+        """Kling has accepted it, or has refused it."""
+        self._names.pop(fingerprint, None)
+        if is_accepted:
+            self._names[fingerprint] = None
+            if len(self._names) > self._most:
+                self._names.popitem(last=False)
+
+    def __contains__(self, fingerprint: str) -> bool:
+        if fingerprint not in self._names:
+            return False
+        self._names.move_to_end(fingerprint)
+        return True
 
 
 def own_credential(settings: Settings) -> Credential:

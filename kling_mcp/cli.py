@@ -12,6 +12,7 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kling_mcp.api.diagnostics import SetupReport
+    from kling_mcp.store.report import StateReport
 
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
@@ -98,6 +100,7 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
+        _heed_interrupts()
         serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C stops it)"))
     else:
         if sys.stdin.isatty():
@@ -165,25 +168,28 @@ def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     runtime = Runtime(_read_settings(environ))
     _print_every_character()
 
-    async def look() -> SetupReport:
+    async def look() -> tuple[SetupReport, StateReport]:
         try:
-            return await check(runtime.own_account().client, runtime.clock)
+            return await check(runtime.own_account().client, runtime.clock), await runtime.state_report()
         finally:
             await runtime.aclose()
 
-    return _tell(anyio.run(look), runtime.settings)
+    return _tell(*anyio.run(look), runtime.settings)
 
 
-def _tell(found: SetupReport, settings: Settings) -> int:
+def _tell(found: SetupReport, state: StateReport, settings: Settings) -> int:
     where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
     print(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
-    for problem in found.problems:
+    problems = [*found.problems, *filter(None, [state.problem])]
+    for problem in problems:
         print(f"Problem: {problem}")
-    if not found.ok:
+    if problems:
         return FAILED
     print("Credentials, region, clock and network are fine.")
     more = " on the first page; there are more" if found.is_full else ""
     print(f"Elements in your library: {found.elements}{more}.")
+    if state.note:
+        print(state.note)
     return DONE
 
 
@@ -250,6 +256,7 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
         credential = "KLING_API_KEY=any" if is_open else "and the credentials you gave"
         print(f"   KLING_BASE_URL={url} {credential}", flush=True)
 
+    _heed_interrupts()
     try:
         serve(world, port=options.port, control=options.control, on_listening=tell)
     except OSError as error:
@@ -284,6 +291,12 @@ def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Set
     for fault in settings.faults:
         logger.warning("%s", fault.sentence)
     return settings
+
+
+def _heed_interrupts() -> None:
+    """Report an interrupt as one, even in a background job, where it is ignored: uvicorn ends at SIGINT everywhere."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _note(line: str) -> None:

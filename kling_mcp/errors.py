@@ -12,9 +12,11 @@ This module only describes failures; it never logs, retries or decides.
     ├── ConnectionFailedError   network; no connection was made, so nothing was sent
     ├── LostReplyError          network; a look-up was sent and its reply was lost
     ├── UnknownOutcomeError     unknown_outcome; .external_task_id
+    │   └── StillSendingError   the time ran out while the request was being sent, which goes on; .sent
     ├── UnexpectedReplyError    vendor_fault; .body holds a capped copy
     ├── StorageError            internal; the state folder cannot be used, nothing was sent
     ├── TaskFailedError         task_failed; .task_id
+    ├── ResultError             a finished result was not saved; kind says whose matter that is
     ├── CallbackError           bad_input; signature, age or body of a callback; .http_status
     └── ApiError                Kling's own refusal: .http_status, .vendor_message, .retry_after
         ├── AuthError           auth: the credentials are not accepted
@@ -136,9 +138,13 @@ class KlingError(Exception):
             f"code={code} request_id={self.request_id or '-'}"
         )
 
-    def for_caller(self) -> str:
-        """What happened, whether anything was created, and what to do next; then the line for programs."""
-        told = [self.message, self.created_sentence(), self.advice]
+    def for_caller(self, *, may_create: bool = True) -> str:
+        """What happened, whether anything was created, and what to do next; then the line for programs.
+
+        Args:
+            may_create: whether the call could have created anything; otherwise only the last line speaks of it.
+        """
+        told = [self.message, self.created_sentence() if may_create else "", self.advice]
         return "\n".join([*(part for part in told if part), self.last_line()])
 
 
@@ -252,6 +258,17 @@ class UnknownOutcomeError(KlingError):
         self.still_at_work = still_at_work
 
 
+class StillSendingError(UnknownOutcomeError):
+    """The call's time ran out while its request was on its way, which it still is.
+
+    `sent` says how far it has come, such as `3.1 of 6.5 MB`, or is "".
+    """
+
+    def __init__(self, message: str, *, external_task_id: str = "", sent: str = "", **details: Unpack[Details]) -> None:
+        super().__init__(message, external_task_id=external_task_id, still_at_work=True, **details)
+        self.sent = sent
+
+
 class UnexpectedReplyError(KlingError):
     """The reply is not in Kling's format: a proxy's page, a truncated body, a missing field.
 
@@ -283,6 +300,17 @@ class TaskFailedError(KlingError):
         super().__init__(message, **details)
         self.task_id = task_id
         self.external_task_id = external_task_id
+
+
+class ResultError(KlingError):
+    """A finished result could not be saved; its task is done and paid, and stays known."""
+
+    kind: Kind = "network"
+    created: Created = "yes"
+
+    def created_sentence(self) -> str:
+        """Whether anything was created, in words."""
+        return "The result was made, and is not saved here."
 
 
 class CallbackError(KlingError):

@@ -17,8 +17,15 @@ import anyio
 from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.account import Account, AccountFactory
+from kling_mcp.api.auth import credential_fingerprint
 from kling_mcp.api.sender import Sender
-from kling_mcp.caller_credentials import SANDBOX_KEY, no_caller_credentials, own_credential, read_caller_headers
+from kling_mcp.caller_credentials import (
+    SANDBOX_KEY,
+    ProvedCredentials,
+    no_caller_credentials,
+    own_credential,
+    read_caller_headers,
+)
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
@@ -27,9 +34,11 @@ from kling_mcp.observability.audit import FILE_NAME, AuditLog
 from kling_mcp.settings import FAULT_ADVICE, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
+from kling_mcp.store.report import StateReport, report_on
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.unusable import UnusableStore
 from kling_mcp.tasks.callback_urls import CallbackUrls
+from kling_mcp.tasks.in_flight import InFlight
 from kling_mcp.tasks.quota import SubmitQuota
 from kling_mcp.thumbnails.fetch import PictureFetcher
 
@@ -87,6 +96,7 @@ class Runtime:
         self._store: Store | None = self._shared
         self._senders: dict[str, Sender] = {}
         self.shutdown = Shutdown()
+        self.in_flight = InFlight(self.clock, self.shutdown)
         can_be_called = transport == "http" and not settings.sandbox
         self.callback_urls = CallbackUrls(
             lambda: self.store, settings.hosting.callback_base_url if can_be_called else ""
@@ -95,6 +105,7 @@ class Runtime:
         # Recently used accounts are kept; an account in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
+        self._proved = ProvedCredentials()
 
     def own_account(self) -> Account:
         """The account of the server's own settings.
@@ -115,11 +126,24 @@ class Runtime:
         """
         if self.transport == "stdio":
             return self.own_account()
+        return self.account(*self._credential_of(headers))
+
+    def proved_credential(self, headers: Mapping[str, str]) -> str:
+        """The fingerprint of a caller's credential over http if Kling has accepted it, or ""."""
+        try:
+            credential, region = self._credential_of(headers)
+        except ConfigurationError:
+            return ""
+        fingerprint = credential_fingerprint(credential, self._sender(self._base_url(region)).host)
+        return fingerprint if fingerprint in self._proved else ""
+
+    def _credential_of(self, headers: Mapping[str, str] | None) -> tuple[Credential, Region | None]:
+        """Over http: the caller's, or the server's own where the settings allow it."""
         credential, region = read_caller_headers(headers or {})
         if credential is not None:
-            return self.account(credential, region)
+            return credential, region
         if self.settings.sandbox or self.settings.shared_account:
-            return self.own_account()
+            return own_credential(self.settings), None
         raise no_caller_credentials()
 
     def account(self, credential: Credential, region: Region | None = None) -> Account:
@@ -172,6 +196,11 @@ class Runtime:
         except ConfigurationError as error:
             return None, error.message
 
+    async def state_report(self) -> StateReport:
+        """What people should know of the state; opens it. Where it lies is no business of callers over http."""
+        report = await report_on(self.store, self.state_location)
+        return report if self.transport == "stdio" else StateReport(report.trouble)
+
     def setting_problems(self) -> tuple[tuple[str, ...], bool]:
         """What is wrong with the settings, in sentences, and whether it stops any call.
 
@@ -198,6 +227,7 @@ class Runtime:
             rng=self._rng,
             owner=self.owner,
             shutdown=self.shutdown,
+            in_flight=self.in_flight,
             open_store=lambda: self.store,
             state_folder=self._place[0],
             keeps_thumbnails=settings.thumbnails,
@@ -209,6 +239,7 @@ class Runtime:
             max_creates=settings.max_creates,
             max_calls=MAX_CALLS_PER_ACCOUNT if is_http else 0,
             callers_bring_credentials=is_http,
+            note_proof=self._proved.note,
         )
 
     def _audit_log(self) -> AuditLog | None:
@@ -267,7 +298,8 @@ class Runtime:
         return [account for account in list(self._accounts.values()) if account.client.account == fingerprint]
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Finish what is being sent, if that takes no longer than a moment, and close every connection."""
+        await self.in_flight.aclose()
         for sender in self._senders.values():
             await sender.aclose()
         for account in list(self._accounts.values()):

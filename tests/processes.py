@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SOON = 20.0  # until a test gives up; nothing should take it
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "kling_mcp"]
+# How a shell starts a job in the background: with SIGINT ignored.
+AS_A_JOB = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
 
 
 def environ_with(**settings: str) -> dict[str, str]:

@@ -10,14 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY
-from processes import COMMAND, environ_with
+from processes import AS_A_JOB, COMMAND, environ_with
 
 from kling_mcp import cli
 from kling_mcp._version import __version__
@@ -41,8 +41,9 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """`run("check", KLING_API_KEY="...")`: one command in this process, with these variables alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     def command(*argv: str, **environ: str) -> Ran:
         code = cli.main(argv, environ)
@@ -229,7 +230,8 @@ def test_taken_port_is_one_sentence(run: Run, command: list[str]) -> None:
     ],
 )
 def test_check_says_that_all_is_right(run: Run, kling: str, environ: dict[str, str], credential: str) -> None:
-    ran = run("check", KLING_BASE_URL=kling, **environ)
+    first, ran = (run("check", KLING_BASE_URL=kling, **environ) for _ in range(2))
+    assert "was made at this start" in first.out
     assert ran.code == 0, ran
     assert ran.out.splitlines() == [
         f"Asked {kling} (region global) with {credential}.",
@@ -251,7 +253,14 @@ def test_check_counts_a_full_first_page(run: Run, tmp_path: Path) -> None:
             }
             assert shop.post("/v1/general/advanced-custom-elements", json=element).json()["code"] == 0
         ran = run("check", KLING_BASE_URL=url, KLING_API_KEY="k", KLING_MCP_STATE_DIR=str(tmp_path))
-    assert ran.out.splitlines()[-1] == "Elements in your library: 30 on the first page; there are more."
+    assert "Elements in your library: 30 on the first page; there are more.\n" in ran.out
+
+
+def test_check_fails_where_nothing_can_be_recorded(run: Run, kling: str, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("not a folder")
+    ran = run("check", KLING_BASE_URL=kling, KLING_API_KEY=API_KEY, KLING_MCP_STATE_DIR=str(tmp_path / "state"))
+    assert ran.code == 1
+    assert "Problem: read_only: The state folder" in ran.out
 
 
 def test_check_knows_the_sandbox(run: Run, tmp_path: Path) -> None:
@@ -302,9 +311,9 @@ def simulator() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
     """Starts `kling-mcp simulate` with these options and gives the process and its address."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*options: str) -> tuple[subprocess.Popen[str], str]:
+    def start(*options: str, starter: Sequence[str] = ()) -> tuple[subprocess.Popen[str], str]:
         process = subprocess.Popen(
-            [*COMMAND, "simulate", "--port", "0", *options],
+            [*starter, *COMMAND, "simulate", "--port", "0", *options],
             env=environ_with(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -333,8 +342,9 @@ def _list(url: str, key: str) -> int:
     return int(reply.json()["code"])
 
 
-def test_simulator_lets_every_key_in_and_ends_quietly_with_ctrl_c(simulator: Simulate) -> None:
-    process, url = simulator()
+@pytest.mark.parametrize("starter", [[], AS_A_JOB], ids=["in front", "as a job"])
+def test_simulator_lets_every_key_in_and_ends_quietly_with_ctrl_c(simulator: Simulate, starter: list[str]) -> None:
+    process, url = simulator(starter=starter)
     assert _list(url, "whatever") == 0
     assert httpx.get(f"{url}/_simulator/state").status_code != 200, "no control without --control"
     process.send_signal(signal.SIGINT)

@@ -84,6 +84,34 @@ def test_settings_of_the_image_exist() -> None:
     assert set(re.findall(r"KLING_\w+", last("ENV"))) <= variables_read()
 
 
+RUNS = {
+    page: re.findall(r"docker run .+?(?= kling-mcp(?: |$))", re.sub(r"\\\n(?:#)?\s+", "", text), re.MULTILINE)
+    for page, text in {
+        "Dockerfile": DOCKERFILE,
+        "README.md": (ROOT / "README.md").read_text("utf-8"),
+        "operating.md": PAGE,
+        "hosting.md": (ROOT / "docs" / "hosting.md").read_text("utf-8"),
+    }.items()
+}
+
+
+@pytest.mark.parametrize("page", RUNS)
+def test_containers_keep_their_state_in_a_named_volume(page: str) -> None:
+    assert RUNS[page]
+    for command in RUNS[page]:
+        assert f" -v kling-mcp-state:{last('VOLUME')}" in command
+        assert set(re.findall(r"-e (KLING_\w+)", command)) <= variables_read()
+
+
+@pytest.mark.parametrize("page", RUNS)
+def test_local_containers_read_pictures_from_a_mount_that_they_cannot_change(page: str) -> None:
+    for command in RUNS[page]:
+        if " -i " in command:
+            mount = re.search(r'-v "\$HOME/Pictures:(\S+):ro"', command)
+            assert mount is not None
+            assert f"-e KLING_MCP_MEDIA_DIRS={mount[1]}" in command
+
+
 # --- compose
 
 

@@ -44,6 +44,7 @@ OTHER_WORDS = {
     "mcp": "the SDK",
     "tests": "the folder",
     "Authorization": "a header",
+    "Accept": "a header",
     "Date": "a header",
     "Host": "a header",
     "Origin": "a header",

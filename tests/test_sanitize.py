@@ -56,6 +56,72 @@ def test_a_quoted_text_keeps_its_meaning() -> None:
     assert quote('the "real" Mia') == '"the ”real” Mia"'
 
 
+ALIKE = [
+    "a",
+    "é",
+    "e\u0301",
+    " ",
+    "\u00a0",
+    "\u3000",
+    "\u200b",
+    "\u200d",
+    "\u200f",
+    "\ufe0f",
+    "山",
+    "❤",
+    "\u212a",
+    "か",
+    "\u3099",
+]
+
+
+@given(st.one_of(st.text(max_size=60), st.text(st.sampled_from("".join(ALIKE)), max_size=12)))
+def test_a_shown_text_looks_like_itself(text: str) -> None:
+    shown = as_shown(text)
+    assert as_shown(shown) == shown
+    assert as_shown(clean(text, 1000)) == shown
+    assert as_shown(f"\u200b {text}\u3000\u200e") == shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("山田\u3000太郎", "山田 太郎"),
+        ("Mia\u00a0Rose", "Mia Rose"),
+        ("Chat\u202f!", "Chat !"),
+        ("Leo  Two", "Leo Two"),
+        ("Leo ", "Leo"),
+        ("Mia\u200b", "Mia"),
+        ("Mi\u00ada", "Mia"),
+        ("Mia\u200d", "Mia"),
+        ("Mia\ufe0f", "Mia"),
+        ("Mia \u200d Rose", "Mia Rose"),
+        ("\u200fليلى", "ليلى"),
+        ("Zoe\u0308", "Zoë"),
+        ("Zoe\u200b\u0308", "Zoë"),
+        ("\u212bsa", "Åsa"),
+        ("김\u3164", "김"),
+    ],
+)
+def test_texts_that_look_the_same_are_shown_the_same(one: str, other: str) -> None:
+    assert as_shown(one) == as_shown(other) == other
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Mia", "mia"),
+        ("Zoë", "Zoe"),
+        ("MiaRose", "Mia Rose"),
+        ("ＭＩＡ", "MIA"),
+        ("Mia", "Мia"),
+        ("👩\u200d👧", "👩👧"),
+    ],
+)
+def test_texts_that_look_different_are_shown_differently(one: str, other: str) -> None:
+    assert as_shown(one) != as_shown(other)
+
+
 class TestWords:
     """Ids in a text of ours stand bare, where they are words."""
 

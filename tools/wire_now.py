@@ -17,11 +17,11 @@ import anyio
 from mcp import Client
 
 import kling_mcp
+from kling_mcp.caller_credentials import CALLER_HEADERS
 from kling_mcp.cli import _build_parser
 from kling_mcp.errors import Created, Kind, Retry
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
-from kling_mcp.server.http.auth import _BROWSERS_MAY_SEND
 from kling_mcp.settings import Settings
 
 # At the end: that folder holds names of libraries.
@@ -51,7 +51,7 @@ def read_wire() -> Document:
         **anyio.run(_ask_the_server),
         "commands": _commands(),
         "variables": _schema({name: {"type": "secret" if name in secret else "text"} for name in plain_variables()}),
-        "headers": _schema({name: {} for name in _BROWSERS_MAY_SEND if name.startswith("X-Kling-")}),
+        "headers": _schema({name: {} for name in CALLER_HEADERS}),
         "failures": _schema({name: {"enum": sorted(get_args(values))} for name, values in FAILURES.items()}),
         "library": _schema({name: {} for name in kling_mcp.__all__}),
     }

@@ -14,8 +14,9 @@ from kling_mcp.api.protocol import Request
 from kling_mcp.errors import AuthError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from kling_mcp.api.request_body import Upload
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
 
@@ -28,11 +29,19 @@ class KlingClient:
     Every method raises `KlingError`; see `kling_mcp.errors` for the classes.
     """
 
-    def __init__(self, sender: Sender, credential: Credential, clock: Clock) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        credential: Credential,
+        clock: Clock,
+        note_proof: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """`note_proof` is told when Kling first accepts the credential, and when it no longer does."""
         self.sender = sender
         self._auth = Authenticator(credential, clock.wall)
         self.account = account_fingerprint(credential, sender.host)
         self._is_verified = False
+        self._note_proof = note_proof
 
     @property
     def credential_kind(self) -> str:
@@ -48,18 +57,21 @@ class KlingClient:
         if not self._is_verified:
             await self.list_elements(1, 1)
 
-    async def create_element(self, body: Mapping[str, Any], *, external_task_id: str) -> ElementTask:
+    async def create_element(
+        self, body: Mapping[str, Any], *, external_task_id: str, upload: Upload | None = None
+    ) -> ElementTask:
         """Send a creation and return its task. Creations are free (fact: create-is-free).
 
         Args:
             body: as `PreparedElement.body()` of `elements.draft` makes it (fact: create-fields). A picture is a
                 link, its bare Base64 text, or its `bytes`, which are encoded on the way out.
             external_task_id: sent with it, so that the task can be looked up after a lost reply.
+            upload: is kept up to date with how much has been sent.
 
         Raises:
             UnknownOutcomeError, ServerError: the task may exist; look it up by `external_task_id`.
         """
-        return await self._create(protocol.CUSTOM_ELEMENTS, body, external_task_id, ElementTask)
+        return await self._create(protocol.CUSTOM_ELEMENTS, body, external_task_id, ElementTask, upload)
 
     async def get_task(self, task_or_external_id: str) -> ElementTask:
         """One task by its id or external id, never by an element id. fact: query-takes-task-id
@@ -103,7 +115,9 @@ class KlingClient:
             if not is_deleted_already(error):
                 raise
 
-    async def create_voice(self, body: Mapping[str, Any], *, external_task_id: str) -> VoiceTask:
+    async def create_voice(
+        self, body: Mapping[str, Any], *, external_task_id: str, upload: Upload | None = None
+    ) -> VoiceTask:
         """Create a voice; returns its task. facts: voice-create, voice-cost (0.05 unit)
 
         Args:
@@ -112,7 +126,7 @@ class KlingClient:
         Raises:
             UnknownOutcomeError, ServerError: the task may exist; look it up by `external_task_id`.
         """
-        return await self._create(protocol.CUSTOM_VOICES, body, external_task_id, VoiceTask)
+        return await self._create(protocol.CUSTOM_VOICES, body, external_task_id, VoiceTask, upload)
 
     async def get_voice_task(self, task_or_external_id: str) -> VoiceTask:
         """One voice's task by its id or external id. fact: voice-lookup
@@ -122,9 +136,11 @@ class KlingClient:
         """
         return await self._get(protocol.CUSTOM_VOICES, task_or_external_id, VoiceTask)
 
-    async def _create(self, route: str, body: Mapping[str, Any], external_task_id: str, model: type[T]) -> T:
+    async def _create(
+        self, route: str, body: Mapping[str, Any], external_task_id: str, model: type[T], upload: Upload | None
+    ) -> T:
         named = {**body, "external_task_id": external_task_id}
-        request = Request("POST", route, "create", body=named, external_task_id=external_task_id)
+        request = Request("POST", route, "create", body=named, external_task_id=external_task_id, upload=upload)
         return protocol.decode_task(request, await self.send(request), model)
 
     async def _get(self, route: str, task_or_external_id: str, model: type[T]) -> T:
@@ -142,8 +158,12 @@ class KlingClient:
             # Two keys and two regions are easily mixed up. fact: region-no-fallback
             kind = self.credential_kind.replace("_", " ")
             error.advice = f"The {kind} was sent to {self.sender.base_url}. {error.advice}"
+            self._is_verified = False
+            self._note_proof(False)
             raise
-        self._is_verified = True
+        if not self._is_verified:
+            self._is_verified = True
+            self._note_proof(True)
         return reply
 
 

@@ -263,8 +263,8 @@ class VoiceTask(KlingTask):
 
     @model_validator(mode="before")
     @classmethod
-    def _accept_bare_voice(cls, data: Any) -> Any:
-        return _task_around(data, "voice_id", "voices")
+    def _accept_thin_voice(cls, data: Any) -> Any:
+        return _completed(data, "voice_id", "voices")
 
     @property
     def voices(self) -> list[Voice]:
@@ -294,8 +294,8 @@ class ElementTask(KlingTask):
 
     @model_validator(mode="before")
     @classmethod
-    def _accept_bare_element(cls, data: Any) -> Any:
-        return _task_around(data, "element_id", "elements")
+    def _accept_thin_element(cls, data: Any) -> Any:
+        return _completed(data, "element_id", "elements")
 
     @property
     def elements(self) -> list[Element]:
@@ -324,8 +324,15 @@ class ElementTask(KlingTask):
         return all(element.is_deleted for element in self.elements)
 
 
-def _task_around(data: Any, id_field: str, results: str) -> Any:
-    """A preset may be the element or voice itself, without a task around it. fact: presets-thin"""
-    if isinstance(data, dict) and data.get(id_field) and not data.get("task_result"):
-        return {**data, "task_result": {results: [data]}, "task_status": data.get("task_status", "succeed")}
-    return data
+def _completed(data: Any, id_field: str, results: str) -> Any:
+    """A preset may be the element or voice itself, or have a task without a status around it. fact: presets-thin
+
+    A record that shows its result and no status is done, in whichever list it stands.
+    """
+    if not isinstance(data, dict):
+        return data
+    if data.get(id_field) and not data.get("task_result"):
+        data = {**data, "task_result": {results: [data]}}
+    result = data.get("task_result")
+    has_result = isinstance(result, dict) and bool(result.get(results) or result.get(id_field))
+    return {**data, "task_status": "succeed"} if has_result and not data.get("task_status") else data

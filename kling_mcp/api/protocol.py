@@ -30,6 +30,8 @@ from kling_mcp.sanitize import clean, quote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kling_mcp.api.request_body import Upload
+
 T = TypeVar("T", bound=KlingTask)
 Effect = Literal["read", "create", "delete"]
 
@@ -54,7 +56,7 @@ _GATEWAY_STATUSES = (502, 503, 504)
 class Request:
     """One call. `effect` says what a lost reply may leave behind; `external_task_id` identifies a creation.
 
-    `body` is JSON data, with `bytes` for pictures, which `request_body` writes as Base64.
+    `body` is JSON data, with `bytes` for pictures, which `request_body` writes as Base64; `upload` follows its way.
     `is_query` says that it asks for one task by its id.
     """
 
@@ -65,6 +67,7 @@ class Request:
     body: Mapping[str, Any] | None = None
     external_task_id: str = ""
     is_query: bool = False
+    upload: Upload | None = field(default=None, compare=False)
 
     @property
     def operation(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -32,7 +32,7 @@ from kling_mcp.observability import telemetry
 from kling_mcp.redact import redact_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     import httpx
 
@@ -41,17 +41,36 @@ if TYPE_CHECKING:
 
 SETTING = "KLING_BASE_URL"
 MAX_REPLY_BYTES = 64 * 1024 * 1024  # a page of 500 records with links is near 2 MB
+SLOWEST_BYTES_PER_SECOND = 16_000  # an eighth of a megabit: a line on which four large pictures take most of an hour
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `exchange` bounds one attempt as a whole: a peer that drips bytes cannot hold a call."""
+    """Seconds. `exchange` bounds one attempt as a whole: a peer that drips bytes cannot hold a call.
+
+    `write` is for one chunk of a body, and so the longest pause of the line, however long the body is.
+    """
 
     connect: float = 10.0
     proxy: float = PROXY_SECONDS
     read: float = 40.0
     write: float = 120.0
     exchange: float = 300.0
+
+    def for_body(self, size: int) -> Timeouts:
+        """The same for a request with a body of `size` bytes, over the slowest line that we wait for.
+
+        The answer is waited for longer, too: buffers of the system and of proxies take megabytes at once, and pass
+        them on as slowly as the line is.
+        """
+        seconds = size / SLOWEST_BYTES_PER_SECOND
+        return replace(self, read=self.read + seconds, exchange=self.exchange + seconds)
+
+    def for_httpx(self) -> httpx.Timeout:
+        """As httpx takes them; it knows nothing of `proxy` and `exchange`."""
+        import httpx  # noqa: PLC0415 - 130 ms, paid only by who sends something
+
+        return httpx.Timeout(connect=self.connect, read=self.read, write=self.write, pool=self.connect)
 
 
 class Sender:
@@ -155,10 +174,13 @@ class Sender:
         import httpx  # noqa: PLC0415 - 130 ms, paid only by who sends something
 
         client = self._open()
+        body = None if request.body is None else RequestBody(request.body)
+        limits = self._timeouts.for_body(len(body) if body else 0)
         try:
             async with Attempt(self._way, self._timeouts.proxy) as attempt:
-                with anyio.fail_after(self._timeouts.exchange) as attempt.scope:
-                    return await self._receive(client, request, authorization, attempt)
+                with anyio.fail_after(limits.exchange) as attempt.scope:
+                    options = {"timeout": limits.for_httpx(), "extensions": {"trace": attempt}}
+                    return await self._receive(client, request, body, authorization, options)
         except (httpx.TimeoutException, TimeoutError):
             raise lost_reply(request, f"{self.host} did not answer in time", still_at_work=True) from None
         except httpx.HTTPError as error:
@@ -168,32 +190,30 @@ class Sender:
             ) from None
 
     async def _receive(
-        self, client: httpx.AsyncClient, request: Request, authorization: str, attempt: Attempt
-    ) -> HttpReply:
-        headers = {"Authorization": authorization, "Content-Type": "application/json"}  # fact: headers
-        if request.body is None:
-            return await self._ask(client, request, headers, attempt)
-        body = RequestBody(request.body)
-        headers["Content-Length"] = str(len(body))  # otherwise it would be sent chunked, which some gateways refuse
-        # httpx leaves requests in reference cycles; closing the stream releases its pictures.
-        async with aclosing(body.stream()) as chunks:
-            return await self._ask(client, request, headers, attempt, chunks)
-
-    async def _ask(
         self,
         client: httpx.AsyncClient,
         request: Request,
-        headers: Mapping[str, str],
-        attempt: Attempt,
-        content: AsyncIterable[bytes] | None = None,
+        body: RequestBody | None,
+        authorization: str,
+        options: dict[str, Any],
+    ) -> HttpReply:
+        headers = {"Authorization": authorization, "Content-Type": "application/json"}  # fact: headers
+        if body is None:
+            return await self._ask(client, request, headers, options)
+        headers["Content-Length"] = str(len(body))  # otherwise it would be sent chunked, which some gateways refuse
+        # httpx leaves requests in reference cycles; closing the stream releases its pictures.
+        async with aclosing(body.stream(request.upload)) as chunks:
+            return await self._ask(client, request, headers, {"content": chunks, **options})
+
+    async def _ask(
+        self, client: httpx.AsyncClient, request: Request, headers: Mapping[str, str], options: dict[str, Any]
     ) -> HttpReply:
         outgoing = client.build_request(
             request.method,
             self.base_url + request.path,
             params=dict(request.params) or None,
-            content=content,
             headers=headers,
-            extensions={"trace": attempt},
+            **options,
         )
         response = await client.send(outgoing, stream=True)
         try:
@@ -213,13 +233,9 @@ class Sender:
 
             import httpx  # noqa: PLC0415 - 130 ms, paid only by who sends something
 
-            limits = self._timeouts
             self._client = httpx.AsyncClient(
                 transport=self._make_transport() if self._make_transport else self._transport(),
                 trust_env=False,
-                timeout=httpx.Timeout(
-                    connect=limits.connect, read=limits.read, write=limits.write, pool=limits.connect
-                ),
                 follow_redirects=False,  # credentials are never sent to another address
                 # All accounts share this client: a session cookie of one must not reach another.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),

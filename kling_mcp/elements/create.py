@@ -14,11 +14,13 @@ from anyio import to_thread
 from kling_mcp.api.models import ElementTask
 from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.elements.preflight import prepare
+from kling_mcp.elements.refusals import MATERIAL
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError, StorageError
 from kling_mcp.library.records import Submitted
+from kling_mcp.sanitize import as_shown
 from kling_mcp.tasks.entry import end_state
-from kling_mcp.tasks.intent import Intent, make_intent
+from kling_mcp.tasks.intent import Intent, make_intent, make_key
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.elements.draft import ElementDraft, PreparedElement
+    from kling_mcp.elements.refusals import Refusals
     from kling_mcp.library.index import Library
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.tasks.entry import JournalEntry
@@ -58,6 +61,7 @@ class ElementCreator:
         policy: MediaPolicy,
         journal: Journal,
         library: Library,
+        refusals: Refusals,
         clock: Clock,
         save_picture: Callable[[str, bytes], Awaitable[None]] | None = None,
         callback_url_for: Callable[[str], Awaitable[str]] | None = None,
@@ -73,7 +77,8 @@ class ElementCreator:
         self._policy = policy
         self._journal = journal
         self._library = library
-        self._names = NameGuard(library, journal, kind.route, clock)
+        self._refusals = refusals
+        self._names = NameGuard(library, journal, kind, clock)
         self._clock = clock
         self._save_picture = save_picture
         self._callback_url_for = callback_url_for
@@ -147,7 +152,7 @@ class ElementCreator:
             if snapshot.last_poll_error:
                 warnings.append(f"The last poll of the task failed: {snapshot.last_poll_error.message}")
         await self.record_results([task])
-        raise_if_failed(task, creation.external_task_id)
+        raise_if_failed(task, creation.external_task_id, await self._refusals.facts_on(task))
         return replace(
             creation,
             task=task,
@@ -225,13 +230,14 @@ def intent_for(account: str, prepared: PreparedElement) -> Intent:
     The content is the texts, the kind, the voice, the tags in any order, and the bytes of the pictures, but not the
     callback address. If the caller gave an external_task_id, that is the identity.
     """
-    frontal = prepared.frontal_image
+    frontal = prepared.frontal_image.digest() if prepared.frontal_image else ""
+    others = [picture.digest() for picture in prepared.refer_images]
     content: list[object] = [
         prepared.element_name,
         prepared.element_description,
         prepared.reference_type,
-        frontal.digest() if frontal else "",
-        [picture.digest() for picture in prepared.refer_images],
+        frontal,
+        others,
         prepared.video_url,
         prepared.element_voice_id,
         sorted(prepared.tag_ids),
@@ -240,12 +246,14 @@ def intent_for(account: str, prepared: PreparedElement) -> Intent:
         "element_description": prepared.element_description,
         "reference_type": prepared.reference_type,
         "voice_id": prepared.element_voice_id,
+        # In any order, and however often each: Kling looks at all of them.
+        MATERIAL: make_key(MATERIAL, account, sorted({frontal, *others}), prepared.video_url),
     }
     return make_intent(
         KIND,
         account,
         content,
-        label=prepared.element_name,
+        label=as_shown(prepared.element_name),
         caller_id=prepared.external_task_id,
         memo={name: value for name, value in memo.items() if value},
     )

@@ -99,7 +99,7 @@ async def _explain_absence(client: KlingClient, element_id: str) -> KlingError:
         return InputError([problem], advice="No deletion was sent.")
     return NotFoundError(
         f"No element of this account has the id {quote(element_id, 40)}; nothing was deleted.",
-        advice="The id must be an element_id, not a task_id; list_elements shows both.",
+        advice="The id must be an element_id, not a task_id and not a name; list_elements shows it.",
     )
 
 

@@ -1,7 +1,7 @@
 """Which elements have a name: prevents an accidental second Mia.
 
 Kling has no look-up by name (fact: no-search), so the library's index answers, refreshed if it is older than a
-minute.
+minute. It also shows if the Mia that is there is the very one that is asked for.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kling_mcp.elements.earlier_task import EarlierTasks
 from kling_mcp.errors import (
     AccountError,
     AuthError,
@@ -18,6 +19,7 @@ from kling_mcp.errors import (
     LimitError,
     NameTakenError,
 )
+from kling_mcp.library.resolve import describe_candidate
 from kling_mcp.sanitize import quote
 from kling_mcp.tasks.entry import UNFINISHED, end_state
 
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.library.index import Library
+    from kling_mcp.library.records import LibraryElement
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
-    from kling_mcp.tasks.route import TaskRoute
+    from kling_mcp.tasks.kind import TaskKind
     from kling_mcp.tasks.send import Attempt
 
 NAMES_TTL_SECONDS = 60.0
@@ -39,43 +42,47 @@ class NameGuard:
     `read_at` is when reading the names began, in seconds since 1970.
     """
 
-    def __init__(self, library: Library, journal: Journal, route: TaskRoute[ElementTask], clock: Clock) -> None:
+    def __init__(self, library: Library, journal: Journal, kind: TaskKind[ElementTask], clock: Clock) -> None:
         self._library = library
         self._journal = journal
-        self._route = route
+        self._route = kind.route
+        self._earlier = EarlierTasks(kind, library.catalogue)
         self._clock = clock
         self.read_at = 0.0
 
-    async def check(self, attempt: Attempt) -> None:
-        """Refuse a second element of the same name.
+    async def check(self, attempt: Attempt) -> ElementTask | None:
+        """Refuse a second element of the same name; the task, if Kling already has one for this very request.
 
         Raises:
-            NameTakenError: another element, ready or on its way, has it.
-            KlingError: the names could not be read, and the creation would fail for the same reason.
+            NameTakenError: another element, ready or on its way, has the name.
+            KlingError: the names, or the task of this request, could not be read.
         """
+        entry = attempt.entry
         try:
-            taken = await self._holders(attempt.entry)
+            coming = await self._coming(entry)
+            ready = await self.ready_elements(entry.label)
         except (ConnectionFailedError, AuthError, ClockError, AccountError):
             raise
         except KlingError as error:
             attempt.warnings.append(f"It could not be checked whether another element has this name: {error.message}")
-            return
-        if taken:
-            raise _name_taken(attempt.entry.label, taken)
+            return None
+        # Kling is asked only about a namesake that may be this request's: the list does not show its external id.
+        earlier = await self._earlier.find(entry, ask=any(not element.external_task_id for element in ready))
+        if earlier is None and (ready or coming):
+            raise _name_taken(entry.label, [*map(describe_candidate, ready), *coming])
+        return earlier
 
-    async def _holders(self, entry: JournalEntry) -> list[str]:
-        """Element ids, or the tasks of elements on their way; later calls do not count."""
+    async def _coming(self, entry: JournalEntry) -> list[str]:
+        """Tasks of elements on their way; later calls do not count."""
         others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]
         if any(other.state == "ready" and other.updated_at > self.read_at for other in others):
             self._library.invalidate()
-        taken = [f"element_id={element_id}" for element_id in await self.ready_elements(entry.label)]
         mine = (entry.created_at, entry.external_task_id)
-        coming = [
+        return [
             f"external_task_id={other.external_task_id} (on its way)"
             for other in others
             if other.state in UNFINISHED and (other.created_at, other.external_task_id) < mine
         ]
-        return taken + coming
 
     async def _refreshed(self, other: JournalEntry) -> JournalEntry:
         """The current state of a task that no call waited for: a failed one does not block the name."""
@@ -88,8 +95,8 @@ class NameGuard:
             return other
         return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
 
-    async def ready_elements(self, name: str) -> list[str]:
-        """The ids of the elements with this name, as it is shown, that are not deleted.
+    async def ready_elements(self, name: str) -> list[LibraryElement]:
+        """The elements with this name, as it is shown, that are not deleted.
 
         Raises:
             KlingError: the list could not be read to its end.
@@ -101,7 +108,7 @@ class NameGuard:
             raise LimitError("The library is large and still being read.", kind="busy")
         self.read_at = status.progress.first_page_at
         return [
-            record.element_id
+            record
             for record in await self._library.catalogue.with_name(name)
             if record.source == "custom" and record.element_id and record.status != "deleted"
         ]
@@ -109,7 +116,7 @@ class NameGuard:
 
 def _name_taken(name: str, taken: list[str]) -> NameTakenError:
     return NameTakenError(
-        f"An element named {quote(name, 40)} already exists: {', '.join(taken[:10])}.",
+        f"An element named {quote(name, 40)} already exists: {'; '.join(taken[:10])}.",
         candidates=taken,
         advice="Use that one, choose another name, or pass allow_duplicate_name=true to create a second one.",
     )

@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from kling_mcp.api import limits
+from kling_mcp.api.ids import EXACT_RULE, is_rounded
 from kling_mcp.elements.shorten import suggest_description, suggest_names
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import clean, quote
@@ -81,6 +82,9 @@ def warn_of_double_count(argument: str, text: str, limit: int) -> str:
 def check_voice_id(text: str) -> str:
     """The voice id to send: digits only. Raises InputError. facts: voice-record, voice-catalogues"""
     value = text.strip()
+    if is_rounded(value):
+        actual = f"{quote(value)}, which was rounded on the way"
+        raise InputError([Problem("element_voice_id", EXACT_RULE, actual, "take it as text from find_voices")])
     if not re.fullmatch(r"[0-9]+", value) or len(value) > limits.MAX_VOICE_ID_DIGITS:
         raise InputError(
             [

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from kling_mcp.errors import Problem
+    from kling_mcp.generation.choosing import ExplainFailure
     from kling_mcp.generation.targets import Case, Standard, TargetName
     from kling_mcp.generation.texts import RenderedTexts, RequestTexts
     from kling_mcp.library.index import Library
@@ -77,7 +78,7 @@ class Cast:
         return used, texts.render(places)
 
 
-async def choose_cast(library: Library, texts: RequestTexts, listed: Sequence[str]) -> Cast:
+async def choose_cast(library: Library, texts: RequestTexts, listed: Sequence[str], explain: ExplainFailure) -> Cast:
     """The elements of a request; those that cannot be used are in the problems of its choice.
 
     Raises:
@@ -89,7 +90,7 @@ async def choose_cast(library: Library, texts: RequestTexts, listed: Sequence[st
         Named(argument, tuple(name for name, _ in mention.names), is_optional=mention.may_be_text)
         for argument, _, mention in named
     ]
-    choice = await choose_elements(library, namings)
+    choice = await choose_elements(library, namings, explain)
     cast = Cast(choice, mentioned=[{} for _ in texts.parts()], listed=len(listed))
     cast.names_elements = any(not naming.is_optional for naming in namings[len(listed) :])
     arguments = [argument for argument, _ in texts.parts()]

@@ -12,13 +12,16 @@ from kling_mcp.api.ids import EXACT_FIX, is_rounded
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
 from kling_mcp.library.index import EVERYWHERE
 from kling_mcp.sanitize import as_shown, quote
+from kling_mcp.tasks.submit import ASK_FIRST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from kling_mcp.errors import Kind, Retry
     from kling_mcp.library.index import Library
     from kling_mcp.library.records import LibraryElement
+
+    ExplainFailure = Callable[[str], Awaitable[Sequence[str]]]
 
 _SHOWN = 60
 _MAX_CANDIDATES = 5
@@ -28,12 +31,12 @@ _GAPS = "The library could not be read in full:"
 _IS = {
     "deleted": "was deleted",
     "pending": "is not ready yet",
-    "failed": "was never created, because Kling rejected its inputs",
+    "failed": "was never created, because Kling refused its inputs",
 }
 _DO = {
     "deleted": "choose another element, or create it again",
     "pending": "call wait_for_tasks, then repeat this call",
-    "failed": "create it again with different inputs",
+    "failed": "leave it out, or choose another element",
 }
 
 
@@ -72,8 +75,11 @@ class Choice:
             self.verdicts.add(("bad_input", "never"))
 
 
-async def choose_elements(library: Library, namings: Sequence[Named]) -> Choice:
+async def choose_elements(library: Library, namings: Sequence[Named], explain: ExplainFailure) -> Choice:
     """The ready element behind each naming.
+
+    Args:
+        explain: what is known of a creation that Kling refused, by its task id.
 
     Raises:
         KlingError: the library cannot be read.
@@ -88,7 +94,7 @@ async def choose_elements(library: Library, namings: Sequence[Named]) -> Choice:
             if not (naming.is_optional and isinstance(error, NotFoundError)):
                 problem = _unresolved(naming, error)
                 choice.verdicts.add((error.kind, error.retry))
-        if element is not None and (problem := _unusable(naming.argument, matched, element)):
+        if element is not None and (problem := await _unusable(naming.argument, matched, element, explain)):
             choice.verdicts.add(("bad_input", "later" if element.status == "pending" else "never"))
             element = None
         choice.problems.extend([problem] if problem else [])
@@ -138,11 +144,18 @@ def _unresolved(naming: Named, error: NotFoundError | AmbiguousNameError) -> Pro
     return Problem(naming.argument, _EXACT, f"{given}, which matches no element", fix)
 
 
-def _unusable(argument: str, text: str, element: LibraryElement) -> Problem | None:
+async def _unusable(argument: str, text: str, element: LibraryElement, explain: ExplainFailure) -> Problem | None:
     """A record that is not ready, or that was named by another id than the element's own."""
     given = quote(text, _SHOWN)
     if element.status != "ready":
-        return Problem(argument, "must be ready for use", f"{given}, which {_IS[element.status]}", _DO[element.status])
+        actual, fix = f"{given}, which {_IS[element.status]}", _DO[element.status]
+        if element.failure_reason:
+            actual += f", saying {quote(element.failure_reason, 300)}"
+        if element.element_name and as_shown(text) != as_shown(element.element_name):
+            actual += f" (its name is {quote(element.element_name, _SHOWN)})"
+        if element.status == "failed":
+            fix = " ".join([f"{fix}.", *await explain(element.task_id), ASK_FIRST])
+        return Problem(argument, "must be ready for use", actual, fix)
     if text.strip() == element.element_id or as_shown(text) == as_shown(element.element_name):
         return None
     # A task id may also be the name of another element.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.generation.bodies import UsedElement
+    from kling_mcp.generation.choosing import ExplainFailure
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
     from kling_mcp.generation.inputs import LoadedMedia
     from kling_mcp.generation.models import VideoRoute
@@ -70,21 +71,33 @@ class PreparedImages:
     notes: tuple[str, ...]
 
 
-async def prepare_video(
-    draft: VideoDraft, library: Library, policy: MediaPolicy, *, has_api_key: bool
-) -> PreparedVideo:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a request is checked against.
+
+    Attributes:
+        explain: what is known of a creation that Kling refused, by its task id.
+    """
+
+    library: Library
+    policy: MediaPolicy
+    has_api_key: bool
+    explain: ExplainFailure
+
+
+async def prepare_video(draft: VideoDraft, within: Surroundings) -> PreparedVideo:
     """The video request in the form that may be sent.
 
     Raises:
         KlingError: every problem of the input, as `bad_input` or the kind that they share.
     """
     shots, shot_problems = parse_shots(draft.shots)
-    route = choose_route(draft, has_api_key=has_api_key)
+    route = choose_route(draft, has_api_key=within.has_api_key)
     if isinstance(route, Problem):
         raise InputError([route, *shot_problems], advice=_ADVICE)
     texts = RequestTexts(Prompt(draft.prompt), shots)
-    media = await to_thread.run_sync(load_video_media, draft, policy)
-    cast = await choose_cast(library, texts, draft.elements)
+    media = await to_thread.run_sync(load_video_media, draft, within.policy)
+    cast = await choose_cast(within.library, texts, draft.elements, within.explain)
     cast.choice.refuse([*shot_problems, *media.problems])
     cast.choice.refuse(texts.find_problems(len(draft.images), has_video=bool(draft.video_url)))
     cast.choice.refuse(find_video_problems(draft, route, shots, names_elements=cast.names_elements))
@@ -92,20 +105,20 @@ async def prepare_video(
     used, rendered = cast.write(texts, route.target, route.standard)
     cast.choice.refuse(find_length_problems(rendered, route.standard, route.prompt_characters))
     if cast.choice.problems:
-        raise await refusal(library, cast.choice, _ADVICE)
+        raise await refusal(within.library, cast.choice, _ADVICE)
     request = _video_request(draft, route, media, used, rendered)
     notes = [
         *find_video_notes(draft, route),
         *find_text_notes(rendered),
         *find_cast_notes(cast, has_sound=draft.audio == "native", says_voice="native" in route.audio),
         *find_media_notes(texts, media, draft.aspect_ratio),
-        *await namesake_doubts(library, cast.choice),
+        *await namesake_doubts(within.library, cast.choice),
     ]
     estimate = estimate_video(_cost_of(request, cast.elements))
     return PreparedVideo(request=request, estimate=estimate, elements=tuple(cast.elements), notes=tuple(notes))
 
 
-async def prepare_images(draft: ImageDraft, library: Library, policy: MediaPolicy) -> PreparedImages:
+async def prepare_images(draft: ImageDraft, within: Surroundings) -> PreparedImages:
     """The picture request in the form that may be sent.
 
     Raises:
@@ -113,15 +126,15 @@ async def prepare_images(draft: ImageDraft, library: Library, policy: MediaPolic
     """
     route = route_of(draft)
     texts = RequestTexts(Prompt(draft.prompt))
-    media = await to_thread.run_sync(load_image_media, draft, policy)
-    cast = await choose_cast(library, texts, draft.elements)
+    media = await to_thread.run_sync(load_image_media, draft, within.policy)
+    cast = await choose_cast(within.library, texts, draft.elements, within.explain)
     cast.choice.refuse([*find_image_problems(draft, route), *media.problems])
     cast.choice.refuse(texts.find_problems(len(draft.images) if route.names_pictures else 0, has_video=False))
     cast.choice.refuse(cast.find_problems(route.target, (), len(draft.images)))
     used, rendered = cast.write(texts, route.target, "older")
     cast.choice.refuse(find_length_problems(rendered, "older", route.prompt_characters))
     if cast.choice.problems:
-        raise await refusal(library, cast.choice, _ADVICE)
+        raise await refusal(within.library, cast.choice, _ADVICE)
     request = ImageRequest(
         route=route,
         prompt=rendered.prompt,
@@ -134,7 +147,7 @@ async def prepare_images(draft: ImageDraft, library: Library, policy: MediaPolic
     notes = [
         *find_cast_notes(cast, has_sound=False, says_voice=False),
         *find_media_notes(texts, media, draft.aspect_ratio, names_pictures=route.names_pictures),
-        *await namesake_doubts(library, cast.choice),
+        *await namesake_doubts(within.library, cast.choice),
     ]
     estimate = estimate_images(draft.model, draft.resolution, draft.count)
     return PreparedImages(request=request, estimate=estimate, elements=tuple(cast.elements), notes=tuple(notes))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from kling_mcp.api.limits import TAGS
 from kling_mcp.library.records import ElementStatus, LibraryElement, Source
+from kling_mcp.sanitize import without_invisible
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import Element, ElementTask, Tag
 
 # Far above Kling's limits (facts: name-20, description-100); stops hostile records.
 MAX_NAME_CHARACTERS, MAX_DESCRIPTION_CHARACTERS, MAX_ID_CHARACTERS, MAX_LINK_CHARACTERS = 200, 600, 128, 2048
+MAX_REASON_CHARACTERS = 300
 MAX_TAGS, MAX_LINKS = 16, 4
+
+_IN_LINKS = "%/:?#[]@!$&'()*+,;=~-._"
+_ENCODED_LINK = re.compile(rf"(?:[\w{re.escape(_IN_LINKS.replace('%', ''))}]|%[0-9A-Fa-f]{{2}})*", re.ASCII)
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
@@ -31,6 +39,7 @@ def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
             task_id=capped(task.task_id, MAX_ID_CHARACTERS),
             external_task_id=capped(task.external_task_id, MAX_ID_CHARACTERS),
             created_at_ms=task.created_at,
+            failure_reason=capped(task.task_status_msg, MAX_REASON_CHARACTERS) if task.task_status == "failed" else "",
         )
     ]
 
@@ -67,8 +76,13 @@ def _status(element: Element, task: ElementTask, source: Source) -> ElementStatu
         return "deleted"
     if task.task_status == "failed":
         return "failed"
-    # fact: presets-thin; official elements are ready, whatever their empty fields say.
-    if source == "preset" or task.task_status == "succeed" or element.status.lower() in {"succeed", "succeeded"}:
+    # facts: presets-thin, owned-by; official elements are ready in every list, whatever their task says.
+    if (
+        source == "preset"
+        or element.is_official
+        or task.task_status == "succeed"
+        or element.status.lower() in {"succeed", "succeeded"}
+    ):
         return "ready"
     return "pending"
 
@@ -91,9 +105,12 @@ def _links(element: Element) -> tuple[str, ...]:
 
 
 def link(url: str) -> str:
-    """An https link in printable ASCII of limited length, otherwise ""."""
-    return (
-        url
-        if url.startswith("https://") and len(url) <= MAX_LINK_CHARACTERS and url.isascii() and url.isprintable()
-        else ""
-    )
+    """An https link, percent-encoded; "" for anything else, and for one that is too long or holds what is invisible."""
+    if not url.startswith("https://") or len(url) > MAX_LINK_CHARACTERS:
+        return ""
+    if not _ENCODED_LINK.fullmatch(url):
+        host = url.split("/", 3)[2]
+        if not url.isprintable() or without_invisible(url) != url or not host.isascii() or " " in host:
+            return ""
+        url = quote(_STRAY_PERCENT.sub("%25", url), safe=_IN_LINKS)
+    return url if len(url) <= MAX_LINK_CHARACTERS else ""

@@ -152,6 +152,10 @@ class Library:
             raise not_found(names[-1], near, is_complete=all(status.is_complete for status in statuses))
         return found
 
+    async def records_of(self, tasks: Iterable[ElementTask]) -> list[LibraryElement]:
+        """The records of the account's own tasks, completed with what was submitted from here. Never fails."""
+        return await self._fill_in([record for task in tasks for record in records_of(task, "custom")])
+
     async def known_by_id(self, any_id: str) -> ResolvedElement | None:
         """The local record with this id; nothing is sent."""
         return choose_by_id(any_id, await self.catalogue.with_id(any_id))

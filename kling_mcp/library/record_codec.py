@@ -46,7 +46,7 @@ def words_of(element: LibraryElement) -> Words:
     """Blank-separated tokens of the name, of all other text, and of the facets."""
     said = " ".join([element.element_description, *element.tags, element.voice_name])
     facets = [facet for facet in facets_of(element).split() if facet not in COMMON]
-    return Words(" ".join(tokens(element.element_name)), " ".join(tokens(said)), " ".join(facets))
+    return Words(" ".join(tokens(as_shown(element.element_name))), " ".join(tokens(said)), " ".join(facets))
 
 
 def is_word(token: str) -> bool:
@@ -84,6 +84,11 @@ def tag_facet(tag: str) -> str:
 def tag_of_facet(facet: str) -> str:
     """The folded name of a tag's token."""
     return bytes.fromhex(facet[1:]).decode()
+
+
+def tags_of_facets(facets: str) -> list[str]:
+    """The folded names of the tags among a record's facets."""
+    return [tag_of_facet(token) for token in facets.split()[3:]]
 
 
 def key_of(element: LibraryElement) -> str:

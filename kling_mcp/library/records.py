@@ -48,6 +48,7 @@ class LibraryElement:
     `element_id` is "" if the task has no element, and `element_name` too if the requested name is unknown.
     `tags` are names, or ids if Kling gives no name. `reference_type` is "" if unknown.
     `image_urls` are https links, the frontal picture first; may be empty. `voice_trial_url` is an https link or "".
+    `failure_reason` is Kling's, for a failed task; may be empty.
     `asked_voice_id` is the voice that a creation from this server requested; Kling may not have bound it.
     """
 
@@ -66,4 +67,5 @@ class LibraryElement:
     external_task_id: str = ""
     created_at_ms: int = 0
     image_urls: tuple[str, ...] = ()
+    failure_reason: str = ""
     asked_voice_id: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from kling_mcp.api.ids import ROUNDED, is_rounded
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import AmbiguousNameError, NotFoundError
 from kling_mcp.sanitize import clean, quote
@@ -50,13 +51,13 @@ def choose_by_name(name: str, records: Sequence[LibraryElement]) -> ResolvedElem
 
 
 def _choose(named: str, records: Sequence[LibraryElement]) -> LibraryElement:
-    """A ready one, otherwise a pending one, otherwise the newest of the rest."""
+    """A ready one, otherwise a pending one, otherwise the newest of the rest. Both lists may show the same element."""
     for status in ("ready", "pending"):
-        found = [record for record in records if record.status == status]
+        found = {record.element_id or record.task_id: record for record in records if record.status == status}
         if len(found) > 1:
-            raise ambiguous(named, found)
+            raise ambiguous(named, list(found.values()))
         if found:
-            return found[0]
+            return next(iter(found.values()))
     return records[0]
 
 
@@ -90,8 +91,9 @@ def not_found(named: str, near: Sequence[LibraryElement], *, is_complete: bool) 
     names = list(dict.fromkeys(record.element_name for record in near if record.element_name))
     told = ", ".join(quote(name, _SHOWN) for name in names)
     gap = "" if is_complete else " The library could not be read in full, so it may still exist."
+    advice = f"Similar names: {told}." if told else "find_elements shows what exists."
     return NotFoundError(
         f"No element of this account, and no official one, has the name or id {quote(named, _SHOWN)}.{gap}",
         candidates=[clean(name, _SHOWN) for name in names],
-        advice=f"Similar names: {told}." if told else "find_elements shows what exists.",
+        advice=ROUNDED if is_rounded(named) else advice,
     )

@@ -7,7 +7,7 @@ There are few, so they are kept and searched in memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
@@ -16,6 +16,7 @@ from kling_mcp.library.folding import name_key
 from kling_mcp.library.from_kling import MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS, capped, link
 from kling_mcp.library.records import ElementStatus, Source
 from kling_mcp.library.spelling import distance, errors_allowed
+from kling_mcp.sanitize import as_shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -30,6 +31,8 @@ PAGE_SIZE = 1000  # fact: voice-page
 MAX_PAGES = 20
 VOICES_TTL_SECONDS: dict[Source, float] = {"custom": 60.0, "preset": 3600.0}
 RETRY_SECONDS = 10.0
+MAX_WORDS = 12
+Match = Literal["all", "similar", "some", "none"]
 CHOOSABLE: tuple[ElementStatus, ...] = ("ready", "pending")
 
 
@@ -47,11 +50,15 @@ class LibraryVoice:
 
 @dataclass(frozen=True, slots=True)
 class VoiceHits:
-    """All matching voices, best first. `failures` are the lists that could not be read, and why."""
+    """All matching voices, best first. `failures` are the lists that could not be read, and why.
+
+    `match` says how much of the text the best ones match: all of it, all with a typo, some words, none. With none,
+    every voice is a hit.
+    """
 
     voices: list[LibraryVoice]
     failures: dict[Source, KlingError]
-    is_corrected: bool = False
+    match: Match = "all"
 
 
 @dataclass(slots=True)
@@ -74,7 +81,10 @@ class VoiceCatalogue:
         self._lock = anyio.Lock()
 
     async def search(self, text: str, sources: Sequence[Source]) -> VoiceHits:
-        """The voices with this id or these words in their names; own ones before official ones.
+        """The voices with this id or with words of their names; own ones before official ones.
+
+        Kling knows only names of voices (voice-record), so a description in other words matches nothing: then all of
+        them are listed, unless an id was asked for.
 
         Deleted and failed voices are left out: they cannot be used.
 
@@ -87,8 +97,10 @@ class VoiceCatalogue:
         if len(failures) == len(lists) and not any(known.voices for known in lists.values()):
             raise next(iter(failures.values()))
         voices = [voice for known in lists.values() for voice in known.voices if voice.status in CHOOSABLE]
-        hits, is_corrected = _matching(voices, text.strip())
-        return VoiceHits(hits, failures, is_corrected)
+        hits, match = _matching(voices, as_shown(text))
+        if match == "none" and not text.strip().isdecimal():
+            hits = voices
+        return VoiceHits(hits, failures, match)
 
     async def _cached_list(self, source: Source) -> _CachedList:
         """The cached list, read again if it is old; concurrent callers share one read."""
@@ -134,21 +146,21 @@ def voices_of(task: VoiceTask, source: Source) -> list[LibraryVoice]:
     ]
 
 
-def _matching(voices: list[LibraryVoice], text: str) -> tuple[list[LibraryVoice], bool]:
-    """The matches, best first, and whether a typo had to be corrected."""
+def _matching(voices: list[LibraryVoice], text: str) -> tuple[list[LibraryVoice], Match]:
+    """The matches, best first, and how much of the text they match."""
     if not text:
-        return voices, False
+        return voices, "all"
     key = name_key(text)
     ranked = [(rank, voice) for voice in voices if (rank := _rank(voice, text, key)) is not None]
     if ranked:
-        return [voice for _, voice in sorted(ranked, key=lambda pair: pair[0])], False
-    return [voice for voice in voices if _is_similar(name_key(voice.voice_name), key)], True
+        return [voice for _, voice in sorted(ranked, key=lambda pair: pair[0])], "all"
+    return _matching_in_part(voices, key.split()[:MAX_WORDS])
 
 
 def _rank(voice: LibraryVoice, text: str, key: str) -> int | None:
     """0 for the id or the exact name, 1 for the folded name, 2 for its prefix, 3 for its words, otherwise None."""
     its_key = name_key(voice.voice_name)
-    if text in {voice.voice_id, voice.voice_name}:
+    if text in {voice.voice_id, as_shown(voice.voice_name)}:
         return 0
     if its_key == key:
         return 1
@@ -159,9 +171,23 @@ def _rank(voice: LibraryVoice, text: str, key: str) -> int | None:
     return 3 if is_there else None
 
 
-def _is_similar(its_key: str, key: str) -> bool:
-    its_words = its_key.split()
-    return all(
-        any(distance(wanted, word, errors_allowed(wanted)) <= errors_allowed(wanted) for word in its_words)
-        for wanted in key.split()
-    )
+def _matching_in_part(voices: list[LibraryVoice], wanted: list[str]) -> tuple[list[LibraryVoice], Match]:
+    """The voices with most of the words, as written or else with a typo."""
+    words = {voice.voice_id: set(name_key(voice.voice_name).split()) for voice in voices}
+    vocabulary = set().union(*words.values())
+    meant = [known for word in wanted if (known := _known(word, vocabulary))]
+    counted = [(sum(bool(known & words[voice.voice_id]) for known in meant), voice) for voice in voices]
+    most = max((count for count, _ in counted), default=0)
+    if most == len(wanted):
+        return [voice for count, voice in counted if count == most], "similar"
+    found = sorted((pair for pair in counted if pair[0]), key=lambda pair: -pair[0])
+    return [voice for _, voice in found], "some" if found else "none"
+
+
+def _known(wanted: str, vocabulary: set[str]) -> set[str]:
+    """The words that begin like this one, otherwise those that differ by a typo. A letter alone is no beginning."""
+    if len(wanted) == 1 and wanted.isascii():
+        return vocabulary & {wanted}
+    beginning = {word for word in vocabulary if word.startswith(wanted)}
+    errors = errors_allowed(wanted)
+    return beginning or {word for word in vocabulary if errors and distance(wanted, word, errors) <= errors}

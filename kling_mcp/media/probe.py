@@ -1,18 +1,11 @@
 """Looks at the bytes of a picture: format, size in pixels as shown, whether the file is whole.
 
-Only headers are read and checksums compared: no pixel is ever decoded, so a small file that unfolds into
+Only its structure is read and checksums compared: no pixel is ever decoded, so a small file that unfolds into
 gigabytes costs nothing. Files are never changed, and an error never shows their content.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import struct
-import threading
-import warnings
-import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,40 +13,16 @@ from kling_mcp.api import limits
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media.files import refuse_size
 from kling_mcp.media.formats import describe_other, name_format
-from kling_mcp.media.png_metadata import without_packed_metadata
+from kling_mcp.media.jpeg import MAX_SEGMENTS, read_jpeg
+from kling_mcp.media.png import MAX_CHUNKS, read_png
+from kling_mcp.media.structure import DamagedError, TooManyPartsError
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from kling_mcp.media.structure import Structure
 
-# What Pillow is known to raise on damaged input.
-DECODE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    AssertionError,
-    EOFError,
-    struct.error,
-    zlib.error,
-)
-# Pillow warns about damaged metadata. Warning filters are global to the process, so only one thread at a time may
-# replace them.
-_quiet = threading.Lock()
-
-# One 0xFF, though a marker may have several: a repeat here would take quadratic time on a run of them.
-_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-_JPEG_END = 0xD9
-_JPEG_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
-
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-
-_EXIF_ORIENTATION = 0x0112
-_EXIF_SHORT = 3
-_SIDES_SWAPPED = frozenset({5, 6, 7, 8})
+_MOST_PARTS = {"jpeg": f"{MAX_SEGMENTS} segments", "png": f"{MAX_CHUNKS} chunks"}
+_FIX_FILE = "save or download it again, or export it again from an image editor."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +32,6 @@ class PictureFacts:
     format: str
     width: int
     height: int
-
-
-class _TooManyPixelsError(Exception):
-    """Pillow refused the size before it could be read."""
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Use Pillow without its warnings on damaged metadata, one thread at a time."""
-    with _quiet, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def inspect(data: bytes, given: str, argument: str) -> PictureFacts:
@@ -91,72 +48,27 @@ def inspect(data: bytes, given: str, argument: str) -> PictureFacts:
         rule = "must be a JPEG or PNG file by its content, whatever its name"
         raise InputError([Problem(argument, rule, f"{quote(given)}, which is {what}", fix)])
     try:
-        width, height = _size_as_shown(data, found)
-    except _TooManyPixelsError:
-        raise InputError([_too_many_pixels(argument, quote(given))]) from None
-    except DECODE_ERRORS:
+        width, height = read_structure(data, found).size_as_shown()
+    except DamagedError:
         rule = "must be whole and readable"
-        fix = "save or download it again, or export it again from an image editor."
         actual = f"{quote(given)}, a {found.upper()} file that is cut short or damaged"
-        raise InputError([Problem(argument, rule, actual, fix)]) from None
+        raise InputError([Problem(argument, rule, actual, _FIX_FILE)]) from None
+    except TooManyPartsError:
+        rule = f"must be an ordinary {found.upper()} file of at most {_MOST_PARTS[found]}"
+        raise InputError([Problem(argument, rule, f"{quote(given)}, with more of them", _FIX_FILE)]) from None
     problems = _size_problems(width, height, given, argument)
     if problems:
         raise InputError(problems)
     return PictureFacts(found, width, height)
 
 
-def _size_as_shown(data: bytes, found: str) -> tuple[int, int]:
-    """Width and height in pixels, swapped if EXIF rotates the picture."""
-    from PIL import Image  # noqa: PLC0415 - slow to load, and a server that only starts probes nothing
+def read_structure(data: bytes, found: str) -> Structure:
+    """The structure of a `jpeg` or `png` file.
 
-    # Pillow forgives a missing end of either format.
-    if not (is_whole_jpeg(data) if found == "jpeg" else _PNG_END in data):
-        raise EOFError
-    readable = data if found == "jpeg" else without_packed_metadata(data)
-    with quiet_pillow():
-        try:
-            with Image.open(io.BytesIO(readable), formats=("JPEG", "PNG")) as picture:
-                width, height = picture.size
-                exif = picture.info.get("exif", b"")
-                # For a PNG this compares all checksums up to the end mark; for a JPEG it does nothing.
-                picture.verify()
-        except Image.DecompressionBombError:
-            raise _TooManyPixelsError from None
-    return (height, width) if read_orientation(exif) in _SIDES_SWAPPED else (width, height)
-
-
-def is_whole_jpeg(data: bytes) -> bool:
-    """Whether the picture's own end marker is present.
-
-    Walks from segment to segment, so the end mark of a thumbnail inside the metadata does not count; what
-    follows the end mark (more pictures in an iPhone's file, a motion photo's film) is not looked at.
+    Raises:
+        DamagedError, TooManyPartsError: it is not whole, or not as it should be.
     """
-    position = 2
-    while found := _JPEG_MARKER.search(data, position):
-        marker, position = found[1][0], found.end()
-        if marker == _JPEG_END:
-            return True
-        if marker not in _JPEG_WITHOUT_LENGTH:
-            position += max(2, int.from_bytes(data[position : position + 2], "big"))
-    return False
-
-
-def read_orientation(exif: bytes) -> int:
-    """The EXIF orientation, 1 to 8; 1 if it is missing or damaged."""
-    block = exif.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(order + "I", block, 4)
-        (count,) = struct.unpack_from(order + "H", block, start)
-        for entry in range(start + 2, start + 2 + count * 12, 12):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", block, entry)
-            if tag == _EXIF_ORIENTATION and kind == _EXIF_SHORT:
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        pass
-    return 1
+    return read_jpeg(data) if found == "jpeg" else read_png(data)
 
 
 def _size_problems(width: int, height: int, given: str, argument: str) -> list[Problem]:

@@ -18,9 +18,10 @@ from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
+from kling_mcp.server.text_arguments import read_text_arguments
 from kling_mcp.server.tool_aliases import answer_older_names, current_name
 from kling_mcp.server.tool_list import KlingTool, all_tools
-from kling_mcp.server.tools import NAMES
+from kling_mcp.server.tools import NAMES, may_create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -31,13 +32,17 @@ if TYPE_CHECKING:
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
 
+# Every conversation pays for it, so it holds only what no tool says. facts: no-update, library-web-separate
 INSTRUCTIONS = (
     "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI videos "
     "and images; an element_id keeps the subject looking the same from shot to shot. Call find_elements before "
     "creating: the element may already exist. Create one with create_element_and_wait; use_elements prepares it "
     "for a generation request. Ids are text: never convert them to numbers. When a call fails, its last line "
     "says whether anything was created; repeating the same call with the same arguments never creates a second "
-    "element."
+    "element. An element cannot be renamed, changed or given another voice: create a new one, then delete the old "
+    "one. Elements made on Kling's web site are reported not to appear here, and these not there. Elements are free. "
+    "This server makes no videos or images and knows no prices: send what use_elements gives to Kling's API, which "
+    "answers with the video; prices and balance are in Kling's console."
 )
 
 
@@ -84,7 +89,7 @@ def build_server(
         extensions=[extension, gallery_extension()] if any(tool.meta for tool in chosen) else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
-        middleware=[answer_older_names, *([_HiddenTools(hidden)] if hidden else [])],
+        middleware=[answer_older_names, read_text_arguments, *([_HiddenTools(hidden)] if hidden else [])],
     )
     register_resources(server)
     register_prompts(server, [tool.name for tool in chosen])
@@ -148,7 +153,9 @@ class _HiddenTools:
             kind="read_only",
             advice=f"The operator can allow it by changing {variable}.",
         )
-        return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
+        return CallToolResult(
+            content=[TextContent(type="text", text=error.for_caller(may_create=may_create(name)))], is_error=True
+        )
 
 
 def _sdk_log_level() -> Any:

@@ -108,7 +108,7 @@ async def _find(call: ToolContext, any_id: str, resource: str) -> ResolvedElemen
         except KlingError as error:
             recorder.failed(error)
             refusal = ResourceNotFoundError if isinstance(error, NotFoundError) else ResourceError
-            raise refusal(error.for_caller()) from None
+            raise refusal(error.for_caller(may_create=False)) from None
         recorder.answered(match.element)
         return match
 

@@ -15,6 +15,7 @@ from kling_mcp.errors import InputError, KlingError
 from kling_mcp.server.arguments import ArgumentsError, ToolArguments, parse_arguments
 from kling_mcp.server.call_record import record_call
 from kling_mcp.server.tool_context import ToolContext
+from kling_mcp.server.tools import may_create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,11 +41,11 @@ async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Contex
                 answer = await spec.handler(await _read(spec, arguments, call), call)
         except KlingError as error:
             logger.info("%s: %s", spec.name, error.last_line())
-            return _failed(error, recorder, call)
+            return _failed(spec, error, recorder, call)
         except Exception:  # the boundary: a bug must not reach the client as a traceback
             reference = secrets.token_hex(4)
             logger.exception(_DEFECT, spec.name, reference)
-            return _failed(_defect(reference, may_have_created=spec.may_create), recorder, call)
+            return _failed(spec, _defect(reference, may_have_created=spec.may_create), recorder, call)
         recorder.answered(answer.view)
     return CallToolResult(
         content=[TextContent(type="text", text=answer.text), *answer.extra],
@@ -62,7 +63,7 @@ async def load_and_run_tool(
     except Exception:  # as above, and nothing has begun
         reference = secrets.token_hex(4)
         logger.exception(_DEFECT, name, reference)
-        return _error_result(_defect(reference, may_have_created=False))
+        return _error_result(_defect(reference, may_have_created=False), may_create=may_create(name))
     return await run_tool(spec, arguments, context)
 
 
@@ -81,15 +82,17 @@ async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: ToolContext) -> To
         raise InputError([*refused.problems, *further]) from None
 
 
-def _failed(error: KlingError, recorder: CallRecorder, call: ToolContext) -> CallToolResult:
+def _failed(spec: ToolSpec, error: KlingError, recorder: CallRecorder, call: ToolContext) -> CallToolResult:
     recorder.failed(error)
     call.record_error(error)
-    return _error_result(error)
+    return _error_result(error, may_create=spec.may_create)
 
 
-def _error_result(error: KlingError) -> CallToolResult:
+def _error_result(error: KlingError, *, may_create: bool) -> CallToolResult:
     """Errors stay out of structured content: some clients check that against the output schema and throw."""
-    return CallToolResult(content=[TextContent(type="text", text=error.for_caller())], is_error=True)
+    return CallToolResult(
+        content=[TextContent(type="text", text=error.for_caller(may_create=may_create))], is_error=True
+    )
 
 
 def _defect(reference: str, *, may_have_created: bool) -> KlingError:

@@ -31,7 +31,7 @@ MAX_REQUEST_MB_FROM_OTHERS = 12
 CREATES_PER_MINUTE, CREATES_PER_DAY = 30, 1000
 _MAX_CREATES = 1_000_000
 _SHORT_TOKEN = 16
-_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?::[0-9]{1,5})?")
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 
 

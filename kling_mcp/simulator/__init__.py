@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kling_mcp.simulator.app import build_app
     from kling_mcp.simulator.credentials import SANDBOX_API_KEY
     from kling_mcp.simulator.faults import Faults
+    from kling_mcp.simulator.generation.ledger import Pack
     from kling_mcp.simulator.quirks import Quirks
     from kling_mcp.simulator.serving import serve, served_in_background
     from kling_mcp.simulator.transport import SimulatorTransport
@@ -50,6 +51,7 @@ else:  # kept from the type checker, which would take it as leave to ask for any
 __all__ = [
     "SANDBOX_API_KEY",
     "Faults",
+    "Pack",
     "Quirks",
     "SimulatorTransport",
     "World",
@@ -61,6 +63,7 @@ __all__ = [
 _HOMES = {
     "SANDBOX_API_KEY": "credentials",
     "Faults": "faults",
+    "Pack": "generation.ledger",
     "Quirks": "quirks",
     "SimulatorTransport": "transport",
     "World": "world",

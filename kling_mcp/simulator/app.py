@@ -81,7 +81,12 @@ class _Handler:
         visit.body = body
         visit.record.body_bytes, visit.record.body_sha256 = len(body), sha256(body).hexdigest()
         outcome = await self._play(visit, request.scope.get(PATIENCE))
-        return _as_response(outcome, visit) if isinstance(outcome, Reply) else _NoReply(outcome)
+        if not isinstance(outcome, Reply):
+            return _NoReply(outcome)
+        response = _as_response(outcome, visit)
+        if plan.cut is None and plan.trickle is None:
+            return response
+        return _PiecemealReply(response, plan, self.sleep)
 
     def _open(self, request: Request, match: Match, plan: Plan) -> Exchange:
         authorization = request.headers.get("authorization")
@@ -104,6 +109,7 @@ class _Handler:
             record=record,
             item_id=match.item_id,
             authorization=authorization,
+            origin=str(request.base_url).rstrip("/"),
         )
 
     async def _play(self, visit: Exchange, patience: float | None) -> Reply | Ending:
@@ -137,6 +143,30 @@ class _Handler:
         except anyio.get_cancelled_exc_class():
             self.world.defer(due, visit.outcome)
             raise
+
+
+class _PiecemealReply(Response):
+    """A body that comes in pieces and may end too early, as faults say. The head is that of the whole."""
+
+    def __init__(self, whole: Response, plan: Plan, sleep: Sleep) -> None:
+        super().__init__()
+        self._whole, self._plan, self._sleep = whole, plan, sleep
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the pieces; a cut is left to the owner of the connection."""
+        body, cut, trickle = bytes(self._whole.body), self._plan.cut, self._plan.trickle
+        end = len(body) if cut is None else min(cut.after_bytes, len(body))
+        size = max(end, 1) if trickle is None else trickle.piece_bytes
+        head = {"status": self._whole.status_code, "headers": self._whole.raw_headers}
+        await send({"type": "http.response.start", **head})
+        for start in range(0, end, size):
+            if trickle is not None:
+                await self._sleep(trickle.seconds)
+            await send({"type": "http.response.body", "body": body[start : min(start + size, end)], "more_body": True})
+        if end < len(body):
+            await send({"type": DROP, "ending": "closed"})
+        else:
+            await send({"type": "http.response.body", "body": b""})
 
 
 def _as_response(reply: Reply, visit: Exchange) -> Response:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+INVALID_CREDENTIAL = 1002
+BALANCE_NOT_ENOUGH = 1102
 INVALID_PARAMETERS = 1200
 INVALID_VALUE = 1201
 METHOD_INVALID = 1202
+NO_SUCH_RESOURCE = 1203
 RATE_EXCEEDED = 1302
 PARALLEL_EXCEEDED = 1303
 

@@ -24,6 +24,9 @@ def control_routes(world: World, faults: Faults) -> list[BaseRoute]:
     async def state(_: Request) -> Response:
         return JSONResponse(world.state())
 
+    async def ignored(_: Request) -> Response:
+        return JSONResponse(world.ignored_fields)
+
     async def show(_: Request) -> Response:
         return JSONResponse([fault.as_json() for fault in faults.armed])
 
@@ -46,6 +49,7 @@ def control_routes(world: World, faults: Faults) -> list[BaseRoute]:
     return [
         Route(CONTROL_PREFIX + "requests", requests),
         Route(CONTROL_PREFIX + "state", state),
+        Route(CONTROL_PREFIX + "ignored", ignored),
         Route(CONTROL_PREFIX + "faults", show),
         Route(CONTROL_PREFIX + "faults", arm, methods=["POST"]),
         Route(CONTROL_PREFIX + "faults", disarm, methods=["DELETE"]),

@@ -6,18 +6,24 @@ Synchronous on purpose: an exchange happens completely or not at all, even if it
 from dataclasses import dataclass, field
 
 from kling_mcp.simulator import ids
-from kling_mcp.simulator.codes import INVALID_PARAMETERS, RefusedError
+from kling_mcp.simulator.calls import Operation
+from kling_mcp.simulator.codes import INVALID_CREDENTIAL, INVALID_PARAMETERS, RefusedError
 from kling_mcp.simulator.fault_actions import Answer, Ending, Lose, Malform, Plan, Refuse
 from kling_mcp.simulator.faults import Faults
-from kling_mcp.simulator.operations import Operation, perform
+from kling_mcp.simulator.generation.results import download
+from kling_mcp.simulator.operations import perform
 from kling_mcp.simulator.replies import Reply, armed_answer, refusal, spoil, success
 from kling_mcp.simulator.request_log import RequestRecord
+from kling_mcp.simulator.routes import API_KEY_ONLY
 from kling_mcp.simulator.world import World
 
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """A request that has been read. `authorization` is checked and never kept in the record."""
+    """A request that has been read. `authorization` is checked and never kept in the record.
+
+    `origin` is the address that the client called.
+    """
 
     world: World
     faults: Faults
@@ -25,6 +31,7 @@ class Exchange:
     record: RequestRecord
     item_id: str
     authorization: str | None = field(repr=False)
+    origin: str = ""
     body: bytes = b""
 
     @property
@@ -55,11 +62,14 @@ class Exchange:
         return reply
 
     def _carry_out_if(self, wanted: bool) -> Reply:
+        if self.record.route == "file":
+            return self._download()
         if not wanted:
             return success({"task_id": "870000000000000000"}, self.request_id, self.world.quirks)
         try:
             account = self.world.account(self.world.keyring.admit(self.authorization, self.server_time()))
             self.record.account = account.name
+            self._require_api_key()
             self._require_json_header()
             call = Operation(
                 world=self.world,
@@ -68,10 +78,18 @@ class Exchange:
                 item_id=self.item_id,
                 body=self.body,
                 record=self.record,
+                origin=self.origin,
             )
             return success(perform(call), self.request_id, self.world.quirks)
         except RefusedError as error:
             return refusal(error, self.request_id, self.world.quirks)
+
+    def _download(self) -> Reply:
+        return download(self.world, self.item_id, self.record.query, self.record.headers.get("range", ""))
+
+    def _require_api_key(self) -> None:
+        if self.record.route in API_KEY_ONLY and self.record.credential == "jwt":
+            raise RefusedError(INVALID_CREDENTIAL)  # fact: auth-pair-legacy-only
 
     def _require_json_header(self) -> None:
         sent = self.record.headers.get("content-type", "")

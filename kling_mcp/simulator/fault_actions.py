@@ -73,6 +73,21 @@ class Malform(ReplyAction):
 
 
 @dataclass(frozen=True, slots=True)
+class Cut(Action):
+    """The connection ends after this much of the reply's body."""
+
+    after_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trickle(Action):
+    """The reply's body comes in small pieces, with a pause before each."""
+
+    piece_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Delay(Action):
     """The reply comes late; the work is done before or after the wait."""
 
@@ -123,4 +138,6 @@ class Plan:
     delay: Delay | None = None
     skew_seconds: float = 0.0
     date: FalseDate | None = None
+    cut: Cut | None = None
+    trickle: Trickle | None = None
     names: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from kling_mcp.simulator.fault_actions import (
     SHAPES,
     Action,
     Answer,
+    Cut,
     Delay,
     Ending,
     Fail,
@@ -27,8 +28,9 @@ from kling_mcp.simulator.fault_actions import (
     Skew,
     Slots,
     Slow,
+    Trickle,
 )
-from kling_mcp.simulator.routes import ANY, ROUTE_NAMES
+from kling_mcp.simulator.routes import ANY, ANY_CREATE, ROUTE_NAMES, covers
 
 A = TypeVar("A", bound=Action)
 
@@ -53,7 +55,8 @@ class Faults:
     """All armed faults.
 
     Every method arms one and returns it. `times` says for how many requests (None: for all), `route` for which
-    (`any`, or a name such as `create`, `query`, `list`, `presets`, `delete`, `voice-create`, ...).
+    (`any`, `any-create`, or a name of `routes` such as `create`, `voice-list`, `omni-video`, `v1-omni-image-query`,
+    `tasks-get`, `file`). The defaults of faults that are about creations are `any-create`.
     Raises ValueError for a route that does not exist.
     """
 
@@ -73,9 +76,11 @@ class Faults:
         """The request is carried out, but no reply comes (fact: retry-create)."""
         return self._arm("lose_reply_after_commit", Lose(after_commit=True, ending=ending), times, route)
 
-    def lose_reply_after_create(self, *, ending: Ending = "closed", times: int | None = 1) -> Fault:
+    def lose_reply_after_create(
+        self, *, ending: Ending = "closed", times: int | None = 1, route: str = ANY_CREATE
+    ) -> Fault:
         """`lose_reply_after_commit` for creations."""
-        return self.lose_reply_after_commit(ending=ending, times=times, route="create")
+        return self.lose_reply_after_commit(ending=ending, times=times, route=route)
 
     # ---- another reply
 
@@ -151,7 +156,17 @@ class Faults:
         action = Answer(status=status, headers=(("location", location),))
         return self._arm("redirect", action, times, route)
 
+    def cut_reply(self, after_bytes: int, *, times: int | None = 1, route: str = "file") -> Fault:
+        """The connection ends in the middle of the body; the reply's Content-Length is that of the whole."""
+        return self._arm("cut_reply", Cut(int(after_bytes)), times, route)
+
     # ---- time
+
+    def slow_body(
+        self, seconds: float = 1.0, *, piece_bytes: int = 1024, times: int | None = 1, route: str = "file"
+    ) -> Fault:
+        """The body comes in pieces, each `seconds` after the one before."""
+        return self._arm("slow_body", Trickle(int(piece_bytes), float(seconds)), times, route)
 
     def delay(self, seconds: float, *, after_commit: bool = False, times: int | None = 1, route: str = ANY) -> Fault:
         """The reply comes late; a client that stops waiting does not stop the server."""
@@ -172,18 +187,18 @@ class Faults:
         message: str = "Failure to pass the risk control system",
         *,
         times: int | None = 1,
-        route: str = "create",
+        route: str = ANY_CREATE,
     ) -> Fault:
         """The next task is accepted and ends as failed (facts: msg-moderated, failed-has-no-code)."""
         return self._arm("fail_task", Fail(message), times, route)
 
-    def slow_task(self, seconds: float, *, times: int | None = 1, route: str = "create") -> Fault:
+    def slow_task(self, seconds: float, *, times: int | None = 1, route: str = ANY_CREATE) -> Fault:
         """The next task takes `seconds`; `math.inf` never ends."""
         return self._arm("slow_task", Slow(float(seconds)), times, route)
 
     def limit_parallel(self, most: int, *, times: int | None = None) -> Fault:
-        """1303 while `most` element tasks of the account run (facts: slots, slots-refused, msg-parallel)."""
-        return self._arm("limit_parallel", Slots(int(most)), times, "create")
+        """1303 above `most` slots of the account's elements and generations (facts: slots, slots-refused)."""
+        return self._arm("limit_parallel", Slots(int(most)), times, ANY_CREATE)
 
     # ---- arming by name, using up
 
@@ -208,7 +223,9 @@ class Faults:
         delay = self.take(route, Delay, names)
         skew = self.take(route, Skew, names)
         date = self.take(route, FalseDate, names)
-        return Plan(reply, delay, skew.seconds if skew else 0.0, date, tuple(names))
+        cut = self.take(route, Cut, names)
+        trickle = self.take(route, Trickle, names)
+        return Plan(reply, delay, skew.seconds if skew else 0.0, date, cut, trickle, tuple(names))
 
     def take(self, route: str, kind: type[A], names: list[str]) -> A | None:
         """Use up the first armed fault of this kind that fits, and add its name to `names`."""
@@ -232,7 +249,7 @@ class Faults:
         """The first armed fault of this kind that fits, not used up yet."""
         for fault in self.armed:
             action = fault.action
-            if isinstance(action, kind) and fault.route in {ANY, route}:
+            if isinstance(action, kind) and covers(fault.route, route):
                 return fault, action
         return None
 
@@ -256,6 +273,8 @@ FAULT_NAMES = (
     "rate_limit",
     "malformed",
     "redirect",
+    "cut_reply",
+    "slow_body",
     "delay",
     "clock_skew",
     "garbage_date",

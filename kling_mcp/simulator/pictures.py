@@ -39,7 +39,7 @@ def is_link(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-def check_picture(text: str, field: str) -> str:
+def check_picture(text: str, field: str, most_bytes: int = MAX_PICTURE_BYTES) -> str:
     """Return the SHA-256 of a Base64 picture's bytes, or "" for a link.
 
     Raises RefusedError (1201) for anything that the facts `image-...` do not allow.
@@ -53,13 +53,13 @@ def check_picture(text: str, field: str) -> str:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise refuse_value(f"{field} is neither a url nor base64") from None
-    _check_content(content, field)
+    _check_content(content, field, most_bytes)
     return sha256(content).hexdigest()
 
 
-def _check_content(content: bytes, field: str) -> None:
-    if len(content) > MAX_PICTURE_BYTES:
-        raise refuse_value(f"{field}: file size exceeds 10MB")
+def _check_content(content: bytes, field: str, most_bytes: int) -> None:
+    if len(content) > most_bytes:
+        raise refuse_value(f"{field}: file size exceeds {most_bytes // 1024 // 1024}MB")
     width, height = _decode(content, field)
     if min(width, height) < MIN_SIDE_PIXELS:
         raise refuse_value(f"{field}: image pixel is invalid, each side must be at least 300px")

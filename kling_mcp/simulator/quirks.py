@@ -42,7 +42,7 @@ class Quirks:
     extra_fields: bool = False
     # Units as documented, or as seen. fact: units-may-be-numbers
     deduction: Literal["string", "number"] = "string"
-    # fact: query-external-id. Off: only the task id finds a task.
+    # facts: query-external-id, gen-lookup. Off: only the task id finds an element, a voice or a video on `/v1`.
     query_by_external_id: bool = True
     # fact: msg-external-id-used, open for elements. Off: a used id is accepted and makes a second element.
     refuse_used_external_id: bool = True
@@ -56,5 +56,18 @@ class Quirks:
     # fact: list-shows-deleted. Off: a deleted element leaves the list at once.
     list_deleted: bool = True
     presets_thin: bool = True  # fact: presets-thin
+    # fact: price-failed-unknown. On: a failed task costs as much as a good one.
+    bill_failed: bool = False
+    # fact: price-video-element. On: a video element on 3.0 Omni is billed as a reference video.
+    video_element_costs_as_video: bool = False
+    # fact: tasks-field-names. What `/tasks` calls the results, and the role of a picture that is not the front.
+    tasks_outputs: Literal["outputs", "references"] = "outputs"
+    tasks_role: Literal["reference", "refer"] = "reference"
+    # facts: tasks-element-output, tasks-element-references. What it calls the materials of an element.
+    tasks_materials: Literal["references", "materials"] = "references"
+    # fact: gen-links. How a link tells when it ends.
+    link_expiry: Literal["Expires", "ksTime"] = "Expires"
+    # Off: the host of the results answers a Range with the whole file.
+    file_ranges: bool = True
     # facts: name-20, description-100. The page says "characters"; a Java server may count UTF-16 units.
     characters: Literal["code-points", "utf-16"] = "code-points"

@@ -1,4 +1,4 @@
-"""The state of the simulated Kling: tasks, elements, voices, and each account's lists of tasks.
+"""The state of the simulated Kling: tasks, elements, voices, results, and each account's lists of tasks.
 
 Plain data with look-ups. Must not render replies, check requests or read a clock.
 """
@@ -8,9 +8,13 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from hashlib import sha256
 from itertools import islice
+from typing import Generic, TypeVar
 
+from kling_mcp.simulator.generation.ledger import Ledger
+from kling_mcp.simulator.generation.order import Order
 from kling_mcp.simulator.quirks import ListOrder
 
 SUBMITTED, PROCESSING, SUCCEED, FAILED = "submitted", "processing", "succeed", "failed"
@@ -31,6 +35,22 @@ class Task:
     callback_url: str = ""
     failure: str = ""
     deleted_at: float | None = None
+    units: Decimal = Decimal(0)
+
+    @property
+    def product(self) -> str:
+        """The type of the pack that pays for it (fact: ledger-lists-elements)."""
+        return "video"
+
+    @property
+    def model(self) -> str:
+        """The model's name, if there is one."""
+        return ""
+
+    @property
+    def slots(self) -> int:
+        """How many slots it holds until it ends."""
+        return 0  # fact: slots-elements-unknown
 
     def status_at(self, now: float) -> str:
         """The documented status at this time. fact: record-fields"""
@@ -73,25 +93,50 @@ class ElementTask(Task):
     voice: VoiceTask | None = None
 
 
-AnyTask = ElementTask | VoiceTask
+@dataclass(slots=True, eq=False, kw_only=True)
+class GenerationTask(Task):
+    """A task and the clip or the pictures that it makes. `route` is the name of the route that made it."""
+
+    route: str
+    order: Order
+
+    @property
+    def product(self) -> str:
+        """Facts: ledger-package."""
+        return self.order.product
+
+    @property
+    def model(self) -> str:
+        """As the request named it."""
+        return self.order.model
+
+    @property
+    def slots(self) -> int:
+        """Fact: gen-slots."""
+        return self.order.slots
 
 
-class TaskList:
+Made = ElementTask | VoiceTask
+AnyTask = Made | GenerationTask
+T = TypeVar("T", bound=Task)
+
+
+class TaskList(Generic[T]):
     """Tasks in a maintained order, never sorted again: a page costs only its own rows."""
 
-    def __init__(self, rng: random.Random, tasks: Iterable[AnyTask] = ()) -> None:
+    def __init__(self, rng: random.Random, tasks: Iterable[T] = ()) -> None:
         self._rng = rng
-        self._by_age: list[AnyTask] = list(tasks)
-        self._shuffled: list[AnyTask] = []
+        self._by_age: list[T] = list(tasks)
+        self._shuffled: list[T] = []
 
-    def __iter__(self) -> Iterator[AnyTask]:
+    def __iter__(self) -> Iterator[T]:
         return iter(self._by_age)
 
-    def append(self, task: AnyTask) -> None:
+    def append(self, task: T) -> None:
         """Add the newest task."""
         self._by_age.append(task)
 
-    def page(self, order: ListOrder, page_num: int, page_size: int) -> list[AnyTask]:
+    def page(self, order: ListOrder, page_num: int, page_size: int) -> list[T]:
         """Tasks of one page, 1-based; empty past the end (fact: list-no-total)."""
         start = (page_num - 1) * page_size
         if order == "newest-first":
@@ -100,13 +145,13 @@ class TaskList:
         row = self._shuffle() if order == "shuffled" else self._by_age
         return row[start : start + page_size]
 
-    def walk(self, order: ListOrder) -> Iterator[AnyTask]:
+    def walk(self, order: ListOrder) -> Iterator[T]:
         """All tasks in the order that the list shows."""
         if order == "newest-first":
             return reversed(self._by_age)
         return iter(self._shuffle() if order == "shuffled" else self._by_age)
 
-    def _shuffle(self) -> list[AnyTask]:
+    def _shuffle(self) -> list[T]:
         # Inside-out Fisher-Yates: new tasks swap into the existing order, so it is never rebuilt.
         for task in islice(self._by_age, len(self._shuffled), None):
             place = self._rng.randint(0, len(self._shuffled))
@@ -120,8 +165,11 @@ class Account:
     """One customer's library, invisible to other accounts."""
 
     name: str
-    element_tasks: TaskList
-    voice_tasks: TaskList
+    rng: random.Random
+    ledger: Ledger
+    element_tasks: TaskList[ElementTask] = field(init=False)
+    voice_tasks: TaskList[VoiceTask] = field(init=False)
+    generation_tasks: dict[str, TaskList[GenerationTask]] = field(default_factory=dict)
     owner_id: str = ""
     tasks: dict[str, AnyTask] = field(default_factory=dict)
     by_external_id: dict[str, AnyTask] = field(default_factory=dict)
@@ -132,6 +180,7 @@ class Account:
 
     def __post_init__(self) -> None:
         """Give the account the creator's id that `owned_by` shows. fact: owned-by"""
+        self.element_tasks, self.voice_tasks = TaskList(self.rng), TaskList(self.rng)
         self.owner_id = str(int(sha256(self.name.encode()).hexdigest()[:8], 16) + 10_000_000)
 
     def keep_element(self, task: ElementTask) -> None:
@@ -146,25 +195,39 @@ class Account:
         self.voice_tasks.append(task)
         self._file(task)
 
-    def accept(self, task: ElementTask) -> None:
-        """Count a creation; it takes a slot until its task ends (facts: slots, slots-elements-unknown)."""
+    def keep_generation(self, task: GenerationTask) -> None:
+        """File a new generation under all its ids, and in the list of its route."""
+        self.generation_list(task.route).append(task)
+        self._file(task)
+
+    def generation_list(self, route: str) -> TaskList[GenerationTask]:
+        """What one route made."""
+        return self.generation_tasks.setdefault(route, TaskList(self.rng))
+
+    def accept(self, task: AnyTask) -> None:
+        """Count a creation, and expect its bill when its task ends (fact: gen-billed-at-end)."""
         self.creations[task.external_task_id] += 1
-        heapq.heappush(self._ends, task.ended)
+        self.ledger.expect(task)
+        if isinstance(task, ElementTask):  # only a fault lets them take slots (fact: slots-elements-unknown)
+            heapq.heappush(self._ends, task.ended)
 
     def running(self, now: float) -> int:
-        """Creations whose tasks have not ended."""
+        """Slots of element creations and generations whose tasks have not ended (fact: slots)."""
         while self._ends and self._ends[0] <= now:
             heapq.heappop(self._ends)
-        return len(self._ends)
+        return len(self._ends) + self.ledger.slots_taken(now)
 
     def summary(self, now: float) -> dict[str, object]:
         """Counts for people and tests."""
         tasks = Counter(task.status_at(now) for task in self.element_tasks)
+        generations = Counter(task.status_at(now) for made in self.generation_tasks.values() for task in made)
         deleted = sum(task.deleted_at is not None for task in self.elements.values())
         return {
             "tasks": dict(tasks),
             "elements": {"ready": tasks[SUCCEED] - deleted, "deleted": deleted},
             "voices": len(self.voices),
+            "generations": dict(generations),
+            "units": {product: str(units) for product, units in self.ledger.spent(now).items()},
             "creations": dict(self.creations),
         }
 

@@ -3,6 +3,8 @@
 Pure: (record, time, quirks) -> JSON-ready data. Must not change anything.
 """
 
+from decimal import Decimal
+
 from kling_mcp.simulator.pictures import is_link
 from kling_mcp.simulator.quirks import Quirks
 from kling_mcp.simulator.records import (
@@ -11,8 +13,9 @@ from kling_mcp.simulator.records import (
     PROCESSING,
     SUBMITTED,
     SUCCEED,
-    AnyTask,
     ElementTask,
+    Made,
+    Task,
     VoiceTask,
 )
 from kling_mcp.simulator.validation import TAG_NAMES
@@ -20,7 +23,7 @@ from kling_mcp.simulator.validation import TAG_NAMES
 Json = dict[str, object]
 
 
-def creation_reply(task: AnyTask, now: float, quirks: Quirks) -> Json:
+def creation_reply(task: Task, now: float, quirks: Quirks) -> Json:
     """`data` of a create. fact: create-reply"""
     status = task.status_at(now)
     data: Json = {
@@ -29,26 +32,37 @@ def creation_reply(task: AnyTask, now: float, quirks: Quirks) -> Json:
         "task_status": quirks.status_words.get(status, status),
         **_moments(task, now),
     }
-    return _with_extras(data, quirks)
+    return with_extras(data, quirks)
 
 
-def task_record(task: AnyTask, now: float, quirks: Quirks) -> Json:
+def task_record(task: Made, now: float, quirks: Quirks) -> Json:
     """One record, as a query or a list shows it. facts: record-fields, element-fields"""
+    return record_of(task, _task_result(task, task.status_at(now), quirks), now, quirks)
+
+
+def record_of(task: Task, result: Json, now: float, quirks: Quirks) -> Json:
+    """The record of any task of the older standard around its `task_result`. facts: record-fields"""
     status = task.status_at(now)
     data: Json = {
         "task_id": task.task_id,
         "task_status": quirks.status_words.get(status, status),
         "task_status_msg": task.failure if status == FAILED else "",  # fact: failed-has-no-code
         **_task_info(task, status, quirks),
-        **_task_result(task, status, quirks),
+        **result,
     }
-    if status in {SUCCEED, FAILED}:  # fact: create-is-free
-        data["final_unit_deduction"] = "0" if quirks.deduction == "string" else 0
+    if status in {SUCCEED, FAILED}:  # facts: create-is-free, voice-cost, gen-billed-at-end
+        units = billed_units(task, quirks)
+        data["final_unit_deduction"] = format(units, "f") if quirks.deduction == "string" else float(units)
         data["final_balance_deduction"] = {"quota": "0", "list_price": "0"}
-    return _with_extras(data | _moments(task, now), quirks)
+    return with_extras(data | _moments(task, now), quirks)
 
 
-def preset_record(task: AnyTask, now: float, quirks: Quirks) -> Json:
+def billed_units(task: Task, quirks: Quirks) -> Decimal:
+    """What a task that ended has cost (fact: price-failed-unknown)."""
+    return task.units if quirks.bill_failed or not task.failure else Decimal(0)
+
+
+def preset_record(task: Made, now: float, quirks: Quirks) -> Json:
     """A row of a preset list, with empty task fields if they are thin (fact: presets-thin)."""
     data = task_record(task, now, quirks)
     if quirks.presets_thin:
@@ -58,7 +72,7 @@ def preset_record(task: AnyTask, now: float, quirks: Quirks) -> Json:
     return data
 
 
-def _task_info(task: AnyTask, status: str, quirks: Quirks) -> Json:
+def _task_info(task: Task, status: str, quirks: Quirks) -> Json:
     running = status in {SUBMITTED, PROCESSING}
     if running and quirks.task_info == "missing-while-running":
         return {}
@@ -68,7 +82,7 @@ def _task_info(task: AnyTask, status: str, quirks: Quirks) -> Json:
     return {"task_info": {"external_task_id": task.external_task_id}}
 
 
-def _task_result(task: AnyTask, status: str, quirks: Quirks) -> Json:
+def _task_result(task: Made, status: str, quirks: Quirks) -> Json:
     if status != SUCCEED:
         missing = status != FAILED and quirks.task_info == "missing-while-running"
         return {} if missing else {"task_result": {}}  # fact: empty-while-running
@@ -78,7 +92,7 @@ def _task_result(task: AnyTask, status: str, quirks: Quirks) -> Json:
     return {"task_result": element if quirks.flat_result else {"elements": [element]}}  # fact: flat-result
 
 
-def _moments(task: AnyTask, now: float) -> Json:
+def _moments(task: Task, now: float) -> Json:
     return {"created_at": round(task.created * 1000), "updated_at": round(task.updated_at(now) * 1000)}
 
 
@@ -95,7 +109,7 @@ def _element(element: ElementTask, quirks: Quirks) -> Json:
         "owned_by": element.owned_by,
         "status": "succeed" if element.deleted_at is None else "deleted",
     }
-    return _with_extras(data, quirks)
+    return with_extras(data, quirks)
 
 
 def _tag(tag: str, quirks: Quirks) -> Json:
@@ -114,12 +128,17 @@ def _voice(voice: VoiceTask, quirks: Quirks) -> Json:
     data: Json = {
         "voice_id": voice.voice_id,
         "voice_name": voice.voice_name,
-        "trial_url": f"https://voices.example.com/{voice.voice_id}.mp3",
+        "trial_url": trial_url(voice),
         "owned_by": voice.owned_by,
     }
     if voice.owned_by != OFFICIAL and voice.deleted_at is not None:
         data["status"] = "deleted"
-    return _with_extras(data, quirks)
+    return with_extras(data, quirks)
+
+
+def trial_url(voice: VoiceTask) -> str:
+    """A made-up link."""
+    return f"https://voices.example.com/{voice.voice_id}.mp3"
 
 
 def _images(element: ElementTask, quirks: Quirks) -> Json:
@@ -140,5 +159,6 @@ def _images(element: ElementTask, quirks: Quirks) -> Json:
     }
 
 
-def _with_extras(data: Json, quirks: Quirks) -> Json:
+def with_extras(data: Json, quirks: Quirks) -> Json:
+    """With unknown fields, if the quirk says so."""
     return data | {"x_new_field": {"since": 2027, "why": None}} if quirks.extra_fields else data

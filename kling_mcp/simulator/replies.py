@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from kling_mcp.simulator.calls import Data, NoData
 from kling_mcp.simulator.codes import RefusedError
 from kling_mcp.simulator.fault_actions import PROXY_PAGE, Answer, Malform, Shape
-from kling_mcp.simulator.operations import Data, NoData
 from kling_mcp.simulator.quirks import Quirks
 
 

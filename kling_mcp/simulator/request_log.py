@@ -15,7 +15,8 @@ class RequestRecord:
     """One request that reached the simulator, and its outcome.
 
     `status` is None if no reply was sent, `code` if the reply had no vendor's code. `committed` says whether the
-    request created or deleted something. `faults` names the faults that were used for it.
+    request created or deleted something, `ignored` which fields and handles a billed
+    generation did not use, and `faults` names the faults that were used for it.
     """
 
     number: int
@@ -31,6 +32,7 @@ class RequestRecord:
     body_bytes: int = 0
     picture_sha256: tuple[str, ...] = ()
     committed: bool = False
+    ignored: list[str] = field(default_factory=list)
     status: int | None = None
     code: int | None = None
     faults: list[str] = field(default_factory=list)

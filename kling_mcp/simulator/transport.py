@@ -3,7 +3,7 @@
 The only module of the simulator that imports httpx. Must not decide what goes wrong: `faults` does.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 
 import anyio
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kling_mcp.simulator.app import DROP, PATIENCE, PLAN, Sleep, build_app
 from kling_mcp.simulator.fault_actions import Ending, Plan, Refuse
 from kling_mcp.simulator.faults import Faults
-from kling_mcp.simulator.routes import CONTROL_PREFIX, match_route
+from kling_mcp.simulator.routes import CONTROL_PREFIX, FILES_PREFIX, match_route
 from kling_mcp.simulator.world import World
 
 
@@ -41,7 +41,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Pass one request to the app, and return its reply or raise how the connection ends."""
         raw_path = request.url.raw_path.partition(b"?")[0].decode("ascii")
-        if raw_path.startswith(CONTROL_PREFIX):
+        if raw_path.startswith(CONTROL_PREFIX) and not raw_path.startswith(FILES_PREFIX):
             return await httpx.ASGITransport(self._app).handle_async_request(request)
         timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
         plan = self.faults.plan(match_route(request.method, raw_path).name)
@@ -52,7 +52,12 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
             return await httpx.ASGITransport(courier).handle_async_request(request)
         except _DroppedError as dropped:
             error, text = _ERRORS[dropped.ending]
-            raise error(text, request=request) from None
+            failure = error(text, request=request)
+            if courier.head is None:
+                raise failure from None
+            return httpx.Response(
+                courier.head["status"], headers=courier.head["headers"], stream=_CutStream(courier.body, failure)
+            )
 
     async def _refuse(self, fault: Refuse, request: httpx.Request, patience: float | None) -> None:
         if not fault.timeout:
@@ -67,13 +72,30 @@ class _DroppedError(Exception):
         self.ending = ending
 
 
+class _CutStream(httpx.AsyncByteStream):
+    """What arrived of a body before its connection ended."""
+
+    def __init__(self, body: bytes, failure: httpx.TransportError) -> None:
+        self._body = body
+        self._failure = failure
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
+        raise self._failure
+
+
 class _Courier:
-    """Passes the plan to the app, and the app's order to drop the connection back."""
+    """Passes the plan to the app, and the app's order to drop the connection back.
+
+    `head` and `body` are what the app had sent by then.
+    """
 
     def __init__(self, app: ASGIApp, plan: Plan, patience: float | None) -> None:
         self._app = app
         self._plan = plan
         self._patience = patience
+        self.head: Message | None = None
+        self.body = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ending: Ending | None = None
@@ -82,8 +104,12 @@ class _Courier:
             nonlocal ending
             if message["type"] == DROP:
                 ending = message["ending"]
-            else:
-                await send(message)
+                return
+            if message["type"] == "http.response.start":
+                self.head = message
+            elif self._plan.cut is not None:  # kept only where it can be needed
+                self.body += message.get("body", b"")
+            await send(message)
 
         await self._app({**scope, PLAN: self._plan, PATIENCE: self._patience}, receive, watch)
         if ending is not None:

@@ -104,7 +104,7 @@ def read_element(body: Body, rules: Rules) -> ElementRequest:
         video_url=materials.video_url,
         voice_id=_text(body, "element_voice_id", required=False),
         tags=_tags(body, rules),
-        callback_url=_callback(body),
+        callback_url=read_callback(_text(body, "callback_url", required=False)),
         external_task_id=_text(body, "external_task_id", required=False),
         picture_sums=materials.picture_sums,
     )
@@ -124,7 +124,7 @@ def read_voice(body: Body, rules: Rules) -> VoiceRequest:
     return VoiceRequest(
         voice_name=name,
         voice_url=link,
-        callback_url=_callback(body),
+        callback_url=read_callback(_text(body, "callback_url", required=False)),
         external_task_id=_text(body, "external_task_id", required=False),
     )
 
@@ -198,8 +198,8 @@ def _tags(body: Body, rules: Rules) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def _callback(body: Body) -> str:
-    link = _text(body, "callback_url", required=False)
+def read_callback(link: str) -> str:
+    """The address for callbacks, or "". Raises RefusedError."""
     if link:
         require_link(link, "callback_url", opened=False)
     return link

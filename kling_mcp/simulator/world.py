@@ -16,13 +16,25 @@ from typing import Literal
 from kling_mcp.simulator import ids
 from kling_mcp.simulator.codes import refuse_value
 from kling_mcp.simulator.credentials import SANDBOX_API_KEY, Keyring
+from kling_mcp.simulator.durations import Durations, default_durations
+from kling_mcp.simulator.generation.ledger import Ledger, Pack
+from kling_mcp.simulator.generation.order import Order
+from kling_mcp.simulator.generation.prices import VOICE_UNITS
 from kling_mcp.simulator.presets import preset_elements, preset_voices
 from kling_mcp.simulator.quirks import Quirks
-from kling_mcp.simulator.records import SUCCEED, Account, AnyTask, ElementTask, TaskList, VoiceTask
+from kling_mcp.simulator.records import (
+    SUCCEED,
+    Account,
+    ElementTask,
+    GenerationTask,
+    Made,
+    T,
+    TaskList,
+    VoiceTask,
+)
 from kling_mcp.simulator.request_log import RequestRecord
 from kling_mcp.simulator.validation import ElementRequest, Rules, VoiceRequest
 
-Durations = Callable[[str, random.Random], float]
 MAX_BODY_BYTES = 40_000_000  # fact: body-40mb
 RISK_CONTROL = "Failure to pass the risk control system"  # fact: msg-moderated
 # Shared by all seeded elements: half a million of them should fit into memory.
@@ -31,14 +43,10 @@ _SEEDED_SIDES = ("https://pictures.example.com/seeded-side.png",)
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def default_durations(kind: str, rng: random.Random) -> float:
-    """Seconds that a task takes; `kind` is `image_refer`, `video_refer` or `voice`.
-
-    Facts: time-image (5 s), time-voice (9 to 15 s). No figure exists for video elements.
-    """
-    if kind == "voice":
-        return rng.uniform(9, 15)
-    return 5.0 if kind == "image_refer" else 20.0
+def refuse_used(account: Account, external_task_id: str) -> None:
+    """Refuse an external id that any task of the account has (facts: gen-external-id, msg-external-id-used)."""
+    if external_task_id in account.by_external_id:
+        raise refuse_value(f"External_task_id {external_task_id} already exists")
 
 
 class World:
@@ -47,7 +55,8 @@ class World:
     `clock` gives Unix seconds and drives everything; `skew_seconds` shifts the server's own time from it (Date
     header, JWT checks). Each API key or access key has its own account, unless `accounts` maps several credentials
     to one name. `sandbox` also accepts `SANDBOX_API_KEY`, and `any_api_key` accepts every API key, each with its own
-    account.
+    account. Every account begins with the `packs`. Links to results begin with `files_origin`, or with the address
+    that the client called.
     """
 
     def __init__(
@@ -62,6 +71,8 @@ class World:
         sandbox: bool = False,
         quirks: Quirks | None = None,
         durations: Durations = default_durations,
+        packs: Iterable[Pack] | None = None,
+        files_origin: str = "",
         skew_seconds: float = 0.0,
         max_body_bytes: int = MAX_BODY_BYTES,
         strict: bool = True,
@@ -70,6 +81,8 @@ class World:
         self.clock = clock
         self.quirks = quirks or Quirks()
         self.durations = durations
+        self.packs = [Pack("video"), Pack("image")] if packs is None else list(packs)
+        self.files_origin = files_origin
         self.skew_seconds = skew_seconds
         self.max_body_bytes = max_body_bytes
         self.strict = strict
@@ -81,13 +94,14 @@ class World:
         elements, voices = preset_elements(), preset_voices()
         self.preset_elements = TaskList(self.rng, elements)
         self.preset_voices = TaskList(self.rng, voices)
-        self._preset_ids = {task.element_id for task in elements}
+        self._presets_by_id = {task.element_id: task for task in elements}
         self._preset_voices_by_id = {task.voice_id: task for task in voices}
 
     def reset(self) -> None:
         """Forget every account's contents and every request. Credentials and quirks stay."""
         self.rng = random.Random(self._seed)  # noqa: S311 - repeatable on purpose, guards nothing
         self.accounts: dict[str, Account] = {}
+        self.generations: dict[str, GenerationTask] = {}
         self.requests: list[RequestRecord] = []
         self._numbers = 0
         self._late: list[tuple[float, int, Callable[[], object]]] = []
@@ -111,7 +125,7 @@ class World:
     def account(self, name: str) -> Account:
         """The account with that name, made on first use."""
         if name not in self.accounts:
-            self.accounts[name] = Account(name, TaskList(self.rng), TaskList(self.rng))
+            self.accounts[name] = Account(name, self.rng, Ledger(self.packs, lambda: self.quirks.bill_failed))
         return self.accounts[name]
 
     def account_of(self, credential: str) -> Account:
@@ -185,10 +199,44 @@ class World:
         took = self.durations("voice", self.rng) if seconds is None else seconds
         task = self._add_voice(account, request.voice_name, self.clock(), took, request.external_task_id)
         task.callback_url, task.failure, task.voice_url = request.callback_url, failure, request.voice_url
-        account.creations[request.external_task_id] += 1
+        task.units = VOICE_UNITS
+        account.accept(task)
         return task
 
-    def find_task(self, account: Account, item_id: str, *, voices: bool) -> AnyTask:
+    def create_generation(
+        self, account: Account, order: Order, route: str, *, seconds: float | None = None, failure: str = ""
+    ) -> GenerationTask:
+        """Accept a video or pictures that an operation has checked and found payable."""
+        number = self.next_number()
+        took = self.durations(order.kind, self.rng) if seconds is None else seconds
+        created = self.clock()
+        task = GenerationTask(
+            number=number,
+            task_id=ids.task_id(number),
+            owned_by=account.owner_id,
+            created=created,
+            started=created + min(1.0, took / 5),
+            ended=created + took,
+            external_task_id=order.external_task_id,
+            callback_url=order.callback_url,
+            failure=failure,
+            units=order.units,
+            route=route,
+            order=order,
+        )
+        account.keep_generation(task)
+        account.accept(task)
+        self.generations[task.task_id] = task
+        return task
+
+    def usable_element(self, account: Account, element_id: str) -> ElementTask:
+        """A ready element of the account, or an official one. Raises RefusedError (fact: msg-bad-element)."""
+        task = account.elements.get(element_id) or self._presets_by_id.get(element_id)
+        if task is None or task.status_at(self.clock()) != SUCCEED or task.deleted_at is not None:
+            raise refuse_value("Invalid element id")
+        return task
+
+    def find_task(self, account: Account, item_id: str, *, voices: bool) -> Made:
         """By task id, or by external id if this world's quirks allow it (facts: query-*).
 
         Raises RefusedError with msg-task-not-found, even for another account's task.
@@ -196,11 +244,11 @@ class World:
         task = account.tasks.get(item_id)
         if task is None and self.quirks.query_by_external_id:
             task = account.by_external_id.get(item_id)
-        if task is None or isinstance(task, VoiceTask) is not voices:
+        if task is None or isinstance(task, GenerationTask) or isinstance(task, VoiceTask) is not voices:
             raise refuse_value(f"Task not found by id/external id: {item_id}")
         return task
 
-    def list_tasks(self, tasks: TaskList, page_num: int, page_size: int) -> list[AnyTask]:
+    def list_tasks(self, tasks: TaskList[T], page_num: int, page_size: int) -> list[T]:
         """One page (fact: list-shape). Costs only its own rows, unless a quirk hides rows: then it walks the list."""
         quirks = self.quirks
         if quirks.list_running and quirks.list_deleted:
@@ -216,7 +264,7 @@ class World:
 
     def delete_element(self, account: Account, element_id: str) -> None:
         """Mark as deleted at once (fact: delete-synchronous). Raises RefusedError."""
-        if element_id in self._preset_ids:
+        if element_id in self._presets_by_id:
             raise refuse_value("Only custom elements can be deleted")  # fact: presets-not-deletable
         self._delete(account.elements.get(element_id), "Element", element_id)
 
@@ -288,6 +336,13 @@ class World:
             total.update(account.creations)
         return total
 
+    @property
+    def ignored_fields(self) -> list[str]:
+        """What Kling ignored and billed: unknown, misspelt and misplaced fields and handles that match nothing, of
+        every accepted generation. facts: gen-unknown-fields-billed, handle-wrong-is-billed
+        """
+        return [f"{record.method} {record.path}: {name}" for record in self.requests for name in record.ignored]
+
     def state(self) -> dict[str, object]:
         """A JSON-ready summary of every account."""
         self.settle()
@@ -295,14 +350,15 @@ class World:
         return {
             "time": now,
             "requests": len(self.requests),
+            "ignored_fields": self.ignored_fields,
             "accounts": {name: account.summary(now) for name, account in self.accounts.items()},
         }
 
     # ---- inside
 
     def _refuse_used(self, account: Account, external_task_id: str) -> None:
-        if self.quirks.refuse_used_external_id and external_task_id in account.by_external_id:
-            raise refuse_value(f"External_task_id {external_task_id} already exists")  # msg-external-id-used
+        if self.quirks.refuse_used_external_id:
+            refuse_used(account, external_task_id)
 
     def _add_voice(
         self, account: Account, name: str, created: float, seconds: float, external_task_id: str = ""
@@ -328,7 +384,7 @@ class World:
             raise refuse_value(f"Voice id not found: {voice_id}")  # fact: voice-catalogues
         return task
 
-    def _delete(self, task: AnyTask | None, what: str, item_id: str) -> None:
+    def _delete(self, task: Made | None, what: str, item_id: str) -> None:
         now = self.clock()
         if task is None or task.status_at(now) != SUCCEED:
             raise refuse_value(f"Invalid {what.lower()} id")

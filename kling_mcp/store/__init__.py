@@ -41,6 +41,11 @@ class Store(Protocol):
         """Whether earlier state was lost, so that unrecorded tasks may exist."""
         ...
 
+    @property
+    def is_new(self) -> bool:
+        """Whether this process made the state: nothing of an earlier start is in it."""
+        ...
+
     def close(self) -> None:
         """Close files and connections."""
         ...

@@ -68,13 +68,18 @@ class SqliteStore:
         # Used only in that thread, except while it is idle.
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # device and inode
-        self._was_damaged = False
+        self._was_damaged = self._is_new = False
         self._gave_up_at = -STUCK_SECONDS
 
     @property
     def was_damaged(self) -> bool:
         """Whether earlier state was lost: a damaged file was put aside once, or the file was emptied or removed."""
         return self._was_damaged
+
+    @property
+    def is_new(self) -> bool:
+        """See `Store.is_new`; memory is not, because nothing is expected to last there."""
+        return self._is_new
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """See `Store.run`.
@@ -158,6 +163,7 @@ class SqliteStore:
         self._opened = _identity(path)
         if is_emptied or any(folder.glob(f"{FILE_NAME}.damaged-*")):
             self._was_damaged = True
+        self._is_new = (self._is_new or is_new) and not self._was_damaged
         return path
 
     def _is_replaced(self) -> bool:

@@ -24,7 +24,7 @@ def explained(error: sqlite3.Error | OSError, folder: Path | None) -> StorageErr
     if folder is not None and (refused := lock_failure(folder)) is not None:
         return _creations_are_off(
             f"The state folder {folder} has no file locks ({refused.strerror}), as on some network shares",
-            "set KLING_MCP_STATE_DIR to a folder on a disk of this computer, and restart the server.",
+            "Set KLING_MCP_STATE_DIR to a folder on a disk of this computer, and restart the server.",
         )
     if is_locked(error):
         return StorageError(
@@ -32,7 +32,7 @@ def explained(error: sqlite3.Error | OSError, folder: Path | None) -> StorageErr
         )
     return _creations_are_off(
         f"{where[0].upper()}{where[1:]} cannot be written ({error})",
-        "make the folder writable, or set KLING_MCP_STATE_DIR to one that is.",
+        "Make the folder writable, or set KLING_MCP_STATE_DIR to one that is.",
     )
 
 
@@ -40,7 +40,7 @@ def newer_file(path: Path) -> StorageError:
     """The file has tables that this version cannot use; it was not touched."""
     return _creations_are_off(
         f"The state file {path} was made by a newer version of kling-mcp",
-        "upgrade kling-mcp, or set KLING_MCP_STATE_DIR to another folder, and restart the server.",
+        "Upgrade kling-mcp, or set KLING_MCP_STATE_DIR to another folder, and restart the server.",
     )
 
 
@@ -49,5 +49,5 @@ def _creations_are_off(why: str, cure: str) -> StorageError:
         f"{why}, so creations are off; reading works.",
         kind="read_only",
         retry="never",
-        advice=f"Nothing was sent. {cure[0].upper()}{cure[1:]}",
+        advice=cure,
     )

@@ -20,7 +20,7 @@ T = TypeVar("T")
 class UnusableStore:
     """See `Store`; `reason` is a sentence that names the variable, `advice` what to do."""
 
-    was_damaged = False
+    was_damaged = is_new = False
 
     def __init__(self, reason: str, advice: str) -> None:
         self._reason = reason

@@ -40,6 +40,11 @@ class VerifiedStore:
         """See `Store.was_damaged`."""
         return self._store.was_damaged
 
+    @property
+    def is_new(self) -> bool:
+        """See `Store.is_new`."""
+        return self._store.is_new
+
     def close(self) -> None:
         """See `Store.close`."""
         self._store.close()

@@ -1,6 +1,7 @@
 """Waits for tasks of any kind: those given by id, or all unfinished ones in the journal.
 
-A request whose reply was lost has no task id yet; it is looked up first.
+A request whose reply was lost has no task id yet; it is looked up first. One that this process is still sending is
+waited for, too.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.tasks.entry import JournalEntry
+    from kling_mcp.tasks.in_flight import InFlight, Work
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.kind import TaskKind
 
 STILL_LOST = "Kling does not show this task yet; repeat the same create call to settle it, nothing is created twice."
 NEVER_ARRIVED = "Nothing was created; if it is still wanted, repeat the same create call."
 
-# `lost`: sent, but Kling does not show it yet. `never_arrived`: sent, but Kling certainly has no task for it.
-Standing = Literal["known", "lost", "never_arrived"]
+# `sending`: this process is sending it. `lost`: sent, but Kling does not show it yet. `never_arrived`: sent, but Kling
+# certainly has no task for it. `refused`: sent, and refused by Kling while no call was there to hear it.
+Standing = Literal["known", "sending", "lost", "never_arrived", "refused"]
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class CollectedTask:
     Attributes:
         name: the id to poll with: its task id, or an external task id.
         label, memo: from the journal; empty for a task that this server did not submit.
+        work: what is sending it, or was.
     """
 
     kind: str
@@ -47,26 +51,37 @@ class CollectedTask:
     memo: Mapping[str, str] = field(default_factory=dict)
     snapshot: TaskSnapshot[Any] = field(default_factory=TaskSnapshot)
     standing: Standing = "known"
+    work: Work[Any] | None = None
+
+    @property
+    def sent(self) -> str:
+        """How much has been sent, such as `3.1 of 6.5 MB`; "" if it is small, or not being sent."""
+        return str(self.work.attempt.upload) if self.work and self.standing == "sending" else ""
 
     @property
     def warning(self) -> str:
         """What the caller should know about a task that is not known to exist, or ""."""
-        if self.standing == "never_arrived" and self.snapshot.error:
+        if self.standing in {"never_arrived", "refused"} and self.snapshot.error:
             return self.snapshot.error.message
+        if self.standing == "sending":
+            return f"It is still being sent to Kling{f': {self.sent} so far' if self.sent else ''}."
         return STILL_LOST if self.standing == "lost" else ""
 
 
 class TaskCollector:
     """Waits of one account across calls, chats and restarts."""
 
-    def __init__(self, journal: Journal, kinds: Sequence[TaskKind[Any]], clock: Clock) -> None:
+    def __init__(self, journal: Journal, kinds: Sequence[TaskKind[Any]], clock: Clock, in_flight: InFlight) -> None:
         """`kinds` in the order in which unknown ids are tried."""
         self._journal = journal
+        self._in_flight = in_flight
         self._kinds = {kind.name: kind for kind in kinds}
         self._clock = clock
 
     async def resolve(self, ids: Sequence[str]) -> list[CollectedTask]:
         """What to wait for: the given tasks, or every unfinished one of this account.
+
+        A task that was submitted from here may be given by its name, too.
 
         Raises:
             StorageError: no ids were given, and the journal cannot be read.
@@ -74,11 +89,14 @@ class TaskCollector:
         if not ids:
             entries = await self._journal.unfinished()
             return [await self._from_entry(entry) for entry in entries if entry.kind in self._kinds]
-        return [await self._from_id(name) for name in dict.fromkeys(ids)]
+        return [item for name in dict.fromkeys(ids) for item in await self._from_name(name)]
 
     async def wait(self, collected: Sequence[CollectedTask], seconds: float) -> None:
         """Wait for all of them together and record their outcomes; mixed outcomes are no error."""
         deadline = self._clock.monotonic() + seconds
+        for item in collected:
+            if item.work and await item.work.wait(deadline):
+                await self._was_sent(item, item.work)
         waiting = [item for item in collected if item.standing == "known"]
         while waiting:
             await self._wait_by_kind(waiting, max(0.0, deadline - self._clock.monotonic()))
@@ -108,13 +126,13 @@ class TaskCollector:
         item.kind, item.snapshot = following[0], TaskSnapshot()
         return True
 
-    async def _from_id(self, name: str) -> CollectedTask:
-        entry = None
+    async def _from_name(self, name: str) -> list[CollectedTask]:
+        entries: list[JournalEntry] = []
         with suppress(StorageError):  # the ids are enough without the journal
             entry = await self._journal.find(name)
-        if entry is not None and entry.kind in self._kinds:
-            return await self._from_entry(entry)
-        return await self._from_unknown(name)
+            entries = [entry] if entry else await self._journal.named(name)
+        known = [await self._from_entry(entry) for entry in entries if entry.kind in self._kinds]
+        return known or [await self._from_unknown(name)]
 
     async def _from_unknown(self, name: str) -> CollectedTask:
         """An id that the journal does not know. Queries by external id may not work (query-external-id)."""
@@ -128,9 +146,21 @@ class TaskCollector:
     async def _from_entry(self, entry: JournalEntry) -> CollectedTask:
         name = entry.task_id or entry.external_task_id
         item = CollectedTask(entry.kind, name, entry.external_task_id, entry.label, entry.memo)
-        if not entry.task_id:
+        work = self._in_flight.find(entry)
+        if work and work.attempt.is_sending:
+            item.standing, item.work = "sending", work
+        elif not entry.task_id:
             await self._find(entry, item)
         return item
+
+    async def _was_sent(self, item: CollectedTask, work: Work[Any]) -> None:
+        """See what became of a request that has been sent."""
+        if work.attempt.refusal:
+            item.standing, item.snapshot.error = "refused", work.attempt.refusal
+            self._in_flight.take_refusal(work.attempt.entry)
+            return
+        now, *_ = await self._from_name(item.external_task_id)
+        item.kind, item.name, item.standing, item.snapshot = now.kind, now.name, now.standing, now.snapshot
 
     async def _find(self, entry: JournalEntry, item: CollectedTask) -> None:
         """Look up a request whose reply was lost, and settle it if no call is working on it."""

@@ -72,6 +72,10 @@ def make_key(kind: str, account: str, *content: object) -> str:
 
 def external_id_of(intent: Intent, attempt: int) -> str:
     """The id that is sent to Kling: the caller's own, or one derived from the identity."""
-    base = intent.caller_id or ID_PREFIX + intent.key[:28]
+    return id_of_attempt(intent.caller_id or ID_PREFIX + intent.key[:28], attempt)
+
+
+def id_of_attempt(first_id: str, attempt: int) -> str:
+    """The external task id of an attempt, from that of the first one."""
     ending = "" if attempt == 1 else f"-{attempt}"
-    return base[: MAX_EXTERNAL_TASK_ID_CHARACTERS - len(ending)] + ending
+    return first_id[: MAX_EXTERNAL_TASK_ID_CHARACTERS - len(ending)] + ending

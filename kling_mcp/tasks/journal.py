@@ -6,17 +6,20 @@ The journal decides which call may send what; it sends nothing itself. It contai
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError
+from kling_mcp.sanitize import as_shown
 from kling_mcp.store.process_owner import is_dead
 from kling_mcp.tasks.entry import (
     COLUMNS,
     LEASE_SECONDS,
     OVER,
+    UNFINISHED,
     UNSENT,
     JournalEntry,
     end_state,
@@ -234,6 +237,17 @@ class Journal:
             entry.key,
             self._clock.wall(),
         )
+
+    async def with_memo(self, kind: str, name: str, value: str) -> list[JournalEntry]:
+        """The entries of this kind whose memo has this value under this name, oldest first."""
+        written = json.dumps({name: value}, ensure_ascii=False)[1:-1]
+        found = await self._select("kind = ? AND memo LIKE ?", kind, f"%{written}%")
+        return [entry for entry in found if entry.memo.get(name) == value]
+
+    async def named(self, name: str) -> list[JournalEntry]:
+        """What a person may mean by a name: the unfinished requests with this label, else the newest task."""
+        found = await self._select("label = ? AND (task_id <> '' OR state <> 'refused')", as_shown(name))
+        return [entry for entry in found if entry.state in UNFINISHED] or found[-1:]
 
     async def _select(self, condition: str, *parameters: object) -> list[JournalEntry]:
         def work(tx: Transaction) -> list[Row]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.throttle import CreateGate
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
+    from kling_mcp.tasks.in_flight import InFlight
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.schedule import PollSchedule
 
@@ -41,10 +42,11 @@ def make_kind(
     clock: Clock,
     *,
     schedule: PollSchedule,
+    in_flight: InFlight,
     shutdown: Shutdown,
 ) -> TaskKind[T]:
     """Wire one kind. `gate` and `schedule` are per kind: each has its own slots and durations."""
     lookup = TaskLookup(route, journal)
     poller = Poller(route, clock, schedule, shutdown=shutdown)
     runner = AttemptRunner(route, journal, lookup, gate, clock, shutdown)
-    return TaskKind(route, lookup, poller, Submitter(runner))
+    return TaskKind(route, lookup, poller, Submitter(runner, in_flight))

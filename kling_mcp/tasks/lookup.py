@@ -49,7 +49,7 @@ class TaskLookup(Generic[T]):
     async def search(self, entry: JournalEntry) -> LookupResult[T]:
         """Read everything that can show the entry's task, once."""
         try:
-            found = await self._by_external_id(entry.external_task_id)
+            found = await self.by_external_id(entry.external_task_id)
             if found is not None:
                 return LookupResult(found)
             if await self._is_external_query_proven():
@@ -64,7 +64,7 @@ class TaskLookup(Generic[T]):
         Raises:
             KlingError: what the client raises.
         """
-        if (task := await self._by_external_id(external_task_id)) is not None:
+        if (task := await self.by_external_id(external_task_id)) is not None:
             return task
         for page_num in range(1, MAX_PAGES + 1):
             page = await self._route.list(page_num, PAGE_SIZE)
@@ -75,7 +75,12 @@ class TaskLookup(Generic[T]):
                 break
         return None
 
-    async def _by_external_id(self, external_task_id: str) -> T | None:
+    async def by_external_id(self, external_task_id: str) -> T | None:
+        """The task that a query by its external id finds; None proves nothing (fact: query-external-id).
+
+        Raises:
+            KlingError: what the client raises.
+        """
         try:
             task = await self._route.get(external_task_id)
         except NotFoundError:
@@ -93,7 +98,7 @@ class TaskLookup(Generic[T]):
         """
         if not self._external_query_works:
             for known in (await self._journal.known_tasks(self._route.kind))[-_ASKED_FOR_PROOF:]:
-                if await self._by_external_id(known.external_task_id) is not None:
+                if await self.by_external_id(known.external_task_id) is not None:
                     break
         return self._external_query_works
 

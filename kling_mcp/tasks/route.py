@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kling_mcp.api.models import KlingTask
+
+if TYPE_CHECKING:
+    from kling_mcp.api.request_body import Upload
 
 T = TypeVar("T", bound=KlingTask)
 T_co = TypeVar("T_co", bound=KlingTask, covariant=True)
@@ -18,8 +21,8 @@ T_co = TypeVar("T_co", bound=KlingTask, covariant=True)
 class Submit(Protocol[T_co]):
     """Sends one request that creates something."""
 
-    async def __call__(self, body: Mapping[str, Any], /, *, external_task_id: str) -> T_co:
-        """The new task.
+    async def __call__(self, body: Mapping[str, Any], /, *, external_task_id: str, upload: Upload) -> T_co:
+        """The new task; `upload` is kept up to date meanwhile.
 
         Raises:
             KlingError: `created` says whether the task may exist anyway.

@@ -1,7 +1,7 @@
 """One attempt at a claimed request: wait for a slot, send, and look it up before sending again.
 
-The caller holds the entry's lease. Whatever happens here, even cancellation, the journal says afterwards whether the
-entry may be sent, must be looked up, or is done.
+The attempt holds the entry's lease. Whatever happens here, even cancellation, the journal says afterwards whether the
+entry may be sent, must be looked up, or is done. `in_flight` says who may cancel it, and when.
 
 Two assumptions cannot be checked by a client; they matter only if Kling accepts a used external_task_id again (fact:
 msg-external-id-used). First, Kling carries out a request within the SETTLES_AFTER_* seconds after the last sign of
@@ -11,16 +11,18 @@ lease while another process works. `tests/never_twice/misfortunes.py` holds both
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Generic, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn
 
 import anyio
 
 from kling_mcp.api.client import is_external_id_used
+from kling_mcp.api.request_body import Upload
 from kling_mcp.concurrency.backoff import Backoff
 from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import (
+    ApiError,
     BusyError,
     InputError,
     KlingError,
@@ -36,7 +38,7 @@ from kling_mcp.tasks.route import T
 from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from kling_mcp.api.throttle import CreateGate
     from kling_mcp.concurrency.clock import Clock
@@ -58,20 +60,36 @@ NOT_RECORDED = "The task exists, but the state folder could not be written: do n
 
 @dataclass(slots=True)
 class Attempt:
-    """One call's work on one entry.
+    """The work on one entry, begun by one call.
 
     Attributes:
         deadline: on the monotonic clock; when it passes, the call reports what is known.
-        check: called once before anything is sent; refuses with a KlingError.
+        check: called once before anything is sent; refuses with a KlingError, or returns the task that Kling already
+            has for this request.
+        is_sending: whether a request is on its way, and its outcome not yet recorded.
+        upload: how much of that request has been sent.
+        refusal: Kling's answer to it, if the same request would get the same answer again.
     """
 
     entry: JournalEntry
     body: Mapping[str, object]
     deadline: float
-    check: Callable[[Attempt], Awaitable[None]]
+    check: Callable[[Attempt], Awaitable[Any]]  # of the runner's kind, or None
     outcome: Outcome = "submitted"
     posts: int = 0
     warnings: list[str] = field(default_factory=list)
+    is_sending: bool = False
+    upload: Upload = field(default_factory=Upload)
+    refusal: KlingError | None = None
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """The block sends a request and records its outcome."""
+        self.is_sending = True
+        try:
+            yield
+        finally:
+            self.is_sending = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +121,9 @@ class AttemptRunner(Generic[T]):
                     task = await self._look(attempt, unknown)
                     if task is not None:
                         return task
-                if attempt.posts == 0:
-                    await self._check(attempt)
+                if attempt.posts == 0 and (known := await self._check(attempt)) is not None:
+                    attempt.outcome = "already_submitted"
+                    return await self._adopt(attempt, known)
                 task, unknown = await self._send(attempt)
                 if task is not None:
                     return task
@@ -115,14 +134,15 @@ class AttemptRunner(Generic[T]):
 
     async def _abandon(self, entry: JournalEntry) -> None:
         if entry.state == "sending":
-            entry = mark_unclear(entry, self.clock.wall() + SETTLES_AFTER_ABANDONMENT, "the caller gave up")
+            entry = mark_unclear(entry, self.clock.wall() + SETTLES_AFTER_ABANDONMENT, "the server was stopped")
         await self.journal.release(entry)
 
-    async def _check(self, attempt: Attempt) -> None:
+    async def _check(self, attempt: Attempt) -> T | None:
         try:
-            await attempt.check(attempt)
+            known: T | None = await attempt.check(attempt)
         except KlingError as refusal:
             await self._refuse(attempt, refusal)
+        return known
 
     async def _send(self, attempt: Attempt) -> tuple[T | None, KlingError | None]:
         """The task, or the error that leaves open whether it exists.
@@ -133,20 +153,24 @@ class AttemptRunner(Generic[T]):
         async with self._slot(attempt):
             while True:
                 await self._wait_until_open(attempt)
-                try:
-                    return await self._post(attempt), None
-                except (BusyError, RateLimitError) as busy:  # fact: slots-refused
-                    self.gate.was_busy(busy.retry_after)
-                    attempt.entry = replace(attempt.entry, state="claimed", sent_at=0.0)  # as if it had not been sent
-                    if self.gate.opens_in() > self._time_left(attempt):
-                        await self._refuse(attempt, busy)
-                except KlingError as failure:
-                    return await self._classify_failure(attempt, failure)
+                with attempt.sending():
+                    try:
+                        return await self._post(attempt), None
+                    except (BusyError, RateLimitError) as busy:  # fact: slots-refused
+                        self.gate.was_busy(busy.retry_after)
+                        # As if it had not been sent.
+                        attempt.entry = replace(attempt.entry, state="claimed", sent_at=0.0)
+                        if self.gate.opens_in() > self._time_left(attempt):
+                            await self._refuse(attempt, busy)
+                    except KlingError as failure:
+                        return await self._classify_failure(attempt, failure)
 
     async def _post(self, attempt: Attempt) -> T:
         attempt.entry = await self.journal.mark_sending(attempt.entry)
         attempt.posts += 1
-        task = await self.route.submit(attempt.body, external_task_id=attempt.entry.external_task_id)
+        task = await self.route.submit(
+            attempt.body, external_task_id=attempt.entry.external_task_id, upload=attempt.upload
+        )
         self.gate.was_accepted()
         return await self._accept(attempt, task)
 
@@ -155,6 +179,8 @@ class AttemptRunner(Generic[T]):
         if isinstance(failure, RequestError) and is_external_id_used(failure):
             return await self._adopt_existing(attempt, failure), None
         if failure.created == "no":
+            if isinstance(failure, ApiError) and failure.retry == "never":
+                attempt.refusal = failure
             await self._refuse(attempt, failure)
         settles_at = self.clock.wall() + _settling_seconds(failure)
         attempt.entry = mark_unclear(attempt.entry, settles_at, error=StoredError.of(failure))

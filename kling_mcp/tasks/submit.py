@@ -1,6 +1,7 @@
 """Submits a request once, of any kind: claim, send or look up, and return the known task of an earlier call.
 
-The journal decides which call may send. A request that was fulfilled before returns its task.
+The journal decides which call may send. A request that was fulfilled before returns its task; one that this process
+is working on for another call is waited for.
 """
 
 from __future__ import annotations
@@ -9,11 +10,19 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.concurrency.backoff import Backoff
-from kling_mcp.errors import InputError, KlingError, NotFoundError, StorageError, TaskFailedError, UnknownOutcomeError
+from kling_mcp.errors import (
+    InputError,
+    KlingError,
+    NotFoundError,
+    StillSendingError,
+    StorageError,
+    TaskFailedError,
+    UnknownOutcomeError,
+)
 from kling_mcp.sanitize import clean, quote
 from kling_mcp.tasks.entry import end_state, external_id_conflict, names_other_content
 from kling_mcp.tasks.journal import RENEW_SECONDS, ClaimResult, LeaseLostError
@@ -23,13 +32,16 @@ from kling_mcp.tasks.send import Attempt, AttemptRunner, Outcome
 if TYPE_CHECKING:
     from kling_mcp.api.models import KlingTask
     from kling_mcp.tasks.entry import JournalEntry
+    from kling_mcp.tasks.in_flight import InFlight, Work
     from kling_mcp.tasks.intent import Intent
 
-Check = Callable[[Attempt], Awaitable[None]]
+Check = Callable[[Attempt], Awaitable[Any]]
 MakeBody = Callable[["JournalEntry"], Awaitable[Mapping[str, object]]]
 OnClaim = Callable[[str], Awaitable[None]]
 
 INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY = 0.1, 1.0
+ENDS_WITHIN_SECONDS = 0.5  # how often a call looks whether work that has no time left is still busy
+ASK_FIRST = "Ask the person before trying again; what Kling refused may be a picture, the name or the description."
 VISIBLE_WITHIN_SECONDS = 30.0  # a younger task that Kling does not show does not count as deleted
 
 
@@ -49,9 +61,10 @@ class SubmitRequest:
 
     Attributes:
         make_body: makes the body for an entry, just before it is needed.
-        deadline: on the monotonic clock.
-        check: called once before anything is sent; refuses with a KlingError.
-        on_claim: gets the external task id before anything is sent, and again if a new attempt has another.
+        deadline: on the monotonic clock. A request on its way outlives it.
+        check: as `Attempt.check`.
+        on_claim: gets the external task id as soon as it is known, before anything is sent, and again if a new attempt
+            has another.
         warnings: passed on to the caller in any case.
     """
 
@@ -66,8 +79,9 @@ class SubmitRequest:
 class Submitter(Generic[T]):
     """Submissions of one account and kind."""
 
-    def __init__(self, runner: AttemptRunner[T]) -> None:
+    def __init__(self, runner: AttemptRunner[T], in_flight: InFlight) -> None:
         self.runner = runner
+        self._in_flight = in_flight
         self._journal, self._clock, self._shutdown = runner.journal, runner.clock, runner.shutdown
         self._callers = itertools.count(1)
 
@@ -78,14 +92,13 @@ class Submitter(Generic[T]):
             InputError: the caller's own external_task_id is in use for something else; nothing was sent.
             StorageError: the request could not be recorded; nothing was sent.
             BusyError, RateLimitError, LimitError: its turn did not come in time; nothing was created.
+            StillSendingError: the deadline passed while the request was on its way; a repeated call joins it.
             UnknownOutcomeError, ServerError: the outcome is unknown; repeating the call is safe.
             KlingError: any other error of `check`, Kling or the network.
         """
         caller = str(next(self._callers))
         while True:
             entry, claim = await self._claim(request, caller)
-            if request.on_claim is not None:
-                await request.on_claim(entry.external_task_id)
             if claim is ClaimResult.DONE:
                 submission = await self._repeat(entry, request)
             else:
@@ -96,20 +109,62 @@ class Submitter(Generic[T]):
                     request.check or _no_check,
                     warnings=list(request.warnings),
                 )
-                submission = await self._work_on(attempt, must_look=claim is ClaimResult.RECOVER)
+                submission = await self._outcome_of(attempt, must_look=claim is ClaimResult.RECOVER)
             if submission is not None:
                 return submission
 
     async def _claim(self, request: SubmitRequest, caller: str) -> tuple[JournalEntry, ClaimResult]:
-        """Claim the request; while an identical call is running, wait for its result."""
+        """Claim the request; while an identical call is running, wait for its result.
+
+        Raises:
+            KlingError: Kling's refusal of the request, if it came for an identical call that has left.
+        """
         backoff = Backoff(INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY)
+        named = ""
         while True:
             entry, claim = await self._journal.claim(request.intent, caller)
+            if request.on_claim is not None and entry.external_task_id != named:
+                named = entry.external_task_id
+                await request.on_claim(named)
             if claim is not ClaimResult.IN_PROGRESS:
+                if claim is ClaimResult.SEND and (refusal := self._in_flight.take_refusal(entry)):
+                    await self._journal.mark_refused(entry, refusal)
+                    raise refusal
                 return entry, claim
+            if work := self._in_flight.find(entry):
+                await self._join(work, request.deadline)
+                continue
             if self._shutdown.is_started or self._clock.monotonic() >= request.deadline:
                 raise _held_by_another(entry)
             await self._shutdown.sleep(self._clock, backoff.next_delay())
+
+    async def _join(self, work: Work[Any], deadline: float) -> None:
+        """Wait for the work of another call on the same request.
+
+        Raises:
+            KlingError: Kling refused it, or time ran out.
+        """
+        if not await work.wait(deadline):
+            raise _still_sending(work.attempt) if work.attempt.is_sending else _held_by_another(work.attempt.entry)
+        self._in_flight.take_refusal(work.attempt.entry)
+        if work.attempt.refusal:
+            raise work.attempt.refusal
+
+    async def _outcome_of(self, attempt: Attempt, *, must_look: bool) -> Submission[T] | None:
+        """The submission, or None if the request must be claimed again.
+
+        Raises:
+            StillSendingError: the deadline has passed, and the request is on its way.
+        """
+        work = self._in_flight.start(attempt, self._work_on(attempt, must_look=must_look))
+        try:
+            while not await work.wait(max(attempt.deadline, self._clock.monotonic() + ENDS_WITHIN_SECONDS)):
+                if attempt.is_sending:
+                    raise _still_sending(attempt)
+        finally:
+            if not work.task.done():
+                await work.leave()
+        return work.result()
 
     async def _work_on(self, attempt: Attempt, *, must_look: bool) -> Submission[T] | None:
         """The submission, or None if the request must be claimed again."""
@@ -161,8 +216,11 @@ async def _no_check(_: Attempt) -> None:
     """Allow everything."""
 
 
-def raise_if_failed(task: KlingTask, external_task_id: str = "") -> None:
+def raise_if_failed(task: KlingTask, external_task_id: str = "", known: Sequence[str] = ()) -> None:
     """A failed task is an error with Kling's reason. fact: failed-has-no-code
+
+    Args:
+        known: sentences about what else is known of the refusal.
 
     Raises:
         TaskFailedError: says that Kling refused the inputs and the network was fine.
@@ -171,17 +229,37 @@ def raise_if_failed(task: KlingTask, external_task_id: str = "") -> None:
         return
     reason = clean(task.task_status_msg, 300)
     name = clean(task.external_task_id or external_task_id, 128)
-    raise TaskFailedError(
+    told = (
         f"Kling accepted task {clean(task.task_id, 80)} (external_task_id {name or '-'}) and then refused its "
-        f"inputs{f', saying {quote(reason, 300)}' if reason else ' without a reason'}. The network was fine.",
+        f"inputs{f', saying {quote(reason, 300)}' if reason else ' without a reason'}. The network was fine."
+    )
+    raise TaskFailedError(
+        " ".join([told, *known]),
         task_id=task.task_id,
         external_task_id=name,
-        advice="Change the pictures, the name or the description, then create again.",
+        advice=ASK_FIRST,
+    )
+
+
+def _still_sending(attempt: Attempt) -> StillSendingError:
+    entry, sent = attempt.entry, str(attempt.upload)
+    name = entry.external_task_id
+    return StillSendingError(
+        f"The {entry.kind} {quote(entry.label, 40)} is still being sent to Kling{f': {sent} so far' if sent else ''}.",
+        external_task_id=name,
+        sent=sent,
+        advice=f"Call wait_for_tasks with ids=[{quote(name, 128)}], or repeat the same call: it is not sent twice.",
     )
 
 
 def _held_by_another(entry: JournalEntry) -> UnknownOutcomeError:
     name = entry.external_task_id
+    if entry.state == "sending":
+        return StillSendingError(
+            f"Another server is sending the {entry.kind} {quote(entry.label, 40)} to Kling.",
+            external_task_id=name,
+            advice=f"Repeat the same call, or call wait_for_tasks with ids=[{quote(name, 128)}].",
+        )
     return UnknownOutcomeError(
         f"Another call is creating the same {entry.kind} {quote(entry.label, 40)} and has not finished yet.",
         external_task_id=name,

@@ -1,6 +1,7 @@
 """Makes thumbnails from untrusted pictures, and a numbered contact sheet from thumbnails.
 
-Formats and pixels are limited before decoding, and only pixels survive: no metadata, colour profile or second frame.
+A decoder sees only what `media` found to be pixels, of limited size and in a limited number of passes, and only pixels
+survive: no metadata, colour profile or second frame.
 Call it from a worker thread: decoding takes up to a second.
 
 Pillow is imported at the first picture.
@@ -10,10 +11,12 @@ from __future__ import annotations
 
 import io
 import math
+import struct
+import zlib
 from typing import TYPE_CHECKING, Final
 
-from kling_mcp.media.png_metadata import without_packed_metadata
-from kling_mcp.media.probe import DECODE_ERRORS, quiet_pillow, read_orientation
+from kling_mcp.media.probe import read_structure
+from kling_mcp.media.structure import DamagedError, Structure, TooManyPartsError, read_orientation
 from kling_mcp.thumbnails.fetch import NoPictureError, name_picture
 
 if TYPE_CHECKING:
@@ -35,6 +38,23 @@ _NUMBER_PX: Final = 28
 # Limits on decoded pixels. A JPEG is decoded at about an eighth of its size; other formats in full.
 MAX_JPEG_PIXELS: Final = 50_000_000
 MAX_OTHER_PIXELS: Final = 25_000_000
+# A progressive JPEG has about ten passes; each goes over all pixels, however few bytes it has.
+MAX_PIXELS_IN_PASSES: Final = 1_000_000_000
+
+# What Pillow is known to raise on damaged input.
+_DECODE_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
 
 _QUALITIES: Final = (82, 70, 55, 40, 25)
 _PAPER: Final = (236, 236, 236)
@@ -66,18 +86,17 @@ def make_thumbnail(data: bytes, *, side: int = SIDE_PX, most_bytes: int = MAX_TH
     found = name_picture(data)
     if not found:
         raise NoPictureError("it is not a JPEG, PNG or WebP picture")
-    if found == "png":
-        data = without_packed_metadata(data)
-    if found == "webp":
-        # Pillow's WebP reader allocates every pixel before it reports how many there are.
-        _require_size(read_webp_size(data), found)
+    structure = _read_structure(data, found)
+    _require_size(structure, found)
     try:
-        with quiet_pillow(), Image.open(io.BytesIO(data), formats=(found.upper(),)) as picture:
-            _require_size(picture.size, found)
-            return _as_jpeg(_upright(_shrunk(picture, side), picture.info.get("exif", b"")), most_bytes)
+        with Image.open(io.BytesIO(structure.bare_file()), formats=(found.upper(),)) as picture:
+            orientation = structure.orientation
+            if found == "webp":
+                orientation = read_orientation(picture.info.get("exif", b""))
+            return _as_jpeg(_upright(_shrunk(picture, side), orientation), most_bytes)
     except (Image.DecompressionBombError, MemoryError):
         raise NoPictureError("it has too many pixels") from None
-    except DECODE_ERRORS:
+    except _DECODE_ERRORS:
         raise NoPictureError("it is damaged") from None
 
 
@@ -92,15 +111,14 @@ def make_sheet(pictures: Sequence[bytes], *, most_bytes: int = MAX_SHEET_BYTES) 
     columns = min(_SHEET_COLUMNS, math.ceil(math.sqrt(len(pictures) * 1.5)))
     rows = math.ceil(len(pictures) / columns)
     step = SHEET_CELL_PX + _SHEET_GAP_PX
-    with quiet_pillow():
-        sheet = Image.new("RGB", (columns * step + _SHEET_GAP_PX, rows * step + _SHEET_GAP_PX), _INK)
-        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_NUMBER_PX - 8)
-        for place, jpeg in enumerate(pictures):
-            left = _SHEET_GAP_PX + place % columns * step
-            top = _SHEET_GAP_PX + place // columns * step
-            sheet.paste(_cell(jpeg), (left, top))
-            _write_number(draw, font, place + 1, left, top)
-        return _as_jpeg(sheet, most_bytes)
+    sheet = Image.new("RGB", (columns * step + _SHEET_GAP_PX, rows * step + _SHEET_GAP_PX), _INK)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_NUMBER_PX - 8)
+    for place, jpeg in enumerate(pictures):
+        left = _SHEET_GAP_PX + place % columns * step
+        top = _SHEET_GAP_PX + place // columns * step
+        sheet.paste(_cell(jpeg), (left, top))
+        _write_number(draw, font, place + 1, left, top)
+    return _as_jpeg(sheet, most_bytes)
 
 
 def read_webp_size(data: bytes) -> tuple[int, int]:
@@ -118,12 +136,25 @@ def read_webp_size(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def _require_size(size: tuple[int, int], found: str) -> None:
-    width, height = size
-    if width < 1 or height < 1:
+def _read_structure(data: bytes, found: str) -> Structure:
+    if found == "webp":
+        # Pillow's WebP reader allocates every pixel before it reports how many there are.
+        width, height = read_webp_size(data)
+        return Structure(width, height, pixels=(data,))
+    try:
+        return read_structure(data, found)
+    except (DamagedError, TooManyPartsError):
+        raise NoPictureError("it is damaged") from None
+
+
+def _require_size(structure: Structure, found: str) -> None:
+    if structure.width < 1 or structure.height < 1:
         raise NoPictureError("it is damaged")
-    if width * height > (MAX_JPEG_PIXELS if found == "jpeg" else MAX_OTHER_PIXELS):
+    count = structure.width * structure.height
+    if count > (MAX_JPEG_PIXELS if found == "jpeg" else MAX_OTHER_PIXELS):
         raise NoPictureError("it has too many pixels")
+    if count * structure.passes > MAX_PIXELS_IN_PASSES:
+        raise NoPictureError("it takes too long to decode")
 
 
 def _shrunk(picture: Image.Image, side: int) -> Image.Image:
@@ -154,10 +185,10 @@ def _in_eight_bits(picture: Image.Image, side: int) -> Image.Image:
     return grey
 
 
-def _upright(picture: Image.Image, exif: bytes) -> Image.Image:
+def _upright(picture: Image.Image, orientation: int) -> Image.Image:
     from PIL import Image  # noqa: PLC0415 - slow to load, rarely needed
 
-    turn = _UPRIGHT.get(read_orientation(exif))
+    turn = _UPRIGHT.get(orientation)
     return picture.transpose(Image.Transpose[turn]) if turn else picture
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ALL_FETCHES_SECONDS = 20.0
+DECODERS_AT_ONCE = 2  # of an account: its slowest pictures delay only its own
 NOT_IN_TIME = "its link did not answer in time"
 SANDBOX_HAS_NO_LINKS = "the sandbox opens no links"
 
@@ -47,6 +48,7 @@ class Thumbnails:
     def __init__(self, cache: ThumbnailCache | None, fetcher: PictureFetcher | None) -> None:
         self._cache = cache
         self._fetcher = fetcher
+        self._decoders = anyio.Semaphore(DECODERS_AT_ONCE)
 
     async def save(self, task_id: str, picture: bytes) -> None:
         """Keep a thumbnail of a picture that was just sent."""
@@ -54,7 +56,8 @@ class Thumbnails:
         if cache is None or not task_id or not picture:
             return
         try:
-            await to_thread.run_sync(lambda: cache.put(_task_key(task_id), make_thumbnail(picture)))
+            async with self._decoders:
+                await to_thread.run_sync(lambda: cache.put(_task_key(task_id), make_thumbnail(picture)))
         except NoPictureError as error:
             logger.info("No thumbnail is kept for task %s: %s", identifier(task_id), error.reason)
 
@@ -91,7 +94,8 @@ class Thumbnails:
         try:
             async with self._fetcher.gate:
                 data = await self._fetcher.fetch(element.image_urls[0])
-                jpeg = await to_thread.run_sync(make_thumbnail, data)
+                async with self._decoders:
+                    jpeg = await to_thread.run_sync(make_thumbnail, data)
         except NoPictureError as error:
             return Thumbnail(note=error.reason)
         if self._cache is not None and element.element_id:

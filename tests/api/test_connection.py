@@ -145,7 +145,32 @@ class TestSilence:
         for route, end in (("query", LOST_LOOK), ("create", LOST_CREATION)):
             started = clock.monotonic()
             assert end_of(await failure_of(client, route)) == end
-            assert clock.monotonic() - started == pytest.approx(Timeouts().exchange)
+            assert clock.monotonic() - started == pytest.approx(Timeouts().exchange, abs=0.1)
+
+    async def test_answer_to_a_large_body_is_waited_for_longer(
+        self, account: Account, faults: Faults, clock: VirtualClock
+    ) -> None:
+        """A proxy may take megabytes at once, and pass them on as slowly as its line is."""
+        large = {**VIDEO_CREATION, "element_description": "x" * 6_500_000}
+        faults.lose_reply_after_commit(ending="hang", route="create", times=2)
+        with pytest.raises(UnknownOutcomeError):
+            await account.client.create_element(VIDEO_CREATION, external_task_id="small")
+        small_took = clock.monotonic()
+        with pytest.raises(UnknownOutcomeError):
+            await account.client.create_element(large, external_task_id="large")
+        assert small_took == pytest.approx(Timeouts().read, abs=0.1)
+        assert clock.monotonic() - small_took == pytest.approx(Timeouts().read + 6_500_000 / 16_000, abs=0.1)
+
+    async def test_drip_after_a_large_body_is_left_after_a_longer_time(self, clock: VirtualClock) -> None:
+        async def drip() -> AsyncIterator[bytes]:
+            while True:
+                await anyio.sleep(10)
+                yield b" "
+
+        client = client_of(lambda _: httpx.Response(200, content=drip()), clock)
+        with pytest.raises(UnknownOutcomeError):
+            await client.create_element({"picture": bytes(4_875_000)}, external_task_id="large")
+        assert clock.monotonic() == pytest.approx(Timeouts().exchange + 6_500_000 / 16_000, abs=0.1)
 
     async def test_half_a_reply_is_a_lost_reply(self, clock: VirtualClock) -> None:
         async def half() -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, Connect, requests_to, structured, text_of
@@ -12,6 +12,9 @@ from kling_mcp.account import Account
 from kling_mcp.api.diagnostics import PAGE_SIZE, check
 from kling_mcp.settings import HOSTS
 from kling_mcp.simulator import Faults, World
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +46,33 @@ async def test_check_setup_with_a_good_setup_reports_no_problem(connect: Connect
     }
     assert abs(told["clock_skew_seconds"]) <= 1  # the Date header has whole seconds
     assert [request.route for request in world.requests] == ["list"]  # one cheap read
+
+
+NEW_STATE = "was made at this start"
+
+
+async def test_new_state_is_mentioned_until_the_next_start(connect: Connect, era: str, tmp_path: Path) -> None:
+    """As in a container without a volume, where every start is the first one."""
+    for is_new in (True, False):
+        async with connect(era) as client:
+            for _ in range(2):
+                result = await client.call_tool("check_setup", {})
+                assert structured(result)["problems"] == []
+                assert (f"The state in {tmp_path / 'state'} {NEW_STATE}." in text_of(result)) is is_new
+
+
+async def test_sandbox_says_nothing_of_a_new_state(connect: Connect) -> None:
+    async with connect(sandbox=True) as client:
+        assert NEW_STATE not in text_of(await client.call_tool("check_setup", {}))
+
+
+async def test_state_that_cannot_be_used_is_a_problem(connect: Connect, era: str, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("not a folder")
+    told = await setup_told(connect, era)
+    assert not told["ok"]
+    (problem,) = told["problems"]
+    assert problem.startswith(f"read_only: The state folder {tmp_path / 'state'} cannot be written")
+    assert "KLING_MCP_STATE_DIR" in problem
 
 
 async def test_missing_credentials_are_an_answer_of_check_setup_not_an_error(

@@ -107,7 +107,7 @@ class TestVoices:
         ("data", "status"),
         [
             ({"task_id": "1", "task_status": "succeed", "task_result": {"voices": [VOICE]}}, "succeed"),
-            ({"task_id": "", "task_status": "", "task_info": {}, "task_result": {"voices": [VOICE]}}, "unknown"),
+            ({"task_id": "", "task_status": "", "task_info": {}, "task_result": {"voices": [VOICE]}}, "succeed"),
             (VOICE, "succeed"),  # an official one, without a task around it (presets-thin)
         ],
     )

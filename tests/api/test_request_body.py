@@ -20,7 +20,7 @@ from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey, KeyPair
 from kling_mcp.api.client import KlingClient
-from kling_mcp.api.request_body import PIECE_BYTES, RequestBody
+from kling_mcp.api.request_body import PIECE_BYTES, RequestBody, Upload
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import ApiError, UnexpectedReplyError
 from kling_mcp.simulator import Faults, SimulatorTransport, World
@@ -76,6 +76,23 @@ class TestPieces:
     def test_chunks_of_a_body_are_small(self) -> None:
         assert max(map(len, RequestBody({"one": LARGE, "two": LARGE}).chunks())) == PIECE_BYTES // 3 * 4
 
+    def test_chunks_of_a_picture_that_is_text_already_are_small(self) -> None:
+        outgoing = RequestBody({"picture": base64.b64encode(LARGE).decode()})
+        assert max(map(len, outgoing.chunks())) <= PIECE_BYTES // 3 * 4
+        assert len(outgoing) == len(sent(outgoing))
+
+    @pytest.mark.parametrize(
+        ("upload", "told"),
+        [
+            (Upload(), ""),
+            (Upload(3_100_000, 6_500_000), "3.1 of 6.5 MB"),
+            (Upload(0, 100_000), "0.0 of 0.1 MB"),
+            (Upload(400, 99_999), ""),
+        ],
+    )
+    def test_upload_reads_like_a_sentence(self, upload: Upload, told: str) -> None:
+        assert str(upload) == told
+
     @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}, "\ud800"])
     def test_value_that_json_cannot_hold_is_refused_before_sending(self, value: object) -> None:
         with pytest.raises((TypeError, ValueError)):
@@ -107,6 +124,15 @@ class TestTransmission:
             assert request.headers["Content-Length"] == str(len(request.content))
             assert "Transfer-Encoding" not in request.headers
         assert "Content-Length" not in listing.headers
+
+    async def test_upload_follows_the_body_and_begins_again_with_it(self) -> None:
+        outgoing, upload = RequestBody({"picture": LARGE}), Upload()
+        for _ in range(2):
+            passed = 0
+            async for chunk in outgoing.stream(upload):
+                assert (upload.sent, upload.total) == (passed, len(outgoing))
+                passed += len(chunk)
+            assert upload.sent == upload.total
 
     async def test_second_attempt_sends_the_whole_body(self, clock: VirtualClock, world: World, faults: Faults) -> None:
         """Two connections fail, then Kling refuses the token for its time: the third body is no left-over."""

@@ -22,6 +22,7 @@ from kling_mcp.errors import (
     InputError,
     KlingError,
     NameTakenError,
+    StillSendingError,
     UnknownOutcomeError,
 )
 from kling_mcp.library.list_sync import RETRY_SECONDS
@@ -414,17 +415,27 @@ class TestConcurrentCalls:
         async with anyio.create_task_group() as group:
             group.start_soon(server.create, MIA)
             await anyio.sleep(1)
-            with pytest.raises(UnknownOutcomeError, match="Another call") as caught:
+            with pytest.raises(StillSendingError, match="still being sent") as caught:
                 await server.create(MIA, patience=5)
         assert caught.value.external_task_id.startswith("kmcp-")
         assert caught.value.created == "maybe"
 
-    async def test_waiting_caller_sends_after_the_first_caller_was_refused(
+    async def test_waiting_caller_gets_the_refusal_of_the_first_caller(
         self, server: Process, world: World, faults: Faults
     ) -> None:
         faults.delay(3, route="create")
         faults.reply_code(1301, route="create")
         told = await outcomes_of((server, MIA), (server, MIA))
+        assert [type(one) for one in told] == [ContentError, ContentError]
+        assert posts(world) == 1
+        assert (await server.create(MIA)).outcome == "submitted"
+
+    async def test_waiting_caller_in_another_process_sends_after_the_first_caller_was_refused(
+        self, processes: Processes, world: World, faults: Faults
+    ) -> None:
+        faults.delay(3, route="create")
+        faults.reply_code(1301, route="create")
+        told = await outcomes_of((processes.start(), MIA), (processes.start(), MIA))
         assert [type(one) for one in told] == [ContentError, Creation]
         assert len(elements_at(world)) == 1
 
@@ -438,7 +449,9 @@ class TestNameGuard:
         (ready,) = elements_at(world)
         with pytest.raises(NameTakenError, match="already exists") as caught:
             await server.create(OTHER_MIA)
-        assert caught.value.candidates == (f"element_id={ready.element_id}",)
+        (candidate,) = caught.value.candidates
+        assert candidate.startswith(f"element_id={ready.element_id}, ready, created 20")
+        assert candidate in caught.value.message
         assert (caught.value.kind, caught.value.created) == ("name_taken", "no")
         assert posts(world) == 1
 

@@ -378,8 +378,8 @@ def test_optional_fields_that_are_empty_are_not_sent() -> None:
     assert set(bare.body()) == {"element_name", "element_description", "reference_type", "element_image_list"}
 
 
-def test_pillow_is_not_loaded_before_the_first_picture(tmp_path: Path) -> None:
-    """Neither by importing what prepares a creation nor by a creation from links alone."""
+def test_no_decoder_is_loaded_to_check_pictures(tmp_path: Path) -> None:
+    """A file is checked before the credential is proved, so it must not reach a decoder there."""
     (tmp_path / "mia.png").write_bytes(pictures.png())
     program = """
 import sys
@@ -397,4 +397,4 @@ print(is_loaded_after("https://example.com/mia.png"), is_loaded_after(sys.argv[1
     ran = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60, capture_output=True, text=True
     )
-    assert ran.stdout == "False True\n"
+    assert ran.stdout == "False False\n"

@@ -9,7 +9,7 @@ from helpers import API_KEY, Pictures, requests_to
 
 from kling_mcp.errors import KlingError
 from kling_mcp.generation.draft import ImageDraft, VideoDraft
-from kling_mcp.generation.prepare import PreparedImages, PreparedVideo, prepare_images, prepare_video
+from kling_mcp.generation.prepare import PreparedImages, PreparedVideo, Surroundings, prepare_images, prepare_video
 from kling_mcp.media.policy import MediaPolicy
 
 if TYPE_CHECKING:
@@ -31,12 +31,21 @@ def policy(pictures: Pictures) -> MediaPolicy:
     return MediaPolicy(allowed_dirs=(pictures.folder,))
 
 
+def within(account: Account, policy: MediaPolicy | None = None, *, has_api_key: bool = True) -> Surroundings:
+    return Surroundings(
+        library=account.library,
+        policy=policy or MediaPolicy(),
+        has_api_key=has_api_key,
+        explain=account.refusals.facts,
+    )
+
+
 async def video(account: Account, has_api_key: bool = True, **given: Any) -> PreparedVideo:
-    return await prepare_video(VideoDraft(**given), account.library, MediaPolicy(), has_api_key=has_api_key)
+    return await prepare_video(VideoDraft(**given), within(account, has_api_key=has_api_key))
 
 
 async def images(account: Account, **given: Any) -> PreparedImages:
-    return await prepare_images(ImageDraft(**given), account.library, MediaPolicy())
+    return await prepare_images(ImageDraft(**given), within(account))
 
 
 async def refusal(account: Account, **given: Any) -> KlingError:
@@ -255,13 +264,13 @@ async def test_shape_of_the_first_frame_is_compared_with_the_ratio(
     account: Account, pictures: Pictures, policy: MediaPolicy
 ) -> None:
     draft = VideoDraft(prompt="x", first_frame=str(pictures.front), aspect_ratio="9:16")
-    notes = (await prepare_video(draft, account.library, policy, has_api_key=True)).notes
+    notes = (await prepare_video(draft, within(account, policy))).notes
     assert "The first frame is 400 x 500, which is not 9:16." in notes
 
 
 async def test_local_picture_is_sent_as_bytes(account: Account, pictures: Pictures, policy: MediaPolicy) -> None:
     draft = VideoDraft(prompt="x", first_frame=str(pictures.front))
-    body: Any = (await prepare_video(draft, account.library, policy, has_api_key=True)).request.body("kmcp-1")
+    body: Any = (await prepare_video(draft, within(account, policy))).request.body("kmcp-1")
     assert body["contents"][1] == {"type": "first_frame", "url": pictures.front.read_bytes()}
 
 

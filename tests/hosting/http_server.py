@@ -96,6 +96,12 @@ class House:
     runtime: Runtime
     address: str = NEAR
 
+    @property
+    def sdk_sessions(self) -> Mapping[str, Any]:
+        """The sessions that the SDK has open."""
+        sessions: Mapping[str, Any] = self.app.state.server.session_manager._server_instances
+        return sessions
+
     def http(self, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
         """Plain requests."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=self.address, headers=headers)
@@ -110,6 +116,9 @@ class House:
     ) -> tuple[int, bytes]:
         """Status and body of a POST whose headers no client library would send, or whose body comes by `receive`."""
         sent = [(name.lower().encode(), value.encode()) for name, value in headers_for(body).items()]
+        given = list(headers)
+        if all(name != b"host" for name, _ in given):
+            sent.append((b"host", b"127.0.0.1:8000"))
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -119,7 +128,7 @@ class House:
             "path": "/mcp",
             "raw_path": b"/mcp",
             "query_string": b"",
-            "headers": [(b"host", b"127.0.0.1:8000"), *sent, *headers],
+            "headers": [*sent, *given],
         }
         pending: list[Message] = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
         answer: list[Message] = []

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from anyio import to_thread
 from helpers import structured
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from processes import COMMAND, environ_with
+from processes import AS_A_JOB, COMMAND, environ_with
 
 from hosting.http_server import bearer, calling, creation, headers_for, initializing, kling
 from kling_mcp.simulator import World, served_in_background
@@ -52,10 +52,10 @@ def kling_at(world: World) -> Iterator[str]:
 
 
 @contextmanager
-def started(state: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(state: Path, starter: Sequence[str] = (), **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its address."""
     with subprocess.Popen(
-        [*COMMAND, "serve", "--transport", "http", "--port", "0"],
+        [*starter, *COMMAND, "serve", "--transport", "http", "--port", "0"],
         env=environ_with(KLING_MCP_STATE_DIR=str(state), **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -70,8 +70,9 @@ def started(state: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str
             process.kill()
 
 
-def test_http_process_prints_its_address_and_ends_quietly_with_ctrl_c(tmp_path: Path) -> None:
-    with started(tmp_path) as (process, url):
+@pytest.mark.parametrize("starter", [[], AS_A_JOB], ids=["in front", "as a job"])
+def test_http_process_prints_its_address_and_ends_quietly_with_ctrl_c(tmp_path: Path, starter: list[str]) -> None:
+    with started(tmp_path, starter) as (process, url):
         assert httpx.get(f"{url}/healthz", timeout=10).status_code == 200
         assert httpx.get(f"{url}/readyz", timeout=10).status_code == 200
         process.send_signal(signal.SIGINT)

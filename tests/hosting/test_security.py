@@ -5,8 +5,6 @@ Wrong tokens stand in `test_access` and `test_oauth`, foreign pages in `test_acc
 
 from __future__ import annotations
 
-import gc
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -189,74 +187,6 @@ class TestMemoryBudget:
             group.start_soon(one, 3, 40)
         assert statuses == {1: 200, 2: 503, 3: 200}
         assert await self.post(guard, 100) == 200, "everything was given back"
-
-
-def own_key(number: int) -> list[tuple[bytes, bytes]]:
-    """The header of one of many callers."""
-    return [(b"x-kling-api-key", f"key-{number}".encode())]
-
-
-class TestSessions:
-    async def test_ten_thousand_are_not_opened(self, serve: Serve) -> None:
-        """Older clients alone open sessions; the others go on, and so does whoever has one."""
-        async with serve(most_sessions=50) as house:
-            opened = await house.post(initializing())
-            mine = {"Mcp-Session-Id": opened.headers["Mcp-Session-Id"], "MCP-Protocol-Version": "2025-11-25"}
-            body = initializing()
-            statuses = [(await house.raw(body, own_key(number)))[0] for number in range(10_000)]
-            assert statuses == [200] * 49 + [503] * 9_951
-            status, said = await house.raw(body)
-            assert (status, json.loads(said)["error"]["message"]) == (503, "Too many open sessions")
-            assert (await house.post(LIST)).status_code == 200
-            assert (await house.post(LIST, mine)).status_code == 200
-
-            async with house.http() as http:
-                assert (await http.delete("/mcp", headers=mine)).status_code == 200
-            assert (await house.raw(body))[0] == 200, "there is room again"
-
-    async def test_sessions_of_a_single_caller_are_limited(self, serve: Serve, clock: VirtualClock) -> None:
-        async with serve(most_sessions=40) as house:
-            opened = await house.post(initializing(), kling("anna"))
-            mine = {**kling("anna"), "Mcp-Session-Id": opened.headers["Mcp-Session-Id"]}
-            anna = [(b"x-kling-api-key", b"anna")]
-            assert [(await house.raw(initializing(), anna))[0] for _ in range(100)] == [200] * 9 + [503] * 91
-            assert (
-                "You already have 10 sessions"
-                in (await house.post(initializing(), kling("anna"))).json()["error"]["message"]
-            )
-            assert (await house.raw(initializing(), own_key(1)))[0] == 200, "others have room"
-            assert (await house.post(LIST, kling("anna"))).status_code == 200, "newer clients need none"
-
-            async with house.http() as http:
-                assert (await http.delete("/mcp", headers=mine)).status_code == 200
-            assert [(await house.raw(initializing(), anna))[0] for _ in range(2)] == [200, 503]
-            await clock.sleep(1801)
-            assert [(await house.raw(initializing(), anna))[0] for _ in range(11)] == [200] * 10 + [503]
-
-    async def test_openings_at_the_same_moment_are_counted(self, serve: Serve) -> None:
-        statuses: list[int] = []
-        async with serve(most_sessions=8) as house:
-
-            async def open_one() -> None:
-                statuses.append((await house.raw(initializing()))[0])
-
-            async with anyio.create_task_group() as group:
-                for _ in range(20):
-                    group.start_soon(open_one)
-        assert sorted(statuses) == [200] * 2 + [503] * 18
-
-    async def test_forgotten_sessions_end_after_half_an_hour(self, serve: Serve, clock: VirtualClock) -> None:
-        async with serve(most_sessions=1) as house:
-            assert [(await house.raw(initializing()))[0] for _ in range(2)] == [200, 503]
-            await clock.sleep(1801)
-            assert (await house.raw(initializing()))[0] == 200
-
-    async def test_requests_that_open_none_leave_nothing_behind(self, serve: Serve) -> None:
-        async with serve() as house:
-            for _ in range(200):
-                assert (await house.raw({**LIST, "jsonrpc": "1.0"}, [(b"mcp-session-id", b"0" * 32)]))[0] in {400, 404}
-            gc.collect()
-            assert len(house.app.state.requests._answering) == 0
 
 
 PATHS = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -32,7 +32,9 @@ def record(task: dict[str, Any], source: Source = "custom", **element: Any) -> L
         ("unheard of", "", "custom", "pending"),
         ("failed", "", "custom", "failed"),
         ("succeed", "deleted", "custom", "deleted"),
+        ("", "", "custom", "ready"),
         ("", "", "preset", "ready"),
+        ("submitted", "", "preset", "ready"),
         ("", "deleted", "preset", "deleted"),
     ],
 )
@@ -40,6 +42,16 @@ def test_the_status_follows_from_both(task_status: str, element_status: str, sou
     """facts: list-shows-deleted, presets-thin"""
     made = record({"task_id": "8", "task_status": task_status}, source, element_id=3, status=element_status)
     assert made.status == status
+
+
+@pytest.mark.parametrize("task_status", ["", "submitted", "unheard of"])
+def test_an_official_element_is_ready_in_every_list(task_status: str) -> None:
+    """facts: owned-by, presets-thin"""
+    made = [
+        record({"task_id": "8", "task_status": task_status}, source, element_id=3, owned_by="kling")
+        for source in get_args(Source)
+    ]
+    assert [each.status for each in made] == ["ready", "ready"]
 
 
 @pytest.mark.parametrize(("word", "status"), [("processing", "pending"), ("failed", "failed"), ("new word", "pending")])
@@ -91,11 +103,13 @@ def test_pictures_are_kept_as_links_only() -> None:
         "http://a.example",
         "javascript:alert(1)",
         "https://a.example/\n",
+        "https://a.example/\u202egpj.exe",
+        "https://a b.example/",
         "https://ä.example",
         "https://" + "a" * MAX_LINK_CHARACTERS,
     ],
 )
-def test_link_that_is_not_plain_is_left_empty(url: str) -> None:
+def test_text_that_is_no_usable_link_is_left_empty(url: str) -> None:
     assert link(url) == ""
 
 
@@ -103,3 +117,19 @@ def test_a_voice_comes_with_its_trial() -> None:
     voice = {"voice_id": "83", "voice_name": "Alto", "trial_url": "https://example.com/a.mp3"}
     made = record({}, element_id=3, element_voice_info=voice)
     assert (made.voice_id, made.voice_name, made.voice_trial_url) == ("83", "Alto", "https://example.com/a.mp3")
+
+
+@pytest.mark.parametrize(
+    ("url", "encoded"),
+    [
+        ("https://a.example/x.mp3?b=1,2&c=(3)#d", "https://a.example/x.mp3?b=1,2&c=(3)#d"),
+        ("https://a.example/warm voice.mp3", "https://a.example/warm%20voice.mp3"),
+        ("https://a.example/warm%20voice.mp3", "https://a.example/warm%20voice.mp3"),
+        ("https://a.example/100% real.mp3", "https://a.example/100%25%20real.mp3"),
+        ("https://a.example/温柔.mp3", "https://a.example/%E6%B8%A9%E6%9F%94.mp3"),
+        ('https://a.example/"><b>.mp3', "https://a.example/%22%3E%3Cb%3E.mp3"),
+    ],
+)
+def test_a_link_is_percent_encoded_once(url: str, encoded: str) -> None:
+    assert link(url) == encoded
+    assert link(encoded) == encoded

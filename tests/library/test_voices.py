@@ -48,8 +48,23 @@ async def test_an_id_finds_its_voice(account: Account, world: World) -> None:
 
 async def test_a_typing_error_is_forgiven_where_nothing_matches(account: Account) -> None:
     hits = await account.voices.search("calm atlo", BOTH)
-    assert ([voice.voice_name for voice in hits.voices], hits.is_corrected) == (["Calm Alto"], True)
-    assert await names(account, "nobody") == []
+    assert ([voice.voice_name for voice in hits.voices], hits.match) == (["Calm Alto"], "similar")
+
+
+@pytest.mark.parametrize(
+    ("text", "match", "found"),
+    [
+        ("warm female narrator", "some", ["Warm Bass"]),
+        ("a clear and warm bass", "some", ["Warm Bass", "Clear Soprano"]),
+        ("calm brihgt voice", "some", ["Bright Tenor", "Calm Alto"]),
+        ("alto calm", "all", ["Calm Alto"]),
+        ("deep male", "none", ["Clear Soprano", "Warm Bass", "Bright Tenor", "Calm Alto"]),
+        ("830000000000000001", "none", []),
+    ],
+)
+async def test_any_word_finds_a_voice(account: Account, text: str, match: str, found: list[str]) -> None:
+    hits = await account.voices.search(text, BOTH)
+    assert ([voice.voice_name for voice in hits.voices], hits.match) == (found, match)
 
 
 async def test_the_lists_are_kept_for_a_while(account: Account, world: World, clock: VirtualClock) -> None:

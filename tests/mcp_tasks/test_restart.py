@@ -252,6 +252,7 @@ async def test_wait_that_had_not_found_out_what_to_wait_for_is_to_be_repeated(
     async with start() as client:
         with anyio.move_on_after(1):
             await call(client, CREATE, creation)
+    async with start() as client:
         faults.delay(30, times=None)
         handle = await handle_of(client, "wait_for_tasks", {})
     faults.clear()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kling_mcp.api.limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media.probe import PictureFacts, inspect, read_orientation
+from kling_mcp.media.probe import PictureFacts, inspect
+from kling_mcp.media.structure import read_orientation
 from media import pictures
 
 

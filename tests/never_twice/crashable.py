@@ -186,6 +186,7 @@ class Process(Runtime):
         call = asyncio.ensure_future(self.make(draft))
         await asyncio.sleep(after)
         self.fate.is_dead = True
+        await self.in_flight.aclose(0)
         call.cancel()
         try:
             await call

@@ -184,6 +184,7 @@ class Theatre:
         for call in self.calls:
             if call.fate is fate:
                 call.task.cancel()
+        self._run(self.processes[place].in_flight.aclose(0))
         self.loop.run_until_quiet()
         self._run(self.processes[place].aclose())
         self._start_process(place)
@@ -199,13 +200,13 @@ class Theatre:
         return tasks_at(self.world)
 
     def finish(self) -> None:
-        """All misfortune ends and everybody who still waits is answered."""
+        """All misfortune ends, everybody who still waits is answered, and what was left on its way has arrived."""
         self.faults.clear()
         for _ in range(200):
-            if not self.unanswered():
+            if not self.unanswered() and not any(process.in_flight.is_busy for process in self.processes):
                 return
             self.pass_time(10, stalling=False)
-        raise AssertionError(f"a call never ends: {self.unanswered()[0].draft}")
+        raise AssertionError(f"a call never ends: {self.unanswered()}")
 
     def ask(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run something to its end with nobody in its way."""
@@ -223,6 +224,8 @@ class Theatre:
             fate.is_dead = True
         for call in self.unanswered():
             call.task.cancel()
+        for process in self.processes:
+            self._run(process.in_flight.aclose(0))
         self.loop.run_until_quiet()
         for process in self.processes:
             self._run(process.aclose())

@@ -29,7 +29,7 @@ class Assumed:
 
     Attributes:
         late: how long a request may be at work at Kling and still be committed, whoever listens.
-        late_if_heard: the same while the process that sent it lives and its caller stays.
+        late_if_heard: the same while the process that sent it lives.
         lists_show_what_runs: running tasks are rows of the list (fact: list-is-tasks, a guess).
         nobody_stalls: no process stands still between writing down that it sends and sending, while others work.
     """

@@ -22,7 +22,7 @@ from profiles import IS_NIGHTLY
 
 from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
 from kling_mcp.simulator import Quirks
-from kling_mcp.simulator.records import ElementTask
+from kling_mcp.simulator.records import ElementTask, VoiceTask
 from kling_mcp.tasks.submit import Submission
 from never_twice.driver import Call, Theatre
 from never_twice.misfortunes import (
@@ -95,18 +95,18 @@ class NeverTwice(RuleBasedStateMachine):
             refuse_used_external_id=st.booleans(),
             task_info=st.sampled_from(("full", "empty-while-running", "missing-while-running", "always-empty")),
         ),
-        callers_stay=st.booleans(),
+        processes_live=st.booleans(),
     )
-    def open(self, quirks: Quirks, callers_stay: bool) -> None:
+    def open(self, quirks: Quirks, processes_live: bool) -> None:
         self.is_unkind = not quirks.refuse_used_external_id
         if self.is_unkind and ASSUMED.lists_show_what_runs:
             quirks = replace(quirks, list_running=True)
         self.quirks = quirks
-        self.callers_stay = self.is_unkind and callers_stay
+        self.processes_live = self.is_unkind and processes_live
         self.theatre = Theatre(Path(self.folder.name), quirks)
         late: tuple[float, ...] = ANY_TIME
         if self.is_unkind:
-            late = ASSUMED.late + (ASSUMED.late_if_heard if callers_stay else ())
+            late = ASSUMED.late + (ASSUMED.late_if_heard if processes_live else ())
         self.of_creations = st.sampled_from(misfortunes_of_creations(late))
         self.of_looks = st.sampled_from(misfortunes_of_looks())
 
@@ -155,12 +155,11 @@ class NeverTwice(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 3))
     def cancel(self, number: int) -> None:
-        if not self.callers_stay:
-            self.stage.cancel(number)
+        self.stage.cancel(number)
 
     @rule(place=PLACES)
     def crash(self, place: int) -> None:
-        if not self.callers_stay:
+        if not self.processes_live:
             self.stage.crash(place)
 
     @rule(misfortunes=st.data())
@@ -178,7 +177,7 @@ class NeverTwice(RuleBasedStateMachine):
         task, account = ready[number % len(ready)], world.account_of(API_KEY)
         if isinstance(task, ElementTask):
             world.delete_element(account, task.element_id)
-        else:
+        elif isinstance(task, VoiceTask):
             world.delete_voice(account, task.voice_id)
 
     # ---- what must hold

@@ -108,7 +108,7 @@ ADDED = {
 
 
 @pytest.mark.parametrize("tool", NAMES)
-def test_what_a_client_adds_by_itself_is_left_out(tool: str) -> None:
+def test_arguments_that_clients_add_are_left_out(tool: str) -> None:
     names = name_arguments({**ADDED, "tool_call_id": "x"}, tuple(load(tool).arguments.model_fields))
     assert (names.values, names.unknown) == ({}, {})
 
@@ -136,12 +136,12 @@ def test_two_values_for_one_argument_are_refused() -> None:
     assert '"images"' in told
 
 
-def test_unreadable_pictures_are_told_under_the_name_in_use() -> None:
+def test_unreadable_pictures_are_named_as_they_were_sent() -> None:
     assert "images: must be text" in refusal("create_element", **CREATION, images=[True])
 
 
 @pytest.mark.parametrize("tool", NAMES)
-def test_no_synonym_means_two_arguments_of_one_tool(tool: str) -> None:
+def test_synonyms_of_one_tool_mean_one_argument_each(tool: str) -> None:
     own = load(tool).arguments.model_fields
     words = [set(SYNONYMS.get(argument, ())) - set(own) for argument in own]
     assert not any(one & other for one, other in itertools.combinations(words, 2))

@@ -213,7 +213,7 @@ class TestWords:
         (problem,) = refusal(Required, kind=given).problems
         assert problem.rule == "must be one of image_refer, video_refer"
 
-    def test_missing_choice_is_told_with_its_words(self) -> None:
+    def test_missing_choice_is_named_with_its_words(self) -> None:
         (problem,) = refusal(Required).problems
         assert str(problem) == "kind: must be one of image_refer, video_refer; got nothing. Fix: send one of them"
 

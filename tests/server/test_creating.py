@@ -124,8 +124,10 @@ async def test_repeated_tool_call_returns_the_first_element(
     client: Client, world: World, creation: dict[str, Any]
 ) -> None:
     first = structured(await client.call_tool(CREATE, creation))
-    again = structured(await client.call_tool("create_element", {**creation, "tags": "Character"}))
+    result = await client.call_tool("create_element", {**creation, "tags": "Character"})
+    again = structured(result)
     assert again["outcome"] == "already_submitted"
+    assert "An identical request was sent before; this is its task, and no second one was made." in text_of(result)
     assert again["element_ids"] == first["element_ids"]
     assert sum(world.accepted_creations().values()) == 1
 
@@ -157,8 +159,10 @@ async def test_a_lost_reply_is_found_by_external_id(
     client: Client, world: World, faults: Faults, creation: dict[str, Any]
 ) -> None:
     faults.lose_reply_after_create()
-    task = structured(await client.call_tool(CREATE, creation))
+    result = await client.call_tool(CREATE, creation)
+    task = structured(result)
     assert task["outcome"] == "recovered"
+    assert "A reply to this request was lost, so its task was looked up at Kling and found" in text_of(result)
     assert len(task["element_ids"]) == 1
     assert sum(world.accepted_creations().values()) == 1
 

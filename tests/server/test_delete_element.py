@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers import API_KEY, Pictures, last_line, requests_to, structured, text_of
+from helpers import API_KEY, Connect, Pictures, last_line, requests_to, structured, text_of
 from mcp import Client
 from virtual_time import VirtualClock
 
@@ -15,6 +15,42 @@ from kling_mcp.simulator import Faults, World
 pytestmark = pytest.mark.anyio
 
 TOOL = "delete_element"
+
+
+@pytest.mark.parametrize("given", ["8.81199455830155E+17", "160.0"])
+async def test_id_from_a_spreadsheet_is_refused_before_anything_is_asked(
+    connect: Connect, world: World, given: str
+) -> None:
+    async with connect() as client:
+        result = await client.call_tool("delete_element", {"element_id": given, "element_name": "Mia"})
+    assert last_line(result)["kind"] == "bad_input"
+    assert f'got "{given}", which was rounded on the way' in text_of(result)
+    assert world.requests == []
+
+
+async def test_deletion_by_name_alone_is_answered_with_the_candidates(connect: Connect, world: World) -> None:
+    account = world.account_of(API_KEY)
+    mia = world.add_element(account, "Mia", description="Barista")
+    world.add_element(account, "Mia", status="deleted")
+    async with connect() as client:
+        one = await client.call_tool(TOOL, {"element_id": "Mia", "element_name": "Mia"})
+        other = world.add_element(account, "Mia", description="Pilot")
+        several = await client.call_tool(TOOL, {"element_id": " Mia ", "element_name": "Mia"})
+    assert last_line(one)["kind"] == "not_found"
+    assert f"These may be meant: element_id={mia.element_id}, ready, created 20" in text_of(one)
+    assert '"Barista". If you cannot tell, ask the person.' in text_of(one)
+    assert last_line(several)["kind"] == "ambiguous_name"
+    assert all(f"element_id={each.element_id}, ready, created 20" in text_of(several) for each in (mia, other))
+    assert requests_to(world, "delete") == []
+
+
+async def test_deletion_by_task_id_is_answered_with_the_element(connect: Connect, world: World) -> None:
+    """fact: delete-takes-element-id"""
+    mia = world.add_element(world.account_of(API_KEY), "Mia")
+    async with connect() as client:
+        result = await client.call_tool(TOOL, {"element_id": mia.task_id, "element_name": "Mia"})
+    assert last_line(result)["kind"] == "not_found"
+    assert f"These may be meant: element_id={mia.element_id}" in text_of(result)
 
 
 async def test_an_element_is_deleted_and_the_answer_says_which(client: Client, world: World) -> None:

@@ -89,6 +89,35 @@ async def test_typing_error_in_a_voice_name_is_forgiven_and_reported(connect: Co
     assert given["notes"] == ['Nothing matches "brihgt tenor" as written; these are similar.']
 
 
+async def test_description_in_words_finds_the_voices_that_match_best(client: Client) -> None:
+    result = await client.call_tool("find_voices", {"query": "warm female narrator"})
+    given = structured(result)
+    assert [row["voice_name"] for row in given["voices"]] == ["Warm Bass"]
+    (note,) = given["notes"]
+    assert note.startswith('No voice matches all of "warm female narrator"; these match some of its words, best first.')
+    assert "Kling knows only names of voices, no gender, age, language or tone" in note
+    assert f"Note: {note}" in text_of(result)
+
+
+async def test_words_that_no_name_has_list_all_voices(client: Client) -> None:
+    given = await found(client, query="deep male", limit=3)
+    assert (len(given["voices"]), given["total"]) == (3, 4)
+    (note,) = given["notes"]
+    assert note.startswith('No voice matches "deep male", so all are listed. Kling knows only names of voices')
+    rest = await found(client, query="deep male", limit=3, cursor=given["next_cursor"])
+    assert (len(rest["voices"]), rest["notes"]) == (1, [])
+
+
+async def test_unknown_voice_id_lists_no_other_voice(client: Client) -> None:
+    given = await found(client, query="829836802793406551")
+    assert (given["voices"], given["notes"]) == ([], ['No usable voice has the id "829836802793406551".'])
+
+
+async def test_account_without_voices_is_shown_the_way_to_others(client: Client) -> None:
+    given = await found(client, source="custom")
+    assert given["notes"] == ["This account has no voices of its own; source=preset shows Kling's."]
+
+
 async def test_failed_list_of_voices_is_reported(connect: Connect, world: World, faults: Faults) -> None:
     world.add_voice(world.account_of(API_KEY), "Grandma")
     faults.refuse_connection(route="voice-presets", times=None)

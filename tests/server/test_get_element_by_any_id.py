@@ -28,6 +28,21 @@ def add(world: World, name: str, **known: Any) -> Any:
     return world.add_element(world.account_of(API_KEY), name, **known)
 
 
+@pytest.mark.parametrize("given", ["8.81199455830155E+17", "160.0"])
+async def test_id_that_a_spreadsheet_has_rounded_is_called_so(connect: Connect, given: str) -> None:
+    async with connect() as client:
+        result = await client.call_tool("get_element", {"id": given})
+    assert last_line(result)["kind"] == "not_found"
+    assert "This looks like an id that was rounded on the way, in a spreadsheet" in text_of(result)
+
+
+async def test_element_whose_name_looks_like_a_rounded_id_is_found(connect: Connect, world: World) -> None:
+    world.add_element(world.account_of(API_KEY), "160.0")
+    async with connect() as client:
+        found = structured(await client.call_tool("get_element", {"id": "160.0"}))
+    assert found["matched_by"] == "element_name"
+
+
 async def test_each_kind_of_id_is_named(client: Client, world: World) -> None:
     mia = add(world, "Mia", external_task_id="my-own-7")
     kinds = {
@@ -130,15 +145,6 @@ async def test_blanks_around_an_id_do_not_matter(connect: Connect, world: World)
     mia = add(world, "Mia")
     async with connect() as client:
         assert (await got(client, f"  {mia.element_id}\n"))["element_ids"] == [mia.element_id]
-
-
-async def test_a_failed_task_stays_an_error(connect: Connect, world: World) -> None:
-    failed = add(world, "Mia", status="failed", external_task_id="my-own-7")
-    async with connect() as client:
-        for any_id in (failed.task_id, "my-own-7"):
-            result = await get(client, any_id)
-            assert last_line(result)["kind"] == "task_failed"
-            assert "Failure to pass the risk control system" in text_of(result)
 
 
 async def test_a_creation_from_here_is_found_by_its_external_id(

@@ -184,12 +184,25 @@ def scalars(value: Any) -> Iterator[str]:
         yield str(value)
 
 
+LISTS = {"list_elements", "list_preset_elements", "find_elements"}
+
+
+def short(row: dict[str, Any]) -> dict[str, Any]:
+    """What the text of a list says of a row."""
+    left_out = {"voice_name", "owned_by", *(["task_id"] if row["element_id"] else [])}
+    kept = {name: value for name, value in row.items() if name not in left_out}
+    return {**kept, "created_at": row["created_at"][:10], "voice_id": row["voice_id"] or "voice=none"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("digits", [15, 18])
 async def test_a_result_keeps_its_promise(
     client: Client, world: World, creation: dict[str, Any], name: str, digits: Any
 ) -> None:
-    """Structured content fits the schema, and the text holds every fact of it. fact: id-as-string"""
+    """Structured content fits the schema, and the text holds every fact of it, of a list the short form of its rows.
+
+    fact: id-as-string
+    """
     world.quirks = Quirks(element_id_digits=digits)
     ids = furnish(world)
     schemas = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
@@ -201,6 +214,8 @@ async def test_a_result_keeps_its_promise(
     assert content.keys() == load(name).view.model_fields.keys()
     text = text_of(result)
     plain = text.replace("”", '"')
+    if name in LISTS:
+        content["elements"] = [short(row) for row in content["elements"]]
     missing = [fact for fact in scalars(content) if fact not in text and fact.replace("”", '"') not in plain]
     assert missing == []
     assert text == "\n".join(line.rstrip() for line in text.splitlines())

@@ -67,6 +67,17 @@ async def test_the_server_says_who_it_is(client: Client) -> None:
     assert "create_element_and_wait" in (client.instructions or "")
 
 
+async def test_instructions_name_the_way_around_what_cannot_be_done(connect: Connect) -> None:
+    """facts: no-update, library-web-separate. Every conversation pays for them: about 250 tokens."""
+    async with connect() as client:
+        said = client.instructions or ""
+    assert "cannot be renamed, changed or given another voice: create a new one, then delete the old one" in said
+    assert "made on Kling's web site are reported not to appear here" in said
+    assert "send what use_elements gives to Kling's API, which answers with the video" in said
+    assert "prices and balance are in Kling's console" in said
+    assert len(said) <= 1100
+
+
 @pytest.mark.parametrize(
     ("mode", "version"), [(OLDEST_HANDSHAKE, OLDEST_HANDSHAKE), ("legacy", "2025-11-25"), ("auto", "2026-07-28")]
 )

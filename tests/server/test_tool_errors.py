@@ -10,17 +10,32 @@ from typing import Any
 
 import httpx
 import pytest
-from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, Connect, Pictures, last_line, requests_to, text_of
+from helpers import (
+    ACCESS_KEY,
+    API_KEY,
+    CANARIES,
+    SECRET_KEY,
+    Connect,
+    Pictures,
+    last_line,
+    requests_to,
+    structured,
+    text_of,
+)
 from mcp import Client
+from mcp_types import CallToolResult
 from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
+from kling_mcp.server.tools import NAMES
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, World
 from kling_mcp.simulator.codes import CODES
 
 pytestmark = pytest.mark.anyio
+
+CREATING = ("create_element", "create_element_and_wait")
 
 # kind and retry of every code, and what a creation that ends with it leaves behind.
 WORDS: dict[int, tuple[str, str, str]] = {
@@ -56,8 +71,8 @@ async def test_failed_read_is_an_error_with_its_kind(
     assert fields["request_id"] in {f"Cl6sim{seen.number:08d}" for seen in world.requests if seen.code == code}
     told = text_of(result).splitlines()
     assert CODES[code].message in told[0]
-    assert told[1] == "Nothing was created."
-    assert len(told) == 4
+    assert len(told) == 3
+    assert "created" not in "".join(told[:-1])
     assert result.structured_content is None
 
 
@@ -111,7 +126,7 @@ async def test_a_failed_task_is_an_error_with_klings_reason(
     assert "refused its inputs" in text
     assert "external_task_id kmcp-" in text
     task_id = text.split("accepted task ")[1].split(" ")[0]
-    assert last_line(await client.call_tool("get_element", {"id": task_id}))["kind"] == "task_failed"
+    assert structured(await client.call_tool("get_element", {"id": task_id}))["task_status"] == "failed"
 
 
 async def test_every_tool_without_credentials_says_what_to_set(connect: Connect, era: str, world: World) -> None:
@@ -216,3 +231,63 @@ async def test_a_canary_is_in_no_answer_no_log_and_no_file(
     everything = b"\n".join([*files, *(text.encode() for text in texts), caplog.text.encode()])
     for secret in {*chosen.secrets, *echo.sent}:
         assert secret.encode() not in everything
+
+
+# One call of each tool that only looks, or deletes: by what goes wrong.
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "wait_for_tasks": {"ids": 2**53},
+    "find_elements": {"limit": "many"},
+    "get_element": {},
+    "list_elements": {"page_num": 0},
+    "list_preset_elements": {"page_num": 0},
+    "use_elements": {"elements": ["Mia"], "target": "photo"},
+    "find_voices": {"source": "photo"},
+    "delete_element": {"element_id": "7"},
+    "check_setup": {"verbose": True},
+}
+FINE: dict[str, dict[str, Any]] = {
+    "find_elements": {},
+    "get_element": {"id": "Mia"},
+    "list_elements": {},
+    "list_preset_elements": {},
+    "use_elements": {"elements": ["Mia"], "target": "omni-video"},
+    "find_voices": {},
+    "delete_element": {"element_id": "7", "element_name": "Mia"},
+}
+
+
+def test_tables_of_failing_calls_are_complete() -> None:
+    assert {*UNREADABLE, *CREATING} == set(NAMES)
+    assert {*FINE, "check_setup", "wait_for_tasks"} == set(UNREADABLE)  # these two succeed and say what is wrong
+
+
+def assert_silent_about_creation(result: CallToolResult) -> None:
+    assert last_line(result)["created"] == "no"
+    *prose, _ = text_of(result).splitlines()
+    assert "created" not in " ".join(prose)
+
+
+async def test_failed_call_that_cannot_create_is_silent_about_creation(connect: Connect, faults: Faults) -> None:
+    async with connect() as client:
+        for tool, arguments in UNREADABLE.items():
+            assert_silent_about_creation(await client.call_tool(tool, arguments))
+        faults.refuse_connection(times=None)
+        for tool, arguments in FINE.items():
+            assert_silent_about_creation(await client.call_tool(tool, arguments))
+    async with connect(tools=("create_element",)) as client:
+        for tool, arguments in FINE.items():
+            assert_silent_about_creation(await client.call_tool(tool, arguments))
+
+
+@pytest.mark.parametrize("tool", CREATING)
+async def test_failed_call_that_may_create_says_that_nothing_was_created(
+    connect: Connect, creation: dict[str, Any], faults: Faults, tool: str
+) -> None:
+    async with connect(read_only=True) as client:
+        results = [await client.call_tool(tool, creation)]
+    async with connect() as client:
+        results.append(await client.call_tool(tool, {}))
+        faults.refuse_connection(times=None)
+        results.append(await client.call_tool(tool, creation))
+    assert [last_line(result)["kind"] for result in results] == ["read_only", "bad_input", "network"]
+    assert all("Nothing was created." in text_of(result).splitlines() for result in results)

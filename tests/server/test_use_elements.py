@@ -188,7 +188,7 @@ async def test_an_element_that_was_never_made_is_refused(connect: Connect, world
     task = world.add_element(world.account_of(API_KEY), "Mia", status="failed")
     async with connect() as client:
         told = assert_refused_without_ids(await use(client, [task.task_id]), task.task_id, kind="bad_input")
-    assert "was never created, because Kling rejected its inputs" in told
+    assert "was never created, because Kling refused its inputs" in told
 
 
 async def test_the_id_of_a_task_is_no_id_of_its_element(connect: Connect, world: World) -> None:

@@ -57,6 +57,25 @@ async def test_a_mix_of_ends_is_no_error(client: Client, faults: Faults) -> None
     assert text_of(result).startswith("1 ready, 1 failed, pending=1.")
 
 
+async def test_task_that_kling_does_not_show_is_called_so(connect: Connect, faults: Faults) -> None:
+    faults.refuse_connection(times=None)
+    async with connect() as client:
+        result = await client.call_tool(WAIT, {"ids": ["880000000000000101"], "wait_seconds": 3})
+    assert structured(result)["tasks"][0]["task_status"] == "unknown"
+    assert "Kling has not shown this task yet, so its state is not known." in text_of(result)
+
+
+@pytest.mark.parametrize("given", ["8.80E+17", "880000000000000101.0"])
+async def test_ids_from_a_spreadsheet_are_refused_before_anything_is_asked(
+    connect: Connect, world: World, given: str
+) -> None:
+    async with connect() as client:
+        result = await client.call_tool(WAIT, {"ids": ["880000000000000101", given]})
+    assert last_line(result)["kind"] == "bad_input"
+    assert f'ids: must be an id with all its digits; got "{given}", which was rounded on the way' in text_of(result)
+    assert world.requests == []
+
+
 async def test_wait_goes_on_in_another_chat_after_a_restart(connect: Connect, tmp_path: Path) -> None:
     async with connect(state_dir=tmp_path) as first:
         made = await submit(first, "Ann")

@@ -308,6 +308,7 @@ def test_every_name_can_be_armed_by_name() -> None:
         "clock_skew": {"seconds": 1},
         "slow_task": {"seconds": 1},
         "limit_parallel": {"most": 1},
+        "cut_reply": {"after_bytes": 1},
     }
     for name in FAULT_NAMES:
         fault = Faults().arm(name, times=3, **needed.get(name, {}))

@@ -74,6 +74,8 @@ async def test_state_counts_what_there_is_per_account(box: Box) -> None:
             "tasks": {"succeed": 2, "submitted": 1},
             "elements": {"ready": 1, "deleted": 1},
             "voices": 0,
+            "generations": {},
+            "units": {"video": "0"},
             "creations": {"x": 1, "": 1, "y": 1},
         }
     ]
@@ -114,7 +116,7 @@ def test_public_names_load_on_first_use_and_no_others() -> None:
         kling_in_a_box.nothing  # type: ignore[attr-defined]  # noqa: B018 - asking is the test
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.name)
 def test_the_simulator_is_an_independent_reading_of_the_facts(path: Path) -> None:
     imported = {
         name

@@ -406,7 +406,7 @@ async def test_two_servers_that_begin_together_share_one_key(settings: Settings,
     theirs: list[bytes] = []
 
     class Slow:
-        was_damaged = False
+        was_damaged = is_new = False
         close = store.close
 
         async def run(self, work: Callable[[Transaction], Any], *, write: bool) -> Any:

@@ -88,7 +88,7 @@ class TestInFlight:
         assert isinstance(last, LimitError)
         assert (last.kind, last.created, last.retry) == ("busy", "no", "later")
         assert len(elements_at(world)) == 2
-        again = await server.create(draft_of("Ada 2"), allow_duplicate_name=True)
+        again = await server.create(draft_of("Ada 2"), patience=100, allow_duplicate_name=True)
         assert again.outcome == "submitted"
         assert len(elements_at(world)) == 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 
 import anyio
@@ -30,6 +31,25 @@ def shade(thumbnail: bytes) -> int:
     return round(red[0] / 10) * 10
 
 
+class CrowdedCache(MemoryThumbnailCache):
+    """Each put waits inside for another one, so that as many are there at once as can be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pair = threading.Barrier(2)
+        self._count = threading.Lock()
+        self._inside = self.most_inside = 0
+
+    def put(self, key: str, jpeg: bytes) -> None:
+        with self._count:
+            self._inside += 1
+            self.most_inside = max(self.most_inside, self._inside)
+        self._pair.wait(60)
+        super().put(key, jpeg)
+        with self._count:
+            self._inside -= 1
+
+
 @pytest.fixture
 def internet() -> Internet:
     made = Internet()
@@ -43,6 +63,15 @@ async def test_uploaded_picture_is_shown_without_any_request(internet: Internet)
     (face,) = await album.load([MIA])
     assert (shade(face.jpeg), face.note) == (50, "")
     assert internet.asked == []
+
+
+async def test_account_decodes_two_pictures_at_once_and_no_more() -> None:
+    album_cache = CrowdedCache()
+    album = Thumbnails(album_cache, None)
+    async with anyio.create_task_group() as group:
+        for number in range(8):
+            group.start_soon(album.save, str(number), png())
+    assert album_cache.most_inside == 2
 
 
 async def test_a_link_is_opened_once_and_its_picture_kept(internet: Internet, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from kling_mcp.library import record_codec as rows
-from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, SyncProgress
+from kling_mcp.library.catalogue import Counts, Filters, Position, SearchPage, Spelling, SyncProgress
 from kling_mcp.library.folding import name_key
 from kling_mcp.library.sqlite import search
 from kling_mcp.library.sqlite.schema import SCHEMA
@@ -83,6 +83,15 @@ class SqliteCatalogue:
     async def counts(self, text: str, filters: Sequence[Filters]) -> list[int]:
         """How many records match as written, for each of several filters."""
         return await self._file.run(lambda db: [search.count(db, text, each) for each in filters], write=False)
+
+    async def tag_counts(self, text: str, filters: Filters, spelling: Spelling) -> dict[str, int]:
+        """How many of the records that a search finds have each tag, by its folded name."""
+        return await self._file.run(lambda db: search.tag_counts(db, text, filters, spelling), write=False)
+
+    async def nameless(self, source: Source) -> dict[ElementStatus, int]:
+        """How many records of this source have no known name, so that no text can find them, by status."""
+        sql = "SELECT status, count(*) FROM elements WHERE name_key = '' AND name = '' AND source = ? GROUP BY status"
+        return await self._file.run(lambda db: dict(db.execute(sql, (source,)).fetchall()), write=False)
 
     async def near(self, text: str, filters: Filters, limit: int) -> list[LibraryElement]:
         """Records whose names resemble `text`, nearest first: for "did you mean".
@@ -340,7 +349,7 @@ def _census(db: sqlite3.Connection) -> Counts:
         tokens = facets.split()
         key = cast("tuple[Source, ElementStatus]", (tokens[0][1:], tokens[1][1:]))
         counts[key] = counts.get(key, 0) + count
-        tags.update(rows.tag_of_facet(token) for token in tokens[3:])
+        tags.update(rows.tags_of_facets(facets))
     return Counts(counts, tuple(sorted(tags)))
 
 

@@ -255,5 +255,10 @@ def with_facets(expression: str, filters: Filters) -> str:
     return f"({wanted}) NOT ({_any_facet(unwanted)})" if unwanted else wanted
 
 
+def with_tag(expression: str, tag: str) -> str:
+    """The expression narrowed to one tag, given by its folded name."""
+    return f"({_any_facet([rows.tag_facet(tag)])}) AND ({expression})"
+
+
 def _any_facet(facets: Iterable[str]) -> str:
     return " OR ".join(_phrase([facet], rows.FACET_MARK) for facet in facets)

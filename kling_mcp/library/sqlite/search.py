@@ -9,6 +9,7 @@ A page is filled from the first layer that is not exhausted. Each layer excludes
 from __future__ import annotations
 
 import json
+from collections import Counter
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from kling_mcp.library.sqlite.query import (
     rare_facets,
     telling_tokens,
     with_facets,
+    with_tag,
 )
 from kling_mcp.sanitize import as_shown
 
@@ -74,12 +76,18 @@ def count(db: sqlite3.Connection, text: str, filters: Filters) -> int:
     return _Search(db, query).total() if query else 0
 
 
+def tag_counts(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spelling) -> dict[str, int]:
+    """See `SqliteCatalogue.tag_counts`."""
+    query = parse(db, text, filters, spelling)
+    return _Search(db, query).tag_counts() if query else {}
+
+
 def near(db: sqlite3.Connection, text: str, filters: Filters, limit: int) -> list[LibraryElement]:
     """See `SqliteCatalogue.near`."""
     for spelling, attempt in _attempts(db, text, filters):
-        hits = attempt.page(spelling, limit, None, last_layer=_LAST_NAME_LAYER)
+        hits = attempt.page(spelling, _NEAR_CANDIDATES, None, last_layer=_LAST_NAME_LAYER)
         if hits.elements:
-            return hits.elements
+            return _of_different_names(hits.elements)[:limit]
     wanted = telling_tokens(text)
     if not wanted:
         return []
@@ -87,7 +95,7 @@ def near(db: sqlite3.Connection, text: str, filters: Filters, limit: int) -> lis
     places = [place for (place,) in db.execute(sql, (any_in_name(wanted, filters), _NEAR_CANDIDATES))]
     scored = [(_similarity(text, wanted, record.element_name), record) for record in _read_records(db, places)]
     close = [pair for pair in scored if pair[0] >= (_MIN_SHARE, 0.0)]
-    return [record for _, record in sorted(close, key=lambda pair: pair[0], reverse=True)[:limit]]
+    return _of_different_names([record for _, record in sorted(close, key=lambda pair: pair[0], reverse=True)])[:limit]
 
 
 def _similarity(text: str, wanted: Sequence[str], name: str) -> tuple[float, float]:
@@ -95,6 +103,14 @@ def _similarity(text: str, wanted: Sequence[str], name: str) -> tuple[float, flo
     known = set(tokens(name))
     share = sum(token in known for token in wanted) / len(wanted)
     return share, SequenceMatcher(None, name_key(text), name_key(name)).ratio()
+
+
+def _of_different_names(records: Sequence[LibraryElement]) -> list[LibraryElement]:
+    """The first record of each name."""
+    first: dict[str, LibraryElement] = {}
+    for record in records:
+        first.setdefault(as_shown(record.element_name), record)
+    return list(first.values())
 
 
 def _read_records(db: sqlite3.Connection, places: Sequence[int]) -> list[LibraryElement]:
@@ -117,7 +133,23 @@ class _Search:
         if not query.text:
             return self._count_by_tally()
         inside = self._count_words() if query.terms else self._count_name()
-        return inside + self._count_id_hits_outside()
+        return inside + len(self._id_hits_outside())
+
+    def tag_counts(self) -> dict[str, int]:
+        """How many of the matching records have each tag, by its folded name."""
+        counts: Counter[str] = Counter()
+        if not self._query.text or not self._query.terms:
+            for facets, count in self._facets_of_matches():
+                counts.update(dict.fromkeys(rows.tags_of_facets(facets), count))
+            return dict(counts)
+        # Few tags exist, and intersecting their lists with the matches reads no record.
+        everything = self._db.execute("SELECT facets FROM tally")
+        for tag in {tag for (facets,) in everything for tag in rows.tags_of_facets(facets)}:
+            counts[tag] = self._count_words(tag)
+        sql = "SELECT facets FROM elements WHERE place IN (SELECT value FROM json_each(?))"
+        for (facets,) in self._db.execute(sql, (json.dumps(self._id_hits_outside()),)):
+            counts.update(rows.tags_of_facets(facets))
+        return {tag: count for tag, count in counts.items() if count}
 
     def is_in_a_name(self) -> bool:
         """Whether a name has all the words, or an id is the text."""
@@ -230,12 +262,21 @@ class _Search:
         sql = f"SELECT coalesce(sum(count), 0) FROM tally WHERE {allowed}"  # noqa: S608 - text of ours
         return int(self._db.execute(sql, tokens).fetchone()[0])
 
+    def _facets_of_matches(self) -> Iterator[tuple[str, int]]:
+        """Facets and how many records have exactly these; for queries without words."""
+        allowed, tokens = self._facet_rule()
+        sql = f"SELECT facets, count FROM tally WHERE {allowed}"  # noqa: S608 - text of ours
+        if self._query.text:
+            sql = f"SELECT facets, count(*) FROM elements WHERE {allowed} AND name_key = ? GROUP BY facets"  # noqa: S608 - text of ours
+            tokens.append(self._query.key)
+        yield from self._db.execute(sql, tokens)
+
     def _everywhere(self) -> str:
         return with_facets(self._query.anywhere, self._query.filters)
 
-    def _count_words(self) -> int:
-        sql = "SELECT count(*) FROM words WHERE words MATCH ?"
-        return int(self._db.execute(sql, (self._everywhere(),)).fetchone()[0])
+    def _count_words(self, tag: str = "") -> int:
+        match = with_tag(self._everywhere(), tag) if tag else self._everywhere()
+        return int(self._db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (match,)).fetchone()[0])
 
     def _count_name(self) -> int:
         """For names of only punctuation, which has no tokens."""
@@ -245,10 +286,10 @@ class _Search:
         sql = f"SELECT count(*) FROM elements WHERE name_key = ? AND {allowed}"  # noqa: S608 - text of ours
         return int(self._db.execute(sql, (self._query.key, *tokens)).fetchone()[0])
 
-    def _count_id_hits_outside(self) -> int:
-        """Id hits that do not also match by words."""
+    def _id_hits_outside(self) -> list[int]:
+        """Places of id hits that do not also match by words."""
         if not self._id_hits or not self._query.terms:
-            return len(self._id_hits)
-        sql = "SELECT count(*) FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))"
-        values = (self._everywhere(), json.dumps(self._id_hits))
-        return len(self._id_hits) - int(self._db.execute(sql, values).fetchone()[0])
+            return self._id_hits
+        sql = "SELECT rowid FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))"
+        inside = {place for (place,) in self._db.execute(sql, (self._everywhere(), json.dumps(self._id_hits)))}
+        return [place for place in self._id_hits if place not in inside]

@@ -4,12 +4,17 @@ It serves what `build_server` builds, like `server/stdio.py`; neither may add, h
 
     app.py             the ASGI app: /mcp behind its guards, /healthz and /readyz open
     serve.py           the app on a port, and graceful shutdown
-    auth.py            access control: hosts, origins, tokens
+    addresses.py       access control: hosts and origins; CORS
+    auth.py            access control: tokens
     jwt_tokens.py      OAuth tokens, verified with the issuer's keys
     jwks.py            the issuer's keys, fetched and cached
     request_state.py   encrypts client state for all replicas
-    session_limits.py  sessions of older clients, per caller
+    accept.py          JSON or an event stream, as the client asks
+    callers.py         who sends a request, and what of that is proved
+    shares.py          room that callers share
+    sessions.py        sessions of older clients, per caller
     request_limits.py  size, time and number of requests, and how they end at shutdown
+    refusals.py        the form of a refusal
     webhooks.py        callbacks from Kling
 
 Importing this package loads none of them, so that stdio does not pay for http.

@@ -7,24 +7,19 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import JSONResponse
 
 from kling_mcp._version import __version__
 from kling_mcp.errors import StorageError
 from kling_mcp.server.build import build_server
-from kling_mcp.server.http.auth import (
-    HostCheck,
-    add_cors,
-    check_access,
-    is_public,
-    metadata_routes,
-    require_token,
-    transport_security,
-    verifier_for,
-)
+from kling_mcp.server.http.accept import AcceptedForm
+from kling_mcp.server.http.addresses import AddressCheck, AddressRules, add_cors, is_public
+from kling_mcp.server.http.auth import check_access, metadata_routes, require_token, verifier_for
+from kling_mcp.server.http.callers import RecognizeCaller
 from kling_mcp.server.http.request_limits import BodyLimits, InFlightRequests
 from kling_mcp.server.http.request_state import RequestStateKeys
-from kling_mcp.server.http.session_limits import SessionQuota, quota_of
+from kling_mcp.server.http.sessions import Sessions
 from kling_mcp.server.http.webhooks import add_callbacks
 
 if TYPE_CHECKING:
@@ -75,13 +70,12 @@ def build_http_app(
     settings = runtime.settings
     check_access(settings, host)
     hosting = settings.hosting
-    security = transport_security(settings, host)
     seal = RequestStateKeys(runtime)
     server = build_server(settings, runtime, request_state=seal.security())
     app = server.streamable_http_app(
         max_request_body_size=hosting.largest_request_bytes(is_public=is_public(settings, host)),
-        max_sessions=most_sessions,
-        transport_security=security,
+        max_sessions=2 * most_sessions,  # ours must count first; an opening that is refused is there for a moment
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # `AddressCheck` does it
     )
     app.state.server = server
     app.router.lifespan_context = _within(app.router.lifespan_context, seal)
@@ -92,11 +86,11 @@ def build_http_app(
     checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
-        """From the outside in: host and origin, CORS, token, size and time, sessions."""
-        # A body that takes a minute to arrive opens no session meanwhile.
-        shared = SessionQuota(inner, runtime.clock, quota_of(most_sessions))
-        known = require_token(BodyLimits(shared, runtime.clock), hosting, checking)
-        app.state.requests = InFlightRequests(HostCheck(add_cors(known, hosting.allowed_origins), security))
+        """From the outside in: host and origin, CORS, token, size and time, sessions, form of the answer."""
+        shared = Sessions(AcceptedForm(inner), runtime.clock, most_sessions)
+        known = RecognizeCaller(BodyLimits(shared, runtime.clock), runtime)
+        signed_in = require_token(known, hosting, checking)
+        app.state.requests = InFlightRequests(AddressCheck(add_cors(signed_in), AddressRules(settings, host)))
         requests: ASGIApp = app.state.requests
         return requests
 

@@ -1,4 +1,4 @@
-"""Access control of the http transport: hosts, origins and tokens.
+"""Access control of the http transport: tokens, and which settings are required; `addresses` has hosts and origins.
 
 The SDK reads tokens and answers 401 and 403. A caller's token goes no further: it is not stored, not logged, and
 never sent to Kling.
@@ -14,21 +14,17 @@ from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
-from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from pydantic import AnyHttpUrl
 from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.server.http.addresses import is_public
 from kling_mcp.server.http.jwks import JwksCache, KeysUnavailableError
 from kling_mcp.server.http.jwt_tokens import JwtVerifier
 from kling_mcp.settings.values import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mcp.server.auth.provider import TokenVerifier
     from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,30 +33,8 @@ if TYPE_CHECKING:
     from kling_mcp.settings import Settings
     from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
 
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
-
 NOT_KEPT = "[not kept]"
 _RETRY_SECONDS = "10"
-_BROWSERS_MAY_SEND = (
-    "Accept",
-    "Authorization",
-    "Content-Type",
-    "Last-Event-ID",
-    "MCP-Protocol-Version",
-    "Mcp-Method",
-    "Mcp-Name",
-    "Mcp-Session-Id",
-    "X-Kling-Api-Key",
-    "X-Kling-Access-Key",
-    "X-Kling-Secret-Key",
-    "X-Kling-Region",
-)
-_BROWSERS_MAY_READ = ("Mcp-Session-Id", "WWW-Authenticate", "Retry-After")
-
-
-def is_public(settings: Settings, host: str) -> bool:
-    """Whether other computers can reach a server on this host, directly or through a proxy that it answers to."""
-    return not is_loopback(host) or not all(map(is_loopback, settings.hosting.allowed_hosts))
 
 
 def check_access(settings: Settings, host: str) -> None:
@@ -88,19 +62,6 @@ def check_access(settings: Settings, host: str) -> None:
             "KLING_MCP_SHARED_ACCOUNT lets callers use this server's Kling account, so they must sign in: "
             "set KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER as well."
         )
-
-
-def transport_security(settings: Settings, host: str) -> TransportSecuritySettings:
-    """Which `Host` and `Origin` headers are answered; a name without a port is allowed with every port."""
-    hosts = [form for name in settings.hosting.allowed_hosts for form in _with_any_port(name)]
-    origins = list(settings.hosting.allowed_origins)
-    if is_loopback(host):
-        near = dict.fromkeys((*LOOPBACK_HOSTS, host))
-        shown = [f"[{name}]" if ":" in name else name for name in near]
-        hosts += [form for name in shown for form in _with_any_port(name)]
-        if not is_public(settings, host):
-            origins += [f"http://{form}" for name in shown for form in _with_any_port(name)]
-    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
 
 
 def verifier_for(hosting: HostingSettings, clock: Clock) -> TokenVerifier | None:
@@ -133,31 +94,6 @@ class StaticTokenVerifier:
         if not hmac.compare_digest(_digest(token), self._digest):
             return None
         return AccessToken(token=NOT_KEPT, client_id="KLING_MCP_HTTP_TOKEN", scopes=[])
-
-
-class HostCheck:
-    """Rejects foreign hosts and origins (DNS rebinding) before reading the request."""
-
-    def __init__(self, app: ASGIApp, security: TransportSecuritySettings) -> None:
-        self._app = app
-        self._check = TransportSecurityMiddleware(security)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = await self._check.validate_request(Request(scope))
-        await (refusal or self._app)(scope, receive, send)
-
-
-def add_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Let pages of these origins call from a browser, which sends a preflight request without a token."""
-    if not origins:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=_BROWSERS_MAY_SEND,
-        expose_headers=_BROWSERS_MAY_READ,
-    )
 
 
 def require_token(app: ASGIApp, hosting: HostingSettings, verifier: TokenVerifier | None) -> ASGIApp:
@@ -194,11 +130,6 @@ class _ScopeChallenge:
             # The token may be valid, so the caller must not be told to get another one.
             body = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
             await JSONResponse(body, 503, {"Retry-After": _RETRY_SECONDS})(scope, receive, send)
-
-
-def _with_any_port(name: str) -> list[str]:
-    has_port = name.rpartition(":")[2].isdecimal() and not name.endswith("]")
-    return [name] if has_port else [name, f"{name}:*"]
 
 
 def _digest(token: str) -> bytes:

@@ -54,7 +54,7 @@ async def follow_creation(_: NoArguments, call: ToolContext) -> Answer:
     task, error = item.snapshot.task, item.snapshot.last_poll_error
     if task is None:
         raise item.snapshot.error or error or _still_unknown(item.external_task_id or item.name)
-    raise_if_failed(task, item.external_task_id)
+    raise_if_failed(task, item.external_task_id, await call.account.refusals.facts_on(task))
     warnings = (f"The last poll of the task failed: {error.message}",) if error else ()
     creation = Creation(task, item.external_task_id, "recovered", warnings, run.age)
     view = creation_view(creation, "; do not create it again.")

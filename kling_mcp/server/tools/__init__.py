@@ -38,6 +38,14 @@ def load(name: str) -> ToolSpec:
     return spec
 
 
+def may_create(name: str) -> bool:
+    """Whether a call of this tool may create something; False for a name that is no tool."""
+    if name not in NAMES:
+        return False
+    hints = read_wire(name)["annotations"]
+    return not hints["readOnlyHint"] and not hints["destructiveHint"]
+
+
 def read_wire(name: str) -> dict[str, Any]:
     """The tool as `tools/list` shows it, with the defaults of the code."""
     wire: dict[str, Any] = json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8"))

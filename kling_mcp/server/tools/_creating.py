@@ -1,4 +1,4 @@
-"""Shared by both creating tools: their arguments, and how a draft is made of them."""
+"""Shared by both creating tools: their arguments, how a draft is made of them, and how they report and answer."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from pydantic import Field
 
 from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.elements.preflight import prepare
-from kling_mcp.errors import InputError
+from kling_mcp.errors import InputError, StillSendingError
+from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.tool import Answer
+from kling_mcp.server.views.tasks import creation_view, sending_view, task_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from kling_mcp.elements.create import Creation
     from kling_mcp.errors import Problem
     from kling_mcp.server.arguments import ArgumentsError
     from kling_mcp.server.tool_context import ToolContext
+    from kling_mcp.tasks.submit import OnClaim
 
 
 class CreationArguments(ToolArguments):
@@ -47,6 +52,40 @@ class CreationArguments(ToolArguments):
     def draft(self) -> ElementDraft:
         """The same values for the media checks."""
         return _draft_of(self.model_dump())
+
+
+async def answer_creation(
+    create: Callable[[OnClaim], Awaitable[Creation]],
+    call: ToolContext,
+    *,
+    element_name: str,
+    seconds: float,
+    purpose: str,
+) -> Answer:
+    """The answer of a creation, with progress until then.
+
+    Args:
+        seconds: how long it may take.
+        purpose: ends the sentence that says how to continue waiting.
+    """
+    external_task_id = ""
+
+    async def on_claim(name: str) -> None:
+        nonlocal external_task_id
+        external_task_id = name
+        await call.bind_tasks(name)
+
+    def message() -> str:
+        sent = call.account.sending(external_task_id)
+        return f"Creating {quote(element_name, 40)} at Kling{f': sending {sent}' if sent else ''}"
+
+    started = call.clock.monotonic()
+    try:
+        async with call.report_progress(message, seconds):
+            view = creation_view(await create(on_claim), purpose)
+    except StillSendingError as error:
+        view = sending_view(error, call.clock.monotonic() - started)
+    return Answer(view, task_text(view))
 
 
 async def media_problems(refused: ArgumentsError, call: ToolContext) -> list[Problem]:

@@ -9,6 +9,7 @@ from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.view import View
 from kling_mcp.settings import HOSTS
+from kling_mcp.store.report import StateReport
 
 
 class NoArguments(ToolArguments):
@@ -54,24 +55,28 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
             elements=0,
             problems=[f"{error.kind}: {error.message} {error.advice}", *said],
         )
-        return Answer(view, _text(view, more=""))
+        return Answer(view, _text(view))
     client = account.client
     found = await check(client, call.clock)
+    # What callers over http bring must be good for Kling before anything is opened for them.
+    state = await call.runtime.state_report() if found.ok or call.runtime.transport == "stdio" else StateReport()
+    trouble = [state.problem] if state.trouble and state.trouble.message not in told else []
     # Over http a caller may choose another region than the server's own.
     region = next((name for name, url in HOSTS.items() if url == client.sender.base_url), settings.region)
     view = SetupView(
-        ok=found.ok and not is_stopped,
+        ok=found.ok and not is_stopped and state.trouble is None,
         region=region,
         base_url=client.sender.base_url,
         credential=client.credential_kind,
         clock_skew_seconds=found.clock_skew_seconds,
         elements=found.elements,
-        problems=[*found.problems, *told],
+        problems=[*found.problems, *trouble, *told],
     )
-    return Answer(view, _text(view, more=" on the first page; there are more" if found.is_full else ""))
+    more = " on the first page; there are more" if found.is_full else ""
+    return Answer(view, _text(view, more, state.note))
 
 
-def _text(view: SetupView, more: str) -> str:
+def _text(view: SetupView, more: str = "", note: str = "") -> str:
     head = "The setup has a problem:"
     if view.ok:
         head = "The setup works, but:" if view.problems else "The setup works."
@@ -84,4 +89,4 @@ def _text(view: SetupView, more: str) -> str:
         if view.ok and not view.elements
         else ""
     )
-    return "\n".join(line for line in [head, *(f"- {p}" for p in view.problems), facts, empty] if line)
+    return "\n".join(line for line in [head, *(f"- {p}" for p in view.problems), facts, empty, note] if line)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
-from kling_mcp.sanitize import quote
 from kling_mcp.server.tool import CREATES, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.tools._creating import CreationArguments, media_problems
-from kling_mcp.server.views.tasks import TaskView, creation_view, task_text
+from kling_mcp.server.tools._creating import CreationArguments, answer_creation, media_problems
+from kling_mcp.server.views.tasks import TaskView
 from kling_mcp.settings import MAX_WAIT_SECONDS
+
+if TYPE_CHECKING:
+    from kling_mcp.elements.create import Creation
+    from kling_mcp.tasks.submit import OnClaim
 
 
 class CreateAndWaitArguments(CreationArguments):
@@ -31,13 +36,15 @@ async def create_element_and_wait(arguments: CreateAndWaitArguments, call: ToolC
     wait_seconds runs out, the answer names the task and the next call. Several: create_element. Free; delete_element
     undoes it."""
     seconds = call.wait_seconds(arguments)
-    name = quote(arguments.element_name, 40)
-    async with call.report_progress(lambda: f"Creating {name} at Kling", seconds):
-        creation = await call.account.creator.create_and_wait(
+
+    async def create(on_claim: OnClaim) -> Creation:
+        return await call.account.creator.create_and_wait(
             arguments.draft(),
             allow_duplicate_name=arguments.allow_duplicate_name,
             wait_seconds=seconds,
-            on_claim=call.bind_tasks,
+            on_claim=on_claim,
         )
-    view = creation_view(creation, "; do not create it again.")
-    return Answer(view, task_text(view))
+
+    return await answer_creation(
+        create, call, element_name=arguments.element_name, seconds=seconds, purpose="; do not create it again."
+    )

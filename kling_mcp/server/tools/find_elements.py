@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -12,7 +11,7 @@ from kling_mcp.elements.text_rules import tag_id
 from kling_mcp.errors import InputError
 from kling_mcp.library.catalogue import Filters, Position
 from kling_mcp.library.folding import fold
-from kling_mcp.sanitize import clean, quote
+from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.gallery import GALLERY_URI, page_data
 from kling_mcp.server.tool import READS, Answer, tool
@@ -21,21 +20,17 @@ from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
 from kling_mcp.server.views.elements import ElementRow, element_row, rows_text
 from kling_mcp.server.views.library import sync_notes
 from kling_mcp.server.views.pictures import RenderedPictures, render_pictures
+from kling_mcp.server.views.search_notes import notes_on_hits, refusal_notes
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
-    from kling_mcp.library.catalogue import Spelling
-    from kling_mcp.library.index import Library, SearchAnswer
-    from kling_mcp.library.records import ElementStatus, Source
+    from kling_mcp.library.catalogue import SearchPage, Spelling
+    from kling_mcp.library.index import Library
+    from kling_mcp.library.records import Source
 
-_STATUSES: tuple[ElementStatus, ...] = ("pending", "failed", "deleted")
 _SOURCES: dict[str, tuple[Source, ...]] = {"custom": ("custom",), "preset": ("preset",), "all": ("custom", "preset")}
-_SPELLINGS: dict[str, Spelling] = {"e": "exact", "c": "corrected", "s": "similar"}
-# What is reported of the two libraries is the fact library-web-separate.
-_EMPTY = (
-    "This account's API library is empty; elements made on Kling's web site are reported not to appear here. "
-    "source=preset shows the official elements, which every account can use."
-)
+_SPELLINGS: dict[str, Spelling] = {"e": "exact", "b": "begun", "c": "corrected", "s": "similar"}
+_MAX_TAGS = 20  # Kling's page has eight
 
 
 class FindElementsArguments(ToolArguments):
@@ -58,6 +53,7 @@ class FoundView(View):
 
     elements: list[ElementRow]
     total: int
+    by_tag: dict[str, int]
     next_cursor: str
     duplicate_names: list[str]
     complete: bool
@@ -83,12 +79,22 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
     shared = await library.catalogue.shared_names([record.element_name for record in found.page.elements])
     shown = await render_pictures(account.thumbnails, found.page.elements) if arguments.pictures else RenderedPictures()
     notes = [*sync_notes(found.sync), *shown.notes]
-    if after is None:
-        notes += await _notes_on_hits(arguments, filters, found, library)
     next_position = found.page.next_position
+    query = arguments.query.strip()
+    if after is None:
+        notes += await notes_on_hits(
+            library.catalogue,
+            query,
+            filters,
+            found.page,
+            is_last=next_position is None,
+            is_complete=found.is_complete,
+        )
+    notes += await refusal_notes(account, found.page.elements)
     view = FoundView(
         elements=[element_row(record) for record in found.page.elements],
         total=found.page.total,
+        by_tag=await _by_tag(library, query, filters, found.page),
         next_cursor=make_cursor(_as_values(next_position), _bound(arguments)) if next_position else "",
         duplicate_names=[clean(name, 60) for name in shared],
         complete=found.is_complete,
@@ -137,30 +143,12 @@ def _position(arguments: FindElementsArguments) -> Position:
     raise InputError([bad_cursor(cursor, "must be the next_cursor of an earlier answer")])
 
 
-async def _notes_on_hits(
-    arguments: FindElementsArguments, filters: Filters, found: SearchAnswer, library: Library
-) -> list[str]:
-    """What a caller would otherwise have to guess: a corrected typo, and what the filters hide."""
-    notes: list[str] = []
-    hits, query = found.page, arguments.query.strip()
-    if hits.spelling != "exact":
-        notes.append(f"Nothing matches {quote(query, 60)} as written; these are similar.")
-    if len(hits.elements) == arguments.limit:
-        return notes
-    hidden = [replace(filters, statuses=(status,)) for status in _STATUSES] if arguments.status == "ready" else []
-    elsewhere: Source = "preset" if arguments.source == "custom" else "custom"
-    official = replace(filters, sources=(elsewhere,))
-    *hidden_counts, there = await library.catalogue.counts(query, [*hidden, official])
-    told = [f"{count} {status}" for status, count in zip(_STATUSES, hidden_counts, strict=False) if count]
-    if told and query:
-        notes.append(f"Not shown, because only ready elements were requested: {', '.join(told)} (use status=any).")
-    elif told and hidden_counts[0]:
-        notes.append(f"{hidden_counts[0]} still being created (status=pending).")
-    if there and query and not hits.total and arguments.source != "all":
-        notes.append(f"Matches with source={elsewhere}: {there}.")
-    if arguments.source != "preset" and found.is_complete and not (await library.catalogue.census()).of("custom"):
-        notes.append(_EMPTY)
-    return notes
+async def _by_tag(library: Library, query: str, filters: Filters, page: SearchPage) -> dict[str, int]:
+    """How many of all hits have each tag, by the name that Kling's page gives it; most first."""
+    counts = await library.catalogue.tag_counts(query, filters, page.spelling) if page.total else {}
+    names = {fold(name): name for name in TAGS.values()}
+    most_first = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return {names.get(tag, clean(tag, 40)): count for tag, count in most_first[:_MAX_TAGS]}
 
 
 def _text(view: FoundView, arguments: FindElementsArguments) -> str:
@@ -177,8 +165,10 @@ def _text(view: FoundView, arguments: FindElementsArguments) -> str:
         if fact
     )
     names = ", ".join(quote(name, 60) for name in view.duplicate_names)
+    by_tag = ", ".join(f"{identifier(tag)} {count}" for tag, count in view.by_tag.items())
     lines = [
         f"{of} elements ({what}); total={view.total} complete={str(view.complete).lower()}",
+        f"by_tag: {by_tag}" if by_tag else "",
         *rows_text(view.elements),
         f"duplicate_names: {names}; use element_id to tell them apart." if names else "",
         *(f"Note: {note}" for note in view.notes),

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.library.records import Source
-    from kling_mcp.library.voices import LibraryVoice
+    from kling_mcp.library.voices import LibraryVoice, VoiceHits
 
 _SOURCES: dict[str, tuple[Source, ...]] = {"custom": ("custom",), "preset": ("preset",), "all": ("custom", "preset")}
 _MAX_TRIAL_URL_CHARACTERS = 500
+# What Kling shows of a voice is the fact voice-record.
+_NAMES_ONLY = "Kling knows only names of voices, no gender, age, language or tone: let the person listen at trial_url."
 
 
 class FindVoicesArguments(ToolArguments):
@@ -75,8 +77,8 @@ async def find_voices(arguments: FindVoicesArguments, call: ToolContext) -> Answ
         f"The {'official' if source == 'preset' else 'own'} voices could not be read just now. {failure.message}"
         for source, failure in hits.failures.items()
     ]
-    if hits.is_corrected and page:
-        notes.append(f"Nothing matches {quote(arguments.query, 60)} as written; these are similar.")
+    if not arguments.cursor.strip():
+        notes += _notes_on_hits(hits, arguments)
     view = VoicesView(
         voices=[_row(voice) for voice in page],
         total=len(hits.voices),
@@ -85,6 +87,22 @@ async def find_voices(arguments: FindVoicesArguments, call: ToolContext) -> Answ
         notes=notes,
     )
     return Answer(view, _text(view))
+
+
+def _notes_on_hits(hits: VoiceHits, arguments: FindVoicesArguments) -> list[str]:
+    asked = quote(arguments.query, 60)
+    if not hits.voices and hits.match == "none":
+        return [f"No usable voice has the id {asked}."]
+    if not hits.voices and arguments.source == "custom" and not hits.failures:
+        return ["This account has no voices of its own; source=preset shows Kling's."]
+    match hits.match:
+        case "similar":
+            return [f"Nothing matches {asked} as written; these are similar."]
+        case "some":
+            return [f"No voice matches all of {asked}; these match some of its words, best first. {_NAMES_ONLY}"]
+        case "none":
+            return [f"No voice matches {asked}, so all are listed. {_NAMES_ONLY}"]
+    return []
 
 
 def _bound(arguments: FindVoicesArguments) -> dict[str, object]:
@@ -121,7 +139,7 @@ def _row_text(row: VoiceRow) -> str:
         f"source={row.source}",
         f"status={row.status}",
         row.owned_by and f"owned_by={row.owned_by}",
-        row.trial_url and f"trial_url={row.trial_url}",
+        f"trial_url={row.trial_url or 'none'}",
     ]
     return "- " + "; ".join(fact for fact in facts if fact)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from kling_mcp.elements.create import KIND
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
 from kling_mcp.sanitize import quote
@@ -14,13 +15,14 @@ from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.tasks import FoundTaskView, TaskView, next_step_for, record_view, task_text, task_view
-from kling_mcp.tasks.submit import raise_if_failed
+from kling_mcp.tasks.entry import UNFINISHED
 
 if TYPE_CHECKING:
     from kling_mcp.account import Account
     from kling_mcp.api.models import ElementTask
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.library.resolve import MatchedBy
+    from kling_mcp.tasks.entry import JournalEntry
 
 TASK_ID_DIGITS = (18, 19)  # fact: task-id-digits
 OUR_IDS = "kmcp-"
@@ -59,7 +61,6 @@ async def _look_up(account: Account, wanted: str) -> tuple[TaskView, MatchedBy]:
 
     Raises:
         NotFoundError, AmbiguousNameError: with similar names, or with the candidates.
-        TaskFailedError: Kling rejected the creation.
     """
     looks_like_task = wanted.startswith(OUR_IDS) or (wanted.isdecimal() and len(wanted) in TASK_ID_DIGITS)
     if looks_like_task and (task := await _task_at_kling(account, wanted)):
@@ -70,12 +71,13 @@ async def _look_up(account: Account, wanted: str) -> tuple[TaskView, MatchedBy]:
         raise
     except KlingError as failure:
         # The list may not show the caller's own id of a task (empty-while-running), or not be readable at all.
-        task = await _task_of_journal(account, wanted)
+        entry = await _entry_of_journal(account, wanted)
+        task = await _task_at_kling(account, entry.task_id) if entry and entry.task_id else None
         if task is None and not looks_like_task:
             task = await _task_at_kling(account, wanted)
         if task is None:
-            raise failure from None
-        return await _told(account, task), _kind_of(task, wanted)
+            raise (_not_settled(entry) if entry and entry.state in UNFINISHED else failure) from None
+        return await _told(account, task), _kind_of(task, wanted, entry)
     return await _matched(account, match.element), match.matched_by
 
 
@@ -100,23 +102,37 @@ async def _task_at_kling(account: Account, wanted: str) -> ElementTask | None:
         return None
 
 
-async def _task_of_journal(account: Account, wanted: str) -> ElementTask | None:
-    """By the external task id of a creation sent by this server, if Kling cannot look tasks up by it."""
-    entry = None
+async def _entry_of_journal(account: Account, wanted: str) -> JournalEntry | None:
+    """A creation sent by this server, by an id of its task or by its name, if only one under way has it."""
     with suppress(StorageError):
-        entry = await account.journal.find(wanted)
-    return await _task_at_kling(account, entry.task_id) if entry and entry.task_id else None
+        found = await account.journal.find(wanted)
+        named = [found] if found else await account.journal.named(wanted)
+        if len(named) == 1 and named[0].kind == KIND:
+            return named[0]
+    return None
+
+
+def _not_settled(entry: JournalEntry) -> KlingError:
+    return NotFoundError(
+        f"Kling does not show {quote(entry.label, 60)} yet: its creation was begun here, and the outcome is not known.",
+        retry="later",
+        advice=f"Do not create it again; call wait_for_tasks with ids=[{quote(entry.external_task_id, 128)}].",
+    )
 
 
 async def _told(account: Account, task: ElementTask) -> TaskView:
     submitted = (await account.record_results([task])).get(task.task_id)
-    raise_if_failed(task)
+    voices = voice_warnings(task, submitted.voice_id) if submitted else []
     return task_view(
         task,
-        warnings=voice_warnings(task, submitted.voice_id) if submitted else [],
+        warnings=[*await account.refusals.facts_on(task), *voices],
+        submitted=submitted,
         next_step=next_step_for(task, running=f"Call get_element with id={quote(task.task_id)} again later."),
     )
 
 
-def _kind_of(task: ElementTask, wanted: str) -> MatchedBy:
-    return "task_id" if task.task_id == wanted else "external_task_id"
+def _kind_of(task: ElementTask, wanted: str, entry: JournalEntry | None = None) -> MatchedBy:
+    """What was given for a task that Kling or the journal found."""
+    if task.task_id == wanted:
+        return "task_id"
+    return "external_task_id" if entry is None or entry.external_task_id == wanted else "element_name"

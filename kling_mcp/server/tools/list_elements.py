@@ -18,6 +18,9 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
 async def list_elements(arguments: PageArguments, call: ToolContext) -> Answer:
     """One page of your own elements, including running, failed and deleted ones, in no guaranteed order. To search:
     find_elements."""
-    tasks = await call.account.client.list_elements(arguments.page_num, arguments.page_size)
-    view = page_view(tasks, arguments.page_num, arguments.page_size)
+    account = call.account
+    tasks = await account.client.list_elements(arguments.page_num, arguments.page_size)
+    is_full = len(tasks) >= arguments.page_size
+    records = await account.library.records_of(tasks)
+    view = page_view(records, arguments.page_num, arguments.page_size, is_full=is_full)
     return Answer(view, page_text(view, "of your elements and tasks"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kling_mcp.library.from_kling import records_of
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._paging import PageArguments
@@ -18,5 +19,7 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
 async def list_preset_elements(arguments: PageArguments, call: ToolContext) -> Answer:
     """One page of Kling's official elements, which anyone can use but not delete. To search: find_elements."""
     tasks = await call.account.client.list_preset_elements(arguments.page_num, arguments.page_size)
-    view = page_view(tasks, arguments.page_num, arguments.page_size, "preset")
+    records = [record for task in tasks for record in records_of(task, "preset")]
+    is_full = len(tasks) >= arguments.page_size
+    view = page_view(records, arguments.page_num, arguments.page_size, is_full=is_full)
     return Answer(view, page_text(view, "official elements"))

@@ -16,8 +16,8 @@ from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
+    from kling_mcp.account import Account
     from kling_mcp.generation.targets import Target
-    from kling_mcp.library.index import Library
     from kling_mcp.library.records import LibraryElement
 
 _SHOWN = 60
@@ -58,7 +58,7 @@ async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> An
     target, told = _target(arguments.target)
     refuse_too_many(target, len(arguments.elements))
     account = call.account
-    elements, doubts = await _choose(account.library, target, arguments.elements)
+    elements, doubts = await _choose(account, target, arguments.elements)
     use = prepare_use(target, elements, has_api_key=account.client.credential_kind != "key_pair")
     view = UseView(
         element_ids=list(use.element_ids),
@@ -78,13 +78,15 @@ def _target(given: TargetName | RouteName) -> tuple[Target, list[str]]:
     return target, [f"target={given} was read as {target.name}, the newest model of this route."]
 
 
-async def _choose(library: Library, target: Target, named: list[str]) -> tuple[list[LibraryElement], list[str]]:
+async def _choose(account: Account, target: Target, named: list[str]) -> tuple[list[LibraryElement], list[str]]:
     """The ready element behind each name or id, and doubts about them.
 
     Raises:
         KlingError: with every element that is missing, ambiguous, not ready or not fit for the target.
     """
-    choice = await choose_elements(library, [Named(f"elements[{place}]", (text,)) for place, text in enumerate(named)])
+    library = account.library
+    namings = [Named(f"elements[{place}]", (text,)) for place, text in enumerate(named)]
+    choice = await choose_elements(library, namings, account.refusals.facts)
     choice.refuse(find_problems(target, choice.elements))
     if choice.problems:
         raise await refusal(library, choice, _ADVICE)

@@ -5,11 +5,9 @@ Text that comes from Kling is cleaned and capped here, once, for both forms.
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, ClassVar
 
 from kling_mcp.concurrency.clock import iso_utc
-from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.records import ElementStatus
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.view import View
@@ -17,15 +15,15 @@ from kling_mcp.server.views.view import View
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.api.models import ElementTask
-    from kling_mcp.library.records import LibraryElement, Source
+    from kling_mcp.library.records import LibraryElement
 
 LAST_PAGE_NUM = 1000  # fact: list-range
-BYTES_A_ROW = 370  # twenty rows with their frame stay below 8 kB
+BYTES_A_ROW = 215  # twenty rows with their frame stay below 5 kB
 _NAME, _DESCRIPTION, _ID, _OWNER, _TAG = 60, 120, 80, 40, 40
+_DATE = len("2026-11-27")
 _MAX_TAGS = 8
 # How long descriptions and other texts may be, from generous to what always fits.
-_SQUEEZES = ((120, 60), (60, 60), (30, 40), (12, 20))
+_SQUEEZES = ((120, 60), (80, 60), (60, 60), (40, 60), (25, 40), (12, 20))
 
 
 class ElementRow(View):
@@ -74,14 +72,6 @@ def element_row(record: LibraryElement) -> ElementRow:
     )
 
 
-def task_rows(task: ElementTask, source: Source = "custom") -> list[ElementRow]:
-    """A row for each element; one row without an id for a task that has none yet. fact: list-is-tasks
-
-    A record with neither id has no row.
-    """
-    return [element_row(record) for record in records_of(task, source)]
-
-
 def row_text(row: ElementRow) -> str:
     """One line with every fact of the row that is not empty."""
     facts = [
@@ -100,11 +90,27 @@ def row_text(row: ElementRow) -> str:
     return "- " + "; ".join(fact for fact in facts if fact)
 
 
+def _short_text(row: ElementRow) -> str:
+    """One line with what tells a row of a list from others; get_element has the rest."""
+    is_made = bool(row.element_id)
+    facts = [
+        f"element_id={identifier(row.element_id)}" if is_made else f"task_id={identifier(row.task_id)}",
+        row.element_name and f"name={quote(row.element_name, _NAME)}",
+        f"status={row.status}",
+        row.reference_type,
+        row.tags and f"tags={', '.join(map(identifier, row.tags))}",
+        is_made and f"voice={identifier(row.voice_id) if row.voice_id else 'none'}",
+        row.created_at and f"created={row.created_at[:_DATE]}",
+        row.element_description and f"description={quote(row.element_description, _DESCRIPTION)}",
+    ]
+    return "- " + "; ".join(fact for fact in facts if fact)
+
+
 def rows_text(rows: Sequence[ElementRow]) -> list[str]:
-    """One line per row; texts are shortened if all lines together would be too long."""
+    """One short line per row; texts are shortened if all lines together would be too long."""
     lines: list[str] = []
     for description, other in _SQUEEZES:
-        lines = [row_text(_squeezed(row, description, other)) for row in rows]
+        lines = [_short_text(_squeezed(row, description, other)) for row in rows]
         if sum(len(line.encode()) + 1 for line in lines) <= BYTES_A_ROW * len(rows):
             break
     return lines
@@ -115,21 +121,18 @@ def _squeezed(row: ElementRow, description: int, other: int) -> ElementRow:
         update={
             "element_description": clean(row.element_description, description),
             "element_name": clean(row.element_name, other),
-            "voice_name": clean(row.voice_name, other),
-            "owned_by": clean(row.owned_by, other),
             "tags": [clean(tag, other) for tag in row.tags],
         }
     )
 
 
-def page_view(tasks: Sequence[ElementTask], page_num: int, page_size: int, source: Source = "custom") -> ElementPage:
+def page_view(records: Sequence[LibraryElement], page_num: int, page_size: int, *, is_full: bool) -> ElementPage:
     """One page, never more than was asked for. There is no total; a full one may have a next. fact: list-no-total"""
-    rows = (row for task in tasks for row in task_rows(task, source))
     return ElementPage(
-        elements=list(itertools.islice(rows, page_size)),
+        elements=[element_row(record) for record in records[:page_size]],
         page_num=page_num,
         page_size=page_size,
-        has_more=len(tasks) >= page_size and page_num < LAST_PAGE_NUM,
+        has_more=is_full and page_num < LAST_PAGE_NUM,
     )
 
 
@@ -141,4 +144,4 @@ def page_text(view: ElementPage, what: str) -> str:
         if view.has_more
         else "has_more=false: this is the last page."
     )
-    return "\n".join([head, *map(row_text, view.elements), more])
+    return "\n".join([head, *rows_text(view.elements), more])

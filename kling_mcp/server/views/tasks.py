@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from kling_mcp.api.models import ElementTask, VoiceTask
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.elements.voice_check import voice_warnings
+from kling_mcp.library.from_kling import records_of
+from kling_mcp.library.records import LibraryElement, Submitted
 from kling_mcp.sanitize import clean, identifier, quote
-from kling_mcp.server.views.elements import ElementRow, element_row, row_text, task_rows
+from kling_mcp.server.views.elements import ElementRow, element_row, row_text
 from kling_mcp.server.views.view import View
+from kling_mcp.tasks.submit import ASK_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.api.models import KlingTask
     from kling_mcp.elements.create import Creation
-    from kling_mcp.library.records import LibraryElement
+    from kling_mcp.errors import StillSendingError
     from kling_mcp.tasks.collector import CollectedTask
 
 _MESSAGE, _ID, _EXTERNAL_ID = 300, 80, 128
+_OUTCOMES = {
+    "submitted": "",
+    "already_submitted": "An identical request was sent before; this is its task, and no second one was made.",
+    "recovered": "A reply to this request was lost, so its task was looked up at Kling and found; it exists once.",
+}
 
 
 class TaskView(View):
@@ -67,8 +75,12 @@ def task_view(
     waited_seconds: float = 0.0,
     warnings: Sequence[str] = (),
     next_step: str = "",
+    submitted: Submitted | None = None,
 ) -> TaskView:
-    """A task as callers see it. `external_task_id` fills in what Kling left out (empty-while-running)."""
+    """A task as callers see it. `external_task_id` and `submitted` fill in what Kling left out.
+
+    fact: empty-while-running
+    """
     made_elements = isinstance(task, ElementTask) and bool(task.elements)
     return TaskView(
         task_id=clean(task.task_id, _ID),
@@ -77,7 +89,7 @@ def task_view(
         task_status_msg=clean(task.task_status_msg, _MESSAGE),
         outcome=outcome,
         element_ids=[clean(element_id, _ID) for element_id in task.result_ids] if made_elements else [],
-        elements=task_rows(task) if isinstance(task, ElementTask) and made_elements else [],
+        elements=_rows(task, submitted) if isinstance(task, ElementTask) else [],
         waited_seconds=round(waited_seconds, 1),
         units_deducted=clean(task.final_unit_deduction, 20),
         created_at=iso_utc(task.created_at),
@@ -87,10 +99,20 @@ def task_view(
     )
 
 
-def collected_view(item: CollectedTask, waited_seconds: float) -> CollectedTaskView:
-    """A task that was waited for."""
+def _rows(task: ElementTask, submitted: Submitted | None) -> list[ElementRow]:
+    """A row for each element; for a task that has none yet, one with the name that was submitted, if it is known."""
+    records = records_of(task, "custom")
+    if submitted is not None:
+        nothing_yet = [LibraryElement(source="custom", status="pending")]
+        records = [submitted.fill_in(record) for record in records or nothing_yet]
+    return [element_row(record) for record in records if record.element_id or record.element_name]
+
+
+def collected_view(item: CollectedTask, waited_seconds: float, refusal: Sequence[str] = ()) -> CollectedTaskView:
+    """A task that was waited for. `refusal` is what is known of a failed one."""
     task: KlingTask = item.snapshot.task or ElementTask(task_id=item.name if item.name != item.external_task_id else "")
-    warnings = [item.warning, item.snapshot.last_poll_error.message if item.snapshot.last_poll_error else ""]
+    error = item.snapshot.error or item.snapshot.last_poll_error
+    warnings = [*refusal, item.warning or (error.message if error else "")]
     if isinstance(task, ElementTask):
         warnings += voice_warnings(task, item.memo.get("voice_id", ""))
     view = task_view(
@@ -98,6 +120,8 @@ def collected_view(item: CollectedTask, waited_seconds: float) -> CollectedTaskV
         external_task_id=item.external_task_id,
         waited_seconds=waited_seconds,
         warnings=[warning for warning in warnings if warning],
+        next_step=next_step_for(task, running="") if task.is_final else "",
+        submitted=Submitted.of(item.label, item.memo) if item.label and item.standing != "never_arrived" else None,
     )
     voice_ids = task.result_ids if isinstance(task, VoiceTask) else []
     return CollectedTaskView(
@@ -144,7 +168,9 @@ def task_text(view: TaskView) -> str:
         isinstance(view, FoundTaskView) and f"matched_by={view.matched_by}",
     ]
     lines.append(" ".join(fact for fact in facts if fact))
-    lines.extend(f"Warning: {warning}" for warning in view.warnings)
+    lines.append(_OUTCOMES.get(view.outcome, ""))
+    label = "Known" if view.task_status == "failed" else "Warning"
+    lines.extend(f"{label}: {warning}" for warning in view.warnings)
     lines.append(view.next_step)
     return "\n".join(line for line in lines if line)
 
@@ -157,6 +183,10 @@ def _headline(view: TaskView) -> str:
         return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
     if view.task_status == "failed":
         return "Failed: Kling refused the inputs."
+    if not view.task_id:
+        return "Kling has no task for it yet."
+    if view.task_status == "unknown" and not view.created_at:
+        return "Kling does not show this task (yet), so its state is not known."
     if view.task_status == "unknown":
         return "Kling reports a status that this version does not know."
     return "Not ready yet: the task is still running at Kling."
@@ -167,17 +197,28 @@ def next_wait(task_ids: Sequence[str], purpose: str = "") -> str:
 
     Ids are in double quotes, so that clients copy them as text: they have too many digits for a number.
     """
-    ids = ", ".join(quote(task_id, _ID) for task_id in task_ids)
+    ids = ", ".join(quote(task_id, _EXTERNAL_ID) for task_id in task_ids)
     return f"Call wait_for_tasks with ids=[{ids}]{purpose or ' again.'}" if ids else ""
 
 
 def next_step_for(task: KlingTask, *, running: str) -> str:
     """One sentence: what to call next, or "" if nothing is left to do."""
     if task.is_final:
-        return ""
+        return ASK_FIRST if task.task_status == "failed" else ""
     if task.task_status == "succeed":
         return "Kling reports success but no result yet; " + running[0].lower() + running[1:]
     return running
+
+
+def sending_view(error: StillSendingError, waited_seconds: float) -> TaskView:
+    """The result of a creating call whose time ran out while its request was on its way: as yet without a task."""
+    return task_view(
+        ElementTask(),
+        external_task_id=error.external_task_id,
+        waited_seconds=waited_seconds,
+        warnings=[error.message],
+        next_step=error.advice,
+    )
 
 
 def creation_view(creation: Creation, purpose: str) -> TaskView:

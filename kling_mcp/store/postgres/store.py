@@ -52,6 +52,11 @@ class PostgresStore:
         """Whether the tables were created again while this process used them, as by a restore."""
         return self._database.was_recreated
 
+    @property
+    def is_new(self) -> bool:
+        """Never: an operator made the database, and knows."""
+        return False
+
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """See `Store.run`."""
         return await self._database.run(

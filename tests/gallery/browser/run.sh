@@ -18,7 +18,8 @@ unset "${!KLING_@}" # the developer's own settings must not decide the outcome
 skip() { left_out "the gallery in a browser" "$1"; exit 0; }
 
 chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
-[ -x "$chromium" ] || skip "there is no Chromium here"
+[ -x "$chromium" ] || skip "there is no Chromium here (tests/gallery/browser/install.sh)"
+"$chromium" --version >"$work/chromium.log" 2>&1 || skip "$chromium does not run here: $(tail -n 1 "$work/chromium.log")"
 
 find_node "$python" "$work" || skip "$node_missing"
 

@@ -1,0 +1,336 @@
+"""Saves the results of a finished task into the output folder: each once, whole, and never in place of another file.
+
+What fails is told for each file; the others are saved, and a later call saves the rest while the links live.
+"""
+
+from __future__ import annotations
+
+import errno
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio
+from anyio import to_thread
+
+from kling_mcp.concurrency.backoff import Backoff
+from kling_mcp.concurrency.clock import iso_utc
+from kling_mcp.errors import ResultError
+from kling_mcp.results.content import MP4, by_extension
+from kling_mcp.results.download import link_ended
+from kling_mcp.results.folder import Folder, NotInsideError
+from kling_mcp.results.links import ends_at
+from kling_mcp.results.names import SIDECAR, free_stems, not_inside, numbered, parse_save_as, slug
+from kling_mcp.results.part import claim, remove_abandoned
+from kling_mcp.results.sidecar import Content, Sidecars, has_file, key_of, record, write_sidecar
+from kling_mcp.sanitize import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.results.content import MediaKind
+    from kling_mcp.results.download import Downloader
+    from kling_mcp.results.part import Part
+    from kling_mcp.results.sidecar import Description, Saved
+
+DOWNLOADS_AT_ONCE = 3
+# Clocks differ, and the 30 days are not the link's own word: a link that ended a little while ago is tried once.
+_GRACE_SECONDS = 24 * 3600
+_SECONDS_FOR_ANOTHER = 600.0
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ENXIO}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One output of a task: its link, and for a video its length in seconds."""
+
+    url: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedFile:
+    """A row of `files` (contract), and why the file is not saved, if it is not.
+
+    `path` is "" and `bytes` 0 for a file that is not on the disk; `expires_at` is ISO 8601 in UTC, "" if unknown.
+    """
+
+    path: str = ""
+    url: str
+    expires_at: str
+    mime_type: str
+    seconds: float
+    bytes: int = 0
+    error: ResultError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One result on its way; `index` counts from 1."""
+
+    result: Result
+    description: Description
+    index: int
+    count: int
+    ends_at: float
+
+    @property
+    def key(self) -> str:
+        return key_of(self.description.task_id, self.index)
+
+    def row(self, path: str = "", mime_type: str = "", size: int = 0, error: ResultError | None = None) -> SavedFile:
+        return SavedFile(
+            path=path,
+            url=self.result.url,
+            expires_at=iso_utc(round(self.ends_at * 1000)),
+            mime_type=mime_type or _claimed_type(self.result.url, self.description.kind),
+            seconds=self.result.seconds,
+            bytes=size,
+            error=error,
+        )
+
+
+class ResultSaver:
+    """Saves into one output folder; one per process. Without a folder nothing is saved, and rows have links alone."""
+
+    def __init__(self, folder: Path | None, downloader: Downloader, clock: Clock) -> None:
+        """`folder` is a full path; it is opened, and made if it is missing, when something is saved."""
+        self.folder = folder
+        self._downloader = downloader
+        self._clock = clock
+        self._sidecars = Sidecars()
+        self._is_tidy = False
+        self._gate = anyio.Semaphore(DOWNLOADS_AT_ONCE)
+
+    async def save(self, results: Sequence[Result], description: Description) -> list[SavedFile]:
+        """A row for each result, in order: saved now, found saved, or with the reason why not.
+
+        Raises:
+            InputError: `save_as` leads out of the output folder; nothing was downloaded.
+        """
+        updated, count = description.updated_at, len(results)
+        jobs = [
+            _Job(result, description, index, count, ends_at(result.url, updated))
+            for index, result in enumerate(results, start=1)
+        ]
+        if self.folder is None:
+            return [job.row() for job in jobs]
+        parse_save_as(description.save_as)
+        try:
+            root = await to_thread.run_sync(self._open, self.folder)
+        except OSError as error:
+            failed = self._disk_error(error)
+            return [job.row(error=failed) for job in jobs]
+        with root:
+            await to_thread.run_sync(_require_inside, root, description.save_as)
+            rows = [job.row() for job in jobs]
+
+            async def fill(place: int) -> None:
+                async with self._gate:
+                    rows[place] = await self._save_one(root, jobs[place])
+
+            async with anyio.create_task_group() as group:
+                for place in range(count):
+                    group.start_soon(fill, place)
+        return rows
+
+    def _open(self, folder: Path) -> Folder:
+        """The output folder; the first time, without the parts of processes that were killed."""
+        root = Folder.output(folder)
+        if not self._is_tidy:
+            self._is_tidy = True
+            with suppress(OSError):
+                remove_abandoned(root, self._clock.wall())
+        return root
+
+    async def _save_one(self, root: Folder, job: _Job) -> SavedFile:
+        try:
+            return await self._saved_or_fetched(root, job)
+        except ResultError as error:
+            return job.row(error=error)
+        except OSError as error:
+            return job.row(error=self._disk_error(error))
+        except NotInsideError as error:  # since it was checked
+            return job.row(error=ResultError(str(not_inside(error.name, error.what)), kind="bad_input"))
+
+    async def _saved_or_fetched(self, root: Folder, job: _Job) -> SavedFile:
+        if found := await to_thread.run_sync(self._find, root, job):
+            return found
+        if 0 < job.ends_at <= self._clock.wall() - _GRACE_SECONDS:
+            raise link_ended(job.ends_at)
+        part = await self._claim(root, job)
+        if isinstance(part, SavedFile):
+            return part
+        try:
+            kind = job.description.kind
+            media = await self._downloader.fetch(job.result.url, kind, part, ends_at=job.ends_at)
+            content = Content(media, job.result.seconds, part.size, part.sha256)
+            return await to_thread.run_sync(self._publish, root, job, part, content)
+        finally:
+            part.close()
+
+    async def _claim(self, root: Folder, job: _Job) -> Part | SavedFile:
+        """The right to save this result, or the row of whoever had it first."""
+        backoff = Backoff(0.1, 2.0)
+        ends = self._clock.monotonic() + _SECONDS_FOR_ANOTHER
+        while True:
+            part = await to_thread.run_sync(claim, root, job.key, self._clock.wall())
+            try:
+                found = await to_thread.run_sync(self._find, root, job)
+            except BaseException:
+                _close(part)
+                raise
+            if found is not None:
+                _close(part)
+                return found
+            if part is not None:
+                return part
+            if self._clock.monotonic() >= ends:
+                raise ResultError(
+                    "Another process is still saving this result.",
+                    kind="busy",
+                    retry="later",
+                    advice="Call again later.",
+                )
+            await self._clock.sleep(backoff.next_delay())
+
+    # --- with the disk, in a worker thread
+
+    def _find(self, root: Folder, job: _Job) -> SavedFile | None:
+        """The row of a result that is saved already."""
+        saved = self._sidecars.find(root, job.description.task_id).get(job.index)
+        return _row_of(root, job, saved) if saved and has_file(root, saved) else None
+
+    def _publish(self, root: Folder, job: _Job, part: Part, content: Content) -> SavedFile:
+        """Give the whole file its name, below its sidecar's."""
+        if found := self._find(root, job):  # on a disk without locks, another process was faster
+            return found
+        known = self._sidecars.find(root, job.description.task_id).get(job.index)
+        path = _put_back(root, known, part) if known else None
+        return job.row(str(path or self._put(root, job, part, content)), content.media.mime_type, content.size)
+
+    def _put(self, root: Folder, job: _Job, part: Part, content: Content) -> Path:
+        """Put the file under a name that is free; its path."""
+        now, extension = self._clock.wall(), content.media.extension
+        target, stem = _target(root, job.description)
+        with target:
+            taken = [entry.name for entry in target.entries()]
+            for free in free_stems(numbered(stem, job.index, job.count), extension, taken):
+                file = free + extension
+                about = record(job.description, job.index, job.result.url, file, content, ends_at=job.ends_at, now=now)
+                try:
+                    write_sidecar(root, target, free, about, key=job.key, now=now)
+                except FileExistsError:
+                    continue
+                try:
+                    part.publish(target, file)
+                except OSError as error:
+                    target.remove(free + SIDECAR)
+                    if isinstance(error, FileExistsError):
+                        continue
+                    raise
+                return target.path / file
+        raise FileExistsError(errno.EEXIST, "every name is taken")
+
+    def _disk_error(self, error: OSError) -> ResultError:
+        """The error for a disk that does not take a file, in words that say what to do."""
+        folder = quote(str(self.folder))
+        if error.errno in _FULL:
+            return ResultError(
+                f"There is no room for this result on the disk of {folder}.",
+                kind="limit",
+                retry="later",
+                advice="Make room on that disk, and call again; nothing is paid twice.",
+            )
+        if error.errno in _MISSING:
+            return ResultError(
+                f"The output folder {folder} is missing.",
+                kind="bad_input",
+                retry="later",
+                advice=f"Create it, or connect its disk, and call again; {_ELSEWHERE}",
+            )
+        why = (error.strerror or type(error).__name__).lower()
+        return ResultError(
+            f"The output folder {folder} cannot be written to ({why}).",
+            kind="bad_input",
+            retry="later",
+            advice=f"Let this server write there, and call again; {_ELSEWHERE}",
+        )
+
+
+_ELSEWHERE = "or set KLING_MCP_OUTPUT_DIR to another folder and restart the server."
+
+
+def _put_back(root: Folder, known: Saved, part: Part) -> Path | None:
+    """Put the file where its sidecar is, if the name is free there: a person deleted it, or a process was killed
+    before it appeared."""
+    with suppress(FileExistsError, NotInsideError), root.descend(known.folders) as target:
+        about = target.about(known.file)
+        if about is not None and stat.S_ISREG(about.st_mode) and about.st_size == 0:
+            target.remove(known.file)  # what a killed process leaves on a disk without hard links
+        part.publish(target, known.file)
+        return target.path / known.file
+    return None
+
+
+def _row_of(root: Folder, job: _Job, saved: Saved) -> SavedFile | None:
+    with root.descend(saved.folders) as folder:
+        about = folder.about(saved.file)
+    if about is None:
+        return None
+    row = job.row(str(folder.path / saved.file), saved.mime_type, about.st_size)
+    return row if row.seconds else replace(row, seconds=saved.seconds)
+
+
+def _target(root: Folder, description: Description) -> tuple[Folder, str]:
+    """Where the files of a task go, opened, and their name.
+
+    Raises:
+        NotInsideError: a folder of `save_as` is a link or a file.
+    """
+    wish = parse_save_as(description.save_as)
+    name = slug(description.prompt, description.kind)
+    target = root.descend(wish.folders, make=True)
+    if not wish.name:
+        return target, name
+    if not target.is_folder(wish.name):
+        return target, wish.stem
+    with target:
+        return target.enter(wish.name), name
+
+
+def _require_inside(root: Folder, save_as: str) -> None:
+    """The folders of `save_as` that exist are folders of the output folder.
+
+    Raises:
+        InputError: one is a link, a file, or on another disk.
+    """
+    wish = parse_save_as(save_as)
+    with suppress(FileNotFoundError):
+        try:
+            folder = root.descend(wish.folders)
+        except NotInsideError as error:
+            raise not_inside(error.name, error.what) from None
+        with folder:
+            if folder.device != root.device:
+                raise not_inside(folder.path.name, "a disk of its own")
+
+
+def _claimed_type(url: str, kind: MediaKind) -> str:
+    """The type of a file that is not here, by its link; "" if that does not say."""
+    with suppress(ValueError):
+        media = by_extension(PurePosixPath(urlsplit(url).path).suffix)
+        if media and media.kind == kind:
+            return media.mime_type
+    return MP4.mime_type if kind == "video" else ""
+
+
+def _close(part: Part | None) -> None:
+    if part is not None:
+        part.close()

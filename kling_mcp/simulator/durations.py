@@ -1,0 +1,30 @@
+"""How long tasks take. Must not know tasks."""
+
+import random
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+Durations = Callable[[str, random.Random], float]
+
+_SECONDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "image_refer": (5.0, 5.0),
+        "video_refer": (20, 20),
+        "voice": (9, 15),
+        "image": (24, 32),
+        "video": (30, 320),
+        "video-turbo": (28, 28),
+        "video-omni": (83, 83),
+        "video-omni-references": (300, 900),
+    }
+)
+
+
+def default_durations(kind: str, rng: random.Random) -> float:
+    """Seconds that a task takes; `kind` is `image_refer`, `video_refer`, `voice`, `image`, `video`, `video-turbo`,
+    `video-omni` or `video-omni-references`.
+
+    Facts: time-image (5 s), time-voice (9 to 15 s), gen-times. No figure exists for video elements.
+    """
+    least, most = _SECONDS[kind]
+    return least if least == most else rng.uniform(least, most)  # a draw would change what comes after it
