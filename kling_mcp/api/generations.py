@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from kling_mcp.api.client import KlingClient
+    from kling_mcp.api.request_body import Upload
 
 MAX_IDS = 20  # fact: tasks-20
 
@@ -26,17 +27,20 @@ class GenerationApi:
     def __init__(self, client: KlingClient) -> None:
         self._client = client
 
-    async def create(self, path: str, body: Mapping[str, Any], *, external_task_id: str) -> GenerationTask:
+    async def create(
+        self, path: str, body: Mapping[str, Any], *, external_task_id: str, upload: Upload | None = None
+    ) -> GenerationTask:
         """Send a request that costs, and return its task.
 
         Args:
             path: of the route, which in the 3.0 standard names the model (fact: gen30-routes).
             body: complete, with the external id in the place where the route reads it (fact: gen-external-id).
+            upload: kept up to date while the body is sent.
 
         Raises:
             UnknownOutcomeError, ServerError: the task may exist; look it up by `external_task_id`.
         """
-        request = Request("POST", path, "create", body=body, external_task_id=external_task_id)
+        request = Request("POST", path, "create", body=body, external_task_id=external_task_id, upload=upload)
         return protocol.decode_task(request, await self._client.send(request), GenerationTask)
 
     async def get(self, path: str, task_or_external_id: str) -> GenerationTask:

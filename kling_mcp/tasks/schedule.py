@@ -22,6 +22,19 @@ ELEMENT_SECONDS: PublishedDurations = (
     (105.0, 0.55),
     (118.0, 0.55),
 )
+# fact: gen-times
+VIDEO_SECONDS: PublishedDurations = (
+    (28.0, 1.0),
+    (60.0, 1.0),
+    (83.0, 1.0),
+    (120.0, 1.0),
+    (200.0, 1.0),
+    (320.0, 1.0),
+    (450.0, 0.5),
+    (700.0, 0.5),
+    (900.0, 0.5),
+)
+IMAGE_SECONDS: PublishedDurations = ((24.0, 1.0), (28.0, 1.0), (32.0, 1.0))  # fact: gen-times
 VOICE_SECONDS: PublishedDurations = ((9.0, 1.0), (12.0, 1.0), (15.0, 1.0))  # fact: time-voice
 _SPREAD = 0.14  # a duration of 100 s counts as 86 to 114 s
 _REMEMBERED = 60
