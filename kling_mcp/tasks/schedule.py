@@ -22,7 +22,7 @@ ELEMENT_SECONDS: PublishedDurations = (
     (105.0, 0.55),
     (118.0, 0.55),
 )
-# fact: gen-times
+# What was measured, from Turbo to Omni with references. fact: gen-times
 VIDEO_SECONDS: PublishedDurations = (
     (28.0, 1.0),
     (60.0, 1.0),
