@@ -69,7 +69,7 @@ def _build_parser() -> argparse.ArgumentParser:
         epilog="Settings come from environment variables; the README lists them.",
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio")
+    parser.set_defaults(run=_serve, transport="stdio", output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_simulate):
         add(commands)
@@ -92,10 +92,17 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
     serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=_port, default=8000, help="for http; 0 picks a free port (default: %(default)s)")
+    serve.add_argument(
+        "--output-dir",
+        metavar="DIR",
+        help="where results are saved, instead of KLING_MCP_OUTPUT_DIR; off saves nothing",
+    )
     serve.set_defaults(run=_serve)
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    if options.output_dir is not None:
+        environ = {**environ, "KLING_MCP_OUTPUT_DIR": _folder_option(options.output_dir)}
     settings = _read_settings(environ, tolerant=options.transport == "stdio")
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
@@ -278,6 +285,11 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port number from 0 to 65535")
     return int(text)
+
+
+def _folder_option(text: str) -> str:
+    """A folder as a shell means it: a relative path begins at the working directory. `off` is none."""
+    return text if text.lower() == "off" or not text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - never raise
 
 
 def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:

@@ -189,6 +189,26 @@ def test_bare_command_serves_stdio_until_stdin_ends(run: Run, monkeypatch: pytes
     assert run() == Ran(0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ([], "KLING_MCP_OUTPUT_DIR must be the full path"),
+        (["--output-dir", "films"], ""),
+        (["--output-dir", "~/films"], ""),
+        (["--output-dir", "OFF"], ""),
+        (["--output-dir", "$FILMS/new"], "KLING_MCP_OUTPUT_DIR holds the placeholder"),
+    ],
+)
+def test_output_folder_of_the_command_line_replaces_the_variable(
+    run: Run, monkeypatch: pytest.MonkeyPatch, options: list[str], named: str
+) -> None:
+    """A relative one begins at the working directory, as a shell means it."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    ran = run("serve", *options, KLING_MCP_OUTPUT_DIR="films")
+    assert (ran.code, ran.out, bool(ran.err)) == (0, "", bool(named))
+    assert named in ran.err
+
+
 def test_stdio_at_a_terminal_explains_itself(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal())
     ran = run("serve")

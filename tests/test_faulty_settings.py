@@ -27,6 +27,7 @@ HOST = {
 }
 pytestmark = pytest.mark.anyio
 
+OPTIONAL = ["KLING_REGION", "KLING_MCP_TOOLS", "KLING_MCP_STATE_DIR", "KLING_MCP_OUTPUT_DIR"]
 PLACEHOLDERS = ["${SOMETHING}", "$SOMETHING", "%SOMETHING%", "<something>"]
 
 Serve = Callable[..., AbstractAsyncContextManager[Client]]
@@ -81,7 +82,13 @@ def test_good_settings_have_no_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["", "  ", "${user_config.value}", ' "${user_config.value}" '])
 def test_blank_setting_of_a_desktop_host_counts_as_unset(value: str, tolerant: bool) -> None:
     names = ["KLING_REGION", "KLING_BASE_URL", "KLING_MCP_STATE_DIR", "KLING_MCP_MEDIA_DIRS", "KLING_MCP_READ_ONLY"]
-    names += ["KLING_MCP_MAX_CREATES", "KLING_MCP_CREATES_PER_DAY", "KLING_MCP_TOOLS", "KLING_MCP_AUDIT_LOG"]
+    names += [
+        "KLING_MCP_OUTPUT_DIR",
+        "KLING_MCP_MAX_CREATES",
+        "KLING_MCP_CREATES_PER_DAY",
+        "KLING_MCP_TOOLS",
+        "KLING_MCP_AUDIT_LOG",
+    ]
     assert Settings.from_env(dict.fromkeys(names, value), tolerant=tolerant) == Settings.from_env({})
 
 
@@ -91,7 +98,7 @@ def test_blank_secret_of_a_desktop_host_counts_as_unset(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", PLACEHOLDERS)
-@pytest.mark.parametrize("name", ["KLING_REGION", "KLING_MCP_TOOLS", "KLING_MCP_STATE_DIR", "KLING_MCP_WAIT_SECONDS"])
+@pytest.mark.parametrize("name", [*OPTIONAL, "KLING_MCP_WAIT_SECONDS"])
 def test_unfilled_placeholder_of_an_optional_setting_counts_as_unset_and_is_reported(name: str, value: str) -> None:
     ((need, sentence),) = faults_of(**{name: value})
     assert need == "nothing"
@@ -273,6 +280,21 @@ class TestStateFolder:
         assert said.startswith("KLING_MCP_STATE_URL")
         assert "created=no" in said
         assert "CANARY" not in said
+
+
+class TestOutputFolder:
+    @pytest.mark.parametrize("value", ["films", "./films", "~nobody-has-this-name/x"])
+    def test_folder_that_cannot_be_right_is_named_where_results_are_saved(self, value: str) -> None:
+        settings = Settings.from_env({"KLING_MCP_OUTPUT_DIR": value}, tolerant=True)
+        assert settings.output_folder("stdio") is None
+        with pytest.raises(ConfigurationError, match="KLING_MCP_OUTPUT_DIR"):
+            settings.require("saving")
+
+    def test_placeholder_in_the_path_leaves_the_default(self) -> None:
+        settings = Settings.from_env({"KLING_MCP_OUTPUT_DIR": "${userHome}/films"}, tolerant=True)
+        assert settings.output_dir is None
+        settings.require("saving")
+        assert "KLING_MCP_OUTPUT_DIR holds the placeholder" in settings.faults[0].sentence
 
 
 class TestFolders:

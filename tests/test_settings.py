@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "KLING_MCP_READ_ONLY": "1",
             "KLING_MCP_TOOLS": "get_element, list_elements",
             "KLING_MCP_MEDIA_DIRS": f"{tmp_path}{os.pathsep} {tmp_path.parent} ",
+            "KLING_MCP_OUTPUT_DIR": str(tmp_path / "films"),
             "KLING_MCP_STATE_DIR": str(tmp_path / "state"),
             "KLING_MCP_WAIT_SECONDS": "600",
             "KLING_MCP_MAX_CREATES": "7",
@@ -63,6 +65,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         read_only=True,
         tools=("get_element", "list_elements"),
         media_dirs=(tmp_path, tmp_path.parent),
+        output_dir=tmp_path / "films",
         state_dir=tmp_path / "state",
         wait_seconds=600,
         max_creates=7,
@@ -361,6 +364,59 @@ class TestReadableFolders:
 
     def test_the_state_has_a_folder_of_its_own(self, home: Path) -> None:
         assert "kling-mcp" in str(default_state_dir())
+
+
+class TestOutputFolder:
+    """Where results are saved: what is set, else below the videos over stdio, nowhere over http and in the sandbox."""
+
+    @pytest.fixture
+    def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        home = tmp_path / "home"
+        home.mkdir()
+        monkeypatch.setenv("HOME", str(home))
+        for name in ("XDG_VIDEOS_DIR", "XDG_CONFIG_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        return home
+
+    @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="they have settings of their own for folders")
+    def test_default_is_the_video_folder_of_the_user(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert Settings().output_folder("stdio") == home / "Videos" / "kling-mcp"
+        config = home / ".config"
+        config.mkdir()
+        (config / "user-dirs.dirs").write_text('XDG_VIDEOS_DIR="$HOME/Filme"\n')
+        assert Settings().output_folder("stdio") == home / "Filme" / "kling-mcp"
+        monkeypatch.setenv("XDG_VIDEOS_DIR", str(home / "elsewhere"))
+        assert Settings().output_folder("stdio") == home / "elsewhere" / "kling-mcp"
+
+    @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="they have settings of their own for folders")
+    def test_video_folder_without_a_place_is_replaced_by_the_home(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_VIDEOS_DIR", str(tmp_path / "no disk" / "Videos"))
+        assert Settings().output_folder("stdio") == home / "kling-mcp"
+
+    def test_user_without_a_home_has_no_output_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        for name in ("HOME", "XDG_VIDEOS_DIR", "XDG_CONFIG_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
+        assert Settings().output_folder("stdio") is None
+
+    def test_http_and_the_sandbox_save_nothing_by_default(self, home: Path, tmp_path: Path) -> None:
+        assert Settings().output_folder("http") is None
+        assert Settings(sandbox=True).output_folder("stdio") is None
+        chosen = Settings(sandbox=True, output_dir=tmp_path)
+        assert chosen.output_folder("stdio") == chosen.output_folder("http") == tmp_path
+
+    @pytest.mark.parametrize("word", ["off", "OFF", " off ", "0", "no", "false", '"off"'])
+    def test_off_saves_nothing(self, home: Path, word: str) -> None:
+        settings = Settings.from_env({"KLING_MCP_OUTPUT_DIR": word})
+        assert (settings.output_dir, settings.output_folder("stdio")) == (False, None)
+
+    def test_relative_folder_is_refused(self) -> None:
+        assert refusal(KLING_MCP_OUTPUT_DIR="films").startswith(
+            "KLING_MCP_OUTPUT_DIR must be the full path of a folder"
+        )
 
 
 @pytest.mark.parametrize("name", ["KLING_MCP_MEDIA_DIRS", "KLING_REGION", "KLING_MCP_WAIT_SECONDS"])

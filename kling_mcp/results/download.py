@@ -44,9 +44,9 @@ _RANGE = re.compile(r"bytes\s+([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)", re.
 
 @dataclass(frozen=True, slots=True)
 class DownloadLimits:
-    """Bytes and seconds. All tries together get `base` seconds and one more for each `slowest` bytes.
+    """Bytes and seconds. All tries together get `base` seconds, and one more for each `slowest` bytes that came.
 
-    facts: gen-links (2 to 27 MB were seen)
+    So a slow line gets what it needs, and a drip ends soon, whatever size was claimed. fact: gen-links (2 to 27 MB)
     """
 
     video_bytes: int = 2_000_000_000
@@ -77,7 +77,7 @@ class _Progress:
     """What the tries for one file share.
 
     `validator` is what lets a server continue the same file, or "". `waiting` came and is not written yet; `start` are
-    the first bytes of what is.
+    the first bytes of what is. `arrived` counts the bytes of all tries.
     """
 
     link: str
@@ -87,7 +87,7 @@ class _Progress:
     media: MediaType | None = None
     start: bytes = b""
     validator: str = ""
-    expected: int = 0
+    arrived: int = 0
     waiting: bytearray = field(default_factory=bytearray)
 
     @property
@@ -102,7 +102,7 @@ class _Progress:
     async def restart(self) -> None:
         """Begin with the first byte."""
         self.waiting.clear()
-        self.media, self.start, self.validator, self.expected = None, b"", "", 0
+        self.media, self.start, self.validator = None, b"", ""
         await to_thread.run_sync(self.part.restart)
 
     async def flush(self) -> None:
@@ -185,7 +185,8 @@ class Downloader:
         """One request over a connection of its own: the type of the whole file, or where the answer redirects to."""
         import httpx  # noqa: PLC0415 - 130 ms, paid only by who sends something
 
-        limits, network = self._limits, self._open_way(link)
+        limits = self._limits
+        network = await to_thread.run_sync(self._open_way, link)  # certificates are read from the disk
         request = httpx.Request("GET", link, headers=_headers(progress))
         async with network.transport as transport:
             async with Attempt(network.way) as attempt:
@@ -220,9 +221,7 @@ class Downloader:
             raise _refusal(status)
         elif progress.size:
             await progress.restart()
-        length = _length(headers)
-        progress.expected = progress.size + length if length else 0
-        if progress.expected > self._limits.most_bytes(progress.kind):
+        if progress.size + (_length(headers) or 0) > self._limits.most_bytes(progress.kind):
             raise self._too_large(progress.kind)
         if status == 200:
             progress.validator = _validator(headers)
@@ -266,6 +265,7 @@ class Downloader:
                 if piece is None:
                     break
                 arrived += len(piece)
+                progress.arrived += len(piece)
                 yield piece
         if length is not None and arrived != length:
             raise _cut(f"{arrived} of {length} bytes came")
@@ -302,7 +302,7 @@ class Downloader:
         return media
 
     def _require_time(self, progress: _Progress) -> None:
-        allowed = self._limits.base + max(progress.size, progress.expected) / self._limits.slowest
+        allowed = self._limits.base + progress.arrived / self._limits.slowest
         if self._clock.monotonic() - progress.started > allowed:
             raise _failed("it took too long")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.results.content import by_extension
-from kling_mcp.sanitize import quote, without_invisible
+from kling_mcp.sanitize import quote, trim, without_invisible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,6 +29,7 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?=\s*(?:\.|$))", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:|~(?:[/\\]|$)")
 # Joiners stay inside words, where emoji and several scripts need them.
+_HERE = {"", "."}
 _JOINERS = "\u200c\u200d"
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))  # two make a flag
 
@@ -58,7 +59,7 @@ def parse_save_as(text: str) -> SaveAs:
     Raises:
         InputError: it leads out of the output folder, or nothing of a name is left; the argument is `save_as`.
     """
-    text = text.strip()
+    text = trim(text)
     if len(text) > _MAX_SAVE_AS_CHARACTERS:
         raise _refused(
             ARGUMENT, f"must have at most {_MAX_SAVE_AS_CHARACTERS} characters", f"{len(text)}", "give a short name."
@@ -68,14 +69,15 @@ def parse_save_as(text: str) -> SaveAs:
         raise _refused(
             ARGUMENT, "must be a name or a folder inside the output folder, not a full path", quote(text), fix
         )
-    parts = [part for part in re.split(r"[/\\]", text) if part.strip() not in {"", "."}]
+    *_, last = given = re.split(r"[/\\]", text)
+    parts = [part for part in given if part.strip() not in _HERE]
     if any(_is_up(part) for part in parts):
         raise _refused(ARGUMENT, "must stay inside the output folder", quote(text), "leave out the `..`.")
     cleaned = [_safe(part) for part in parts]
     if not all(cleaned):
         fix = "give a name with letters or digits."
         raise _refused(ARGUMENT, "must be made of names that every system can have", quote(text), fix)
-    if not text or re.search(r"[/\\]\.?$", text):
+    if last.strip() in _HERE:
         folders, name = cleaned, ""
     else:
         *folders, name = cleaned
@@ -129,8 +131,8 @@ def fold(name: str) -> str:
 def _safe(name: str) -> str:
     """The name without what some system cannot have in one; "" if nothing is left."""
     name = _FORBIDDEN.sub(" ", without_invisible(unicodedata.normalize("NFC", name)))
-    # A dot in front hides a file, a dash makes it an option of a command; Windows drops dots and spaces at the end.
-    name = " ".join(name.split()).lstrip(" .-").rstrip(" .")
+    # In front a dot hides a file, a dash is an option and a tilde a home; Windows drops dots and spaces at the end.
+    name = " ".join(name.split()).lstrip(" .-~").rstrip(" .")
     name = _cut(name, MAX_STEM_BYTES, MAX_STEM_BYTES).rstrip(" .")
     if not name.strip(_JOINERS):
         return ""

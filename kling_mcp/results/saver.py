@@ -105,7 +105,6 @@ class ResultSaver:
         self._downloader = downloader
         self._clock = clock
         self._sidecars = Sidecars()
-        self._is_tidy = False
         self._gate = anyio.Semaphore(DOWNLOADS_AT_ONCE)
 
     async def save(self, results: Sequence[Result], description: Description) -> list[SavedFile]:
@@ -123,12 +122,11 @@ class ResultSaver:
             return [job.row() for job in jobs]
         parse_save_as(description.save_as)
         try:
-            root = await to_thread.run_sync(self._open, self.folder)
+            root = await to_thread.run_sync(self._open, self.folder, description.save_as)
         except OSError as error:
             failed = self._disk_error(error)
             return [job.row(error=failed) for job in jobs]
         with root:
-            await to_thread.run_sync(_require_inside, root, description.save_as)
             rows = [job.row() for job in jobs]
 
             async def fill(place: int) -> None:
@@ -140,13 +138,27 @@ class ResultSaver:
                     group.start_soon(fill, place)
         return rows
 
-    def _open(self, folder: Path) -> Folder:
-        """The output folder; the first time, without the parts of processes that were killed."""
+    async def require_save_as(self, save_as: str) -> None:
+        """Check `save_as` before anything is paid for. What is wrong with the disk is told when files are saved.
+
+        Raises:
+            InputError: it leads out of the output folder.
+        """
+        parse_save_as(save_as)
+        if self.folder is not None:
+            with suppress(OSError):
+                (await to_thread.run_sync(self._open, self.folder, save_as)).close()
+
+    def _open(self, folder: Path, save_as: str) -> Folder:
+        """The output folder, without the parts of processes that were killed. Raises InputError or OSError."""
         root = Folder.output(folder)
-        if not self._is_tidy:
-            self._is_tidy = True
+        try:
             with suppress(OSError):
                 remove_abandoned(root, self._clock.wall())
+            _require_inside(root, save_as)
+        except BaseException:
+            root.close()
+            raise
         return root
 
     async def _save_one(self, root: Folder, job: _Job) -> SavedFile:

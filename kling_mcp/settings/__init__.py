@@ -50,6 +50,7 @@ class Settings:
 
     `access_key` and `secret_key` are either both set or both empty. `base_url` has no trailing slash.
     `media_dirs` is None where the variable is unset; `readable_dirs()` then gives the defaults.
+    `output_dir` is None where the variable is unset, and False where nothing is saved; see `output_folder()`.
     `tools` is empty for "all of them". `faults` lists what is wrong while the server runs anyway.
     """
 
@@ -62,6 +63,7 @@ class Settings:
     read_only: bool = False
     tools: tuple[str, ...] = ()
     media_dirs: tuple[Path, ...] | None = None
+    output_dir: Path | Literal[False] | None = None
     state_dir: Path | None = None
     state_url: str = ""
     wait_seconds: int = 45
@@ -105,6 +107,16 @@ class Settings:
             return ()
         return tuple(folder for folder in (_working_dir(), _home_dir()) if folder and folder.parent != folder)
 
+    def output_folder(self, transport: Transport) -> Path | None:
+        """Where results are saved, as a full path; None if they are not.
+
+        Over stdio the default is a folder in the user's video folder. Over http and in the sandbox nothing is saved
+        unless a folder is configured.
+        """
+        if self.output_dir is not None:
+            return self.output_dir or None
+        return None if transport == "http" or self.sandbox else default_output_dir()
+
     def fault_sentences(self, *needs: Need) -> str:
         """What is wrong with the settings that this needs, or ""."""
         return " ".join(dict.fromkeys(fault.sentence for fault in self.faults if fault.need in needs))
@@ -141,6 +153,7 @@ class Settings:
             ),
             tools=env.names("KLING_MCP_TOOLS"),
             media_dirs=env.read("files", lambda: env.folders("KLING_MCP_MEDIA_DIRS"), ()),
+            output_dir=env.read("saving", lambda: _read_output_dir(env), otherwise=False),
             state_dir=env.read("state", lambda: env.full_path("KLING_MCP_STATE_DIR", "a folder"), None),
             state_url=_read_state_url(env),
             wait_seconds=env.read("nothing", lambda: env.number("KLING_MCP_WAIT_SECONDS", 45, 0, MAX_WAIT_SECONDS), 45),
@@ -194,6 +207,13 @@ def _read_state_url(env: Environment) -> str:
     return env.read("state", lambda: read_database_url(name, value), "")
 
 
+def _read_output_dir(env: Environment) -> Path | Literal[False] | None:
+    name = "KLING_MCP_OUTPUT_DIR"
+    if env.text(name).lower() in {"off", "0", "no", "false", "none"}:
+        return False
+    return env.full_path(name, "a folder, or off")
+
+
 def _home_dir() -> Path | None:
     try:
         return Path.home()
@@ -237,3 +257,19 @@ def default_state_dir() -> Path:
         "The user that runs this server has no home folder, so there is no place for its state: set "
         "KLING_MCP_STATE_DIR to the full path of a folder that this server may write to."
     )
+
+
+def default_output_dir() -> Path | None:
+    """The folder for results in the user's video folder, else in the home folder; it may not exist yet.
+
+    The home folder is used where the system's settings name a video folder that has no place, as on a disk that is
+    not connected. None for a user without a home folder, as in containers.
+    """
+    import platformdirs  # noqa: PLC0415 - only needed if no folder is set
+
+    home = _home_dir()
+    with suppress(RuntimeError):  # older versions leave the ~ in place
+        videos = platformdirs.user_videos_path()
+        if videos.is_absolute() and videos.parent.is_dir() and videos.parent != videos:
+            return videos / "kling-mcp"
+    return home / "kling-mcp" if home and home.parent != home else None

@@ -172,7 +172,9 @@ class Environment:
         return self._values.get(name, "")
 
     def _note(self, need: Need, error: ConfigurationError, meanwhile: str) -> None:
-        self.faults.append(fault(need, f"{error.message} {meanwhile}" if need == "nothing" else error.message))
+        noted = fault(need, f"{error.message} {meanwhile}" if need == "nothing" else error.message)
+        if noted not in self.faults:  # a variable may be looked at twice
+            self.faults.append(noted)
 
     def _counts_as(self, name: str, value: str, instead: str) -> str:
         error = _unfilled(name, value)

@@ -22,6 +22,17 @@ pytestmark = pytest.mark.anyio
 
 CLIP = clip(3000)
 STEM = "mama-and-sara-dance-in-the-kitchen"
+FULL = described(
+    external_task_id="kmcp-1",
+    elements=[UsedElement("320000000000000007", "Mama"), UsedElement("320000000000000008", "Sara")],
+    settings={"duration": 5, "aspect_ratio": "16:9", "audio": "native"},
+    model="3.0-omni",
+    take=2,
+    units_estimated="4",
+    units_deducted="4.0",
+    created_at=1_790_000_000_000,
+    updated_at=1_790_000_100_000,
+)
 
 
 @pytest.fixture
@@ -55,20 +66,9 @@ def error_of(row: SavedFile) -> ResultError:
     return row.error
 
 
-async def test_clip_is_saved_with_everything_that_made_it(out: Path) -> None:
-    description = described(
-        external_task_id="kmcp-1",
-        elements=[UsedElement("320000000000000007", "Mama"), UsedElement("320000000000000008", "Sara")],
-        settings={"duration": 5, "aspect_ratio": "16:9", "audio": "native"},
-        model="3.0-omni",
-        take=2,
-        units_estimated="4",
-        units_deducted="4.0",
-        created_at=1_790_000_000_000,
-        updated_at=1_790_000_100_000,
-    )
+async def test_clip_becomes_a_row_and_a_file(out: Path) -> None:
     async with storing(whole(CLIP)) as store:
-        (row,) = await saver(store, out).save(results(store), description)
+        (row,) = await saver(store, out).save(results(store), FULL)
         assert row == SavedFile(
             path=str(out / f"{STEM}.mp4"),
             url=store.link(),
@@ -77,8 +77,13 @@ async def test_clip_is_saved_with_everything_that_made_it(out: Path) -> None:
             seconds=5.0,
             bytes=3000,
         )
-        source = f"{store.url}/a.mp4"
     assert content(row) == CLIP
+    assert visible(out) == [f"{STEM}.json", f"{STEM}.mp4"]
+
+
+async def test_record_lists_what_a_result_was_made_from(out: Path) -> None:
+    async with storing(whole(CLIP)) as store:
+        await saver(store, out).save(results(store), FULL)
     told = json.loads((out / f"{STEM}.json").read_text("utf-8"))
     saved_at = told.pop("saved_at")
     assert saved_at.endswith("Z")
@@ -101,14 +106,13 @@ async def test_clip_is_saved_with_everything_that_made_it(out: Path) -> None:
         "units_deducted": "4.0",
         "created_at": "2026-09-21T14:13:20.000Z",
         "updated_at": "2026-09-21T14:15:00.000Z",
-        "source": source,
+        "source": f"{store.url}/a.mp4",
         "source_expires_at": "2096-10-02T07:06:40.000Z",
         "mime_type": "video/mp4",
         "seconds": 5.0,
         "bytes": 3000,
         "sha256": hashlib.sha256(CLIP).hexdigest(),
     }
-    assert visible(out) == [f"{STEM}.json", f"{STEM}.mp4"]
 
 
 async def test_several_pictures_are_numbered_and_get_their_right_extension(out: Path) -> None:
@@ -158,7 +162,7 @@ class TestSavedOnce:
             assert len(store.asked) == 1
         assert again == first
 
-    async def test_another_task_never_takes_the_name(self, out: Path) -> None:
+    async def test_name_of_a_task_is_never_taken_by_the_next(self, out: Path) -> None:
         bodies = [CLIP, clip(3001), clip(3002)]
         async with storing(*map(whole, bodies)) as store:
             made = saver(store, out)
@@ -272,6 +276,8 @@ class TestFolderStaysClosed:
         async with storing(whole(CLIP)) as store:
             with pytest.raises(InputError) as caught:
                 await saver(store, out).save(results(store), described(save_as=save_as))
+            with pytest.raises(InputError):
+                await saver(store, out).require_save_as(save_as)
             assert store.asked == []
         (problem,) = caught.value.problems
         assert problem.argument == "save_as"
@@ -290,6 +296,8 @@ class TestFolderStaysClosed:
                 (row,) = await saver(store, out).save(results(store), described(save_as=save_as))
                 assert Path(row.path) == out / "door.mp4"
             else:
+                with pytest.raises(InputError, match="which is a link"):
+                    await saver(store, out).require_save_as(save_as)
                 with pytest.raises(InputError, match="which is a link"):
                     await saver(store, out).save(results(store), described(save_as=save_as))
         assert visible(outside) == []
@@ -337,7 +345,7 @@ class TestFolderStaysClosed:
 
 
 class TestFailures:
-    async def test_one_failure_leaves_the_others_saved(self, out: Path) -> None:
+    async def test_failure_of_one_result_leaves_the_rest_saved(self, out: Path) -> None:
         async def by_name(ask: Ask) -> None:
             await (status("400 Bad") if "2.png" in ask.path else whole(png(64, 64)))(ask)
 
@@ -382,6 +390,12 @@ class TestFailures:
             assert "KLING_MCP_OUTPUT_DIR" in error.advice
         assert [row.url for row in rows] == [store.link("a.mp4"), store.link("b.mp4")]
         assert not (tmp_path / "gone").exists()
+
+    async def test_disk_that_is_missing_does_not_spoil_the_check_of_a_name(self, tmp_path: Path) -> None:
+        async with storing(whole(CLIP)) as store:
+            for folder in (None, tmp_path / "gone" / "away" / "out"):
+                await saver(store, folder).require_save_as("scenes/kitchen")
+        assert visible(tmp_path) == []
 
     @pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that refuses even the superuser")
     async def test_folder_that_refuses_files_is_named(self) -> None:
