@@ -1,9 +1,9 @@
-"""A stateful, strict simulator of Kling's Elements API, for the sandbox, the demo and tests.
+"""A stateful, strict simulator of Kling's API (elements, voices, videos, pictures), for the sandbox and for tests.
 
 An independent reading of docs/kling-api.md: it imports nothing else from this package, so that it cannot share its
 mistakes. Public names load on first use, so importing the package is cheap.
 
-    world = World(clock, api_keys=["key"])           # accounts, tasks, elements, voices
+    world = World(clock, api_keys=["key"])           # accounts, tasks, elements, voices, generations, packs
     faults = Faults()                                # faults.lose_reply_after_create()
     httpx.AsyncClient(transport=SimulatorTransport(world, faults))   # in process
     serve(world, faults, port)                       # over TCP, with control routes under /_simulator/
@@ -24,6 +24,15 @@ What it does that a simple fake would not, with fact ids:
 - Voices show or never do (`video-voice-unreliable`), foreign ids are refused (`voice-catalogues`).
 - Strict reading: unknown fields, unknown query parameters, `data:` prefixes (`base64-bare`), pictures that do not
   decode or break `image-formats`, `image-bytes`, `image-pixels`, `image-ratio`.
+
+- Generation: both standards (`gen-two-standards`), one namespace of external ids (`gen-external-id`), `/tasks` for
+  tasks of every product (`gen-lookup`), older tasks on their own route alone (`gen-route-bound`).
+- Unknown, misspelt and misplaced fields and handles that match nothing are ignored and billed
+  (`gen-unknown-fields-billed`): `world.ignored_fields` has them, so that a test can demand that there are none.
+- Money: `World(packs=[Pack("video", units, concurrency)])`, prices (`price-table`), deductions when a task ends
+  (`gen-billed-at-end`), the ledger (`ledger-package`), slots (`gen-slots`).
+- Results: small clips and pictures that play, below the address that the client called; their links end after 30
+  days (`gen-links`). Faults on the route `file` spoil downloads.
 
 `Quirks` has the switches, `Faults` the failures.
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.elements.draft import ElementDraft
-from kling_mcp.simulator.records import ElementTask, VoiceTask
+from kling_mcp.simulator.records import ElementTask, GenerationTask
 
 if TYPE_CHECKING:
     from kling_mcp.simulator import World
@@ -48,9 +48,9 @@ def content_of(draft: Draft) -> str:
 
 def content_of_task(task: AnyTask) -> str:
     """What is unique to the request that made a task."""
-    if isinstance(task, ElementTask):
-        return task.element_description
-    return task.voice_url if isinstance(task, VoiceTask) else ""
+    if isinstance(task, GenerationTask):
+        return task.order.prompt
+    return task.element_description if isinstance(task, ElementTask) else task.voice_url
 
 
 def named(draft: ElementDraft, external_task_id: str) -> ElementDraft:

@@ -97,7 +97,7 @@ PRICES: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("path", "body", "units"), PRICES)
-async def test_price_is_that_of_the_table_everywhere_it_is_told(
+async def test_price_is_that_of_the_table_wherever_it_is_shown(
     box: Box, path: str, body: dict[str, Any], units: str
 ) -> None:
     """Facts: tasks-outputs, tasks-billing-fields, gen-billed-request."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from kling_mcp.simulator import Quirks
@@ -118,6 +119,13 @@ async def test_voice_create_rules(box: Box, fields: dict[str, str], said: str) -
 
 async def test_a_voice_may_come_from_a_finished_video(box: Box) -> None:
     assert data(await create_voice(box, voice_url="", video_id="880000000000000101"))["task_id"]
+
+
+async def test_lost_reply_after_a_creation_leaves_the_voice(box: Box) -> None:
+    box.faults.lose_reply_after_create()
+    with pytest.raises(httpx.RemoteProtocolError):
+        await create_voice(box, external_task_id="v-1")
+    assert data(await box.query("v-1", VOICES))["task_status"] == "submitted"
 
 
 async def test_external_ids_are_one_namespace_for_elements_and_voices(box: Box) -> None:

@@ -131,6 +131,7 @@ def read_new(route: str, model_name: str, body: Mapping[str, object], find_eleme
         model=model_name,
         family=model.family,
         resolution=resolution,
+        prompt=given.prompt,
         aspect_ratio=ratio,
         seconds=seconds,
         sound=sound,

@@ -69,6 +69,7 @@ def read_older_image(route: str, body: Mapping[str, object], find_element: FindE
         model=model,
         family="picture",
         resolution=root.choice("resolution", sizes, "1k"),
+        prompt=prompt,
         aspect_ratio=root.choice("aspect_ratio", rules.ratios, rules.ratios[0]),
         pictures=number,
         grouped=grouped,

@@ -81,6 +81,7 @@ def read_older_video(route: str, body: Mapping[str, object], find_element: FindE
         model=model,
         family=given.family,
         resolution=RESOLUTIONS[mode],
+        prompt=given.prompt,
         aspect_ratio=ratio,
         seconds=seconds,
         sound=sound,

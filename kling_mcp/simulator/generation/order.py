@@ -24,6 +24,7 @@ class Order:
     model: str
     family: Family
     resolution: str
+    prompt: str = ""
     aspect_ratio: str = ""
     seconds: int = 0
     pictures: int = 0

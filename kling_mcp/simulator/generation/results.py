@@ -43,7 +43,7 @@ def download(world: World, path: str, query: str, ranges: str) -> Reply:
     if found is None or task is None or task.status_at(now) != SUCCEED or int(found[2]) >= most:
         return _page(404)
     # A changed link is refused as an ended one is: it is signed.
-    if now >= task.ended + LIFE_SECONDS or query not in _ends(task).values():
+    if now >= _end(task) or query not in _ends(task).values():
         return _page(403)
     content, media_type = file_of(task, int(found[2]))
     tag = f'"{sha256(content).hexdigest()[:16]}"'
@@ -97,9 +97,13 @@ def _picture(task_id: str, ratio: str, place: int) -> bytes:
     return stream.getvalue() + task_id.encode()
 
 
+def _end(task: GenerationTask) -> int:
+    return round(task.ended + LIFE_SECONDS)
+
+
 def _ends(task: GenerationTask) -> dict[str, str]:
     """When the links end, in both forms."""
-    end = round(task.ended + LIFE_SECONDS)
+    end = _end(task)
     return {"Expires": f"Expires={end}", "ksTime": f"ksTime={end:x}"}
 
 
