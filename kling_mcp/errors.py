@@ -9,6 +9,8 @@ This module only describes failures; it never logs, retries or decides.
     ├── AmbiguousNameError      ambiguous_name; .candidates
     ├── NotFoundError           not_found; .candidates
     ├── LimitError              limit or busy, refused here before anything was sent
+    ├── OverBudgetError         over_budget; nothing was sent
+    ├── ConfirmationError       needs_confirmation; nothing was sent
     ├── ConnectionFailedError   network; no connection was made, so nothing was sent
     ├── LostReplyError          network; a look-up was sent and its reply was lost
     ├── UnknownOutcomeError     unknown_outcome; .external_task_id
@@ -61,6 +63,8 @@ Kind = Literal[
     "task_failed",
     "stale_plan",
     "limit",
+    "needs_confirmation",
+    "over_budget",
     "internal",
 ]
 Created = Literal["no", "yes", "maybe"]
@@ -217,6 +221,18 @@ class LimitError(KlingError):
 
     kind: Kind = "limit"
     retry: Retry = "later"
+
+
+class OverBudgetError(KlingError):
+    """The request may cost more than its caller or the operator allows; nothing was sent."""
+
+    kind: Kind = "over_budget"
+
+
+class ConfirmationError(KlingError):
+    """A person must agree to the price first; nothing was sent."""
+
+    kind: Kind = "needs_confirmation"
 
 
 class ConnectionFailedError(KlingError):

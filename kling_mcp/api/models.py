@@ -234,6 +234,11 @@ class KlingTask(FromKling):
         return self.task_info.external_task_id
 
     @property
+    def units_deducted(self) -> str:
+        """What Kling says that the task cost, in units as text; "" if it does not say."""
+        return self.final_unit_deduction
+
+    @property
     @abstractmethod
     def result_ids(self) -> list[str]:
         """The ids of what the task made; empty while it runs."""

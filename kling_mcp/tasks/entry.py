@@ -49,6 +49,8 @@ class JournalEntry:
         reason: why the entry is in its state, for people; "" if there is nothing to explain.
         error: the error behind the state, or None.
         owner: the process and call that hold the lease.
+        product, units_estimated: what it may cost, "" if nothing: units of a product type, as text.
+        units_deducted: what Kling says that it cost, "" if that is unknown.
         settles_at: until when an unanswered request may still be in progress; 0 if there never was one.
     """
 
@@ -71,6 +73,9 @@ class JournalEntry:
     settles_at: float = 0.0
     created_at: float = 0.0
     updated_at: float = 0.0
+    product: str = ""
+    units_estimated: str = ""
+    units_deducted: str = ""
 
     @property
     def has_caller_id(self) -> bool:
@@ -123,6 +128,8 @@ def reset_for(entry: JournalEntry, intent: Intent, arrival: float) -> JournalEnt
         content_hash=intent.content_hash,
         label=intent.label,
         memo=intent.memo,
+        product=intent.product,
+        units_estimated=intent.units_estimated,
         created_at=arrival,
     )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kling_mcp.errors import InputError
 from kling_mcp.sanitize import as_shown
 from kling_mcp.store.process_owner import is_dead
+from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.entry import (
     COLUMNS,
     LEASE_SECONDS,
@@ -67,12 +68,22 @@ class ClaimResult(Enum):
 class Journal:
     """The entries of one account. Every method may raise `StorageError`."""
 
-    def __init__(self, store: Store, account: str, clock: Clock, owner: str, quota: SubmitQuota | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        account: str,
+        clock: Clock,
+        owner: str,
+        quota: SubmitQuota | None = None,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
         self._store = store
         self._account = account
         self._clock = clock
         self._owner = owner
         self._quota = quota or SubmitQuota()
+        self._budget = budget or Budget()
         # Distinguishes two journals of one process, and a process from an earlier one with the same pid.
         self._token = secrets.token_hex(4)
 
@@ -143,6 +154,7 @@ class Journal:
         def work(tx: Transaction) -> bool:
             if is_first:
                 self._quota.check(tx, entry, now)
+                self._budget.check(tx, entry, now)
             return self._write(tx, entry, if_held=True)
 
         if not await self._store.run(work, write=True):
@@ -180,9 +192,11 @@ class Journal:
         def work(tx: Transaction) -> None:
             for task_id in changed:
                 tx.execute(
-                    "UPDATE tasks SET state = ?, result_ids = ?, updated_at = ? WHERE account = ? AND task_id = ?",
+                    "UPDATE tasks SET state = ?, result_ids = ?, units_deducted = ?, updated_at = ? "
+                    "WHERE account = ? AND task_id = ?",
                     states[task_id],
                     ",".join(read[task_id].result_ids),
+                    read[task_id].units_deducted,
                     self._clock.wall(),
                     self._account,
                     task_id,
@@ -195,7 +209,8 @@ class Journal:
     async def record_end(self, entry: JournalEntry, task: KlingTask) -> None:
         """Record the outcome of this entry's task."""
         state = end_state(task) or entry.state
-        await self._put(replace(entry, state=state, result_ids=tuple(task.result_ids), lease_until=0.0))
+        ended = replace(entry, state=state, result_ids=tuple(task.result_ids), units_deducted=task.units_deducted)
+        await self._put(replace(ended, lease_until=0.0))
 
     async def mark_deleted(self, entry: JournalEntry) -> None:
         """The entry's task no longer exists: the next claim is a new attempt."""
@@ -308,6 +323,8 @@ class Journal:
             label=intent.label,
             state="claimed",
             memo=intent.memo,
+            product=intent.product,
+            units_estimated=intent.units_estimated,
             owner=self._lease_owner(caller),
             lease_until=now + LEASE_SECONDS,
             created_at=self._arrival(tx),
