@@ -122,6 +122,10 @@ class Journal:
 
         return await self._store.run(work, write=True)
 
+    async def latest(self, intent: Intent) -> JournalEntry | None:
+        """The newest attempt at this request, or None. Reads only."""
+        return await self._store.run(lambda tx: self._latest(tx, intent), write=False)
+
     def _first_verdict(self) -> ClaimResult:
         # After a damaged file was lost, requests that are not recorded may have been sent anyway.
         return ClaimResult.RECOVER if self._store.was_damaged else ClaimResult.SEND
