@@ -31,12 +31,16 @@ from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
+from kling_mcp.results.download import Downloader
+from kling_mcp.results.links import LinkRules
+from kling_mcp.results.saver import ResultSaver
 from kling_mcp.settings import FAULT_ADVICE, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.report import StateReport, report_on
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.unusable import UnusableStore
+from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.callback_urls import CallbackUrls
 from kling_mcp.tasks.in_flight import InFlight
 from kling_mcp.tasks.quota import SubmitQuota
@@ -240,7 +244,16 @@ class Runtime:
             max_calls=MAX_CALLS_PER_ACCOUNT if is_http else 0,
             callers_bring_credentials=is_http,
             note_proof=self._proved.note,
+            saver=self._saver,
+            budget=Budget(settings.spending.per_day(over_http=is_http)),
+            units_per_call=settings.spending.per_call(over_http=is_http),
         )
+
+    @cached_property
+    def _saver(self) -> ResultSaver:
+        """Saves results for every account. The sandbox's links lead into this process, where nothing downloads them."""
+        folder = self.settings.output_folder(self.transport)
+        return ResultSaver(folder, Downloader(LinkRules(self.settings.base_url), self.clock), self.clock)
 
     def _audit_log(self) -> AuditLog | None:
         """The file of KLING_MCP_AUDIT_LOG; by default one in the state folder over http, and none over stdio."""

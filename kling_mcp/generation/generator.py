@@ -211,8 +211,8 @@ class Generator:
         if most and units > most:
             raise OverBudgetError(
                 f"This request may cost {units:f} {product} units, and this server allows {most} for one call.",
-                advice="Nothing was sent and nothing was paid. Make it cheaper (shorter, fewer, lower resolution), or ask "
-                "the operator to raise KLING_MCP_MAX_UNITS_PER_CALL.",
+                advice="Nothing was sent and nothing was paid. Make it cheaper (shorter, fewer, lower resolution), or "
+                "ask the operator to raise KLING_MCP_MAX_UNITS_PER_CALL.",
             )
 
 

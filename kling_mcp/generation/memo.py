@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from kling_mcp.results.links import without_signature
 from kling_mcp.results.sidecar import Description, UsedElement
 
 if TYPE_CHECKING:
@@ -57,11 +58,7 @@ class GenerationMemo:
             prompt=memo.get("prompt", ""),
             model=memo.get("model", ""),
             settings=settings if isinstance(settings, dict) else {},
-            elements=tuple(
-                (str(pair[0]), str(pair[1])) for pair in elements if isinstance(pair, list) and len(pair) == 2
-            )
-            if isinstance(elements, list)
-            else (),
+            elements=tuple((str(pair[0]), str(pair[1])) for pair in pairs if len(pair) == 2),
             take=int(take) if take.isdecimal() else 1,
             save_as=memo.get("save_as", ""),
             request=memo.get("request", ""),
@@ -117,10 +114,7 @@ def settings_of(prepared: PreparedVideo | PreparedImages) -> dict[str, str | int
 
 def content_of(path: str, body: Mapping[str, Any]) -> list[object]:
     """What decides the result, as JSON data: pictures by their bytes."""
-    return [
-        path,
-        _with_leaves(body, lambda leaf: hashlib.sha256(leaf).hexdigest() if isinstance(leaf, bytes) else leaf),
-    ]
+    return [path, _with_leaves(body, lambda leaf: sha256(leaf).hexdigest() if isinstance(leaf, bytes) else leaf)]
 
 
 def show_request(path: str, body: Mapping[str, Any]) -> str:
