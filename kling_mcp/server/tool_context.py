@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp.server.apps import client_supports_apps
+from mcp.server.elicitation import ElicitationResult
+from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, resolve_arguments
+from mcp.shared.exceptions import NoBackChannelError
+from mcp_types import InputRequiredResult
+from pydantic import BaseModel
 
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
@@ -24,7 +29,27 @@ if TYPE_CHECKING:
     from kling_mcp.server.arguments import ToolArguments
     from kling_mcp.settings import Settings
 
+A = TypeVar("A", bound=BaseModel)
+
 PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
+
+
+class InputNeededError(Exception):
+    """Not a failure: the call goes on when the client has asked a person."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        super().__init__("a person must be asked")
+        self.result = result
+
+
+class _Question:
+    """A resolver that asks; its name is part of the protocol's state, so it must be the same in each round."""
+
+    def __init__(self, message: str, schema: type[BaseModel]) -> None:
+        self._message, self._schema = message, schema
+
+    async def __call__(self) -> Elicit[Any]:
+        return Elicit(self._message, self._schema)
 
 
 class ToolContext:
@@ -97,6 +122,26 @@ class ToolContext:
     def shows_pages(self) -> bool:
         """Whether the client shows pages with results (MCP Apps)."""
         return client_supports_apps(self._context)
+
+    async def ask(self, message: str, schema: type[A]) -> ElicitationResult[A] | None:
+        """Ask a person through the client; None if it cannot ask.
+
+        Raises:
+            InputNeededError: the client must bring the answer with a new round of this call, which then gets it.
+        """
+        capabilities = self._context.client_capabilities
+        if capabilities is None or capabilities.elicitation is None:
+            return None
+        question = {"answer": (Resolve(_Question(message, schema)), True)}
+        plans = build_resolver_plans(question, set())
+        try:
+            outcome = await resolve_arguments(question, plans, {}, self._context)
+        except NoBackChannelError:
+            return None
+        if isinstance(outcome, InputRequiredResult):
+            raise InputNeededError(outcome)
+        answer: ElicitationResult[A] = outcome["answer"]
+        return answer
 
     async def bind_tasks(self, *names: str) -> None:
         """Record which creations this call is about, so that its task, if any, survives a restart."""

@@ -26,6 +26,8 @@ NAMES = (
     "list_elements",
     "list_preset_elements",
     "use_elements",
+    "generate_video",
+    "generate_image",
     "find_voices",
     "delete_element",
     "check_setup",
