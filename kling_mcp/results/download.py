@@ -55,6 +55,7 @@ class DownloadLimits:
     first_delay: float = 0.5
     longest_delay: float = 15.0
     connect: float = 10.0
+    proxy: float = PROXY_SECONDS
     stall: float = 30.0
     base: float = 120.0
     slowest: int = 20_000
@@ -143,7 +144,9 @@ class Downloader:
         """
         progress = _Progress(link, kind, part, self._clock.monotonic())
         backoff = Backoff(self._limits.first_delay, self._limits.longest_delay, self._rng)
-        for left in reversed(range(self._limits.tries)):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 return await self._try(progress)
             except (_TryAgainError, ResultError) as failed:
@@ -151,13 +154,12 @@ class Downloader:
                     raise link_ended(ends_at) from None
                 if isinstance(failed, ResultError):
                     raise
-                if not left:
+                if tries >= self._limits.tries:
                     raise failed.final from None
             if not progress.validator:
                 await progress.restart()
             await self._clock.sleep(backoff.next_delay())
             self._require_time(progress)
-        raise AssertionError("there is at least one try")
 
     async def _try(self, progress: _Progress) -> MediaType:
         """One request, with its redirects."""
@@ -189,25 +191,26 @@ class Downloader:
         network = await to_thread.run_sync(self._open_way, link)  # certificates are read from the disk
         request = httpx.Request("GET", link, headers=_headers(progress))
         async with network.transport as transport:
-            async with Attempt(network.way) as attempt:
-                request.extensions = {
-                    "trace": attempt,
-                    "timeout": httpx.Timeout(limits.stall, connect=limits.connect).as_dict(),
-                }
-                try:
-                    with anyio.fail_after(limits.stall + PROXY_SECONDS) as attempt.scope:
+            try:
+                async with Attempt(network.way, limits.proxy) as attempt:
+                    request.extensions = {
+                        "trace": attempt,
+                        "timeout": httpx.Timeout(limits.stall, connect=limits.connect).as_dict(),
+                    }
+                    with anyio.fail_after(limits.stall + limits.proxy) as attempt.scope:
                         response = await transport.handle_async_request(request)
-                except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
-                    raise _cut("there was no answer in time") from None
+            except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
+                raise _cut("there was no answer in time") from None
             try:
                 location = response.headers.get("location", "")
                 if response.status_code in _REDIRECTS and location:
                     return str(location)
                 await self._begin(response, progress)
-                await self._receive(response, progress)
+                media = await self._receive(response, progress)
             finally:
                 await response.aclose()
-        return await self._finished(progress)
+        await self._require_end(progress, media)
+        return media
 
     async def _begin(self, response: httpx.Response, progress: _Progress) -> None:
         """Look at the head of the answer: does the file begin, or go on where it was cut?"""
@@ -226,8 +229,8 @@ class Downloader:
         if status == 200:
             progress.validator = _validator(headers)
 
-    async def _receive(self, response: httpx.Response, progress: _Progress) -> None:
-        """Read to the end of the body.
+    async def _receive(self, response: httpx.Response, progress: _Progress) -> MediaType:
+        """Read to the end of the body; returns what it is.
 
         Raises:
             _TryAgainError: it stalled, or ended early.
@@ -240,8 +243,8 @@ class Downloader:
                     progress.waiting += unpacker.take(piece, most + 1 - progress.size)
                     if progress.size > most:
                         raise self._too_large(progress.kind)
-                    if progress.media is None:
-                        self._look(progress, is_end=False)
+                    if progress.media is None and progress.size >= START_BYTES:
+                        progress.media = _recognised(progress)
                     if len(progress.waiting) >= _WRITE_BYTES:
                         await progress.flush()
                     self._require_time(progress)
@@ -250,7 +253,7 @@ class Downloader:
             raise _cut("it was not compressed correctly") from None
         finally:
             await progress.flush()
-        self._look(progress, is_end=True)
+        return progress.media or _recognised(progress)
 
     async def _pieces(self, response: httpx.Response, progress: _Progress) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Whatever time a disk takes does not count as a stall."""
@@ -272,25 +275,9 @@ class Downloader:
         if not progress.size:
             raise _cut("the file is empty")
 
-    def _look(self, progress: _Progress, *, is_end: bool) -> None:
-        """Recognise the file by its first bytes."""
-        if progress.media is not None or (progress.size < START_BYTES and not is_end):
-            return
-        progress.media = recognise(progress.head)
-        if progress.media is None or progress.media.kind != progress.kind:
-            wanted = "a video" if progress.kind == "video" else "a picture"
-            raise ResultError(
-                f"The link of this result leads to {describe(progress.head)} instead of {wanted}.",
-                kind="vendor_fault",
-                retry="later",
-                advice="A network's login page may have answered in place of Kling; open the link in a browser to see.",
-            )
-
-    async def _finished(self, progress: _Progress) -> MediaType:
-        """The type of the file, whose body ended as it should."""
-        part, media = progress.part, progress.media
-        if media is None:
-            raise _cut("the file is empty")
+    async def _require_end(self, progress: _Progress, media: MediaType) -> None:
+        """The file, whose body ended as it should, has an end of its own. Raises _TryAgainError."""
+        part = progress.part
 
         def lacks_its_end() -> bool:
             with part.reader() as file:
@@ -299,7 +286,6 @@ class Downloader:
         if await to_thread.run_sync(lacks_its_end):
             progress.validator = ""
             raise _cut("the end of the file is missing")
-        return media
 
     def _require_time(self, progress: _Progress) -> None:
         allowed = self._limits.base + progress.arrived / self._limits.slowest
@@ -322,6 +308,20 @@ def link_ended(ends_at: float) -> ResultError:
         kind="not_found",
         advice="Another take makes another result, and costs again.",
     )
+
+
+def _recognised(progress: _Progress) -> MediaType:
+    """What the file is, by its first bytes. Raises ResultError if it is not what it should be."""
+    media = recognise(progress.head)
+    if media is None or media.kind != progress.kind:
+        wanted = "a video" if progress.kind == "video" else "a picture"
+        raise ResultError(
+            f"The link of this result leads to {describe(progress.head)} instead of {wanted}.",
+            kind="vendor_fault",
+            retry="later",
+            advice="A network's login page may have answered in place of Kling; open the link in a browser to see.",
+        )
+    return media
 
 
 def _headers(progress: _Progress) -> Mapping[str, str]:

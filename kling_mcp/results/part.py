@@ -135,10 +135,10 @@ def remove_abandoned(folder: Folder, now: float) -> None:
 def _remove_if_abandoned(folder: Folder, name: str, now: float) -> bool:
     """Whether the part is gone now. Its content is never touched: it may already have a second name."""
     try:
-        file = folder.open(name, os.O_RDWR)
+        file = folder.open(name, os.O_RDONLY)
     except FileNotFoundError:
         return True
-    except PermissionError:  # on Windows, one that another process removes
+    except PermissionError:  # another user's, or on Windows one that is being removed
         return False
     except OSError:  # a link, or no file at all
         folder.remove(name)

@@ -1,4 +1,4 @@
-"""`NAME.json` beside each saved file: what it was made from, and that its task is saved.
+"""NAME.json beside each saved file: what it was made from, and that its task is saved.
 
 A sidecar appears before its file, and claims the name for it: a process that is killed between the two leaves a record
 whose file is missing, and the next call puts the file there.
@@ -97,7 +97,7 @@ def key_of(task_id: str, index: int) -> str:
 
 
 def write_sidecar(root: Folder, target: Folder, stem: str, about: Mapping[str, Any], *, key: str, now: float) -> None:
-    """Write `stem.json` into `target`, whole or not at all.
+    """Write the sidecar of the file `stem` into `target`, whole or not at all.
 
     Raises:
         FileExistsError: the name is taken.

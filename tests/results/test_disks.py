@@ -69,6 +69,40 @@ def test_publishing_without_hard_links_replaces_nothing(tmp_path: Path, monkeypa
     assert (tmp_path / "x.mp4").read_text() == "mine"
 
 
+@pytest.mark.parametrize("taken", ["x.json", "x.mp4"])
+async def test_name_that_is_taken_at_the_last_moment_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    link: Callable[..., None] = os.link
+
+    def late(source: str, target: str, **where: int) -> None:
+        if target == taken:
+            (tmp_path / taken).write_text("mine")
+        link(source, target, **where)
+
+    monkeypatch.setattr(os, "link", late)
+    async with storing(whole(CLIP)) as store:
+        (row,) = await saver(store, tmp_path).save(results(store), described(save_as="x"))
+    assert Path(row.path).name == "x (2).mp4"
+    assert visible(tmp_path) == sorted([taken, "x (2).json", "x (2).mp4"])
+    assert (tmp_path / taken).read_text() == "mine"
+
+
+async def test_failure_at_the_last_step_leaves_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link: Callable[..., None] = os.link
+
+    def full(source: str, target: str, **where: int) -> None:
+        if target == "x.mp4":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        link(source, target, **where)
+
+    monkeypatch.setattr(os, "link", full)
+    async with storing(whole(CLIP)) as store:
+        (row,) = await saver(store, tmp_path).save(results(store), described(save_as="x"))
+    assert row.error is not None
+    assert (row.error.kind, visible(tmp_path)) == ("limit", [])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="it locks in another way")
 class TestWithoutLocks:
     @pytest.fixture(autouse=True)

@@ -129,6 +129,14 @@ async def test_cut_download_goes_on_where_it_ended(tmp_path: Path, at: int, vali
     assert {name: store.asked[1].headers.get(name) for name in wanted} == wanted
 
 
+async def test_large_file_goes_on_from_what_is_on_the_disk(tmp_path: Path) -> None:
+    large = clip(5_000_000)
+    async with storing(cut(large, 3_500_000, ETag=ETAG), rest(large)) as store:
+        _, data = await fetched(store, tmp_path)
+    assert data == large
+    assert store.asked[1].headers["range"] == "bytes=3500000-"
+
+
 async def test_download_that_is_cut_often_is_bounded(tmp_path: Path) -> None:
     async with storing(cut(CLIP, 500, ETag=ETAG), status("503 Busy")) as store:
         error = await refusal(store, tmp_path)

@@ -30,7 +30,9 @@ def anyio_backend() -> str:
 
 async def start(store: Store, folder: Path, *limit: str) -> Process:
     arguments = [str(PROGRAM), store.link(), str(folder), *limit]
-    return await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environ_with(), stdout=PIPE)
+    # A process that is killed would leave half a file of measured coverage.
+    environ = {name: value for name, value in environ_with().items() if not name.startswith("COV")}
+    return await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environ, stdout=PIPE)
 
 
 async def row_of(process: Process) -> tuple[str, str]:
