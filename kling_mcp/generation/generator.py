@@ -104,6 +104,7 @@ class Generator:
             KlingError: every problem of the input.
             OverBudgetError: it may cost more than one call is allowed to.
         """
+        await self._saver.require_save_as(save_as)
         prepared: PreparedVideo | PreparedImages
         if isinstance(draft, VideoDraft):
             prepared, prompt = await prepare_video(draft, self._surroundings), draft.prompt or "\n".join(draft.shots)
