@@ -18,6 +18,7 @@ from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.account import Account, AccountFactory
 from kling_mcp.api.auth import credential_fingerprint
+from kling_mcp.api.network import Network, way_to
 from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import (
     SANDBOX_KEY,
@@ -31,7 +32,7 @@ from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
-from kling_mcp.results.download import Downloader
+from kling_mcp.results.download import SETTING, Downloader
 from kling_mcp.results.links import LinkRules
 from kling_mcp.results.saver import ResultSaver
 from kling_mcp.settings import FAULT_ADVICE, HOSTS, Settings, Transport, default_state_dir
@@ -253,7 +254,14 @@ class Runtime:
     def _saver(self) -> ResultSaver:
         """Saves results for every account. The sandbox's links lead into this process, where nothing downloads them."""
         folder = self.settings.output_folder(self.transport)
-        return ResultSaver(folder, Downloader(LinkRules(self.settings.base_url), self.clock), self.clock)
+        downloader = Downloader(LinkRules(self.settings.base_url), self.clock, open_way=self._way_to_results)
+        return ResultSaver(folder, downloader, self.clock)
+
+    @property
+    def _way_to_results(self) -> Callable[[str], Network] | None:
+        """The network of `make_transport`, where that replaces the real one."""
+        make = self._make_transport
+        return None if make is None else lambda link: Network(make(), way_to(link, SETTING))
 
     def _audit_log(self) -> AuditLog | None:
         """The file of KLING_MCP_AUDIT_LOG; by default one in the state folder over http, and none over stdio."""

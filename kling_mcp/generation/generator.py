@@ -16,7 +16,7 @@ from kling_mcp.generation.memo import GenerationMemo, content_of, memo_of
 from kling_mcp.generation.prepare import PreparedImages, PreparedVideo, prepare_images, prepare_video
 from kling_mcp.generation.routes import BODY, PATH, kind_of
 from kling_mcp.results.saver import Result
-from kling_mcp.tasks.budget import Cost
+from kling_mcp.tasks.budget import Cost, show_units
 from kling_mcp.tasks.intent import make_intent
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
@@ -211,7 +211,8 @@ class Generator:
         most = self._per_call.get(product, 0)
         if most and units > most:
             raise OverBudgetError(
-                f"This request may cost {units:f} {product} units, and this server allows {most} for one call.",
+                f"This request may cost {show_units(units)} {product} units, and this server allows {most} for one "
+                "call.",
                 advice="Nothing was sent and nothing was paid. Make it cheaper (shorter, fewer, lower resolution), or "
                 "ask the operator to raise KLING_MCP_MAX_UNITS_PER_CALL.",
             )

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from kling_mcp.generation.generator import GenerationRequest
     from kling_mcp.server.tool_context import ToolContext
 
-# A refusal within this time is the client's own: nobody reads a price that fast.
-_TOO_FAST_SECONDS = 1.0
 _PROMPT = 400
 
 
@@ -62,14 +60,11 @@ async def _was_agreed(call: ToolContext, question: str) -> bool:
     Raises:
         ConfirmationError: the person declined.
     """
-    asked_at = call.clock.monotonic()
     answer = await call.ask(question, Consent)
     if answer is None:
         return False
     if answer.action == "accept" and answer.data.agree:
         return True
-    if answer.action != "accept" and call.clock.monotonic() - asked_at < _TOO_FAST_SECONDS:
-        return False
     raise ConfirmationError(
         "The person declined to spend these units.",
         advice="Nothing was sent and nothing was paid. Ask the person what to change before trying again.",

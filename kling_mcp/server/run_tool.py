@@ -14,7 +14,8 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent
 from kling_mcp.errors import InputError, KlingError
 from kling_mcp.server.arguments import ArgumentsError, ToolArguments, parse_arguments
 from kling_mcp.server.call_record import record_call
-from kling_mcp.server.tool_context import InputNeededError, ToolContext
+from kling_mcp.server.questions import InputNeededError
+from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools import may_create
 
 if TYPE_CHECKING:

@@ -6,20 +6,18 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp.server.apps import client_supports_apps
-from mcp.server.elicitation import ElicitationResult
-from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, resolve_arguments
-from mcp.shared.exceptions import NoBackChannelError
-from mcp_types import InputRequiredResult
 from pydantic import BaseModel
 
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.lazy_runtime import runtime_of
 from kling_mcp.server.mcp_tasks.background_call import current_background_call
+from kling_mcp.server.questions import ask_person
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from mcp.server.elicitation import ElicitationResult
     from mcp.server.mcpserver import Context
 
     from kling_mcp.account import Account
@@ -32,24 +30,6 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=BaseModel)
 
 PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
-
-
-class InputNeededError(Exception):
-    """Not a failure: the call goes on when the client has asked a person."""
-
-    def __init__(self, result: InputRequiredResult) -> None:
-        super().__init__("a person must be asked")
-        self.result = result
-
-
-class _Question:
-    """A resolver that asks; its name is part of the protocol's state, so it must be the same in each round."""
-
-    def __init__(self, message: str, schema: type[BaseModel]) -> None:
-        self._message, self._schema = message, schema
-
-    async def __call__(self) -> Elicit[Any]:
-        return Elicit(self._message, self._schema)
 
 
 class ToolContext:
@@ -124,24 +104,8 @@ class ToolContext:
         return client_supports_apps(self._context)
 
     async def ask(self, message: str, schema: type[A]) -> ElicitationResult[A] | None:
-        """Ask a person through the client; None if it cannot ask.
-
-        Raises:
-            InputNeededError: the client must bring the answer with a new round of this call, which then gets it.
-        """
-        capabilities = self._context.client_capabilities
-        if capabilities is None or capabilities.elicitation is None:
-            return None
-        question = {"answer": (Resolve(_Question(message, schema)), True)}
-        plans = build_resolver_plans(question, set())
-        try:
-            outcome = await resolve_arguments(question, plans, {}, self._context)
-        except NoBackChannelError:
-            return None
-        if isinstance(outcome, InputRequiredResult):
-            raise InputNeededError(outcome)
-        answer: ElicitationResult[A] = outcome["answer"]
-        return answer
+        """What a person answers; None if the client cannot ask one. See `questions.ask_person`."""
+        return await ask_person(self._context, self.clock, message, schema)
 
     async def bind_tasks(self, *names: str) -> None:
         """Record which creations this call is about, so that its task, if any, survives a restart."""

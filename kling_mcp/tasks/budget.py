@@ -51,8 +51,8 @@ class Budget:
         spent = spent_since(tx, entry.account, entry.product, now - DAY_SECONDS, but=entry.external_task_id)
         if spent + wanted > most:
             raise OverBudgetError(
-                f"This server lets an account spend {most} {entry.product} units in 24 hours; {spent:f} are spent or "
-                f"under way, and this request may cost {wanted:f}.",
+                f"This server lets an account spend {most} {entry.product} units in 24 hours; {show_units(spent)} are "
+                f"spent or under way, and this request may cost {show_units(wanted)}.",
                 advice="Nothing was sent and nothing was paid. Wait, make it cheaper, or ask the operator to raise "
                 "KLING_MCP_MAX_UNITS_PER_DAY.",
                 retry="later",
@@ -79,3 +79,8 @@ def units_of(text: str) -> Decimal:
     except InvalidOperation:
         return Decimal(0)
     return number if number.is_finite() else Decimal(0)
+
+
+def show_units(units: Decimal) -> str:
+    """A figure as people write it: `3`, not `3.0`."""
+    return f"{units.normalize():f}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.api.limits import MAX_EXTERNAL_TASK_ID_CHARACTERS
 from kling_mcp.sanitize import as_shown
+from kling_mcp.tasks.budget import show_units
 
 if TYPE_CHECKING:
     from kling_mcp.tasks.budget import Cost
@@ -54,7 +55,7 @@ class Intent:
     @property
     def units_estimated(self) -> str:
         """What it may cost at most, or ""."""
-        return f"{self.cost.units:f}" if self.cost else ""
+        return show_units(self.cost.units) if self.cost else ""
 
 
 def make_intent(

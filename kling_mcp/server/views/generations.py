@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.generation_models import GenerationTask
     from kling_mcp.generation.generator import GenerationRequest
     from kling_mcp.results.saver import SavedFile
+    from kling_mcp.tasks.entry import JournalEntry
 
 _MESSAGE, _ID, _LINK = 300, 128, 2048
 
@@ -100,6 +101,29 @@ def generation_view(
         updated_at=iso_utc(task.updated_at) if task else "",
         warnings=[*request.prepared.notes, *warnings, *file_warnings(files)],
         next_step=next_step,
+    )
+
+
+def followed_view(
+    entry: JournalEntry, task: GenerationTask, files: Sequence[SavedFile], *, waited_seconds: float
+) -> GenerationView:
+    """A generation that another process submitted, as the journal knows it."""
+    return GenerationView(
+        kind="image" if entry.product == "image" else "video",
+        task_id=clean(task.task_id, _ID),
+        external_task_id=clean(task.external_task_id or entry.external_task_id, _ID),
+        task_status=task.task_status,
+        task_status_msg=clean(task.task_status_msg, _MESSAGE),
+        outcome="recovered",
+        files=[file_row(file) for file in files],
+        units_estimated=entry.units_estimated,
+        units_deducted=clean(task.units_deducted, 20),
+        request=entry.memo.get("request", ""),
+        waited_seconds=round(waited_seconds, 1),
+        created_at=iso_utc(task.created_at),
+        updated_at=iso_utc(task.updated_at),
+        warnings=file_warnings(files),
+        next_step="" if task.is_final else f"Call wait_for_tasks with ids=[{quote(task.task_id)}].",
     )
 
 
