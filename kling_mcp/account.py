@@ -112,8 +112,7 @@ class AccountFactory:
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: then Kling must accept them before they give access to any state.
         saver: saves results of generations.
-        budget: what an account may spend in a day.
-        units_per_call: what one generation may cost, by product type.
+        budget: what an account may spend.
         note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
     """
 
@@ -136,7 +135,6 @@ class AccountFactory:
     note_proof: Callable[[str, bool], None]
     saver: ResultSaver
     budget: Budget
-    units_per_call: Mapping[str, int]
 
     def make(self, sender: Sender, credential: Credential) -> Account:
         """The account behind a credential, whose requests go through `sender`."""
@@ -201,7 +199,6 @@ class AccountFactory:
             saver=self.saver,
             clock=self.clock,
             callback_url_for=self.callback_url_for,
-            per_call=self.units_per_call,
         )
 
     def _make_kind(self, route: TaskRoute[T], journal: Journal, durations: PublishedDurations) -> TaskKind[T]:

@@ -246,8 +246,7 @@ class Runtime:
             callers_bring_credentials=is_http,
             note_proof=self._proved.note,
             saver=self._saver,
-            budget=Budget(settings.spending.per_day(over_http=is_http)),
-            units_per_call=settings.spending.per_call(over_http=is_http),
+            budget=Budget(settings.spending.per_day(over_http=is_http), settings.spending.per_call(over_http=is_http)),
         )
 
     @cached_property

@@ -10,19 +10,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.api.generation_models import GenerationTask
-from kling_mcp.errors import OverBudgetError, StorageError
+from kling_mcp.errors import StorageError
 from kling_mcp.generation.draft import VideoDraft
 from kling_mcp.generation.memo import GenerationMemo, content_of, memo_of
 from kling_mcp.generation.prepare import PreparedImages, PreparedVideo, prepare_images, prepare_video
 from kling_mcp.generation.routes import BODY, PATH, kind_of
 from kling_mcp.results.saver import Result
-from kling_mcp.tasks.budget import Cost, show_units
+from kling_mcp.tasks.budget import Cost
 from kling_mcp.tasks.intent import make_intent
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from decimal import Decimal
 
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.generation.draft import ImageDraft
@@ -79,14 +78,12 @@ class Generator:
         saver: ResultSaver,
         clock: Clock,
         callback_url_for: Callable[[str], Awaitable[str]] | None = None,
-        per_call: Mapping[str, int] | None = None,
     ) -> None:
         """
         Args:
             kinds: by name.
             account: the account's fingerprint.
             callback_url_for: the address that Kling should call for an external_task_id, or "".
-            per_call: the most units that one request may cost, by product type; 0 or nothing is no cap.
         """
         self.kinds = kinds
         self._surroundings = surroundings
@@ -95,14 +92,12 @@ class Generator:
         self._saver = saver
         self._clock = clock
         self._callback_url_for = callback_url_for
-        self._per_call = per_call or {}
 
     async def prepare(self, draft: VideoDraft | ImageDraft, *, take: int = 1, save_as: str = "") -> GenerationRequest:
         """The request in the form that may be sent, with its price. Nothing is sent.
 
         Raises:
             KlingError: every problem of the input.
-            OverBudgetError: it may cost more than one call is allowed to.
         """
         await self._saver.require_save_as(save_as)
         prepared: PreparedVideo | PreparedImages
@@ -112,7 +107,6 @@ class Generator:
             prepared, prompt = await prepare_images(draft, self._surroundings), draft.prompt
         memo = memo_of(prepared, prompt, take=take, save_as=save_as)
         estimate, path = prepared.estimate, prepared.request.route.path
-        self._refuse_too_dear(estimate.product, estimate.high)
         kind = kind_of(path, estimate.product, has_api_key=self._surroundings.has_api_key)
         intent = make_intent(
             kind,
@@ -125,9 +119,16 @@ class Generator:
         return GenerationRequest(prepared=prepared, intent=intent, memo=memo)
 
     async def is_known(self, request: GenerationRequest) -> bool:
-        """Whether this very request was sent before, so that submitting it pays nothing more."""
+        """Whether this very request was sent before, so that submitting it pays nothing more.
+
+        Raises:
+            OverBudgetError: it was not, and the caps do not allow it now.
+        """
         entry = await self._journal.latest(request.intent)
-        return entry is not None and entry.state in {"sending", "unclear", "accepted", "ready"}
+        if entry is not None and entry.state in {"sending", "unclear", "accepted", "ready"}:
+            return True
+        await self._journal.check_budget(request.intent)
+        return False
 
     async def submit(
         self,
@@ -139,7 +140,7 @@ class Generator:
         """The task of this request: new, found again, or already known. It may still be running.
 
         Raises:
-            OverBudgetError: the day's cap is used up; nothing was sent.
+            OverBudgetError: the caps do not allow it; nothing was sent.
             KlingError: as `Submitter.submit` does.
         """
 
@@ -206,16 +207,6 @@ class Generator:
             await self._journal.record_results([task])
         except StorageError:
             return
-
-    def _refuse_too_dear(self, product: Product, units: Decimal) -> None:
-        most = self._per_call.get(product, 0)
-        if most and units > most:
-            raise OverBudgetError(
-                f"This request may cost {show_units(units)} {product} units, and this server allows {most} for one "
-                "call.",
-                advice="Nothing was sent and nothing was paid. Make it cheaper (shorter, fewer, lower resolution), or "
-                "ask the operator to raise KLING_MCP_MAX_UNITS_PER_CALL.",
-            )
 
 
 def _seconds(text: str) -> float:

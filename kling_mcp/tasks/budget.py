@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kling_mcp.store import Transaction
-    from kling_mcp.tasks.entry import JournalEntry
 
 DAY_SECONDS = 86_400.0
+CLOCKS_MAY_DIFFER = 300.0  # those of replicas; what is dated later was written by a clock that was wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,48 +28,64 @@ class Cost:
     product: str
     units: Decimal
 
+    def __str__(self) -> str:
+        return f"{show_units(self.units)} {self.product} units"
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Units that an account may spend within 24 hours, by product type; a product without a figure has no cap."""
+    """Units that an account may spend on one request and within 24 hours, by product type; 0 or nothing is no cap."""
 
     per_day: Mapping[str, int] = field(default_factory=dict)
+    per_call: Mapping[str, int] = field(default_factory=dict)
 
-    def check(self, tx: Transaction, entry: JournalEntry, now: float) -> None:
-        """Check in the transaction that records the sending.
+    def check(self, tx: Transaction, account: str, cost: Cost, now: float, *, but: str = "") -> None:
+        """Check in the transaction that records the sending, so that two replicas cannot both use the last units.
 
         Args:
-            entry: the request in question, which is not counted.
+            but: the external id of the request in question, which is not counted.
 
         Raises:
-            OverBudgetError: the cap would be passed.
+            OverBudgetError: a cap would be passed.
         """
-        most = self.per_day.get(entry.product, 0)
-        if not most or not entry.units_estimated:
-            return
-        wanted = units_of(entry.units_estimated)
-        spent = spent_since(tx, entry.account, entry.product, now - DAY_SECONDS, but=entry.external_task_id)
-        if spent + wanted > most:
-            raise OverBudgetError(
-                f"This server lets an account spend {most} {entry.product} units in 24 hours; {show_units(spent)} are "
-                f"spent or under way, and this request may cost {show_units(wanted)}.",
-                advice="Nothing was sent and nothing was paid. Wait, make it cheaper, or ask the operator to raise "
-                "KLING_MCP_MAX_UNITS_PER_DAY.",
-                retry="later",
-            )
+        if (most := self.per_call.get(cost.product, 0)) and cost.units > most:
+            raise _too_dear(cost, most)
+        if most := self.per_day.get(cost.product, 0):
+            spent = _spent(tx, account, cost.product, now, but)
+            if spent + cost.units > most:
+                raise _used_up(cost, spent, most)
 
 
-def spent_since(tx: Transaction, account: str, product: str, since: float, *, but: str = "") -> Decimal:
-    """Units that were spent or are reserved since then, without the request under the external id `but`."""
+def _spent(tx: Transaction, account: str, product: str, now: float, but: str) -> Decimal:
+    """Units of a day that were spent or are reserved. A clock that ran ahead for a while must not lock them."""
     rows = tx.fetch(
         "SELECT units_estimated, units_deducted FROM tasks "
-        "WHERE account = ? AND product = ? AND sent_at > ? AND external_task_id <> ?",
+        "WHERE account = ? AND product = ? AND sent_at > ? AND sent_at <= ? AND external_task_id <> ?",
         account,
         product,
-        since,
+        now - DAY_SECONDS,
+        now + CLOCKS_MAY_DIFFER,
         but,
     )
     return sum((units_of(row["units_deducted"] or row["units_estimated"]) for row in rows), Decimal(0))
+
+
+def _too_dear(cost: Cost, most: int) -> OverBudgetError:
+    return OverBudgetError(
+        f"This request may cost {cost}, and this server allows {most} for one call.",
+        advice="Nothing was sent and nothing was paid. Make it cheaper (shorter, fewer, lower resolution), or ask the "
+        "operator to raise KLING_MCP_MAX_UNITS_PER_CALL.",
+    )
+
+
+def _used_up(cost: Cost, spent: Decimal, most: int) -> OverBudgetError:
+    return OverBudgetError(
+        f"This server lets an account spend {most} {cost.product} units in 24 hours; {show_units(spent)} are spent or "
+        f"under way, and this request may cost {cost}.",
+        advice="Nothing was sent and nothing was paid. Wait, make it cheaper, or ask the operator to raise "
+        "KLING_MCP_MAX_UNITS_PER_DAY.",
+        retry="later",
+    )
 
 
 def units_of(text: str) -> Decimal:

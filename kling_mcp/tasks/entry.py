@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kling_mcp.errors import Problem
 from kling_mcp.sanitize import as_shown, quote
+from kling_mcp.tasks.budget import Cost, units_of
 from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class JournalEntry:
     def has_caller_id(self) -> bool:
         """Whether the caller chose its external task id."""
         return self.key != self.content_hash
+
+    @property
+    def cost(self) -> Cost | None:
+        """What it may cost; None if nothing."""
+        return Cost(self.product, units_of(self.units_estimated)) if self.product else None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> JournalEntry:

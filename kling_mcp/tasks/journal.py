@@ -144,12 +144,23 @@ class Journal:
 
         await self._store.run(work, write=True)
 
+    async def check_budget(self, intent: Intent) -> None:
+        """Whether sending this request now would pass a cap, before anybody is asked; `mark_sending` decides.
+
+        Raises:
+            OverBudgetError: it would.
+        """
+        if cost := intent.cost:
+            now = self._clock.wall()
+            await self._store.run(lambda tx: self._budget.check(tx, self._account, cost, now), write=False)
+
     async def mark_sending(self, entry: JournalEntry) -> JournalEntry:
         """Record that the request is about to be sent; it is on disk when this returns.
 
         Raises:
             LeaseLostError: another call now holds the entry.
             LimitError: the account's quota is used up; a request that was sent before does not count again.
+            OverBudgetError: a cap on what it may spend would be passed; likewise.
         """
         now = self._clock.wall()
         is_first = not entry.sent_at
@@ -158,7 +169,8 @@ class Journal:
         def work(tx: Transaction) -> bool:
             if is_first:
                 self._quota.check(tx, entry, now)
-                self._budget.check(tx, entry, now)
+                if cost := entry.cost:
+                    self._budget.check(tx, entry.account, cost, now, but=entry.external_task_id)
             return self._write(tx, entry, if_held=True)
 
         if not await self._store.run(work, write=True):
@@ -191,7 +203,11 @@ class Journal:
         read = {task.task_id: task for task in tasks if task.task_id}
         entries = await self.by_task_ids(list(read))
         states = {task_id: end_state(read[task_id]) for task_id in entries}
-        changed = [task_id for task_id, state in states.items() if state and state != entries[task_id].state]
+        changed = [
+            task_id
+            for task_id, state in states.items()
+            if state and (state != entries[task_id].state or _tells_cost(read[task_id], entries[task_id]))
+        ]
 
         def work(tx: Transaction) -> None:
             for task_id in changed:
@@ -357,6 +373,11 @@ class Journal:
             *([entry.owner] if if_held else []),
         )
         return changed > 0
+
+
+def _tells_cost(task: KlingTask, entry: JournalEntry) -> bool:
+    """Whether a read of an ended task says more of what it cost than the journal knows."""
+    return bool(task.units_deducted) and task.units_deducted != entry.units_deducted
 
 
 async def read_entries(store: Store, account: str | None, limit: int, *, kind: str = "") -> list[JournalEntry]:

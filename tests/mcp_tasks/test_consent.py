@@ -61,7 +61,7 @@ async def test_task_whose_question_is_declined_sends_nothing(
 ) -> None:
     async with start(elicitation=asking) as client:
         handle = await handle_of(client, "generate_video", MIA)
-        await anyio.sleep(5 - GRACE_SECONDS)  # the list has come, and the question with it
+        await anyio.sleep(5.1 - GRACE_SECONDS)  # the list has come, and the question with it
         (key,) = (await get(client, handle))["inputRequests"]
         await anyio.sleep(seconds)
         await ask(client, "tasks/update", handle, inputResponses={key: {"action": "decline"}})

@@ -180,6 +180,37 @@ class TestMaxUnits:
         assert made(world) == 1
 
 
+class TestCaps:
+    @pytest.mark.parametrize("cap", ["units_per_call", "units_per_day"])
+    async def test_request_above_a_cap_is_refused_before_a_person_is_asked(
+        self, connect: Connect, world: World, cap: str
+    ) -> None:
+        person = agreeing()
+        async with connect(elicitation=person, spending=SpendingSettings(**{cap: 2})) as client:  # type: ignore[arg-type] # a cap
+            result = await video(client)
+        assert last_line(result)["kind"] == "over_budget"
+        assert "3 video units" in text_of(result)
+        assert (person.asked, made(world)) == ([], 0)
+
+    async def test_day_ends_for_two_servers_together(self, connect: Connect, world: World) -> None:
+        spending = SpendingSettings(mode="allow", units_per_day=8)
+        async with connect(spending=spending) as one, connect(spending=spending) as other:
+            results = [await video(client, take=take) for take, client in enumerate((one, other, one, other), start=1)]
+        assert [result.is_error for result in results] == [False, False, True, True]
+        assert last_line(results[2])["retry"] == "later"
+        assert made(world) == 2
+
+    async def test_result_that_was_paid_for_stays_within_reach_when_the_caps_shrink(
+        self, connect: Connect, world: World
+    ) -> None:
+        async with connect(**ALLOW) as client:
+            first = await video(client)
+        spending = SpendingSettings(units_per_call=1, units_per_day=1)
+        async with connect(spending=spending) as client:
+            assert saved_files(await video(client)) == saved_files(first)
+        assert made(world) == 1
+
+
 class TestRepeats:
     async def test_same_call_asks_nobody_pays_nothing_and_has_the_same_files(
         self, connect: Connect, world: World, era: str
