@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
+    import anyio
+
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
@@ -55,9 +57,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Account:
-    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs."""
+    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs.
+
+    Attributes:
+        store: the state, as this credential may use it.
+        prove: makes sure that Kling accepts the credential, where callers bring their own; asks only once. Raises
+            KlingError. Without that, nothing is written, counted or cancelled under the account.
+    """
 
     client: KlingClient
+    store: Store
+    prove: Callable[[], Awaitable[None]]
     creator: ElementCreator
     refusals: Refusals
     element_tasks: TaskKind[ElementTask]
@@ -114,6 +124,7 @@ class AccountFactory:
         saver: saves results of generations.
         budget: what an account may spend.
         note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
+        strangers: limits the requests of all accounts together whose credentials Kling has not accepted yet.
     """
 
     clock: Clock
@@ -135,13 +146,14 @@ class AccountFactory:
     note_proof: Callable[[str, bool], None]
     saver: ResultSaver
     budget: Budget
+    strangers: anyio.Semaphore | None
 
     def make(self, sender: Sender, credential: Credential) -> Account:
         """The account behind a credential, whose requests go through `sender`."""
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
-        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint))
-        store = self._journal_store(client, credential)
+        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint), self.strangers)
+        store = self._store_for(client, credential)
         journal = Journal(store, client.account, self.clock, self.owner, self.quota, budget=self.budget)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         announce = partial(self.announce, client.account) if self.announce else None
@@ -158,6 +170,8 @@ class AccountFactory:
         generator = self._make_generator(client, journal, library, refusals)
         return Account(
             client=client,
+            store=store,
+            prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
             creator=ElementCreator(
                 elements,
                 account=client.account,
@@ -213,7 +227,7 @@ class AccountFactory:
             shutdown=self.shutdown,
         )
 
-    def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
+    def _store_for(self, client: KlingClient, credential: Credential) -> Store:
         store = self.open_store()
         if not self.callers_bring_credentials:
             return store
@@ -226,6 +240,10 @@ class AccountFactory:
             return None
         folder = self.state_folder
         return FileThumbnailCache(folder, fingerprint) if folder else MemoryThumbnailCache()
+
+
+async def _need_no_proof() -> None:
+    """The credential is the operator's own."""
 
 
 def element_route(client: KlingClient) -> TaskRoute[ElementTask]:

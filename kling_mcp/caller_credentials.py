@@ -88,6 +88,7 @@ def no_caller_credentials() -> ConfigurationError:
     return ConfigurationError(
         "This request has no Kling credentials.",
         kind="missing_credentials",
+        topic="keys-regions-and-the-clock",
         advice="Over http each caller sends its own: the header X-Kling-Api-Key, or X-Kling-Access-Key "
         "with X-Kling-Secret-Key, in the headers of the client's configuration.",
     )

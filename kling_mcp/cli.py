@@ -14,10 +14,12 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
 from kling_mcp.errors import KlingError
+from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
 
@@ -53,7 +55,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         # Passed on as it is: only `settings` reads from it.
         return run(options, os.environ if environ is None else environ)
     except KlingError as error:
-        print(" ".join(part for part in (f"kling-mcp: {error.message}", error.advice) if part), file=sys.stderr)
+        told = filter(None, (f"kling-mcp: {error.message}", error.advice, guide_to(error.topic)))
+        print(" ".join(told), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -101,6 +104,8 @@ def _add_serve(commands: Commands) -> None:
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    if options.transport == "stdio":
+        _require_open_streams()
     if options.output_dir is not None:
         environ = {**environ, "KLING_MCP_OUTPUT_DIR": _folder_option(options.output_dir)}
     settings = _read_settings(environ, tolerant=options.transport == "stdio")
@@ -117,6 +122,23 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
             serve_stdio(settings, stdout)
     return DONE
+
+
+def _require_open_streams() -> None:
+    """Python has no stream where the descriptor was closed before the start.
+
+    Raises:
+        KlingError: names what is closed.
+    """
+    closed = [name for name, stream in (("stdin", sys.stdin), ("stdout", sys.stdout)) if stream is None]
+    if closed:
+        raise KlingError(
+            f"{' and '.join(closed)} {'is' if len(closed) == 1 else 'are'} closed, but MCP over stdio needs both.",
+            advice="Let a client start the server with both connected (docker: run -i), or use serve --transport http.",
+            topic="the-client-does-not-start-the-server",
+        )
+    if sys.stderr is None:  # or the next file that is opened would get what is meant for stderr
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
 
 
 # --- demo
@@ -302,6 +324,8 @@ def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Set
     configure_logging(settings.log_level, settings.secrets, settings.log_format)
     for fault in settings.faults:
         logger.warning("%s", fault.sentence)
+    if settings.faults:
+        logger.warning("%s", guide_to("settings"))
     return settings
 
 

@@ -39,9 +39,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from kling_mcp.guide import guide_to
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
+
+    from kling_mcp.guide import Topic
 
 Kind = Literal[
     "missing_credentials",
@@ -101,6 +105,8 @@ class Details(TypedDict, total=False):
     code: int | None
     request_id: str
     advice: str
+    pointer: str
+    topic: Topic
 
 
 class KlingError(Exception):
@@ -111,6 +117,8 @@ class KlingError(Exception):
         code: Kling's code, or None if there is none.
         request_id: Kling's id of the request, or "".
         advice: what to do next, in one or two sentences.
+        pointer: which tool says more, as a sentence; left out where the reader has just used it.
+        topic: where docs/troubleshooting.md says more.
     """
 
     kind: Kind = "internal"
@@ -119,6 +127,8 @@ class KlingError(Exception):
     code: int | None = None
     request_id: str = ""
     advice: str = ""
+    pointer: str = ""
+    topic: Topic = ""
 
     def __init__(self, message: str, **details: Unpack[Details]) -> None:
         super().__init__(message)
@@ -129,6 +139,8 @@ class KlingError(Exception):
         self.code = details.get("code")
         self.request_id = details.get("request_id", "")
         self.advice = details.get("advice") or self.advice
+        self.pointer = details.get("pointer") or self.pointer
+        self.topic = details.get("topic") or self.topic
 
     def created_sentence(self) -> str:
         """Whether anything was created, in words."""
@@ -148,14 +160,22 @@ class KlingError(Exception):
         Args:
             may_create: whether the call could have created anything; otherwise only the last line speaks of it.
         """
-        told = [self.message, self.created_sentence() if may_create else "", self.advice]
-        return "\n".join([*(part for part in told if part), self.last_line()])
+        created = self.created_sentence() if may_create else ""
+        next_step = " ".join(filter(None, [self.advice, self.pointer]))
+        told = [self.message, created, next_step, guide_to(self.topic)]
+        return "\n".join([*filter(None, told), self.last_line()])
+
+    def for_setup(self, where: str = "") -> str:
+        """One line for the reader of `check_setup` and `kling-mcp check`; `where` says what was asked."""
+        code = "" if self.code is None else f"code={self.code}"
+        return f"{self.kind}: {' '.join(filter(None, [code, self.message, where, self.advice, guide_to(self.topic)]))}"
 
 
 class ConfigurationError(KlingError):
     """The settings cannot be used, or forbid the call; the message names the variable."""
 
     kind: Kind = "bad_input"
+    topic: Topic = "settings"
 
 
 class InputError(KlingError):
@@ -239,6 +259,7 @@ class ConnectionFailedError(KlingError):
     """No connection to Kling was made, so nothing can have happened there."""
 
     kind: Kind = "network"
+    topic: Topic = "addresses"
     retry: Retry = "now"
 
 
@@ -248,6 +269,7 @@ class LostReplyError(KlingError):
     kind: Kind = "network"
     retry: Retry = "now"
     advice: str = "Call again."
+    topic: Topic = "sleep-and-interruptions"
 
 
 class UnknownOutcomeError(KlingError):
@@ -305,6 +327,7 @@ class StorageError(KlingError):
 
     kind: Kind = "internal"
     retry: Retry = "later"
+    topic: Topic = "state"
 
 
 class TaskFailedError(KlingError):
@@ -363,12 +386,15 @@ class AuthError(ApiError):
     """1000-1002: the credentials are not accepted."""
 
     kind: Kind = "auth"
+    pointer: str = "check_setup shows more."
+    topic: Topic = "keys-regions-and-the-clock"
 
 
 class ClockError(ApiError):
     """1003, 1004: the signed token is not valid yet, or no longer. fact: jwt-clock"""
 
     kind: Kind = "clock"
+    topic: Topic = "keys-regions-and-the-clock"
 
 
 class AccountError(ApiError):

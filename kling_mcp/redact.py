@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "[hidden]"
 # Shorter than any key. Hiding a short word wherever it occurs would damage Kling's replies.
-_MIN_SECRET_CHARACTERS = 8
+MIN_SECRET_CHARACTERS = 8
 
 # Anything that looks like a secret is hidden: over http, callers bring keys that are in no setting.
 _BEARER = re.compile(r"(?i)\b(bearer)\s++[^\s'\",;]++")
@@ -48,7 +48,7 @@ def redact_start(text: str, secrets: Iterable[str], limit: int) -> str:
 
 def redact_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
     """The bytes of a reply without these secrets; text that only looks like one may be Kling's own data."""
-    for form in _written_forms(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS):
+    for form in _written_forms(secret for secret in secrets if len(secret) >= MIN_SECRET_CHARACTERS):
         data = data.replace(form.encode(), HIDDEN.encode())
     return data
 

@@ -35,7 +35,7 @@ from kling_mcp.observability.audit import FILE_NAME, AuditLog
 from kling_mcp.results.download import SETTING, Downloader
 from kling_mcp.results.links import LinkRules
 from kling_mcp.results.saver import ResultSaver
-from kling_mcp.settings import FAULT_ADVICE, HOSTS, Settings, Transport, default_state_dir
+from kling_mcp.settings import FAULT_DETAILS, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.report import StateReport, report_on
@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 SANDBOX_URL = "http://sandbox.invalid"
 MAX_IDLE_ACCOUNTS = 64
+MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must not push out the others
+MAX_STRANGERS_EXCHANGES = 4
 MAX_CALLS_PER_ACCOUNT = 64
 
 _FILES_OFF: dict[Transport, str] = {
@@ -107,9 +109,10 @@ class Runtime:
             lambda: self.store, settings.hosting.callback_base_url if can_be_called else ""
         )
         self.audit = self._audit_log()
-        # Recently used accounts are kept; an account in use stays the same object.
+        # Recently used accounts are kept, strangers' apart; an account in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
+        self._strangers: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
         self._proved = ProvedCredentials()
 
     def own_account(self) -> Account:
@@ -163,11 +166,24 @@ class Runtime:
         if account is None:
             account = self._accounts[key] = self._make_account(sender, credential)
             weakref.finalize(account, account.library.close)
-        self._recent[key] = account
-        self._recent.move_to_end(key)
-        if len(self._recent) > MAX_IDLE_ACCOUNTS:
-            self._recent.popitem(last=False)
+        self._keep(key, account)
         return account
+
+    def _keep(self, key: tuple[Credential, str], account: Account) -> None:
+        self._recent.pop(key, None)
+        self._strangers.pop(key, None)
+        is_known = account.client.is_verified
+        kept, most = (self._recent, MAX_IDLE_ACCOUNTS) if is_known else (self._strangers, MAX_IDLE_STRANGERS)
+        kept[key] = account
+        if len(kept) > most:
+            kept.popitem(last=False)
+
+    def _note_proof(self, fingerprint: str, is_accepted: bool) -> None:
+        """Kling accepts a credential, or refuses it; an account is kept among the known ones from its first proof."""
+        self._proved.note(fingerprint, is_accepted)
+        for key, account in list(self._accounts.items()):
+            if account.client.is_verified and key not in self._recent:
+                self._keep(key, account)
 
     @property
     def store(self) -> Store:
@@ -177,7 +193,7 @@ class Runtime:
         """
         if self._store is None:
             folder, missing = self._place
-            self._store = UnusableStore(missing, FAULT_ADVICE) if missing else SqliteStore(folder, self.clock)
+            self._store = UnusableStore(missing, FAULT_DETAILS) if missing else SqliteStore(folder, self.clock)
         return self._store
 
     @property
@@ -244,7 +260,8 @@ class Runtime:
             max_creates=settings.max_creates,
             max_calls=MAX_CALLS_PER_ACCOUNT if is_http else 0,
             callers_bring_credentials=is_http,
-            note_proof=self._proved.note,
+            note_proof=self._note_proof,
+            strangers=anyio.Semaphore(MAX_STRANGERS_EXCHANGES) if is_http else None,
             saver=self._saver,
             budget=Budget(settings.spending.per_day(over_http=is_http), settings.spending.per_call(over_http=is_http)),
         )

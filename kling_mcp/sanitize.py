@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+_MAX_TRIMMED = 1000
 _PLAIN_WORD = re.compile(r"[\w.:@+-]+")
 
 # Direction overrides and isolates, zero-width and invisible characters, tags block, BOM, interlinear marks.
@@ -77,11 +78,16 @@ def without_invisible(text: str) -> str:
 
 
 def trim(text: str) -> str:
-    """The text without white space and invisible characters at both ends, as copying a path may add them."""
+    """The text without white space and invisible characters at both ends, as copying a path may add them.
+
+    Copying adds a few: of more than `_MAX_TRIMMED`, the rest stays.
+    """
+    text = text.strip()
     begin, end = 0, len(text)
-    while begin < end and (text[begin].isspace() or _INVISIBLE.match(text[begin])):
+    while begin < min(end, _MAX_TRIMMED) and (text[begin].isspace() or _INVISIBLE.match(text[begin])):
         begin += 1
-    while begin < end and (text[end - 1].isspace() or _INVISIBLE.match(text[end - 1])):
+    least = max(begin, len(text) - _MAX_TRIMMED)
+    while end > least and (text[end - 1].isspace() or _INVISIBLE.match(text[end - 1])):
         end -= 1
     return text[begin:end]
 

@@ -29,7 +29,6 @@ _GENERATION = "generation comes next"
 DEFERRED = {
     "host-old": "never called",
     "library-old-separate": "never called",
-    "no-update": "there is no tool for it either",
     "no-read-lag": "nothing relies on it",
     "multi-shot": "it costs; no tool calls it",
     "multi-shot-angles": "it costs; no tool calls it",

@@ -37,6 +37,8 @@ ACCESS_KEY = "access-key-CANARY-93ab"
 SECRET_KEY = "secret-key-CANARY-c40d77a91e6b5530"
 CANARIES = (API_KEY, ACCESS_KEY, SECRET_KEY)
 
+LISTS = {"list_elements", "list_preset_elements", "find_elements"}
+
 # Both protocol eras: the oldest handshake that is still common, and the one without. Behavioural tests run in both.
 OLDEST_HANDSHAKE = "2025-06-18"
 ERAS = (OLDEST_HANDSHAKE, "auto")
@@ -128,6 +130,22 @@ def structured(result: CallToolResult) -> dict[str, Any]:
     assert not result.is_error, text_of(result)
     assert result.structured_content is not None
     return dict(result.structured_content)
+
+
+def in_text(tool: str, content: dict[str, Any]) -> dict[str, Any]:
+    """What of a structured content the text must say: all of it, of the rows of a list their short form."""
+    if tool not in LISTS:
+        return content
+    return {**content, "elements": [_short(row) for row in content["elements"]]}
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    left_out = {"owned_by", *(["task_id"] if row["element_id"] else [])}
+    return {
+        **{name: value for name, value in row.items() if name not in left_out},
+        "created_at": row["created_at"][:10],
+        "no_voice": "voice=none" if row["element_id"] and not row["voice_id"] else "",
+    }
 
 
 def requests_to(world: World, *routes: str) -> list[RequestRecord]:

@@ -27,6 +27,9 @@ def said_of(log: str, folder: Path) -> str:
     return ran.stdout
 
 
+pytestmark = pytest.mark.skipif(not BASH, reason="CI is a script for bash")
+
+
 @pytest.mark.parametrize(
     ("log", "said"),
     [

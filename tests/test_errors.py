@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,19 +13,27 @@ import pytest
 from kling_mcp import errors
 from kling_mcp.errors import (
     ApiError,
+    AuthError,
+    ClockError,
     ConfigurationError,
+    ConnectionFailedError,
     Created,
     InputError,
     Kind,
     KlingError,
+    LostReplyError,
     NameTakenError,
     NotFoundError,
     Problem,
     Retry,
+    StorageError,
     TaskFailedError,
     UnexpectedReplyError,
     UnknownOutcomeError,
 )
+from kling_mcp.guide import Topic, guide_to
+
+ROOT = Path(__file__).parents[1]
 
 CLASSES = [member for _, member in inspect.getmembers(errors, inspect.isclass) if issubclass(member, KlingError)]
 LAST_LINE = re.compile(
@@ -76,6 +86,46 @@ def test_the_text_says_what_happened_what_exists_and_what_to_do() -> None:
         "Look first.\n"
         "kind=unknown_outcome created=maybe retry=later code=5002 request_id=Cl6x"
     )
+
+
+def test_trouble_with_the_surroundings_leads_to_its_part_of_the_page() -> None:
+    error = AuthError("Kling answered 1002.", http_status=401, code=1002, advice="Check the key.")
+    more = "More: https://github.com/kling-mcp/kling-mcp/blob/main/docs/troubleshooting.md#keys-regions-and-the-clock"
+    assert error.for_caller().splitlines()[2:4] == ["Check the key. check_setup shows more.", more]
+
+
+def test_reader_of_check_setup_is_not_sent_there_again() -> None:
+    error = AuthError("Kling answered 1002.", http_status=401, code=1002, advice="Check the key.")
+    shown = error.for_setup("(api_key at https://kling.example)")
+    assert shown.startswith(
+        "auth: code=1002 Kling answered 1002. (api_key at https://kling.example) Check the key. More:"
+    )
+    assert "check_setup" not in shown
+
+
+def test_each_part_of_the_page_that_errors_name_exists() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+    headings = re.findall(r"^## (.+)$", page, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert set(get_args(Topic)) - {""} <= anchors
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert guide_to("state").startswith(f"More: {project['urls']['Homepage']}/blob/main/docs/troubleshooting.md#")
+    assert guide_to("") == ""
+
+
+SURROUNDINGS: tuple[type[KlingError], ...] = (
+    AuthError,
+    ClockError,
+    ConfigurationError,
+    ConnectionFailedError,
+    LostReplyError,
+    StorageError,
+)
+
+
+@pytest.mark.parametrize("kind", SURROUNDINGS, ids=lambda kind: kind.__name__)
+def test_error_of_the_surroundings_leads_to_the_page_wherever_it_is_made(kind: type[KlingError]) -> None:
+    assert kind.topic
 
 
 def test_several_problems_are_reported_together_on_a_line_each() -> None:

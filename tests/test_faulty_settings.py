@@ -124,10 +124,15 @@ async def test_bad_address_answers_every_call_that_needs_kling(serve: Serve) -> 
             said = await told(client, tool, **arguments)
             assert said.startswith("KLING_BASE_URL must be an https address")
             assert "kind=bad_input created=no retry=never" in said
+            assert "restart the server. check_setup lists everything.\n" in said
+            assert "docs/troubleshooting.md#settings\n" in said
         found = await setup(client)
+        shown = await told(client, "check_setup")
     assert not found["ok"]
     assert found["problems"][0].startswith("bad_input: KLING_BASE_URL must be an https address")
     assert len(found["problems"]) == 1
+    assert "check_setup" not in shown
+    assert "docs/troubleshooting.md#settings" in shown
 
 
 async def test_sandbox_works_with_credentials_that_cannot_be_right(serve: Serve) -> None:
@@ -202,6 +207,7 @@ async def test_misspelled_names_are_reported_with_the_nearest_one(serve: Serve) 
         "KLING_MCP_STATE_FOLDER is not a setting of kling-mcp; did you mean KLING_MCP_STATE_DIR?",
     ]
     assert said.startswith("The setup works, but:")
+    assert said.endswith("docs/troubleshooting.md#settings")
 
 
 def test_callers_over_http_learn_nothing_of_the_operators_variables(tmp_path: Path) -> None:

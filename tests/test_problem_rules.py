@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[1] / "kling_mcp"
 # What takes a rule, as its second argument. Within them it is a parameter.
 MAKERS = {"Problem", "_refused", "refuse", "_Unreadable", "bad_cursor"}
 # Functions whose result begins with a rule, or is one.
-GIVERS = {"_form_problem", "_address_problem", "_as_rule"}
+GIVERS = {"_form_problem", "_address_problem", "_as_rule", "_one_of"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -7,8 +7,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from work import counted_work
 
-from kling_mcp.sanitize import as_shown, clean, identifier, quote
+from kling_mcp.sanitize import as_shown, clean, identifier, quote, trim
 
 
 @given(st.text(max_size=400), st.integers(1, 60))
@@ -50,6 +51,20 @@ def test_cut_of_a_long_text_is_visible() -> None:
 
 def test_a_huge_text_costs_little() -> None:
     assert clean(" " * 50_000_000 + "end", 10) == ""
+
+
+@pytest.mark.parametrize("text", ["\u200b" * 9, " \u200b \ufeff", "\u202e \n"])
+def test_ends_of_a_text_lose_invisible_characters_and_spaces(text: str) -> None:
+    assert trim(f"{text}a \u200b b{text}") == "a \u200b b"
+    assert trim(text) == ""
+
+
+@pytest.mark.parametrize("text", ["\u200b", " \u200b", " "])
+def test_endless_ends_of_a_text_are_not_walked(text: str) -> None:
+    with counted_work() as work:
+        trim(text * 1_000_000 + "a" + text * 1_000_000)
+        trim(text * 1_000_000)
+    assert work.calls < 20_000
 
 
 def test_a_quoted_text_keeps_its_meaning() -> None:
@@ -178,6 +193,6 @@ class TestNamesAsShown:
         assert as_shown(name) != as_shown(other)
 
     @given(st.text(max_size=60) | st.text('a \u200b\u200c\u200d\u00a0\u0308ë👩\u2800م"”', max_size=20))
-    def test_whatever_an_answer_shows_is_equal_to_the_name(self, name: str) -> None:
+    def test_name_that_an_answer_shows_is_equal_to_the_real_one(self, name: str) -> None:
         once = as_shown(name)
         assert once == as_shown(once) == as_shown(quote(name, 300)[1:-1]) == as_shown(clean(name, 300))

@@ -106,4 +106,5 @@ def _nowhere(variable: str, what: str, path: str) -> ConnectionFailedError:
         "are trusted in any case. Then restart the server."
         if variable == FILE
         else f"Let {variable} name a folder of certificates, or remove it. Then restart the server.",
+        topic="certificates",
     )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
+
 from kling_mcp.api import protocol
 from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint
 from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=KlingTask)
 
+MAX_EXCHANGES = 20  # at once, for one account
+
 
 class KlingClient:
     """The endpoints, with the credential of one account over a shared `Sender`.
@@ -35,13 +39,20 @@ class KlingClient:
         credential: Credential,
         clock: Clock,
         note_proof: Callable[[bool], None] = lambda _: None,
+        strangers: anyio.Semaphore | None = None,
     ) -> None:
-        """`note_proof` is told when Kling first accepts the credential, and when it no longer does."""
+        """
+        Args:
+            note_proof: told when Kling first accepts the credential, and when it no longer does.
+            strangers: limits the requests of all credentials together that Kling has not accepted yet.
+        """
         self.sender = sender
         self._auth = Authenticator(credential, clock.wall)
         self.account = account_fingerprint(credential, sender.host)
         self._is_verified = False
         self._note_proof = note_proof
+        self._strangers = strangers
+        self._own_share = anyio.Semaphore(MAX_EXCHANGES)
 
     @property
     def credential_kind(self) -> str:
@@ -150,8 +161,25 @@ class KlingClient:
     async def _list(self, route: str, page_num: int, page_size: int, model: type[T]) -> list[T]:
         return protocol.decode_tasks(await self.send(protocol.page_of(route, page_num, page_size)), model)
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether Kling has accepted the credential."""
+        return self._is_verified
+
     async def send(self, request: Request) -> Any:
-        """The `data` of Kling's answer to any request."""
+        """The `data` of Kling's answer to any request.
+
+        It is sent in the account's share of the connections; and among strangers, until one of its requests is
+        accepted.
+        """
+        async with self._own_share:
+            if self._strangers is not None and not self._is_verified:
+                async with self._strangers:
+                    if not self._is_verified:
+                        return await self._exchange(request)
+            return await self._exchange(request)
+
+    async def _exchange(self, request: Request) -> Any:
         try:
             reply = await self.sender.send(request, self._auth)
         except AuthError as error:

@@ -39,7 +39,7 @@ class CodeRule:
 
 _CREDENTIALS = (
     "Check the key in Kling's developer console, and make sure that it belongs to this region: "
-    "accounts and keys of the two regions are separate (KLING_REGION). check_setup shows more."
+    "accounts and keys of the two regions are separate (KLING_REGION)."
 )
 _CLOCK = "Set this computer's clock to automatic time and call again, or use KLING_API_KEY, which needs no clock."
 _CONSOLE = "Check the account in Kling's developer console; repeating the call will not help."

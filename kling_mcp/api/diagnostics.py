@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
 
 PAGE_SIZE = 30
-# Advice that leads to this check, which the reader has just made.
-_POINTER_HERE = re.compile(r"[;.] check_setup shows [^.]*")
 WORRYING_SKEW_SECONDS = 60.0
 
 
@@ -41,7 +38,8 @@ async def check(client: KlingClient, clock: Clock) -> SetupReport:
     try:
         tasks = await client.list_elements(1, PAGE_SIZE)
     except KlingError as error:
-        problems.append(_sentence(error, client))
+        # Host and kind of credential are needed to judge it. fact: region-no-fallback
+        problems.append(error.for_setup(f"({client.credential_kind} at {client.sender.base_url})"))
     else:
         elements = sum(not element.is_deleted for task in tasks for element in task.elements)
         is_full = len(tasks) >= PAGE_SIZE
@@ -53,10 +51,3 @@ async def check(client: KlingClient, clock: Clock) -> SetupReport:
             "kling-mcp corrects its signed tokens for this; other programs may not."
         )
     return SetupReport(round(skew or 0.0, 1), elements, is_full, tuple(problems))
-
-
-def _sentence(error: KlingError, client: KlingClient) -> str:
-    """The error with what is needed to judge it: the host and the kind of credential (region-no-fallback)."""
-    where = f"({client.credential_kind} at {client.sender.base_url})"
-    code = "" if error.code is None else f" code={error.code}"
-    return f"{error.kind}:{code} {error.message} {where} {_POINTER_HERE.sub('', error.advice)}".strip()

@@ -13,7 +13,6 @@ MAX_SAFE_INTEGER = 2**53 - 1
 _ROUNDED = re.compile(r"\d+[.,]0*|\d(?:[.,]\d+)?e\+?\d{1,3}", re.IGNORECASE)
 _READ_CHARACTERS = 40
 
-EXACT_RULE = "must be an id with all its digits"
 EXACT_FIX = "take the id as text from Kling's answer, from find_elements or from list_elements"
 ROUNDED = f"This looks like an id that was rounded on the way, in a spreadsheet or as a JSON number: {EXACT_FIX}."
 

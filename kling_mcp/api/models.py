@@ -18,6 +18,8 @@ TaskStatus = Literal["submitted", "processing", "succeed", "failed", "unknown"]
 
 # Per task. A reply with hundreds is broken, and would swamp the reader.
 MAX_ELEMENTS = 16
+# Of a list inside a record. Longer ones are broken as well, and each entry costs as much as a page of text.
+_MAX_LISTED, _MAX_TAGS = 1000, 64
 _STATUS_WORDS: dict[str, TaskStatus] = {
     "submitted": "submitted",
     "processing": "processing",
@@ -69,12 +71,13 @@ def read_objects(value: Any) -> list[Any]:
     """The objects of a list; null or a bare object is tolerated."""
     if isinstance(value, dict):
         return [value]
-    return [item for item in value if isinstance(item, dict | BaseModel)] if isinstance(value, list) else []
+    items = value[:_MAX_LISTED] if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict | BaseModel)]
 
 
 def _read_tags(value: Any) -> list[Any]:
     """Tags come as [], as objects with `id` or `tag_id`, or as bare ids. fact: tags-every-form"""
-    items = value if isinstance(value, list) else []
+    items = value[:_MAX_TAGS] if isinstance(value, list) else []
     readable = [item for item in items if item and isinstance(item, str | int | dict | BaseModel)]
     return [{"id": item} if isinstance(item, str | int) else item for item in readable]
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.proxies import Proxy
     from kling_mcp.errors import Retry
+    from kling_mcp.guide import Topic
 
-_GUIDE = "docs/troubleshooting.md has more."
 _NO_PROXY = "If this network needs a proxy, set HTTPS_PROXY."
 _STATUS = re.compile(r"(\d{3})\b")
 _WRONG_NAME = re.compile(r"mismatch|does not match", re.IGNORECASE)
@@ -60,7 +60,7 @@ def explain(error: BaseException, way: Way) -> ConnectionFailedError:
     if name == "PoolTimeout":
         return _failure(f"Could not connect to {way.place}: all connections are in use", "Call again in a moment.")
     why, advice = _plain_cause(name, causes, way)
-    return _failure(f"Could not connect to {way.place}: {why}", f"{advice} {_GUIDE}")
+    return _failure(f"Could not connect to {way.place}: {why}", advice)
 
 
 def _plain_cause(name: str, causes: list[BaseException], way: Way) -> tuple[str, str]:
@@ -92,7 +92,7 @@ def _proxy_failure(name: str, said: str, causes: list[BaseException], way: Way, 
         why = "it did not answer in time"
     else:
         why = f"it does not answer as a proxy of its kind, {proxy.scheme}, would ({name})"
-    return _failure(f"{who} cannot be used to reach {way.place}: {why}", f"{around} {_GUIDE}")
+    return _failure(f"{who} cannot be used to reach {way.place}: {why}", around, topic="proxies")
 
 
 def _refused_by_proxy(who: str, said: str, way: Way, proxy: Proxy, around: str) -> ConnectionFailedError:
@@ -106,9 +106,10 @@ def _refused_by_proxy(who: str, said: str, way: Way, proxy: Proxy, around: str) 
         return _failure(
             f"{who} does not allow connections to {way.place}" + (f" (it answers {status})" if status else ""),
             f"Ask its administrator to allow {way.host}. {around}",
+            topic="proxies",
         )
     answer = f"it answers {status}" if status else _socks_words(said)
-    return _failure(f"{who} could not connect to {way.place}: {answer}", f"{around} {_GUIDE}")
+    return _failure(f"{who} could not connect to {way.place}: {answer}", around, topic="proxies")
 
 
 def proxy_wants_password(proxy: Proxy, answer: str = " answers 407") -> ConnectionFailedError:
@@ -120,6 +121,7 @@ def proxy_wants_password(proxy: Proxy, answer: str = " answers 407") -> Connecti
         f"Write them into {proxy.variable}, as in {proxy.scheme}://user:password@{proxy.place}, with # as %23 and @ "
         "as %40, and restart the server.",
         retry="never",
+        topic="proxies",
     )
 
 
@@ -144,13 +146,14 @@ def _tls_failure(cause: ssl.SSLError, way: Way) -> ConnectionFailedError:
             f"{place} does not speak https on this port: it seems to be a port for plain http",
             f"Check the port in {way.setting}"
             + (f", and whether {way.proxy.variable} should begin with http://" if way.proxy else "")
-            + f". {_GUIDE}",
+            + ".",
             retry="never",
         )
     words = re.sub(r"[\W_]+", " ", reason).lower()
     return _failure(
         f"No secure connection to {place} could be made ({words})",
-        f"A proxy, a firewall or {way.setting} may be the cause. {_GUIDE}",
+        f"A proxy, a firewall or {way.setting} may be the cause.",
+        topic="certificates",
     )
 
 
@@ -167,14 +170,14 @@ def _certificate_failure(said: str, place: str, way: Way) -> ConnectionFailedErr
             "If a company or an antivirus inspects traffic, let SSL_CERT_FILE name its certificate as a PEM file, or "
             "install it in the system's store; then restart the server."
         )
-    return _failure(told, f"{cure} {_GUIDE}", retry="never")
+    return _failure(told, cure, retry="never", topic="certificates")
 
 
 # --- shared
 
 
-def _failure(told: str, advice: str, retry: Retry = "now") -> ConnectionFailedError:
-    return ConnectionFailedError(f"{told}; nothing was sent.", retry=retry, advice=advice)
+def _failure(told: str, advice: str, retry: Retry = "now", topic: Topic = "addresses") -> ConnectionFailedError:
+    return ConnectionFailedError(f"{told}; nothing was sent.", retry=retry, advice=advice, topic=topic)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

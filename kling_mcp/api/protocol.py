@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kling_mcp.api.request_body import Upload
+    from kling_mcp.errors import Details
 
 T = TypeVar("T", bound=KlingTask)
 Effect = Literal["read", "create", "delete"]
@@ -46,6 +47,9 @@ _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
 _CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
 _NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
 _KEPT_BODY = 300
+# A page of 500 records has some 8,000 objects and 20,000 commas. Each costs far more to read than its bytes.
+_MAX_OBJECTS, _MAX_COMMAS = 40_000, 400_000
+_MAX_RECORDS = 1000  # of a page; fact: voice-page
 _MAX_ID_CHARACTERS = 256  # twice the longest id we accept, and far below the limits of URLs
 _CHECK_ID = "Check the id: it must be a task id or an external task id of this account and region."
 _ABSENT = re.compile(r"not (be )?found|not exist|no such|unknown (task|id)", re.IGNORECASE)
@@ -148,7 +152,7 @@ def decode_task(request: Request, data: Any, model: type[T]) -> T:
             external_task_id=request.external_task_id,
             advice=_look_up_advice(request),
         )
-    raise UnexpectedReplyError("Kling's answer names no task.", http_status=200, advice=_PROXY)
+    raise UnexpectedReplyError("Kling's answer names no task.", http_status=200, **_A_PROXY)
 
 
 def decode_tasks(data: Any, model: type[T]) -> list[T]:
@@ -161,8 +165,8 @@ def decode_tasks(data: Any, model: type[T]) -> list[T]:
         UnexpectedReplyError: `data` is not an array; an empty list is valid (fact: list-no-total).
     """
     if not isinstance(data, list):
-        raise UnexpectedReplyError("Kling's answer is not a list.", http_status=200, advice=_PROXY)
-    return [_read_task(record, model) for record in data]
+        raise UnexpectedReplyError("Kling's answer is not a list.", http_status=200, **_A_PROXY)
+    return [_read_task(record, model) for record in data[:_MAX_RECORDS]]
 
 
 def _read_task(data: Any, model: type[T]) -> T:
@@ -174,6 +178,8 @@ def _read_task(data: Any, model: type[T]) -> T:
 
 def _parse_envelope(body: bytes) -> dict[str, Any] | None:
     """The envelope, or None if the body is not one. facts: envelope, envelope-not-json"""
+    if body.count(b"{") + body.count(b"[") > _MAX_OBJECTS or body.count(b",") > _MAX_COMMAS:
+        return None
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
@@ -194,14 +200,19 @@ def request_id_of(reply: HttpReply) -> str:
 
 def _read_request_id(value: Any) -> str:
     """Kling's id of the request as one word, so that it cannot add fields to the line for programs."""
-    return _NOT_IN_AN_ID.sub("_", clean(str(value or ""), 80))
+    return _NOT_IN_AN_ID.sub("_", _cleaned(value, 80))
+
+
+def _cleaned(value: Any, limit: int) -> str:
+    """Cleaned text; "" for lists and objects, whose text could be of any length."""
+    return clean(str(value), limit) if isinstance(value, str | int) else ""
 
 
 def _vendor_error(
     request: Request, reply: HttpReply, code: int, envelope: dict[str, Any], request_id: str
 ) -> KlingError:
     rule = CODES.get(code, UNLISTED)
-    vendor_message = clean(str(envelope.get("message") or ""), 300)
+    vendor_message = _cleaned(envelope.get("message"), 300)
     if request.is_query and _says_absent(code, vendor_message):
         return _task_not_found(code, vendor_message, request_id)
     created = rule.created_on_create if request.effect == "create" else "no"
@@ -243,7 +254,11 @@ def _task_not_found(code: int, vendor_message: str, request_id: str) -> NotFound
     return error
 
 
-_PROXY = "A proxy between this computer and Kling may have answered instead; check_setup shows the address."
+_A_PROXY: Details = {
+    "advice": "A proxy between this computer and Kling may have answered instead.",
+    "pointer": "check_setup shows the address.",
+    "topic": "proxies",
+}
 
 
 def _unreadable(
@@ -268,16 +283,13 @@ def _unreadable(
             request_id=request_id,
             advice=_look_up_advice(request),
         )
-    special = _BY_STATUS.get(status)
-    return UnexpectedReplyError(
-        f"{what}{_redirect_target(reply)}.",
-        http_status=status,
-        body=body,
-        kind=special.kind if special else None,
-        retry=special.retry if special else ("never" if 300 <= status < 400 else "later"),
-        request_id=request_id,
-        advice=special.advice if special else _PROXY,
-    )
+    details: Details = {**_A_PROXY, "retry": "never" if 300 <= status < 400 else "later"}
+    if special := _BY_STATUS.get(status):
+        leads = special.error
+        details = {"advice": special.advice, "pointer": leads.pointer, "topic": leads.topic}
+        details |= {"kind": special.kind, "retry": special.retry}
+    details["request_id"] = request_id
+    return UnexpectedReplyError(f"{what}{_redirect_target(reply)}.", http_status=status, body=body, **details)
 
 
 def _redirect_target(reply: HttpReply) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from kling_mcp.errors import ConnectionFailedError
+from kling_mcp.guide import guide_to
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def unreadable(variable: str, why: str, hint: str = "") -> ConnectionFailedError
         f"The proxy address in {variable} cannot be read: {why}. Nothing was sent.",
         retry="never",
         advice=f"Write it as {_EXAMPLE}. {hint}Then restart the server.",
+        topic="proxies",
     )
 
 
@@ -147,7 +149,10 @@ def _covers(entry: str, host: str, port: int) -> bool:
         return address is not None and address in network
     if not _HOST_PATTERN.fullmatch(pattern.lstrip(".")):
         shown = "" if "@" in entry else f" {quote(entry, 60)}"
-        logger.warning("NO_PROXY has an entry that cannot be read and is left out:%s", shown or " it holds an @")
+        left_out = shown or " it holds an @"
+        logger.warning(
+            "NO_PROXY has an entry that cannot be read and is left out:%s. %s", left_out, guide_to("proxies")
+        )
         return False
     pattern = pattern.strip(".").removeprefix("*.")
     return fnmatchcase(host, pattern) or host.endswith(f".{pattern}")

@@ -199,7 +199,7 @@ class ElementCreator:
                 intent=intent,
                 make_body=make_body,
                 deadline=deadline,
-                check=None if allow_duplicate_name else self._names.check,
+                check=self._names.find_earlier if allow_duplicate_name else self._names.check,
                 on_claim=on_claim,
                 warnings=prepared.warnings,
             )

@@ -72,6 +72,14 @@ class NameGuard:
             raise _name_taken(entry.label, [*map(describe_candidate, ready), *coming])
         return earlier
 
+    async def find_earlier(self, attempt: Attempt) -> ElementTask | None:
+        """The task of this very request, if the index knows it and the journal does not; names are not compared.
+
+        Raises:
+            KlingError: the task could not be read.
+        """
+        return await self._earlier.find(attempt.entry, ask=False)
+
     async def _coming(self, entry: JournalEntry) -> list[str]:
         """Tasks of elements on their way; later calls do not count."""
         others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]

@@ -5,10 +5,10 @@ It may read local files and picture headers; it never uses the network.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from kling_mcp.api import limits
+from kling_mcp.choices import nearest
 from kling_mcp.elements import text_rules
 from kling_mcp.elements.draft import ElementDraft, PreparedElement
 from kling_mcp.errors import InputError, Problem
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
     from kling_mcp.media.picture import Picture
     from kling_mcp.media.policy import MediaPolicy
-
-# Words that agents put into reference_type, and the value they mean. Suggested, never applied.
-_TYPE_HINTS = {
-    "image": "image_refer",
-    "picture": "image_refer",
-    "photo": "image_refer",
-    "video": "video_refer",
-}
 
 
 def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
@@ -73,12 +65,10 @@ def check_reference_type(draft: ElementDraft) -> str:
     given = draft.reference_type.strip()
     if given in limits.REFERENCE_TYPES:
         return given
-    hinted = next((value for word, value in _TYPE_HINTS.items() if word in given.lower()), "")
-    nearest = hinted or next(iter(difflib.get_close_matches(given.lower(), limits.REFERENCE_TYPES, n=1)), "")
-    if not nearest:
-        nearest = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
+    likely = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
+    meant = nearest(given, limits.REFERENCE_TYPES) or likely
     rule = f"must be {limits.IMAGE_REFER} (from pictures) or {limits.VIDEO_REFER} (from a video)"
-    raise InputError([Problem("reference_type", rule, quote(given), f"did you mean {nearest}?")])
+    raise InputError([Problem("reference_type", rule, quote(given), f"did you mean {meant}?")])
 
 
 def _take_pictures(

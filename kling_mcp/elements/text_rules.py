@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 from kling_mcp.api import limits
-from kling_mcp.api.ids import EXACT_RULE, is_rounded
+from kling_mcp.api.ids import is_rounded
 from kling_mcp.elements.shorten import suggest_description, suggest_names
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import clean, quote
@@ -22,9 +22,15 @@ _EXTERNAL_ID_FORBIDDEN = re.compile(r"[/?#%]")
 # Words that agents try, and the tag they mean. Suggested, never applied.
 _TAG_HINTS = {
     "background": "Scene",
+    "boy": "Character",
+    "cat": "Animal",
     "clothes": "Costume",
     "clothing": "Costume",
+    "dog": "Animal",
+    "girl": "Character",
+    "human": "Character",
     "location": "Scene",
+    "man": "Character",
     "object": "Item",
     "other": "Others",
     "outfit": "Costume",
@@ -35,6 +41,7 @@ _TAG_HINTS = {
     "product": "Item",
     "prop": "Item",
     "style": "Effect",
+    "woman": "Character",
 }
 
 
@@ -84,7 +91,8 @@ def check_voice_id(text: str) -> str:
     value = text.strip()
     if is_rounded(value):
         actual = f"{quote(value)}, which was rounded on the way"
-        raise InputError([Problem("element_voice_id", EXACT_RULE, actual, "take it as text from find_voices")])
+        rule = "must be an id with all its digits"
+        raise InputError([Problem("element_voice_id", rule, actual, "take it as text from find_voices")])
     if not re.fullmatch(r"[0-9]+", value) or len(value) > limits.MAX_VOICE_ID_DIGITS:
         raise InputError(
             [
@@ -92,7 +100,7 @@ def check_voice_id(text: str) -> str:
                     "element_voice_id",
                     f"must be a text of digits, usually {limits.VOICE_ID_USUAL_DIGITS} of them",
                     quote(value),
-                    "give the id of an element voice, not a name and not a speech or lip-sync voice: "
+                    "give the voice_id of find_voices, not a name and not a speech or lip-sync voice: "
                     "Kling keeps three separate catalogues. Leave it out for no voice.",
                 )
             ]
@@ -133,7 +141,7 @@ def tag_id(name_or_id: str, argument: str = "tags") -> str:
             return known_id
     names = {name.casefold(): name for name in limits.TAGS.values()}
     near = [names[key] for key in difflib.get_close_matches(wanted, names, n=2)]
-    if hint := _TAG_HINTS.get(wanted):
+    if hint := _TAG_HINTS.get(wanted) or _TAG_HINTS.get(wanted.removesuffix("s")):
         near.insert(0, hint)
     every = ", ".join(f"{name} ({known_id})" for known_id, name in limits.TAGS.items())
     fix = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "choose one of the eight."

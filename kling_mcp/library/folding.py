@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from kling_mcp.sanitize import as_shown
 
 MAX_TOKEN_CHARACTERS = 48
+# No name, description, query or id is longer. Unicode's normal forms take quadratic time on a run of marks.
+MAX_FOLDED_CHARACTERS = 2000
 
 # Letters that Unicode does not decompose into a letter and a mark.
 _PLAIN = str.maketrans(
@@ -49,7 +51,11 @@ class Run:
 
 
 def fold(text: str) -> str:
-    """Folded for width (NFKC), case and accents. Marks that change a vowel or a consonant stay, as letters."""
+    """Folded for width (NFKC), case and accents. Marks that change a vowel or a consonant stay, as letters.
+
+    Only the first `MAX_FOLDED_CHARACTERS` count.
+    """
+    text = text[:MAX_FOLDED_CHARACTERS]
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)

@@ -32,13 +32,18 @@ _QUOTE_LAYERS = 3
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _KNOWN_SCHEMES = frozenset({"https", "http", "file", "data"}) | foreign_paths.CHAT_SCHEMES
 _BASE64_START = re.compile(r"/9j/|iVBORw0KGgo")
-_BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]+=*")
+_BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]++=*+")
 # Longer than any file name, shorter than the Base64 of the smallest picture.
 _BASE64_FOR_SURE_CHARACTERS = 512
 _BASE64_LIKELY_CHARACTERS = 40
 _MAX_PATH_CHARACTERS = 4096
-# The longest valid case is Base64 with every character percent-encoded.
-MAX_DATA_CHARACTERS = MAX_IMAGE_BYTES * 4 + 1024
+# Base64 with line ends, and with all percent signs that are decoded.
+MAX_DATA_CHARACTERS = MAX_IMAGE_BYTES * 2
+_MAX_HEADER_CHARACTERS = 1024
+# Decoding them is slow. Base64 of the largest picture has fewer + and /, and nobody writes such a picture otherwise.
+_MAX_PERCENT_SIGNS = 500_000
+_TO_PLAIN_BASE64 = bytes.maketrans(b"-_", b"+/")
+_WHITE_SPACE = b" \t\r\n\f\v"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ def _scheme(value: str) -> str:
 
 def _is_bare_base64(value: str) -> bool:
     """Whether a model pasted a picture without the data: part; `/9j/…` even looks like a path."""
+    value = value[:_MAX_PATH_CHARACTERS]  # a path has no more, so the rest does not matter
     if len(value) >= _BASE64_FOR_SURE_CHARACTERS:
         return _BASE64_ONLY.fullmatch(value) is not None
     starts = _BASE64_START.match(value) is not None and len(value) >= _BASE64_LIKELY_CHARACTERS
@@ -133,17 +139,17 @@ def _decode_data_uri(uri: str, argument: str) -> bytes:
     """The bytes of `data:[type][;base64],…`, whichever way they are encoded."""
     header, comma, payload = uri.partition(",")
     shown = f"a data: URI of {len(uri)} characters"
-    if not comma:
+    if not comma or len(header) > _MAX_HEADER_CHARACTERS:
         fix = "write it as data:image/png;base64, and then the Base64 text."
         raise _refused(argument, "must have a comma before the data of a data: URI", shown, fix)
-    if len(payload) > MAX_DATA_CHARACTERS:
+    if len(payload) > MAX_DATA_CHARACTERS or payload.count("%") > _MAX_PERCENT_SIGNS:
         fix = "save it as a smaller JPEG, or give a path or an https link."
         raise _refused(argument, f"must have at most {MAX_IMAGE_BYTES} bytes", shown, fix)
     if not re.search(r";\s*base64\s*$", header, re.IGNORECASE):
         return unquote_to_bytes(payload)
-    packed = "".join(unquote(payload).split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
+    packed = unquote_to_bytes(payload).translate(_TO_PLAIN_BASE64, _WHITE_SPACE).rstrip(b"=")
     try:
-        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+        return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
     except (binascii.Error, ValueError):
         fix = "encode the file again, or give its path; Base64 typed from memory does not work."
         raise _refused(argument, "must be valid Base64 after the comma of a data: URI", shown, fix) from None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kling_mcp.media.policy import MediaPolicy
 
 _MAX_NAMES_SEEN = 5000
+_MAX_NAME_CHARACTERS = 255  # no system allows more, and normal forms take quadratic time on a run of marks
 # What a shell needs a backslash for; a backslash in front of a letter is one of Windows, or part of a name.
 _SHELL_ESCAPE = re.compile(r"\\([^\w/])")
 
@@ -75,7 +76,7 @@ def look(name: str) -> str:
     macOS writes narrow no-break spaces into the names of screenshots and decomposed accents into archives, and
     Windows puts direction marks into copied paths; a model that copies such a name types the plain characters.
     """
-    composed = unicodedata.normalize("NFC", without_invisible(name))
+    composed = unicodedata.normalize("NFC", without_invisible(name[:_MAX_NAME_CHARACTERS]))
     return "".join(" " if unicodedata.category(character) == "Zs" else character for character in composed)
 
 

@@ -9,12 +9,16 @@ import json
 import logging
 import os
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from kling_mcp.redact import redact_start, redact_text
+from kling_mcp.redact import MIN_SECRET_CHARACTERS, redact_start, redact_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kling_mcp.settings.environment import LogFormat, LogLevel
 
 STDOUT, STDERR = 1, 2
@@ -24,6 +28,23 @@ MAX_RECORD_CHARACTERS = 16_384  # of one record's message, or traceback
 _QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "PIL")
 # At DEBUG they show the password of a SOCKS proxy.
 _TELLS_PASSWORDS = ("httpcore.socks", "httpcore2.socks")
+
+
+# The secrets of the request that is being made: over http, callers bring keys that are in no setting.
+_in_use: ContextVar[tuple[str, ...]] = ContextVar("kling_mcp_secrets_in_use", default=())
+
+
+@contextmanager
+def hidden_in_logs(secrets: tuple[str, ...]) -> Iterator[None]:
+    """No line that is logged within the block, by any library, contains these secrets.
+
+    Short ones are left: hiding a few letters wherever they occur would make the lines unreadable.
+    """
+    token = _in_use.set(tuple(secret for secret in secrets if len(secret) >= MIN_SECRET_CHARACTERS))
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
 
 
 class _SecretFreeHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic only in the stubs
@@ -47,7 +68,7 @@ class _LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
-        return redact_start(super().format(record), self._secrets, MAX_RECORD_CHARACTERS)
+        return redact_start(super().format(record), (*self._secrets, *_in_use.get()), MAX_RECORD_CHARACTERS)
 
 
 class _JsonFormatter(logging.Formatter):
@@ -67,11 +88,11 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["error"] = self._safe(self.formatException(record.exc_info))
-        return redact_text(json.dumps(fields), self._secrets)
+        return redact_text(json.dumps(fields), (*self._secrets, *_in_use.get()))
 
     def _safe(self, text: str) -> str:
         """Cut here, because a line that is cut later is not JSON."""
-        return redact_start(text, self._secrets, MAX_RECORD_CHARACTERS)
+        return redact_start(text, (*self._secrets, *_in_use.get()), MAX_RECORD_CHARACTERS)
 
 
 def configure_logging(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kling_mcp.api.ids import EXACT_FIX, EXACT_RULE, MAX_SAFE_INTEGER, is_rounded
+from kling_mcp.api.ids import EXACT_FIX, MAX_SAFE_INTEGER, is_rounded
 from kling_mcp.choices import nearest
 from kling_mcp.errors import MAX_PROBLEMS_LISTED, InputError, Problem
 from kling_mcp.media.source import MAX_DATA_CHARACTERS
@@ -110,7 +110,10 @@ def require_exact_ids(argument: str, ids: Sequence[str]) -> None:
     if rounded := [given for given in ids if is_rounded(given)]:
         actual = "{}, which was rounded on the way, in a spreadsheet or as a JSON number"
         raise InputError(
-            [Problem(argument, EXACT_RULE, actual.format(quote(given, _SHOWN)), EXACT_FIX) for given in rounded]
+            [
+                Problem(argument, "must be an id with all its digits", actual.format(quote(given, _SHOWN)), EXACT_FIX)
+                for given in rounded
+            ]
         )
 
 
@@ -276,7 +279,13 @@ def _from_pydantic(name: str, detail: Any, field: FieldInfo) -> Problem:
         choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
         rule = _one_of(choices) if choices else "must be given"
         return Problem(name, rule, "nothing", "send one of them" if choices else "give a value")
-    return Problem(name, _as_rule(str(detail["msg"])), quote(str(detail["input"]), _SHOWN), "change the value")
+    return Problem(name, _as_rule(str(detail["msg"])), quote(str(detail["input"]), _SHOWN), _fix_for(field))
+
+
+def _fix_for(field: FieldInfo) -> str:
+    """How to stay within the bounds of a number, which has both, or within the length of a text."""
+    bounds = [getattr(rule, side) for side in ("ge", "le") for rule in field.metadata if hasattr(rule, side)]
+    return f"send {bounds[0]} to {bounds[1]}" if len(bounds) == 2 else "shorten it"
 
 
 def _as_rule(sentence: str) -> str:

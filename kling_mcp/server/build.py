@@ -15,6 +15,7 @@ from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.completions import register_completions
 from kling_mcp.server.gallery import gallery_extension
 from kling_mcp.server.lazy_runtime import LazyRuntime
+from kling_mcp.server.long_names import refuse_long_names
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
@@ -89,7 +90,12 @@ def build_server(
         extensions=[extension, gallery_extension()] if any(tool.meta for tool in chosen) else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
-        middleware=[answer_older_names, read_text_arguments, *([_HiddenTools(hidden)] if hidden else [])],
+        middleware=[
+            refuse_long_names,
+            answer_older_names,
+            read_text_arguments,
+            *([_HiddenTools(hidden)] if hidden else []),
+        ],
     )
     register_resources(server)
     register_prompts(server, [tool.name for tool in chosen])

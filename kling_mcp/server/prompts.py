@@ -85,7 +85,7 @@ def _pictures_prompt(ending: str) -> Callable[..., str]:
             subject=quote(subject, _SUBJECT),
             fewest=limits.REFER_IMAGES_MIN,
             most=limits.REFER_IMAGES_MAX,
-            views=_VIEWS.get(tag.strip().capitalize(), _VIEWS["Item"]),
+            views=_VIEWS.get(tag[:_NAME].strip().capitalize(), _VIEWS["Item"]),
             megabytes=limits.MAX_IMAGE_BYTES // 1_000_000,
             side=limits.MIN_IMAGE_SIDE_PX,
             name=limits.MAX_NAME_CHARACTERS,
@@ -102,10 +102,12 @@ def _cast_prompt(ending: str) -> Callable[..., str]:
         elements: Annotated[str, Field(description="Names of elements to use, separated by commas")] = "",
     ) -> str:
         """Which recurring subjects of a story should be elements, which already exist, and what is missing."""
-        names = ", ".join(quote(name, _NAME) for name in elements.split(",")[:_MAX_NAMES] if name.strip())
+        names = ", ".join(quote(name, _NAME) for name in elements.split(",", _MAX_NAMES)[:_MAX_NAMES] if name.strip())
         # facts: name-20, handle-new
         return _CAST.format(
-            story="\n".join(f"> {clean(line, _LINE)}" for line in story.splitlines()[:_MAX_LINES]),
+            story="\n".join(
+                f"> {clean(line, _LINE)}" for line in story[: _MAX_LINES * _LINE].splitlines()[:_MAX_LINES]
+            ),
             wanted=f"These elements must be used: {names}.\n\n" if names else "",
             name=limits.MAX_NAME_CHARACTERS,
             ending=ending,

@@ -15,6 +15,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kling_mcp.guide import guide_to
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -73,7 +75,9 @@ class StdinReader(io.RawIOBase):
 
     def _refused(self, what: str) -> bytes:
         logger.error(
-            "The client sends %s. MCP over stdio needs one JSON message on each line, in UTF-8. The server ends.", what
+            "The client sends %s. MCP over stdio needs one JSON message on each line, in UTF-8. The server ends. %s",
+            what,
+            guide_to("the-client-does-not-start-the-server"),
         )
         self._is_over = True
         return b""

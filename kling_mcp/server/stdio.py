@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import ConfigurationError
+from kling_mcp.errors import ConfigurationError, KlingError
 from kling_mcp.server.stdin import checked_stdin
 from kling_mcp.settings.faults import fault
 
@@ -41,20 +41,37 @@ def serve_stdio(settings: Settings, stdout: StdoutGuard) -> None:
     with _starting():
         import anyio  # noqa: PLC0415 - loading here is faster
 
+        from kling_mcp.server.stdio_messages import serve_messages  # noqa: PLC0415 - as above
+
         server = build_anyway(settings)
 
     async def run() -> None:
         stdout.open_for_protocol()
         with checked_stdin():
-            await server.run_stdio_async()
+            await serve_messages(server)
 
     previous = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     try:
         anyio.run(run)
     except* BrokenPipeError:
         logger.info("The client left before its last response.")
+    except* OSError as failed:
+        raise _broken_stream(failed) from None
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _broken_stream(failed: BaseExceptionGroup[OSError]) -> KlingError:
+    """Nothing else of the server's raises OSError here: a descriptor that cannot be read or written, or a full disk."""
+    first: BaseException = failed
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    reason = getattr(first, "strerror", None) or first
+    return KlingError(
+        f"stdin or stdout cannot be used ({reason}), so the server ends.",
+        advice="What was sent to Kling continues there.",
+        topic="the-client-does-not-start-the-server",
+    )
 
 
 def build_anyway(settings: Settings) -> MCPServer[LazyRuntime]:

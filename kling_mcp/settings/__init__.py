@@ -34,6 +34,8 @@ from kling_mcp.settings.values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kling_mcp.errors import Details
+
 Transport = Literal["stdio", "http"]
 
 HOSTS: dict[Region, str] = {
@@ -131,7 +133,7 @@ class Settings:
             ConfigurationError: says what is wrong, with the names of the variables.
         """
         if said := self.fault_sentences(*needs):
-            raise ConfigurationError(said, advice=FAULT_ADVICE)
+            raise ConfigurationError(said, **FAULT_DETAILS)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, tolerant: bool = False) -> Settings:
@@ -175,7 +177,10 @@ class Settings:
 
 
 _ON, _OFF = "It counts as on.", "It counts as off."
-FAULT_ADVICE = "Correct it in your client's configuration, and restart the server; check_setup lists everything."
+FAULT_DETAILS: Details = {
+    "advice": "Correct it in your client's configuration, and restart the server.",
+    "pointer": "check_setup lists everything.",
+}
 
 
 def _read_credentials(env: Environment) -> tuple[str, str, str]:
@@ -242,7 +247,10 @@ MISSING_CREDENTIALS_ADVICE = (
 def missing_credentials(reason: str = "") -> ConfigurationError:
     """The error of every tool that needs Kling while no credential is set; `reason` says what was found instead."""
     return ConfigurationError(
-        reason or "No Kling credentials are set.", kind="missing_credentials", advice=MISSING_CREDENTIALS_ADVICE
+        reason or "No Kling credentials are set.",
+        kind="missing_credentials",
+        advice=MISSING_CREDENTIALS_ADVICE,
+        topic="keys-regions-and-the-clock",
     )
 
 
@@ -260,7 +268,8 @@ def default_state_dir() -> Path:
             return folder
     raise ConfigurationError(
         "The user that runs this server has no home folder, so there is no place for its state: set "
-        "KLING_MCP_STATE_DIR to the full path of a folder that this server may write to."
+        "KLING_MCP_STATE_DIR to the full path of a folder that this server may write to.",
+        topic="state",
     )
 
 

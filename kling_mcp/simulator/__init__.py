@@ -32,7 +32,7 @@ What it does that a simple fake would not, with fact ids:
 - Money: `World(packs=[Pack("video", units, concurrency)])`, prices (`price-table`), deductions when a task ends
   (`gen-billed-at-end`), the ledger (`ledger-package`), slots (`gen-slots`).
 - Results: small clips and pictures that play, below the address that the client called; their links end after 30
-  days (`gen-links`). Faults on the route `file` spoil downloads.
+  days (`gen-links`). Faults whose route is a file spoil downloads.
 
 `Quirks` has the switches, `Faults` the failures.
 """

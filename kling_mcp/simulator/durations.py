@@ -13,16 +13,16 @@ _SECONDS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "voice": (9, 15),
         "image": (24, 32),
         "video": (30, 320),
-        "video-turbo": (28, 28),
-        "video-omni": (83, 83),
-        "video-omni-references": (300, 900),
+        "video_turbo": (28, 28),
+        "video_omni": (83, 83),
+        "video_omni_references": (300, 900),
     }
 )
 
 
 def default_durations(kind: str, rng: random.Random) -> float:
-    """Seconds that a task takes; `kind` is `image_refer`, `video_refer`, `voice`, `image`, `video`, `video-turbo`,
-    `video-omni` or `video-omni-references`.
+    """Seconds that a task takes; `kind` is `image_refer`, `video_refer`, `voice`, `image`, `video`, `video_turbo`,
+    `video_omni` or `video_omni_references`.
 
     Facts: time-image (5 s), time-voice (9 to 15 s), gen-times. No figure exists for video elements.
     """

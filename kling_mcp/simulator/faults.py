@@ -55,8 +55,7 @@ class Faults:
     """All armed faults.
 
     Every method arms one and returns it. `times` says for how many requests (None: for all), `route` for which
-    (`any`, `any-create`, or a name of `routes` such as `create`, `voice-list`, `omni-video`, `v1-omni-image-query`,
-    `tasks-get`, `file`). The defaults of faults that are about creations are `any-create`.
+    (one of `ROUTE_NAMES`: the name of one route, `ANY`, or `ANY_CREATE`, the default of faults about creations).
     Raises ValueError for a route that does not exist.
     """
 

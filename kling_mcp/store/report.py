@@ -21,7 +21,7 @@ class StateReport:
     @property
     def problem(self) -> str:
         """The trouble as one of the problems of a setup; "" without any."""
-        return f"{self.trouble.kind}: {self.trouble.message} {self.trouble.advice}" if self.trouble else ""
+        return self.trouble.for_setup() if self.trouble else ""
 
 
 async def report_on(store: Store, place: str) -> StateReport:
@@ -30,6 +30,11 @@ async def report_on(store: Store, place: str) -> StateReport:
         await store.run(_touch, write=False)
     except StorageError as error:
         return StateReport(error)
+    if store.was_damaged:
+        return StateReport(
+            note=f"An earlier state in {place} was lost or exchanged, so requests that this one does not know are "
+            "looked up at Kling before anything is sent."
+        )
     if store.is_new:
         return StateReport(
             note=f"The state in {place} was made at this start. If there should be an earlier one, check "

@@ -18,6 +18,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kling_mcp.concurrency.serial_executor import SerialExecutor
+from kling_mcp.guide import guide_to
 from kling_mcp.store.sqlite_errors import explained, newer_file
 from kling_mcp.store.sqlite_file import (
     connect,
@@ -28,6 +29,7 @@ from kling_mcp.store.sqlite_file import (
     make_private_file,
 )
 from kling_mcp.store.sqlite_tables import bring_up_to_date, check_tasks, is_too_new
+from kling_mcp.store.state_mark import StateMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +64,7 @@ class SqliteStore:
 
     def __init__(self, folder: Path | None, clock: Clock, rng: random.Random | None = None) -> None:
         self._folder = folder
+        self._mark = StateMark(folder) if folder else None
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._thread = SerialExecutor("kling-mcp state")
@@ -73,13 +76,13 @@ class SqliteStore:
 
     @property
     def was_damaged(self) -> bool:
-        """Whether earlier state was lost: a damaged file was put aside once, or the file was emptied or removed."""
+        """Whether earlier state was lost: a file was damaged and put aside, or emptied, removed or exchanged."""
         return self._was_damaged
 
     @property
     def is_new(self) -> bool:
         """See `Store.is_new`; memory is not, because nothing is expected to last there."""
-        return self._is_new
+        return self._is_new and not self._was_damaged
 
     async def run(self, work: Callable[[Transaction], T], *, write: bool) -> T:
         """See `Store.run`.
@@ -111,7 +114,13 @@ class SqliteStore:
 
         This does not wait for them: the thread closes the file when they are done.
         """
-        self._thread.finish(self._disconnect)
+        self._thread.finish(self._finish)
+
+    def _finish(self) -> None:
+        if self._mark is not None and self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._mark.keep(self._connection)
+        self._disconnect()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -148,6 +157,7 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = FULL")
             bring_up_to_date(connection)
             check_tasks(connection)
+            self._compare_with_last_start(connection)
         except BaseException:
             connection.close()
             raise
@@ -163,8 +173,17 @@ class SqliteStore:
         self._opened = _identity(path)
         if is_emptied or any(folder.glob(f"{FILE_NAME}.damaged-*")):
             self._was_damaged = True
-        self._is_new = (self._is_new or is_new) and not self._was_damaged
+        self._is_new = self._is_new or is_new
         return path
+
+    def _compare_with_last_start(self, connection: sqlite3.Connection) -> None:
+        if self._mark is None:
+            return
+        if self._mark.compare(connection, is_lost=self._was_damaged) and not self._was_damaged:
+            self._was_damaged = True
+            told = "The state in %s is not the one of the last start: it was removed, exchanged or restored. Requests "
+            told += "that it does not know are looked up at Kling before anything is sent. %s"
+            logger.warning(told, self._folder, guide_to("state"))
 
     def _is_replaced(self) -> bool:
         """Whether the open file is no longer the one at this path: it was put aside, removed or emptied."""
@@ -193,7 +212,8 @@ class SqliteStore:
         if _identity(path) != self._opened:
             return  # another process was faster
         aside = path.with_name(f"{FILE_NAME}.damaged-{int(self._clock.wall())}-{os.getpid()}")
-        logger.error("The state file %s is damaged; it is kept as %s, and a new one is started.", path, aside.name)
+        told = "The state file %s is damaged; it is kept as %s, and a new one is started. %s"
+        logger.error(told, path, aside.name, guide_to("state"))
         path.replace(aside)
         with suppress(FileNotFoundError):  # the rest of a transaction belongs to the old file
             path.with_name(f"{FILE_NAME}-journal").replace(f"{aside}-journal")

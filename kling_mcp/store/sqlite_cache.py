@@ -13,6 +13,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,11 +21,13 @@ import anyio
 from anyio import to_thread
 
 from kling_mcp.errors import StorageError
+from kling_mcp.guide import guide_to
 from kling_mcp.store.sqlite_file import (
     connect,
     in_transaction,
     is_damaged,
     is_full,
+    is_locked,
     lock_failure,
     make_private_file,
     make_private_folder,
@@ -57,8 +60,17 @@ class SqliteCache:
     The version follows from `schema`, so programs of different versions never share a file.
     """
 
-    def __init__(self, folder: Path | None, name: str, schema: Sequence[str], *, version: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        name: str,
+        schema: Sequence[str],
+        *,
+        version: str = "",
+        lock_patience: float = LOCK_PATIENCE_SECONDS,
+    ) -> None:
         self._folder = folder
+        self._lock_patience = lock_patience
         self._name = name
         self._schema = tuple(schema)
         self._version = hashlib.sha256("\0".join([*self._schema, version]).encode()).hexdigest()[:8]
@@ -88,14 +100,20 @@ class SqliteCache:
         with self._in_use:
             return self._run(work, write)
 
-    def _run(self, work: Callable[[sqlite3.Connection], T], write: bool, tries: int = 3) -> T:
-        try:
-            connection = self._connection or (self._open() if write or self._has_file() else self._open_blank())
-            return in_transaction(connection, work, write=write)
-        except (sqlite3.Error, OSError) as error:
-            if tries == 1 or not self._mend(error):
-                raise _explained(error) from None
-        return self._run(work, write, tries - 1)
+    def _run(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
+        deadline = time.monotonic() + self._lock_patience
+        tries = 3
+        while True:
+            try:
+                connection = self._connection or (self._open() if write or self._has_file() else self._open_blank())
+                return in_transaction(connection, work, write=write)
+            except (sqlite3.Error, OSError) as error:
+                if is_locked(error) and time.monotonic() < deadline:
+                    time.sleep(0.01)  # SQLite does not wait for every lock by itself: not for two that open a file
+                    continue
+                tries -= 1
+                if not tries or not self._mend(error):
+                    raise _explained(error) from None
 
     def _mend(self, error: sqlite3.Error | OSError) -> bool:
         """Whether a second try makes sense, after starting over."""
@@ -109,7 +127,8 @@ class SqliteCache:
                 return True
         elif isinstance(error, sqlite3.Error) and primary_code(error) not in _NO_USABLE_FILE:
             return False
-        logger.warning("No index file can be kept in %s (%s); the index is kept in memory.", self._folder, error)
+        more = guide_to("state")
+        logger.warning("No index file can be kept in %s (%s); the index is in memory. %s", self._folder, error, more)
         self.close()
         self._folder = None
         return True
@@ -140,7 +159,7 @@ class SqliteCache:
         return self._connection
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
-        connection = connect(path, lock_timeout=LOCK_PATIENCE_SECONDS)
+        connection = connect(path, lock_timeout=self._lock_patience)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             # A power failure may lose the last writes, but never the file's consistency.

@@ -49,6 +49,7 @@ def require_network_error(error: KlingError, retry: str) -> None:
     assert (error.kind, error.created, error.retry) == ("network", "no", retry)
     assert "othing was" in error.for_caller()
     assert "check_setup" not in error.for_caller()
+    assert f"docs/troubleshooting.md#{error.topic}\n" in error.for_caller()
 
 
 async def test_unknown_name_is_reported_by_its_cause() -> None:
@@ -259,7 +260,8 @@ async def test_check_setup_shows_the_same_sentence(monkeypatch: pytest.MonkeyPat
     found = await check(kling_at(API), SystemClock())
     (problem,) = found.problems
     assert problem.startswith(f"network: {error.message}")
-    assert problem.endswith(error.advice)
+    assert f"{error.advice} More: https://" in problem
+    assert problem.endswith("docs/troubleshooting.md#proxies")
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 Oops"])

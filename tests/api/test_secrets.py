@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
+import io
 import json
 import logging
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import httpx
 import pytest
 from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, SENDS, failure_of
+from network_stand import listening
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey, Credential, KeyPair
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
+from kling_mcp.concurrency.clock import SystemClock
 from kling_mcp.errors import ApiError, UnexpectedReplyError
+from kling_mcp.observability.logs import configure_logging
 from kling_mcp.redact import HIDDEN
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def debug_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """The process's own log at DEBUG; no setting has named a secret to it."""
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    configure_logging("DEBUG")
+    yield stderr
+    configure_logging()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
 
 CREDENTIALS: dict[str, Credential] = {"api-key": ApiKey(API_KEY), "key-pair": KeyPair(ACCESS_KEY, SECRET_KEY)}
 Echo = Callable[[str], httpx.Response]
@@ -53,6 +74,35 @@ def everything_said(error: BaseException, log: pytest.LogCaptureFixture) -> str:
     for record in log.records:
         seen += [record.getMessage(), repr(record.__dict__)]
     return "\n".join(seen)
+
+
+class TestEchoOverARealSocket:
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    @pytest.mark.parametrize("credential", CREDENTIALS.values(), ids=CREDENTIALS)
+    async def test_key_that_a_header_echoes_is_not_in_the_debug_log(
+        self, debug_log: io.StringIO, credential: Credential
+    ) -> None:
+        """At DEBUG, httpcore logs the headers of each reply. Over http, the keys of callers are in no setting."""
+        shown = " ".join([*credential.secrets, *map(quote, credential.secrets)])
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            headers = f"X-Echo: {shown}\r\nSet-Cookie: k={credential.secrets[0]}\r\nContent-Length: 11\r\n"
+            writer.write(f'HTTP/1.1 200 OK\r\n{headers}\r\n{{"code": 5}}'.encode())
+            await writer.drain()
+
+        async with listening(echo) as port:
+            sender = Sender(f"http://127.0.0.1:{port}", SystemClock())
+            await failure_of(KlingClient(sender, credential, SystemClock()), "list")
+            await sender.aclose()
+        log = debug_log.getvalue()
+        assert "receive_response_headers.complete" in log
+        assert "X-Echo" in log
+        assert HIDDEN in log
+        assert not [secret for secret in CANARIES if secret in log]
 
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)

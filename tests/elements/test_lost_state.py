@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from helpers import API_KEY, requests_to
-from never_twice.crashable import Process
+from never_twice.crashable import Process, Processes
 from never_twice.wishes import draft_of, elements_at, named
 
 from kling_mcp.errors import InputError, KlingError, NameTakenError
@@ -88,6 +88,21 @@ class TestRepeatedRequest:
         again = await process.create(MIA, allow_duplicate_name=True)
         assert (again.outcome, again.task.task_id) == ("already_submitted", first.task.task_id)
         assert [request.route for request in world.requests] == ["query"]
+
+    async def test_task_that_the_index_beside_a_removed_state_knows_is_found_without_a_look_at_names(
+        self, processes: Processes, world: World, clock: VirtualClock
+    ) -> None:
+        """Allowing a second name allows no second element."""
+        process = processes.start()
+        first = await process.create(MIA)
+        await clock.sleep(TAKES)
+        await process.own_account().library.refresh()
+        process.store.close()
+        for path in processes.folder.glob("state.*"):
+            path.unlink()
+        again = await processes.start().create(MIA, allow_duplicate_name=True)
+        assert (again.outcome, again.task.task_id) == ("already_submitted", first.task.task_id)
+        assert posts(world) == 1
 
     async def test_running_task_of_a_new_state_is_found_in_the_list(
         self, start_afresh: StartAfresh, world: World

@@ -378,7 +378,7 @@ def test_optional_fields_that_are_empty_are_not_sent() -> None:
     assert set(bare.body()) == {"element_name", "element_description", "reference_type", "element_image_list"}
 
 
-def test_no_decoder_is_loaded_to_check_pictures(tmp_path: Path) -> None:
+def test_pictures_are_checked_without_loading_a_decoder(tmp_path: Path) -> None:
     """A file is checked before the credential is proved, so it must not reach a decoder there."""
     (tmp_path / "mia.png").write_bytes(pictures.png())
     program = """

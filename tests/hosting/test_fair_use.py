@@ -210,9 +210,10 @@ async def _stand_in_line(gate: Any, place: anyio.CancelScope) -> None:
 
 
 async def test_calls_of_one_account_are_bounded_and_others_go_on(serve: Serve, faults: Faults) -> None:
-    faults.delay(20, times=MAX_CALLS_PER_ACCOUNT, route="list")
     texts: list[str] = []
     async with serve() as house:
+        await house.post(calling("list_elements"), kling("anna"))
+        faults.delay(20, times=MAX_CALLS_PER_ACCOUNT, route="list")
 
         async def look() -> None:
             texts.append((await house.post(calling("list_elements"), kling("anna"))).text)

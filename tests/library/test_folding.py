@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from work import counted_work
 
-from kling_mcp.library.folding import MAX_TOKEN_CHARACTERS, fold, is_dense, name_key, tokens
+from kling_mcp.library.folding import MAX_FOLDED_CHARACTERS, MAX_TOKEN_CHARACTERS, fold, is_dense, name_key, tokens
 
 
 @pytest.mark.parametrize(
@@ -59,10 +60,16 @@ def test_a_text_is_cut_into_words_and_pairs(text: str, expected: list[str]) -> N
 
 
 def test_a_hostile_word_is_cut_short() -> None:
-    assert [len(token) for token in tokens("x" * 100_000 + " é" + "é" * 1000)] == [
-        MAX_TOKEN_CHARACTERS,
-        MAX_TOKEN_CHARACTERS,
-    ]
+    assert [len(token) for token in tokens("x" * 900 + " é" + "é" * 900)] == [MAX_TOKEN_CHARACTERS] * 2
+
+
+def test_text_of_megabytes_is_folded_in_its_first_part_alone() -> None:
+    """Normal forms take quadratic time on a run of marks, and the rest is linear in its length."""
+    for text in ("é" * 1_000_000, "a" + "\u0301\u0323" * 1_000_000, "漢" * 1_000_000, "a " * 1_000_000):
+        with counted_work() as work:
+            assert len(fold(text)) <= MAX_FOLDED_CHARACTERS
+            assert name_key(text) == name_key(text[:MAX_FOLDED_CHARACTERS])
+        assert work.calls < 20 * MAX_FOLDED_CHARACTERS
 
 
 def test_names_that_differ_in_punctuation_share_a_key() -> None:

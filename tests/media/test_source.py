@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from work import counted_work
 
 from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
@@ -261,8 +263,30 @@ def test_a_short_path_that_starts_like_base64_is_still_a_path() -> None:
         "data:" + "; " * 500_000,
         "../" * 400_000,
         "~" * 1_000_000,
+        "\u200b" * 1_000_000,
+        "\u200b" * 1_000_000 + "/a.png" + " \u200b" * 1_000_000,
+        "data:" + ";base64 " * 500_000 + ",",
+        "data:image/png;base64," + "%41" * 1_000_000,
+        "data:image/png," + "%41" * 1_000_000,
+        "data:image/png;base64," + "A " * 1_000_000 + "!",
+        "A" * 1_000_000 + "!",
+        "/9j/" + "A" * 1_000_000 + "!",
+        "file:///" + "%41" * 1_000_000,
+        "/" + "a\u0323\u0301" * 1_000_000,
     ],
+    ids=lambda text: repr(text[:30]),
 )
 def test_a_huge_text_is_answered_as_fast_as_a_short_one(text: str) -> None:
-    """Anything slower than linear would not come back."""
-    assert len(str(refusal(text))) < 700
+    with counted_work() as work:
+        problem = refusal(text)
+    assert work.calls < 10_000
+    assert len(str(problem)) < 700
+
+
+def test_line_ends_and_percent_signs_of_a_large_picture_are_decoded() -> None:
+    data = PICTURE + os.urandom(3_000_000)
+    lines = base64.encodebytes(data).decode()
+    for written in (lines, quote(base64.b64encode(data).decode())):
+        with counted_work() as work:
+            assert parse_source(f"data:image/png;base64,{written}", "frontal_image", POLICY) == Inline(data)
+        assert work.calls < 1_000_000

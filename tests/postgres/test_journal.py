@@ -145,3 +145,30 @@ async def test_entries_of_the_same_name_are_found(place: Place) -> None:
     assert [entry.key for entry in await other.with_same_label(twin)] == [first.key]
     await one.mark_refused(first, KlingError("Kling said no", kind="bad_input", code=1201))
     assert await other.with_same_label(twin) == []
+
+
+async def test_entries_are_found_by_what_their_memo_holds(place: Place) -> None:
+    """Only by the whole value under that name, and only those of this account."""
+    journal = journal_at(place, "a")
+    memos = {"Mia": {"material": "abc"}, "Leo": {"material": "abcd"}, "Ann": {"description": "abc"}, "Rex": {}}
+    for number, (name, memo) in enumerate(memos.items()):
+        await journal.claim(Intent("element", f"{number}" * 64, f"{number}" * 64, name, memo=memo), "1")
+    other = journal_at(place, "a", "f" * 32)
+    await other.claim(Intent("element", "9" * 64, "9" * 64, "Stranger", memo=memos["Mia"]), "1")
+    assert [entry.label for entry in await journal.with_memo("element", "material", "abc")] == ["Mia"]
+    assert await journal.with_memo("voice", "material", "abc") == []
+    assert await journal.with_memo("element", "material", "%") == []
+
+
+async def test_name_means_what_is_unfinished_else_the_newest_task(place: Place) -> None:
+    journal = journal_at(place, "a")
+    first, _ = await journal.claim(MIA, "1")
+    await journal.mark_refused(first, KlingError("no"))
+    assert await journal.named("Mia") == []
+    for number in "23":
+        entry, _ = await journal.claim(Intent("element", number * 64, number * 64, "Mia"), "1")
+        await journal.mark_accepted(entry, f"task-{number}")
+    assert [entry.task_id for entry in await journal.named("Mia\u200b")] == ["task-2", "task-3"]
+    await journal.record_results([finished("task-2"), finished("task-3")])
+    assert [entry.task_id for entry in await journal.named(" Mia")] == ["task-3"]
+    assert await journal.named("Leo") == []

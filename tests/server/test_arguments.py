@@ -161,6 +161,7 @@ class TestNumbersAndSwitches:
         (problem,) = refusal(size=given).problems
         assert problem.rule == f"must be {bound}"
         assert problem.actual == f'"{int(str(given))}"'
+        assert problem.fix == "send 1 to 500"
 
     @pytest.mark.parametrize("given", [True, "true", "True", "1", 1, "yes", "on"])
     def test_words_for_true_are_read(self, given: object) -> None:

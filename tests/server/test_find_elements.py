@@ -94,7 +94,7 @@ async def test_the_default_answer_is_short(connect: Connect, world: World) -> No
     add_620(world)
     async with connect() as client:
         result = await find(client)
-    assert len(text_of(result).encode()) <= 8000
+    assert len(text_of(result).encode()) <= 5000
     assert structured(result)["total"] == 620
     assert len(structured(result)["elements"]) == 20
 
@@ -105,7 +105,20 @@ async def test_the_default_answer_is_short_in_any_script(connect: Connect, world
         add(world, "东京塔下的小红帽与猫和狐狸老师厨娘骑士", description="红" * 100, tags=("o_102",), voice_id=voice)
     async with connect() as client:
         text = text_of(await find(client))
-    assert len(text.encode()) <= 8000
+    assert len(text.encode()) <= 5000, text
+    assert text.count("\n- ") == 20
+
+
+@pytest.mark.parametrize("tool", ["list_elements", "list_preset_elements", "find_elements"])
+async def test_list_of_twenty_is_at_most_5_kb_of_text(connect: Connect, world: World, tool: str) -> None:
+    voice = world.add_voice(world.account_of(API_KEY), "Warm").voice_id
+    about = "A person of some age with a hat, a coat and boots, seen from the front, calm and rather tall, smiling."
+    for number in range(25):
+        add(world, f"Isabel Unicorn {number:04}"[:20], description=about, tags=("o_102", "o_101"), voice_id=voice)
+    asked = {"limit": 20} if tool == "find_elements" else {"page_size": 20}
+    async with connect() as client:
+        text = text_of(await client.call_tool(tool, asked))
+    assert len(text.encode()) <= 5000
     assert text.count("\n- ") == 20
 
 
@@ -123,6 +136,79 @@ async def test_failed_page_of_the_library_is_reported(settings: Settings, clock:
         lists.broken.clear()
         await clock.sleep(11)
         assert (await found(client))["complete"]
+
+
+# --- how many there are of what
+
+
+async def test_counts_by_tag_cover_all_hits_and_not_the_page_alone(connect: Connect, world: World) -> None:
+    for number in range(30):
+        add(world, f"Mia {number}", tags=("o_102",) if number % 3 else ("o_102", "o_101"))
+    add(world, "Mia's cat", tags=("o_103",))
+    add(world, "Leo", tags=("o_102",))
+    add(world, "Nothing")
+    async with connect() as client:
+        for arguments, counts in (
+            ({"limit": 5}, {"Character": 31, "Hottest": 10, "Animal": 1}),
+            ({"query": "mia", "limit": 5}, {"Character": 30, "Hottest": 10, "Animal": 1}),
+            ({"query": "mia", "tags": ["Animal"]}, {"Animal": 1}),
+            ({"query": "maia"}, {"Character": 30, "Hottest": 10, "Animal": 1}),
+            ({"query": "zzz"}, {}),
+            ({"query": "Nothing"}, {}),
+        ):
+            result = await find(client, **arguments)
+            given = structured(result)
+            assert given["by_tag"] == counts, arguments
+            assert list(given["by_tag"]) == list(counts)
+            assert all(f"{tag} {count}" in text_of(result) for tag, count in counts.items())
+        second = await found(client, limit=5, cursor=(await found(client, limit=5))["next_cursor"])
+        assert second["by_tag"]["Character"] == 31
+
+
+async def test_counts_by_tag_cover_hits_by_id(connect: Connect, world: World) -> None:
+    """A voice id finds what has the voice, and no word of these elements is the id."""
+    voice = world.add_voice(world.account_of(API_KEY), "Warm").voice_id
+    add(world, "Mia", tags=("o_102",), voice_id=voice)
+    add(world, "Rex", tags=("o_103",), voice_id=voice)
+    add(world, f"Fan of {voice}"[:20], description=voice, tags=("o_103",))
+    async with connect() as client:
+        given = await found(client, query=voice)
+        assert (given["total"], given["by_tag"]) == (3, {"Animal": 2, "Character": 1})
+
+
+# --- what was closest
+
+
+async def test_number_that_no_name_has_is_explained(connect: Connect, world: World) -> None:
+    for name in (*(f"Hero 0{number}" for number in range(10, 20)), "Hero 500"):
+        add(world, name)
+    async with connect() as client:
+        given = await found(client, query="Hero 5")
+        assert [row["element_name"] for row in given["elements"]] == ["Hero 500"]
+        assert given["notes"] == ['No name has exactly the number in "Hero 5"; these have numbers that begin with it.']
+        pages = await found(client, query="Hero 01", limit=4)
+        rest = await found(client, query="Hero 01", limit=10, cursor=pages["next_cursor"])
+        shown = [row["element_name"] for row in (*pages["elements"], *rest["elements"])]
+        assert sorted(shown) == [f"Hero 0{number}" for number in range(10, 20)]
+
+
+@pytest.mark.parametrize(
+    ("query", "notes"),
+    [
+        ("Hero 99", ['The closest names: "Hero 019", "Hero 500" (pending).']),
+        ("Zebra 5", []),
+        ("Grey Zebra", []),  # the heron is an official one
+    ],
+)
+async def test_search_without_hits_names_what_is_close_or_nothing(
+    connect: Connect, world: World, creation: dict[str, Any], query: str, notes: list[str]
+) -> None:
+    add(world, "Hero 019")
+    add(world, "Villain 5")
+    async with connect() as client:
+        await client.call_tool("create_element", {**creation, "element_name": "Hero 500"})
+        given = await found(client, query=query)
+        assert (given["total"], given["notes"]) == (0, notes)
 
 
 # --- what is asked for

@@ -49,7 +49,7 @@ async def test_shown_name_can_be_handed_to_every_tool(connect: Connect, world: W
 
 
 @pytest.mark.parametrize(("name", "typed"), NAMES)
-async def test_twins_are_ambiguous_and_told_with_their_ids(
+async def test_twins_are_ambiguous_and_listed_with_their_ids(
     connect: Connect, world: World, name: str, typed: str
 ) -> None:
     ids = {add(world, name), add(world, typed)}

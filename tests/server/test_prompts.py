@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp_types import TextContent
+from work import counted_work
 
 from kling_mcp.api import limits
 
@@ -75,6 +76,25 @@ async def test_prompt_without_wanted_names_does_not_mention_names(client: Client
 async def test_a_huge_story_is_cut(client: Client) -> None:
     text = await text_of(client, CAST, story="x" * 100_000 + "\n" * 100_000, elements="a," * 10_000)
     assert len(text) < 4000
+
+
+async def test_parts_of_a_huge_story_are_not_all_looked_at(client: Client) -> None:
+    for story in ("\n" * 3_000_000, "\r" * 3_000_000, "a\u2028" * 1_000_000):
+        with counted_work() as work:
+            text = await text_of(client, CAST, story=story, elements="a," * 1_000_000)
+        assert len(text) < 4000
+        assert work.calls < 50_000
+
+
+@pytest.mark.parametrize("name", ["x" * 1_000_000, " " * 1_000_000])
+async def test_names_and_addresses_have_a_length(client: Client, name: str) -> None:
+    for ask in (
+        lambda: client.get_prompt(name, {}),
+        lambda: client.read_resource(f"kling://elements/{name}"),
+        lambda: client.call_tool(name, {}),
+    ):
+        with pytest.raises(MCPError, match=r"(name|uri) must have at most 4096 characters"):
+            await ask()
 
 
 async def test_quotes_cannot_end_the_quoted_subject(client: Client) -> None:

@@ -39,7 +39,7 @@ async def call(client: Client, tool: str, **arguments: Any) -> tuple[dict[str, A
     return structured(result), text_of(result)
 
 
-async def test_refused_creation_tells_what_is_known_of_its_pictures(
+async def test_refused_creation_says_what_is_known_of_its_pictures(
     client: Client, faults: Faults, creation: dict[str, Any]
 ) -> None:
     structured(await create(client, creation, "ep16_Rex"))
@@ -52,7 +52,7 @@ async def test_refused_creation_tells_what_is_known_of_its_pictures(
     assert ASK in text
 
 
-async def test_look_up_of_a_failed_task_is_a_success_that_tells_it(
+async def test_look_up_of_a_failed_task_is_a_success_with_the_reason(
     client: Client, faults: Faults, creation: dict[str, Any]
 ) -> None:
     await create(client, creation, "ep16_Rex")
@@ -68,7 +68,7 @@ async def test_look_up_of_a_failed_task_is_a_success_that_tells_it(
             assert said in text, said
 
 
-async def test_failed_task_from_elsewhere_is_told_without_a_name(connect: Connect, world: World) -> None:
+async def test_failed_task_from_elsewhere_has_no_name(connect: Connect, world: World) -> None:
     failed = world.add_element(world.account_of(API_KEY), "Mia", status="failed", external_task_id="my-own-7")
     async with connect() as client:
         for given in (failed.task_id, "my-own-7"):
@@ -78,7 +78,9 @@ async def test_failed_task_from_elsewhere_is_told_without_a_name(connect: Connec
             assert ASK in text
 
 
-async def test_wait_that_meets_a_failed_task_tells_it(client: Client, faults: Faults, creation: dict[str, Any]) -> None:
+async def test_wait_that_meets_a_failed_task_is_a_success_with_the_reason(
+    client: Client, faults: Faults, creation: dict[str, Any]
+) -> None:
     await create(client, creation, "ep16_Rex")
     faults.fail_task(REASON)
     task = structured(await client.call_tool("create_element", {**creation, "element_name": "Rex 16"}))
@@ -157,7 +159,9 @@ async def test_same_pictures_are_known_in_any_order_and_beside_any_text(
     assert 'passed as "ep16_Rex"' in text_of(await create(client, creation, "Rex 16", **changes))
 
 
-async def test_other_pictures_say_nothing(client: Client, faults: Faults, creation: dict[str, Any]) -> None:
+async def test_refusal_of_other_pictures_has_no_such_fact(
+    client: Client, faults: Faults, creation: dict[str, Any]
+) -> None:
     await create(client, creation, "ep16_Rex")
     faults.fail_task(REASON)
     front = creation["frontal_image"]
@@ -166,7 +170,7 @@ async def test_other_pictures_say_nothing(client: Client, faults: Faults, creati
     assert ASK in text
 
 
-async def test_earlier_refusals_of_the_same_clip_are_told(connect: Connect, faults: Faults) -> None:
+async def test_earlier_refusals_of_the_same_clip_are_known(connect: Connect, faults: Faults) -> None:
     clip = {
         "element_description": "Presenter",
         "reference_type": "video_refer",
@@ -179,7 +183,9 @@ async def test_earlier_refusals_of_the_same_clip_are_told(connect: Connect, faul
     assert 'The same clip was also refused as "Host" (2026-' in text
 
 
-async def test_deleted_twin_is_told_as_deleted(client: Client, faults: Faults, creation: dict[str, Any]) -> None:
+async def test_twin_that_was_deleted_since_is_called_so(
+    client: Client, faults: Faults, creation: dict[str, Any]
+) -> None:
     (element_id,) = structured(await create(client, creation, "ep16_Rex"))["element_ids"]
     await client.call_tool("delete_element", {"element_id": element_id, "element_name": "ep16_Rex"})
     await call(client, "get_element", id=element_id)

@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import COMMAND, SOON, environ_with
 
 from kling_mcp.server.stdin import StdinReader
+from kling_mcp.server.stdio_messages import MAX_LOGGED
 
 HELLO = {
     "jsonrpc": "2.0",
@@ -51,12 +53,117 @@ def test_byte_order_mark_before_the_first_message_is_skipped(tmp_path: Path) -> 
     assert ran.stderr == b""
 
 
+@posix_only
+@pytest.mark.parametrize(
+    ("redirection", "said"),
+    [
+        ("<&-", "kling-mcp: stdin is closed,"),
+        (">&-", "kling-mcp: stdout is closed,"),
+        ("<&- >&-", "kling-mcp: stdin and stdout are closed,"),
+        (">/dev/full", "kling-mcp: stdin or stdout cannot be used (No space left on device)"),
+    ],
+)
+def test_streams_that_cannot_be_used_end_the_server_with_a_sentence(
+    tmp_path: Path, redirection: str, said: str
+) -> None:
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND]
+    environ = environ_with(KLING_MCP_STATE_DIR=str(tmp_path))
+    ran = subprocess.run(command, input=LINE.encode(), env=environ, capture_output=True, timeout=SOON, check=False)
+    assert ran.returncode == 1
+    (line,) = ran.stderr.decode().splitlines()
+    assert line.startswith(said)
+    assert line.endswith("docs/troubleshooting.md#the-client-does-not-start-the-server")
+
+
+@posix_only
+def test_closed_stderr_leaves_stdout_to_the_protocol(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND]
+    environ = environ_with(KLING_MCP_STATE_DIR=str(tmp_path), KLING_MCP_LOG_LEVEL="DEBUG")
+    ran = subprocess.run(command, input=LINE.encode(), env=environ, stdout=subprocess.PIPE, timeout=SOON, check=True)
+    assert [json.loads(line)["id"] for line in ran.stdout.splitlines()] == [1]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf_16_text_is_named_in_one_line_of_the_log(tmp_path: Path, encoding: str) -> None:
     ran = served(tmp_path, LINE.encode(encoding))
     (line,) = ran.stderr.decode().splitlines()
     assert "The client sends UTF-16 text." in line
     assert ran.stdout == b""
+
+
+PING = json.dumps({"jsonrpc": "2.0", "id": 99, "method": "ping"}) + "\n"
+CALL = '"method": "tools/call", "params": {"name": "get_element", "arguments": {"id": "inner"}}'
+PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+# A line that is no message, the id that it says, and the code of the answer.
+NO_MESSAGES: dict[str, tuple[str, str | int | None, int]] = {
+    "cut off": ('{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a', 7, PARSE_ERROR),
+    "cut off, with an id of text": ('{"id": "seven", "jsonrpc": "2.0", "method', "seven", PARSE_ERROR),
+    "an id inside alone": ('{"jsonrpc": "2.0", ' + CALL + ', "id', None, PARSE_ERROR),
+    "two messages on a line": (PING.strip() + PING.strip(), 99, PARSE_ERROR),
+    "half a character": ('{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": "\\ud800"}}', 7, PARSE_ERROR),
+    "a comma too many": ('{"jsonrpc": "2.0", "id": 7, "method": "ping",}', 7, PARSE_ERROR),
+    "text for people": ("Hello, server", None, PARSE_ERROR),
+    "a method that is no text": ('{"jsonrpc": "2.0", "id": 7, "method": 5}', 7, INVALID_REQUEST),
+    "no version": ('{"id": 7, "method": 5}', 7, INVALID_REQUEST),
+    "an id that is no id": ('{"jsonrpc": "2.0", "id": true, "method": 5}', None, INVALID_REQUEST),
+    "a batch": (f"[{PING.strip()}]", None, INVALID_REQUEST),
+    "half an answer": ('{"jsonrpc": "2.0", "id": 7, "result": {"a', None, PARSE_ERROR),
+    "very deep": ('{"id": 7, "a": ' + "[" * 100_000, 7, PARSE_ERROR),
+}
+
+
+Answered = dict[str, tuple[list[dict[str, Any]], str]]
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Answered:
+    """For each of these lines, the answers of a server that got it before a ping, and its line of the log."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    environ = environ_with(KLING_MCP_STATE_DIR=str(tmp_path_factory.mktemp("state")))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(COMMAND, env=environ, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for name, (line, _, _) in NO_MESSAGES.items():
+            server.stdin.write(f"{line}\n{PING}")
+            server.stdin.flush()
+            found[name] = []
+            while not found[name] or "result" not in found[name][-1]:
+                found[name].append(json.loads(server.stdout.readline()))
+        _, log = server.communicate(timeout=SOON)
+    lines = log.splitlines()
+    assert len(lines) == len(NO_MESSAGES)
+    return {name: (answers, line) for (name, answers), line in zip(found.items(), lines, strict=True)}
+
+
+@pytest.mark.parametrize("name", NO_MESSAGES)
+def test_line_that_is_no_message_is_answered_where_it_says_its_id(name: str, answered: Answered) -> None:
+    _, asked, code = NO_MESSAGES[name]
+    answers, _ = answered[name]
+    errors = [(answer["id"], answer["error"]["code"]) for answer in answers if "error" in answer]
+    assert errors == ([] if asked is None else [(asked, code)])
+    assert [answer["id"] for answer in answers if "result" in answer] == [99], "the next message is read as usual"
+
+
+@pytest.mark.parametrize("name", NO_MESSAGES)
+def test_line_that_is_no_message_leaves_one_line_in_the_log(name: str, answered: Answered) -> None:
+    _, line = answered[name]
+    assert "The client sent a line that is no message:" in line
+    assert len(line) < 600
+
+
+def test_flood_of_lines_that_are_no_messages_does_not_fill_the_log(tmp_path: Path) -> None:
+    ran = served(tmp_path, b"garbage\n" * 500 + PING.encode())
+    assert [json.loads(answer)["id"] for answer in ran.stdout.splitlines()] == [99]
+    log = ran.stderr.decode().splitlines()
+    assert len(log) == MAX_LOGGED
+    assert "Further ones are not logged." in log[-1]
+
+
+def test_empty_lines_are_no_matter(tmp_path: Path) -> None:
+    ran = served(tmp_path, b"\n \r\n" + PING.encode() + b"\n")
+    assert [json.loads(answer)["id"] for answer in ran.stdout.splitlines()] == [99]
+    assert ran.stderr == b""
 
 
 def test_framing_of_language_servers_is_named_in_one_line_of_the_log(tmp_path: Path) -> None:

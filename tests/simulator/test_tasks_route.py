@@ -265,4 +265,4 @@ async def test_durations_are_asked_for_by_kind() -> None:
         reference = {"type": "refer_image", "url": "https://example.com/a.png", "id": "image_1"}
         rows = [{"type": "prompt", "text": "@image_1"}, reference]
         await make(box, OMNI, {"contents": rows, "settings": {"aspect_ratio": "1:1"}})
-    assert asked == ["video-omni", "video-turbo", "video", "image", "video-omni-references"]
+    assert asked == ["video_omni", "video_turbo", "video", "image", "video_omni_references"]

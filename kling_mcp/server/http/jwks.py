@@ -15,6 +15,7 @@ import jwt
 
 from kling_mcp.api.network import Attempt, open_network
 from kling_mcp.errors import ConnectionFailedError
+from kling_mcp.guide import guide_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -114,7 +115,7 @@ async def fetch_bytes(url: str) -> bytes:
             with anyio.fail_after(FETCH_SECONDS):
                 return await _fetched(url, network.transport, attempt)
     except ConnectionFailedError as error:
-        raise OSError(f"{error.message} {error.advice}") from None
+        raise OSError(f"{error.message} {error.advice} {guide_to(error.topic)}") from None
     except httpx.HTTPError as error:
         raise OSError(type(error).__name__) from None
 

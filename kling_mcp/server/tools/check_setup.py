@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kling_mcp.api.diagnostics import check
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.guide import guide_to
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.view import View
 from kling_mcp.settings import HOSTS
 from kling_mcp.store.report import StateReport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class NoArguments(ToolArguments):
@@ -53,9 +59,9 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
             credential="none",
             clock_skew_seconds=0.0,
             elements=0,
-            problems=[f"{error.kind}: {error.message} {error.advice}", *said],
+            problems=[error.for_setup(), *said],
         )
-        return Answer(view, _text(view))
+        return Answer(view, _text(view, notes=_more_of(said)))
     client = account.client
     found = await check(client, call.clock)
     # What callers over http bring must be good for Kling before anything is opened for them.
@@ -73,10 +79,15 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
         problems=[*found.problems, *trouble, *told],
     )
     more = " on the first page; there are more" if found.is_full else ""
-    return Answer(view, _text(view, more, state.note))
+    return Answer(view, _text(view, more, [state.note, *_more_of(told)]))
 
 
-def _text(view: SetupView, more: str = "", note: str = "") -> str:
+def _more_of(faults: Sequence[str]) -> list[str]:
+    """Where more is said of wrong settings."""
+    return [guide_to("settings")] if faults else []
+
+
+def _text(view: SetupView, more: str = "", notes: Sequence[str] = ()) -> str:
     head = "The setup has a problem:"
     if view.ok:
         head = "The setup works, but:" if view.problems else "The setup works."
@@ -89,4 +100,4 @@ def _text(view: SetupView, more: str = "", note: str = "") -> str:
         if view.ok and not view.elements
         else ""
     )
-    return "\n".join(line for line in [head, *(f"- {p}" for p in view.problems), facts, empty, note] if line)
+    return "\n".join(line for line in [head, *(f"- {p}" for p in view.problems), facts, empty, *notes] if line)

@@ -148,7 +148,7 @@ def _text(view: VoicesView) -> str:
     shown = len(view.voices)
     of = f"{shown} of {view.total}" if shown != view.total else str(view.total)
     lines = [
-        f"{of} voices; total={view.total} complete={str(view.complete).lower()}",
+        f"{of} voice{'' if view.total == 1 else 's'}; total={view.total} complete={str(view.complete).lower()}",
         *map(_row_text, view.voices),
         *(f"Note: {note}" for note in view.notes),
         f"More: call again with cursor={view.next_cursor}" if view.next_cursor else "",

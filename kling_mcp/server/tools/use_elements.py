@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import LibraryElement
 
 _SHOWN = 60
-_ADVICE = "No ids are returned, because no substitute is safe. Correct the list and call again."
+_ADVICE = "Nothing was prepared, because no substitute is safe. Correct the list and call again."
 
 
 class UseElementsArguments(ToolArguments):

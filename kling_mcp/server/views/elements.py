@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from kling_mcp.library.records import LibraryElement
 
 LAST_PAGE_NUM = 1000  # fact: list-range
-BYTES_A_ROW = 215  # twenty rows with their frame stay below 5 kB
+BYTES_A_ROW, FEW_ROWS = 215, 20  # twenty rows with their frame stay below 5 kB
 _NAME, _DESCRIPTION, _ID, _OWNER, _TAG = 60, 120, 80, 40, 40
 _DATE = len("2026-11-27")
 _MAX_TAGS = 8
 # How long descriptions and other texts may be, from generous to what always fits.
-_SQUEEZES = ((120, 60), (80, 60), (60, 60), (40, 60), (25, 40), (12, 20))
+_SQUEEZES = ((120, 60), (80, 60), (60, 60), (40, 60), (25, 40), (8, 20))
+_ENOUGH_FOR_A_VOICE = 60  # where descriptions are shorter than that, a voice is its id
 
 
 class ElementRow(View):
@@ -99,11 +100,17 @@ def _short_text(row: ElementRow) -> str:
         f"status={row.status}",
         row.reference_type,
         row.tags and f"tags={', '.join(map(identifier, row.tags))}",
-        is_made and f"voice={identifier(row.voice_id) if row.voice_id else 'none'}",
+        is_made and f"voice={_voice(row)}",
         row.created_at and f"created={row.created_at[:_DATE]}",
         row.element_description and f"description={quote(row.element_description, _DESCRIPTION)}",
     ]
     return "- " + "; ".join(fact for fact in facts if fact)
+
+
+def _voice(row: ElementRow) -> str:
+    """Its id, and its name if that is known: a person knows no ids."""
+    named = f" {quote(row.voice_name, _NAME)}" if row.voice_name else ""
+    return f"{identifier(row.voice_id)}{named}" if row.voice_id else "none"
 
 
 def rows_text(rows: Sequence[ElementRow]) -> list[str]:
@@ -111,7 +118,7 @@ def rows_text(rows: Sequence[ElementRow]) -> list[str]:
     lines: list[str] = []
     for description, other in _SQUEEZES:
         lines = [_short_text(_squeezed(row, description, other)) for row in rows]
-        if sum(len(line.encode()) + 1 for line in lines) <= BYTES_A_ROW * len(rows):
+        if sum(len(line.encode()) + 1 for line in lines) <= BYTES_A_ROW * max(len(rows), FEW_ROWS):
             break
     return lines
 
@@ -121,6 +128,7 @@ def _squeezed(row: ElementRow, description: int, other: int) -> ElementRow:
         update={
             "element_description": clean(row.element_description, description),
             "element_name": clean(row.element_name, other),
+            "voice_name": row.voice_name if description > _ENOUGH_FOR_A_VOICE else "",
             "tags": [clean(tag, other) for tag in row.tags],
         }
     )

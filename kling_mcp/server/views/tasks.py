@@ -186,7 +186,7 @@ def _headline(view: TaskView) -> str:
     if not view.task_id:
         return "Kling has no task for it yet."
     if view.task_status == "unknown" and not view.created_at:
-        return "Kling does not show this task (yet), so its state is not known."
+        return "Kling has not shown this task yet, so its state is not known."
     if view.task_status == "unknown":
         return "Kling reports a status that this version does not know."
     return "Not ready yet: the task is still running at Kling."

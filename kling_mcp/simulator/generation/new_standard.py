@@ -8,6 +8,7 @@ Turns a body into an Order or raises RefusedError; whatever it does not use stan
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from types import MappingProxyType
 
 from kling_mcp.simulator.codes import NO_SUCH_RESOURCE, RefusedError, refuse_value
@@ -163,9 +164,7 @@ def _read_contents(root: Fields, model: Model, given: _Contents) -> None:
     missing = [kind for kind in model.needs if kind not in given.types]
     if missing:
         raise refuse_value(f"contents: {missing[0]} is required")
-    if any(one != other and one in other for one in given.ids for other in given.ids) or len(given.ids) != len(
-        set(given.ids)
-    ):
+    if any(one in other for one, other in permutations(given.ids, 2)):
         raise refuse_value("contents: each id must be unique and no part of another")  # fact: handle-new
     check_counts(model.family, given.inputs)
 

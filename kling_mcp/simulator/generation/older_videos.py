@@ -26,7 +26,10 @@ _ROLES = {"first_frame": "first_frame", "end_frame": "last_frame"}
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What one route takes. `models` maps names to families; `default` is what it makes without a name."""
+    """What one route takes. `models` maps names to families; `default` is what it makes without a name.
+
+    No fact lists the fields of text2video: they are read as those of image2video, with a ratio and without pictures.
+    """
 
     function: str
     models: Mapping[str, Family]

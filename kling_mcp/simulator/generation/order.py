@@ -65,5 +65,5 @@ class Order:
         if self.product == "image":
             return "image"
         if self.family == "omni" and self.has_references:
-            return "video-omni-references"
-        return {"turbo": "video-turbo", "omni": "video-omni"}.get(self.family, "video")
+            return "video_omni_references"
+        return {"turbo": "video_turbo", "omni": "video_omni"}.get(self.family, "video")

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 import anyio
+from helpers import in_text
 
 from evaluation.grading import Play
 from evaluation.scene import Scene, known_texts, leaves, resolve
@@ -119,7 +120,8 @@ def check_answer(step: Step, call: Call, shows: list[str], hides: list[str]) -> 
         raise UnprovenError(f"{step.tool} shows {step.pictures} pictures")
     if call.longest and max(len(step.text), len(as_json)) > call.longest:
         raise UnprovenError(f"{step.tool} answers with {len(step.text)} and {len(as_json)} characters")
-    if unsaid := [(path, text) for path, text in leaves(step.structured or {}) if not _is_said(text, step.text)]:
+    expected = in_text(step.tool, step.structured) if step.structured else {}
+    if unsaid := [(path, text) for path, text in leaves(expected) if not _is_said(text, step.text)]:
         raise UnprovenError(f"only the structured content of {step.tool} says {unsaid}:\n{step.text}")
 
 
