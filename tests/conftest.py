@@ -83,7 +83,12 @@ def _picture(colour: str, suffix: str) -> bytes:
 @pytest.fixture
 def settings(tmp_path: Path, pictures: Pictures) -> Settings:
     """An API key, an allowed folder, and state that ends with the test."""
-    return Settings(api_key=API_KEY, media_dirs=(pictures.folder,), state_dir=tmp_path / "state")
+    return Settings(
+        api_key=API_KEY,
+        media_dirs=(pictures.folder,),
+        state_dir=tmp_path / "state",
+        output_dir=tmp_path / "results",
+    )
 
 
 @pytest.fixture

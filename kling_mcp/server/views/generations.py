@@ -65,6 +65,11 @@ def file_row(file: SavedFile) -> FileRow:
     )
 
 
+def may_be_saved_later(file: SavedFile) -> bool:
+    """Whether a later call may save it; it is not on the disk now."""
+    return file.error is not None and file.error.retry != "never"
+
+
 def file_warnings(files: Sequence[SavedFile]) -> list[str]:
     """Why files are not saved, a sentence each."""
     return list(dict.fromkeys(f"{file.error.message} {file.error.advice}".strip() for file in files if file.error))
@@ -130,7 +135,7 @@ def file_text(row: FileRow) -> str:
     """One result in a line: where it is, and until when its link lives."""
     facts = [
         row.path and f"path={quote(row.path, 1000)}",
-        f"url={row.url}",
+        row.url and f"url={row.url}",
         row.expires_at and f"link ends {row.expires_at[:10]}",
         row.mime_type,
         row.seconds and f"{row.seconds:g} s",
