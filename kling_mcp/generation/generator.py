@@ -94,7 +94,7 @@ class Generator:
         self._surroundings = surroundings
         self._account = account
         self._journal = journal
-        self._background = saver
+        self.background = saver
         self.saver = saver.saver
         self._clock = clock
         self._callback_url_for = callback_url_for
@@ -205,7 +205,7 @@ class Generator:
         if task.task_status != "succeed":
             return ()
         about = memo.describe(task, product, external_task_id=external_task_id, units_estimated=units)
-        return tuple(await self._background.save(results_of(task), about, max(seconds, MIN_SAVING_SECONDS)))
+        return tuple(await self.background.save(results_of(task), about, max(seconds, MIN_SAVING_SECONDS)))
 
     async def save_known(
         self, task: GenerationTask, entry: JournalEntry | None, product: Product, *, save_as: str = "", seconds: float

@@ -49,12 +49,16 @@ async def mia(world: World) -> str:
 async def test_a_row_tells_what_was_asked_for_and_where_the_file_is(connect: Connect, mia: str, tmp_path: Path) -> None:
     async with connect(output_dir=tmp_path / "out") as client:
         made = await make(client, "@Mia waves", tool="generate_video", take=2)
-        (row,) = (await find(client))["generations"]
+        result = await client.call_tool(FIND, {})
+        (row,) = structured(result)["generations"]
     (file,) = made["files"]
     assert row["files"] == [file]
     assert (row["kind"], row["status"], row["prompt"], row["take"]) == ("video", "ready", "@Mia waves", 2)
     assert (row["task_id"], row["elements"]) == (made["task_id"], ["Mia"])
     assert row["units"] == made["units_deducted"] != ""
+    short = [row["kind"], row["task_id"], row["prompt"], row["model"], "take=2", row["units"], row["created_at"][:10]]
+    for fact in [*short, file["path"], f"link ends {file['expires_at'][:10]}"]:
+        assert fact in text_of(result)
 
 
 @pytest.mark.parametrize(

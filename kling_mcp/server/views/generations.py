@@ -21,7 +21,7 @@ _MESSAGE, _ID, _LINK = 300, 128, 2048
 class FileRow(View):
     """One result. `path` is "" if it is not on this computer's disk; `seconds` is 0 for a picture."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("path", "url", "expires_at")
+    SHOWN: ClassVar[tuple[str, ...]] = ("path", "url")
 
     path: str
     url: str
@@ -119,7 +119,7 @@ def generation_text(view: GenerationView, price: str = "") -> str:
         view.outcome and f"outcome={view.outcome}",
         f"units_estimated={quote(view.units_estimated) if ' ' in view.units_estimated else view.units_estimated}",
         view.units_deducted and f"units_deducted={identifier(view.units_deducted)}",
-        view.task_id and f"waited_seconds={view.waited_seconds}",
+        f"waited_seconds={view.waited_seconds}",
     ]
     lines.append(" ".join(fact for fact in facts if fact))
     if view.outcome == "already_submitted":
@@ -136,7 +136,7 @@ def file_text(row: FileRow) -> str:
     facts = [
         row.path and f"path={quote(row.path, 1000)}",
         row.url and f"url={row.url}",
-        row.expires_at and f"link ends {row.expires_at[:10]}",
+        row.expires_at and f"link ends {row.expires_at}",
         row.mime_type,
         row.seconds and f"{row.seconds:g} s",
         row.bytes and f"{row.bytes} bytes",
