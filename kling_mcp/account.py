@@ -19,8 +19,9 @@ from kling_mcp.elements.create import KIND, ElementCreator
 from kling_mcp.elements.refusals import Refusals
 from kling_mcp.elements.submissions import Submissions
 from kling_mcp.generation.generator import Generator
+from kling_mcp.generation.history import GenerationHistory
 from kling_mcp.generation.prepare import Surroundings
-from kling_mcp.generation.routes import generation_routes
+from kling_mcp.generation.routes import generation_lists, generation_routes
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.library.voices import VoiceCatalogue
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.shutdown import Shutdown
     from kling_mcp.library.records import Submitted
     from kling_mcp.media.policy import MediaPolicy
-    from kling_mcp.results.saver import ResultSaver
+    from kling_mcp.results.background import BackgroundSaver
     from kling_mcp.store import Store
     from kling_mcp.store.change import Change, ChangeKind
     from kling_mcp.tasks.budget import Budget
@@ -80,6 +81,7 @@ class Account:
     calls: CallLimit
     in_flight: InFlight
     generator: Generator
+    generations: GenerationHistory
 
     @property
     def kinds(self) -> tuple[TaskKind[Any], ...]:
@@ -144,7 +146,7 @@ class AccountFactory:
     max_calls: int
     callers_bring_credentials: bool
     note_proof: Callable[[str, bool], None]
-    saver: ResultSaver
+    saver: BackgroundSaver
     budget: Budget
     strangers: anyio.Semaphore | None
 
@@ -194,6 +196,7 @@ class AccountFactory:
             calls=CallLimit(self.max_calls),
             in_flight=self.in_flight,
             generator=generator,
+            generations=self._make_history(client, journal),
         )
 
     def _make_generator(self, client: KlingClient, journal: Journal, library: Library, refusals: Refusals) -> Generator:
@@ -214,6 +217,10 @@ class AccountFactory:
             clock=self.clock,
             callback_url_for=self.callback_url_for,
         )
+
+    def _make_history(self, client: KlingClient, journal: Journal) -> GenerationHistory:
+        lists = generation_lists(GenerationApi(client), has_api_key=client.credential_kind != "key_pair")
+        return GenerationHistory(journal, lists, self.saver.saver)
 
     def _make_kind(self, route: TaskRoute[T], journal: Journal, durations: PublishedDurations) -> TaskKind[T]:
         gate = CreateGate(self.max_creates, self.clock, self.rng)

@@ -32,6 +32,7 @@ from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
+from kling_mcp.results.background import BackgroundSaver
 from kling_mcp.results.download import SETTING, Downloader
 from kling_mcp.results.links import LinkRules
 from kling_mcp.results.saver import ResultSaver
@@ -101,6 +102,7 @@ class Runtime:
         self.owner = owner or (f"{self._shared.computer}." if self._shared else "") + current_owner()
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._store: Store | None = self._shared
+        self._saving: BackgroundSaver | None = None
         self._senders: dict[str, Sender] = {}
         self.shutdown = Shutdown()
         self.in_flight = InFlight(self.clock, self.shutdown)
@@ -262,22 +264,27 @@ class Runtime:
             callers_bring_credentials=is_http,
             note_proof=self._note_proof,
             strangers=anyio.Semaphore(MAX_STRANGERS_EXCHANGES) if is_http else None,
-            saver=self._saver,
+            saver=self._background_saver(),
             budget=Budget(settings.spending.per_day(over_http=is_http), settings.spending.per_call(over_http=is_http)),
         )
 
     @cached_property
     def _saver(self) -> ResultSaver:
         """Saves results for every account. The sandbox's links lead into this process, where nothing downloads them."""
-        folder = self.settings.output_folder(self.transport)
-        downloader = Downloader(LinkRules(self.settings.base_url), self.clock, open_way=self._way_to_results)
-        return ResultSaver(folder, downloader, self.clock)
+        settings = self.settings
+        folder = settings.output_folder(self.transport)
+        downloader = Downloader(LinkRules(settings.base_url), self.clock, open_way=self._way_to_results)
+        return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only)
 
     @property
     def _way_to_results(self) -> Callable[[str], Network] | None:
         """The network of `make_transport`, where that replaces the real one."""
         make = self._make_transport
         return None if make is None else lambda link: Network(make(), way_to(link, SETTING))
+
+    def _background_saver(self) -> BackgroundSaver:
+        self._saving = BackgroundSaver(self._saver, self.shutdown)
+        return self._saving
 
     def _audit_log(self) -> AuditLog | None:
         """The file of KLING_MCP_AUDIT_LOG; by default one in the state folder over http, and none over stdio."""
@@ -337,6 +344,8 @@ class Runtime:
     async def aclose(self) -> None:
         """Finish what is being sent, if that takes no longer than a moment, and close every connection."""
         await self.in_flight.aclose()
+        if self._saving is not None:
+            await self._saving.aclose()
         for sender in self._senders.values():
             await sender.aclose()
         for account in list(self._accounts.values()):

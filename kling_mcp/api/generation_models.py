@@ -6,7 +6,7 @@ facts: gen30-reply, tasks-outputs, tasks-field-names, old-query, old-images, ter
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -73,8 +73,15 @@ class GenerationTask(KlingTask):
         return list(itertools.islice(linked, MAX_RESULTS))
 
     @property
+    def product(self) -> Literal["video", "image", ""]:
+        """What its results are; "" while it has none."""
+        if self.task_result.videos:
+            return "video"
+        return "image" if self.task_result.images else ""
+
+    @property
     def units_deducted(self) -> str:
-        """Kling's figure for the whole task, or "". facts: tasks-outputs, final-unit-deduction"""
+        """Kling's figure for the whole task, or "". facts: tasks-outputs, units-may-be-numbers"""
         if self.final_unit_deduction:
             return self.final_unit_deduction
         units = [bill.amount for bill in self.billing if bill.charge_type == "unit" and bill.amount]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from kling_mcp.generation.draft import ImageDraft
     from kling_mcp.generation.prepare import Surroundings
     from kling_mcp.generation.prices import Product
-    from kling_mcp.results.saver import ResultSaver, SavedFile
+    from kling_mcp.results.background import BackgroundSaver
+    from kling_mcp.results.saver import SavedFile
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.intent import Intent
     from kling_mcp.tasks.journal import Journal
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.submit import OnClaim
 
 MIN_TIMEOUT_SECONDS = 5.0  # wait_seconds=0 still leaves time for one real attempt
+MIN_SAVING_SECONDS = 5.0  # most results are on the disk by then, and no further call is needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ class Generator:
         *,
         account: str,
         journal: Journal,
-        saver: ResultSaver,
+        saver: BackgroundSaver,
         clock: Clock,
         callback_url_for: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
@@ -89,7 +91,8 @@ class Generator:
         self._surroundings = surroundings
         self._account = account
         self._journal = journal
-        self._saver = saver
+        self.background = saver
+        self.saver = saver.saver
         self._clock = clock
         self._callback_url_for = callback_url_for
 
@@ -99,7 +102,7 @@ class Generator:
         Raises:
             KlingError: every problem of the input.
         """
-        await self._saver.require_save_as(save_as)
+        await self.saver.require_save_as(save_as)
         prepared: PreparedVideo | PreparedImages
         if isinstance(draft, VideoDraft):
             prepared, prompt = await prepare_video(draft, self._surroundings), draft.prompt or "\n".join(draft.shots)
@@ -179,27 +182,47 @@ class Generator:
                 warnings.append(f"The last poll of the task failed: {snapshot.last_poll_error.message}")
         await self._record(task)
         raise_if_failed(task, submission.external_task_id)
-        files = await self.save(task, request.memo, request.product, submission.external_task_id)
+        left = wait_seconds - (self._clock.monotonic() - started)
+        files = await self.save(task, request.memo, request.product, submission.external_task_id, seconds=left)
         ended = replace(submission, task=task, warnings=tuple(warnings))
         return Generation(
             ended.task, ended.external_task_id, ended.outcome, ended.warnings, files, self._clock.monotonic() - started
         )
 
     async def save(
-        self, task: GenerationTask, memo: GenerationMemo, product: Product, external_task_id: str, units: str = ""
+        self,
+        task: GenerationTask,
+        memo: GenerationMemo,
+        product: Product,
+        external_task_id: str,
+        units: str = "",
+        *,
+        seconds: float,
     ) -> tuple[SavedFile, ...]:
-        """A row for each result of a finished task: saved now, found saved, or with the reason why not."""
+        """A row for each result of a finished task: saved now, found saved, or with the reason why not.
+
+        What is not saved after `seconds` (at least a few) goes on being saved, whatever becomes of this call.
+        """
         if task.task_status != "succeed":
             return ()
         about = memo.describe(task, product, external_task_id=external_task_id, units_estimated=units)
-        results = [Result(result.url, _seconds(result.duration)) for result in task.results]
-        return tuple(await self._saver.save(results, about))
+        return tuple(await self.background.save(results_of(task), about, max(seconds, MIN_SAVING_SECONDS)))
 
-    async def save_entry(self, entry: JournalEntry, task: GenerationTask) -> tuple[SavedFile, ...]:
-        """The same for a task that the journal knows."""
+    async def save_known(
+        self, task: GenerationTask, entry: JournalEntry | None, product: Product, *, save_as: str = "", seconds: float
+    ) -> tuple[SavedFile, ...]:
+        """The same for a task that the journal knows, or for one that was made elsewhere.
+
+        Args:
+            product: as far as it is known for a task that was made elsewhere.
+            save_as: instead of what was said when it was made, if not "".
+        """
+        if entry is None:
+            memo = GenerationMemo(save_as=save_as)
+            return await self.save(task, memo, task.product or product, task.external_task_id, seconds=seconds)
         memo = GenerationMemo.from_journal(entry.memo)
-        product: Product = "image" if entry.product == "image" else "video"
-        return await self.save(task, memo, product, entry.external_task_id, entry.units_estimated)
+        memo = replace(memo, save_as=save_as) if save_as else memo
+        return await self.save(task, memo, product, entry.external_task_id, entry.units_estimated, seconds=seconds)
 
     async def _record(self, task: GenerationTask) -> None:
         """Never fails: the next poll shows the same."""
@@ -207,6 +230,11 @@ class Generator:
             await self._journal.record_results([task])
         except StorageError:
             return
+
+
+def results_of(task: GenerationTask) -> list[Result]:
+    """What can be saved of a task."""
+    return [Result(result.url, _seconds(result.duration)) for result in task.results]
 
 
 def _seconds(text: str) -> float:

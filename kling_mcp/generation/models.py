@@ -89,7 +89,7 @@ class ImageRoute:
 MAX_SHOTS = 6
 MAX_SHOT_CHARACTERS = 512
 
-# facts: gen30-routes, gen30-models, gen30-prompt, gen30-prompt-of-frames
+# facts: gen30-routes, gen30-models, gen30-prompt, gen30-prompt-lengths
 _NEW: tuple[VideoRoute, ...] = (
     VideoRoute(
         model="3.0-omni",

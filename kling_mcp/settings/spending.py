@@ -13,6 +13,8 @@ from kling_mcp.errors import ConfigurationError
 if TYPE_CHECKING:
     from kling_mcp.settings.environment import Environment
 
+MODE = "KLING_MCP_SPENDING"
+PER_CALL, PER_DAY = "KLING_MCP_MAX_UNITS_PER_CALL", "KLING_MCP_MAX_UNITS_PER_DAY"
 SpendingMode = Literal["ask", "allow", "off"]
 PRODUCTS = ("video", "image")
 # Over http many people spend one operator's units.
@@ -32,7 +34,15 @@ class SpendingSettings:
     @property
     def is_off(self) -> bool:
         """Whether nothing may be paid: it was switched off, or a cap cannot be read."""
-        return self.mode == "off" or _NOTHING in {self.units_per_call, self.units_per_day}
+        return self.off_by != ""
+
+    @property
+    def off_by(self) -> str:
+        """The variable because of which nothing may be paid, or ""."""
+        if self.mode == "off":
+            return MODE
+        caps = {PER_CALL: self.units_per_call, PER_DAY: self.units_per_day}
+        return next((name for name, cap in caps.items() if cap == _NOTHING), "")
 
     def per_call(self, *, over_http: bool) -> dict[str, int]:
         """The most units that one call may cost, by product type; 0 is no cap."""
@@ -46,9 +56,9 @@ class SpendingSettings:
 def read_spending(env: Environment) -> SpendingSettings:
     """The three variables; over stdio, what is wrong with one of them stops paid calls alone."""
     return SpendingSettings(
-        mode=env.read("spending", lambda: _read_mode(env, "KLING_MCP_SPENDING"), "off"),
-        units_per_call=env.read("spending", lambda: _read_cap(env, "KLING_MCP_MAX_UNITS_PER_CALL"), _NOTHING),
-        units_per_day=env.read("spending", lambda: _read_cap(env, "KLING_MCP_MAX_UNITS_PER_DAY"), _NOTHING),
+        mode=env.read("spending", lambda: _read_mode(env, MODE), "off"),
+        units_per_call=env.read("spending", lambda: _read_cap(env, PER_CALL), _NOTHING),
+        units_per_day=env.read("spending", lambda: _read_cap(env, PER_DAY), _NOTHING),
     )
 
 

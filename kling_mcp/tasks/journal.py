@@ -253,6 +253,11 @@ class Journal:
         newest = await read_entries(self._store, self._account, _RECENT, kind=kind)
         return [entry for entry in reversed(newest) if entry.task_id]
 
+    async def paid(self, limit: int) -> list[JournalEntry]:
+        """The newest entries of requests that cost something and were sent, newest first."""
+        sent = "product <> '' AND state IN ('sending', 'unclear', 'accepted', 'ready', 'failed')"
+        return await self._select(sent, newest=limit)
+
     async def by_task_ids(self, task_ids: Sequence[str]) -> dict[str, JournalEntry]:
         """The entries of these tasks, by task id."""
         found: dict[str, JournalEntry] = {}
@@ -284,12 +289,16 @@ class Journal:
         found = await self._select("label = ? AND (task_id <> '' OR state <> 'refused')", as_shown(name))
         return [entry for entry in found if entry.state in UNFINISHED] or found[-1:]
 
-    async def _select(self, condition: str, *parameters: object) -> list[JournalEntry]:
+    async def _select(self, condition: str, *parameters: object, newest: int = 0) -> list[JournalEntry]:
+        """Oldest first; with `newest`, only so many, newest first."""
+        order = "created_at DESC LIMIT ?" if newest else "created_at"
+
         def work(tx: Transaction) -> list[Row]:
             return tx.fetch(
-                f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND {condition} ORDER BY created_at",  # noqa: S608 - ours
+                f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND {condition} ORDER BY {order}",  # noqa: S608 - ours
                 self._account,
                 *parameters,
+                *([newest] if newest else []),
             )
 
         return [JournalEntry.from_row(row) for row in await self._store.run(work, write=False)]

@@ -119,6 +119,10 @@ class Poller(Generic[T]):
                 self._leave(item)
         return {item.name: item.snapshot for item in watched}
 
+    def usual_seconds(self) -> tuple[float, float]:
+        """How long most tasks of this kind take: half of them end between these two."""
+        return self._schedule.usual()
+
     def notify(self, name: str) -> None:
         """Poll this task now: a change was announced.
 

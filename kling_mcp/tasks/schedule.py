@@ -58,6 +58,13 @@ class PollSchedule:
         if 0.2 <= seconds <= 7200:
             self._observed.append(seconds)
 
+    def usual(self) -> tuple[float, float]:
+        """How long most tasks take: half of them end between these two, in seconds."""
+        samples = sorted([*self._published, *((seconds, 1.0) for seconds in self._observed)])
+        total = sum(weight for _, weight in samples)
+        low, high = (_quantile(samples, share * total) for share in (0.25, 0.75))
+        return low, high
+
     def gap_after(self, elapsed: float) -> float:
         """Seconds until the next poll of a task that is `elapsed` seconds old and not ready."""
         if not self._observed and elapsed < MIN_GAP:
@@ -70,6 +77,15 @@ class PollSchedule:
             if looks >= 1.0:
                 break
         return max(MIN_GAP, gap)
+
+
+def _quantile(samples: Sequence[tuple[float, float]], weight: float) -> float:
+    """The first duration up to which the samples weigh as much."""
+    for seconds, its_weight in samples:
+        weight -= its_weight
+        if weight <= 0:
+            return seconds
+    return samples[-1][0]
 
 
 def _hazard(samples: list[tuple[float, float]], at: float) -> float:

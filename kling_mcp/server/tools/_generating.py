@@ -11,11 +11,13 @@ from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import require_consent
 from kling_mcp.server.tool import Answer
-from kling_mcp.server.views.generations import generation_text, generation_view
+from kling_mcp.server.tools._expected_time import expected_time
+from kling_mcp.server.views.generations import generation_text, generation_view, may_be_saved_later
+from kling_mcp.server.views.tasks import next_wait
 
 if TYPE_CHECKING:
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
-    from kling_mcp.generation.generator import GenerationRequest
+    from kling_mcp.generation.generator import Generation, GenerationRequest
     from kling_mcp.server.tool_context import ToolContext
 
 
@@ -49,7 +51,7 @@ async def answer_generation(draft: VideoDraft | ImageDraft, arguments: PaidArgum
 
 
 async def _make(request: GenerationRequest, arguments: PaidArguments, call: ToolContext) -> Answer:
-    name = ""
+    name, expected = "", expected_time([call.account.generator.kinds[request.intent.kind]])
 
     async def on_claim(external_task_id: str) -> None:
         nonlocal name
@@ -58,7 +60,8 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
 
     def message() -> str:
         sent = call.account.sending(name)
-        return f"Making {quote(request.memo.prompt, 40)} at Kling{f': sending {sent}' if sent else ''}"
+        ending = f": sending {sent}" if sent else f"; {expected}"
+        return f"Making {quote(request.memo.prompt, 40)} at Kling{ending}"
 
     seconds = call.wait_seconds(arguments)
     try:
@@ -79,6 +82,12 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         files=made.files,
         waited_seconds=made.waited_seconds,
         warnings=made.warnings,
-        next_step="" if made.task.is_final else f"Call wait_for_tasks with ids=[{quote(made.task.task_id)}].",
+        next_step=_next_step(made),
     )
     return Answer(view, generation_text(view))
+
+
+def _next_step(made: Generation) -> str:
+    if not made.task.is_final:
+        return next_wait([made.task.task_id], ".")
+    return next_wait([made.task.task_id], " to save it.") if any(map(may_be_saved_later, made.files)) else ""

@@ -22,7 +22,7 @@ _MESSAGE, _ID, _LINK = 300, 128, 2048
 class FileRow(View):
     """One result. `path` is "" if it is not on this computer's disk; `seconds` is 0 for a picture."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("path", "url", "expires_at")
+    SHOWN: ClassVar[tuple[str, ...]] = ("path", "url")
 
     path: str
     url: str
@@ -64,6 +64,11 @@ def file_row(file: SavedFile) -> FileRow:
         seconds=file.seconds,
         bytes=file.bytes,
     )
+
+
+def may_be_saved_later(file: SavedFile) -> bool:
+    """Whether a later call may save it; it is not on the disk now."""
+    return file.error is not None and file.error.retry != "never"
 
 
 def file_warnings(files: Sequence[SavedFile]) -> list[str]:
@@ -138,7 +143,7 @@ def generation_text(view: GenerationView, price: str = "") -> str:
         view.outcome and f"outcome={view.outcome}",
         f"units_estimated={quote(view.units_estimated) if ' ' in view.units_estimated else view.units_estimated}",
         view.units_deducted and f"units_deducted={identifier(view.units_deducted)}",
-        view.task_id and f"waited_seconds={view.waited_seconds}",
+        f"waited_seconds={view.waited_seconds}",
     ]
     lines.append(" ".join(fact for fact in facts if fact))
     if view.outcome == "already_submitted":
@@ -154,8 +159,8 @@ def file_text(row: FileRow) -> str:
     """One result in a line: where it is, and until when its link lives."""
     facts = [
         row.path and f"path={quote(row.path, 1000)}",
-        f"url={row.url}",
-        row.expires_at and f"link ends {row.expires_at[:10]}",
+        row.url and f"url={row.url}",
+        row.expires_at and f"link ends {row.expires_at}",
         row.mime_type,
         row.seconds and f"{row.seconds:g} s",
         row.bytes and f"{row.bytes} bytes",
