@@ -255,9 +255,11 @@ async def _need_no_proof() -> None:
 
 def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
     """Elements as a kind of task. fact: element-routes"""
-    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask)
+    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask, client.ahead_of)
 
 
 def voice_route(client: KlingClient) -> TaskRoute[VoiceTask]:
     """Voices as a kind of task. facts: voice-create, voice-lookup, voice-page"""
-    return TaskRoute("voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask)
+    return TaskRoute(
+        "voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask, client.ahead_of
+    )

@@ -242,6 +242,21 @@ async def test_misspelled_names_are_reported_with_the_nearest_one(serve: Serve) 
     assert said.endswith("docs/troubleshooting.md#settings")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("KLING_ACCESSKEY", "; did you mean KLING_ACCESS_KEY?"),
+        ("KLING_MCP_API_KEY", "; did you mean KLING_API_KEY?"),
+        ("KLING_MCP_MEDIA_DIR", "; did you mean KLING_MCP_MEDIA_DIRS?"),
+        ("KLING_KEY", "; did you mean KLING_API_KEY?"),
+        ("KLING_MCP_BANANA", "."),  # only the beginning is alike
+    ],
+)
+def test_nearest_name_is_near_beyond_what_all_begin_with(name: str, hint: str) -> None:
+    ((_, sentence),) = faults_of(**{name: "x"})
+    assert sentence == f"{name} is not a setting of kling-mcp{hint}"
+
+
 def test_callers_over_http_learn_nothing_of_the_operators_variables(tmp_path: Path) -> None:
     environ = {"KLING_APIKEY": "x", "KLING_MCP_STATE_DIR": str(tmp_path)}
     settings = Settings.from_env(environ)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from kling_mcp.api import protocol
-from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint
+from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint, clock_skew
 from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.protocol import Request
 from kling_mcp.errors import AuthError, RequestError
@@ -67,6 +67,10 @@ class KlingClient:
         """
         if not self._is_verified:
             await self.list_elements(1, 1)
+
+    def ahead_of(self, now: float) -> float:
+        """How many seconds Kling's clock is ahead of `now`, by the date of its last reply; 0 if that is not known."""
+        return clock_skew(self.sender.last_date, now) or 0.0
 
     async def create_element(
         self, body: Mapping[str, Any], *, external_task_id: str, upload: Upload | None = None

@@ -26,6 +26,7 @@ class GenerationApi:
 
     def __init__(self, client: KlingClient) -> None:
         self._client = client
+        self.ahead_of = client.ahead_of
 
     async def create(
         self, path: str, body: Mapping[str, Any], *, external_task_id: str, upload: Upload | None = None

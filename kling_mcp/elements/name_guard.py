@@ -39,7 +39,7 @@ NAMES_TTL_SECONDS = 60.0
 class NameGuard:
     """The names of the account's own elements, at most `NAMES_TTL_SECONDS` old.
 
-    `read_at` is when reading the names began, in seconds since 1970.
+    `read_at` is when reading the names began, by the wall clock of then.
     """
 
     def __init__(self, library: Library, journal: Journal, kind: TaskKind[ElementTask], clock: Clock) -> None:
@@ -83,7 +83,8 @@ class NameGuard:
     async def _coming(self, entry: JournalEntry) -> list[str]:
         """Tasks of elements on their way; later calls do not count."""
         others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]
-        if any(other.state == "ready" and other.updated_at > self.read_at for other in others):
+        read_ago = self._clock.wall() - self.read_at
+        if any(other.state == "ready" and self._clock.steady() - other.updated_at < read_ago for other in others):
             self._library.invalidate()
         mine = (entry.created_at, entry.external_task_id)
         return [
@@ -101,7 +102,7 @@ class NameGuard:
             await self._journal.record_results([task])
         except KlingError:
             return other
-        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
+        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.steady())
 
     async def ready_elements(self, name: str) -> list[LibraryElement]:
         """The elements with this name, as it is shown, that are not deleted.

@@ -110,6 +110,7 @@ def _through_tasks(api: GenerationApi, product: Product) -> TaskRoute[Generation
         get,
         page,
         GenerationTask,
+        api.ahead_of,
         get_many=api.get_many,
         product=product,
         finds_external_ids=True,
@@ -119,7 +120,7 @@ def _through_tasks(api: GenerationApi, product: Product) -> TaskRoute[Generation
 def _on_its_own(api: GenerationApi, path: str, product: Product) -> TaskRoute[GenerationTask]:
     kind = kind_of(path, product, has_api_key=False)
     get, page = partial(api.get, path), partial(api.page, path)
-    return TaskRoute(kind, partial(_submit, api), get, page, GenerationTask, product=product)
+    return TaskRoute(kind, partial(_submit, api), get, page, GenerationTask, api.ahead_of, product=product)
 
 
 async def _submit(

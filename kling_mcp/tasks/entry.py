@@ -33,8 +33,12 @@ State = Literal["claimed", "sending", "unclear", "accepted", "refused", "ready",
 EndState = Literal["ready", "failed", "deleted", ""]
 
 LEASE_SECONDS = 10.0
-# How long a request may still be in progress at Kling after its caller is gone: a crash, or a cancelled call.
+# How long after the last sign of it a request may still be in progress at Kling: after its process is gone, after the
+# connection broke, and after Kling did not answer in time.
 SETTLES_AFTER_ABANDONMENT = 30.0
+SETTLES_AFTER_BREAK = 10.0
+SETTLES_AFTER_SILENCE = 60.0
+LONGEST_SETTLING = max(SETTLES_AFTER_ABANDONMENT, SETTLES_AFTER_BREAK, SETTLES_AFTER_SILENCE)
 UNFINISHED: tuple[State, ...] = ("claimed", "sending", "unclear", "accepted")
 OVER: tuple[State, ...] = ("failed", "deleted")
 UNSENT: tuple[State, ...] = ("claimed", "refused")
@@ -43,7 +47,10 @@ _MAX_REASON_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One attempt at a request, as recorded in the journal. Times are seconds since 1970.
+    """One attempt at a request, as recorded in the journal.
+
+    Times are seconds since 1970 on this process's timeline (`entry_times` translates them); only `created_at`, which
+    puts entries in order, is the same for all processes.
 
     Attributes:
         kind, key, content_hash, label, memo: as in `Intent`.
@@ -90,10 +97,11 @@ class JournalEntry:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> JournalEntry:
-        """An entry as `to_row` wrote it."""
+        """An entry as `to_row` wrote it; its times count as those of the process that wrote it."""
         ids = tuple(part for part in row["result_ids"].split(",") if part)
         error = StoredError.from_json(row["error"])
-        return cls(**{**row, "result_ids": ids, "error": error, "memo": _read_memo(row["memo"])})
+        read = {column: row[column] for column in COLUMNS}
+        return cls(**{**read, "result_ids": ids, "error": error, "memo": _read_memo(row["memo"])})
 
     def to_row(self) -> dict[str, object]:
         """The values of the table's columns."""

@@ -40,6 +40,7 @@ class TaskRoute(Generic[T]):
         get: one task by its task id or external task id; NotFoundError if Kling has none.
         list: one page of the account's tasks by page number (from 1) and page size (up to 500).
         model: what `get` and `list` return.
+        ahead_of: how many seconds Kling's clock is ahead of a time, by its last reply; 0 if that is not known.
         get_many: several tasks by task ids or external task ids in few requests, without those that Kling does not
             have; None if there is no such operation.
         product: what callers call this kind, if not `kind`: several routes may make videos.
@@ -51,6 +52,7 @@ class TaskRoute(Generic[T]):
     get: Callable[[str], Awaitable[T]]
     list: Callable[[int, int], Awaitable[list[T]]]
     model: type[T]
+    ahead_of: Callable[[float], float]
     get_many: Callable[[Sequence[str]], Awaitable[Sequence[T]]] | None = None
     product: str = ""
     finds_external_ids: bool = False

@@ -16,6 +16,7 @@ from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
+from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.tasks.intent import make_intent
@@ -114,8 +115,8 @@ class MortalTransport(httpx.AsyncBaseTransport):
 class MortalClock(VirtualClock):
     """The virtual clock; the process may die asleep."""
 
-    def __init__(self, fate: Fate) -> None:
-        super().__init__()
+    def __init__(self, fate: Fate, boot: str = "a-computer", error: float = 0.0) -> None:
+        super().__init__(boot=boot, error=error)
         self._fate = fate
 
     async def sleep(self, seconds: float) -> None:
@@ -137,9 +138,13 @@ class Process(Runtime):
         fate: Fate | None = None,
         max_creates: int = 3,
         api_key: str = API_KEY,
+        boot: str = "a-computer",
+        clock_error: float = 0.0,
+        hosting: HostingSettings | None = None,
     ) -> None:
+        """`boot` names the start of its computer, and `clock_error` is what is wrong with its wall clock."""
         self.fate = fate or Fate()
-        clock = MortalClock(self.fate)
+        self._mortal_clock = clock = MortalClock(self.fate, boot, clock_error)
         super().__init__(
             Settings(
                 api_key=api_key,
@@ -147,12 +152,17 @@ class Process(Runtime):
                 state_dir=folder,
                 media_dirs=(folder.parent,),
                 max_creates=max_creates,
+                hosting=hosting or HostingSettings(),
             ),
             clock=clock,
             make_transport=lambda: MortalTransport(SimulatorTransport(world, faults), self.fate),
             owner=owner,
         )
         self._store = MortalStore(folder, clock, self.fate)
+
+    def step_clock(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self._mortal_clock.error += seconds
 
     async def create(
         self, draft: ElementDraft, *, patience: float = 45.0, allow_duplicate_name: bool = False

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_mcp.api.sender import Timeouts
 from kling_mcp.simulator.fault_actions import SHAPES
-from kling_mcp.tasks.entry import SETTLES_AFTER_ABANDONMENT
-from kling_mcp.tasks.send import SETTLES_AFTER_SILENCE
+from kling_mcp.tasks.entry import SETTLES_AFTER_ABANDONMENT, SETTLES_AFTER_SILENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

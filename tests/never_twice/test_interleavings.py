@@ -42,6 +42,7 @@ ELEMENTS = ("a name of its own", "a shared name", "a shared name, on purpose", "
 VOICES = ("a voice", "a voice of a shared name", "a voice with an id of its own", "a voice with a shared id")
 KINDS = st.sampled_from(ELEMENTS + VOICES)
 PLACES = st.integers(0, 1)
+STEPS_OF_CLOCKS = st.sampled_from((-86_400.0, -3600.0, -20.0, 20.0, 3600.0, 86_400.0))
 PATIENCE = st.sampled_from((5.0, 45.0, 200.0))
 
 
@@ -96,14 +97,15 @@ class NeverTwice(RuleBasedStateMachine):
             task_info=st.sampled_from(("full", "empty-while-running", "missing-while-running", "always-empty")),
         ),
         processes_live=st.booleans(),
+        computers=st.integers(1, 2),
     )
-    def open(self, quirks: Quirks, processes_live: bool) -> None:
+    def open(self, quirks: Quirks, processes_live: bool, computers: int) -> None:
         self.is_unkind = not quirks.refuse_used_external_id
         if self.is_unkind and ASSUMED.lists_show_what_runs:
             quirks = replace(quirks, list_running=True)
         self.quirks = quirks
         self.processes_live = self.is_unkind and processes_live
-        self.theatre = Theatre(Path(self.folder.name), quirks)
+        self.theatre = Theatre(Path(self.folder.name), quirks, computers=computers)
         late: tuple[float, ...] = ANY_TIME
         if self.is_unkind:
             late = ASSUMED.late + (ASSUMED.late_if_heard if processes_live else ())
@@ -157,10 +159,14 @@ class NeverTwice(RuleBasedStateMachine):
     def cancel(self, number: int) -> None:
         self.stage.cancel(number)
 
-    @rule(place=PLACES)
-    def crash(self, place: int) -> None:
+    @rule(place=PLACES, restart=st.booleans())
+    def crash(self, place: int, restart: bool) -> None:
         if not self.processes_live:
-            self.stage.crash(place)
+            self.stage.crash(place, restart=restart)
+
+    @rule(place=PLACES, seconds=STEPS_OF_CLOCKS)
+    def step_clock(self, place: int, seconds: float) -> None:
+        self.stage.step_clock(place, seconds)
 
     @rule(misfortunes=st.data())
     def spoil_a_look(self, misfortunes: st.DataObject) -> None:

@@ -93,7 +93,9 @@ async def _follow_generation(_: NoArguments, call: ToolContext) -> Answer:
         entry = await call.account.journal.find(task.task_id)
         if entry is None:
             raise _still_unknown(item.external_task_id or item.name)
-        files = await call.account.generator.save_entry(entry, task)
+        files = await call.account.generator.save_known(
+            task, entry, "image" if entry.product == "image" else "video", seconds=run.seconds_left()
+        )
     view = followed_view(entry, task, files, waited_seconds=run.age)
     return Answer(view, generation_text(view))
 
@@ -153,7 +155,7 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
             [item] = await account.collector.resolve([name])
             if item.standing != "lost":
                 return item
-        elif run.handles.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.wall():
+        elif run.handles.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.steady():
             raise _never_begun()
         if not run.seconds_left():
             raise _still_unknown(name)
