@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 import anyio
-from helpers import API_KEY
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.errors import KlingError
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.tasks.journal import RENEW_SECONDS
-from never_twice.crashable import Fate, Process, is_crash
+from never_twice.crashable import FILES, Fate, Process, is_crash
 from never_twice.wishes import content_of, tasks_at
 
 if TYPE_CHECKING:
@@ -121,12 +121,20 @@ class Call:
 class Theatre:
     """One Kling, one state folder, two processes on it, and the calls that they work on."""
 
-    def __init__(self, folder: Path, quirks: Quirks) -> None:
+    def __init__(self, folder: Path, quirks: Quirks, *, has_pair: bool = False) -> None:
+        """`has_pair`: with the older key pair, whose tasks are read on the route that made them."""
+        self.has_pair = has_pair
         self.loop = SteppedLoop()
         clock = VirtualClock()
         self.folder = folder
         self.faults = Faults()
-        self.world = World(lambda: clock.epoch + self.loop.time(), api_keys=[API_KEY], quirks=quirks)
+        self.world = World(
+            lambda: clock.epoch + self.loop.time(),
+            api_keys=[API_KEY],
+            key_pairs={ACCESS_KEY: SECRET_KEY},
+            quirks=quirks,
+            files_origin=FILES,
+        )
         self.processes: list[Process] = []
         self.fates: list[Parking] = []
         self.calls: list[Call] = []
@@ -237,7 +245,8 @@ class Theatre:
     def _start_process(self, place: int | None = None) -> None:
         self._born += 1
         fate = Parking()
-        process = Process(self.folder, self.world, self.faults, owner=f"host-{self._born}:1", fate=fate)
+        owner = f"host-{self._born}:1"
+        process = Process(self.folder, self.world, self.faults, owner=owner, fate=fate, has_pair=self.has_pair)
         if place is None:
             self.processes.append(process)
             self.fates.append(fate)
