@@ -158,14 +158,7 @@ class AccountFactory:
         store = self._store_for(client, credential)
         journal = Journal(store, client.account, self.clock, self.owner, self.quota, budget=self.budget)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
-        announce = partial(self.announce, client.account) if self.announce else None
-        library = Library(
-            client,
-            SqliteCatalogue(self.state_folder, fingerprint),
-            self.clock,
-            submitted=Submissions(journal, self.clock).of_tasks,
-            announce=announce,
-        )
+        library = self._make_library(client, journal, fingerprint)
         refusals = Refusals(journal)
         elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
         voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
@@ -197,6 +190,15 @@ class AccountFactory:
             in_flight=self.in_flight,
             generator=generator,
             generations=self._make_history(client, journal),
+        )
+
+    def _make_library(self, client: KlingClient, journal: Journal, fingerprint: str) -> Library:
+        return Library(
+            client,
+            SqliteCatalogue(self.state_folder, fingerprint),
+            self.clock,
+            submitted=Submissions(journal, self.clock).of_tasks,
+            announce=partial(self.announce, client.account) if self.announce else None,
         )
 
     def _make_generator(self, client: KlingClient, journal: Journal, library: Library, refusals: Refusals) -> Generator:

@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 INSTRUCTIONS = (
     "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI videos "
     "and images; an element_id keeps the subject looking the same from shot to shot. Call find_elements before "
-    "creating: the element may already exist. Ids are text: never convert them to numbers. When a call fails, its "
-    "last line says whether anything was created; repeating the same call with the same arguments never creates or "
-    "pays anything twice. An element cannot be renamed, changed or given another voice: create a new one, then delete "
+    "creating: the element may already exist. Create one with create_element_and_wait. Ids are text: never convert "
+    "them to numbers. When a call fails, its last line says whether anything was created; repeating the same call with "
+    "the same arguments never creates or pays anything twice. An element cannot be renamed, changed or given another voice: create a new one, then delete "
     "the old one. Elements made on Kling's web site are reported not to appear here, and these not there. Elements are "
     "free. "
 )
 GENERATING = (
-    "Videos and images cost units: tell the person the price that the first call gives, and go on only if they agree; "
-    "for another result of the same request pass another take. Results are links for 30 days, and files if this "
-    "server saves them."
+    "Videos and images cost units: tell the person the price that the first call gives, and go on only if they agree. "
+    "Another result of the same request is another take."
 )
 NOT_GENERATING = (
-    "This server makes no videos or images: send what use_elements gives to Kling's API, which answers with the result."
+    "This server makes no videos or images: send what use_elements gives to Kling's API, which answers with the video; "
+    "prices and balance are in Kling's console."
 )
 
 

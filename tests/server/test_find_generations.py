@@ -46,7 +46,7 @@ async def mia(world: World) -> str:
     return world.add_element(world.account_of(API_KEY), "Mia").element_id
 
 
-async def test_a_row_tells_what_was_asked_for_and_where_the_file_is(connect: Connect, mia: str, tmp_path: Path) -> None:
+async def test_a_row_shows_what_was_asked_for_and_where_the_file_is(connect: Connect, mia: str, tmp_path: Path) -> None:
     async with connect(output_dir=tmp_path / "out") as client:
         made = await make(client, "@Mia waves", tool="generate_video", take=2)
         result = await client.call_tool(FIND, {})
@@ -172,7 +172,7 @@ async def test_finished_results_that_are_not_saved_are_named_with_the_call_that_
     ("days", "said"),
     [(26.0, "1 finished generation not saved"), (28.0, "end within 3 days"), (31.0, "ended")],
 )
-async def test_ends_of_links_are_told(
+async def test_ends_of_links_stand_in_the_notes(
     connect: Connect, clock: VirtualClock, days: float, said: str, tmp_path: Path
 ) -> None:
     """fact: gen-links"""

@@ -102,7 +102,7 @@ async def test_task_of_another_program_is_saved_as_what_it_is(connect: Connect, 
     assert all(file["path"].endswith(".png") for file in task["files"])
 
 
-async def test_read_only_mode_saves_nothing_and_tells_the_links(connect: Connect, results: Path) -> None:
+async def test_read_only_mode_saves_nothing_and_shows_the_links(connect: Connect, results: Path) -> None:
     async with connect() as client:
         made = await begin(client)
     async with connect(read_only=True) as client:
@@ -130,7 +130,7 @@ async def test_failed_generation_is_a_row_with_the_reason_and_is_not_repeated(
     assert len(world.generations) == before
 
 
-async def test_progress_tells_how_long_it_usually_takes(connect: Connect) -> None:
+async def test_progress_says_how_long_it_usually_takes(connect: Connect) -> None:
     told: list[str] = []
 
     async def report(progress: float, total: float | None, message: str | None) -> None:
@@ -223,7 +223,7 @@ async def test_get_element_knows_a_generation_of_another_program(connect: Connec
     assert f'"{other.task_id}" is the id of a picture, not of an element.' in text_of(result)
 
 
-async def test_text_tells_the_facts_of_every_file(connect: Connect) -> None:
+async def test_text_holds_the_facts_of_every_file(connect: Connect) -> None:
     async with connect() as client:
         made = await begin(client, count=2)
         result = await client.call_tool(WAIT, {"ids": [made["task_id"]], "wait_seconds": 600})

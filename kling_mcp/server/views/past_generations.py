@@ -22,8 +22,9 @@ _MAX_IDS = 20
 
 
 class PastGenerationRow(View):
-    """One generation. Prompt, model, elements and take are known of those that were made here.
+    """One generation.
 
+    Prompt, model, elements and take are known of those that were made here.
     `units` is Kling's figure, else the estimate; `files` are the results with a link or on the disk.
     """
 
