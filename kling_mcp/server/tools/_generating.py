@@ -11,7 +11,7 @@ from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import require_consent
 from kling_mcp.server.tool import Answer
-from kling_mcp.server.views.generations import generation_text, generation_view
+from kling_mcp.server.views.generations import generation_text, generation_view, next_step_after
 
 if TYPE_CHECKING:
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
@@ -79,6 +79,6 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         files=made.files,
         waited_seconds=made.waited_seconds,
         warnings=made.warnings,
-        next_step="" if made.task.is_final else f"Call wait_for_tasks with ids=[{quote(made.task.task_id)}].",
+        next_step=next_step_after(made.task, made.files),
     )
     return Answer(view, generation_text(view))
