@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from helpers import API_KEY, OLDEST_HANDSHAKE, Connect, last_line, structured, text_of
+from helpers import ACCESS_KEY, API_KEY, OLDEST_HANDSHAKE, SECRET_KEY, Connect, last_line, structured, text_of
 from mcp_types import ElicitResult, ErrorData
 
 from kling_mcp.settings.spending import SpendingSettings
@@ -270,6 +270,19 @@ class TestRepeats:
             saved_files(await video(client))
         assert len(person.asked) == 2
         assert made(world) == 2
+
+
+async def test_older_key_pair_makes_clips_and_pictures_on_the_older_routes(connect: Connect, world: World) -> None:
+    world.add_element(world.account_of(ACCESS_KEY), "Mia")
+    pair = {"api_key": "", "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
+    async with connect(**pair, **ALLOW) as client:
+        clip, pictures = await video(client), await client.call_tool("generate_image", MIA)
+        again = await video(client)
+    assert saved_files(again) == saved_files(clip)
+    assert saved_files(pictures)
+    assert {task.route for task in world.generations.values()} == {"v1-omni-video", "v1-omni-image"}
+    assert world.ignored_fields == []
+    assert made(world) == 2
 
 
 class TestSavingThatFails:
