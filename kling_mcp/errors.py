@@ -9,6 +9,8 @@ This module only describes failures; it never logs, retries or decides.
     ├── AmbiguousNameError      ambiguous_name; .candidates
     ├── NotFoundError           not_found; .candidates
     ├── LimitError              limit or busy, refused here before anything was sent
+    ├── OverBudgetError         over_budget; nothing was sent
+    ├── ConfirmationError       needs_confirmation; nothing was sent
     ├── ConnectionFailedError   network; no connection was made, so nothing was sent
     ├── LostReplyError          network; a look-up was sent and its reply was lost
     ├── UnknownOutcomeError     unknown_outcome; .external_task_id
@@ -65,6 +67,8 @@ Kind = Literal[
     "task_failed",
     "stale_plan",
     "limit",
+    "needs_confirmation",
+    "over_budget",
     "internal",
 ]
 Created = Literal["no", "yes", "maybe"]
@@ -215,9 +219,15 @@ class NameTakenError(_CandidatesError):
 
 
 class AmbiguousNameError(_CandidatesError):
-    """Several elements have this name."""
+    """Several elements have the name `named`."""
 
     kind: Kind = "ambiguous_name"
+
+    def __init__(
+        self, message: str, *, named: str = "", candidates: Sequence[str] = (), **details: Unpack[Details]
+    ) -> None:
+        super().__init__(message, candidates=candidates, **details)
+        self.named = named
 
 
 class NotFoundError(_CandidatesError):
@@ -231,6 +241,18 @@ class LimitError(KlingError):
 
     kind: Kind = "limit"
     retry: Retry = "later"
+
+
+class OverBudgetError(KlingError):
+    """The request may cost more than its caller or the operator allows; nothing was sent."""
+
+    kind: Kind = "over_budget"
+
+
+class ConfirmationError(KlingError):
+    """A person must agree to the price first; nothing was sent."""
+
+    kind: Kind = "needs_confirmation"
 
 
 class ConnectionFailedError(KlingError):

@@ -22,7 +22,7 @@ from kling_mcp.server.resources import register_resources
 from kling_mcp.server.text_arguments import read_text_arguments
 from kling_mcp.server.tool_aliases import answer_older_names, current_name
 from kling_mcp.server.tool_list import KlingTool, all_tools
-from kling_mcp.server.tools import NAMES, may_create
+from kling_mcp.server.tools import NAMES, PAID, TOOLSETS, may_create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -37,13 +37,19 @@ if TYPE_CHECKING:
 INSTRUCTIONS = (
     "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI videos "
     "and images; an element_id keeps the subject looking the same from shot to shot. Call find_elements before "
-    "creating: the element may already exist. Create one with create_element_and_wait; use_elements prepares it "
-    "for a generation request. Ids are text: never convert them to numbers. When a call fails, its last line "
-    "says whether anything was created; repeating the same call with the same arguments never creates a second "
-    "element. An element cannot be renamed, changed or given another voice: create a new one, then delete the old "
-    "one. Elements made on Kling's web site are reported not to appear here, and these not there. Elements are free. "
-    "This server makes no videos or images and knows no prices: send what use_elements gives to Kling's API, which "
-    "answers with the video; prices and balance are in Kling's console."
+    "creating: the element may already exist. Create one with create_element_and_wait. Ids are text: never convert "
+    "them to numbers. When a call fails, its last line says whether anything was created; repeating the same call with "
+    "the same arguments never creates or pays anything twice. An element cannot be renamed, changed or given another "
+    "voice: create a new one, then delete the old one. Elements made on Kling's web site are reported not to appear "
+    "here, and these not there. Elements are free. "
+)
+GENERATING = (
+    "Videos and images cost units: tell the person the price that the first call gives, and go on only if they agree. "
+    "Another result of the same request is another take."
+)
+NOT_GENERATING = (
+    "This server makes no videos or images: send what use_elements gives to Kling's API, which answers with the video; "
+    "prices and balance are in Kling's console."
 )
 
 
@@ -63,7 +69,7 @@ def build_server(
             process.
 
     Raises:
-        ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
+        ConfigurationError: KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names what does not exist.
     """
     chosen, hidden = select_tools(settings)
     extension = tasks or TasksExtension()
@@ -83,7 +89,7 @@ def build_server(
     server = MCPServer(
         "kling-mcp",
         title="Kling Elements",
-        instructions=INSTRUCTIONS,
+        instructions=INSTRUCTIONS + (GENERATING if PAID & {tool.name for tool in chosen} else NOT_GENERATING),
         version=__version__,
         tools=[*chosen],
         lifespan=lifespan,
@@ -117,25 +123,44 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     """The tools to register, and for each one left out the variable that hides it.
 
     Raises:
-        ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
+        ConfigurationError: KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names what does not exist.
     """
-    tools = all_tools(settings)
-    wanted = {current_name(name) for name in settings.tools}
     if unknown := unknown_tools(settings):
         raise ConfigurationError(
             f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is not a tool; "
             f"the tools are {', '.join(sorted(NAMES))}."
         )
+    if unknown := unknown_toolsets(settings):
+        raise ConfigurationError(
+            f"KLING_MCP_TOOLSETS names {', '.join(unknown)[:200]}, which is not a toolset; "
+            f"the toolsets are {', '.join(TOOLSETS)}."
+        )
     chosen: list[KlingTool] = []
     hidden: dict[str, str] = {}
-    for tool in tools:
-        if settings.read_only and tool.changes_something:
-            hidden[tool.name] = "KLING_MCP_READ_ONLY"
-        elif wanted and tool.name not in wanted:
-            hidden[tool.name] = "KLING_MCP_TOOLS"
+    for tool in all_tools(settings):
+        if variable := _hidden_by(tool, settings):
+            hidden[tool.name] = variable
         else:
             chosen.append(tool)
     return chosen, hidden
+
+
+def _hidden_by(tool: KlingTool, settings: Settings) -> str:
+    """The variable that leaves this tool out, or ""."""
+    if settings.read_only and tool.changes_something:
+        return "KLING_MCP_READ_ONLY"
+    if tool.name in PAID and settings.spending.is_off:
+        return settings.spending.off_by
+    its_sets = {name for name, tools in TOOLSETS.items() if tool.name in tools}
+    if settings.toolsets and its_sets and not its_sets & {name.lower() for name in settings.toolsets}:
+        return "KLING_MCP_TOOLSETS"
+    is_wanted = not settings.tools or tool.name in map(current_name, settings.tools)
+    return "" if is_wanted else "KLING_MCP_TOOLS"
+
+
+def unknown_toolsets(settings: Settings) -> list[str]:
+    """The names in KLING_MCP_TOOLSETS that no toolset has."""
+    return [name for name in settings.toolsets if name.lower() not in TOOLSETS]
 
 
 def unknown_tools(settings: Settings) -> list[str]:
