@@ -13,6 +13,7 @@ from kling_mcp.server.consent import require_consent
 from kling_mcp.server.tool import Answer
 from kling_mcp.server.tools._expected_time import expected_time
 from kling_mcp.server.views.generations import generation_text, generation_view, may_be_saved_later
+from kling_mcp.server.views.result_blocks import result_blocks
 from kling_mcp.server.views.tasks import next_wait
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         warnings=made.warnings,
         next_step=_next_step(made),
     )
-    return Answer(view, generation_text(view))
+    return Answer(view, generation_text(view), await result_blocks(made.files, call))
 
 
 def _next_step(made: Generation) -> str:
