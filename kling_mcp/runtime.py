@@ -270,16 +270,17 @@ class Runtime:
 
     @cached_property
     def _saver(self) -> ResultSaver:
-        """Saves results for every account. The sandbox's links lead into this process, where nothing downloads them."""
+        """Saves results for every account. The sandbox's links lead to its own simulator, and nowhere else."""
         settings = self.settings
         folder = settings.output_folder(self.transport)
-        downloader = Downloader(LinkRules(settings.base_url), self.clock, open_way=self._way_to_results)
+        rules = LinkRules(SANDBOX_URL, in_process=True) if settings.sandbox else LinkRules(settings.base_url)
+        downloader = Downloader(rules, self.clock, open_way=self._way_to_results)
         return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only)
 
     @property
     def _way_to_results(self) -> Callable[[str], Network] | None:
-        """The network of `make_transport`, where that replaces the real one."""
-        make = self._make_transport
+        """The network of `make_transport` or the sandbox, where that replaces the real one."""
+        make = self._make_transport or (self._sandbox if self.settings.sandbox else None)
         return None if make is None else lambda link: Network(make(), way_to(link, SETTING))
 
     def _background_saver(self) -> BackgroundSaver:
@@ -369,10 +370,13 @@ class Runtime:
             sender = self._senders[base_url] = Sender(base_url, self.clock, make_transport=make_transport)
         return sender
 
-    def _sandbox(self) -> httpx.AsyncBaseTransport:
-        from kling_mcp.simulator import SimulatorTransport, World  # noqa: PLC0415 - only the sandbox loads it
+    @cached_property
+    def _sandbox(self) -> Callable[[], httpx.AsyncBaseTransport]:
+        """Makes connections to one simulated Kling, for the API and for files."""
+        from kling_mcp.simulator import SimulatorTransport, World, brisk_durations  # noqa: PLC0415 - sandbox only
 
-        return SimulatorTransport(World(self.clock.wall, api_keys=[SANDBOX_KEY]))
+        world = World(self.clock.wall, api_keys=[SANDBOX_KEY], durations=brisk_durations)
+        return lambda: SimulatorTransport(world)
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 A = TypeVar("A", bound=BaseModel)
 
+_RESOURCE_LINKS_SINCE = "2025-06-18"  # revisions are dates
 PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
 
 
@@ -103,6 +104,11 @@ class ToolContext:
     def shows_pages(self) -> bool:
         """Whether the client shows pages with results (MCP Apps)."""
         return client_supports_apps(self._context)
+
+    @property
+    def knows_resource_links(self) -> bool:
+        """Whether the client's revision of MCP has links as content; a client of an older one refuses the result."""
+        return self._context.request_context.protocol_version >= _RESOURCE_LINKS_SINCE
 
     async def ask(self, message: str, schema: type[A]) -> ElicitationResult[A] | None:
         """What a person answers; None if the client cannot ask one. See `questions.ask_person`."""

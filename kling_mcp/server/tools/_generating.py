@@ -13,6 +13,7 @@ from kling_mcp.server.consent import require_consent
 from kling_mcp.server.tool import Answer
 from kling_mcp.server.tools._expected_time import expected_time
 from kling_mcp.server.views.generations import generation_text, generation_view, next_step_after
+from kling_mcp.server.views.result_blocks import result_blocks
 
 if TYPE_CHECKING:
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
@@ -83,4 +84,4 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         warnings=made.warnings,
         next_step=next_step_after(made.task, made.files),
     )
-    return Answer(view, generation_text(view))
+    return Answer(view, generation_text(view), await result_blocks(made.files, call))

@@ -14,6 +14,7 @@ from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._expected_time import expected_time
 from kling_mcp.server.views.generations import may_be_saved_later
+from kling_mcp.server.views.result_blocks import result_blocks
 from kling_mcp.server.views.tasks import CollectedTaskView, collected_view, next_wait, task_text
 from kling_mcp.server.views.view import View
 from kling_mcp.settings import MAX_WAIT_SECONDS
@@ -81,7 +82,7 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     names = [view.task_id or (item.name if item.standing == "sending" else "") for item, view in pending]
     names += [view.task_id for view, rows in zip(tasks, files, strict=True) if any(map(may_be_saved_later, rows))]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, names))
-    return Answer(view, _text(view))
+    return Answer(view, _text(view), await result_blocks([file for rows in files for file in rows], call))
 
 
 async def _entries(account: Account, collected: Sequence[CollectedTask]) -> Mapping[str, JournalEntry]:

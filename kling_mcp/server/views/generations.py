@@ -81,7 +81,7 @@ def next_step_after(task: GenerationTask, files: Sequence[SavedFile]) -> str:
     ids = f"ids=[{quote(task.task_id)}]"
     if not task.is_final:
         return f"Call wait_for_tasks with {ids}."
-    if any(file.error and file.error.retry != "never" for file in files):
+    if any(map(may_be_saved_later, files)):
         return f"It is made and paid for. To save what is missing, repeat this call, or call wait_for_tasks with {ids}."
     return ""
 
