@@ -183,7 +183,8 @@ class Generator:
         await self._record(task)
         raise_if_failed(task, submission.external_task_id)
         left = wait_seconds - (self._clock.monotonic() - started)
-        files = await self.save(task, request.memo, request.product, submission.external_task_id, seconds=left)
+        name, units = submission.external_task_id, request.intent.units_estimated
+        files = await self.save(task, request.memo, request.product, name, units, seconds=left)
         ended = replace(submission, task=task, warnings=tuple(warnings))
         return Generation(
             ended.task, ended.external_task_id, ended.outcome, ended.warnings, files, self._clock.monotonic() - started

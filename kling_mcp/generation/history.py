@@ -108,7 +108,7 @@ class GenerationHistory:
         """Every generation that fits, with its files.
 
         Raises:
-            KlingError: neither the journal nor Kling could be read.
+            KlingError: Kling could not be read, and the journal has nothing.
         """
         listed, errors = await self._listed()
         entries: Sequence[JournalEntry] = ()
@@ -116,7 +116,7 @@ class GenerationHistory:
             entries = await self._journal.paid(MAX_ENTRIES)
         except StorageError as error:
             errors.append(error)
-        if len(errors) > len(self._lists):
+        if errors and not listed and not entries:
             raise errors[0]
         hits = [hit for hit in _joined(entries, listed) if _fits(hit[0], wanted)]
         hits.sort(key=lambda hit: hit[0].place, reverse=True)

@@ -41,8 +41,7 @@ INSTRUCTIONS = (
     "them to numbers. When a call fails, its last line says whether anything was created; repeating the same call with "
     "the same arguments never creates or pays anything twice. An element cannot be renamed, changed or given another "
     "voice: create a new one, then delete the old one. Elements made on Kling's web site are reported not to appear "
-    "here, and these not there. Elements are "
-    "free. "
+    "here, and these not there. Elements are free. "
 )
 GENERATING = (
     "Videos and images cost units: tell the person the price that the first call gives, and go on only if they agree. "

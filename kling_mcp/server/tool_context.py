@@ -40,6 +40,7 @@ class ToolContext:
         self._context = context
         self.runtime: Runtime = runtime_of(context.request_context)
         self._account: Account | None = None
+        self._last_progress = -1.0
 
     @property
     def settings(self) -> Settings:
@@ -133,16 +134,16 @@ class ToolContext:
         background = current_background_call()
         if background:
             background.set_message(message)
+        before = max(self._last_progress, 0.0)  # an earlier block of the same call, such as a question to a person
 
         async def beat() -> None:
             started = self.clock.monotonic()
-            last = -1.0
             while True:
                 waited = self.clock.monotonic() - started
-                last = max(last + 0.001, waited)
+                last = self._last_progress = round(max(self._last_progress + 0.001, before + waited), 3)
                 if not (background and background.is_detached):
                     await self._context.report_progress(
-                        round(last, 3), max(seconds, round(last, 3)), f"{message()} ({waited:.0f} s)"
+                        last, max(before + seconds, last), f"{message()} ({waited:.0f} s)"
                     )
                 await self.clock.sleep(PROGRESS_EVERY_SECONDS)
 

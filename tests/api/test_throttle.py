@@ -137,3 +137,26 @@ class TestPause:
         gate.was_accepted()
         gate.was_busy(None)
         assert gate.opens_in() <= INITIAL_DELAY
+
+    @pytest.mark.parametrize("news", ["accepted", "left"])
+    async def test_only_the_first_inside_tries_until_a_creation_is_accepted(
+        self, gate: CreateGate, clock: VirtualClock, news: str
+    ) -> None:
+        first, second = await gate.enter(), await gate.enter()
+        gate.was_busy(None)
+        tried: list[str] = []
+
+        async def attempt(name: str, place: anyio.Event) -> None:
+            await gate.wait_for_turn(place)
+            tried.append(name)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(attempt, "second", second)
+            group.start_soon(attempt, "first", first)
+            await clock.sleep(MAX_DELAY)
+            assert tried == ["first"]
+            if news == "accepted":
+                gate.was_accepted()
+            else:
+                gate.leave(first)
+        assert tried == ["first", "second"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from helpers import API_KEY, OLDEST_HANDSHAKE, Connect, last_line, structured, text_of
+from helpers import ACCESS_KEY, API_KEY, OLDEST_HANDSHAKE, SECRET_KEY, Connect, last_line, structured, text_of
 from mcp_types import ElicitResult, ErrorData
 
 from kling_mcp.settings.spending import SpendingSettings
@@ -124,6 +125,23 @@ class TestPersonWhoIsAsked:
         assert len(person.asked) == 1
         assert_nothing_was_sent(world, result, "needs_confirmation")
         assert "declined" in text_of(result)
+
+    async def test_client_hears_of_the_call_while_a_person_thinks(self, connect: Connect) -> None:
+        """Many clients end a call that says nothing for a minute."""
+        heard: list[tuple[float, float, str]] = []
+
+        async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+            assert total is None or total >= progress
+            heard.append((anyio.current_time(), progress, message or ""))
+
+        person = Person(ElicitResult(action="accept", content={"agree": True}), 100.0)
+        async with connect(OLDEST_HANDSHAKE, person) as client:
+            await client.call_tool("generate_video", MIA, progress_callback=on_progress)
+        times, values = [time for time, _, _ in heard], [value for _, value, _ in heard]
+        assert max(later - earlier for earlier, later in itertools.pairwise(times)) <= 5
+        assert all(later > earlier for earlier, later in itertools.pairwise(values))
+        assert times[-1] - times[0] > 130
+        assert heard[1][2] == "Waiting for a person's answer (4 s)"
 
     async def test_pictures_are_asked_for_as_clips_are(self, connect: Connect, world: World, era: str) -> None:
         person = agreeing()
@@ -252,6 +270,54 @@ class TestRepeats:
             saved_files(await video(client))
         assert len(person.asked) == 2
         assert made(world) == 2
+
+
+async def test_older_key_pair_makes_clips_and_pictures_on_the_older_routes(connect: Connect, world: World) -> None:
+    world.add_element(world.account_of(ACCESS_KEY), "Mia")
+    pair = {"api_key": "", "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
+    async with connect(**pair, **ALLOW) as client:
+        clip, pictures = await video(client), await client.call_tool("generate_image", MIA)
+        again = await video(client)
+    assert saved_files(again) == saved_files(clip)
+    assert saved_files(pictures)
+    assert {task.route for task in world.generations.values()} == {"v1-omni-video", "v1-omni-image"}
+    assert world.ignored_fields == []
+    assert made(world) == 2
+
+
+class TestSavingThatFails:
+    @pytest.mark.parametrize("trouble", ["folder", "link"])
+    async def test_result_that_could_not_be_saved_is_told_with_its_link_and_saved_by_a_repeat(
+        self, connect: Connect, world: World, faults: Faults, tmp_path: Path, trouble: str
+    ) -> None:
+        folder = tmp_path / "results"
+        if trouble == "folder":
+            folder.write_text("a file is in the way")
+        else:
+            faults.cut_reply(100, times=None)
+        async with connect(**ALLOW) as client:
+            failed = await video(client)
+            view, text = structured(failed), text_of(failed)
+            assert (view["task_status"], view["files"][0]["path"]) == ("succeed", "")
+            assert view["files"][0]["url"].startswith("https://")
+            assert view["files"][0]["url"] in text
+            assert "It is made and paid for." in view["next_step"]
+            assert view["next_step"] in text
+            assert len(view["warnings"]) == 1
+            faults.clear()
+            if trouble == "folder":
+                folder.unlink()
+            again = await video(client)
+        assert len(saved_files(again)) == 1
+        assert structured(again)["next_step"] == ""
+        assert made(world) == 1
+
+    async def test_file_that_a_person_deleted_is_saved_again(self, connect: Connect, world: World) -> None:
+        async with connect(**ALLOW) as client:
+            (path,) = saved_files(await video(client))
+            path.unlink()
+            assert saved_files(await video(client)) == [path]
+        assert made(world) == 1
 
 
 class TestDryRun:

@@ -62,7 +62,7 @@ async def test_task_that_kling_does_not_show_is_called_so(connect: Connect, faul
     async with connect() as client:
         result = await client.call_tool(WAIT, {"ids": ["880000000000000101"], "wait_seconds": 3})
     assert structured(result)["tasks"][0]["task_status"] == "unknown"
-    assert "Kling does not show this task (yet), so its state is not known." in text_of(result)
+    assert "Kling has not shown this task yet, so its state is not known." in text_of(result)
 
 
 @pytest.mark.parametrize("given", ["8.80E+17", "880000000000000101.0"])

@@ -12,13 +12,12 @@ from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import require_consent
 from kling_mcp.server.tool import Answer
 from kling_mcp.server.tools._expected_time import expected_time
-from kling_mcp.server.views.generations import generation_text, generation_view, may_be_saved_later
+from kling_mcp.server.views.generations import generation_text, generation_view, next_step_after
 from kling_mcp.server.views.result_blocks import result_blocks
-from kling_mcp.server.views.tasks import next_wait
 
 if TYPE_CHECKING:
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
-    from kling_mcp.generation.generator import Generation, GenerationRequest
+    from kling_mcp.generation.generator import GenerationRequest
     from kling_mcp.server.tool_context import ToolContext
 
 
@@ -83,12 +82,6 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         files=made.files,
         waited_seconds=made.waited_seconds,
         warnings=made.warnings,
-        next_step=_next_step(made),
+        next_step=next_step_after(made.task, made.files),
     )
     return Answer(view, generation_text(view), await result_blocks(made.files, call))
-
-
-def _next_step(made: Generation) -> str:
-    if not made.task.is_final:
-        return next_wait([made.task.task_id], ".")
-    return next_wait([made.task.task_id], " to save it.") if any(map(may_be_saved_later, made.files)) else ""

@@ -76,6 +76,16 @@ def file_warnings(files: Sequence[SavedFile]) -> list[str]:
     return list(dict.fromkeys(f"{file.error.message} {file.error.advice}".strip() for file in files if file.error))
 
 
+def next_step_after(task: GenerationTask, files: Sequence[SavedFile]) -> str:
+    """What to call next, or "": what was paid for is waited for, and saved by a later call if it is not yet."""
+    ids = f"ids=[{quote(task.task_id)}]"
+    if not task.is_final:
+        return f"Call wait_for_tasks with {ids}."
+    if any(file.error and file.error.retry != "never" for file in files):
+        return f"It is made and paid for. To save what is missing, repeat this call, or call wait_for_tasks with {ids}."
+    return ""
+
+
 def generation_view(
     request: GenerationRequest,
     task: GenerationTask | None = None,
@@ -128,7 +138,7 @@ def followed_view(
         created_at=iso_utc(task.created_at),
         updated_at=iso_utc(task.updated_at),
         warnings=file_warnings(files),
-        next_step="" if task.is_final else f"Call wait_for_tasks with ids=[{quote(task.task_id)}].",
+        next_step=next_step_after(task, files),
     )
 
 
