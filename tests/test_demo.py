@@ -138,7 +138,7 @@ def film(tmp_path: Path, clock: VirtualClock, world: World, faults: Faults) -> F
 
 
 @pytest.mark.anyio
-async def test_film_tells_the_price_then_pays_once_and_ends_on_the_disk(
+async def test_film_says_the_price_then_pays_once_and_ends_on_the_disk(
     film: Film, clock: VirtualClock, world: World
 ) -> None:
     out = io.StringIO()

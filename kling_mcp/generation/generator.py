@@ -44,9 +44,9 @@ class GenerationRequest:
     """A prepared request with what identifies it and what is to become of its results.
 
     Attributes:
-        prompt: the caller's own text; for shots, one a line.
-        take: another one makes another result of the same request.
-        save_as: a name or a folder inside the output folder, or "".
+        prepared: the request as Kling reads it, with its estimate and its warnings.
+        intent: what makes it the same request again, with its take.
+        memo: what the journal remembers of it for later calls, such as where to save.
     """
 
     prepared: PreparedVideo | PreparedImages

@@ -40,7 +40,7 @@ class BackgroundSaver:
         """A row for each result, in order, after at most `seconds`; what is not saved by then goes on being saved.
 
         Raises:
-            InputError: `save_as` leads out of the output folder; nothing was downloaded.
+            InputError: the name to save as leads out of the output folder; nothing was downloaded.
         """
         task_id = description.task_id
         work = self._running.get(task_id)

@@ -14,6 +14,7 @@ from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.completions import register_completions
 from kling_mcp.server.gallery import gallery_extension
+from kling_mcp.server.instructions import instructions_for
 from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.long_names import refuse_long_names
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
@@ -27,30 +28,11 @@ from kling_mcp.server.tools import NAMES, PAID, TOOLSETS, may_create
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
     from mcp.server.request_state import RequestStateSecurity
 
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
-
-# Every conversation pays for it, so it holds only what no tool says. facts: no-update, library-web-separate
-INSTRUCTIONS = (
-    "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI videos "
-    "and images; an element_id keeps the subject looking the same from shot to shot. Call find_elements before "
-    "creating: the element may already exist. Create one with create_element_and_wait. Ids are text: never convert "
-    "them to numbers. When a call fails, its last line says whether anything was created; repeating the same call with "
-    "the same arguments never creates or pays anything twice. An element cannot be renamed, changed or given another "
-    "voice: create a new one, then delete the old one. Elements made on Kling's web site are reported not to appear "
-    "here, and these not there. Elements are free. "
-)
-GENERATING = (
-    "Videos and images cost units: tell the person the price that the first call gives, and go on only if they agree. "
-    "Another result of the same request is another take."
-)
-NOT_GENERATING = (
-    "This server makes no videos or images: send what use_elements gives to Kling's API, which answers with the video; "
-    "prices and balance are in Kling's console."
-)
 
 
 def build_server(
@@ -89,24 +71,25 @@ def build_server(
     server = MCPServer(
         "kling-mcp",
         title="Kling Elements",
-        instructions=INSTRUCTIONS + (GENERATING if PAID & {tool.name for tool in chosen} else NOT_GENERATING),
+        instructions=instructions_for(frozenset(tool.name for tool in chosen)),
         version=__version__,
         tools=[*chosen],
         lifespan=lifespan,
         extensions=[extension, gallery_extension()] if any(tool.meta for tool in chosen) else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
-        middleware=[
-            refuse_long_names,
-            answer_older_names,
-            read_text_arguments,
-            *([_HiddenTools(hidden)] if hidden else []),
-        ],
+        middleware=_middleware(hidden),
     )
     register_resources(server)
     register_prompts(server, [tool.name for tool in chosen])
     register_completions(server)
     return server
+
+
+def _middleware(hidden: Mapping[str, str]) -> list[ServerMiddleware[LazyRuntime]]:
+    """What every request passes, outermost first."""
+    always: list[ServerMiddleware[LazyRuntime]] = [refuse_long_names, answer_older_names, read_text_arguments]
+    return [*always, _HiddenTools(hidden)] if hidden else always
 
 
 @asynccontextmanager

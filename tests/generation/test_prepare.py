@@ -151,7 +151,7 @@ async def test_name_that_cannot_be_used_refuses_the_request(
     assert "nothing was paid" in error.advice
 
 
-async def test_nothing_but_the_library_is_asked(account: Account, world: World) -> None:
+async def test_preparation_asks_only_the_library(account: Account, world: World) -> None:
     add(world, "Mia")
     await video(account, prompt="@Mia waves")
     assert {record.route for record in world.requests} == {"list", "presets"}
@@ -166,7 +166,7 @@ async def test_handle_written_by_hand_is_refused(account: Account) -> None:
 # --- all problems at once
 
 
-async def test_problems_of_names_media_and_settings_are_told_together(account: Account, world: World) -> None:
+async def test_problems_of_names_media_and_settings_are_listed_together(account: Account, world: World) -> None:
     error = await refusal(
         account,
         prompt="@Nobody and @image_2",
@@ -210,7 +210,7 @@ async def test_limits_of_elements_depend_on_the_other_inputs(
         assert "- elements: must" in error.message
 
 
-async def test_element_of_the_prompt_that_does_not_fit_is_told_as_such(account: Account, world: World) -> None:
+async def test_error_says_that_the_prompt_names_the_unfit_element(account: Account, world: World) -> None:
     """fact: video-models"""
     add(world, "Host", reference_type="video_refer")
     error = await refusal(account, prompt="@Host speaks", model="o1")
@@ -229,21 +229,21 @@ async def test_prompt_is_measured_as_it_is_sent(account: Account, world: World) 
 # --- what a person should know
 
 
-async def test_element_that_no_text_names_is_told(account: Account, world: World) -> None:
+async def test_warning_names_the_element_that_the_prompt_leaves_out(account: Account, world: World) -> None:
     """fact: gen-handle-missing"""
     add(world, "Mia")
     (note,) = (await video(account, prompt="a kitchen", elements=("Mia",))).notes
     assert '"Mia" is in elements' in note
 
 
-async def test_picture_that_no_text_names_is_told(account: Account) -> None:
+async def test_warning_names_the_picture_that_the_prompt_leaves_out(account: Account) -> None:
     """fact: gen-handle-missing"""
     (note,) = (await video(account, prompt="as in @image_2", images=(LINK, LINK))).notes
     assert "@image_1" in note
     assert "@image_2" not in note
 
 
-async def test_voice_without_native_audio_is_told(account: Account, world: World) -> None:
+async def test_warning_says_that_a_bound_voice_needs_native_audio(account: Account, world: World) -> None:
     """fact: voice-needs-audio"""
     voice = (await account.client.list_preset_voices())[0].voices[0]
     add(world, "Mia", voice_id=voice.voice_id)
@@ -252,7 +252,7 @@ async def test_voice_without_native_audio_is_told(account: Account, world: World
     assert (await video(account, prompt="@Mia speaks", audio="native")).notes == ()
 
 
-async def test_price_of_a_video_element_is_told_before_it_is_paid(account: Account, world: World) -> None:
+async def test_warning_says_that_the_price_of_a_video_element_is_unsure(account: Account, world: World) -> None:
     """fact: price-video-element"""
     add(world, "Host", reference_type="video_refer")
     estimate = (await video(account, prompt="@Host speaks")).estimate
@@ -274,7 +274,7 @@ async def test_local_picture_is_sent_as_bytes(account: Account, pictures: Pictur
     assert body["contents"][1] == {"type": "first_frame", "url": pictures.front.read_bytes()}
 
 
-async def test_prompt_that_sets_out_shots_is_told(account: Account) -> None:
+async def test_warning_names_a_prompt_that_sets_out_shots(account: Account) -> None:
     (note,) = (await video(account, prompt="shot 1, 2, a door; shot 2, 3, a cat;")).notes
     assert "give them as shots" in note
 
@@ -315,7 +315,7 @@ async def test_picture_request_counts_positions(account: Account, world: World) 
         ({"prompt": "as in @video_1"}, "prompt"),
     ],
 )
-async def test_picture_rules(account: Account, given: dict[str, Any], argument: str) -> None:
+async def test_pictures_follow_the_rules_of_their_model(account: Account, given: dict[str, Any], argument: str) -> None:
     """fact: old-images"""
     with pytest.raises(KlingError) as caught:
         await images(account, **{"prompt": "x"} | given)

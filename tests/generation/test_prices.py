@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What a row of the page is about. `rates` says which of its figures, split at the slash, this is."""
+    """What a row of the page is about. `rate` says which of its figures, split at the slash, this is."""
 
     label: str
     rate: int
@@ -129,7 +129,7 @@ def test_base_video_gives_a_range_of_seconds() -> None:
     assert "3 to 10" in estimate.doubt
 
 
-def test_estimate_tells_units_dollars_date_and_reason() -> None:
+def test_estimate_has_units_dollars_date_and_reason() -> None:
     cost = VideoCost(model="3.0-omni", resolution="720p", audio="native", seconds=(5, 5))
     assert str(estimate_video(cost)) == (
         "4 video units ($0.56 at list price of 2026-09-20): 5 s at 0.8 units a second, 3.0-omni in 720p with native "
@@ -137,7 +137,7 @@ def test_estimate_tells_units_dollars_date_and_reason() -> None:
     )
 
 
-def test_range_tells_both_ends_and_why() -> None:
+def test_range_has_both_ends_and_a_reason() -> None:
     cost = VideoCost(model="3.0-omni", resolution="720p", audio="off", seconds=(5, 5), has_video_element=True)
     said = str(estimate_video(cost))
     assert said.startswith("3 to 4.5 video units ($0.42 to $0.63 at list price of 2026-09-20): ")

@@ -119,5 +119,5 @@ def test_plain_angle_brackets_are_no_handle() -> None:
     assert Prompt("a <b> << c >> 1 < 2").handles == ()
 
 
-def test_words_after_a_sign_are_told_for_the_choice_of_handles() -> None:
+def test_words_after_a_sign_are_listed_for_the_choice_of_handles() -> None:
     assert words_after_at("write to @gmail or @Mia-Rose, now") == ("gmail", "Mia-Rose")

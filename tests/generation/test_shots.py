@@ -31,7 +31,7 @@ def test_shot_without_whole_seconds_and_text_is_refused(text: str) -> None:
     assert '"3: @Mia waves"' in problem.fix
 
 
-def test_every_unreadable_shot_is_told() -> None:
+def test_error_lists_every_unreadable_shot() -> None:
     shots, problems = parse_shots(["3: a", "b", "2: c", "d"])
     assert [shot.seconds for shot in shots] == [3, 2]
     assert [problem.argument for problem in problems] == ["shots[1]", "shots[3]"]
@@ -52,7 +52,7 @@ def test_text_of_a_shot_has_512_characters_at_most() -> None:
     assert problem.argument == "shots[2]"
 
 
-def test_very_long_shot_is_told_by_its_length() -> None:
+def test_error_names_a_very_long_shot_by_its_length() -> None:
     (shot,), problems = parse_shots(["3: " + "a" * 900])
     assert problems == []
     assert check_shot(0, shot.prompt.text, joined=False) is not None

@@ -89,7 +89,9 @@ def test_every_route_of_the_table_can_be_chosen() -> None:
         ("3.0", {}, "first_frame", "3.0-omni"),
     ],
 )
-def test_key_pair_is_told_which_model_it_can_use(model: str, inputs: dict[str, Any], argument: str, fix: str) -> None:
+def test_error_names_a_model_that_a_key_pair_can_use(
+    model: str, inputs: dict[str, Any], argument: str, fix: str
+) -> None:
     """fact: auth-pair-legacy-only"""
     problem = choose_route(draft_of(model=model, **inputs), has_api_key=KEY_PAIR)
     assert isinstance(problem, Problem)
@@ -235,7 +237,7 @@ def test_all_problems_are_found_at_once() -> None:
         (BASE | {"duration": 5}, "decides how long"),
     ],
 )
-def test_setting_without_effect_is_told(given: dict[str, Any], said: str) -> None:
+def test_warning_names_a_setting_without_effect(given: dict[str, Any], said: str) -> None:
     """fact: gen-unknown-fields-billed"""
     draft = draft_of(**given)
     route = choose_route(draft, has_api_key=API_KEY)

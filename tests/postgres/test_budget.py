@@ -111,7 +111,7 @@ async def test_refused_and_repeated_requests_use_no_budget(place: Place) -> None
     assert (await journal.mark_sending(entry)).sent_at >= entry.sent_at
 
 
-async def test_other_products_accounts_and_days_have_budgets_of_their_own(place: Place) -> None:
+async def test_budgets_are_separate_by_product_account_and_day(place: Place) -> None:
     journal = journal_at(place, per_day=9)
     assert await is_allowed(journal, wish(1, "9"))
     assert await is_allowed(journal, wish(2, "9", product="image"))

@@ -153,7 +153,7 @@ class TestPersonWhoIsAsked:
 
 
 class TestClientThatCannotAsk:
-    async def test_first_call_tells_the_price_and_a_repeat_with_max_units_makes_it(
+    async def test_first_call_says_the_price_and_a_repeat_with_max_units_makes_it(
         self, connect: Connect, world: World, era: str
     ) -> None:
         async with connect(era) as client:
@@ -190,7 +190,7 @@ class TestMaxUnits:
         assert_nothing_was_sent(world, result, "over_budget")
         assert person.asked == []
 
-    async def test_spending_that_is_allowed_asks_nobody(self, connect: Connect, world: World, era: str) -> None:
+    async def test_allowed_spending_goes_on_without_a_question(self, connect: Connect, world: World, era: str) -> None:
         person = agreeing()
         async with connect(era, person, **ALLOW) as client:
             saved_files(await video(client))
@@ -230,7 +230,7 @@ class TestCaps:
 
 
 class TestRepeats:
-    async def test_same_call_asks_nobody_pays_nothing_and_has_the_same_files(
+    async def test_repeated_call_pays_nothing_and_has_the_same_files(
         self, connect: Connect, world: World, era: str
     ) -> None:
         person = agreeing()
@@ -254,7 +254,7 @@ class TestRepeats:
         assert again["task_id"] == first["task_id"]
         assert again["files"]
 
-    async def test_another_take_is_another_task_and_another_question(self, connect: Connect, world: World) -> None:
+    async def test_new_take_is_a_new_task_and_a_new_question(self, connect: Connect, world: World) -> None:
         person = agreeing()
         async with connect(elicitation=person) as client:
             first, second = await video(client), await video(client, take=2)
@@ -287,7 +287,7 @@ async def test_older_key_pair_makes_clips_and_pictures_on_the_older_routes(conne
 
 class TestSavingThatFails:
     @pytest.mark.parametrize("trouble", ["folder", "link"])
-    async def test_result_that_could_not_be_saved_is_told_with_its_link_and_saved_by_a_repeat(
+    async def test_unsaved_result_has_its_link_and_is_saved_by_a_repeat(
         self, connect: Connect, world: World, faults: Faults, tmp_path: Path, trouble: str
     ) -> None:
         folder = tmp_path / "results"

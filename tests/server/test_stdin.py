@@ -195,7 +195,7 @@ def test_refused_input_ends_the_server_while_the_pipe_is_open(tmp_path: Path) ->
     "command",
     [
         COMMAND,
-        # A shell that waits for the server, as `uvx` does, stays alive when the client dies.
+        # A shell that waits for the server, as uvx does, stays alive when the client dies.
         pytest.param(["sh", "-c", f"{shlex.join(COMMAND)}; :"], marks=linux_only),
         pytest.param(["sh", "-ec", shlex.join(["bash", "-c", f"{shlex.join(COMMAND)}; :"]) + "; :"], marks=linux_only),
     ],
