@@ -85,6 +85,14 @@ class ElementCreator:
         # What the journal was told and said of each task: a finished one changes no more, so it is not asked again.
         self._recorded: dict[str, tuple[str, Submitted | None]] = {}
 
+    async def check(self, draft: ElementDraft) -> tuple[PreparedElement, Intent]:
+        """What would be sent, and its identity. Nothing is sent.
+
+        Raises:
+            InputError: every problem of the input.
+        """
+        return await to_thread.run_sync(self._read, draft)
+
     async def create(
         self,
         draft: ElementDraft,
@@ -189,7 +197,7 @@ class ElementCreator:
     async def _submit(
         self, draft: ElementDraft, deadline: float, on_claim: OnClaim | None, *, allow_duplicate_name: bool
     ) -> Submission[ElementTask]:
-        prepared, intent = await to_thread.run_sync(self._read, draft)
+        prepared, intent = await self.check(draft)
 
         async def make_body(entry: JournalEntry) -> Mapping[str, object]:
             return await self._body(prepared, entry)

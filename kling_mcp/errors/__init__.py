@@ -11,6 +11,7 @@ This module only describes failures; it never logs, retries or decides.
     ├── LimitError              limit or busy, refused here before anything was sent
     ├── OverBudgetError         over_budget; nothing was sent
     ├── ConfirmationError       needs_confirmation; nothing was sent
+    ├── StalePlanError          stale_plan; nothing was sent
     ├── ConnectionFailedError   network; no connection was made, so nothing was sent
     ├── LostReplyError          network; a look-up was sent and its reply was lost
     ├── UnknownOutcomeError     unknown_outcome; .external_task_id
@@ -56,6 +57,7 @@ from kling_mcp.errors.here import (
     NameTakenError,
     NotFoundError,
     OverBudgetError,
+    StalePlanError,
     StorageError,
 )
 from kling_mcp.errors.refusals import (
@@ -99,6 +101,7 @@ __all__ = [
     "ResultError",
     "Retry",
     "ServerError",
+    "StalePlanError",
     "StillSendingError",
     "StorageError",
     "TaskFailedError",

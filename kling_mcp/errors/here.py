@@ -98,6 +98,12 @@ class ConfirmationError(KlingError):
     kind: Kind = "needs_confirmation"
 
 
+class StalePlanError(KlingError):
+    """A production plan does not fit what is there now; nothing was sent. A new plan does."""
+
+    kind: Kind = "stale_plan"
+
+
 class StorageError(KlingError):
     """The state folder cannot be written or read; nothing was sent to Kling."""
 

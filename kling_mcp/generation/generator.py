@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
+
 from kling_mcp.api.generation_models import GenerationTask
 from kling_mcp.errors import StorageError
 from kling_mcp.generation.draft import VideoDraft
+from kling_mcp.generation.foresee import foresee_video
+from kling_mcp.generation.inputs import load_video_media
 from kling_mcp.generation.memo import GenerationMemo, content_of, memo_of
 from kling_mcp.generation.prepare import PreparedImages, PreparedVideo, prepare_images, prepare_video
 from kling_mcp.generation.routes import BODY, PATH, kind_of
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.generation.draft import ImageDraft
+    from kling_mcp.generation.foresee import ForeseenElements, ForeseenVideo
+    from kling_mcp.generation.inputs import LoadedMedia
     from kling_mcp.generation.prepare import Surroundings
     from kling_mcp.generation.prices import Product
     from kling_mcp.results.background import BackgroundSaver
@@ -120,6 +126,18 @@ class Generator:
             cost=Cost(estimate.product, estimate.high),
         )
         return GenerationRequest(prepared=prepared, intent=intent, memo=memo)
+
+    async def foresee(self, draft: VideoDraft, foreseen: ForeseenElements) -> ForeseenVideo:
+        """The price of a video, and everything that can be checked before its elements exist. Nothing is sent.
+
+        Raises:
+            InputError: every problem of the rest.
+        """
+        return await foresee_video(draft, self._surroundings, foreseen)
+
+    async def load_media(self, draft: VideoDraft) -> LoadedMedia:
+        """The pictures of a video, with every problem of them."""
+        return await to_thread.run_sync(load_video_media, draft, self._surroundings.policy)
 
     async def is_known(self, request: GenerationRequest) -> bool:
         """Whether this very request was sent before, so that submitting it pays nothing more.

@@ -53,6 +53,18 @@ CREATE TABLE keys (
 )
 """
 
+PLANS = """
+CREATE TABLE plans (
+    account          TEXT NOT NULL,
+    plan_id          TEXT NOT NULL,
+    path             TEXT NOT NULL,
+    decided          TEXT NOT NULL,
+    agreed           TEXT NOT NULL DEFAULT '',
+    created_at       DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (account, plan_id)
+)
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = (
     (
         TASKS,
@@ -81,5 +93,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE tasks ADD COLUMN units_deducted TEXT NOT NULL DEFAULT ''",
         "CREATE INDEX tasks_by_cost ON tasks (account, product, sent_at)",
     ),
+    # What was decided for a production sheet, to be carried out later.
+    (PLANS, "CREATE INDEX plans_by_age ON plans (account, created_at)"),
 )
 VERSION = len(STEPS)
