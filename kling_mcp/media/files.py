@@ -45,13 +45,20 @@ def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
     """
     if not policy.allowed_dirs:
         raise _files_off(path, argument, policy)
-    spelled = spellings(_expand_home(path))
-    for spelling in spelled:
+    real = find_local(path, policy)
+    if real is None:
+        raise _not_found(spellings(expand_home(path))[-1], path, argument, policy)
+    _refuse_stub(real.name, path, argument)
+    return read_regular(real, path, argument)
+
+
+def find_local(path: str, policy: MediaPolicy) -> Path | None:
+    """The real path of what exists under this name inside an allowed folder, however it is spelled; None for none."""
+    for spelling in spellings(expand_home(path)):
         real = locate(spelling, policy)
         if is_inside(real, policy) and os.path.lexists(real):
-            _refuse_stub(real.name, path, argument)
-            return read_regular(real, path, argument)
-    raise _not_found(spelled[-1], path, argument, policy)
+            return real
+    return None
 
 
 def read_regular(path: Path, given: str, argument: str) -> bytes:
@@ -92,7 +99,7 @@ def refuse_size(size_bytes: int, given: str, argument: str) -> NoReturn:
     raise _refused(argument, rule, f"{quote(given)} with {size_bytes} bytes", fix)
 
 
-def _expand_home(path: str) -> str:
+def expand_home(path: str) -> str:
     """Only `~` and `~/x`: never another user's home."""
     if path[:2] not in {"~", f"~{os.sep}", "~/"}:
         return path

@@ -50,10 +50,12 @@ class Media:
         given: as it is written in the sheet.
         source: what to read: an absolute path, or the https link, `data:` or `file:` URI as given. Paths begin at the
             folder of the sheet, `~` is the home folder.
+        digest: SHA-256 of the picture's bytes, or of a link's text, hexadecimal, as in `Picture.digest`.
     """
 
     given: str
     source: str
+    digest: str = ""
     place: Place = NOWHERE
 
 
