@@ -1,6 +1,7 @@
 """What an element or a video of a sheet is made from, part by part: to tell whether anything changed, and what. Pure.
 
-A part is a text as it is, or `sha256:…` of a picture or a link. The account is no part: another API key makes nothing new.
+A part is a text as it is, or `sha256:…` of a picture or a link.
+The account is no part: another API key makes nothing new.
 """
 
 from __future__ import annotations

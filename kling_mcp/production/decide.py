@@ -11,6 +11,8 @@ from kling_mcp.production.model import SheetProblem
 from kling_mcp.sanitize import clean, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kling_mcp.generation.prices import Estimate
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.production.content import Parts
@@ -200,7 +202,7 @@ def _problem(entry: CastEntry, argument: str, rule: str, actual: str, fix: str) 
 
 
 def decide_take(
-    shot: Shot, take: int, locked: LockedShot | None, facts: ShotFacts, cast: dict[str, CastDecision]
+    shot: Shot, take: int, locked: LockedShot | None, facts: ShotFacts, cast: Mapping[str, CastDecision]
 ) -> ShotDecision:
     """What to do for this take.
 
@@ -231,7 +233,9 @@ def decide_take(
     free = replace(blank, is_stuck=False)
     if waits_for:
         why = f"it waits for {_names(waits_for)}"
-        return replace(free, waits_for=waits_for, why=f"{why}; {changed}" if (changed := _change(locked, parts)) else why)
+        return replace(
+            free, waits_for=waits_for, why=f"{why}; {changed}" if (changed := _change(locked, parts)) else why
+        )
     if locked is not None and locked.task_id and locked.content == hash_of(parts):
         return replace(free, action="unchanged")
     return replace(free, action="render", why=_change(locked, parts) or "it was not made yet")

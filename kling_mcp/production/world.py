@@ -77,10 +77,12 @@ class World:
 
     Attributes:
         has_read_all: whether the library could be read in full, so that what it lacks does not exist.
+        kept: ids of elements that were replaced earlier and still exist.
         in_library: for each name that must exist: whether a ready element has it.
     """
 
     cast: Mapping[str, CastFacts]
     shots: Mapping[str, ShotFacts]
     has_read_all: bool = True
+    kept: frozenset[str] = frozenset()
     in_library: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
