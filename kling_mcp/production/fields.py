@@ -140,7 +140,9 @@ def read_fields(node: Mapped, path: str, keys: Sequence[Key], problems: Problems
     for pair in node.pairs:
         key = table.get(pair.key)
         if key is None:
-            refuse_key(pair.key, path, tuple(table), problems, pair.place)
+            meant = refuse_key(pair.key, path, tuple(table), problems, pair.place)
+            if meant and not any(other.key == meant for other in node.pairs):
+                problems.set_aside(way(path, meant))  # it is not missing, but misspelled
         elif not (isinstance(pair.value, Scalar) and pair.value.kind == "nothing"):
             slot = _read(pair.value, way(path, key.name), key, problems)
             if slot is not None:
@@ -150,12 +152,13 @@ def read_fields(node: Mapped, path: str, keys: Sequence[Key], problems: Problems
     return slots
 
 
-def refuse_key(given: str, path: str, known: Sequence[str], problems: Problems, place: Place) -> None:
-    """Note an unknown key, with the one that was probably meant."""
+def refuse_key(given: str, path: str, known: Sequence[str], problems: Problems, place: Place) -> str:
+    """Note an unknown key; returns the one that was probably meant, or ""."""
     meant = _MEANT.get(given.strip().lower(), "")
     meant = meant if meant in known else nearest(given, known)
     fix = f"did you mean {meant}?" if meant else "leave it out."
     problems.refuse(way(path, given), f"must be one of the keys {', '.join(known)}", quote(given, 60), fix, place)
+    return meant
 
 
 def _read(node: Node, path: str, key: Key, problems: Problems) -> Slot | None:
