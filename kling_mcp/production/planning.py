@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from kling_mcp.errors import NotFoundError, StalePlanError
-from kling_mcp.production.lock import read_lock
+from kling_mcp.production.lock import lock_path, read_lock
 from kling_mcp.production.plan import Plan, decide_cast, differences, for_shots, make_plan
 from kling_mcp.production.plan_store import PlanStore
 from kling_mcp.production.read_sheet import read_sheet
@@ -82,7 +82,7 @@ class Planner:
     def _read(self, path: str) -> tuple[Sheet, Lock]:
         """Blocking."""
         sheet = read_sheet(path, self._policy)
-        return sheet, read_lock(sheet.path)
+        return sheet, read_lock(lock_path(sheet.path))
 
     async def _plan(self, sheet: Sheet, lock: Lock, part: Part, require: Sequence[str]) -> Plan:
         surveyor = Surveyor(self.account, sheet, lock)
