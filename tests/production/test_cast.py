@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from helpers import API_KEY
+from never_twice.wishes import elements_at
 
 from kling_mcp.production.plan import differences
-from never_twice.wishes import elements_at
 from production.episodes import NAMES, Episode, actions, apply, plan, planner_of, run, statuses
 
 if TYPE_CHECKING:
