@@ -57,7 +57,7 @@ async def test_shots_are_priced_before_their_elements_exist_and_cost_just_that(
     assert states(planned) == {"kitchen 1": "blocked", "harbour 1": "render"}
     assert planned.shots[0].waits_for == ("Mia", "Sara")
     (price,) = planned.price()
-    assert (price.low, price.high) == (11, 11)  # 5 s at 0.6 and 10 s at 0.8
+    assert [price.low, price.high] == [Decimal(11), Decimal(11)]  # 5 s at 0.6 and 10 s at 0.8
     outcomes = await run(runtime, planned)
     assert statuses(outcomes) == dict.fromkeys(["Mia", "Sara", "kitchen", "harbour"], "ready")
     assert spent(world, clock) == price.high
@@ -178,7 +178,7 @@ async def test_voice_and_clip_of_the_cast_decide_the_price_before_they_exist(
     planned = await plan(runtime, episode)
     (kitchen, _) = planned.shots
     assert kitchen.estimate is not None
-    assert (kitchen.estimate.low, kitchen.estimate.high) == (3, Decimal("4.5"))
+    assert [kitchen.estimate.low, kitchen.estimate.high] == [Decimal(3), Decimal("4.5")]
     assert "made from a video" in kitchen.estimate.doubt
 
 

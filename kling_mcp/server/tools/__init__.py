@@ -32,13 +32,15 @@ NAMES = (
     "generate_video",
     "generate_image",
     "find_generations",
+    "plan_production",
+    "apply_production",
     "find_voices",
     "delete_element",
     "check_setup",
 )
 
 
-# KLING_MCP_TOOLSETS; a tool of no toolset belongs to all. Two are named in advance, and have no tools yet.
+# KLING_MCP_TOOLSETS; a tool of no toolset belongs to all. One is named in advance, and has no tools yet.
 TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "elements": frozenset(
@@ -55,11 +57,11 @@ TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
         "voices": frozenset({"find_voices"}),
         "generate": frozenset({"generate_video", "generate_image", "find_generations"}),
-        "production": frozenset(),
+        "production": frozenset({"plan_production", "apply_production"}),
         "account": frozenset(),
     }
 )
-PAID = frozenset({"generate_video", "generate_image"})
+PAID = frozenset({"generate_video", "generate_image", "apply_production"})
 
 
 def load(name: str) -> ToolSpec:
