@@ -223,7 +223,7 @@ async def test_unclear_setting_of_spending_hides_what_costs_and_is_reported(
         names = {tool.name for tool in (await client.list_tools()).tools}
         said = await told(client, "generate_video", prompt="A boat")
         found = await setup(client)
-    assert not {"generate_video", "generate_image"} & names
+    assert not {"generate_video", "generate_image", "apply_production"} & names
     assert "find_generations" in names
     assert f"switched off on this server ({name})" in said
     assert any(problem.startswith(name) for problem in found["problems"])

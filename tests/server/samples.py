@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from helpers import API_KEY
@@ -20,6 +22,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "generate_video": {"prompt": "A walk", "elements": ["{element_id}"], "dry_run": True},
     "generate_image": {"prompt": "A portrait", "elements": ["{element_id}"], "dry_run": True},
     "find_generations": {"query": "walk"},
+    "apply_production": {"plan_id": "{plan_id}", "max_units": "9"},
     "find_elements": {"query": "zoe"},
     "find_voices": {},
 }
@@ -43,10 +46,22 @@ def furnish(world: World) -> dict[str, str]:
     return {"task_id": ready.task_id, "element_id": ready.element_id}
 
 
+def sheet_beside(picture: Path, ids: dict[str, str]) -> str:
+    """A sheet with something in every list of a plan: its path."""
+    made = {"description": "Barista", "front": picture.name, "others": [picture.name]}
+    cast = {"Mia": made, "Fox": {"element_id": ids["element_id"]}, "Ghost": {"element_id": "329999999999999"}}
+    shots = {"walk": {"prompt": "A walk"}, "dance": {"prompt": "@Mia dances", "takes": 2}}
+    sheet = picture.with_name("episode.json")
+    sheet.write_text(json.dumps({"version": 1, "cast": cast, "shots": shots}), "utf-8")
+    return str(sheet)
+
+
 def arguments_for(tool: str, ids: dict[str, str], creation: dict[str, Any]) -> dict[str, Any]:
     """The arguments with which this tool succeeds."""
     if tool.startswith("create_element"):
         return creation
+    if tool == "plan_production":
+        return {"path": sheet_beside(Path(creation["frontal_image"]), ids), "require": ["Nemo"]}
 
     def filled(value: Any) -> Any:
         if isinstance(value, list):

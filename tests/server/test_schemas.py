@@ -25,7 +25,7 @@ FORBIDDEN = {"$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "not", "
 
 # The contract's columns: what a tool reads, makes or destroys.
 MAKES = {"create_element", "create_element_and_wait", "apply_cast"}
-PAYS = {"generate_video", "generate_image"}
+PAYS = {"generate_video", "generate_image", "apply_production"}
 DESTROYS = {"delete_element"}
 LARGEST = {**dict.fromkeys(MAKES, 2_050), "generate_video": 2_400, "generate_image": 1_900}
 CORE = MAKES | DESTROYS | {"wait_for_tasks", "get_element", "list_elements", "list_preset_elements"}
@@ -202,6 +202,9 @@ async def test_a_result_keeps_its_promise(
     """
     world.quirks = Quirks(element_id_digits=digits)
     ids = furnish(world)
+    if name == "apply_production":
+        planned = await client.call_tool("plan_production", arguments_for("plan_production", ids, creation))
+        ids["plan_id"] = structured(planned)["plan_id"]
     schemas = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
 
     result = await client.call_tool(name, arguments_for(name, ids, creation))

@@ -243,6 +243,7 @@ UNREADABLE: dict[str, dict[str, Any]] = {
     "use_elements": {"elements": ["Mia"], "target": "photo"},
     "find_voices": {"source": "photo"},
     "find_generations": {"kind": "photo"},
+    "plan_production": {"path": "episode.yaml", "part": "some"},
     "delete_element": {"element_id": "7"},
     "check_setup": {"verbose": True},
 }
@@ -254,6 +255,7 @@ FINE: dict[str, dict[str, Any]] = {
     "use_elements": {"elements": ["Mia"], "target": "omni-video"},
     "find_voices": {},
     "find_generations": {},
+    "plan_production": {"path": "/nowhere/episode.yaml"},
     "delete_element": {"element_id": "7", "element_name": "Mia"},
 }
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 class ApplyArguments(ToolArguments):
     """Which plan, and what it may cost."""
 
-    plan_id: str = Field(description="From plan_production")
+    plan_id: str
     max_units: int = Field(0, ge=0)
     wait_seconds: int = Field(45, ge=0, le=600)
 
 
 @tool("apply_production", title="Apply a plan", annotations=PAYS, arguments=ApplyArguments, view=ProductionView)
 async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answer:
-    """Make what a plan says; asks once for the whole price. Repeat to go on."""
+    """Make what plan_production planned; asks once for the whole price. Repeat to go on."""
     started = call.clock.monotonic()
     planner = Planner(call.account, call.runtime.media_policy(), call.clock)
     async with call.report_progress(lambda: "Comparing the plan with what is there", 0):

@@ -16,7 +16,7 @@ from kling_mcp.server.views.plans import PlanView, plan_text, plan_view
 class PlanArguments(ToolArguments):
     """Which sheet, which part of it, and what must exist."""
 
-    path: str = Field(description="The sheet: YAML, JSON or TOML")
+    path: str = Field(description="YAML, JSON or TOML")
     part: Literal["all", "cast", "shots"] = "all"
     require: list[str] = Field(default_factory=list, description="Names that must exist")
 

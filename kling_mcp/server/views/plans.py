@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.view import View
+from kling_mcp.tasks.budget import show_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,9 +51,9 @@ class ShotsView(View):
 
 
 class PlanView(View):
-    """A plan. `units` is the most that it may cost, by product type."""
+    """A plan. `units` is the most that it may cost, as text, by product type."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("plan_id", "problems", "units")
+    SHOWN: ClassVar[tuple[str, ...]] = ("plan_id",)
 
     plan_id: str
     path: str
@@ -64,7 +65,7 @@ class PlanView(View):
     orphan: list[str]
     problems: list[str]
     shots: ShotsView
-    units: dict[str, float]
+    units: dict[str, str]
     price: str
     notes: list[str]
     next_step: str
@@ -87,7 +88,7 @@ def plan_view(plan_id: str, plan: Plan) -> PlanView:
             unchanged=_shots(each for each in plan.shots if each.action == "unchanged"),
             blocked=_shots(each for each in plan.shots if each.action == "blocked"),
         ),
-        units={each.product: float(each.high) for each in plan.price()},
+        units={each.product: show_units(each.high) for each in plan.price()},
         price=price_text(plan),
         notes=[clean(note, _PROBLEM) for note in plan_notes(plan)],
         next_step=_next_step(plan_id, plan),
@@ -144,7 +145,7 @@ def plan_text(view: PlanView) -> str:
         *(f"unchanged {_shot(each)}" for each in shots.unchanged),
         *(f"blocked {_shot(each)}" for each in shots.blocked),
         *(f"Problem: {problem}" for problem in view.problems),
-        *(f"units {product}={units:g}" for product, units in view.units.items()),
+        *(f"units {product}={units}" for product, units in view.units.items()),
         *(f"Note: {note}" for note in view.notes),
         view.next_step,
     ]

@@ -38,7 +38,7 @@ class ProducedEntry(View):
 class ProductionView(View):
     """What became of a plan: how many entries are in which status, and each of them."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("entries", "pending")
+    SHOWN: ClassVar[tuple[str, ...]] = ("pending",)
 
     plan_id: str
     entries: list[ProducedEntry]
