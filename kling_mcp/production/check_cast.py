@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kling_mcp.production.sheet_media import SheetMedia
 
 MAX_ALIAS_CHARACTERS = 100
-_ELEMENT_ID = re.compile(r"[0-9]{1,20}")
+ELEMENT_ID = re.compile(r"[0-9]{1,20}")
 _MATERIAL = ("front", "others", "video")
 
 
@@ -73,7 +73,7 @@ def _check_name(name: str, path: str, place: Place, problems: Problems, *, adopt
 
 def _check_adopted(slots: Mapping[str, Slot], path: str, problems: Problems) -> None:
     slot = slots.get("element_id")
-    if slot and not _ELEMENT_ID.fullmatch(slot.text.strip()):
+    if slot and not ELEMENT_ID.fullmatch(slot.text.strip()):
         fix = "take it from find_elements; an entry that is to be made has description, front and others."
         problems.refuse(
             slot.path, "must be the id of an element, digits in quotes", quote(slot.text, 60), fix, slot.place

@@ -13,7 +13,7 @@ from kling_mcp.generation.draft import VideoUse
 from kling_mcp.generation.models import MAX_SHOTS, VIDEO_ROUTES, Audio, VideoModel, VideoResolution
 
 VERSION = 1
-MAX_CAST = 500
+MAX_CAST = 5000  # a grown library, exported
 MAX_SHOTS_OF_A_SHEET = 1000
 MAX_TAKES = 20
 MAX_TEXT_CHARACTERS = 4096

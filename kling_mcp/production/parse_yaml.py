@@ -7,6 +7,7 @@ aliases are refused: a sheet needs neither, and both have been used against prog
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp.errors import InputError
@@ -17,6 +18,7 @@ from kling_mcp.sanitize import clean, quote
 if TYPE_CHECKING:
     from kling_mcp.production.tree import Node, ScalarKind
 
+_HALF = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NOTHING = {"", "~", "null", "Null", "NULL"}
@@ -58,7 +60,7 @@ def parse_yaml(text: str) -> Node | None:
         _refuse_syntax(error)
     except yaml.reader.ReaderError as error:
         _refuse_character(text, error.position)
-    except ValueError:  # an escape such as "\U00110000" that is no character
+    except (ValueError, OverflowError):  # an escape such as "\U00110000" that is no character
         refuse_file("must be valid YAML", "an escape that is no character", "write the character itself.")
     if builder.problems:
         raise InputError(builder.problems)
@@ -85,7 +87,7 @@ def _take(event: Any, builder: TreeBuilder) -> None:
 
 
 def _scalar(event: Any) -> Scalar:
-    place, value = _place(event), event.value
+    place, value = _place(event), _joined(event.value)
     if event.style is not None or event.tag is not None:
         return Scalar("text", value, place)
     kind: ScalarKind = "text"
@@ -98,6 +100,15 @@ def _scalar(event: Any) -> Scalar:
     elif _NUMBER.fullmatch(value):
         kind = "number"
     return Scalar(kind, value, place, is_loose=True)
+
+
+def _joined(text: str) -> str:
+    """A character that is written as two escapes, as JSON does, is one character."""
+    if not _HALF.search(text):
+        return text
+    with suppress(UnicodeDecodeError):  # a half alone is refused with its place
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    return text
 
 
 def _check_tag(event: Any, builder: TreeBuilder, allowed: set[str | None]) -> None:

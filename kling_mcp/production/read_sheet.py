@@ -150,6 +150,8 @@ class _Reader:
                     value = Mapped((), pair.place)
             else:
                 value = pairs_of(pair.value, path, "description, front and others", self._problems)
+                if not _can_be_map(pair.value):
+                    continue
             own = read_fields(value, path, CAST_KEYS, self._problems)
             defaults = {} if _ID_KEY.name in own else self._cast_defaults
             cast[pair.key] = check_entry(pair.key, pair.place, {**defaults, **own}, self._media, self._problems)
@@ -160,6 +162,8 @@ class _Reader:
         for pair in self._entries(node, "shots", "ids", MAX_SHOTS_OF_A_SHEET):
             path = way("shots", pair.key)
             value = pairs_of(pair.value, path, "prompt, model and others", self._problems)
+            if not _can_be_map(pair.value):
+                continue
             own = read_fields(value, path, SHOT_KEYS, self._problems)
             slots = {**self._shot_defaults, **own}
             shots[pair.key] = check_shot(pair.key, pair.place, slots, self._media, names=names, problems=self._problems)
@@ -180,3 +184,8 @@ class _Reader:
                 rule = "must look different from every other key beside it"
                 self._problems.refuse(way(path, pair.key), rule, quote(pair.key, 60), "rename one of them.", pair.place)
         return pairs
+
+
+def _can_be_map(node: Node) -> bool:
+    """Whether it is one, or an empty one; anything else is one problem, not one for each key that it lacks."""
+    return isinstance(node, Mapped) or (isinstance(node, Scalar) and node.kind == "nothing")
