@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
+from kling_mcp.commands.production_options import add_production_options
 from kling_mcp.errors import ConfigurationError, KlingError
 from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
@@ -76,7 +77,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
     parser.set_defaults(run=_serve, transport="stdio", output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_simulate):
+    for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_production, _add_simulate):
         add(commands)
     return parser
 
@@ -272,6 +273,30 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         runtime.store.close()
     print("\n".join(format_entries(entries, place=runtime.state_location)))
     return DONE
+
+
+# --- production
+
+
+def _add_production(commands: Commands) -> None:
+    production = commands.add_parser("production", help="plan, apply or export a production sheet: a cast and shots")
+    add_production_options(production)
+    production.set_defaults(run=_production)
+
+
+def _production(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.production import Terminal, run_production  # noqa: PLC0415 - one command's own
+
+    settings = _read_settings(environ)
+    _print_every_character()
+    has_person = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return run_production(options, settings, Terminal(print, _note, _agrees if has_person else None))
+
+
+def _agrees(question: str) -> bool:
+    """Whether a person at the terminal agrees; the question goes to stderr, where no program reads."""
+    _note(f"{question}\nType yes to go on: ")
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 # --- simulate

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from helpers import API_KEY, Connect, last_line, structured, text_of
 from mcp_types import ElicitResult
+from server.test_generate import Person, agreeing
 
 from kling_mcp.settings.spending import SpendingSettings
 from kling_mcp.simulator import World
 from production.episodes import Episode
-from server.test_generate import Person, agreeing
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -114,9 +114,7 @@ async def test_repeat_of_an_agreed_plan_asks_nobody_and_goes_on_in_another_serve
     assert made(world) == 4
 
 
-async def test_elements_alone_are_free_and_nobody_is_asked(
-    connect: Connect, world: World, episode: Episode
-) -> None:
+async def test_elements_alone_are_free_and_nobody_is_asked(connect: Connect, world: World, episode: Episode) -> None:
     person = agreeing()
     async with connect(elicitation=person) as client:
         planned = await plan(client, episode, part="cast")
@@ -125,9 +123,7 @@ async def test_elements_alone_are_free_and_nobody_is_asked(
     assert person.asked == []
 
 
-async def test_changed_picture_makes_the_plan_stale(
-    connect: Connect, world: World, episode: Episode, era: str
-) -> None:
+async def test_changed_picture_makes_the_plan_stale(connect: Connect, world: World, episode: Episode, era: str) -> None:
     async with connect(era, agreeing()) as client:
         planned = await plan(client, episode)
         episode.picture("Mia-front", version=2)

@@ -65,15 +65,19 @@ def production_view(plan_id: str, outcomes: Sequence[EntryOutcome], waited_secon
     )
 
 
-def production_text(view: ProductionView) -> str:
-    """The facts of a run, a line each."""
+def production_text(view: ProductionView, *, nothing_more: bool = True) -> str:
+    """The facts of a run, a line each.
+
+    Args:
+        nothing_more: whether everything of the sheet is done if there is no next step.
+    """
     counts = f"ready={view.ready} pending={view.pending} failed={view.failed} not_started={view.not_started}"
     lines = [
         f"Plan {view.plan_id}: {counts} waited_seconds={view.waited_seconds}",
         *(_line(row) for row in view.entries),
-        view.next_step or "Everything is done.",
+        view.next_step or ("Everything is done." if nothing_more and not view.failed else ""),
     ]
-    return "\n".join(lines)
+    return "\n".join(line for line in lines if line)
 
 
 def goes_on(outcomes: Sequence[EntryOutcome]) -> bool:

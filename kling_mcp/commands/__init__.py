@@ -1,0 +1,1 @@
+"""Commands that are too large for `cli`, each with its options and what it does. They print nothing themselves."""

@@ -1,0 +1,283 @@
+"""`kling-mcp production plan|apply|export`: the tools of the same name, from a shell or CI."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from kling_mcp.errors import ConfigurationError, ConfirmationError, InputError, KlingError, OverBudgetError, Problem
+from kling_mcp.production.apply import Applier
+from kling_mcp.production.export import export_library
+from kling_mcp.production.lock import lock_path, update_lock
+from kling_mcp.production.lock_keeper import LockKeeper
+from kling_mcp.production.planning import Planner
+from kling_mcp.runtime import Runtime
+from kling_mcp.sanitize import quote
+from kling_mcp.server.views.plans import plan_details, plan_text, plan_view, price_text
+from kling_mcp.server.views.productions import goes_on, production_text, production_view
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kling_mcp.production.apply import Progress
+    from kling_mcp.production.outcome import EntryOutcome
+    from kling_mcp.production.plan import Plan
+    from kling_mcp.production.planning import KeptPlan
+    from kling_mcp.server.views.view import View
+    from kling_mcp.settings import Settings
+
+DONE, FAILED, RUNNING, PENDING = 0, 1, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where a command speaks.
+
+    Attributes:
+        say: prints the result.
+        note: prints a line of progress.
+        ask: asks a person a question of yes or no; None where there is none to ask.
+    """
+
+    say: Callable[[str], None]
+    note: Callable[[str], None]
+    ask: Callable[[str], bool] | None
+
+
+def run_production(options: argparse.Namespace, settings: Settings, terminal: Terminal) -> int:
+    """Run one action; its exit code.
+
+    Raises:
+        KlingError: it was refused or failed; with `--json` that is printed instead.
+    """
+    actions = {"plan": _plan, "apply": _apply, "export": _export}
+
+    async def act() -> int:
+        runtime = Runtime(settings)
+        try:
+            return await actions[options.action](_Command(options, runtime, terminal))
+        finally:
+            await runtime.aclose()
+
+    try:
+        return anyio.run(act)
+    except KlingError as error:
+        if not options.json:
+            raise
+        terminal.say(_as_json({"ok": False, "error": _error(error), "resume": ""}))
+        return FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """One call of the command."""
+
+    options: argparse.Namespace
+    runtime: Runtime
+    terminal: Terminal
+
+    async def plan(self) -> tuple[Planner, KeptPlan]:
+        """A new plan for the sheet."""
+        planner = Planner(self.runtime.own_account(), self.runtime.media_policy(), self.runtime.clock)
+        options = self.options
+        return planner, await planner.make(options.file, part=options.part, require=options.require)
+
+    def tell(self, view: View, text: str, resume: str = "") -> None:
+        """Print a result, in the form that was asked for."""
+        if self.options.json:
+            text = _as_json({"ok": True, "result": view.model_dump(mode="json"), "resume": resume})
+        self.terminal.say(text)
+
+
+# --- plan
+
+
+async def _plan(command: _Command) -> int:
+    _, kept = await command.plan()
+    view, plan = plan_view(kept.plan_id, kept.plan), kept.plan
+    resume = _resume(command.options) if plan.has_work else ""
+    # The next step of the view is a tool's; a shell has a command.
+    told = view.model_copy(update={"next_step": f"To carry it out: {resume}" if resume else ""})
+    command.tell(told, plan_text(told), resume)
+    return PENDING if plan.has_work else _left(plan)
+
+
+def _left(plan: Plan) -> int:
+    """Whether something of the sheet cannot be done by its plan."""
+    has_gap = any(not each.comes for each in plan.cast) or any(each.is_stuck for each in plan.shots)
+    return FAILED if has_gap or plan.missing else DONE
+
+
+# --- apply
+
+
+async def _apply(command: _Command) -> int:
+    settings, clock = command.runtime.settings, command.runtime.clock
+    if settings.read_only:
+        raise ConfigurationError("This server changes nothing (KLING_MCP_READ_ONLY).", kind="read_only")
+    settings.require("changing", "creating")
+    _, kept = await command.plan()
+    plan = kept.plan
+    if plan.has_work:
+        command.terminal.note(plan_text(plan_view(kept.plan_id, plan).model_copy(update={"next_step": ""})))
+        _require_consent(command, plan)
+    started = clock.monotonic()
+    outcomes: list[EntryOutcome] = []
+    if plan.has_work:
+        applier = Applier(
+            command.runtime.own_account(),
+            plan,
+            LockKeeper(plan.sheet.path, clock),
+            clock,
+            wait_seconds=command.options.wait_seconds,
+            on_change=_noting(command.terminal),
+        )
+        outcomes = await applier.run()
+    view = production_view(kept.plan_id, outcomes, clock.monotonic() - started)
+    resume = _resume(command.options) if goes_on(outcomes) else ""
+    told = view.model_copy(update={"next_step": f"To go on: {resume}" if resume else ""})
+    command.tell(told, production_text(told, nothing_more=not resume and _code(plan, outcomes) == DONE), resume)
+    return _code(plan, outcomes)
+
+
+def _code(plan: Plan, outcomes: list[EntryOutcome]) -> int:
+    if any(each.status == "failed" for each in outcomes):
+        return FAILED
+    return RUNNING if goes_on(outcomes) else _left(plan)
+
+
+def _require_consent(command: _Command, plan: Plan) -> None:
+    """Return if the plan may be paid.
+
+    Raises:
+        ConfigurationError: the settings allow no spending.
+        OverBudgetError: it may cost more than `--max-units`.
+        ConfirmationError: a person declined, or nobody can be asked.
+    """
+    price, most, spending = plan.price(), command.options.max_units, command.runtime.settings.spending
+    if not price:
+        return
+    command.runtime.settings.require("spending")
+    if spending.is_off:
+        raise ConfigurationError(f"Nothing may be paid on this server ({spending.off_by}).", kind="read_only")
+    highest = max(each.high for each in price)
+    if most and highest > most:
+        raise OverBudgetError(
+            f"--max-units is {most}, and this may cost more: {price_text(plan)}.",
+            advice="Nothing was sent and nothing was paid. Make it cheaper, or allow more units.",
+        )
+    if most or spending.mode == "allow":
+        return
+    question = "\n".join([f"Make this production for {price_text(plan)}?", *plan_details(plan)])
+    if command.terminal.ask is None:
+        raise ConfirmationError(
+            f"This costs {price_text(plan)}, and there is no terminal to ask at.",
+            advice=f"Nothing was sent and nothing was paid. To agree, add --max-units {-(-highest // 1):f}.",
+        )
+    if not command.terminal.ask(question):
+        raise ConfirmationError("Declined.", advice="Nothing was sent and nothing was paid.")
+
+
+def _noting(terminal: Terminal) -> Callable[[Progress], None]:
+    """Notes the progress, each state once."""
+    last = ""
+
+    def note(progress: Progress) -> None:
+        nonlocal last
+        if (line := str(progress)) != last:
+            last = line
+            terminal.note(line)
+
+    return note
+
+
+# --- export
+
+
+async def _export(command: _Command) -> int:
+    options, runtime = command.options, command.runtime
+    path = _target(options.file)
+    found = await export_library(
+        runtime.own_account().library, query=options.query, tags=options.tag, names=options.name
+    )
+    is_sheet = path.suffix.lower() != ".json"
+    _write_new(path, found.sheet if is_sheet else found.element_ids_text())
+    if is_sheet:
+        update_lock(lock_path(path), cast=found.lock.cast, now=runtime.clock.wall())
+    result = {
+        "path": str(path),
+        "element_ids": dict(found.element_ids),
+        "missing": list(found.missing),
+        "doubles": list(found.doubles),
+        "complete": found.is_complete,
+    }
+    lines = [
+        f"{len(found.element_ids)} elements in {path}",
+        *(f"Problem: no ready element has the name {quote(name, 60)}." for name in found.missing),
+        *(f"Note: several elements have the name {quote(name, 60)}; the newest was taken." for name in found.doubles),
+        *([] if found.is_complete else ["Note: the library could not be read in full."]),
+    ]
+    command.terminal.say(_as_json({"ok": True, "result": result, "resume": ""}) if options.json else "\n".join(lines))
+    return FAILED if found.missing else DONE
+
+
+def _target(file: str) -> Path:
+    """Where to write. Raises InputError for a name that says no form."""
+    path = Path(os.path.abspath(os.path.expanduser(file)))  # noqa: PTH100, PTH111 - never raise
+    if path.suffix.lower() not in {".yaml", ".yml", ".json"}:
+        rule, fix = "must end in .yaml, .yml or .json", "choose such a name."
+        raise InputError([Problem("FILE", rule, quote(path.name), fix)])
+    return path
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that does not exist yet.
+
+    Raises:
+        InputError: it exists, or cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        fix = "choose another name, or remove the old one."
+        raise InputError([Problem("FILE", "must be a new file", f"{quote(str(path))}, which exists", fix)]) from None
+    except OSError as error:
+        actual = f"{quote(str(path))} ({(error.strerror or type(error).__name__).lower()})"
+        raise InputError([Problem("FILE", "must be a file that can be written", actual, "choose another.")]) from None
+
+
+# --- shared
+
+
+def _resume(options: argparse.Namespace) -> str:
+    """The literal next command."""
+    words = ["kling-mcp", "production", "apply", options.file]
+    words += ["--part", options.part] if options.part != "all" else []
+    words += [word for name in options.require for word in ("--require", name)]
+    most = getattr(options, "max_units", 0)
+    words += ["--max-units", str(most)] if most else []
+    return shlex.join(words)
+
+
+def _error(error: KlingError) -> dict[str, Any]:
+    return {
+        "message": error.message,
+        "advice": error.advice,
+        "kind": error.kind,
+        "created": error.created,
+        "retry": error.retry,
+        "code": error.code,
+        "request_id": error.request_id,
+    }
+
+
+def _as_json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)

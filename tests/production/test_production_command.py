@@ -1,0 +1,144 @@
+"""`kling-mcp production` as a shell runs it: exit codes, consent without a terminal, progress apart from the result.
+
+Real processes in front of a simulated Kling behind a real socket.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import API_KEY
+from never_twice.real_server import Kling
+from processes import COMMAND, environ_with
+
+from kling_mcp.simulator import served_in_background
+from production.episodes import Episode
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def kling() -> Kling:
+    return Kling()
+
+
+@pytest.fixture
+def episode(tmp_path: Path) -> Episode:
+    folder = tmp_path / "episode"
+    folder.mkdir()
+    made = Episode(folder)
+    made.add("Mia", "Sara")
+    made.film("kitchen", "@Mia dances with @Sara")
+    made.save()
+    return made
+
+
+@pytest.fixture
+def command(kling: Kling, tmp_path: Path) -> Iterator[Command]:
+    with served_in_background(kling.world, kling.faults) as url:
+        environ = {
+            "KLING_BASE_URL": url,
+            "KLING_API_KEY": API_KEY,
+            "KLING_MCP_MEDIA_DIRS": str(tmp_path),
+            "KLING_MCP_STATE_DIR": str(tmp_path / "state"),
+            "KLING_MCP_OUTPUT_DIR": str(tmp_path / "results"),
+        }
+
+        def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [*COMMAND, "production", *words],
+                env=environ_with(**environ | changes),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        yield run
+
+
+def result_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_sheet_is_planned_applied_once_and_then_done(
+    command: Command, episode: Episode, kling: Kling, tmp_path: Path
+) -> None:
+    sheet = str(episode.path)
+    planned = command("plan", sheet)
+    assert (planned.returncode, planned.stderr) == (4, "")
+    assert "create Mia: no element has this name" in planned.stdout
+    assert f"To carry it out: kling-mcp production apply {sheet}" in planned.stdout
+
+    refused = command("apply", sheet)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--max-units 3" in refused.stderr
+    assert command("apply", sheet, "--max-units", "2").returncode == 1
+    assert kling.world.accepted_creations() == {}
+
+    applied = command("apply", sheet, "--max-units", "3", "--json")
+    assert applied.returncode == 0, applied.stderr
+    assert [row["status"] for row in result_of(applied)["result"]["entries"]] == ["ready"] * 3
+    assert "3 of 3 done" in applied.stderr
+    assert (tmp_path / "results" / "episode" / "kitchen.mp4").stat().st_size > 0
+    for action in ("plan", "apply"):
+        again = command(action, sheet)
+        assert again.returncode == 0, again.stdout
+    assert sum(kling.world.accepted_creations().values()) == 3
+
+
+def test_wait_that_runs_out_exits_with_three_and_the_next_command(
+    command: Command, episode: Episode, kling: Kling
+) -> None:
+    kling.world.durations = lambda _kind, _rng: 60.0
+    running = command("apply", str(episode.path), "--max-units", "3", "--wait-seconds", "0", "--json")
+    assert running.returncode == 3, running.stdout
+    assert result_of(running)["resume"] == f"kling-mcp production apply {episode.path} --max-units 3"
+
+
+def test_failure_and_wrong_use_have_codes_of_their_own(command: Command, episode: Episode, kling: Kling) -> None:
+    kling.faults.fail_task("the face is covered", times=None)
+    failed = command("apply", str(episode.path), "--part", "cast")
+    assert failed.returncode == 1
+    assert "the face is covered" in failed.stdout
+    missing = command("plan", str(episode.path.with_name("nowhere.yaml")), "--json")
+    assert missing.returncode == 1
+    assert result_of(missing)["error"]["kind"] == "bad_input"
+    assert command("plan").returncode == 2
+    assert command("apply", str(episode.path), "--max-units", "many").returncode == 2
+
+
+def test_required_name_that_does_not_exist_fails_a_check(command: Command, episode: Episode) -> None:
+    episode.shots = {}
+    episode.save()
+    assert command("apply", str(episode.path)).returncode == 0
+    assert command("plan", str(episode.path), "--require", "Mia").returncode == 0
+    told = command("plan", str(episode.path), "--require", "Nemo")
+    assert told.returncode == 1
+    assert "missing Nemo" in told.stdout
+
+
+def test_library_becomes_a_sheet_that_needs_nothing_more(command: Command, episode: Episode, tmp_path: Path) -> None:
+    assert command("apply", str(episode.path), "--part", "cast").returncode == 0
+    sheet, ids = tmp_path / "library.yaml", tmp_path / "ids.json"
+    exported = command("export", str(sheet))
+    assert exported.returncode == 0, exported.stderr
+    assert command("plan", str(sheet)).returncode == 0
+    assert command("export", str(ids), "--name", "Mia", "--name", "Nemo").returncode == 1
+    assert json.loads(ids.read_text("utf-8")) == {"Mia": episode.ids()["Mia"]}
+    assert command("plan", str(ids)).returncode == 4
+    assert command("export", str(sheet)).returncode == 1
+    assert command("export", "library.txt").returncode == 1
+
+
+def test_allowed_spending_needs_no_number_and_switched_off_spending_refuses(command: Command, episode: Episode) -> None:
+    off = command("apply", str(episode.path), KLING_MCP_SPENDING="off")
+    assert off.returncode == 1
+    assert "KLING_MCP_SPENDING" in off.stderr
+    assert command("apply", str(episode.path), KLING_MCP_SPENDING="allow").returncode == 0
