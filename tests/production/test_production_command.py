@@ -1,25 +1,46 @@
 """`kling-mcp production` as a shell runs it: exit codes, consent without a terminal, progress apart from the result.
 
-Real processes in front of a simulated Kling behind a real socket.
+In this process, in front of a simulated Kling behind a real socket.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
+import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import API_KEY
 from never_twice.real_server import Kling
-from processes import COMMAND, environ_with
 
+from kling_mcp import cli
 from kling_mcp.simulator import served_in_background
 from production.episodes import Episode
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command configures logging for good; here it ends with the test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture
@@ -39,7 +60,7 @@ def episode(tmp_path: Path) -> Episode:
 
 
 @pytest.fixture
-def command(kling: Kling, tmp_path: Path) -> Iterator[Command]:
+def command(kling: Kling, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     with served_in_background(kling.world, kling.faults) as url:
         environ = {
             "KLING_BASE_URL": url,
@@ -49,20 +70,15 @@ def command(kling: Kling, tmp_path: Path) -> Iterator[Command]:
             "KLING_MCP_OUTPUT_DIR": str(tmp_path / "results"),
         }
 
-        def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [*COMMAND, "production", *words],
-                env=environ_with(**environ | changes),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+        def run(*words: str, **changes: str) -> Ran:
+            code = cli.main(["production", *words], environ | changes)
+            out, err = capsys.readouterr()
+            return Ran(code, out, err)
 
         yield run
 
 
-def result_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def result_of(done: Ran) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(done.stdout)
     return told
 
