@@ -18,6 +18,7 @@ from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.account import Account, AccountFactory
 from kling_mcp.api.auth import credential_fingerprint
+from kling_mcp.api.network import Network, way_to
 from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import (
     SANDBOX_KEY,
@@ -31,12 +32,17 @@ from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
+from kling_mcp.results.background import BackgroundSaver
+from kling_mcp.results.download import SETTING, Downloader
+from kling_mcp.results.links import LinkRules
+from kling_mcp.results.saver import ResultSaver
 from kling_mcp.settings import FAULT_DETAILS, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.report import StateReport, report_on
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.unusable import UnusableStore
+from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.callback_urls import CallbackUrls
 from kling_mcp.tasks.in_flight import InFlight
 from kling_mcp.tasks.quota import SubmitQuota
@@ -96,6 +102,7 @@ class Runtime:
         self.owner = owner or (f"{self._shared.computer}." if self._shared else "") + current_owner()
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._store: Store | None = self._shared
+        self._saving: BackgroundSaver | None = None
         self._senders: dict[str, Sender] = {}
         self.shutdown = Shutdown()
         self.in_flight = InFlight(self.clock, self.shutdown)
@@ -257,7 +264,28 @@ class Runtime:
             callers_bring_credentials=is_http,
             note_proof=self._note_proof,
             strangers=anyio.Semaphore(MAX_STRANGERS_EXCHANGES) if is_http else None,
+            saver=self._background_saver(),
+            budget=Budget(settings.spending.per_day(over_http=is_http), settings.spending.per_call(over_http=is_http)),
         )
+
+    @cached_property
+    def _saver(self) -> ResultSaver:
+        """Saves results for every account. The sandbox's links lead to its own simulator, and nowhere else."""
+        settings = self.settings
+        folder = settings.output_folder(self.transport)
+        rules = LinkRules(SANDBOX_URL, in_process=True) if settings.sandbox else LinkRules(settings.base_url)
+        downloader = Downloader(rules, self.clock, open_way=self._way_to_results)
+        return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only)
+
+    @property
+    def _way_to_results(self) -> Callable[[str], Network] | None:
+        """The network of `make_transport` or the sandbox, where that replaces the real one."""
+        make = self._make_transport or (self._sandbox if self.settings.sandbox else None)
+        return None if make is None else lambda link: Network(make(), way_to(link, SETTING))
+
+    def _background_saver(self) -> BackgroundSaver:
+        self._saving = BackgroundSaver(self._saver, self.shutdown)
+        return self._saving
 
     def _audit_log(self) -> AuditLog | None:
         """The file of KLING_MCP_AUDIT_LOG; by default one in the state folder over http, and none over stdio."""
@@ -317,6 +345,8 @@ class Runtime:
     async def aclose(self) -> None:
         """Finish what is being sent, if that takes no longer than a moment, and close every connection."""
         await self.in_flight.aclose()
+        if self._saving is not None:
+            await self._saving.aclose()
         for sender in self._senders.values():
             await sender.aclose()
         for account in list(self._accounts.values()):
@@ -340,10 +370,13 @@ class Runtime:
             sender = self._senders[base_url] = Sender(base_url, self.clock, make_transport=make_transport)
         return sender
 
-    def _sandbox(self) -> httpx.AsyncBaseTransport:
-        from kling_mcp.simulator import SimulatorTransport, World  # noqa: PLC0415 - only the sandbox loads it
+    @cached_property
+    def _sandbox(self) -> Callable[[], httpx.AsyncBaseTransport]:
+        """Makes connections to one simulated Kling, for the API and for files."""
+        from kling_mcp.simulator import SimulatorTransport, World, brisk_durations  # noqa: PLC0415 - sandbox only
 
-        return SimulatorTransport(World(self.clock.wall, api_keys=[SANDBOX_KEY]))
+        world = World(self.clock.wall, api_keys=[SANDBOX_KEY], durations=brisk_durations)
+        return lambda: SimulatorTransport(world)
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:

@@ -125,7 +125,7 @@ class KlingClient:
         """
         request = Request("POST", protocol.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
         try:
-            await self._send(request)
+            await self.send(request)
         except RequestError as error:
             if not is_deleted_already(error):
                 raise
@@ -156,22 +156,26 @@ class KlingClient:
     ) -> T:
         named = {**body, "external_task_id": external_task_id}
         request = Request("POST", route, "create", body=named, external_task_id=external_task_id, upload=upload)
-        return protocol.decode_task(request, await self._send(request), model)
+        return protocol.decode_task(request, await self.send(request), model)
 
     async def _get(self, route: str, task_or_external_id: str, model: type[T]) -> T:
         request = protocol.query_task(route, task_or_external_id)
-        return protocol.decode_task(request, await self._send(request), model)
+        return protocol.decode_task(request, await self.send(request), model)
 
     async def _list(self, route: str, page_num: int, page_size: int, model: type[T]) -> list[T]:
-        return protocol.decode_tasks(await self._send(protocol.page_of(route, page_num, page_size)), model)
+        return protocol.decode_tasks(await self.send(protocol.page_of(route, page_num, page_size)), model)
 
     @property
     def is_verified(self) -> bool:
         """Whether Kling has accepted the credential."""
         return self._is_verified
 
-    async def _send(self, request: Request) -> Any:
-        """In the account's share of the connections; and among strangers, until one of its requests is accepted."""
+    async def send(self, request: Request) -> Any:
+        """The `data` of Kling's answer to any request.
+
+        It is sent in the account's share of the connections; and among strangers, until one of its requests is
+        accepted.
+        """
         async with self._own_share:
             if self._strangers is not None and not self._is_verified:
                 async with self._strangers:

@@ -6,6 +6,7 @@ minute. It also shows if the Mia that is there is the very one that is asked for
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from kling_mcp.errors import (
     KlingError,
     LimitError,
     NameTakenError,
+    StorageError,
 )
 from kling_mcp.library.resolve import describe_candidate
 from kling_mcp.sanitize import quote
@@ -78,7 +80,9 @@ class NameGuard:
         Raises:
             KlingError: the task could not be read.
         """
-        return await self._earlier.find(attempt.entry, ask=False)
+        with suppress(StorageError):  # without an index, Kling's refusal of a used id remains
+            return await self._earlier.find(attempt.entry, ask=False)
+        return None
 
     async def _coming(self, entry: JournalEntry) -> list[str]:
         """Tasks of elements on their way; later calls do not count."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 # What a faulty setting stops: `credential` is needed unless another credential is complete, `kling` is every request,
-# `state` is the journal, `changing` is to create and to delete, `creating` is to create, `files` are local pictures,
-# `saving` is to save results.
-Need = Literal["credential", "kling", "state", "changing", "creating", "files", "saving", "nothing"]
+# `state` is the journal, `changing` is to create and to delete, `creating` is to create, `spending` is to pay, `files`
+# are local pictures, `saving` are the files of results.
+Need = Literal["credential", "kling", "state", "changing", "creating", "spending", "files", "saving", "nothing"]
 
 _MAX_CHARACTERS = 400
 _MAX_NAME_CHARACTERS = 60

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kling_mcp.errors import Problem
 from kling_mcp.sanitize import as_shown, quote
+from kling_mcp.tasks.budget import Cost, units_of
 from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class JournalEntry:
         reason: why the entry is in its state, for people; "" if there is nothing to explain.
         error: the error behind the state, or None.
         owner: the process and call that hold the lease.
+        product, units_estimated: what it may cost, "" if nothing: units of a product type, as text.
+        units_deducted: what Kling says that it cost, "" if that is unknown.
         settles_at: until when an unanswered request may still be in progress; 0 if there never was one.
     """
 
@@ -78,11 +81,19 @@ class JournalEntry:
     settles_at: float = 0.0
     created_at: float = 0.0
     updated_at: float = 0.0
+    product: str = ""
+    units_estimated: str = ""
+    units_deducted: str = ""
 
     @property
     def has_caller_id(self) -> bool:
         """Whether the caller chose its external task id."""
         return self.key != self.content_hash
+
+    @property
+    def cost(self) -> Cost | None:
+        """What it may cost; None if nothing."""
+        return Cost(self.product, units_of(self.units_estimated)) if self.product else None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> JournalEntry:
@@ -131,6 +142,8 @@ def reset_for(entry: JournalEntry, intent: Intent, arrival: float) -> JournalEnt
         content_hash=intent.content_hash,
         label=intent.label,
         memo=intent.memo,
+        product=intent.product,
+        units_estimated=intent.units_estimated,
         created_at=arrival,
     )
 

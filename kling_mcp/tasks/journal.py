@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kling_mcp.errors import InputError
 from kling_mcp.sanitize import as_shown
 from kling_mcp.store.process_owner import is_dead
+from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.entry import (
     COLUMNS,
     LEASE_SECONDS,
@@ -68,12 +69,22 @@ class ClaimResult(Enum):
 class Journal:
     """The entries of one account. Every method may raise `StorageError`."""
 
-    def __init__(self, store: Store, account: str, clock: Clock, owner: str, quota: SubmitQuota | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        account: str,
+        clock: Clock,
+        owner: str,
+        quota: SubmitQuota | None = None,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
         self._store = store
         self._account = account
         self._clock = clock
         self._owner = owner
         self._quota = quota or SubmitQuota()
+        self._budget = budget or Budget()
         self._times = EntryTimes(clock)
         # Distinguishes two journals of one process, and a process from an earlier one with the same pid.
         self._token = secrets.token_hex(4)
@@ -113,6 +124,10 @@ class Journal:
 
         return await self._store.run(work, write=True)
 
+    async def latest(self, intent: Intent) -> JournalEntry | None:
+        """The newest attempt at this request, or None. Reads only."""
+        return await self._store.run(lambda tx: self._latest(tx, intent), write=False)
+
     def _first_verdict(self) -> ClaimResult:
         # After a damaged file was lost, requests that are not recorded may have been sent anyway.
         return ClaimResult.RECOVER if self._store.was_damaged else ClaimResult.SEND
@@ -133,12 +148,23 @@ class Journal:
 
         await self._store.run(work, write=True)
 
+    async def check_budget(self, intent: Intent) -> None:
+        """Whether sending this request now would pass a cap, before anybody is asked; `mark_sending` decides.
+
+        Raises:
+            OverBudgetError: it would.
+        """
+        if cost := intent.cost:
+            now = self._clock.steady()
+            await self._store.run(lambda tx: self._budget.check(tx, self._account, cost, now), write=False)
+
     async def mark_sending(self, entry: JournalEntry) -> JournalEntry:
         """Record that the request is about to be sent; it is on disk when this returns.
 
         Raises:
             LeaseLostError: another call now holds the entry.
             LimitError: the account's quota is used up; a request that was sent before does not count again.
+            OverBudgetError: a cap on what it may spend would be passed; likewise.
         """
         now = self._clock.steady()
         is_first = not entry.sent_at
@@ -147,6 +173,8 @@ class Journal:
         def work(tx: Transaction) -> bool:
             if is_first:
                 self._quota.check(tx, entry, now)
+                if cost := entry.cost:
+                    self._budget.check(tx, entry.account, cost, now, but=entry.external_task_id)
             return self._write(tx, entry, if_held=True)
 
         if not await self._store.run(work, write=True):
@@ -179,13 +207,19 @@ class Journal:
         read = {task.task_id: task for task in tasks if task.task_id}
         entries = await self.by_task_ids(list(read))
         states = {task_id: end_state(read[task_id]) for task_id in entries}
-        changed = [task_id for task_id, state in states.items() if state and state != entries[task_id].state]
+        changed = [
+            task_id
+            for task_id, state in states.items()
+            if state and (state != entries[task_id].state or _tells_cost(read[task_id], entries[task_id]))
+        ]
 
         def work(tx: Transaction) -> None:
             for task_id in changed:
                 state, ids = states[task_id] or entries[task_id].state, tuple(read[task_id].result_ids)
+                units = read[task_id].units_deducted
                 for entry in self._read(tx, "task_id = ?", task_id):
-                    self._write(tx, replace(entry, state=state, result_ids=ids, updated_at=self._clock.steady()))
+                    ended = replace(entry, state=state, result_ids=ids, units_deducted=units or entry.units_deducted)
+                    self._write(tx, replace(ended, updated_at=self._clock.steady()))
 
         if changed:
             await self._store.run(work, write=True)
@@ -194,7 +228,8 @@ class Journal:
     async def record_end(self, entry: JournalEntry, task: KlingTask) -> None:
         """Record the outcome of this entry's task."""
         state = end_state(task) or entry.state
-        await self._put(replace(entry, state=state, result_ids=tuple(task.result_ids), lease_until=0.0))
+        ended = replace(entry, state=state, result_ids=tuple(task.result_ids), units_deducted=task.units_deducted)
+        await self._put(replace(ended, lease_until=0.0))
 
     async def mark_deleted(self, entry: JournalEntry) -> None:
         """The entry's task no longer exists: the next claim is a new attempt."""
@@ -214,6 +249,11 @@ class Journal:
         """The newest entries of this kind with a known task id, oldest first."""
         newest = await read_entries(self._store, self._account, _RECENT, kind=kind)
         return [entry for entry in reversed(newest) if entry.task_id]
+
+    async def paid(self, limit: int) -> list[JournalEntry]:
+        """The newest entries of requests that cost something and were sent, newest first."""
+        sent = "product <> '' AND state IN ('sending', 'unclear', 'accepted', 'ready', 'failed')"
+        return await self._select(sent, newest=limit)
 
     async def by_task_ids(self, task_ids: Sequence[str]) -> dict[str, JournalEntry]:
         """The entries of these tasks, by task id."""
@@ -245,9 +285,11 @@ class Journal:
         found = await self._select("label = ? AND (task_id <> '' OR state <> 'refused')", as_shown(name))
         return [entry for entry in found if entry.state in UNFINISHED] or found[-1:]
 
-    async def _select(self, condition: str, *parameters: object) -> list[JournalEntry]:
+    async def _select(self, condition: str, *parameters: object, newest: int = 0) -> list[JournalEntry]:
+        """Oldest first; with `newest`, only so many, newest first."""
+        order = f"created_at DESC LIMIT {newest}" if newest else "created_at"
         return await self._store.run(
-            lambda tx: self._read(tx, f"{condition} ORDER BY created_at", *parameters), write=False
+            lambda tx: self._read(tx, f"{condition} ORDER BY {order}", *parameters), write=False
         )
 
     def _read(self, tx: Transaction, condition: str, *parameters: object) -> list[JournalEntry]:
@@ -305,6 +347,8 @@ class Journal:
             label=intent.label,
             state="claimed",
             memo=intent.memo,
+            product=intent.product,
+            units_estimated=intent.units_estimated,
             owner=self._lease_owner(caller),
             lease_until=now + LEASE_SECONDS,
             created_at=self._arrival(tx),
@@ -332,6 +376,11 @@ class Journal:
             *([entry.owner] if if_held else []),
         )
         return changed > 0
+
+
+def _tells_cost(task: KlingTask, entry: JournalEntry) -> bool:
+    """Whether a read of an ended task says more of what it cost than the journal knows."""
+    return bool(task.units_deducted) and task.units_deducted != entry.units_deducted
 
 
 async def read_entries(store: Store, account: str | None, limit: int, *, kind: str = "") -> list[JournalEntry]:

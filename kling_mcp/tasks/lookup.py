@@ -46,7 +46,7 @@ class TaskLookup(Generic[T]):
         self._route = route
         self._clock = clock
         self._journal = journal
-        self._external_query_works = False  # learned for this route
+        self._external_query_works = route.finds_external_ids  # otherwise learned
 
     async def search(self, entry: JournalEntry) -> LookupResult[T]:
         """Read everything that can show the entry's task, once."""

@@ -154,9 +154,9 @@ class AttemptRunner(Generic[T]):
         Raises:
             KlingError: nothing was created, and the journal says so.
         """
-        async with self._slot(attempt):
+        async with self._slot(attempt) as place:
             while True:
-                await self._wait_until_open(attempt)
+                await self._wait_for_turn(attempt, place)
                 with attempt.sending():
                     try:
                         return await self._post(attempt), None
@@ -249,24 +249,27 @@ class AttemptRunner(Generic[T]):
         raise unknown
 
     @asynccontextmanager
-    async def _slot(self, attempt: Attempt) -> AsyncIterator[None]:
-        with self.shutdown.move_on_after(max(0.0, self._time_left(attempt))) as scope:
+    async def _slot(self, attempt: Attempt) -> AsyncIterator[anyio.Event]:
+        place: anyio.Event | None = None
+        with self.shutdown.move_on_after(max(0.0, self._time_left(attempt))):
             try:
-                await self.gate.enter()
+                place = await self.gate.enter()
             except LimitError as full:
                 await self._refuse(attempt, full)
-        if scope.cancelled_caught:
+        if place is None:
             await self._refuse(attempt, _no_slot(self.shutdown))
         try:
-            yield
+            yield place
         finally:
-            self.gate.leave()
+            self.gate.leave(place)
 
-    async def _wait_until_open(self, attempt: Attempt) -> None:
-        while (pause := self.gate.opens_in()) > 0:
-            if pause > self._time_left(attempt):
-                await self._refuse(attempt, _no_slot(self.shutdown))
-            await self.shutdown.sleep(self.clock, pause)
+    async def _wait_for_turn(self, attempt: Attempt, place: anyio.Event) -> None:
+        left = max(0.0, self._time_left(attempt))
+        if self.gate.opens_in() <= left:
+            with self.shutdown.move_on_after(left):
+                await self.gate.wait_for_turn(place)
+                return
+        await self._refuse(attempt, _no_slot(self.shutdown))
 
     def _time_left(self, attempt: Attempt) -> float:
         return 0.0 if self.shutdown.is_started else attempt.deadline - self.clock.monotonic()

@@ -185,7 +185,7 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
     async with serve(hosting=hosting, max_creates=1) as house:
         account = house.runtime.account_of_caller(kling("anna"))
         gate = account.element_tasks.submitter.runner.gate
-        await gate.enter()  # a creation that takes long
+        taken = await gate.enter()  # a creation that takes long
         async with anyio.create_task_group() as group:
             places = [anyio.CancelScope() for _ in range(MAX_WAITING)]
             for place in places:
@@ -197,7 +197,7 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
             assert house.runtime.clock.monotonic() - began < 5
             for place in places:
                 place.cancel()
-        gate.leave()
+        gate.leave(taken)
     assert "kind=limit created=no retry=later" in refused.text
     assert f"already has {MAX_WAITING} creations in the queue" in refused.text
     assert "in a minute" in refused.text

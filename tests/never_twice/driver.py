@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 import anyio
-from helpers import API_KEY
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.errors import KlingError
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.tasks.journal import RENEW_SECONDS
-from never_twice.crashable import Fate, Process, is_crash
+from never_twice.crashable import FILES, Fate, Process, is_crash
 from never_twice.wishes import content_of, tasks_at
 
 if TYPE_CHECKING:
@@ -133,12 +133,20 @@ class Theatre:
     The processes run on one computer, or on one each; every computer has a wall clock that may step.
     """
 
-    def __init__(self, folder: Path, quirks: Quirks, *, computers: int = 1) -> None:
+    def __init__(self, folder: Path, quirks: Quirks, *, computers: int = 1, has_pair: bool = False) -> None:
+        """`has_pair`: with the older key pair, whose tasks are read on the route that made them."""
+        self.has_pair = has_pair
         self.loop = SteppedLoop()
         clock = VirtualClock()
         self.folder = folder
         self.faults = Faults()
-        self.world = World(lambda: clock.epoch + self.loop.time(), api_keys=[API_KEY], quirks=quirks)
+        self.world = World(
+            lambda: clock.epoch + self.loop.time(),
+            api_keys=[API_KEY],
+            key_pairs={ACCESS_KEY: SECRET_KEY},
+            quirks=quirks,
+            files_origin=FILES,
+        )
         self.processes: list[Process] = []
         self.fates: list[Parking] = []
         self.calls: list[Call] = []
@@ -264,7 +272,7 @@ class Theatre:
         self._born += 1
         fate = Parking()
         computer = self._computer_of(len(self.processes) if place is None else place)
-        options = {"fate": fate, "boot": computer.boot, "clock_error": computer.clock_error}
+        options = {"fate": fate, "boot": computer.boot, "clock_error": computer.clock_error, "has_pair": self.has_pair}
         process = self._make_process(f"host-{self._born}", **options)
         if place is None:
             self.processes.append(process)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 Misfortune = tuple[str, dict[str, Any]]
 
-LOOKS = ("query", "list", "voice-query", "voice-list")  # the simulator's names of the routes of both kinds
+# The simulator's names of the routes on which tasks of every kind are read.
+LOOKS = ("query", "list", "voice-query", "voice-list", "tasks-get", "v1-omni-video-query", "v1-omni-image-list")
 ENDINGS = ("closed", "reset", "hang")
 READ_TIMEOUT = Timeouts().read
 

@@ -63,6 +63,7 @@ class Replica(Process):
                 base_url="https://kling.invalid",
                 state_url=url,
                 state_dir=folder,
+                output_dir=folder / "results",
                 media_dirs=(),
                 thumbnails=False,
             ),

@@ -29,7 +29,7 @@ MOST_CALLS, MOST_STREAMS = 1000, 1000
 OF_ONE = 250
 OF_STRANGERS = 64
 # Strangers' requests begin one after the other beyond a burst, so that their number costs others no time.
-STRANGERS_PER_SECOND, STRANGERS_BURST = 20.0, 100
+STRANGERS_PER_SECOND, STRANGERS_BURST = 50.0, 200
 SEND_SECONDS = 60.0  # for the peer to take a part of the answer
 
 _TOO_MANY = "Too many of your requests are open at the same time; try again when some are answered."
