@@ -62,7 +62,10 @@ class Query:
 
 
 def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spelling = "exact") -> Query | None:
-    """The query with this spelling; None if it has no numbers to begin with, or some word has no correction."""
+    """The query with this spelling; None if it has no numbers to begin with, or some word has no correction.
+
+    Corrections leave small words out: nothing matches with them.
+    """
     text = text.strip()
     found = runs(text)[:MAX_WORDS]
     if spelling == "begun" and not any(map(_is_number, found)):
@@ -71,7 +74,8 @@ def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spellin
         begins = spelling == "begun"
         terms = tuple(dict.fromkeys(_term(db, run, begins=begins) for run in found))
         return Query(text, name_key(text), terms, _beginning(db, found, begins=begins), filters)
-    options = [_options(db, run, closest=spelling == "corrected") for run in found]
+    telling = [run for run in found if run.text not in SMALL_WORDS] or found  # "barista with apron"
+    options = [_options(db, run, closest=spelling == "corrected") for run in telling]
     if not options or not all(options):
         return None
     return Query(text, "", tuple(dict.fromkeys(map(_either, options))), "", filters)
