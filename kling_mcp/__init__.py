@@ -7,6 +7,11 @@ None of them needs MCP. The server is `kling_mcp.server.build.build_server`, the
     account = runtime.own_account()
     creation = await account.creator.create_and_wait(ElementDraft(...), wait_seconds=120)
     print(creation.task.element_ids)                    # text: some ids do not fit into a double
+
+    request = await account.generator.prepare(VideoDraft(prompt="@Mia waves"), take=1)   # sends nothing
+    print(request.prepared.estimate)                    # the price; nobody is asked, so ask before the next line
+    clip = await account.generator.generate_and_wait(request, wait_seconds=600)
+    print(clip.files)                                   # paths and links
 """
 
 from importlib import import_module
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
         CallbackError,
         ClockError,
         ConfigurationError,
+        ConfirmationError,
         ConnectionFailedError,
         ContentError,
         InputError,
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
         LostReplyError,
         NameTakenError,
         NotFoundError,
+        OverBudgetError,
         Problem,
         RateLimitError,
         RequestError,
@@ -50,6 +57,10 @@ if TYPE_CHECKING:
         UnexpectedReplyError,
         UnknownOutcomeError,
     )
+    from kling_mcp.generation.draft import ImageDraft, VideoDraft
+    from kling_mcp.generation.generator import Generation, GenerationRequest
+    from kling_mcp.generation.prices import Estimate
+    from kling_mcp.results.saver import SavedFile
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
     from kling_mcp.tasks.poller import TaskSnapshot
@@ -77,12 +88,17 @@ __all__ = [
     "Clock",
     "ClockError",
     "ConfigurationError",
+    "ConfirmationError",
     "ConnectionFailedError",
     "ContentError",
     "Creation",
     "Element",
     "ElementDraft",
     "ElementTask",
+    "Estimate",
+    "Generation",
+    "GenerationRequest",
+    "ImageDraft",
     "InputError",
     "KeyPair",
     "KlingClient",
@@ -91,11 +107,13 @@ __all__ = [
     "LostReplyError",
     "NameTakenError",
     "NotFoundError",
+    "OverBudgetError",
     "Problem",
     "RateLimitError",
     "RequestError",
     "ResultError",
     "Runtime",
+    "SavedFile",
     "Sender",
     "ServerError",
     "Settings",
@@ -106,6 +124,7 @@ __all__ = [
     "TaskSnapshot",
     "UnexpectedReplyError",
     "UnknownOutcomeError",
+    "VideoDraft",
     "__version__",
 ]
 
@@ -118,12 +137,18 @@ _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error") or na
     "Element": "api.models",
     "ElementDraft": "elements.draft",
     "ElementTask": "api.models",
+    "Estimate": "generation.prices",
+    "Generation": "generation.generator",
+    "GenerationRequest": "generation.generator",
+    "ImageDraft": "generation.draft",
     "KeyPair": "api.auth",
     "KlingClient": "api.client",
     "Runtime": "runtime",
+    "SavedFile": "results.saver",
     "Sender": "api.sender",
     "Settings": "settings",
     "SystemClock": "concurrency.clock",
     "TaskSnapshot": "tasks.poller",
+    "VideoDraft": "generation.draft",
     "__version__": "_version",
 }

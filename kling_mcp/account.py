@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kling_mcp.api.auth import ApiKey, Credential, credential_fingerprint
 from kling_mcp.api.client import KlingClient
+from kling_mcp.api.generations import GenerationApi
 from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.elements.create import KIND, ElementCreator
 from kling_mcp.elements.refusals import Refusals
 from kling_mcp.elements.submissions import Submissions
+from kling_mcp.generation.generator import Generator
+from kling_mcp.generation.history import GenerationHistory
+from kling_mcp.generation.prepare import Surroundings
+from kling_mcp.generation.routes import generation_lists, generation_routes
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.library.voices import VoiceCatalogue
@@ -25,7 +30,7 @@ from kling_mcp.tasks.collector import TaskCollector
 from kling_mcp.tasks.journal import Journal
 from kling_mcp.tasks.kind import TaskKind, make_kind
 from kling_mcp.tasks.route import T, TaskRoute
-from kling_mcp.tasks.schedule import ELEMENT_SECONDS, VOICE_SECONDS, PollSchedule
+from kling_mcp.tasks.schedule import ELEMENT_SECONDS, IMAGE_SECONDS, VIDEO_SECONDS, VOICE_SECONDS, PollSchedule
 from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
 from kling_mcp.thumbnails.thumbnails import Thumbnails
 
@@ -34,13 +39,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
+    import anyio
+
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
     from kling_mcp.library.records import Submitted
     from kling_mcp.media.policy import MediaPolicy
+    from kling_mcp.results.background import BackgroundSaver
     from kling_mcp.store import Store
     from kling_mcp.store.change import Change, ChangeKind
+    from kling_mcp.tasks.budget import Budget
     from kling_mcp.tasks.in_flight import InFlight
     from kling_mcp.tasks.quota import SubmitQuota
     from kling_mcp.tasks.schedule import PublishedDurations
@@ -49,9 +58,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Account:
-    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs."""
+    """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs.
+
+    Attributes:
+        store: the state, as this credential may use it.
+        prove: makes sure that Kling accepts the credential, where callers bring their own; asks only once. Raises
+            KlingError. Without that, nothing is written, counted or cancelled under the account.
+    """
 
     client: KlingClient
+    store: Store
+    prove: Callable[[], Awaitable[None]]
     creator: ElementCreator
     refusals: Refusals
     element_tasks: TaskKind[ElementTask]
@@ -63,11 +80,13 @@ class Account:
     thumbnails: Thumbnails
     calls: CallLimit
     in_flight: InFlight
+    generator: Generator
+    generations: GenerationHistory
 
     @property
-    def kinds(self) -> tuple[TaskKind[ElementTask], TaskKind[VoiceTask]]:
+    def kinds(self) -> tuple[TaskKind[Any], ...]:
         """Every kind of task, in the order in which an unknown id is tried."""
-        return self.element_tasks, self.voice_tasks
+        return self.element_tasks, self.voice_tasks, *self.generator.kinds.values()
 
     async def record_results(self, tasks: Iterable[KlingTask]) -> Mapping[str, Submitted]:
         """Record tasks of any kind that were just read; returns what was asked for elements. Never fails."""
@@ -104,7 +123,10 @@ class AccountFactory:
         announce: announces changes of an account (its fingerprint) to other replicas; None if there are none.
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: then Kling must accept them before they give access to any state.
+        saver: saves results of generations.
+        budget: what an account may spend.
         note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
+        strangers: limits the requests of all accounts together whose credentials Kling has not accepted yet.
     """
 
     clock: Clock
@@ -124,27 +146,27 @@ class AccountFactory:
     max_calls: int
     callers_bring_credentials: bool
     note_proof: Callable[[str, bool], None]
+    saver: BackgroundSaver
+    budget: Budget
+    strangers: anyio.Semaphore | None
 
     def make(self, sender: Sender, credential: Credential) -> Account:
         """The account behind a credential, whose requests go through `sender`."""
         # By the whole credential: index and thumbnails answer without asking Kling whether the secret is correct.
         fingerprint = credential_fingerprint(credential, sender.host)
-        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint))
-        journal = Journal(self._journal_store(client, credential), client.account, self.clock, self.owner, self.quota)
+        client = KlingClient(sender, credential, self.clock, partial(self.note_proof, fingerprint), self.strangers)
+        store = self._store_for(client, credential)
+        journal = Journal(store, client.account, self.clock, self.owner, self.quota, budget=self.budget)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
-        announce = partial(self.announce, client.account) if self.announce else None
-        library = Library(
-            client,
-            SqliteCatalogue(self.state_folder, fingerprint),
-            self.clock,
-            submitted=Submissions(journal, self.clock).of_tasks,
-            announce=announce,
-        )
+        library = self._make_library(client, journal, fingerprint)
         refusals = Refusals(journal)
         elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
         voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
+        generator = self._make_generator(client, journal, library, refusals)
         return Account(
             client=client,
+            store=store,
+            prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
             creator=ElementCreator(
                 elements,
                 account=client.account,
@@ -160,13 +182,47 @@ class AccountFactory:
             element_tasks=elements,
             voice_tasks=voices,
             journal=journal,
-            collector=TaskCollector(journal, (elements, voices), self.clock, self.in_flight),
+            collector=TaskCollector(journal, (elements, voices, *generator.kinds.values()), self.clock, self.in_flight),
             library=library,
             voices=VoiceCatalogue(client, self.clock),
             thumbnails=thumbnails,
             calls=CallLimit(self.max_calls),
             in_flight=self.in_flight,
+            generator=generator,
+            generations=self._make_history(client, journal),
         )
+
+    def _make_library(self, client: KlingClient, journal: Journal, fingerprint: str) -> Library:
+        return Library(
+            client,
+            SqliteCatalogue(self.state_folder, fingerprint),
+            self.clock,
+            submitted=Submissions(journal, self.clock).of_tasks,
+            announce=partial(self.announce, client.account) if self.announce else None,
+        )
+
+    def _make_generator(self, client: KlingClient, journal: Journal, library: Library, refusals: Refusals) -> Generator:
+        has_api_key = client.credential_kind != "key_pair"
+        kinds = {
+            route.kind: self._make_kind(route, journal, VIDEO_SECONDS if route.product == "video" else IMAGE_SECONDS)
+            for route in generation_routes(GenerationApi(client), has_api_key=has_api_key)
+        }
+        surroundings = Surroundings(
+            library=library, policy=self.media_policy, has_api_key=has_api_key, explain=refusals.facts
+        )
+        return Generator(
+            kinds,
+            surroundings,
+            account=client.account,
+            journal=journal,
+            saver=self.saver,
+            clock=self.clock,
+            callback_url_for=self.callback_url_for,
+        )
+
+    def _make_history(self, client: KlingClient, journal: Journal) -> GenerationHistory:
+        lists = generation_lists(GenerationApi(client), has_api_key=client.credential_kind != "key_pair")
+        return GenerationHistory(journal, lists, self.saver.saver)
 
     def _make_kind(self, route: TaskRoute[T], journal: Journal, durations: PublishedDurations) -> TaskKind[T]:
         gate = CreateGate(self.max_creates, self.clock, self.rng)
@@ -180,7 +236,7 @@ class AccountFactory:
             shutdown=self.shutdown,
         )
 
-    def _journal_store(self, client: KlingClient, credential: Credential) -> Store:
+    def _store_for(self, client: KlingClient, credential: Credential) -> Store:
         store = self.open_store()
         if not self.callers_bring_credentials:
             return store
@@ -195,11 +251,17 @@ class AccountFactory:
         return FileThumbnailCache(folder, fingerprint) if folder else MemoryThumbnailCache()
 
 
+async def _need_no_proof() -> None:
+    """The credential is the operator's own."""
+
+
 def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
     """Elements as a kind of task. fact: element-routes"""
-    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask)
+    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask, client.ahead_of)
 
 
 def voice_route(client: KlingClient) -> TaskRoute[VoiceTask]:
     """Voices as a kind of task. facts: voice-create, voice-lookup, voice-page"""
-    return TaskRoute("voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask)
+    return TaskRoute(
+        "voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask, client.ahead_of
+    )

@@ -50,8 +50,9 @@ def nearest(given: str, choices: Sequence[str]) -> str:
 def _like(text: str, choices: Sequence[str]) -> str:
     """By spelling. Kling's names are often given in part, such as a model without its route."""
     part = _letters_and_digits(text)
-    if len(part) > 2 and (whole := next((choice for choice in choices if part in _letters_and_digits(choice)), "")):
-        return whole
+    whole = [choice for choice in choices if part in _letters_and_digits(choice)]
+    if len(part) > 2 and whole:
+        return min(whole, key=len)
     lower = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(text, lower, n=1, cutoff=_LIKENESS)
     return lower[near[0]] if near else ""

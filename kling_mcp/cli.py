@@ -14,11 +14,13 @@ import logging
 import os
 import signal
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
-from kling_mcp.errors import KlingError
+from kling_mcp.errors import ConfigurationError, KlingError
 from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
@@ -164,6 +166,10 @@ def _add_demo(commands: Commands) -> None:
     )
     demo.add_argument("--name", default="", help="the element's name, at most 20 characters")
     demo.add_argument("--description", default="", help="what it looks like, at most 100 characters")
+    demo.add_argument("--film", action="store_true", help="also make a clip of the element; not with --live")
+    demo.add_argument(
+        "--output-dir", metavar="DIR", help="with --film: where the clip is saved (default: a new temporary folder)"
+    )
     demo.set_defaults(run=_demo)
 
 
@@ -174,10 +180,27 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     configure_logging()
     _print_every_character()
     request = demo_request(options.name, options.description, tuple(options.picture), live=options.live)
+    request = replace(request, film_dir=_film_folder(options))
     if not options.live:
         run_sandbox_demo(request, environ)
         return DONE
     return DONE if run_live_demo(request, environ, assume_yes=options.yes) else FAILED
+
+
+def _film_folder(options: argparse.Namespace) -> str:
+    """Where the demo's clip goes, a full path; "" without a clip.
+
+    Raises:
+        ConfigurationError: the options contradict each other.
+    """
+    if options.film and options.live:
+        raise ConfigurationError("--film makes its clip on the simulator, where nothing is paid; leave out --live.")
+    if options.output_dir is not None and not options.film:
+        raise ConfigurationError("--output-dir is where --film saves its clip; add --film.")
+    if not options.film:
+        return ""
+    folder = options.output_dir or tempfile.mkdtemp(prefix="kling-mcp-film-")
+    return os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - never raise
 
 
 # --- check

@@ -18,6 +18,7 @@ from anyio import TASK_STATUS_IGNORED
 
 from kling_mcp.account import Account, AccountFactory
 from kling_mcp.api.auth import credential_fingerprint
+from kling_mcp.api.network import Network, way_to
 from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import (
     SANDBOX_KEY,
@@ -31,12 +32,17 @@ from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
+from kling_mcp.results.background import BackgroundSaver
+from kling_mcp.results.download import SETTING, Downloader
+from kling_mcp.results.links import LinkRules
+from kling_mcp.results.saver import ResultSaver
 from kling_mcp.settings import FAULT_DETAILS, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.report import StateReport, report_on
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.unusable import UnusableStore
+from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.callback_urls import CallbackUrls
 from kling_mcp.tasks.in_flight import InFlight
 from kling_mcp.tasks.quota import SubmitQuota
@@ -56,6 +62,8 @@ if TYPE_CHECKING:
 
 SANDBOX_URL = "http://sandbox.invalid"
 MAX_IDLE_ACCOUNTS = 64
+MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must not push out the others
+MAX_STRANGERS_EXCHANGES = 4
 MAX_CALLS_PER_ACCOUNT = 64
 
 _FILES_OFF: dict[Transport, str] = {
@@ -94,6 +102,7 @@ class Runtime:
         self.owner = owner or (f"{self._shared.computer}." if self._shared else "") + current_owner()
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._store: Store | None = self._shared
+        self._saving: BackgroundSaver | None = None
         self._senders: dict[str, Sender] = {}
         self.shutdown = Shutdown()
         self.in_flight = InFlight(self.clock, self.shutdown)
@@ -102,9 +111,10 @@ class Runtime:
             lambda: self.store, settings.hosting.callback_base_url if can_be_called else ""
         )
         self.audit = self._audit_log()
-        # Recently used accounts are kept; an account in use stays the same object.
+        # Recently used accounts are kept, strangers' apart; an account in use stays the same object.
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
+        self._strangers: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
         self._proved = ProvedCredentials()
 
     def own_account(self) -> Account:
@@ -158,11 +168,24 @@ class Runtime:
         if account is None:
             account = self._accounts[key] = self._make_account(sender, credential)
             weakref.finalize(account, account.library.close)
-        self._recent[key] = account
-        self._recent.move_to_end(key)
-        if len(self._recent) > MAX_IDLE_ACCOUNTS:
-            self._recent.popitem(last=False)
+        self._keep(key, account)
         return account
+
+    def _keep(self, key: tuple[Credential, str], account: Account) -> None:
+        self._recent.pop(key, None)
+        self._strangers.pop(key, None)
+        is_known = account.client.is_verified
+        kept, most = (self._recent, MAX_IDLE_ACCOUNTS) if is_known else (self._strangers, MAX_IDLE_STRANGERS)
+        kept[key] = account
+        if len(kept) > most:
+            kept.popitem(last=False)
+
+    def _note_proof(self, fingerprint: str, is_accepted: bool) -> None:
+        """Kling accepts a credential, or refuses it; an account is kept among the known ones from its first proof."""
+        self._proved.note(fingerprint, is_accepted)
+        for key, account in list(self._accounts.items()):
+            if account.client.is_verified and key not in self._recent:
+                self._keep(key, account)
 
     @property
     def store(self) -> Store:
@@ -239,8 +262,30 @@ class Runtime:
             max_creates=settings.max_creates,
             max_calls=MAX_CALLS_PER_ACCOUNT if is_http else 0,
             callers_bring_credentials=is_http,
-            note_proof=self._proved.note,
+            note_proof=self._note_proof,
+            strangers=anyio.Semaphore(MAX_STRANGERS_EXCHANGES) if is_http else None,
+            saver=self._background_saver(),
+            budget=Budget(settings.spending.per_day(over_http=is_http), settings.spending.per_call(over_http=is_http)),
         )
+
+    @cached_property
+    def _saver(self) -> ResultSaver:
+        """Saves results for every account. The sandbox's links lead to its own simulator, and nowhere else."""
+        settings = self.settings
+        folder = settings.output_folder(self.transport)
+        rules = LinkRules(SANDBOX_URL, in_process=True) if settings.sandbox else LinkRules(settings.base_url)
+        downloader = Downloader(rules, self.clock, open_way=self._way_to_results)
+        return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only)
+
+    @property
+    def _way_to_results(self) -> Callable[[str], Network] | None:
+        """The network of `make_transport` or the sandbox, where that replaces the real one."""
+        make = self._make_transport or (self._sandbox if self.settings.sandbox else None)
+        return None if make is None else lambda link: Network(make(), way_to(link, SETTING))
+
+    def _background_saver(self) -> BackgroundSaver:
+        self._saving = BackgroundSaver(self._saver, self.shutdown)
+        return self._saving
 
     def _audit_log(self) -> AuditLog | None:
         """The file of KLING_MCP_AUDIT_LOG; by default one in the state folder over http, and none over stdio."""
@@ -300,6 +345,8 @@ class Runtime:
     async def aclose(self) -> None:
         """Finish what is being sent, if that takes no longer than a moment, and close every connection."""
         await self.in_flight.aclose()
+        if self._saving is not None:
+            await self._saving.aclose()
         for sender in self._senders.values():
             await sender.aclose()
         for account in list(self._accounts.values()):
@@ -323,10 +370,13 @@ class Runtime:
             sender = self._senders[base_url] = Sender(base_url, self.clock, make_transport=make_transport)
         return sender
 
-    def _sandbox(self) -> httpx.AsyncBaseTransport:
-        from kling_mcp.simulator import SimulatorTransport, World  # noqa: PLC0415 - only the sandbox loads it
+    @cached_property
+    def _sandbox(self) -> Callable[[], httpx.AsyncBaseTransport]:
+        """Makes connections to one simulated Kling, for the API and for files."""
+        from kling_mcp.simulator import SimulatorTransport, World, brisk_durations  # noqa: PLC0415 - sandbox only
 
-        return SimulatorTransport(World(self.clock.wall, api_keys=[SANDBOX_KEY]))
+        world = World(self.clock.wall, api_keys=[SANDBOX_KEY], durations=brisk_durations)
+        return lambda: SimulatorTransport(world)
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:

@@ -18,6 +18,7 @@ import profiles
 import pytest
 from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from never_twice.crashable import Process, Processes
 from PIL import Image
 from virtual_time import VirtualClock, VirtualLoop
@@ -83,7 +84,9 @@ def _picture(colour: str, suffix: str) -> bytes:
 @pytest.fixture
 def settings(tmp_path: Path, pictures: Pictures) -> Settings:
     """An API key, an allowed folder, and state that ends with the test."""
-    return Settings(api_key=API_KEY, media_dirs=(pictures.folder,), state_dir=tmp_path / "state")
+    return Settings(
+        api_key=API_KEY, media_dirs=(pictures.folder,), state_dir=tmp_path / "state", output_dir=tmp_path / "results"
+    )
 
 
 @pytest.fixture
@@ -108,14 +111,20 @@ def era(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def connect(settings: Settings, clock: VirtualClock, world: World, faults: Faults) -> Connect:
-    """`connect(era, **settings)`: a client of a server of its own in memory, in front of the same Kling."""
+    """`connect(era, **settings)`: a client of a server of its own in memory, in front of the same Kling.
+
+    `elicitation` asks a person; without it the client says that it cannot.
+    """
 
     @asynccontextmanager
-    async def connected(era: str = "auto", **changes: Any) -> AsyncIterator[Client]:
+    async def connected(
+        era: str = "auto", elicitation: ElicitationFnT | None = None, **changes: Any
+    ) -> AsyncIterator[Client]:
         chosen = Settings(**{**{name: getattr(settings, name) for name in settings.__slots__}, **changes})
         made = Runtime(chosen, clock=clock, make_transport=lambda: SimulatorTransport(world, faults))
         server = build_server(chosen, made)
-        client = Client(OlderClient(server), mode="legacy") if era == OLDEST_HANDSHAKE else Client(server, mode=era)
+        target, mode = (OlderClient(server), "legacy") if era == OLDEST_HANDSHAKE else (server, era)
+        client = Client(target, mode=mode, elicitation_callback=elicitation)
         async with client:
             yield client
 

@@ -24,8 +24,6 @@ SOURCES = {
 }
 
 _HEAD = ["fact", "what holds", "mark", "source", "date"]
-_GENERATION = "generation comes next"
-
 DEFERRED = {
     "host-old": "never called",
     "library-old-separate": "never called",
@@ -34,15 +32,10 @@ DEFERRED = {
     "multi-shot-angles": "it costs; no tool calls it",
     "voice-from": "no tool makes voices",
     "voice-presets-shape": "a list of voices is read whatever number of voices a record has",
-    **dict.fromkeys(
-        [
-            "gen-older-stays",
-            "gen-recover",
-            "old-voice-list",
-            "gen-callback",
-        ],
-        _GENERATION,
-    ),
+    "gen-older-stays": "nothing relies on it",
+    "gen-recover": "every kind of task is recovered so, whatever is known of one",
+    "old-voice-list": "voices are read on their own route",
+    "gen-callback": "a callback is never trusted: Kling is asked",
 }
 
 

@@ -140,7 +140,7 @@ def in_text(tool: str, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    left_out = {"owned_by", *(["task_id"] if row["element_id"] else []), *(["voice_id"] if row["voice_name"] else [])}
+    left_out = {"owned_by", *(["task_id"] if row["element_id"] else [])}
     return {
         **{name: value for name, value in row.items() if name not in left_out},
         "created_at": row["created_at"][:10],

@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ class Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+@dataclass(frozen=True)
+class Film:
+    """A request for a clip, and the server that makes it."""
+
+    wish: DemoRequest
+    server: MCPServer[Any]
 
 
 class Gone(io.StringIO):
@@ -106,6 +115,74 @@ async def test_terminal_shows_a_bar_that_moves_and_ends_full(
     assert lengths == sorted(lengths)
     assert lengths[-1] == 30
     assert frames[-1].rstrip().endswith('Creating "Pip" at Kling (4 s)')
+
+
+# --- the film
+
+
+FILM_SECONDS = 40.0
+
+
+def clips_in(folder: str | Path) -> list[Path]:
+    return list(Path(folder).glob("*.mp4"))
+
+
+@pytest.fixture
+def film(tmp_path: Path, clock: VirtualClock, world: World, faults: Faults) -> Film:
+    """The server of the story, with a folder for the clip."""
+    world.durations = lambda kind, _rng: FILM_SECONDS if kind.startswith("video") else 5.0
+    wish = replace(PIP, film_dir=str(tmp_path / "film"))
+    settings = Settings(api_key=API_KEY, media_dirs=(PIP_FOLDER,), state_dir=tmp_path, output_dir=tmp_path / "film")
+    runtime = Runtime(settings, clock=clock, make_transport=lambda: SimulatorTransport(world, faults))
+    return Film(wish, build_server(settings, runtime))
+
+
+@pytest.mark.anyio
+async def test_film_says_the_price_then_pays_once_and_ends_on_the_disk(
+    film: Film, clock: VirtualClock, world: World
+) -> None:
+    out = io.StringIO()
+    row = await run(film.wish, film.server, out, clock)
+    told = out.getvalue()
+    [clip] = clips_in(film.wish.film_dir)
+    assert told.index("3 video units") < told.index("max_units=3") < told.index("(32 s)") < told.index("Saved")
+    assert f"   Saved: {clip} ({clip.stat().st_size:,} bytes)\n" in told
+    [task] = world.generations.values()
+    assert task.order.has_references
+    assert row["element_id"] in json.loads(clip.with_suffix(".json").read_text("utf-8"))["elements"][0].values()
+    assert world.ignored_fields == []
+
+
+@pytest.mark.anyio
+async def test_film_that_fails_is_shown_with_klings_reason(film: Film, clock: VirtualClock, faults: Faults) -> None:
+    await run(PIP, film.server, io.StringIO(), clock)
+    faults.fail_task("the robot is too shy")
+    with pytest.raises(KlingError, match=r"generate_video failed:(.|\n)*too shy"):
+        await run(film.wish, film.server, io.StringIO(), clock)
+
+
+@pytest.mark.anyio
+async def test_story_without_a_film_pays_for_nothing(film: Film, clock: VirtualClock, world: World) -> None:
+    out = io.StringIO()
+    await run(PIP, film.server, out, clock)
+    assert not world.generations
+    assert "units" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--film", "--live"], "leave out --live"), (["--output-dir", "clips"], "add --film")],
+)
+def test_options_that_contradict_each_other_start_nothing(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["demo", *options], LIVE) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+
+
+# --- what goes wrong
 
 
 @pytest.mark.anyio
@@ -283,6 +360,26 @@ def test_demo_ends_with_an_element_id_and_leaves_nothing_behind(
     assert re.search(r"Ready after [\d.]+ seconds: element_id \d{15}\n", out)
     assert '"mcpServers"' in out
     assert list(demo_room.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["folder given", "temporary folder"])
+def test_demo_with_a_film_leaves_the_clip_and_its_data_alone(given: bool, tmp_path: Path) -> None:
+    options = ["--output-dir", "clips"] if given else []
+    done = subprocess.run(
+        [*COMMAND, "demo", "--film", *options],
+        env=environ_with(TMPDIR=str(tmp_path)),
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    [folder] = tmp_path.iterdir()
+    assert folder.name.startswith("clips" if given else "kling-mcp-film-")
+    [clip] = clips_in(folder)
+    assert b"ftyp" in clip.read_bytes()[:12]
+    assert f"Saved: {clip} (" in done.stdout
 
 
 @pytest.mark.anyio

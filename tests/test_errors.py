@@ -72,7 +72,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 def test_error_kinds_of_the_contract_are_all_known() -> None:
     contract = """missing_credentials auth clock permission balance bad_input content_policy rate_limited busy
         not_found name_taken ambiguous_name read_only network vendor_fault unknown_outcome task_failed stale_plan
-        limit internal"""
+        limit needs_confirmation over_budget internal"""
     assert list(get_args(Kind)) == contract.split()
 
 

@@ -197,6 +197,38 @@ async def test_unknown_tools_are_reported_and_the_others_offered(serve: Serve) -
         assert {tool.name for tool in (await client.list_tools()).tools} == {"check_setup"}
 
 
+async def test_unknown_toolsets_are_reported_and_the_others_offered(serve: Serve) -> None:
+    async with serve(KLING_MCP_TOOLSETS="voices,film") as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        found = await setup(client)
+    assert names == {"find_voices", "wait_for_tasks", "check_setup"}
+    assert found["problems"][0].startswith("KLING_MCP_TOOLSETS names film, which is not a toolset")
+    async with serve(KLING_MCP_TOOLSETS="film") as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == {"check_setup"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KLING_MCP_SPENDING", "sometimes"),
+        ("KLING_MCP_SPENDING", "${SPENDING}"),
+        ("KLING_MCP_MAX_UNITS_PER_CALL", "few"),
+        ("KLING_MCP_MAX_UNITS_PER_DAY", "${CAP}"),
+    ],
+)
+async def test_unclear_setting_of_spending_hides_what_costs_and_is_reported(
+    serve: Serve, name: str, value: str
+) -> None:
+    async with serve(**{name: value}) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        said = await told(client, "generate_video", prompt="A boat")
+        found = await setup(client)
+    assert not {"generate_video", "generate_image"} & names
+    assert "find_generations" in names
+    assert f"switched off on this server ({name})" in said
+    assert any(problem.startswith(name) for problem in found["problems"])
+
+
 async def test_misspelled_names_are_reported_with_the_nearest_one(serve: Serve) -> None:
     async with serve(KLING_MCP_STATE_FOLDER="/x", KLING_APIKEY="secret-CANARY") as client:
         found = await setup(client)
@@ -208,6 +240,21 @@ async def test_misspelled_names_are_reported_with_the_nearest_one(serve: Serve) 
     ]
     assert said.startswith("The setup works, but:")
     assert said.endswith("docs/troubleshooting.md#settings")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("KLING_ACCESSKEY", "; did you mean KLING_ACCESS_KEY?"),
+        ("KLING_MCP_API_KEY", "; did you mean KLING_API_KEY?"),
+        ("KLING_MCP_MEDIA_DIR", "; did you mean KLING_MCP_MEDIA_DIRS?"),
+        ("KLING_KEY", "; did you mean KLING_API_KEY?"),
+        ("KLING_MCP_BANANA", "."),  # only the beginning is alike
+    ],
+)
+def test_nearest_name_is_near_beyond_what_all_begin_with(name: str, hint: str) -> None:
+    ((_, sentence),) = faults_of(**{name: "x"})
+    assert sentence == f"{name} is not a setting of kling-mcp{hint}"
 
 
 def test_callers_over_http_learn_nothing_of_the_operators_variables(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from virtual_time import VirtualClock
 from kling_mcp.api.auth import ApiKey, KeyPair
 from kling_mcp.caller_credentials import own_credential, read_caller_headers
 from kling_mcp.errors import AuthError, ConfigurationError
+from kling_mcp.generation.draft import VideoDraft
 from kling_mcp.runtime import SANDBOX_URL, Runtime
 from kling_mcp.settings import HOSTS, Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
@@ -166,6 +167,17 @@ class TestSandbox:
         assert (account.client.credential_kind, account.client.sender.base_url) == ("sandbox", SANDBOX_URL)
         await runtime.aclose()
         assert not (tmp_path / "state").exists()
+
+    async def test_clip_of_the_sandbox_is_saved_where_a_folder_is_named(
+        self, tmp_path: Path, clock: VirtualClock
+    ) -> None:
+        runtime = Runtime(Settings(sandbox=True, output_dir=tmp_path / "clips"), clock=clock)
+        generator = runtime.own_account().generator
+        request = await generator.prepare(VideoDraft(prompt="A street in the rain"))
+        made = await generator.generate_and_wait(request, wait_seconds=60)
+        await runtime.aclose()
+        assert [file.error for file in made.files] == [None]
+        assert Path(made.files[0].path).parent == tmp_path / "clips"
 
     async def test_a_runtime_can_be_closed_before_it_was_used(self, tmp_path: Path) -> None:
         await runtime_of(tmp_path).aclose()

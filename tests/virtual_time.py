@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple, Unpack
 import anyio
 from anyio import to_thread
 
+from kling_mcp.concurrency.clock import Timeline
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
@@ -89,16 +91,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """The package's `Clock`, on the running virtual loop. `epoch` is the wall time at the loop's second 0.
+    """The package's `Clock`, on the running virtual loop. `epoch` is the true time at the loop's second 0.
 
+    The wall clock may be wrong, by `error`, and steps when a test changes that. Processes of one computer share `boot`.
     In a worker thread, where no loop runs, it shows the time of the virtual loop that was started last.
     """
 
-    def __init__(self, epoch: float = 1_790_000_000.0) -> None:
+    def __init__(self, epoch: float = 1_790_000_000.0, *, boot: str = "a-computer", error: float = 0.0) -> None:
         self.epoch = epoch
+        self.error = error
+        self.timeline = Timeline(boot, epoch + error)
 
     def wall(self) -> float:
-        return self.epoch + self.monotonic()
+        return self.epoch + self.error + self.monotonic()
+
+    def steady(self) -> float:
+        return self.timeline.began + self.monotonic()
 
     def monotonic(self) -> float:
         try:

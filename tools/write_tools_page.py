@@ -64,7 +64,8 @@ def _type(node: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in node["enum"])
     if node["type"] == "array":
         return "list of text"
-    bounds = f", {node['minimum']} to {node['maximum']}" if "minimum" in node else ""
+    most = f"to {node['maximum']}" if "maximum" in node else "or more"
+    bounds = f", {node['minimum']} {most}" if "minimum" in node else ""
     words = {"string": "text", "boolean": "true or false", "integer": "integer"}
     return words[node["type"]] + bounds
 

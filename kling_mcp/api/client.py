@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
+
 from kling_mcp.api import protocol
-from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint
+from kling_mcp.api.auth import Authenticator, Credential, account_fingerprint, clock_skew
 from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.protocol import Request
 from kling_mcp.errors import AuthError, RequestError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
 
 T = TypeVar("T", bound=KlingTask)
+
+MAX_EXCHANGES = 20  # at once, for one account
 
 
 class KlingClient:
@@ -35,13 +39,20 @@ class KlingClient:
         credential: Credential,
         clock: Clock,
         note_proof: Callable[[bool], None] = lambda _: None,
+        strangers: anyio.Semaphore | None = None,
     ) -> None:
-        """`note_proof` is told when Kling first accepts the credential, and when it no longer does."""
+        """
+        Args:
+            note_proof: told when Kling first accepts the credential, and when it no longer does.
+            strangers: limits the requests of all credentials together that Kling has not accepted yet.
+        """
         self.sender = sender
         self._auth = Authenticator(credential, clock.wall)
         self.account = account_fingerprint(credential, sender.host)
         self._is_verified = False
         self._note_proof = note_proof
+        self._strangers = strangers
+        self._own_share = anyio.Semaphore(MAX_EXCHANGES)
 
     @property
     def credential_kind(self) -> str:
@@ -56,6 +67,10 @@ class KlingClient:
         """
         if not self._is_verified:
             await self.list_elements(1, 1)
+
+    def ahead_of(self, now: float) -> float:
+        """How many seconds Kling's clock is ahead of `now`, by the date of its last reply; 0 if that is not known."""
+        return clock_skew(self.sender.last_date, now) or 0.0
 
     async def create_element(
         self, body: Mapping[str, Any], *, external_task_id: str, upload: Upload | None = None
@@ -110,7 +125,7 @@ class KlingClient:
         """
         request = Request("POST", protocol.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
         try:
-            await self._send(request)
+            await self.send(request)
         except RequestError as error:
             if not is_deleted_already(error):
                 raise
@@ -141,16 +156,34 @@ class KlingClient:
     ) -> T:
         named = {**body, "external_task_id": external_task_id}
         request = Request("POST", route, "create", body=named, external_task_id=external_task_id, upload=upload)
-        return protocol.decode_task(request, await self._send(request), model)
+        return protocol.decode_task(request, await self.send(request), model)
 
     async def _get(self, route: str, task_or_external_id: str, model: type[T]) -> T:
         request = protocol.query_task(route, task_or_external_id)
-        return protocol.decode_task(request, await self._send(request), model)
+        return protocol.decode_task(request, await self.send(request), model)
 
     async def _list(self, route: str, page_num: int, page_size: int, model: type[T]) -> list[T]:
-        return protocol.decode_tasks(await self._send(protocol.page_of(route, page_num, page_size)), model)
+        return protocol.decode_tasks(await self.send(protocol.page_of(route, page_num, page_size)), model)
 
-    async def _send(self, request: Request) -> Any:
+    @property
+    def is_verified(self) -> bool:
+        """Whether Kling has accepted the credential."""
+        return self._is_verified
+
+    async def send(self, request: Request) -> Any:
+        """The `data` of Kling's answer to any request.
+
+        It is sent in the account's share of the connections; and among strangers, until one of its requests is
+        accepted.
+        """
+        async with self._own_share:
+            if self._strangers is not None and not self._is_verified:
+                async with self._strangers:
+                    if not self._is_verified:
+                        return await self._exchange(request)
+            return await self._exchange(request)
+
+    async def _exchange(self, request: Request) -> Any:
         try:
             reply = await self.sender.send(request, self._auth)
         except AuthError as error:

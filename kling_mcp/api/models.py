@@ -62,12 +62,12 @@ def _read_ms(value: Any) -> int:
     return int(value) if abs(value) <= MAX_SAFE_INTEGER else 0  # also excludes NaN
 
 
-def _read_object(value: Any) -> Any:
+def read_object(value: Any) -> Any:
     """An object, or {} where Kling sends null, a list or text. fact: empty-while-running"""
     return value if isinstance(value, dict | BaseModel) else {}
 
 
-def _read_objects(value: Any) -> list[Any]:
+def read_objects(value: Any) -> list[Any]:
     """The objects of a list; null or a bare object is tolerated."""
     if isinstance(value, dict):
         return [value]
@@ -92,12 +92,12 @@ Text = Annotated[str, BeforeValidator(_read_text)]
 Milliseconds = Annotated[int, BeforeValidator(_read_ms)]
 
 
-class _FromKling(BaseModel):
+class FromKling(BaseModel):
     # Built at first use: a server that only lists its tools never reads a reply.
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, defer_build=True)
 
 
-class Tag(_FromKling):
+class Tag(FromKling):
     """A tag as Kling names it; `name` may be empty."""
 
     tag_id: Id = ""
@@ -111,7 +111,7 @@ class Tag(_FromKling):
         return data
 
 
-class VoiceInfo(_FromKling):
+class VoiceInfo(FromKling):
     """The voice bound to an element; all empty if there is none."""
 
     voice_id: Id = ""
@@ -120,41 +120,41 @@ class VoiceInfo(_FromKling):
     owned_by: Id = ""
 
 
-class ReferImage(_FromKling):
+class ReferImage(FromKling):
     """One further picture of an image element."""
 
     image_url: Text = ""
 
 
-class ImageList(_FromKling):
+class ImageList(FromKling):
     """The pictures of an image element, as sent or as links."""
 
     frontal_image: Text = ""
-    refer_images: Annotated[list[ReferImage], BeforeValidator(_read_objects)] = Field(default_factory=list)
+    refer_images: Annotated[list[ReferImage], BeforeValidator(read_objects)] = Field(default_factory=list)
 
 
-class ReferVideo(_FromKling):
+class ReferVideo(FromKling):
     """The clip of a video element."""
 
     video_url: Text = ""
 
 
-class VideoList(_FromKling):
+class VideoList(FromKling):
     """The clips of a video element."""
 
-    refer_videos: Annotated[list[ReferVideo], BeforeValidator(_read_objects)] = Field(default_factory=list)
+    refer_videos: Annotated[list[ReferVideo], BeforeValidator(read_objects)] = Field(default_factory=list)
 
 
-class Element(_FromKling):
+class Element(FromKling):
     """A reusable subject. `status` is Kling's: `succeed`, or `deleted` once removed."""
 
     element_id: Id = ""
     element_name: Text = ""
     element_description: Text = ""
     reference_type: Text = ""
-    element_image_list: Annotated[ImageList, BeforeValidator(_read_object)] = Field(default_factory=ImageList)
-    element_video_list: Annotated[VideoList, BeforeValidator(_read_object)] = Field(default_factory=VideoList)
-    element_voice_info: Annotated[VoiceInfo, BeforeValidator(_read_object)] = Field(default_factory=VoiceInfo)
+    element_image_list: Annotated[ImageList, BeforeValidator(read_object)] = Field(default_factory=ImageList)
+    element_video_list: Annotated[VideoList, BeforeValidator(read_object)] = Field(default_factory=VideoList)
+    element_voice_info: Annotated[VoiceInfo, BeforeValidator(read_object)] = Field(default_factory=VoiceInfo)
     tag_list: Annotated[list[Tag], BeforeValidator(_read_tags)] = Field(default_factory=list)
     owned_by: Id = ""
     status: Text = ""
@@ -180,16 +180,16 @@ class Element(_FromKling):
         return self.owned_by.lower() == "kling"
 
 
-class TaskInfo(_FromKling):
+class TaskInfo(FromKling):
     """The caller's own id of the task."""
 
     external_task_id: Text = ""
 
 
-class TaskResult(_FromKling):
+class TaskResult(FromKling):
     """The elements of a finished task."""
 
-    elements: Annotated[list[Element], BeforeValidator(_read_objects)] = Field(default_factory=list)
+    elements: Annotated[list[Element], BeforeValidator(read_objects)] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod
@@ -211,13 +211,13 @@ class Voice(VoiceInfo):
         return self.status.lower() == "deleted"
 
 
-class VoiceResult(_FromKling):
+class VoiceResult(FromKling):
     """The voices of a finished task."""
 
-    voices: Annotated[list[Voice], BeforeValidator(_read_objects)] = Field(default_factory=list)
+    voices: Annotated[list[Voice], BeforeValidator(read_objects)] = Field(default_factory=list)
 
 
-class KlingTask(_FromKling):
+class KlingTask(FromKling):
     """Kling's record of a task of any kind. Times are Unix milliseconds, 0 if unknown.
 
     Each kind of task defines its results in `result_ids`, `result_names` and `is_deleted`.
@@ -226,7 +226,7 @@ class KlingTask(_FromKling):
     task_id: Id = ""
     task_status: Annotated[TaskStatus, BeforeValidator(_read_status)] = "unknown"
     task_status_msg: Text = ""
-    task_info: Annotated[TaskInfo, BeforeValidator(_read_object)] = Field(default_factory=TaskInfo)
+    task_info: Annotated[TaskInfo, BeforeValidator(read_object)] = Field(default_factory=TaskInfo)
     final_unit_deduction: Text = ""
     created_at: Milliseconds = 0
     updated_at: Milliseconds = 0
@@ -235,6 +235,11 @@ class KlingTask(_FromKling):
     def external_task_id(self) -> str:
         """The caller's id, or ""."""
         return self.task_info.external_task_id
+
+    @property
+    def units_deducted(self) -> str:
+        """What Kling says that the task cost, in units as text; "" if it does not say."""
+        return self.final_unit_deduction
 
     @property
     @abstractmethod
@@ -262,7 +267,7 @@ class KlingTask(_FromKling):
 class VoiceTask(KlingTask):
     """A voice's creation. An official voice may come with empty task fields, or without any task. fact: presets-thin"""
 
-    task_result: Annotated[VoiceResult, BeforeValidator(_read_object)] = Field(default_factory=VoiceResult)
+    task_result: Annotated[VoiceResult, BeforeValidator(read_object)] = Field(default_factory=VoiceResult)
 
     @model_validator(mode="before")
     @classmethod
@@ -293,7 +298,7 @@ class VoiceTask(KlingTask):
 class ElementTask(KlingTask):
     """A creation, from submission to its element."""
 
-    task_result: Annotated[TaskResult, BeforeValidator(_read_object)] = Field(default_factory=TaskResult)
+    task_result: Annotated[TaskResult, BeforeValidator(read_object)] = Field(default_factory=TaskResult)
 
     @model_validator(mode="before")
     @classmethod

@@ -41,6 +41,7 @@ PRESET_ELEMENTS = "/v1/general/advanced-presets-elements"
 DELETE_ELEMENTS = "/v1/general/delete-elements"  # fact: delete-two-paths
 CUSTOM_VOICES = "/v1/general/custom-voices"
 PRESET_VOICES = "/v1/general/presets-voices"
+TASKS = "/tasks"  # fact: tasks-get
 
 _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
 _CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
@@ -60,20 +61,17 @@ class Request:
     """One call. `effect` says what a lost reply may leave behind; `external_task_id` identifies a creation.
 
     `body` is JSON data, with `bytes` for pictures, which `request_body` writes as Base64; `upload` follows its way.
+    `is_query` says that it asks for one task by its id.
     """
 
     method: Literal["GET", "POST"]
     path: str
     effect: Effect = "read"
-    params: Mapping[str, int] = field(default_factory=dict)
+    params: Mapping[str, int | str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     external_task_id: str = ""
+    is_query: bool = False
     upload: Upload | None = field(default=None, compare=False)
-
-    @property
-    def is_query(self) -> bool:
-        """Whether it asks for one task by its id."""
-        return self.method == "GET" and self.path.startswith((f"{CUSTOM_ELEMENTS}/", f"{CUSTOM_VOICES}/"))
 
     @property
     def operation(self) -> str:
@@ -109,7 +107,7 @@ def query_task(route: str, task_or_external_id: str) -> Request:
         in_path = ""
     if not in_path or len(task_or_external_id) > _MAX_ID_CHARACTERS:
         raise NotFoundError(f"No task has the id {quote(task_or_external_id, 80)}.", advice=_CHECK_ID)
-    return Request("GET", f"{route}/{in_path}")
+    return Request("GET", f"{route}/{in_path}", is_query=True)
 
 
 def page_of(path: str, page_num: int, page_size: int) -> Request:

@@ -83,7 +83,10 @@ def _configured(scheme: str, environ: Mapping[str, str], system: Mapping[str, st
     """The variable and its value."""
     for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"):
         # In a CGI program, HTTP_PROXY is a header of the request.
-        if (value := environ.get(name, "").strip()) and not (name == "HTTP_PROXY" and "REQUEST_METHOD" in environ):
+        # A file of variables for Docker keeps the quotes around a value.
+        if (value := environ.get(name, "").strip().strip("\"'")) and not (
+            name == "HTTP_PROXY" and "REQUEST_METHOD" in environ
+        ):
             return name, value
     value = (system.get(scheme) or system.get("all") or "").strip()
     return (SYSTEM, value) if value else None
@@ -97,10 +100,10 @@ def read_proxy(variable: str, value: str) -> Proxy:
     """
     scheme, _, rest = value.partition("://") if "://" in value else ("http", "", value)
     known = _SCHEMES.get(scheme.lower())
-    if known is None:
+    if known is None or ("://" not in value and re.match(r"\w+:/", value)):
         raise unreadable(variable, "it must begin with http://, https://, socks5:// or socks5h://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" in rest and "@" not in authority:
+    if "@" in rest[len(authority) :]:
         raise unreadable(variable, "its user name or password holds a character that must be escaped", _ESCAPES)
     credentials, _, place = authority.rpartition("@")
     try:

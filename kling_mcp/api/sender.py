@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
 
 SETTING = "KLING_BASE_URL"
+MAX_CONNECTIONS = 200  # ten times what one account may use
 MAX_REPLY_BYTES = 64 * 1024 * 1024  # a page of 500 records with links is near 2 MB
 SLOWEST_BYTES_PER_SECOND = 16_000  # an eighth of a megabit: a line on which four large pictures take most of an hour
 
@@ -252,7 +253,9 @@ class Sender:
         import httpx  # noqa: PLC0415 - 130 ms, paid only by who sends something
 
         # Keep all of them: connections closed after a burst would have to be reopened for the next.
-        limits = httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=30)
+        limits = httpx.Limits(
+            max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS, keepalive_expiry=30
+        )
         network = open_network(self.base_url, SETTING, limits=limits)
         self._way = network.way
         return network.transport

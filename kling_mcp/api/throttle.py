@@ -1,6 +1,7 @@
 """The create gate: few creations in flight, first come, first served, and a pause for all when Kling is busy.
 
-1302 and 1303 mean that nothing was created (fact: slots-refused), so a refused creation stays first in the queue.
+1302 and 1303 mean that nothing was created (fact: slots-refused), so a refused creation stays first in the queue. Until
+Kling accepts one again, only the first of those inside tries: a slot that becomes free is its.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class CreateGate:
         self._most_waiting = most_waiting
         self._clock = clock
         self._queue: deque[anyio.Event] = deque()
+        self._inside: list[anyio.Event] = []  # in order of arrival
+        self._is_busy = False
+        self._changed = anyio.Event()
         self._backoff = Backoff(INITIAL_DELAY, MAX_DELAY, rng)
         self._open_at = 0.0
 
@@ -38,34 +42,50 @@ class CreateGate:
         """How many callers are in the queue."""
         return len(self._queue)
 
-    async def enter(self) -> None:
-        """Take one of the places; `leave` must follow. A cancelled caller leaves the queue.
+    async def enter(self) -> anyio.Event:
+        """Take one of the places, which `leave` must give back. A cancelled caller leaves the queue.
 
         Raises:
             LimitError: the queue is full.
         """
+        place = anyio.Event()
         if self._free and not self._queue:
             self._free -= 1
-            return
+            self._inside.append(place)
+            return place
         if len(self._queue) >= self._most_waiting:
             raise _queue_is_full(len(self._queue))
-        turn = anyio.Event()
-        self._queue.append(turn)
+        self._queue.append(place)
         try:
-            await turn.wait()
+            await place.wait()
         except BaseException:
-            if turn.is_set():
-                self.leave()  # the place was freed just as the caller left
+            if place.is_set():
+                self.leave(place)  # it was freed just as the caller left
             else:
-                self._queue.remove(turn)
+                self._queue.remove(place)
             raise
+        return place
 
-    def leave(self) -> None:
+    def leave(self, place: anyio.Event) -> None:
         """Give the place to the next in the queue."""
+        self._inside.remove(place)
         if self._queue:
-            self._queue.popleft().set()
+            following = self._queue.popleft()
+            self._inside.append(following)
+            following.set()
         else:
             self._free += 1
+        self._tell()
+
+    async def wait_for_turn(self, place: anyio.Event) -> None:
+        """Wait until there is no pause, and while Kling is busy, until nobody inside came earlier."""
+        while True:
+            if (pause := self.opens_in()) > 0:
+                await self._clock.sleep(pause)
+            elif self._is_busy and self._inside[0] is not place:
+                await self._changed.wait()
+            else:
+                return
 
     def opens_in(self) -> float:
         """Seconds until the common pause is over; 0 or less if there is none."""
@@ -73,14 +93,21 @@ class CreateGate:
 
     def was_busy(self, asked: float | None) -> None:
         """Kling said 1302 or 1303: all callers pause, longer each time, with jitter, or as long as Kling asked."""
+        self._is_busy = True
         pause = min(asked or 0.0, MAX_DELAY)
         if self.opens_in() <= 0:  # several refusals at once count as one
             pause = max(pause, self._backoff.next_delay())
         self._open_at = max(self._open_at, self._clock.monotonic() + pause)
 
     def was_accepted(self) -> None:
-        """Kling accepted a creation: the next pause is short again."""
+        """Kling accepted a creation: the next pause is short again, and all inside may try."""
         self._backoff.reset()
+        self._is_busy = False
+        self._tell()
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
 
 
 def _queue_is_full(waiting: int) -> LimitError:

@@ -13,12 +13,16 @@ PIP_DESCRIPTION = "A small round teal robot with glowing eyes on a dark screen, 
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """One element to create; the first picture is the frontal one."""
+    """One element to create; the first picture is the frontal one.
+
+    With `film_dir`, a full path, a clip of the element is made there.
+    """
 
     name: str
     description: str
     pictures: tuple[str, ...]
     wait_seconds: int
+    film_dir: str = ""
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of create_element_and_wait."""
@@ -31,6 +35,10 @@ class DemoRequest:
             "tags": ["Character"],
             "wait_seconds": self.wait_seconds,
         }
+
+    def film_arguments(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of generate_video for the finished element, without consent to its price."""
+        return {"prompt": f"@{{{row['element_name']}}} waves at the camera", "elements": [row["element_id"]]}
 
     def folders(self) -> list[str]:
         """The folders of local pictures, which the server must be allowed to read."""

@@ -30,7 +30,7 @@ def run_sandbox_demo(request: DemoRequest, environ: Mapping[str, str]) -> None:
     Raises:
         KlingError: what went wrong.
     """
-    print(texts.SANDBOX_INTRODUCTION)
+    print(texts.sandbox_introduction(request))
     with tempfile.TemporaryDirectory(prefix="kling-mcp-demo-", ignore_cleanup_errors=True) as state_dir:
         row = _play(request, sandbox_server(request, state_dir, environ))
     print(texts.usage(row))

@@ -1,7 +1,8 @@
-"""The scripted client: lists the tools, creates an element, shows a progress bar, looks up the element."""
+"""The scripted client: lists the tools, creates an element, shows a progress bar, looks up the element, films it."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mcp import Client, MCPError
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from kling_mcp.demo.progress import Bar, Lines
     from kling_mcp.demo.request import DemoRequest
 
-CREATE, LOOK_UP = "create_element_and_wait", "get_element"
+CREATE, LOOK_UP, FILM = "create_element_and_wait", "get_element", "generate_video"
+_FILM_SECONDS = 120
 _PATIENCE_SECONDS = 60.0  # beyond the wait that the server was asked for
 
 
@@ -66,6 +68,8 @@ class _Script:
         found = _facts(LOOK_UP, await self._call(LOOK_UP, {"id": task["task_id"]}))
         row: dict[str, Any] = found["elements"][0]
         self._say(f'   "{row["element_name"]}" is {row["status"]}, created {row["created_at"]}')
+        if self._request.film_dir:
+            await self._film(row)
         return row
 
     async def _create(self) -> dict[str, Any]:
@@ -80,6 +84,28 @@ class _Script:
         self._tell_task(task)
         return task
 
+    async def _film(self, row: dict[str, Any]) -> None:
+        """Ask for the price of a clip, agree to it, and wait for the file."""
+        wish = self._request.film_arguments(row)
+        self._say(f'4. Asking {FILM} for the price of "{wish["prompt"]}"')
+        price = _facts(FILM, await self._call(FILM, wish | {"dry_run": True}))["units_estimated"]
+        most = math.ceil(float(price.split()[-1]))  # of a range, such as `3 to 4`
+        self._say(f"   {price} video units; the simulator takes no money")
+        self._say(f"5. Making the clip with {FILM} and max_units={most}")
+        agreed = wish | {"max_units": most, "wait_seconds": _FILM_SECONDS}
+        async with showing_wait(self._out, self._clock) as wait:
+            result = await self._call(FILM, agreed, wait, seconds=_FILM_SECONDS)
+            if not result.is_error:
+                wait.complete()
+        clip = _facts(FILM, result)
+        for warning in clip["warnings"]:
+            self._say(f"   Note: {warning}")
+        saved = [file for file in clip["files"] if file["path"]]
+        if not saved:
+            raise KlingError("The clip is not on the disk.", advice=clip["next_step"])
+        for file in saved:
+            self._say(f"   Saved: {file['path']} ({file['bytes']:,} bytes)")
+
     def _tell_task(self, task: dict[str, Any]) -> None:
         if task["outcome"] == "already_submitted":
             self._say("   Kling already has this element, so none was created.")
@@ -92,11 +118,13 @@ class _Script:
             )
         self._say(f"   Ready after {task['waited_seconds']:g} seconds: element_id {task['element_ids'][0]}")
 
-    async def _call(self, tool: str, arguments: dict[str, Any], report: Lines | Bar | None = None) -> CallToolResult:
+    async def _call(
+        self, tool: str, arguments: dict[str, Any], report: Lines | Bar | None = None, *, seconds: int = 0
+    ) -> CallToolResult:
         return await self._client.call_tool(
             tool,
             arguments,
-            read_timeout_seconds=self._request.wait_seconds + _PATIENCE_SECONDS,
+            read_timeout_seconds=(seconds or self._request.wait_seconds) + _PATIENCE_SECONDS,
             progress_callback=report,
         )
 

@@ -25,6 +25,8 @@ def sandbox_server(request: DemoRequest, state_dir: str, environ: Mapping[str, s
         "KLING_MCP_STATE_DIR": state_dir,
         **_allowed(request),
     }
+    if request.film_dir:
+        env["KLING_MCP_OUTPUT_DIR"] = request.film_dir
     if "PYTHONPATH" in environ:  # it may be how this package was found
         env["PYTHONPATH"] = environ["PYTHONPATH"]
     return StdioServerParameters(command=sys.executable, args=ARGUMENTS, env=env)

@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from kling_mcp.demo.request import DemoRequest
     from kling_mcp.settings import Settings
 
-SANDBOX_INTRODUCTION = (
-    "This demo creates an element on the built-in Kling simulator: no account, no network, nothing left behind.\n"
-    "A real MCP client starts the real server and talks to it over stdin and stdout.\n"
-)
+
+def sandbox_introduction(request: DemoRequest) -> str:
+    """What a run on the simulator is about to do."""
+    what, left = (
+        ("an element and a clip", "only the clip and its data") if request.film_dir else ("an element", "nothing")
+    )
+    return (
+        f"This demo creates {what} on the built-in Kling simulator: no account, no network, {left} left behind.\n"
+        "A real MCP client starts the real server and talks to it over stdin and stdout.\n"
+    )
 
 
 def live_introduction(settings: Settings, request: DemoRequest) -> str:

@@ -6,6 +6,7 @@ minute. It also shows if the Mia that is there is the very one that is asked for
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from kling_mcp.errors import (
     KlingError,
     LimitError,
     NameTakenError,
+    StorageError,
 )
 from kling_mcp.library.resolve import describe_candidate
 from kling_mcp.sanitize import quote
@@ -39,7 +41,7 @@ NAMES_TTL_SECONDS = 60.0
 class NameGuard:
     """The names of the account's own elements, at most `NAMES_TTL_SECONDS` old.
 
-    `read_at` is when reading the names began, in seconds since 1970.
+    `read_at` is when reading the names began, by the wall clock of then.
     """
 
     def __init__(self, library: Library, journal: Journal, kind: TaskKind[ElementTask], clock: Clock) -> None:
@@ -78,12 +80,15 @@ class NameGuard:
         Raises:
             KlingError: the task could not be read.
         """
-        return await self._earlier.find(attempt.entry, ask=False)
+        with suppress(StorageError):  # without an index, Kling's refusal of a used id remains
+            return await self._earlier.find(attempt.entry, ask=False)
+        return None
 
     async def _coming(self, entry: JournalEntry) -> list[str]:
         """Tasks of elements on their way; later calls do not count."""
         others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]
-        if any(other.state == "ready" and other.updated_at > self.read_at for other in others):
+        read_ago = self._clock.wall() - self.read_at
+        if any(other.state == "ready" and self._clock.steady() - other.updated_at < read_ago for other in others):
             self._library.invalidate()
         mine = (entry.created_at, entry.external_task_id)
         return [
@@ -101,7 +106,7 @@ class NameGuard:
             await self._journal.record_results([task])
         except KlingError:
             return other
-        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.wall())
+        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.steady())
 
     async def ready_elements(self, name: str) -> list[LibraryElement]:
         """The elements with this name, as it is shown, that are not deleted.

@@ -5,63 +5,22 @@ It may read local files and picture headers; it never uses the network.
 
 from __future__ import annotations
 
-import difflib
-import re
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from kling_mcp.api import limits
+from kling_mcp.choices import nearest
 from kling_mcp.elements import text_rules
 from kling_mcp.elements.draft import ElementDraft, PreparedElement
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import links
-from kling_mcp.media.files import read_local
-from kling_mcp.media.picture import Picture
-from kling_mcp.media.probe import inspect
-from kling_mcp.media.source import Inline, Link, parse_source, unwrap
+from kling_mcp.media.inputs import Findings, check_video_link, format_warnings, inline_warnings, load_picture
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from kling_mcp.media.picture import Picture
     from kling_mcp.media.policy import MediaPolicy
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-_NOT_JPEG_OR_PNG = re.compile(r"\.(webp|gif|hei[cf]|avif|bmp|tiff?|svg|jxl|jp2|psd|pdf|mp4|mov|webm)")
-_NOT_MP4_OR_MOV = re.compile(
-    r"\.(webm|avi|mkv|wmv|flv|f4v|mpe?g|ogv|ts|m2ts|mts|3gp|m3u8|mpd|mp3|wav|m4a|aac|ogg|flac"
-    r"|jpe?g|png|gif|webp|hei[cf]|avif|bmp|tiff?|svg|pdf)"
-)
-# Words that agents put into reference_type, and the value they mean. Suggested, never applied.
-_TYPE_HINTS = {
-    "image": "image_refer",
-    "picture": "image_refer",
-    "photo": "image_refer",
-    "video": "video_refer",
-}
-
-
-class _Findings:
-    """Runs checks and collects their problems."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.warnings: list[str] = []
-
-    def take(self, otherwise: T, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The check's answer, or `otherwise` after noting its problems."""
-        try:
-            return check(*args, **kwargs)
-        except InputError as error:
-            self.problems.extend(error.problems)
-            return otherwise
-
-    def refuse(self, argument: str, rule: str, actual: str, fix: str) -> None:
-        self.problems.append(Problem(argument, rule, actual, fix))
-
-    def warn(self, *sentences: str) -> None:
-        self.warnings.extend(sentence for sentence in sentences if sentence)
 
 
 def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
@@ -70,7 +29,7 @@ def prepare(draft: ElementDraft, policy: MediaPolicy) -> PreparedElement:
     Blocking: reads local pictures in the policy's folders (run it in a worker thread).
     Raises InputError with all problems of all inputs.
     """
-    found = _Findings()
+    found = Findings()
     name = found.take("", text_rules.check_name, draft.element_name)
     found.warn(text_rules.warn_of_double_count("element_name", name, limits.MAX_NAME_CHARACTERS))
     description = found.take("", text_rules.check_description, draft.element_description)
@@ -106,62 +65,14 @@ def check_reference_type(draft: ElementDraft) -> str:
     given = draft.reference_type.strip()
     if given in limits.REFERENCE_TYPES:
         return given
-    hinted = next((value for word, value in _TYPE_HINTS.items() if word in given.lower()), "")
-    nearest = hinted or next(iter(difflib.get_close_matches(given.lower(), limits.REFERENCE_TYPES, n=1)), "")
-    if not nearest:
-        nearest = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
+    likely = limits.VIDEO_REFER if draft.video_url.strip() else limits.IMAGE_REFER
+    meant = nearest(given, limits.REFERENCE_TYPES) or likely
     rule = f"must be {limits.IMAGE_REFER} (from pictures) or {limits.VIDEO_REFER} (from a video)"
-    raise InputError([Problem("reference_type", rule, quote(given), f"did you mean {nearest}?")])
-
-
-def load_picture(text: str, argument: str, policy: MediaPolicy) -> Picture:
-    """One picture, checked as far as it can be without opening links. Raises InputError."""
-    source = parse_source(text, argument, policy)
-    if isinstance(source, Link):
-        return Picture(argument, link=source.url)
-    if isinstance(source, Inline):
-        data, given = source.data, "the data: URI"
-    else:
-        data, given = read_local(source.path, argument, policy), source.path
-    facts = inspect(data, given, argument)
-    return Picture(argument, data=data, width=facts.width, height=facts.height, format=facts.format)
-
-
-def check_video_link(text: str) -> str:
-    """The link of a video, as it will be sent. Raises InputError. facts: video-url-only, video-format"""
-    value = unwrap(text)
-    rule = f"must be an https link ({limits.VIDEO_RULE}), because Kling has no upload route for videos"
-    fix = "put the video where an https link opens it without signing in, and give that link."
-    if not value.lower().startswith("https:"):
-        shown = f"a data: URI of {len(value)} characters" if value[:5].lower() == "data:" else links.show_link(value)
-        raise InputError([Problem("video_url", rule, shown, fix)])
-    link = links.require_link(value, "video_url")
-    ending = links.extension(link)
-    if _NOT_MP4_OR_MOV.fullmatch(ending):
-        rule = f"must be {limits.VIDEO_RULE}"
-        fix = f"give a link to an mp4 or mov file; this one ends in {ending}."
-        raise InputError([Problem("video_url", rule, links.show_link(link), fix)])
-    return link
-
-
-def inline_warnings(pictures: Sequence[Picture]) -> list[str]:
-    """A warning if the pictures together may make the request too large for Kling.
-
-    Not an error: the cap is one party's finding, and each picture is within the official limit. fact: body-40mb
-    """
-    total = sum(picture.inline_bytes() for picture in pictures)
-    if total <= limits.MAX_INLINE_BASE64_BYTES:
-        return []
-    warning = (
-        f"The pictures together are {total} bytes as Base64; requests above about "
-        f"{limits.MAX_INLINE_BASE64_BYTES} bytes are reported to be refused. "
-        "If this one is, give some pictures as https links, or use smaller files."
-    )
-    return [warning]
+    raise InputError([Problem("reference_type", rule, quote(given), f"did you mean {meant}?")])
 
 
 def _take_pictures(
-    draft: ElementDraft, kind: str, policy: MediaPolicy, found: _Findings
+    draft: ElementDraft, kind: str, policy: MediaPolicy, found: Findings
 ) -> tuple[Picture | None, tuple[Picture, ...]]:
     """The pictures, after checking their number and total size. fact: image-count"""
     given = {"frontal_image": draft.frontal_image.strip(), "refer_images": draft.refer_images}
@@ -179,12 +90,12 @@ def _take_pictures(
         wanted.append((f"refer_images[{place}]", text))
     loaded = [found.take(None, load_picture, text, argument, policy) for argument, text in wanted]
     pictures = [picture for picture in loaded if picture is not None]
-    found.warn(*inline_warnings(pictures), *_format_warnings(pictures), *_repeat_warnings(pictures))
+    found.warn(*inline_warnings(pictures), *format_warnings(pictures), *_repeat_warnings(pictures))
     frontal = next((picture for picture in pictures if picture.argument == "frontal_image"), None)
     return frontal, tuple(picture for picture in pictures if picture is not frontal)
 
 
-def _require_picture_count(draft: ElementDraft, found: _Findings) -> None:
+def _require_picture_count(draft: ElementDraft, found: Findings) -> None:
     """Notes a missing frontal picture, and too few or too many others."""
     if not draft.frontal_image.strip():
         rule = "must be one picture from the front with reference_type image_refer"
@@ -203,7 +114,7 @@ def _require_picture_count(draft: ElementDraft, found: _Findings) -> None:
         found.refuse("refer_images", rule, f"{count}", fix)
 
 
-def _take_video(draft: ElementDraft, kind: str, found: _Findings) -> str:
+def _take_video(draft: ElementDraft, kind: str, found: Findings) -> str:
     """The video's link, or "". facts: video-count, video-people-only"""
     given = draft.video_url.strip()
     if kind == limits.IMAGE_REFER and given:
@@ -214,10 +125,10 @@ def _take_video(draft: ElementDraft, kind: str, found: _Findings) -> str:
     if kind == limits.VIDEO_REFER and not given:
         rule = f"must be an https link to a video of one person with reference_type video_refer: {limits.VIDEO_RULE}"
         found.refuse("video_url", rule, "none", "give the link, or set reference_type to image_refer.")
-    return found.take("", check_video_link, given) if given else ""
+    return found.take("", check_video_link, given, limits.VIDEO_RULE) if given else ""
 
 
-def _take_voice(draft: ElementDraft, video_url: str, found: _Findings) -> str:
+def _take_voice(draft: ElementDraft, video_url: str, found: Findings) -> str:
     """The voice id, or ""."""
     if not draft.element_voice_id.strip():
         return ""
@@ -235,7 +146,7 @@ def _take_voice(draft: ElementDraft, video_url: str, found: _Findings) -> str:
     return voice_id
 
 
-def _take_tags(draft: ElementDraft, found: _Findings) -> tuple[str, ...]:
+def _take_tags(draft: ElementDraft, found: Findings) -> tuple[str, ...]:
     """The tag ids; duplicates cause a warning, not an error."""
     tag_ids = found.take((), text_rules.check_tags, draft.tags)
     repeats = len(draft.tags) - len(tag_ids)
@@ -245,7 +156,7 @@ def _take_tags(draft: ElementDraft, found: _Findings) -> tuple[str, ...]:
     return tag_ids
 
 
-def _take_callback(draft: ElementDraft, found: _Findings) -> str:
+def _take_callback(draft: ElementDraft, found: Findings) -> str:
     """The callback link, or ""."""
     given = draft.callback_url.strip()
     if not given:
@@ -254,15 +165,6 @@ def _take_callback(draft: ElementDraft, found: _Findings) -> str:
     if link and links.is_private_host(link):
         found.warn("callback_url points to a private host, which Kling cannot reach: wait for the task instead.")
     return link
-
-
-def _format_warnings(pictures: Sequence[Picture]) -> list[str]:
-    """A warning per link whose extension suggests another format. fact: image-formats"""
-    return [
-        f"{picture.argument}: the link ends in {links.extension(picture.link)}; Kling accepts only JPEG and PNG."
-        for picture in pictures
-        if picture.link and _NOT_JPEG_OR_PNG.fullmatch(links.extension(picture.link))
-    ]
 
 
 def _repeat_warnings(pictures: Sequence[Picture]) -> list[str]:

@@ -22,9 +22,15 @@ _EXTERNAL_ID_FORBIDDEN = re.compile(r"[/?#%]")
 # Words that agents try, and the tag they mean. Suggested, never applied.
 _TAG_HINTS = {
     "background": "Scene",
+    "boy": "Character",
+    "cat": "Animal",
     "clothes": "Costume",
     "clothing": "Costume",
+    "dog": "Animal",
+    "girl": "Character",
+    "human": "Character",
     "location": "Scene",
+    "man": "Character",
     "object": "Item",
     "other": "Others",
     "outfit": "Costume",
@@ -35,6 +41,7 @@ _TAG_HINTS = {
     "product": "Item",
     "prop": "Item",
     "style": "Effect",
+    "woman": "Character",
 }
 
 
@@ -134,7 +141,7 @@ def tag_id(name_or_id: str, argument: str = "tags") -> str:
             return known_id
     names = {name.casefold(): name for name in limits.TAGS.values()}
     near = [names[key] for key in difflib.get_close_matches(wanted, names, n=2)]
-    if hint := _TAG_HINTS.get(wanted):
+    if hint := _TAG_HINTS.get(wanted) or _TAG_HINTS.get(wanted.removesuffix("s")):
         near.insert(0, hint)
     every = ", ".join(f"{name} ({known_id})" for known_id, name in limits.TAGS.items())
     fix = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "choose one of the eight."

@@ -20,9 +20,9 @@ from kling_mcp.generation.targets import TARGETS
 from kling_mcp.sanitize import clean, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from kling_mcp.generation.targets import InputLimit, Kinds, Target
+    from kling_mcp.generation.targets import Case, InputLimit, Kinds, Target
     from kling_mcp.library.records import LibraryElement
 
 # Integers of 64 bits for the older standard, plain ASCII for the 3.0 standard. facts: legacy-id-type, new-id-string
@@ -130,21 +130,43 @@ def describe_remaining_inputs(target: Target, elements: Sequence[LibraryElement]
     return f"Other inputs allowed with {tally} in {target.name}: {'; '.join(said)}."
 
 
-def make_handles(target: Target, names: Sequence[str]) -> tuple[str, ...]:
+def find_misfit(
+    target: Target, elements: Sequence[LibraryElement], cases: Collection[Case], pictures: int
+) -> Problem | None:
+    """What is wrong with these elements beside the other inputs of one request. fact: omni-counts
+
+    Args:
+        cases: those that hold for the request.
+        pictures: how many it has, a first frame included.
+    """
+    tally = _count(target, elements)
+    for limit in target.limits:
+        if limit.kinds != tally.kinds or limit.case not in {"any", *cases}:
+            continue
+        if not _fits(limit, tally) or (limit.shared is not None and tally.images + pictures > limit.shared):
+            actual = str(tally) + (f" and {pictures} picture{_s(pictures)}" if pictures else "")
+            where = f" {limit.beside}" if limit.beside else ""
+            return Problem("elements", f"must fit{where}: {_capacity(limit)}", actual, "leave some out.")
+    return None
+
+
+def make_handles(target: Target, names: Sequence[str], taken: Sequence[str] = ()) -> tuple[str, ...]:
     """The prompt handle of each element, in order.
 
     The older standard counts positions in `element_list` (handle-legacy). The 3.0 standard uses names that must be
     unique and not part of each other (handle-new): the letters and digits of each name, and if one is part of another,
     ignoring case, `_` and its position in the list. `_` occurs nowhere else and positions are equally long, so a
-    numbered handle is never part of another one.
+    numbered handle is never part of another one. No handle is like a word in `taken`, which the prompt has after an @.
     """
     if target.standard == "older":
         return tuple(f"<<<element_{place}>>>" for place in range(1, len(names) + 1))
     bases = [_letters_and_digits(name) for name in names]
     width = len(str(len(names)))
     handles = bases
-    while clashing := _parts_of_others(handles):
-        handles = [f"{bases[i]}_{i + 1:0{width}}" if i in clashing else handle for i, handle in enumerate(handles)]
+    mark = "_"
+    while clashing := _parts_of_others(handles, taken):
+        handles = [f"{bases[i]}{mark}{i + 1:0{width}}" if i in clashing else handle for i, handle in enumerate(handles)]
+        mark += "x" if taken else ""  # a taken word may have the same number
     return tuple(f"@{handle}" for handle in handles)
 
 
@@ -230,6 +252,16 @@ def _outcome(limit: InputLimit, tally: ElementCount) -> str:
     return f"{limit.beside}: {said}" if limit.beside else said
 
 
+def _capacity(limit: InputLimit) -> str:
+    """How much a row allows, in words."""
+    if not limit.most:
+        return "no such elements"
+    said = f"{limit.most} element{_s(limit.most)}"
+    if limit.most_videos and limit.kinds == "both":
+        said += f", {limit.most_videos} of them from videos"
+    return said if limit.shared is None else f"{said}, image elements and pictures together {limit.shared}"
+
+
 def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
@@ -311,7 +343,12 @@ def _letters_and_digits(name: str) -> str:
     return unicodedata.normalize("NFC", "".join(words))[:MAX_NAME_CHARACTERS] or _NAMELESS
 
 
-def _parts_of_others(handles: Sequence[str]) -> set[int]:
-    """The positions whose handle is part of another one, or equal to it, ignoring case."""
+def _parts_of_others(handles: Sequence[str], taken: Sequence[str]) -> set[int]:
+    """The positions whose handle is part of another one or of a taken word, or equal to it, ignoring case."""
     folded = [handle.casefold() for handle in handles]
-    return {i for i, part in enumerate(folded) if any(i != j and part in whole for j, whole in enumerate(folded))}
+    words = [word.casefold() for word in taken]
+    return {
+        i
+        for i, part in enumerate(folded)
+        if any(i != j and part in whole for j, whole in enumerate(folded)) or any(part in word for word in words)
+    }

@@ -24,6 +24,8 @@ TargetName = Literal[
 RouteName = Literal["omni-video", "image2video", "omni-image", "images/generations", "image-to-video", "motion-control"]
 Kinds = Literal["image", "video", "both"]
 Standard = Literal["older", "3.0"]
+# The other inputs of a request, as far as limits depend on them.
+Case = Literal["any", "frames", "last_frame", "no_video", "video"]
 
 OMNI_COUNTS = "omni-counts"
 TARGET_TABLE = "element-targets"
@@ -47,17 +49,23 @@ class InputLimit:
     `kinds` says whether the row is about image elements alone, video elements alone or both together.
     `most` counts all elements, `most_videos` those made from a video; 0 means that Kling allows none.
     `shared` is the most that pictures and image elements may add up to; None if Kling states no such sum.
-    `beside` names the other inputs, or is "" if there is only one case; `unstated` is the text for a limit that Kling
-    does not state.
+    `case` says beside which other inputs the row holds, `words` the same in other words than usual. `unstated` is the
+    text for a limit that Kling does not state.
     """
 
-    beside: str
+    case: Case
     kinds: Kinds
     most: int
     most_videos: int
     shared: int | None
     fact: str
     unstated: str = ""
+    words: str = ""
+
+    @property
+    def beside(self) -> str:
+        """The other inputs in words, or "" if there is only one case."""
+        return self.words or _BESIDE[self.case]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,47 +98,55 @@ class Target:
         return max(limit.most for limit in self.limits)
 
 
-_FRAMES = "with a first frame, or first and last frame"
-_LAST_FRAME = "with first and last frame"
-_NO_VIDEO = "without a reference video"
-_VIDEO = "with a reference video"
-_ALWAYS = ""
+_BESIDE: dict[Case, str] = {
+    "any": "",
+    "frames": "with a first frame, or first and last frame",
+    "last_frame": "with first and last frame",
+    "no_video": "without a reference video",
+    "video": "with a reference video",
+}
 _PICTURES_UNSTATED = "possible, with a number of pictures that Kling does not state"
 
 # What fits beside other inputs in 3.0 Omni. fact: omni-counts
 _OMNI = (
-    InputLimit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=OMNI_COUNTS),
-    InputLimit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
-    InputLimit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
-    InputLimit(_NO_VIDEO, "image", most=7, most_videos=0, shared=7, fact=OMNI_COUNTS),
-    InputLimit(_NO_VIDEO, "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS, unstated=_PICTURES_UNSTATED),
-    InputLimit(_NO_VIDEO, "both", most=7, most_videos=3, shared=4, fact=OMNI_COUNTS),
-    InputLimit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=OMNI_COUNTS),
-    InputLimit(_VIDEO, "video", most=1, most_videos=1, shared=0, fact=OMNI_COUNTS),
-    InputLimit(_VIDEO, "both", most=0, most_videos=0, shared=0, fact=OMNI_COUNTS),
+    InputLimit("frames", "image", most=3, most_videos=0, shared=None, fact=OMNI_COUNTS),
+    InputLimit("frames", "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
+    InputLimit("frames", "both", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS),
+    InputLimit("no_video", "image", most=7, most_videos=0, shared=7, fact=OMNI_COUNTS),
+    InputLimit("no_video", "video", most=3, most_videos=3, shared=None, fact=OMNI_COUNTS, unstated=_PICTURES_UNSTATED),
+    InputLimit("no_video", "both", most=7, most_videos=3, shared=4, fact=OMNI_COUNTS),
+    InputLimit("video", "image", most=4, most_videos=0, shared=4, fact=OMNI_COUNTS),
+    InputLimit("video", "video", most=1, most_videos=1, shared=0, fact=OMNI_COUNTS),
+    InputLimit("video", "both", most=0, most_videos=0, shared=0, fact=OMNI_COUNTS),
 )
 # O1 takes image elements alone (video-models), and none between two frames. Whether a first frame by itself is one
 # of the pictures is not stated; counting it keeps the sum on the safe side.
 _O1 = (
-    InputLimit(_LAST_FRAME, "image", most=0, most_videos=0, shared=0, fact=TARGET_TABLE),
+    InputLimit("last_frame", "image", most=0, most_videos=0, shared=0, fact=TARGET_TABLE),
     InputLimit(
-        f"{_NO_VIDEO} (count a first frame as a picture)", "image", most=7, most_videos=0, shared=7, fact=TARGET_TABLE
+        "no_video",
+        "image",
+        most=7,
+        most_videos=0,
+        shared=7,
+        fact=TARGET_TABLE,
+        words=f"{_BESIDE['no_video']} (count a first frame as a picture)",
     ),
-    InputLimit(_VIDEO, "image", most=4, most_videos=0, shared=4, fact=TARGET_TABLE),
+    InputLimit("video", "image", most=4, most_videos=0, shared=4, fact=TARGET_TABLE),
 )
 _FROM_FRAMES = (
-    InputLimit(_FRAMES, "image", most=3, most_videos=0, shared=None, fact=TARGET_TABLE),
-    InputLimit(_FRAMES, "video", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
-    InputLimit(_FRAMES, "both", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
+    InputLimit("frames", "image", most=3, most_videos=0, shared=None, fact=TARGET_TABLE),
+    InputLimit("frames", "video", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
+    InputLimit("frames", "both", most=3, most_videos=3, shared=None, fact=TARGET_TABLE),
 )
-_OMNI_IMAGE = (InputLimit(_ALWAYS, "image", most=10, most_videos=0, shared=10, fact=TARGET_TABLE),)
-_GENERATIONS = (InputLimit(_ALWAYS, "image", most=10, most_videos=0, shared=10, fact=OLDER_ROUTES),)
+_OMNI_IMAGE = (InputLimit("any", "image", most=10, most_videos=0, shared=10, fact=TARGET_TABLE),)
+_GENERATIONS = (InputLimit("any", "image", most=10, most_videos=0, shared=10, fact=OLDER_ROUTES),)
 _KINDS_UNSTATED = "Kling states no limit for them, nor which kinds of element this target takes"
 # Motion Control takes one. fact: no-elements
 _MOTION = (
-    InputLimit(_ALWAYS, "image", most=1, most_videos=0, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
-    InputLimit(_ALWAYS, "video", most=1, most_videos=1, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
-    InputLimit(_ALWAYS, "both", most=0, most_videos=0, shared=None, fact="no-elements"),
+    InputLimit("any", "image", most=1, most_videos=0, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
+    InputLimit("any", "video", most=1, most_videos=1, shared=None, fact="no-elements", unstated=_KINDS_UNSTATED),
+    InputLimit("any", "both", most=0, most_videos=0, shared=None, fact="no-elements"),
 )
 
 # facts: voice-needs-audio, old-omni-fields, gen30-models (the words and their defaults)

@@ -58,6 +58,14 @@ class SearchAnswer:
         return all(status.is_complete for status in self.sync)
 
 
+@dataclass(frozen=True, slots=True)
+class NamedElement:
+    """A record, and which of several names was its own."""
+
+    name: str
+    record: ResolvedElement
+
+
 class Library:
     """See the module. Every method may raise `StorageError`; those that read from Kling any `KlingError`."""
 
@@ -118,21 +126,30 @@ class Library:
             NotFoundError, AmbiguousNameError: as `resolve` does.
             KlingError: it is not known here, and no list could be read.
         """
+        return (await self.match_first((name_or_id,))).record
+
+    async def match_first(self, names: Sequence[str]) -> NamedElement:
+        """The record of the first of these names or ids that exists, for a name that may end in several places.
+
+        Raises:
+            NotFoundError, AmbiguousNameError: as `resolve` does.
+            KlingError: it is not known here, and no list could be read.
+        """
         failure: KlingError | None = None
         statuses: tuple[SyncStatus, ...] = ()
         try:
             statuses = await self.refresh()
         except KlingError as error:
             failure = error
-        found = await self._known(name_or_id)
+        found = await self._first_known(names)
         if found is None and failure is not None:
             raise failure
         if found is None:
             statuses = await self._make_sure(EVERYWHERE, statuses)
-            found = await self._known(name_or_id)
+            found = await self._first_known(names)
         if found is None:
-            near = await self.catalogue.near(name_or_id, USABLE, NEAR_NAMES)
-            raise not_found(name_or_id, near, is_complete=all(status.is_complete for status in statuses))
+            near = await self.catalogue.near(names[-1], USABLE, NEAR_NAMES)
+            raise not_found(names[-1], near, is_complete=all(status.is_complete for status in statuses))
         return found
 
     async def records_of(self, tasks: Iterable[ElementTask]) -> list[LibraryElement]:
@@ -210,6 +227,12 @@ class Library:
         self.catalogue.close()
 
     # ---- inside
+
+    async def _first_known(self, names: Sequence[str]) -> NamedElement | None:
+        for name in names:
+            if found := await self._known(name):
+                return NamedElement(name, found)
+        return None
 
     async def _known(self, name_or_id: str) -> ResolvedElement | None:
         """By id as given or as it is shown, otherwise by name."""

@@ -69,6 +69,7 @@ def ambiguous(named: str, records: Sequence[LibraryElement]) -> AmbiguousNameErr
     return AmbiguousNameError(
         f"{quote(named, _SHOWN)} matches {len(records)} elements:\n{lines}{more}",
         candidates=candidates,
+        named=named,
         advice="Give the id of the one you mean; if you cannot tell, ask the person.",
     )
 

@@ -203,9 +203,16 @@ def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy
 
 def _near_names(wanted: str, beside: Sequence[str]) -> list[str]:
     """Up to three pictures in the same folder with similar names; no other names are revealed."""
-    by_key = {look(name).lower(): name for name in beside if name.lower().endswith(_PICTURE_ENDINGS)}
-    close = difflib.get_close_matches(look(wanted).lower(), by_key, n=_NEAR_NAMES)
-    return [by_key[key] for key in close]
+    by_stem: dict[str, list[str]] = {}  # without the ending, which would make any two of them similar
+    for name in beside:
+        if name.lower().endswith(_PICTURE_ENDINGS):
+            by_stem.setdefault(_stem(name), []).append(name)
+    close = difflib.get_close_matches(_stem(wanted), by_stem, n=_NEAR_NAMES)
+    return [name for stem in close for name in by_stem[stem]][:_NEAR_NAMES]
+
+
+def _stem(name: str) -> str:
+    return look(name).lower().rpartition(".")[0] or look(name).lower()
 
 
 def _refused(argument: str, rule: str, actual: str, fix: str) -> InputError:

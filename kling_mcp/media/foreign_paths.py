@@ -29,6 +29,7 @@ _CHAT_FOLDERS = (
     "/tmp/inputs",  # noqa: S108  a place to recognise, never one to write to
     "/tmp/outputs",  # noqa: S108  the same
 )
+_CHAT_SESSION = re.compile(r"/sessions/[^/]+/mnt(?:/.*)?", re.DOTALL)
 _CHAT_FILE_ID = re.compile(r"file[-_][A-Za-z0-9]{16,}")
 
 _UNIX_DRIVE = re.compile(r"(?:/mnt|/cygdrive)?/([A-Za-z])(/.+)", re.DOTALL)
@@ -39,7 +40,7 @@ _WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 def is_chat_upload(path: str) -> bool:
     """Whether this looks like a path or file id from a chat's own sandbox."""
     inside = any(path == folder or path.startswith(folder + "/") for folder in _CHAT_FOLDERS)
-    return inside or _CHAT_FILE_ID.fullmatch(path) is not None
+    return inside or bool(_CHAT_SESSION.fullmatch(path) or _CHAT_FILE_ID.fullmatch(path))
 
 
 def is_windows_absolute(path: str) -> bool:

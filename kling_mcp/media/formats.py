@@ -20,7 +20,7 @@ _SIGNATURES: Final[tuple[tuple[bytes, str, str], ...]] = (
     (rb"RIFF....WEBP", "a WebP picture", _CONVERT),
     (rb"RIFF....AVI ", "an AVI video", _VIDEO),
     (rb"GIF8[79]a", "a GIF picture", _CONVERT),
-    (rb"....ftypcrx ", "a camera's raw file", _CONVERT),
+    (rb"....ftypcrx |FUJIFILMCCD-RAW |IIU\0|IIR[OS]|MMOR", "a camera's raw file", _CONVERT),
     (rb"....ftyp(?:avif|avis)", "an AVIF picture", _CONVERT),
     (rb"....ftyp(?:hei[cxms]|hev[cxms])", "a HEIC picture", _CONVERT),
     # Brands that only say that it is a picture; the ones it is compatible with follow.

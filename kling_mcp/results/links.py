@@ -34,10 +34,14 @@ Origin = tuple[str, str, int]
 class LinkRules:
     """https to the vendor's hosts, and the origin of the API's address where that is this computer; nowhere else."""
 
-    def __init__(self, base_url: str = "") -> None:
-        """`base_url` is the address of the API; it counts only if it is a loopback address."""
+    def __init__(self, base_url: str = "", *, in_process: bool = False) -> None:
+        """
+        Args:
+            base_url: the address of the API; it counts only if it is a loopback address.
+            in_process: it counts in any case, because no network lies behind it.
+        """
         origin = _origin(base_url)
-        self._own = origin if origin and _is_loopback(origin[1]) else None
+        self._own = origin if origin and (in_process or _is_loopback(origin[1])) else None
 
     def require(self, link: str) -> str:
         """The link without its fragment, if it may be followed.

@@ -29,7 +29,7 @@ from kling_mcp.results.sidecar import Content, Sidecars, has_file, key_of, recor
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from kling_mcp.concurrency.clock import Clock
@@ -99,9 +99,13 @@ class _Job:
 class ResultSaver:
     """Saves into one output folder; one per process. Without a folder nothing is saved, and rows have links alone."""
 
-    def __init__(self, folder: Path | None, downloader: Downloader, clock: Clock) -> None:
-        """`folder` is a full path; it is opened, and made if it is missing, when something is saved."""
+    def __init__(self, folder: Path | None, downloader: Downloader, clock: Clock, *, read_only: bool = False) -> None:
+        """`folder` is a full path; it is opened, and made if it is missing, when something is saved.
+
+        If `read_only`, nothing is saved, and rows tell what is on the disk.
+        """
         self.folder = folder
+        self.read_only = read_only
         self._downloader = downloader
         self._clock = clock
         self._sidecars = Sidecars()
@@ -118,8 +122,9 @@ class ResultSaver:
             _Job(result, description, index, count, ends_at(result.url, updated))
             for index, result in enumerate(results, start=1)
         ]
-        if self.folder is None:
-            return [job.row() for job in jobs]
+        if self.folder is None or self.read_only:
+            (rows,) = await self.look([(results, description)])
+            return rows
         parse_save_as(description.save_as)
         try:
             root = await to_thread.run_sync(self._open, self.folder, description.save_as)
@@ -138,6 +143,28 @@ class ResultSaver:
                     group.start_soon(fill, place)
         return rows
 
+    @property
+    def saves(self) -> bool:
+        """Whether anything is saved at all."""
+        return self.folder is not None and not self.read_only
+
+    async def look(self, tasks: Sequence[tuple[Sequence[Result], Description]]) -> list[list[SavedFile]]:
+        """The rows of each task as `save` gives them, with what is on the disk now. Nothing is written or downloaded.
+
+        Results that are on the disk and are not given have rows without a link.
+        """
+        try:
+            return await to_thread.run_sync(self._look, tasks)
+        except OSError:  # the next save says what is wrong with the disk
+            return [_rows_of(None, results, description, {}) for results, description in tasks]
+
+    def _look(self, tasks: Sequence[tuple[Sequence[Result], Description]]) -> list[list[SavedFile]]:
+        if self.folder is None or not self.folder.is_dir():
+            return [_rows_of(None, results, description, {}) for results, description in tasks]
+        with Folder.output(self.folder) as root:
+            known = self._sidecars.find_all(root, {description.task_id for _, description in tasks})
+            return [_rows_of(root, results, about, known.get(about.task_id, {})) for results, about in tasks]
+
     async def require_save_as(self, save_as: str) -> None:
         """Check `save_as` before anything is paid for. What is wrong with the disk is told when files are saved.
 
@@ -145,7 +172,7 @@ class ResultSaver:
             InputError: it leads out of the output folder.
         """
         parse_save_as(save_as)
-        if self.folder is not None:
+        if self.folder is not None and not self.read_only:
             with suppress(OSError):
                 (await to_thread.run_sync(self._open, self.folder, save_as)).close()
 
@@ -289,6 +316,22 @@ def _put_back(root: Folder, known: Saved, part: Part) -> Path | None:
         part.publish(target, known.file)
         return target.path / known.file
     return None
+
+
+def _rows_of(
+    root: Folder | None, results: Sequence[Result], description: Description, known: Mapping[int, Saved]
+) -> list[SavedFile]:
+    """A row for each result, with its file if that is there, and for each further file."""
+    count = max([len(results), *known])
+    rows = []
+    for index in range(1, count + 1):
+        result = results[index - 1] if index <= len(results) else Result("")
+        ends = ends_at(result.url, description.updated_at) if result.url else 0.0
+        job = _Job(result, description, index, count, ends)
+        found = _row_of(root, job, known[index]) if root and index in known else None
+        if found or result.url:
+            rows.append(found or job.row())
+    return rows
 
 
 def _row_of(root: Folder, job: _Job, saved: Saved) -> SavedFile | None:

@@ -22,7 +22,7 @@ from kling_mcp.results.names import MAX_FOLDERS, SIDECAR
 from kling_mcp.results.part import claim
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from kling_mcp.results.content import MediaKind, MediaType
     from kling_mcp.results.folder import Folder
@@ -157,15 +157,20 @@ class Sidecars:
 
     def find(self, root: Folder, task_id: str) -> dict[int, Saved]:
         """The sidecars of a task by index; of two, the one whose file is there."""
-        found: dict[int, Saved] = {}
+        return self.find_all(root, {task_id}).get(task_id, {})
+
+    def find_all(self, root: Folder, task_ids: Collection[str]) -> dict[str, dict[int, Saved]]:
+        """The same for several tasks, which are looked for together; those without any are left out."""
+        found: dict[str, dict[int, Saved]] = {}
         with self._lock:
             before, self._known = self._known, {}
             self._look(root, (), before)
             for _, saved in self._known.values():
-                if saved is None or saved.task_id != task_id:
+                if saved is None or saved.task_id not in task_ids:
                     continue
-                if saved.index not in found or not has_file(root, found[saved.index]):
-                    found[saved.index] = saved
+                of_task = found.setdefault(saved.task_id, {})
+                if saved.index not in of_task or not has_file(root, of_task[saved.index]):
+                    of_task[saved.index] = saved
         return found
 
     def _look(self, folder: Folder, place: tuple[str, ...], before: Mapping[tuple[str, ...], Known]) -> None:

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 # By argument, in our own spelling; letter case, hyphens and underscores do not matter.
 SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "aspect_ratio": ("aspect", "ratio"),
+        "audio": ("sound", "with_audio"),
         "allow_duplicate_name": ("allow_duplicate", "allow_duplicates", "allow_duplicate_names"),
         "callback_url": ("callback", "webhook", "webhook_url"),
+        "count": ("image_count", "n", "num_images"),
         "cursor": ("next_cursor", "page_token", "next_page_token"),
+        "dry_run": ("estimate", "preview", "price_only"),
+        "duration": ("duration_seconds", "length", "seconds"),
         "element_description": ("description", "desc"),
         "element_id": ("id",),
         "element_name": ("name",),
@@ -35,6 +40,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "external_task_id": ("external_id",),
         "frontal_image": ("front", "front_image", "frontal", "frontal_picture", "image_url"),
         "id": ("element", "element_id", "element_name", "external_task_id", "name", "name_or_id", "task_id"),
+        "first_frame": ("first_frame_image", "start_frame", "start_image"),
         "ids": (
             "external_task_id",
             "external_task_ids",
@@ -44,10 +50,15 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "task_ids",
             "tasks",
         ),
+        "images": ("image_list", "image_urls", "pictures", "reference_images", "refer_images"),
+        "last_frame": ("end_frame", "end_image", "image_tail", "tail_image"),
         "limit": ("count", "max_results", "page_size", "top_k"),
+        "max_units": ("budget", "unit_limit", "units"),
+        "model": ("model_name", "model_version"),
         "page_num": ("page", "page_number"),
         "page_size": ("limit", "per_page", "size"),
         "pictures": ("images", "thumbnails", "with_pictures"),
+        "prompt": ("text", "prompt_text"),
         "query": (
             "element_id",
             "element_name",
@@ -69,8 +80,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "refer_images": ("other_images", "other_pictures", "refer_image", "refer_image_list"),
         "reference_type": ("refer_type", "type"),
+        "save_as": ("file_name", "filename", "folder", "output", "output_name"),
+        "shots": ("multi_prompt", "scenes"),
         "tags": ("tag", "tag_ids", "tag_list", "tag_names"),
         "target": ("model", "route", "route_model"),
+        "take": ("take_number", "variant", "variation"),
         "video_url": ("refer_video", "video", "video_link"),
         "wait_seconds": ("timeout", "timeout_seconds", "wait", "max_wait_seconds"),
     }

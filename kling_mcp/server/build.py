@@ -14,6 +14,7 @@ from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.completions import register_completions
 from kling_mcp.server.gallery import gallery_extension
+from kling_mcp.server.instructions import instructions_for
 from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.long_names import refuse_long_names
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
@@ -22,29 +23,16 @@ from kling_mcp.server.resources import register_resources
 from kling_mcp.server.text_arguments import read_text_arguments
 from kling_mcp.server.tool_aliases import answer_older_names, current_name
 from kling_mcp.server.tool_list import KlingTool, all_tools
-from kling_mcp.server.tools import NAMES, may_create
+from kling_mcp.server.tools import NAMES, PAID, TOOLSETS, may_create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
     from mcp.server.request_state import RequestStateSecurity
 
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
-
-# Every conversation pays for it, so it holds only what no tool says. facts: no-update, library-web-separate
-INSTRUCTIONS = (
-    "Kling elements are reusable subjects (a person, animal, object, costume or scene) for Kling AI videos "
-    "and images; an element_id keeps the subject looking the same from shot to shot. Call find_elements before "
-    "creating: the element may already exist. Create one with create_element_and_wait; use_elements prepares it "
-    "for a generation request. Ids are text: never convert them to numbers. When a call fails, its last line "
-    "says whether anything was created; repeating the same call with the same arguments never creates a second "
-    "element. An element cannot be renamed, changed or given another voice: create a new one, then delete the old "
-    "one. Elements made on Kling's web site are reported not to appear here, and these not there. Elements are free. "
-    "This server makes no videos or images and knows no prices: send what use_elements gives to Kling's API, which "
-    "answers with the video; prices and balance are in Kling's console."
-)
 
 
 def build_server(
@@ -63,7 +51,7 @@ def build_server(
             process.
 
     Raises:
-        ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
+        ConfigurationError: KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names what does not exist.
     """
     chosen, hidden = select_tools(settings)
     extension = tasks or TasksExtension()
@@ -83,24 +71,25 @@ def build_server(
     server = MCPServer(
         "kling-mcp",
         title="Kling Elements",
-        instructions=INSTRUCTIONS,
+        instructions=instructions_for(frozenset(tool.name for tool in chosen)),
         version=__version__,
         tools=[*chosen],
         lifespan=lifespan,
         extensions=[extension, gallery_extension()] if any(tool.meta for tool in chosen) else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
-        middleware=[
-            refuse_long_names,
-            answer_older_names,
-            read_text_arguments,
-            *([_HiddenTools(hidden)] if hidden else []),
-        ],
+        middleware=_middleware(hidden),
     )
     register_resources(server)
     register_prompts(server, [tool.name for tool in chosen])
     register_completions(server)
     return server
+
+
+def _middleware(hidden: Mapping[str, str]) -> list[ServerMiddleware[LazyRuntime]]:
+    """What every request passes, outermost first."""
+    always: list[ServerMiddleware[LazyRuntime]] = [refuse_long_names, answer_older_names, read_text_arguments]
+    return [*always, _HiddenTools(hidden)] if hidden else always
 
 
 @asynccontextmanager
@@ -117,25 +106,44 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
     """The tools to register, and for each one left out the variable that hides it.
 
     Raises:
-        ConfigurationError: KLING_MCP_TOOLS names a tool that does not exist.
+        ConfigurationError: KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names what does not exist.
     """
-    tools = all_tools(settings)
-    wanted = {current_name(name) for name in settings.tools}
     if unknown := unknown_tools(settings):
         raise ConfigurationError(
             f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is not a tool; "
             f"the tools are {', '.join(sorted(NAMES))}."
         )
+    if unknown := unknown_toolsets(settings):
+        raise ConfigurationError(
+            f"KLING_MCP_TOOLSETS names {', '.join(unknown)[:200]}, which is not a toolset; "
+            f"the toolsets are {', '.join(TOOLSETS)}."
+        )
     chosen: list[KlingTool] = []
     hidden: dict[str, str] = {}
-    for tool in tools:
-        if settings.read_only and tool.changes_something:
-            hidden[tool.name] = "KLING_MCP_READ_ONLY"
-        elif wanted and tool.name not in wanted:
-            hidden[tool.name] = "KLING_MCP_TOOLS"
+    for tool in all_tools(settings):
+        if variable := _hidden_by(tool, settings):
+            hidden[tool.name] = variable
         else:
             chosen.append(tool)
     return chosen, hidden
+
+
+def _hidden_by(tool: KlingTool, settings: Settings) -> str:
+    """The variable that leaves this tool out, or ""."""
+    if settings.read_only and tool.changes_something:
+        return "KLING_MCP_READ_ONLY"
+    if tool.name in PAID and settings.spending.is_off:
+        return settings.spending.off_by
+    its_sets = {name for name, tools in TOOLSETS.items() if tool.name in tools}
+    if settings.toolsets and its_sets and not its_sets & {name.lower() for name in settings.toolsets}:
+        return "KLING_MCP_TOOLSETS"
+    is_wanted = not settings.tools or tool.name in map(current_name, settings.tools)
+    return "" if is_wanted else "KLING_MCP_TOOLS"
+
+
+def unknown_toolsets(settings: Settings) -> list[str]:
+    """The names in KLING_MCP_TOOLSETS that no toolset has."""
+    return [name for name in settings.toolsets if name.lower() not in TOOLSETS]
 
 
 def unknown_tools(settings: Settings) -> list[str]:

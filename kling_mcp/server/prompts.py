@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PICTURES_PROMPT, CAST_PROMPT = "prepare_reference_pictures", "plan_cast"
 TAG_ARGUMENT, NAME_ARGUMENT = "tag", "elements"
-CREATE = "create_element_and_wait"
+CREATE, FILM = "create_element_and_wait", "generate_video"
 _SUBJECT, _NAME, _LINE = 300, 60, 1000
 _MAX_NAMES, _MAX_LINES = 30, 300
 
@@ -71,6 +71,8 @@ def register_prompts(server: MCPServer[LazyRuntime], tools: Collection[str]) -> 
     if CREATE in tools:
         ending = f"When I agree, call {CREATE}."
     server.prompt(PICTURES_PROMPT, title="Prepare reference pictures")(_pictures_prompt(ending))
+    if FILM in tools:
+        ending += f" Then tell me the price of each shot with {FILM} and dry_run, before anything is paid."
     server.prompt(CAST_PROMPT, title="Plan the cast of a story")(_cast_prompt(ending))
 
 

@@ -43,6 +43,8 @@ KINDS: Mapping[Kind, str] = {
     "task_failed": "Kling accepted the task and then refused its inputs.",
     "stale_plan": "The plan no longer matches the library; make a new one.",
     "limit": "A limit of this server was reached; nothing was sent.",
+    "needs_confirmation": "It costs units, and a person must agree first; nothing was paid.",
+    "over_budget": "It may cost more units than the call, or a limit of this server, allows; nothing was paid.",
     "internal": "A bug in this server; its log has the reference.",
 }
 

@@ -9,11 +9,12 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, InputRequiredResult, TextContent
 
 from kling_mcp.errors import InputError, KlingError
 from kling_mcp.server.arguments import ArgumentsError, ToolArguments, parse_arguments
 from kling_mcp.server.call_record import record_call
+from kling_mcp.server.questions import InputNeededError
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools import may_create
 
@@ -30,7 +31,9 @@ logger = logging.getLogger(__name__)
 _DEFECT = "%s failed because of a bug in kling-mcp; reference %s"
 
 
-async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]) -> CallToolResult:
+async def run_tool(
+    spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]
+) -> CallToolResult | InputRequiredResult:
     """Parse the arguments, run the tool, and turn the outcome into a result."""
     call = ToolContext(context)
     with record_call(spec, call) as recorder:
@@ -39,6 +42,8 @@ async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Contex
             recorder.begins()
             with call.within_call_limit():
                 answer = await spec.handler(await _read(spec, arguments, call), call)
+        except InputNeededError as question:
+            return question.result
         except KlingError as error:
             logger.info("%s: %s", spec.name, error.last_line())
             return _failed(spec, error, recorder, call)
@@ -56,7 +61,7 @@ async def run_tool(spec: ToolSpec, arguments: Mapping[str, Any], context: Contex
 
 async def load_and_run_tool(
     name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], context: Context[Any, Any]
-) -> CallToolResult:
+) -> CallToolResult | InputRequiredResult:
     """Like `run_tool`, but also covers a tool that cannot be loaded, as in a broken installation."""
     try:
         spec = load_it()

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kling_mcp.guide import guide_to
+from kling_mcp.server.launchers import find_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,18 +28,18 @@ logger = logging.getLogger(__name__)
 STDIN = 0
 PAUSE_MS = 2000  # between two looks at the parent process
 _PAUSES_BEFORE_A_MESSAGE = 2  # a launcher may start the server and leave
-_HEADER = b"content-length:"
+_HEADERS = (b"content-length:", b"content-type:")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"{\0", b"\0{")
 
 
 class StdinReader(io.RawIOBase):
     """The bytes of a descriptor; they end, too, if they are no messages or the parent process is gone."""
 
-    def __init__(self, fd: int, *, parent: Callable[[], int] | None = None, pause_ms: int = PAUSE_MS) -> None:
-        """`parent` gives the id of the parent process; None means that this system cannot tell when it is gone."""
+    def __init__(self, fd: int, *, parent: Callable[[], object] | None = None, pause_ms: int = PAUSE_MS) -> None:
+        """`parent` identifies the parent process; None means that this system cannot tell when it is gone."""
         self._fd = fd
         self._find_parent = parent
-        self._parent = parent() if parent else 0
+        self._parent = parent() if parent else None
         self._pause_ms = pause_ms
         self._pauses_left = _PAUSES_BEFORE_A_MESSAGE
         self._start: bytes | None = None  # what was read and not yet given, once the first bytes were looked at
@@ -61,7 +62,7 @@ class StdinReader(io.RawIOBase):
 
     def _checked_start(self) -> bytes:
         start = b""
-        while len(start) <= len(codecs.BOM_UTF8 + _HEADER) and b"\n" not in start:
+        while len(start) <= len(codecs.BOM_UTF8 + _HEADERS[0]) and b"\n" not in start:
             more = self._receive(io.DEFAULT_BUFFER_SIZE)
             if not more:
                 break
@@ -69,7 +70,7 @@ class StdinReader(io.RawIOBase):
         start = start.removeprefix(codecs.BOM_UTF8)
         if start.startswith(_UTF_16):
             return self._refused("UTF-16 text")
-        if start.lower().startswith(_HEADER):
+        if start.lower().startswith(_HEADERS):
             return self._refused("messages with Content-Length headers, as language servers use them")
         return start
 
@@ -116,7 +117,7 @@ def checked_stdin() -> Iterator[None]:
     # Windows keeps descriptor 0: its standard handle would have to move as well, and we start no other process.
     if sys.platform != "win32":
         _point_at(STDIN, os.open(os.devnull, os.O_RDONLY))
-    reader = StdinReader(wire, parent=os.getppid if can_watch else None)
+    reader = StdinReader(wire, parent=find_client if can_watch else None)
     sys.stdin = io.TextIOWrapper(io.BufferedReader(reader), encoding="utf-8")
     try:
         yield

@@ -38,7 +38,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 async def serve_messages(server: MCPServer[Any]) -> None:
-    """As `MCPServer.run_stdio_async`, until stdin ends."""
+    """Serve one client until stdin ends, as the SDK does over stdio."""
     served = server._lowlevel_server  # noqa: SLF001 - the SDK has no public way to serve other streams
     lines = MessageLines(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace"))
     async with stdio_server(lines) as (read, write):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
 # The same call finds the first task instead of making a second one.
 CREATES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+# It spends units; the same call finds the first task and spends nothing.
+PAYS = CREATES
 DELETES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
 
 

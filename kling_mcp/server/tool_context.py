@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mcp.server.apps import client_supports_apps
+from pydantic import BaseModel
 
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.lazy_runtime import runtime_of
 from kling_mcp.server.mcp_tasks.background_call import current_background_call
+from kling_mcp.server.questions import ask_person
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from mcp.server.elicitation import ElicitationResult
     from mcp.server.mcpserver import Context
 
     from kling_mcp.account import Account
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from kling_mcp.server.arguments import ToolArguments
     from kling_mcp.settings import Settings
 
+A = TypeVar("A", bound=BaseModel)
+
+_RESOURCE_LINKS_SINCE = "2025-06-18"  # revisions are dates
 PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
 
 
@@ -34,6 +40,7 @@ class ToolContext:
         self._context = context
         self.runtime: Runtime = runtime_of(context.request_context)
         self._account: Account | None = None
+        self._last_progress = -1.0
 
     @property
     def settings(self) -> Settings:
@@ -98,6 +105,15 @@ class ToolContext:
         """Whether the client shows pages with results (MCP Apps)."""
         return client_supports_apps(self._context)
 
+    @property
+    def knows_resource_links(self) -> bool:
+        """Whether the client's revision of MCP has links as content; a client of an older one refuses the result."""
+        return self._context.request_context.protocol_version >= _RESOURCE_LINKS_SINCE
+
+    async def ask(self, message: str, schema: type[A]) -> ElicitationResult[A] | None:
+        """What a person answers; None if the client cannot ask one. See `questions.ask_person`."""
+        return await ask_person(self._context, self.clock, message, schema)
+
     async def bind_tasks(self, *names: str) -> None:
         """Record which creations this call is about, so that its task, if any, survives a restart."""
         if background := current_background_call():
@@ -118,16 +134,16 @@ class ToolContext:
         background = current_background_call()
         if background:
             background.set_message(message)
+        before = max(self._last_progress, 0.0)  # an earlier block of the same call, such as a question to a person
 
         async def beat() -> None:
             started = self.clock.monotonic()
-            last = -1.0
             while True:
                 waited = self.clock.monotonic() - started
-                last = max(last + 0.001, waited)
+                last = self._last_progress = round(max(self._last_progress + 0.001, before + waited), 3)
                 if not (background and background.is_detached):
                     await self._context.report_progress(
-                        round(last, 3), max(seconds, round(last, 3)), f"{message()} ({waited:.0f} s)"
+                        last, max(before + seconds, last), f"{message()} ({waited:.0f} s)"
                     )
                 await self.clock.sleep(PROGRESS_EVERY_SECONDS)
 

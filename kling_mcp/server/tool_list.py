@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mcp.server.mcpserver import Context
-    from mcp_types import CallToolResult
+    from mcp_types import CallToolResult, InputRequiredResult
 
     from kling_mcp.server.tool import ToolSpec
     from kling_mcp.settings import Settings
@@ -58,7 +58,7 @@ class KlingTool(Tool):
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
-    ) -> CallToolResult:
+    ) -> CallToolResult | InputRequiredResult:
         """Load the tool and run it."""
         from kling_mcp.server.run_tool import load_and_run_tool  # noqa: PLC0415 - with it come all the tools
 

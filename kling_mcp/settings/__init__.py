@@ -20,6 +20,7 @@ from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings.environment import Environment, LogFormat, LogLevel
 from kling_mcp.settings.faults import Fault, Need
 from kling_mcp.settings.hosting import HostingSettings, read_hosting
+from kling_mcp.settings.spending import SpendingSettings, read_spending
 from kling_mcp.settings.values import (
     Region,
     passwords_in,
@@ -53,7 +54,7 @@ class Settings:
     `access_key` and `secret_key` are either both set or both empty. `base_url` has no trailing slash.
     `media_dirs` is None where the variable is unset; `readable_dirs()` then gives the defaults.
     `output_dir` is None where the variable is unset, and False where nothing is saved; see `output_folder()`.
-    `tools` is empty for "all of them". `faults` lists what is wrong while the server runs anyway.
+    `tools` and `toolsets` are empty for "all of them". `faults` lists what is wrong while the server runs anyway.
     """
 
     api_key: str = ""
@@ -71,6 +72,8 @@ class Settings:
     wait_seconds: int = 45
     max_creates: int = 3
     thumbnails: bool = True
+    spending: SpendingSettings = field(default_factory=SpendingSettings)
+    toolsets: tuple[str, ...] = ()
     shared_account: bool = False
     hosting: HostingSettings = field(default_factory=HostingSettings)
     log_level: LogLevel = "WARNING"
@@ -164,6 +167,8 @@ class Settings:
                 "nothing", lambda: env.flag("KLING_MCP_THUMBNAILS", default=True), otherwise=False, meanwhile=_OFF
             ),
             shared_account=env.read("nothing", lambda: env.flag("KLING_MCP_SHARED_ACCOUNT"), otherwise=False),
+            spending=read_spending(env),
+            toolsets=env.names("KLING_MCP_TOOLSETS"),
             hosting=read_hosting(env),
             log_level=env.read("nothing", lambda: env.log_level("KLING_MCP_LOG_LEVEL"), "WARNING"),
             log_format=env.read("nothing", lambda: env.log_format("KLING_MCP_LOG_FORMAT"), "text"),

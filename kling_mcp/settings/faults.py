@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 # What a faulty setting stops: `credential` is needed unless another credential is complete, `kling` is every request,
-# `state` is the journal, `changing` is to create and to delete, `creating` is to create, `files` are local pictures,
-# `saving` is to save results.
-Need = Literal["credential", "kling", "state", "changing", "creating", "files", "saving", "nothing"]
+# `state` is the journal, `changing` is to create and to delete, `creating` is to create, `spending` is to pay, `files`
+# are local pictures, `saving` are the files of results.
+Need = Literal["credential", "kling", "state", "changing", "creating", "spending", "files", "saving", "nothing"]
 
 _MAX_CHARACTERS = 400
 _MAX_NAME_CHARACTERS = 60
 _MAX_UNKNOWN_NAMES = 10
-_SIMILAR = 0.7
+_SIMILAR = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,18 @@ def unknown_names(names: Collection[str], known: Collection[str]) -> list[Fault]
         return []
     import difflib  # noqa: PLC0415 - a misspelled name is rare, and every chat starts a server
 
+    # Without what all of them begin with, which would make any two of them similar.
+    by_rest = {_without_prefix(name): name for name in known}
     found = []
     for name in unknown[:_MAX_UNKNOWN_NAMES]:
-        near = difflib.get_close_matches(name.upper()[:_MAX_NAME_CHARACTERS], known, 1, _SIMILAR)
-        hint = f"; did you mean {near[0]}?" if near else "."
+        rest = _without_prefix(name.upper()[:_MAX_NAME_CHARACTERS])
+        near = difflib.get_close_matches(rest, by_rest, 1, _SIMILAR)
+        hint = f"; did you mean {by_rest[near[0]]}?" if near else "."
         found.append(fault("nothing", f"{clean(name, _MAX_NAME_CHARACTERS)} is not a setting of kling-mcp{hint}"))
     if (more := len(unknown) - _MAX_UNKNOWN_NAMES) > 0:
         found.append(fault("nothing", f"{more} more variables that begin with KLING_ are not settings of kling-mcp."))
     return found
+
+
+def _without_prefix(name: str) -> str:
+    return name.removeprefix("KLING_").removeprefix("MCP_")

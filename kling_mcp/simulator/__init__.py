@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kling_mcp.simulator.app import build_app
     from kling_mcp.simulator.credentials import SANDBOX_API_KEY
+    from kling_mcp.simulator.durations import brisk_durations
     from kling_mcp.simulator.faults import Faults
     from kling_mcp.simulator.generation.ledger import Pack
     from kling_mcp.simulator.quirks import Quirks
@@ -64,6 +65,7 @@ __all__ = [
     "Quirks",
     "SimulatorTransport",
     "World",
+    "brisk_durations",
     "build_app",
     "serve",
     "served_in_background",
@@ -76,6 +78,7 @@ _HOMES = {
     "Quirks": "quirks",
     "SimulatorTransport": "transport",
     "World": "world",
+    "brisk_durations": "durations",
     "build_app": "app",
     "serve": "serving",
     "served_in_background": "serving",

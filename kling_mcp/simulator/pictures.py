@@ -17,6 +17,8 @@ from kling_mcp.simulator.codes import refuse_value
 MAX_PICTURE_BYTES = 10 * 1024 * 1024  # fact: image-bytes, in the larger reading of MB
 MIN_SIDE_PIXELS = 300  # fact: image-pixels
 _FORMATS = ("JPEG", "PNG")  # fact: image-formats
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 # Decoding more would only take time; the facts name no maximum of pixels.
 _DECODE_PIXELS = 40_000_000
 
@@ -72,10 +74,26 @@ def _decode(content: bytes, field: str) -> tuple[int, int]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on sizes and on damaged metadata
-            with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+            with Image.open(io.BytesIO(_without_metadata(content)), formats=_FORMATS) as picture:
                 if picture.width * picture.height <= _DECODE_PIXELS:
                     picture.load()
                 return picture.size
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
         # Pillow's decoders raise all of these for broken files.
         raise refuse_value(f"{field}: image format is invalid, jpg and png are supported") from None
+
+
+def _without_metadata(content: bytes) -> bytes:
+    """A PNG with its pixels alone: Pillow refuses one whose texts or profile are large, and no rule forbids those."""
+    if not content.startswith(_PNG):
+        return content
+    kept = [_PNG]
+    place = len(_PNG)
+    kind = b""
+    while kind != b"IEND" and place < len(content):
+        kind = content[place + 4 : place + 8]
+        end = place + 12 + int.from_bytes(content[place : place + 4], "big")
+        if kind in _PIXELS:
+            kept.append(content[place:end])
+        place = end
+    return b"".join(kept)

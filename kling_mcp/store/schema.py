@@ -72,5 +72,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
         KEYS,
         "CREATE INDEX tasks_by_external_id ON tasks (external_task_id)",
     ),
+    # On which timeline the times of a row are counted; "" in rows of versions that only knew the wall clock.
+    ("ALTER TABLE tasks ADD COLUMN timeline TEXT NOT NULL DEFAULT ''",),
+    # What requests may cost and did cost.
+    (
+        "ALTER TABLE tasks ADD COLUMN product TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE tasks ADD COLUMN units_estimated TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE tasks ADD COLUMN units_deducted TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX tasks_by_cost ON tasks (account, product, sent_at)",
+    ),
 )
 VERSION = len(STEPS)

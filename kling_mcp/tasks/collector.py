@@ -165,7 +165,7 @@ class TaskCollector:
     async def _find(self, entry: JournalEntry, item: CollectedTask) -> None:
         """Look up a request whose reply was lost, and settle it if no call is working on it."""
         found = await self._kinds[entry.kind].lookup.search(entry)
-        now = self._clock.wall()
+        now = self._clock.steady()
         is_held, is_settled = entry.lease_until > now, mark_abandoned(entry).settles_at <= now
         with suppress(StorageError):
             if found.task is not None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kling_mcp.errors import Problem
 from kling_mcp.sanitize import as_shown, quote
+from kling_mcp.tasks.budget import Cost, units_of
 from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ State = Literal["claimed", "sending", "unclear", "accepted", "refused", "ready",
 EndState = Literal["ready", "failed", "deleted", ""]
 
 LEASE_SECONDS = 10.0
-# How long a request may still be in progress at Kling after its caller is gone: a crash, or a cancelled call.
+# How long after the last sign of it a request may still be in progress at Kling: after its process is gone, after the
+# connection broke, and after Kling did not answer in time.
 SETTLES_AFTER_ABANDONMENT = 30.0
+SETTLES_AFTER_BREAK = 10.0
+SETTLES_AFTER_SILENCE = 60.0
+LONGEST_SETTLING = max(SETTLES_AFTER_ABANDONMENT, SETTLES_AFTER_BREAK, SETTLES_AFTER_SILENCE)
 UNFINISHED: tuple[State, ...] = ("claimed", "sending", "unclear", "accepted")
 OVER: tuple[State, ...] = ("failed", "deleted")
 UNSENT: tuple[State, ...] = ("claimed", "refused")
@@ -42,13 +47,18 @@ _MAX_REASON_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One attempt at a request, as recorded in the journal. Times are seconds since 1970.
+    """One attempt at a request, as recorded in the journal.
+
+    Times are seconds since 1970 on this process's timeline (`entry_times` translates them); only `created_at`, which
+    puts entries in order, is the same for all processes.
 
     Attributes:
         kind, key, content_hash, label, memo: as in `Intent`.
         reason: why the entry is in its state, for people; "" if there is nothing to explain.
         error: the error behind the state, or None.
         owner: the process and call that hold the lease.
+        product, units_estimated: what it may cost, "" if nothing: units of a product type, as text.
+        units_deducted: what Kling says that it cost, "" if that is unknown.
         settles_at: until when an unanswered request may still be in progress; 0 if there never was one.
     """
 
@@ -71,18 +81,27 @@ class JournalEntry:
     settles_at: float = 0.0
     created_at: float = 0.0
     updated_at: float = 0.0
+    product: str = ""
+    units_estimated: str = ""
+    units_deducted: str = ""
 
     @property
     def has_caller_id(self) -> bool:
         """Whether the caller chose its external task id."""
         return self.key != self.content_hash
 
+    @property
+    def cost(self) -> Cost | None:
+        """What it may cost; None if nothing."""
+        return Cost(self.product, units_of(self.units_estimated)) if self.product else None
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> JournalEntry:
-        """An entry as `to_row` wrote it."""
+        """An entry as `to_row` wrote it; its times count as those of the process that wrote it."""
         ids = tuple(part for part in row["result_ids"].split(",") if part)
         error = StoredError.from_json(row["error"])
-        return cls(**{**row, "result_ids": ids, "error": error, "memo": _read_memo(row["memo"])})
+        read = {column: row[column] for column in COLUMNS}
+        return cls(**{**read, "result_ids": ids, "error": error, "memo": _read_memo(row["memo"])})
 
     def to_row(self) -> dict[str, object]:
         """The values of the table's columns."""
@@ -123,6 +142,8 @@ def reset_for(entry: JournalEntry, intent: Intent, arrival: float) -> JournalEnt
         content_hash=intent.content_hash,
         label=intent.label,
         memo=intent.memo,
+        product=intent.product,
+        units_estimated=intent.units_estimated,
         created_at=arrival,
     )
 

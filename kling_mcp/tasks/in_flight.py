@@ -134,7 +134,7 @@ class InFlight:
         if self._works.get(key) is work:
             del self._works[key]
         error = None if work.task.cancelled() else work.task.exception()
-        if work.is_heard or error is None:
+        if work.is_heard or not isinstance(error, Exception):
             return
         if not isinstance(error, KlingError):
             logger.error("Sending %s failed because of a bug in kling-mcp", key[1], exc_info=error)

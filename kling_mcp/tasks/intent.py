@@ -11,9 +11,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from kling_mcp.api.limits import MAX_EXTERNAL_TASK_ID_CHARACTERS
 from kling_mcp.sanitize import as_shown
+from kling_mcp.tasks.budget import show_units
+
+if TYPE_CHECKING:
+    from kling_mcp.tasks.budget import Cost
 
 # Part of every identity. Raise it when content is assembled differently, or one request could have two identities.
 VERSION = 1
@@ -31,6 +36,7 @@ class Intent:
         label: what people call it, such as an element's name, as it is shown.
         caller_id: the caller's own external task id, or "".
         memo: what the kind's own code needs later. The core stores it and never reads it.
+        cost: what it may cost; None if nothing. Not part of the identity: prices change.
     """
 
     kind: str
@@ -39,6 +45,17 @@ class Intent:
     label: str
     caller_id: str = ""
     memo: Mapping[str, str] = field(default_factory=dict)
+    cost: Cost | None = None
+
+    @property
+    def product(self) -> str:
+        """The product type that is paid with, or ""."""
+        return self.cost.product if self.cost else ""
+
+    @property
+    def units_estimated(self) -> str:
+        """What it may cost at most, or ""."""
+        return show_units(self.cost.units) if self.cost else ""
 
 
 def make_intent(
@@ -49,6 +66,7 @@ def make_intent(
     label: str,
     caller_id: str = "",
     memo: Mapping[str, str] | None = None,
+    cost: Cost | None = None,
 ) -> Intent:
     """The intent behind a request.
 
@@ -57,7 +75,7 @@ def make_intent(
         content: everything that decides what is created, as JSON data.
     """
     content_hash = make_key(kind, account, *content)
-    intent = Intent(kind, content_hash, content_hash, as_shown(label), memo=memo or {})
+    intent = Intent(kind, content_hash, content_hash, as_shown(label), memo=memo or {}, cost=cost)
     if caller_id in {"", external_id_of(intent, 1)}:  # an agent may pass back the id that we made
         return intent
     # Without the kind: Kling keeps one namespace of external ids for all products. fact: gen-external-id

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kling_mcp.errors import InputError
 from kling_mcp.sanitize import as_shown
 from kling_mcp.store.process_owner import is_dead
+from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.entry import (
     COLUMNS,
     LEASE_SECONDS,
@@ -28,6 +29,7 @@ from kling_mcp.tasks.entry import (
     mark_abandoned,
     reset_for,
 )
+from kling_mcp.tasks.entry_times import ROW_COLUMNS, EntryTimes
 from kling_mcp.tasks.intent import external_id_of
 from kling_mcp.tasks.quota import SubmitQuota
 from kling_mcp.tasks.stored_error import StoredError
@@ -47,7 +49,7 @@ _AT_ONCE = 200  # parameters of one statement
 _TICK_SECONDS = 1e-5  # the smallest safe step for a float of seconds since 1970
 
 
-_COLUMNS = ", ".join(COLUMNS)  # never *: a newer version may have added some
+_COLUMNS = ", ".join(ROW_COLUMNS)  # never *: a newer version may have added some
 _FIXED = {"account", "external_task_id", "key", "attempt"}
 
 
@@ -67,12 +69,23 @@ class ClaimResult(Enum):
 class Journal:
     """The entries of one account. Every method may raise `StorageError`."""
 
-    def __init__(self, store: Store, account: str, clock: Clock, owner: str, quota: SubmitQuota | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        account: str,
+        clock: Clock,
+        owner: str,
+        quota: SubmitQuota | None = None,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
         self._store = store
         self._account = account
         self._clock = clock
         self._owner = owner
         self._quota = quota or SubmitQuota()
+        self._budget = budget or Budget()
+        self._times = EntryTimes(clock)
         # Distinguishes two journals of one process, and a process from an earlier one with the same pid.
         self._token = secrets.token_hex(4)
 
@@ -87,11 +100,11 @@ class Journal:
         """
 
         def work(tx: Transaction) -> tuple[JournalEntry, ClaimResult]:
-            now = self._clock.wall()
+            now = self._clock.steady()
             entry = self._latest(tx, intent)
             if entry is None:
                 return self._begin(tx, intent, caller, None, now), self._first_verdict()
-            is_held = entry.lease_until > now and not self._has_died(entry)
+            is_held = self._is_held(entry) and not self._has_died(entry)
             if has_other_content(entry, intent, is_held=is_held):
                 raise InputError([external_id_conflict(entry)])
             if entry.state in OVER:
@@ -111,23 +124,39 @@ class Journal:
 
         return await self._store.run(work, write=True)
 
+    async def latest(self, intent: Intent) -> JournalEntry | None:
+        """The newest attempt at this request, or None. Reads only."""
+        return await self._store.run(lambda tx: self._latest(tx, intent), write=False)
+
     def _first_verdict(self) -> ClaimResult:
         # After a damaged file was lost, requests that are not recorded may have been sent anyway.
         return ClaimResult.RECOVER if self._store.was_damaged else ClaimResult.SEND
 
     async def renew(self, entry: JournalEntry) -> None:
-        """Extend the lease."""
+        """Extend the lease, if it has not ended meanwhile."""
 
         def work(tx: Transaction) -> None:
             tx.execute(
-                "UPDATE tasks SET lease_until = ? WHERE account = ? AND external_task_id = ? AND owner = ?",
-                self._clock.wall() + LEASE_SECONDS,
+                "UPDATE tasks SET lease_until = ? WHERE account = ? AND external_task_id = ? AND owner = ? "
+                "AND timeline = ? AND lease_until > 0",
+                self._clock.steady() + LEASE_SECONDS,
                 entry.account,
                 entry.external_task_id,
                 entry.owner,
+                self._times.here,
             )
 
         await self._store.run(work, write=True)
+
+    async def check_budget(self, intent: Intent) -> None:
+        """Whether sending this request now would pass a cap, before anybody is asked; `mark_sending` decides.
+
+        Raises:
+            OverBudgetError: it would.
+        """
+        if cost := intent.cost:
+            now = self._clock.steady()
+            await self._store.run(lambda tx: self._budget.check(tx, self._account, cost, now), write=False)
 
     async def mark_sending(self, entry: JournalEntry) -> JournalEntry:
         """Record that the request is about to be sent; it is on disk when this returns.
@@ -135,14 +164,17 @@ class Journal:
         Raises:
             LeaseLostError: another call now holds the entry.
             LimitError: the account's quota is used up; a request that was sent before does not count again.
+            OverBudgetError: a cap on what it may spend would be passed; likewise.
         """
-        now = self._clock.wall()
+        now = self._clock.steady()
         is_first = not entry.sent_at
         entry = replace(entry, state="sending", sent_at=now, lease_until=now + LEASE_SECONDS, updated_at=now)
 
         def work(tx: Transaction) -> bool:
             if is_first:
                 self._quota.check(tx, entry, now)
+                if cost := entry.cost:
+                    self._budget.check(tx, entry.account, cost, now, but=entry.external_task_id)
             return self._write(tx, entry, if_held=True)
 
         if not await self._store.run(work, write=True):
@@ -161,13 +193,13 @@ class Journal:
 
     async def save(self, entry: JournalEntry) -> None:
         """Record what this call knows about its entry, and keep the lease."""
-        now = self._clock.wall()
+        now = self._clock.steady()
         entry = replace(entry, lease_until=now + LEASE_SECONDS, updated_at=now)
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
     async def release(self, entry: JournalEntry) -> None:
         """Record what this call knows about its entry, and end the lease: the call is over."""
-        entry = replace(entry, lease_until=0.0, updated_at=self._clock.wall())
+        entry = replace(entry, lease_until=0.0, updated_at=self._clock.steady())
         await self._store.run(lambda tx: self._write(tx, entry, if_held=True), write=True)
 
     async def record_results(self, tasks: Iterable[KlingTask]) -> dict[str, JournalEntry]:
@@ -175,18 +207,19 @@ class Journal:
         read = {task.task_id: task for task in tasks if task.task_id}
         entries = await self.by_task_ids(list(read))
         states = {task_id: end_state(read[task_id]) for task_id in entries}
-        changed = [task_id for task_id, state in states.items() if state and state != entries[task_id].state]
+        changed = [
+            task_id
+            for task_id, state in states.items()
+            if state and (state != entries[task_id].state or _tells_cost(read[task_id], entries[task_id]))
+        ]
 
         def work(tx: Transaction) -> None:
             for task_id in changed:
-                tx.execute(
-                    "UPDATE tasks SET state = ?, result_ids = ?, updated_at = ? WHERE account = ? AND task_id = ?",
-                    states[task_id],
-                    ",".join(read[task_id].result_ids),
-                    self._clock.wall(),
-                    self._account,
-                    task_id,
-                )
+                state, ids = states[task_id] or entries[task_id].state, tuple(read[task_id].result_ids)
+                units = read[task_id].units_deducted
+                for entry in self._read(tx, "task_id = ?", task_id):
+                    ended = replace(entry, state=state, result_ids=ids, units_deducted=units or entry.units_deducted)
+                    self._write(tx, replace(ended, updated_at=self._clock.steady()))
 
         if changed:
             await self._store.run(work, write=True)
@@ -195,7 +228,8 @@ class Journal:
     async def record_end(self, entry: JournalEntry, task: KlingTask) -> None:
         """Record the outcome of this entry's task."""
         state = end_state(task) or entry.state
-        await self._put(replace(entry, state=state, result_ids=tuple(task.result_ids), lease_until=0.0))
+        ended = replace(entry, state=state, result_ids=tuple(task.result_ids), units_deducted=task.units_deducted)
+        await self._put(replace(ended, lease_until=0.0))
 
     async def mark_deleted(self, entry: JournalEntry) -> None:
         """The entry's task no longer exists: the next claim is a new attempt."""
@@ -208,15 +242,18 @@ class Journal:
 
     async def unfinished(self) -> list[JournalEntry]:
         """Requests that were sent or are about to be, and have not ended; oldest first."""
-        return await self._select(
-            "(state IN ('sending', 'unclear', 'accepted') OR state = 'claimed' AND lease_until > ?)",
-            self._clock.wall(),
-        )
+        entries = await self._select("state IN ('sending', 'unclear', 'accepted', 'claimed')")
+        return [entry for entry in entries if self._is_under_way(entry)]
 
     async def known_tasks(self, kind: str) -> list[JournalEntry]:
         """The newest entries of this kind with a known task id, oldest first."""
         newest = await read_entries(self._store, self._account, _RECENT, kind=kind)
         return [entry for entry in reversed(newest) if entry.task_id]
+
+    async def paid(self, limit: int) -> list[JournalEntry]:
+        """The newest entries of requests that cost something and were sent, newest first."""
+        sent = "product <> '' AND state IN ('sending', 'unclear', 'accepted', 'ready', 'failed')"
+        return await self._select(sent, newest=limit)
 
     async def by_task_ids(self, task_ids: Sequence[str]) -> dict[str, JournalEntry]:
         """The entries of these tasks, by task id."""
@@ -229,14 +266,13 @@ class Journal:
 
     async def with_same_label(self, entry: JournalEntry) -> list[JournalEntry]:
         """Other requests of this kind and label that are under way or done, oldest first."""
-        return await self._select(
-            "kind = ? AND label = ? AND key <> ? AND (state IN ('sending', 'unclear', 'accepted', 'ready') "
-            "OR state = 'claimed' AND lease_until > ?)",
+        entries = await self._select(
+            "kind = ? AND label = ? AND key <> ? AND state IN ('sending', 'unclear', 'accepted', 'ready', 'claimed')",
             entry.kind,
             entry.label,
             entry.key,
-            self._clock.wall(),
         )
+        return [other for other in entries if self._is_under_way(other)]
 
     async def with_memo(self, kind: str, name: str, value: str) -> list[JournalEntry]:
         """The entries of this kind whose memo has this value under this name, oldest first."""
@@ -249,15 +285,23 @@ class Journal:
         found = await self._select("label = ? AND (task_id <> '' OR state <> 'refused')", as_shown(name))
         return [entry for entry in found if entry.state in UNFINISHED] or found[-1:]
 
-    async def _select(self, condition: str, *parameters: object) -> list[JournalEntry]:
-        def work(tx: Transaction) -> list[Row]:
-            return tx.fetch(
-                f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND {condition} ORDER BY created_at",  # noqa: S608 - ours
-                self._account,
-                *parameters,
-            )
+    async def _select(self, condition: str, *parameters: object, newest: int = 0) -> list[JournalEntry]:
+        """Oldest first; with `newest`, only so many, newest first."""
+        order = f"created_at DESC LIMIT {newest}" if newest else "created_at"
+        return await self._store.run(
+            lambda tx: self._read(tx, f"{condition} ORDER BY {order}", *parameters), write=False
+        )
 
-        return [JournalEntry.from_row(row) for row in await self._store.run(work, write=False)]
+    def _read(self, tx: Transaction, condition: str, *parameters: object) -> list[JournalEntry]:
+        sql = f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND {condition}"  # noqa: S608 - names of ours
+        return [self._times.read(row) for row in tx.fetch(sql, self._account, *parameters)]
+
+    def _is_held(self, entry: JournalEntry) -> bool:
+        return entry.lease_until > self._clock.steady()
+
+    def _is_under_way(self, entry: JournalEntry) -> bool:
+        """Whether it is more than a claim that nobody holds."""
+        return entry.state != "claimed" or self._is_held(entry)
 
     def _lease_owner(self, caller: str) -> str:
         return f"{self._owner}/{self._token}.{caller}"
@@ -274,13 +318,8 @@ class Journal:
                 "SELECT key FROM tasks WHERE account = ? AND external_task_id = ?", self._account, intent.caller_id
             )
             key = named[0]["key"] if named else key
-        rows = tx.fetch(
-            f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND key = ? "  # noqa: S608 - names of ours
-            "ORDER BY attempt DESC LIMIT 1",
-            self._account,
-            key,
-        )
-        return JournalEntry.from_row(rows[0]) if rows else None
+        found = self._read(tx, "key = ? ORDER BY attempt DESC LIMIT 1", key)
+        return found[0] if found else None
 
     def _free_attempt(self, tx: Transaction, intent: Intent, attempt: int) -> int:
         """This attempt, or a later one if a caller has used its id for something else."""
@@ -308,25 +347,26 @@ class Journal:
             label=intent.label,
             state="claimed",
             memo=intent.memo,
+            product=intent.product,
+            units_estimated=intent.units_estimated,
             owner=self._lease_owner(caller),
             lease_until=now + LEASE_SECONDS,
             created_at=self._arrival(tx),
             updated_at=now,
         )
-        row = entry.to_row()
+        row = self._times.to_row(entry)
         marks = ", ".join("?" * len(row))
         tx.execute(f"INSERT INTO tasks ({_COLUMNS}) VALUES ({marks})", *row.values())  # noqa: S608 - names of ours
         return entry
 
     async def _put(self, entry: JournalEntry) -> JournalEntry:
-        entry = replace(entry, updated_at=self._clock.wall())
+        entry = replace(entry, updated_at=self._clock.steady())
         await self._store.run(lambda tx: self._write(tx, entry), write=True)
         return entry
 
-    @staticmethod
-    def _write(tx: Transaction, entry: JournalEntry, *, if_held: bool = False) -> bool:
+    def _write(self, tx: Transaction, entry: JournalEntry, *, if_held: bool = False) -> bool:
         """Whether the entry exists, and with `if_held`, is still this holder's."""
-        values = {column: value for column, value in entry.to_row().items() if column not in _FIXED}
+        values = {column: value for column, value in self._times.to_row(entry).items() if column not in _FIXED}
         changed = tx.execute(
             f"UPDATE tasks SET {', '.join(f'{column} = ?' for column in values)} "  # noqa: S608 - names of ours
             f"WHERE account = ? AND external_task_id = ?{' AND owner = ?' if if_held else ''}",
@@ -338,14 +378,22 @@ class Journal:
         return changed > 0
 
 
+def _tells_cost(task: KlingTask, entry: JournalEntry) -> bool:
+    """Whether a read of an ended task says more of what it cost than the journal knows."""
+    return bool(task.units_deducted) and task.units_deducted != entry.units_deducted
+
+
 async def read_entries(store: Store, account: str | None, limit: int, *, kind: str = "") -> list[JournalEntry]:
-    """The newest entries of one account or all, and of one kind or all; newest first."""
+    """The newest entries of one account or all, and of one kind or all; newest first.
+
+    Their times are those of the processes that wrote them.
+    """
     conditions = {"account": account, "kind": kind or None}
     wanted = {column: value for column, value in conditions.items() if value is not None}
     where = f"WHERE {' AND '.join(f'{column} = ?' for column in wanted)} " if wanted else ""
 
     def work(tx: Transaction) -> list[Row]:
-        sql = f"SELECT {_COLUMNS} FROM tasks {where}ORDER BY created_at DESC LIMIT ?"  # noqa: S608 - names of ours
+        sql = f"SELECT {', '.join(COLUMNS)} FROM tasks {where}ORDER BY created_at DESC LIMIT ?"  # noqa: S608 - names of ours
         return tx.fetch(sql, *wanted.values(), limit)
 
     return [JournalEntry.from_row(row) for row in await store.run(work, write=False)]

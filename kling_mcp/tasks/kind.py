@@ -46,7 +46,7 @@ def make_kind(
     shutdown: Shutdown,
 ) -> TaskKind[T]:
     """Wire one kind. `gate` and `schedule` are per kind: each has its own slots and durations."""
-    lookup = TaskLookup(route, journal)
+    lookup = TaskLookup(route, journal, clock)
     poller = Poller(route, clock, schedule, shutdown=shutdown)
     runner = AttemptRunner(route, journal, lookup, gate, clock, shutdown)
     return TaskKind(route, lookup, poller, Submitter(runner, in_flight))

@@ -19,6 +19,7 @@ from kling_mcp.tasks.route import T
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import KlingTask
+    from kling_mcp.concurrency.clock import Clock
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.route import TaskRoute
@@ -41,10 +42,11 @@ class LookupResult(Generic[T]):
 class TaskLookup(Generic[T]):
     """Finds tasks of one account and kind by external task id."""
 
-    def __init__(self, route: TaskRoute[T], journal: Journal) -> None:
+    def __init__(self, route: TaskRoute[T], journal: Journal, clock: Clock) -> None:
         self._route = route
+        self._clock = clock
         self._journal = journal
-        self._external_query_works = False  # learned for this route
+        self._external_query_works = route.finds_external_ids  # otherwise learned
 
     async def search(self, entry: JournalEntry) -> LookupResult[T]:
         """Read everything that can show the entry's task, once."""
@@ -121,7 +123,8 @@ class TaskLookup(Generic[T]):
         """What it means that the whole list does not contain the entry's id."""
         known = await self._journal.known_tasks(self._route.kind)
         others = {other.task_id for other in known}
-        if any(_could_be(task, entry) for task_id, task in seen.items() if task_id not in others):
+        sent_at = entry.sent_at + self._route.ahead_of(self._clock.steady())
+        if any(_could_be(task, entry, sent_at) for task_id, task in seen.items() if task_id not in others):
             return LookupResult(reason="the list shows a task without an external id that may be this one")
         newest = next((other for other in reversed(known) if other.state in {"accepted", "ready"}), None)
         if newest is not None and newest.task_id not in seen and await self._exists(newest.task_id):
@@ -137,10 +140,13 @@ class TaskLookup(Generic[T]):
         return end_state(task) != "deleted"
 
 
-def _could_be(task: KlingTask, entry: JournalEntry) -> bool:
-    """Whether a record without an external id may be the lost task. fact: empty-while-running"""
+def _could_be(task: KlingTask, entry: JournalEntry, sent_at: float) -> bool:
+    """Whether a record without an external id may be the lost task. fact: empty-while-running
+
+    `sent_at` is by Kling's clock, in seconds since 1970.
+    """
     if task.external_task_id:
         return False
-    if task.created_at and task.created_at < entry.sent_at * 1000 - CLOCKS_MAY_DIFFER_MS:
+    if task.created_at and task.created_at < sent_at * 1000 - CLOCKS_MAY_DIFFER_MS:
         return False
     return not task.result_names or as_shown(entry.label) in map(as_shown, task.result_names)

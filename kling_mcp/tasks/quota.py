@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.entry import JournalEntry
 
 MINUTE, DAY = 60.0, 86_400.0
+REPLICAS_MAY_DIFFER = 5.0  # seconds; what is dated later was sent by a clock that ran ahead, at an unknown time
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class SubmitQuota:
     """Requests of one kind that an account may send within a minute and within 24 hours; 0 sets no limit.
 
     It counts the sent requests in the journal. So it survives restarts and applies across all replicas that share a
-    journal; requests that Kling refused, or that were never sent, do not count.
+    journal; requests that Kling refused, that were never sent, or that are dated in the future, do not count.
     """
 
     per_minute: int = 0
@@ -43,11 +44,12 @@ class SubmitQuota:
                 continue
             rows = tx.fetch(
                 "SELECT sent_at FROM tasks WHERE account = ? AND kind = ? AND external_task_id <> ? AND sent_at > ? "
-                "ORDER BY sent_at DESC LIMIT 1 OFFSET ?",
+                "AND sent_at <= ? ORDER BY sent_at DESC LIMIT 1 OFFSET ?",
                 entry.account,
                 entry.kind,
                 entry.external_task_id,
                 now - window,
+                now + REPLICAS_MAY_DIFFER,
                 most - 1,
             )
             if rows:

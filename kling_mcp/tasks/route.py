@@ -5,7 +5,7 @@ A new kind is one `TaskRoute`, wired in `account`, and a `KlingTask` model that 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -40,6 +40,11 @@ class TaskRoute(Generic[T]):
         get: one task by its task id or external task id; NotFoundError if Kling has none.
         list: one page of the account's tasks by page number (from 1) and page size (up to 500).
         model: what `get` and `list` return.
+        ahead_of: how many seconds Kling's clock is ahead of a time, by its last reply; 0 if that is not known.
+        get_many: several tasks by task ids or external task ids in few requests, without those that Kling does not
+            have; None if there is no such operation.
+        product: what callers call this kind, if not `kind`: several routes may make videos.
+        finds_external_ids: whether it is known that `get` finds every task by its external task id.
     """
 
     kind: str
@@ -47,6 +52,15 @@ class TaskRoute(Generic[T]):
     get: Callable[[str], Awaitable[T]]
     list: Callable[[int, int], Awaitable[list[T]]]
     model: type[T]
+    ahead_of: Callable[[float], float]
+    get_many: Callable[[Sequence[str]], Awaitable[Sequence[T]]] | None = None
+    product: str = ""
+    finds_external_ids: bool = False
+
+    @property
+    def shown_kind(self) -> str:
+        """What callers call this kind."""
+        return self.product or self.kind
 
     def unseen(self, task_id: str, external_task_id: str) -> T:
         """A task that exists but could not be read just now."""

@@ -33,7 +33,14 @@ from kling_mcp.errors import (
     UnknownOutcomeError,
 )
 from kling_mcp.sanitize import quote
-from kling_mcp.tasks.entry import SETTLES_AFTER_ABANDONMENT, external_id_conflict, mark_unclear, names_other_content
+from kling_mcp.tasks.entry import (
+    SETTLES_AFTER_ABANDONMENT,
+    SETTLES_AFTER_BREAK,
+    SETTLES_AFTER_SILENCE,
+    external_id_conflict,
+    mark_unclear,
+    names_other_content,
+)
 from kling_mcp.tasks.route import T
 from kling_mcp.tasks.stored_error import StoredError
 
@@ -51,9 +58,6 @@ Outcome = Literal["submitted", "already_submitted", "recovered"]
 
 POSTS_PER_CALL = 3
 INITIAL_LOOKUP_DELAY, MAX_LOOKUP_DELAY = 1.0, 8.0
-# How long after the last sign of it a request may still be in progress at Kling.
-SETTLES_AFTER_BREAK = 10.0
-SETTLES_AFTER_SILENCE = 60.0
 
 NOT_RECORDED = "The task exists, but the state folder could not be written: do not create it again."
 
@@ -134,7 +138,7 @@ class AttemptRunner(Generic[T]):
 
     async def _abandon(self, entry: JournalEntry) -> None:
         if entry.state == "sending":
-            entry = mark_unclear(entry, self.clock.wall() + SETTLES_AFTER_ABANDONMENT, "the server was stopped")
+            entry = mark_unclear(entry, self.clock.steady() + SETTLES_AFTER_ABANDONMENT, "the server was stopped")
         await self.journal.release(entry)
 
     async def _check(self, attempt: Attempt) -> T | None:
@@ -150,9 +154,9 @@ class AttemptRunner(Generic[T]):
         Raises:
             KlingError: nothing was created, and the journal says so.
         """
-        async with self._slot(attempt):
+        async with self._slot(attempt) as place:
             while True:
-                await self._wait_until_open(attempt)
+                await self._wait_for_turn(attempt, place)
                 with attempt.sending():
                     try:
                         return await self._post(attempt), None
@@ -182,7 +186,7 @@ class AttemptRunner(Generic[T]):
             if isinstance(failure, ApiError) and failure.retry == "never":
                 attempt.refusal = failure
             await self._refuse(attempt, failure)
-        settles_at = self.clock.wall() + _settling_seconds(failure)
+        settles_at = self.clock.steady() + _settling_seconds(failure)
         attempt.entry = mark_unclear(attempt.entry, settles_at, error=StoredError.of(failure))
         if attempt.posts >= POSTS_PER_CALL or self._time_left(attempt) <= 0:
             await self._give_up(attempt, failure)
@@ -195,7 +199,7 @@ class AttemptRunner(Generic[T]):
         """Kling refuses the id because a task has it, so the task exists. fact: msg-external-id-used"""
         found = await self.lookup.search(attempt.entry)
         if found.task is None:
-            attempt.entry = mark_unclear(attempt.entry, self.clock.wall(), "the id is in use")
+            attempt.entry = mark_unclear(attempt.entry, self.clock.steady(), "the id is in use")
             await self._give_up(attempt, _used_but_unseen(attempt.entry, failure, found))
         first_try = attempt.posts == 1 and attempt.outcome == "submitted"
         attempt.outcome = "already_submitted" if first_try else "recovered"
@@ -213,7 +217,7 @@ class AttemptRunner(Generic[T]):
             found = await self.lookup.search(attempt.entry)
             if found.task is not None:
                 return await self._adopt(attempt, found.task)
-            settles_in = attempt.entry.settles_at - self.clock.wall()
+            settles_in = attempt.entry.settles_at - self.clock.steady()
             if found.is_absent and settles_in <= 0:
                 attempt.outcome = "submitted"
                 return None
@@ -245,24 +249,27 @@ class AttemptRunner(Generic[T]):
         raise unknown
 
     @asynccontextmanager
-    async def _slot(self, attempt: Attempt) -> AsyncIterator[None]:
-        with self.shutdown.move_on_after(max(0.0, self._time_left(attempt))) as scope:
+    async def _slot(self, attempt: Attempt) -> AsyncIterator[anyio.Event]:
+        place: anyio.Event | None = None
+        with self.shutdown.move_on_after(max(0.0, self._time_left(attempt))):
             try:
-                await self.gate.enter()
+                place = await self.gate.enter()
             except LimitError as full:
                 await self._refuse(attempt, full)
-        if scope.cancelled_caught:
+        if place is None:
             await self._refuse(attempt, _no_slot(self.shutdown))
         try:
-            yield
+            yield place
         finally:
-            self.gate.leave()
+            self.gate.leave(place)
 
-    async def _wait_until_open(self, attempt: Attempt) -> None:
-        while (pause := self.gate.opens_in()) > 0:
-            if pause > self._time_left(attempt):
-                await self._refuse(attempt, _no_slot(self.shutdown))
-            await self.shutdown.sleep(self.clock, pause)
+    async def _wait_for_turn(self, attempt: Attempt, place: anyio.Event) -> None:
+        left = max(0.0, self._time_left(attempt))
+        if self.gate.opens_in() <= left:
+            with self.shutdown.move_on_after(left):
+                await self.gate.wait_for_turn(place)
+                return
+        await self._refuse(attempt, _no_slot(self.shutdown))
 
     def _time_left(self, attempt: Attempt) -> float:
         return 0.0 if self.shutdown.is_started else attempt.deadline - self.clock.monotonic()

@@ -196,7 +196,7 @@ class Submitter(Generic[T]):
             task = await self.runner.route.get(entry.task_id)
         except NotFoundError:
             found = await self.runner.lookup.search(entry)
-            is_young = self._clock.wall() - entry.updated_at < VISIBLE_WITHIN_SECONDS
+            is_young = self._clock.steady() - entry.updated_at < VISIBLE_WITHIN_SECONDS
             if found.is_absent and not is_young:
                 await self._journal.mark_deleted(entry)
                 return None

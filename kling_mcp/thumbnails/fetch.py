@@ -45,6 +45,7 @@ MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_SIGNATURE_BYTES = 12
+_ODD = "its link is not a public https address"
 # Kling's own hosts and every CDN match; spellings that two parsers could read differently do not.
 _HOST_NAME = re.compile(r"(?=.{4,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
@@ -110,7 +111,10 @@ class PictureFetcher:
             outcome = await self._get(link)
             if isinstance(outcome, bytes):
                 return outcome
-            link = urljoin(link, outcome)
+            try:
+                link = urljoin(link, outcome)
+            except ValueError:
+                raise NoPictureError(_ODD) from None
         raise NoPictureError("its link redirects too often")
 
     async def _get(self, link: str) -> bytes | str:
@@ -222,10 +226,10 @@ def _taken_apart(link: str) -> tuple[str, str]:
         host = (parts.hostname or "").removesuffix(".")
         port = parts.port
     except (InputError, ValueError):
-        raise NoPictureError("its link is not a public https address") from None
+        raise NoPictureError(_ODD) from None
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if port not in {None, PORT} or not (_is_address(host) or _HOST_NAME.fullmatch(host)) or not path.isascii():
-        raise NoPictureError("its link is not a public https address")
+        raise NoPictureError(_ODD)
     return host, path
 
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import anyio
@@ -274,10 +275,11 @@ async def test_check_setup_never_leads_to_itself(status: str) -> None:
 
 
 def test_command_check_shows_the_cause_and_fails(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, restored_logging: None
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, restored_logging: None, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such.pem")
-    assert main(["check"], {"KLING_API_KEY": API_KEY, "KLING_BASE_URL": API}) == 1
+    environ = {"KLING_API_KEY": API_KEY, "KLING_BASE_URL": API, "KLING_MCP_STATE_DIR": str(tmp_path)}
+    assert main(["check"], environ) == 1
     shown = capsys.readouterr().out
     assert 'Problem: network: SSL_CERT_FILE names a file that does not exist: "/no/such.pem"' in shown
     assert "check_setup" not in shown

@@ -40,6 +40,7 @@ def chosen(environ: Mapping[str, str], url: str = API) -> str:
         ({"ALL_PROXY": "socks5://127.0.0.1:7891"}, "socks5://127.0.0.1:7891"),
         ({"https_proxy": "socks5h://127.0.0.1"}, "socks5://127.0.0.1:1080"),
         ({"HTTPS_PROXY": "proxy.example:8080"}, "http://proxy.example:8080"),
+        ({"HTTPS_PROXY": '"http://proxy.example:8080"'}, "http://proxy.example:8080"),
         ({"HTTPS_PROXY": "HTTP://proxy.example/"}, "http://proxy.example:80"),
         ({"HTTPS_PROXY": "http://[fd00::1]:3128"}, "http://[fd00::1]:3128"),
         ({"HTTPS_PROXY": "", "ALL_PROXY": "http://a:1"}, "http://a:1"),
@@ -70,6 +71,9 @@ def test_system_settings_count_only_without_a_variable() -> None:
     [
         (f"http://jane:{PASSWORD}#1@proxy.example:8080", "%23"),
         (f"http://jane:{PASSWORD}/1@proxy.example:8080", "%2F"),
+        (f"http://jane:x@{PASSWORD}?y@proxy.example:8080", "%3F"),
+        (f"socks5h://jane@corp:{PASSWORD}#y@proxy.example:8080", "%23"),
+        ("http:/proxy.example:8080", "must begin with http://"),
         (f"http://jane:{PASSWORD}@proxy.example:eighty", "port is not a number"),
         (f"http://jane:{PASSWORD}@proxy.example:99999", "port is not a number"),
         (f"jane:{PASSWORD}@proxy.example:0", "names no host"),

@@ -29,13 +29,13 @@ class Visitors:
         self.inside = self.most = 0
 
     async def visit(self, name: str) -> None:
-        await self.gate.enter()
+        place = await self.gate.enter()
         self.came.append(name)
         self.inside += 1
         self.most = max(self.most, self.inside)
         await self.clock.sleep(1)
         self.inside -= 1
-        self.gate.leave()
+        self.gate.leave(place)
 
 
 async def test_gate_admits_callers_in_order_up_to_the_limit(gate: CreateGate, clock: VirtualClock) -> None:
@@ -73,11 +73,11 @@ async def test_a_cancelled_caller_leaves_the_queue(gate: CreateGate, clock: Virt
 
 
 async def test_slot_given_to_a_cancelled_caller_is_passed_on(gate: CreateGate, clock: VirtualClock) -> None:
-    await gate.enter()
+    place = await gate.enter()
     await gate.enter()
     waiter = asyncio.create_task(gate.enter())
     await clock.sleep(0)
-    gate.leave()  # the place is the waiter's now, who has not run since
+    gate.leave(place)  # it is the waiter's now, who has not run since
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
@@ -137,3 +137,26 @@ class TestPause:
         gate.was_accepted()
         gate.was_busy(None)
         assert gate.opens_in() <= INITIAL_DELAY
+
+    @pytest.mark.parametrize("news", ["accepted", "left"])
+    async def test_only_the_first_inside_tries_until_a_creation_is_accepted(
+        self, gate: CreateGate, clock: VirtualClock, news: str
+    ) -> None:
+        first, second = await gate.enter(), await gate.enter()
+        gate.was_busy(None)
+        tried: list[str] = []
+
+        async def attempt(name: str, place: anyio.Event) -> None:
+            await gate.wait_for_turn(place)
+            tried.append(name)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(attempt, "second", second)
+            group.start_soon(attempt, "first", first)
+            await clock.sleep(MAX_DELAY)
+            assert tried == ["first"]
+            if news == "accepted":
+                gate.was_accepted()
+            else:
+                gate.leave(first)
+        assert tried == ["first", "second"]

@@ -14,8 +14,9 @@ from media import pictures
 
 from kling_mcp.api.limits import MAX_INLINE_BASE64_BYTES
 from kling_mcp.elements.draft import ElementDraft, PreparedElement
-from kling_mcp.elements.preflight import inline_warnings, prepare
+from kling_mcp.elements.preflight import prepare
 from kling_mcp.errors import InputError, Problem
+from kling_mcp.media.inputs import inline_warnings
 from kling_mcp.media.picture import Picture
 from kling_mcp.media.policy import MediaPolicy
 

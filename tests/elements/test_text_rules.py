@@ -118,6 +118,8 @@ def test_a_tag_is_known_by_id_and_by_name_in_any_case(known_id: str) -> None:
         ("other", "did you mean Others?"),
         ("person", "did you mean Character?"),
         ("Background", "did you mean Scene?"),
+        ("Pets", "did you mean Animal?"),
+        ("dog", "did you mean Animal?"),
         ("o_109", "choose one of the eight."),
         ("", "choose one of the eight."),
     ],

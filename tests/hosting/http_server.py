@@ -19,6 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
+from kling_mcp.server.http.callers import Caller
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from mcp.server.auth.provider import TokenVerifier
     from starlette.applications import Starlette
-    from starlette.types import Message, Receive
+    from starlette.types import Message, Receive, Scope
 
     from kling_mcp.concurrency.clock import Clock
 
@@ -86,6 +87,11 @@ def headers_for(body: Mapping[str, Any], **more: str) -> dict[str, str]:
         if name := body["params"].get("name"):
             headers["Mcp-Name"] = name
     return {**headers, **more}
+
+
+def request_of(share: bytes, method: str = "POST", headers: Iterable[tuple[bytes, bytes]] = ()) -> Scope:
+    """A request inside the guards, of the caller with this share."""
+    return {"type": "http", "method": method, "headers": [*headers], "kling_mcp.caller": Caller(share, share)}
 
 
 @dataclass(frozen=True, slots=True)

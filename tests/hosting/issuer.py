@@ -17,6 +17,7 @@ RESOURCE = "https://kling.example.com/mcp"
 
 # Made once: an RSA key takes a moment.
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 STRANGERS_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -34,6 +35,7 @@ class Issuer:
         self.failure: Exception | None = None
         self.keys: list[dict[str, Any]] = [
             {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "rsa-1", "use": "sig"},
+            {**RSAAlgorithm.to_jwk(OTHER_RSA_KEY.public_key(), as_dict=True), "kid": "rsa-2", "alg": "RS256"},
             {**ECAlgorithm.to_jwk(EC_KEY.public_key(), as_dict=True), "kid": "ec-1"},
         ]
         self.body: bytes | None = None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from helpers import last_line, structured
+from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
 from hosting.http_server import OWN_KEY, TOKEN, bearer, calling, headers_for, initializing, kling, message
@@ -17,6 +19,7 @@ from kling_mcp.server.http.auth import StaticTokenVerifier, check_access
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
+from kling_mcp.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
 
@@ -131,6 +134,31 @@ class TestToken:
             ready = await http.get("/readyz")
         assert (health.status_code, health.json()) == (200, {"status": "ok", "version": __version__})
         assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+
+    async def test_readiness_reads_the_state_once_a_second_however_many_ask(
+        self, serve: Serve, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reads: list[float] = []
+        run = SqliteStore.run
+
+        async def counted(store: SqliteStore, work: Any, *, write: bool) -> Any:
+            reads.append(clock.monotonic())
+            return await run(store, work, write=write)
+
+        statuses: list[int] = []
+        async with serve(hosting=WITH_TOKEN) as house, house.http() as http:
+            monkeypatch.setattr(SqliteStore, "run", counted)
+
+            async def ask() -> None:
+                statuses.append((await http.get("/readyz")).status_code)
+
+            for _ in range(3):
+                async with anyio.create_task_group() as group:
+                    for _ in range(100):
+                        group.start_soon(ask)
+                await clock.sleep(1)
+        assert statuses == [200] * 300
+        assert len(reads) == 3
 
     async def test_bearer_token_is_not_kept_with_its_caller(self) -> None:
         known = await StaticTokenVerifier(TOKEN).verify_token(TOKEN)

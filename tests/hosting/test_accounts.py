@@ -12,10 +12,11 @@ from helpers import last_line, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.http_server import calling, creation, kling
+from hosting.http_server import House, calling, creation, kling
+from kling_mcp.account import Account
 from kling_mcp.api.auth import ApiKey
 from kling_mcp.errors import AuthError, ConnectionFailedError
-from kling_mcp.runtime import MAX_IDLE_ACCOUNTS
+from kling_mcp.runtime import MAX_IDLE_ACCOUNTS, MAX_IDLE_STRANGERS
 from kling_mcp.simulator import Faults, World
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.store.verified import VerifiedStore
@@ -27,15 +28,27 @@ PAIR = {"X-Kling-Access-Key": ACCESS, "X-Kling-Secret-Key": SECRET}
 HALF = {"X-Kling-Access-Key": ACCESS, "X-Kling-Secret-Key": "guessed-secret-with-more-than-32-characters"}
 
 
+async def known(house: House, *names: str) -> list[weakref.ref[Account]]:
+    """The accounts of these keys, which Kling has accepted."""
+    refs = []
+    for name in names:
+        account = house.runtime.account(ApiKey(name))
+        await account.client.verify_credentials()
+        refs.append(weakref.ref(account))
+        del account
+    gc.collect()
+    return refs
+
+
+def numbered(word: str, count: int) -> list[str]:
+    return [f"{word}-{number}" for number in range(count)]
+
+
 async def test_idle_accounts_are_dropped_and_their_files_closed(serve: Serve) -> None:
     async with serve() as house:
-        for number in range(3 * MAX_IDLE_ACCOUNTS):
-            house.runtime.account(ApiKey(f"key-{number}"))
         await house.post(calling("find_elements"), kling("anna"))
-        anna = weakref.ref(house.runtime.account(ApiKey("anna")))
-        for number in range(MAX_IDLE_ACCOUNTS):
-            house.runtime.account(ApiKey(f"other-{number}"))
-        gc.collect()
+        [anna] = await known(house, "anna")
+        await known(house, *numbered("other", MAX_IDLE_ACCOUNTS))
         assert anna() is None
         assert len(house.runtime._accounts) == MAX_IDLE_ACCOUNTS
         again = await house.post(calling("find_elements"), kling("anna"))
@@ -44,12 +57,20 @@ async def test_idle_accounts_are_dropped_and_their_files_closed(serve: Serve) ->
 
 async def test_most_recently_used_accounts_are_kept(serve: Serve) -> None:
     async with serve() as house:
-        kept = [weakref.ref(house.runtime.account(ApiKey(f"key-{number}"))) for number in range(MAX_IDLE_ACCOUNTS)]
-        house.runtime.account(ApiKey("key-0"))
-        house.runtime.account(ApiKey("one-more"))
-        gc.collect()
+        kept = await known(house, *numbered("key", MAX_IDLE_ACCOUNTS))
+        await known(house, "key-0", "one-more")
         assert kept[0]() is not None
         assert kept[1]() is None
+
+
+async def test_invented_keys_push_out_no_account_that_kling_knows(serve: Serve) -> None:
+    async with serve() as house:
+        [anna] = await known(house, "anna")
+        for name in numbered("invented", 3 * MAX_IDLE_ACCOUNTS):
+            house.runtime.account(ApiKey(name))
+        gc.collect()
+        assert anna() is not None
+        assert len(house.runtime._accounts) == MAX_IDLE_STRANGERS + 1
 
 
 async def test_a_wait_keeps_its_account(serve: Serve, faults: Faults, world: World, clock: VirtualClock) -> None:

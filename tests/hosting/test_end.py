@@ -15,9 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
-from hosting.http_server import House, calling, creation, initializing, kling, message
+from hosting.http_server import House, calling, creation, initializing, kling, message, request_of
 from kling_mcp.concurrency.shutdown import Shutdown
-from kling_mcp.server.http.request_limits import InFlightRequests
+from kling_mcp.server.http.open_requests import OpenRequests
 from kling_mcp.simulator import Faults, World
 from kling_mcp.tasks.in_flight import LAST_SECONDS
 
@@ -236,9 +236,9 @@ class TestOpenRequests:
         async def receive() -> Message:
             return {"type": "http.request"}
 
-        requests = InFlightRequests(app)
+        requests = OpenRequests(app, VirtualClock())
         async with anyio.create_task_group() as group:
-            group.start_soon(requests, {"type": "http", "method": "POST", "headers": []}, receive, send)
+            group.start_soon(requests, request_of(b"anna"), receive, send)
             await anyio.sleep(1)
             await requests.finish(seconds)
         return answer

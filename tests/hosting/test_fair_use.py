@@ -185,7 +185,7 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
     async with serve(hosting=hosting, max_creates=1) as house:
         account = house.runtime.account_of_caller(kling("anna"))
         gate = account.element_tasks.submitter.runner.gate
-        await gate.enter()  # a creation that takes long
+        taken = await gate.enter()  # a creation that takes long
         async with anyio.create_task_group() as group:
             places = [anyio.CancelScope() for _ in range(MAX_WAITING)]
             for place in places:
@@ -197,7 +197,7 @@ async def test_queue_of_creations_is_bounded(serve: Serve, world: World) -> None
             assert house.runtime.clock.monotonic() - began < 5
             for place in places:
                 place.cancel()
-        gate.leave()
+        gate.leave(taken)
     assert "kind=limit created=no retry=later" in refused.text
     assert f"already has {MAX_WAITING} creations in the queue" in refused.text
     assert "in a minute" in refused.text
@@ -210,9 +210,10 @@ async def _stand_in_line(gate: Any, place: anyio.CancelScope) -> None:
 
 
 async def test_calls_of_one_account_are_bounded_and_others_go_on(serve: Serve, faults: Faults) -> None:
-    faults.delay(20, times=MAX_CALLS_PER_ACCOUNT, route="list")
     texts: list[str] = []
     async with serve() as house:
+        await house.post(calling("list_elements"), kling("anna"))
+        faults.delay(20, times=MAX_CALLS_PER_ACCOUNT, route="list")
 
         async def look() -> None:
             texts.append((await house.post(calling("list_elements"), kling("anna"))).text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import json
 import logging
@@ -13,16 +14,27 @@ from typing import Any
 import anyio
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
-from jwt.algorithms import OKPAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from mcp.server.auth.middleware.auth_context import get_access_token
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
 from hosting.http_server import House, bearer, calling, initializing, kling, message
-from hosting.issuer import EC_KEY, ISSUER, KEYS_AT, RESOURCE, STRANGERS_KEY, Issuer, claims, public_pem, token
+from hosting.issuer import (
+    EC_KEY,
+    ISSUER,
+    KEYS_AT,
+    OTHER_RSA_KEY,
+    RESOURCE,
+    STRANGERS_KEY,
+    Issuer,
+    claims,
+    public_pem,
+    token,
+)
 from kling_mcp.server.http import auth as access
-from kling_mcp.server.http.jwks import KEPT_SECONDS, JwksCache, KeysUnavailableError
+from kling_mcp.server.http.jwks import ALGORITHMS, KEPT_SECONDS, JwksCache, KeysUnavailableError
 from kling_mcp.server.http.jwt_tokens import LEEWAY_SECONDS, JwtVerifier
 from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
 from kling_mcp.simulator import World
@@ -33,6 +45,12 @@ OAUTH = OAuthSettings(issuer=ISSUER, jwks_url=KEYS_AT, audience=RESOURCE, resour
 HOSTED = HostingSettings(oauth=OAUTH, allowed_hosts=("kling.example.com",))
 METADATA = "https://kling.example.com/.well-known/oauth-protected-resource/mcp"
 LIST = message("tools/list")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Tokens are made, and their times are checked, by the computer's clock."""
+    return VirtualClock(time.time() + 3)  # it stands still while a test works
 
 
 @pytest.fixture
@@ -74,6 +92,29 @@ def with_other_words() -> str:
     return f"{head}.{unsigned('RS256', sub='otto').split('.')[1]}.{signature}"
 
 
+# In front of good keys; some name themselves as a stranger's key is named.
+ODD_KEYS: list[Any] = [
+    None,
+    7,
+    "key",
+    [],
+    {},
+    {"kty": "RSA", "kid": "odd"},
+    {"kty": "RSA", "kid": "odd", "n": 5, "e": "AQAB"},
+    {"kty": "RSA", "kid": "odd", "n": "", "e": ""},
+    {"kty": "RSA", "kid": "odd", "n": "AA", "e": "AA"},
+    {"kty": "RSA", "kid": "odd", "n": {"a": 1}, "e": None},
+    {"kty": "EC", "crv": "P-256", "kid": "odd", "x": "AAAA", "y": "AAAA"},
+    {"kty": "EC", "crv": ["P-256"], "kid": "odd"},
+    {"kty": "OKP", "crv": "Ed448", "kid": "odd", "x": "AA"},
+    {"kty": "OKP", "crv": "X25519", "kid": "odd", "x": "AA"},
+    {"kty": ["RSA"], "kid": {"a": 1}},
+    {"kty": "RSA", "use": ["sig"], "kid": "odd"},
+    {"kty": "RSA", "key_ops": "verify", "kid": "odd"},
+    {"kty": "RSA", "alg": ["RS256"], "kid": "odd"},
+    {"kty": "oct", "k": "AAAA", "kid": "rsa-1"},
+    {**RSAAlgorithm.to_jwk(STRANGERS_KEY, as_dict=True), "kid": "private"},
+]
 PAST = int(time.time()) - LEEWAY_SECONDS - 60
 REFUSED: dict[str, Callable[[], str]] = {
     "expired": lambda: token(exp=PAST),
@@ -89,7 +130,8 @@ REFUSED: dict[str, Callable[[], str]] = {
     "signed with another key than it names": lambda: token(kid="ec-1"),
     "of a key that the issuer does not have": lambda: token(STRANGERS_KEY, kid="strange"),
     "that names no key of several": lambda: token(kid=None),
-    "of a kind that its key is not for": lambda: token(algorithm="PS256"),
+    "of a kind that its key is not for": lambda: token(EC_KEY, "ES256", "rsa-1"),
+    "of a kind that its key does not say": lambda: token(OTHER_RSA_KEY, "PS256", "rsa-2"),
     "unsigned": lambda: unsigned("none"),
     "unsigned, loudly": lambda: unsigned("NONE"),
     "signed with a shared secret": lambda: token("a" * 64, "HS256"),
@@ -141,6 +183,9 @@ async def test_client_without_a_token_learns_where_to_get_it(house: House) -> No
     "good",
     [
         token,
+        lambda: token(algorithm="RS512"),
+        lambda: token(algorithm="PS256"),
+        lambda: token(OTHER_RSA_KEY, "RS256", "rsa-2"),
         lambda: token(EC_KEY, "ES256", "ec-1"),
         lambda: token(aud=["https://other.example.com", RESOURCE]),
         lambda: token(exp=int(time.time()) - LEEWAY_SECONDS // 2),
@@ -177,7 +222,7 @@ async def test_keys_that_cannot_be_read_are_no_refusal(house: House, issuer: Iss
     """401 would send everybody to the issuer for another token, just when it is down."""
     issuer.failure = OSError("down")
     reply = await house.post(LIST, bearer(token()))
-    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "10")
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "5")
     issuer.failure = None
     await house.runtime.clock.sleep(5)
     assert (await house.post(LIST, bearer(token()))).status_code == 200
@@ -206,7 +251,7 @@ class TestTokenClaims:
         assert get_access_token() is None
 
     async def test_only_key_needs_no_name(self, verifier: JwtVerifier, issuer: Issuer) -> None:
-        del issuer.keys[1]
+        del issuer.keys[1:]
         assert await verifier.verify_token(token(kid=None)) is not None
 
 
@@ -219,10 +264,32 @@ class TestKeys:
     async def test_unknown_names_do_not_make_us_ask_again_and_again(
         self, verifier: JwtVerifier, issuer: Issuer, clock: VirtualClock
     ) -> None:
+        outcomes: list[bool] = []
         for number in range(200):
-            assert await verifier.verify_token(token(STRANGERS_KEY, kid=f"strange-{number}")) is None
+            try:
+                outcomes.append(await verifier.verify_token(token(STRANGERS_KEY, kid=f"strange-{number}")) is None)
+            except KeysUnavailableError:
+                outcomes.append(False)
             await clock.sleep(1)
         assert issuer.asked == 4, "once a minute"
+        assert outcomes[::60] == [True] * 4, "just looked at"
+
+    async def test_token_of_a_key_that_may_be_new_is_no_refusal(
+        self, house: House, issuer: Issuer, clock: VirtualClock
+    ) -> None:
+        """A key rotated within the minute in which the issuer is not asked again."""
+        assert (await house.post(LIST, bearer(token()))).status_code == 200
+        await clock.sleep(15)
+        new = ed25519.Ed25519PrivateKey.generate()
+        issuer.keys = [{**json.loads(OKPAlgorithm.to_jwk(new.public_key())), "kid": "new"}]
+        fresh = token(new, "EdDSA", "new", iat=int(clock.wall()), nbf=None)
+        reply = await house.post(LIST, bearer(fresh))
+        assert (reply.status_code, reply.headers["Retry-After"]) == (503, "45")
+        stale = token(STRANGERS_KEY, kid="withdrawn", iat=int(clock.wall()) - 3600)
+        assert (await house.post(LIST, bearer(stale))).status_code == 401, "it is older than the last look"
+        await clock.sleep(45)
+        assert (await house.post(LIST, bearer(fresh))).status_code == 200
+        assert issuer.asked == 2
 
     async def test_tokens_with_an_impossible_signature_cause_no_key_request(
         self, verifier: JwtVerifier, issuer: Issuer
@@ -247,7 +314,7 @@ class TestKeys:
         issuer.keys = []
         await clock.sleep(3601)
         assert await verifier.verify_token(token()) is not None, "an empty set is taken for a failure of the issuer"
-        issuer.keys = Issuer().keys[1:]
+        issuer.keys = Issuer().keys[2:]
         await clock.sleep(61)
         assert await verifier.verify_token(token()) is None
 
@@ -275,12 +342,56 @@ class TestKeys:
         self, issuer: Issuer, clock: VirtualClock
     ) -> None:
         secret = base64.urlsafe_b64encode(b"x" * 32).decode()
-        issuer.keys[1]["use"] = "enc"
+        issuer.keys[2]["use"] = "enc"
         issuer.keys.append({"kty": "oct", "k": secret, "kid": "secret"})
         issuer.keys.append({"kty": "unheard-of", "kid": "odd"})
         keys = JwksCache(KEYS_AT, clock, issuer.fetch)
-        found = {name: await keys.find(name) is not None for name in ("rsa-1", "ec-1", "secret", "odd")}
+        asked = {"rsa-1": "RS256", "ec-1": "ES256", "secret": "RS256", "odd": "RS256"}
+        found = {name: await keys.find(name, algorithm) is not None for name, algorithm in asked.items()}
         assert found == {"rsa-1": True, "ec-1": False, "secret": False, "odd": False}
+
+    @pytest.mark.parametrize("odd", ODD_KEYS, ids=lambda odd: json.dumps(odd)[:40])
+    async def test_odd_key_of_a_set_is_left_out_and_the_others_count(
+        self, verifier: JwtVerifier, issuer: Issuer, odd: Any
+    ) -> None:
+        issuer.keys = [odd, *issuer.keys]
+        assert await verifier.verify_token(token()) is not None
+        assert await verifier.verify_token(token(EC_KEY, "ES256", "ec-1")) is not None
+        with contextlib.suppress(KeysUnavailableError):
+            assert await verifier.verify_token(token(STRANGERS_KEY, kid="odd")) is None
+
+    @pytest.mark.parametrize(
+        ("jwk", "algorithms"),
+        [
+            ({}, ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]),
+            ({"alg": "PS384"}, ["PS384"]),
+            ({"alg": "RSA-OAEP"}, []),
+            ({"alg": "HS256"}, []),
+            ({"alg": "ES256"}, []),
+            ({"use": "enc"}, []),
+            ({"key_ops": ["verify"]}, ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]),
+            ({"key_ops": ["encrypt"]}, []),
+        ],
+    )
+    async def test_key_serves_the_algorithms_that_it_says_or_its_kind_allows(
+        self, issuer: Issuer, clock: VirtualClock, jwk: dict[str, Any], algorithms: list[str]
+    ) -> None:
+        issuer.keys[0] |= jwk
+        keys = JwksCache(KEYS_AT, clock, issuer.fetch)
+        assert [name for name in ALGORITHMS if await keys.find("rsa-1", name)] == algorithms
+
+    @pytest.mark.parametrize(
+        ("curve", "algorithm"),
+        [(ec.SECP256R1(), "ES256"), (ec.SECP384R1(), "ES384"), (ec.SECP521R1(), "ES512"), (ec.SECP256K1(), None)],
+        ids=["P-256", "P-384", "P-521", "secp256k1"],
+    )
+    async def test_curve_of_a_key_decides_its_algorithm(
+        self, issuer: Issuer, clock: VirtualClock, curve: ec.EllipticCurve, algorithm: str | None
+    ) -> None:
+        public = ec.generate_private_key(curve).public_key()
+        issuer.keys.append({**ECAlgorithm.to_jwk(public, as_dict=True), "kid": "curved"})
+        keys = JwksCache(KEYS_AT, clock, issuer.fetch)
+        assert [name for name in ALGORITHMS if await keys.find("curved", name)] == ([algorithm] if algorithm else [])
 
     async def test_many_callers_wait_for_one_answer(self, issuer: Issuer, clock: VirtualClock) -> None:
         async def slowly(url: str) -> bytes:
@@ -291,7 +402,7 @@ class TestKeys:
         found: list[jwt.PyJWK | None] = []
 
         async def find() -> None:
-            found.append(await keys.find("rsa-1"))
+            found.append(await keys.find("rsa-1", "RS256"))
 
         async with anyio.create_task_group() as group:
             for _ in range(20):

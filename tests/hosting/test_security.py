@@ -6,7 +6,6 @@ Wrong tokens stand in `test_access` and `test_oauth`, foreign pages in `test_acc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 from helpers import last_line, structured, text_of
-from starlette.responses import PlainTextResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive
 from virtual_time import VirtualClock
 
 from hosting.conftest import Serve
 from hosting.http_server import OWN_KEY, TOKEN, bearer, calling, creation, initializing, kling, message
-from kling_mcp.server.http.request_limits import BODY_SECONDS, BodyLimits
+from kling_mcp.server.http.bodies import BODY_SECONDS
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import World
 from kling_mcp.simulator.routes import UNKNOWN
@@ -113,23 +111,6 @@ class TestTime:
             assert (status, clock.monotonic() - began) == (408, BODY_SECONDS)
         assert b"60 seconds" in said
 
-    async def test_slow_requests_do_not_delay_others(self, serve: Serve, clock: VirtualClock) -> None:
-        statuses: list[int] = []
-        async with serve() as house:
-
-            async def slow() -> None:
-                statuses.append((await house.raw(initializing(), [], dripping(1.0)))[0])
-
-            async with anyio.create_task_group() as group:
-                for _ in range(200):
-                    group.start_soon(slow)
-                await clock.sleep(30)
-                assert (await house.post(LIST)).status_code == 200
-                assert (await house.post(initializing())).status_code == 200
-                assert clock.monotonic() < 31
-            assert statuses == [408] * 200
-            assert len(house.app.state.requests._answering) == 0
-
     async def test_a_long_answer_is_not_a_slow_body(self, serve: Serve, world: World) -> None:
         body = calling("wait_for_tasks", wait_seconds=300)
         slow = world.add_element(world.account_of("somebody"), "Mia").task_id
@@ -137,56 +118,6 @@ class TestTime:
             reply = await house.post(calling("wait_for_tasks", ids=[slow], wait_seconds=300), kling("somebody"))
             assert reply.status_code == 200
             assert (await house.post(body, kling("somebody"))).status_code == 200
-
-
-class TestMemoryBudget:
-    """All requests together: each holds its body until it is answered."""
-
-    @staticmethod
-    def guard(clock: VirtualClock, app: Callable[[Scope, Receive, Send], Any]) -> BodyLimits:
-        return BodyLimits(app, clock, most_bytes=100)
-
-    @staticmethod
-    async def post(guard: BodyLimits, size: int) -> int:
-        answer: list[Message] = []
-        pending: list[Message] = [
-            {"type": "http.request", "body": b"x" * (size // 2), "more_body": True},
-            {"type": "http.request", "body": b"x" * (size - size // 2), "more_body": False},
-        ]
-
-        async def receive() -> Message:
-            return pending.pop(0)
-
-        async def send(message: Message) -> None:
-            answer.append(message)
-
-        await guard({"type": "http", "method": "POST", "headers": []}, receive, send)
-        status: int = answer[0]["status"]
-        return status
-
-    async def test_request_beyond_the_memory_budget_is_asked_to_retry_and_frees_its_room(
-        self, clock: VirtualClock
-    ) -> None:
-        async def reads_and_works(scope: Scope, receive: Receive, send: Send) -> None:
-            while (await receive())["more_body"]:
-                pass
-            await clock.sleep(10)
-            await PlainTextResponse("done")(scope, receive, send)
-
-        guard = self.guard(clock, reads_and_works)
-        statuses: dict[int, int] = {}
-
-        async def one(number: int, size: int) -> None:
-            statuses[number] = await self.post(guard, size)
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(one, 1, 60)
-            await clock.sleep(1)
-            group.start_soon(one, 2, 60)
-            await clock.sleep(1)
-            group.start_soon(one, 3, 40)
-        assert statuses == {1: 200, 2: 503, 3: 200}
-        assert await self.post(guard, 100) == 200, "everything was given back"
 
 
 PATHS = [

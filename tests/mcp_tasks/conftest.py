@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
@@ -33,6 +34,7 @@ def start(settings: Settings, clock: VirtualClock, world: World, faults: Faults)
         tools: Sequence[Callable[..., Any]] = (),
         tasks: TasksExtension | None = None,
         runtimes: list[Runtime] | None = None,
+        elicitation: ElicitationFnT | None = None,
         **changes: Any,
     ) -> AsyncIterator[Client]:
         chosen = dataclasses.replace(settings, **changes)
@@ -42,7 +44,8 @@ def start(settings: Settings, clock: VirtualClock, world: World, faults: Faults)
         server = build_server(chosen, runtime, tasks=tasks)
         for tool in tools:
             server.add_tool(tool)
-        async with Client(server, extensions=[DeclaresTasks()] if declares_tasks else []) as client:
+        extensions = [DeclaresTasks()] if declares_tasks else []
+        async with Client(server, extensions=extensions, elicitation_callback=elicitation) as client:
             yield client
 
     return started

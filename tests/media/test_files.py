@@ -106,6 +106,8 @@ def test_outside_the_folders_every_path_gets_the_same_answer(tmp_path: Path, alb
         "/mnt/data/mia.png",
         "/home/claude/mia.png",
         "/mnt/data",
+        "/sessions/brave-quiet-owl/mnt/uploads/mia.png",
+        "/sessions/local_1234/mnt/My Folder/mia.png",
         "/tmp/outputs/mia.png",  # noqa: S108  a place to recognise
         "file-AbCdEfGh1234567890",
         "file_0000000012345678abcdef",
@@ -147,6 +149,12 @@ def test_a_missing_picture_is_answered_with_near_names(album: Path, policy: Medi
     assert problem.fix.count('"') == 6
     assert "txt" not in problem.fix
     assert "zebra" not in problem.fix
+
+
+def test_names_that_share_only_their_ending_are_not_near(album: Path, policy: MediaPolicy) -> None:
+    for name in ("heic.jpg", "cart.jpg"):
+        (album / name).touch()
+    assert "did you mean" not in refusal(album / "dead.jpg", policy).fix
 
 
 def test_a_missing_picture_without_near_names_mentions_chat_attachments(album: Path, policy: MediaPolicy) -> None:

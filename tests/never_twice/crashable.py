@@ -11,16 +11,17 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
-from helpers import API_KEY
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
+from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.tasks.intent import make_intent
 from kling_mcp.tasks.submit import SubmitRequest
-from never_twice.wishes import VoiceDraft
+from never_twice.wishes import GenerationDraft, VoiceDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +29,17 @@ if TYPE_CHECKING:
 
     from kling_mcp.elements.create import Creation
     from kling_mcp.elements.draft import ElementDraft
+    from kling_mcp.generation.generator import Generation
     from kling_mcp.store import Transaction
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.submit import Submission
     from never_twice.wishes import Draft
 
 T = TypeVar("T")
+
+# Where the simulated Kling keeps results; only the vendor's own hosts are followed.
+FILES = "https://v1.klingai.com"
+PAIR: dict[str, Any] = {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
 
 
 class CrashError(BaseException):
@@ -114,8 +120,8 @@ class MortalTransport(httpx.AsyncBaseTransport):
 class MortalClock(VirtualClock):
     """The virtual clock; the process may die asleep."""
 
-    def __init__(self, fate: Fate) -> None:
-        super().__init__()
+    def __init__(self, fate: Fate, boot: str = "a-computer", error: float = 0.0) -> None:
+        super().__init__(boot=boot, error=error)
         self._fate = fate
 
     async def sleep(self, seconds: float) -> None:
@@ -137,22 +143,33 @@ class Process(Runtime):
         fate: Fate | None = None,
         max_creates: int = 3,
         api_key: str = API_KEY,
+        boot: str = "a-computer",
+        clock_error: float = 0.0,
+        hosting: HostingSettings | None = None,
+        has_pair: bool = False,
     ) -> None:
+        """`boot` names the start of its computer, and `clock_error` is what is wrong with its wall clock."""
         self.fate = fate or Fate()
-        clock = MortalClock(self.fate)
+        self._mortal_clock = clock = MortalClock(self.fate, boot, clock_error)
         super().__init__(
             Settings(
-                api_key=api_key,
+                **(PAIR if has_pair else {"api_key": api_key}),
                 base_url="https://kling.invalid",
                 state_dir=folder,
                 media_dirs=(folder.parent,),
                 max_creates=max_creates,
+                hosting=hosting or HostingSettings(),
+                output_dir=folder / "results",
             ),
             clock=clock,
             make_transport=lambda: MortalTransport(SimulatorTransport(world, faults), self.fate),
             owner=owner,
         )
         self._store = MortalStore(folder, clock, self.fate)
+
+    def step_clock(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self._mortal_clock.error += seconds
 
     async def create(
         self, draft: ElementDraft, *, patience: float = 45.0, allow_duplicate_name: bool = False
@@ -165,6 +182,9 @@ class Process(Runtime):
         self, draft: Draft, *, patience: float = 45.0, allow_duplicate_name: bool = False
     ) -> Submission[Any]:
         """Make whatever the draft asks for; a voice without anything but the core around it."""
+        if isinstance(draft, GenerationDraft):
+            generator = self.own_account().generator
+            return await generator.submit(await generator.prepare(draft), timeout=patience)
         if not isinstance(draft, VoiceDraft):
             return await self.create(draft, patience=patience, allow_duplicate_name=allow_duplicate_name)
         account = self.own_account()
@@ -180,6 +200,11 @@ class Process(Runtime):
         return await account.voice_tasks.submitter.submit(
             SubmitRequest(intent=intent, make_body=make_body, deadline=deadline)
         )
+
+    async def film(self, draft: GenerationDraft, *, patience: float = 1000.0) -> Generation:
+        """What the paid tools do once a person has agreed: make it, wait, and save it."""
+        generator = self.own_account().generator
+        return await generator.generate_and_wait(await generator.prepare(draft), wait_seconds=patience)
 
     async def die_while_creating(self, draft: Draft, *, after: float) -> None:
         """Ask for an element, and be killed `after` seconds, at whatever the call is waiting for then."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 import anyio
-from helpers import API_KEY
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.errors import KlingError
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.tasks.journal import RENEW_SECONDS
-from never_twice.crashable import Fate, Process, is_crash
+from never_twice.crashable import FILES, Fate, Process, is_crash
 from never_twice.wishes import content_of, tasks_at
 
 if TYPE_CHECKING:
@@ -94,6 +95,14 @@ class Parking(Fate):
 
 
 @dataclass(slots=True, eq=False)
+class Computer:
+    """A computer; `boot` names its start, and `clock_error` is what is wrong with its wall clock."""
+
+    boot: str = field(default_factory=lambda: uuid.uuid4().hex)
+    clock_error: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
 class Call:
     """One creation call of somebody. `overlapped` says whether another call for the same content ran beside it."""
 
@@ -119,18 +128,30 @@ class Call:
 
 
 class Theatre:
-    """One Kling, one state folder, two processes on it, and the calls that they work on."""
+    """One Kling, one state folder, two processes on it, and the calls that they work on.
 
-    def __init__(self, folder: Path, quirks: Quirks) -> None:
+    The processes run on one computer, or on one each; every computer has a wall clock that may step.
+    """
+
+    def __init__(self, folder: Path, quirks: Quirks, *, computers: int = 1, has_pair: bool = False) -> None:
+        """`has_pair`: with the older key pair, whose tasks are read on the route that made them."""
+        self.has_pair = has_pair
         self.loop = SteppedLoop()
         clock = VirtualClock()
         self.folder = folder
         self.faults = Faults()
-        self.world = World(lambda: clock.epoch + self.loop.time(), api_keys=[API_KEY], quirks=quirks)
+        self.world = World(
+            lambda: clock.epoch + self.loop.time(),
+            api_keys=[API_KEY],
+            key_pairs={ACCESS_KEY: SECRET_KEY},
+            quirks=quirks,
+            files_origin=FILES,
+        )
         self.processes: list[Process] = []
         self.fates: list[Parking] = []
         self.calls: list[Call] = []
         self._born = 0
+        self._computers = [Computer() for _ in range(computers)]
         for _ in range(2):
             self._start_process()
 
@@ -168,6 +189,14 @@ class Theatre:
             seconds -= pause
         self.loop.run_until_quiet()
 
+    def step_clock(self, place: int, seconds: float) -> None:
+        """Somebody sets the wall clock of a process's computer."""
+        computer = self._computer_of(place)
+        computer.clock_error += seconds
+        for other, process in enumerate(self.processes):
+            if self._computer_of(other) is computer:
+                process.step_clock(seconds)
+
     def cancel(self, number: int) -> None:
         """A caller gives up."""
         waiting = self.unanswered()
@@ -177,8 +206,8 @@ class Theatre:
             call.task.cancel()
             self.loop.run_until_quiet()
 
-    def crash(self, place: int) -> None:
-        """A process dies where it stands; another one starts in its place."""
+    def crash(self, place: int, *, restart: bool = False) -> None:
+        """A process dies where it stands; another one starts in its place, perhaps after a restart of the computer."""
         fate = self.fates[place]
         fate.is_dead = True
         for call in self.calls:
@@ -187,6 +216,8 @@ class Theatre:
         self._run(self.processes[place].in_flight.aclose(0))
         self.loop.run_until_quiet()
         self._run(self.processes[place].aclose())
+        if restart and len(self._computers) > 1:  # otherwise the other process would not live through it
+            self._computer_of(place).boot = uuid.uuid4().hex
         self._start_process(place)
 
     # ---- what can be asked
@@ -234,15 +265,23 @@ class Theatre:
 
     # ---- inside
 
+    def _computer_of(self, place: int) -> Computer:
+        return self._computers[place % len(self._computers)]
+
     def _start_process(self, place: int | None = None) -> None:
         self._born += 1
         fate = Parking()
-        process = Process(self.folder, self.world, self.faults, owner=f"host-{self._born}:1", fate=fate)
+        computer = self._computer_of(len(self.processes) if place is None else place)
+        options = {"fate": fate, "boot": computer.boot, "clock_error": computer.clock_error, "has_pair": self.has_pair}
+        process = self._make_process(f"host-{self._born}", **options)
         if place is None:
             self.processes.append(process)
             self.fates.append(fate)
         else:
             self.processes[place], self.fates[place] = process, fate
+
+    def _make_process(self, host: str, **options: Any) -> Process:
+        return Process(self.folder, self.world, self.faults, owner=f"{host}:1", **options)
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)

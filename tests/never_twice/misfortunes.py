@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from kling_mcp.api.sender import Timeouts
 from kling_mcp.simulator.fault_actions import SHAPES
-from kling_mcp.tasks.entry import SETTLES_AFTER_ABANDONMENT
-from kling_mcp.tasks.send import SETTLES_AFTER_SILENCE
+from kling_mcp.tasks.entry import SETTLES_AFTER_ABANDONMENT, SETTLES_AFTER_SILENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Misfortune = tuple[str, dict[str, Any]]
 
-LOOKS = ("query", "list", "voice-query", "voice-list")  # the simulator's names of the routes of both kinds
+# The simulator's names of the routes on which tasks of every kind are read.
+LOOKS = ("query", "list", "voice-query", "voice-list", "tasks-get", "v1-omni-video-query", "v1-omni-image-list")
 ENDINGS = ("closed", "reset", "hang")
 READ_TIMEOUT = Timeouts().read
 

@@ -52,6 +52,8 @@ class Server:
             "KLING_API_KEY": API_KEY,
             "KLING_MCP_MEDIA_DIRS": str(folder),
             "KLING_MCP_STATE_DIR": str(folder / "state"),
+            "KLING_MCP_OUTPUT_DIR": str(folder / "results"),
+            "KLING_MCP_SPENDING": "allow",
         }
         self._process = subprocess.Popen(
             COMMAND,
@@ -87,6 +89,11 @@ class Server:
         arguments = {**wish, "wait_seconds": int(PATIENCE), "allow_duplicate_name": True}
         meta = {"progressToken": 1}
         return self.ask("tools/call", {"name": "create_element_and_wait", "arguments": arguments, "_meta": meta})
+
+    def film(self, prompt: str) -> int:
+        """Send a paid request; the number of the request."""
+        arguments = {"prompt": prompt, "wait_seconds": int(PATIENCE)}
+        return self.ask("tools/call", {"name": "generate_video", "arguments": arguments})
 
     def give_up(self, number: int) -> None:
         """Cancel a request, as a client does that has waited long enough."""

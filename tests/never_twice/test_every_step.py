@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import API_KEY
+from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
-from never_twice.crashable import CrashError, DiesAtStep, Processes, is_crash
-from never_twice.wishes import Draft, draft_of, tasks_at, voice_of
+from never_twice.crashable import FILES, CrashError, DiesAtStep, Processes, is_crash
+from never_twice.wishes import Draft, GenerationDraft, draft_of, pictures_of, route_of, tasks_at, video_of, voice_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from kling_mcp.generation.generator import Generation
     from kling_mcp.tasks.submit import Submission
 
 pytestmark = pytest.mark.anyio
 
 DRAFTS: dict[str, Draft] = {"element": draft_of("Mia"), "voice": voice_of("Mia")}
+PAID: dict[str, GenerationDraft] = {"video": video_of("Mia waves"), "pictures": pictures_of("Mia waves")}
 MAX_STEPS = 80  # more than any call has
 
 # What happens to the first creation request, apart from the crash.
@@ -52,6 +54,58 @@ async def test_crash_at_any_step_makes_no_second_task(kind: str, misfortune: str
         if len(met) < step:
             return  # the call ended before it could be killed
     pytest.fail("a creation never ends")
+
+
+@pytest.mark.parametrize("misfortune", MISFORTUNES)
+@pytest.mark.parametrize(("kind", "has_pair"), [("video", False), ("pictures", True)])
+async def test_crash_at_any_step_pays_once_and_ends_on_the_disk(
+    kind: str, has_pair: bool, misfortune: str, tmp_path: Path
+) -> None:
+    """Between request and reply, while waiting, and while downloading; with an API key and with a key pair."""
+    for step in range(1, MAX_STEPS):
+        folder = tmp_path / f"{step}"
+        met = await _crash_and_film(folder, step, PAID[kind], misfortune, has_pair=has_pair)
+        if len(met) < step:
+            return
+    pytest.fail("a generation never ends")
+
+
+async def _crash_and_film(
+    folder: Path, step: int, draft: GenerationDraft, misfortune: str, *, has_pair: bool
+) -> list[str]:
+    clock, faults = VirtualClock(), Faults()
+    world = World(
+        clock.wall,
+        api_keys=[API_KEY],
+        key_pairs={ACCESS_KEY: SECRET_KEY},
+        durations=lambda _kind, _rng: 6.0,
+        files_origin=FILES,
+    )
+    MISFORTUNES[misfortune](faults, route_of(draft, has_pair=has_pair))
+    fate = DiesAtStep(step)
+    async with Processes(folder, world, faults) as processes:
+        try:
+            await processes.start(fate=fate, has_pair=has_pair).film(draft)
+        except (CrashError, BaseExceptionGroup) as death:
+            if not is_crash(death):
+                raise
+        again = await processes.start(has_pair=has_pair).film(draft)
+    (task,) = tasks_at(world)
+    assert task.task_id == again.task.task_id, fate.met
+    paid = [account.ledger.spent(clock.wall()) for account in world.accounts.values()]
+    assert paid == [{task.product: task.units}]
+    assert_on_the_disk(again, folder / "results")
+    return fate.met
+
+
+def assert_on_the_disk(made: Generation, folder: Path) -> None:
+    """Each result is one file with its sidecar, and nothing else is left."""
+    files = {Path(file.path) for file in made.files}
+    assert all(file.stat().st_size > 0 for file in files), made.files
+    assert len(files) == len(made.task.results)
+    assert {path for path in folder.rglob("*") if path.is_file()} == files | {
+        file.with_name(f"{file.stem}.json") for file in files
+    }
 
 
 async def _crash_and_repeat(folder: Path, step: int, kind: str, misfortune: str, quirks: Quirks) -> list[str]:

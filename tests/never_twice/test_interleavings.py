@@ -1,4 +1,4 @@
-"""Random interleavings of everything that can happen to requests of two kinds, checked after every step.
+"""Random interleavings of everything that can happen to requests of every kind, checked after every step.
 
 Short and always the same by default; `HYPOTHESIS_PROFILE=nightly` searches long and prints how to repeat a failure.
 What must be assumed of Kling stands in `misfortunes.ASSUMED`, and only where Kling accepts a used id again.
@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from profiles import IS_NIGHTLY
 
-from kling_mcp.errors import InputError, KlingError, NameTakenError, UnknownOutcomeError
+from kling_mcp.errors import InputError, KlingError, NameTakenError, TaskFailedError, UnknownOutcomeError
+from kling_mcp.generation.draft import ImageDraft
 from kling_mcp.simulator import Quirks
 from kling_mcp.simulator.records import ElementTask, VoiceTask
 from kling_mcp.tasks.submit import Submission
@@ -31,7 +32,19 @@ from never_twice.misfortunes import (
     misfortunes_of_creations,
     misfortunes_of_looks,
 )
-from never_twice.wishes import Draft, VoiceDraft, content_of, content_of_task, draft_of, tasks_for, voice_of
+from never_twice.wishes import (
+    Draft,
+    GenerationDraft,
+    caller_id_of,
+    content_of,
+    content_of_task,
+    draft_of,
+    pictures_of,
+    route_of,
+    tasks_for,
+    video_of,
+    voice_of,
+)
 
 if TYPE_CHECKING:
     from kling_mcp.simulator.records import AnyTask
@@ -40,8 +53,10 @@ if TYPE_CHECKING:
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - holds a directory of our own
 ELEMENTS = ("a name of its own", "a shared name", "a shared name, on purpose", "an id of its own", "a shared id")
 VOICES = ("a voice", "a voice of a shared name", "a voice with an id of its own", "a voice with a shared id")
-KINDS = st.sampled_from(ELEMENTS + VOICES)
+GENERATIONS = ("a video", "pictures")
+KINDS = st.sampled_from(ELEMENTS + VOICES + GENERATIONS)
 PLACES = st.integers(0, 1)
+STEPS_OF_CLOCKS = st.sampled_from((-86_400.0, -3600.0, -20.0, 20.0, 3600.0, 86_400.0))
 PATIENCE = st.sampled_from((5.0, 45.0, 200.0))
 
 
@@ -71,6 +86,10 @@ def new_wish(kind: str, number: int) -> Asked:
             draft = voice_of("Leo", content, f"leo-{number}")
         case "a voice with a shared id":  # that of elements, too: there is one namespace
             draft = voice_of("Zoe", content, "zoe")
+        case "a video":
+            draft = video_of(content)
+        case "pictures":
+            draft = pictures_of(content)
         case _:
             draft = draft_of("Mia", content)
     return Asked(draft, allow_duplicate_name=kind not in {"a name of its own", "a shared name"})
@@ -96,14 +115,16 @@ class NeverTwice(RuleBasedStateMachine):
             task_info=st.sampled_from(("full", "empty-while-running", "missing-while-running", "always-empty")),
         ),
         processes_live=st.booleans(),
+        computers=st.integers(1, 2),
+        has_pair=st.booleans(),
     )
-    def open(self, quirks: Quirks, processes_live: bool) -> None:
+    def open(self, quirks: Quirks, processes_live: bool, computers: int, has_pair: bool = False) -> None:
         self.is_unkind = not quirks.refuse_used_external_id
         if self.is_unkind and ASSUMED.lists_show_what_runs:
             quirks = replace(quirks, list_running=True)
         self.quirks = quirks
         self.processes_live = self.is_unkind and processes_live
-        self.theatre = Theatre(Path(self.folder.name), quirks)
+        self.theatre = Theatre(Path(self.folder.name), quirks, computers=computers, has_pair=has_pair)
         late: tuple[float, ...] = ANY_TIME
         if self.is_unkind:
             late = ASSUMED.late + (ASSUMED.late_if_heard if processes_live else ())
@@ -118,7 +139,7 @@ class NeverTwice(RuleBasedStateMachine):
     # ---- what may happen
 
     @rule(
-        kind=st.sampled_from(ELEMENTS + VOICES),
+        kind=KINDS,
         place=PLACES,
         patience=PATIENCE,
         misfortunes=st.data(),
@@ -135,7 +156,7 @@ class NeverTwice(RuleBasedStateMachine):
 
     def _create(self, asked: Asked, place: int, patience: float, misfortunes: st.DataObject, *, go: bool) -> None:
         for name, options in misfortunes.draw(st.lists(self.of_creations, max_size=2)):
-            self.stage.faults.arm(name, **for_kind(asked.draft, options))
+            self.stage.faults.arm(name, **for_kind(asked.draft, options, has_pair=self.stage.has_pair))
         self.stage.make(place, asked.draft, allow_duplicate_name=asked.allow_duplicate_name, patience=patience)
         if go:
             self.stage.run_on()
@@ -157,10 +178,14 @@ class NeverTwice(RuleBasedStateMachine):
     def cancel(self, number: int) -> None:
         self.stage.cancel(number)
 
-    @rule(place=PLACES)
-    def crash(self, place: int) -> None:
+    @rule(place=PLACES, restart=st.booleans())
+    def crash(self, place: int, restart: bool) -> None:
         if not self.processes_live:
-            self.stage.crash(place)
+            self.stage.crash(place, restart=restart)
+
+    @rule(place=PLACES, seconds=STEPS_OF_CLOCKS)
+    def step_clock(self, place: int, seconds: float) -> None:
+        self.stage.step_clock(place, seconds)
 
     @rule(misfortunes=st.data())
     def spoil_a_look(self, misfortunes: st.DataObject) -> None:
@@ -208,8 +233,7 @@ class NeverTwice(RuleBasedStateMachine):
         try:
             self.stage.finish()
             self.everybody_is_told_the_truth()
-            for asked in self.asked:
-                self._ends_known(asked)
+            self._everything_ends_known()
             self.stage.pass_time(400, stalling=False)
             self.nothing_is_made_twice()
         finally:
@@ -237,21 +261,25 @@ class NeverTwice(RuleBasedStateMachine):
         told = error.for_caller()
         assert error.kind != "internal", told
         if error.created == "maybe":
-            assert "kmcp-" in told or (call.draft.external_task_id or "?") in told, "unknown, and without its id"
+            assert "kmcp-" in told or (caller_id_of(call.draft) or "?") in told, "unknown, and without its id"
         elif not call.overlapped:
             now = self.stage.world.clock()
             alive = [task for task in self._tasks_of(call.draft) if not is_over(task, now)]
             assert not alive, f"told that nothing was created: {told}"
 
-    def _ends_known(self, asked: Asked) -> None:
-        """At once, or, where Kling hides a task that still runs, when it is asked again later."""
+    def _everything_ends_known(self) -> None:
+        """At once, or, where Kling hides a task that still runs, when it is asked again later.
+
+        A record without an external id may be any lost task of its name, until all of them have been asked for.
+        """
         is_opaque = not self.quirks.query_by_external_id and self.quirks.task_info == "always-empty"
-        unknown = self._ask_at_last(asked)
-        if unknown and not is_opaque:
+        open_wishes = [asked for asked in self.asked if self._ask_at_last(asked)]
+        if open_wishes:
             self.stage.pass_time(400, stalling=False)
+        for asked in open_wishes:
             unknown = self._ask_at_last(asked)
-        if unknown and not (is_opaque and unknown.external_task_id):
-            pytest.fail(f"{asked.draft} does not end known: {unknown}")
+            if unknown and not (is_opaque and unknown.external_task_id):
+                pytest.fail(f"{asked.draft} does not end known: {unknown}")
 
     def _ask_at_last(self, asked: Asked) -> UnknownOutcomeError | None:
         process = self.stage.processes[0]
@@ -261,18 +289,29 @@ class NeverTwice(RuleBasedStateMachine):
         except NameTakenError:
             assert not asked.allow_duplicate_name
         except InputError:
-            assert asked.draft.external_task_id == "zoe"
+            assert caller_id_of(asked.draft) == "zoe"
         except UnknownOutcomeError as unknown:
             return unknown
         else:
             self._is_of(submission, asked.draft)
+            if isinstance(asked.draft, GenerationDraft):
+                self._ends_on_the_disk(asked.draft)
         return None
 
+    def _ends_on_the_disk(self, draft: GenerationDraft) -> None:
+        """What was paid for is saved, once, whatever happened before."""
+        try:
+            made = self.stage.ask(self.stage.processes[1].film(draft))
+        except TaskFailedError:
+            return
+        assert made.task.task_status == "succeed"
+        assert all(Path(file.path).stat().st_size == file.bytes > 0 for file in made.files), made.files
+        assert len({file.path for file in made.files}) == (2 if isinstance(draft, ImageDraft) else 1)
 
-def for_kind(draft: Draft, options: dict[str, Any]) -> dict[str, Any]:
+
+def for_kind(draft: Draft, options: dict[str, Any], *, has_pair: bool) -> dict[str, Any]:
     """A misfortune of creation requests happens on the route of the draft's kind."""
-    voice = isinstance(draft, VoiceDraft) and options.get("route") == "create"
-    return {**options, "route": "voice-create"} if voice else options
+    return options | {"route": route_of(draft, has_pair=has_pair)} if options.get("route") == "create" else options
 
 
 def is_over(task: AnyTask, at: float) -> bool:

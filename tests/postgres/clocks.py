@@ -5,6 +5,8 @@ from __future__ import annotations
 import anyio
 import anyio.lowlevel
 
+from kling_mcp.concurrency.clock import Timeline
+
 
 class StandingClock:
     """Time that passes only when a test says so, for code that talks to a real network: no age ever explains a result.
@@ -14,10 +16,14 @@ class StandingClock:
 
     def __init__(self, epoch: float = 1_790_000_000.0) -> None:
         self.now = epoch
+        self.timeline = Timeline("a-computer", 0.0)
         self.slept: list[float] = []
         self._gate: anyio.Event | None = None
 
     def wall(self) -> float:
+        return self.now
+
+    def steady(self) -> float:
         return self.now
 
     def monotonic(self) -> float:

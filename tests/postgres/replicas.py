@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from helpers import API_KEY
 from never_twice.crashable import Fate, MortalClock, MortalTransport, Process
-from never_twice.driver import Parking, Theatre
+from never_twice.driver import Theatre
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
@@ -42,11 +42,20 @@ class Replica(Process):
     """One server process on a computer of its own, in front of the same Kling as the others."""
 
     def __init__(
-        self, url: str, folder: Path, world: World, faults: Faults, *, owner: str, fate: Fate | None = None
+        self,
+        url: str,
+        folder: Path,
+        world: World,
+        faults: Faults,
+        *,
+        owner: str,
+        fate: Fate | None = None,
+        boot: str = "",
+        clock_error: float = 0.0,
     ) -> None:
         """`folder` is the replica's own: its index of the library lies there."""
         self.fate = fate or Fate()
-        clock = MortalClock(self.fate)
+        self._mortal_clock = clock = MortalClock(self.fate, boot or owner, clock_error)
         Runtime.__init__(
             self,
             Settings(
@@ -54,6 +63,7 @@ class Replica(Process):
                 base_url="https://kling.invalid",
                 state_url=url,
                 state_dir=folder,
+                output_dir=folder / "results",
                 media_dirs=(),
                 thumbnails=False,
             ),
@@ -70,15 +80,7 @@ class SharedTheatre(Theatre):
     def __init__(self, url: str, folder: Path, quirks: Quirks) -> None:
         self._url = url
         self._room = folder
-        super().__init__(folder, quirks)
+        super().__init__(folder, quirks, computers=2)
 
-    def _start_process(self, place: int | None = None) -> None:
-        self._born += 1
-        fate = Parking()
-        folder = self._room / f"host-{self._born}"
-        process = Replica(self._url, folder, self.world, self.faults, owner=f"host-{self._born}:1", fate=fate)
-        if place is None:
-            self.processes.append(process)
-            self.fates.append(fate)
-        else:
-            self.processes[place], self.fates[place] = process, fate
+    def _make_process(self, host: str, **options: Any) -> Process:
+        return Replica(self._url, self._room / host, self.world, self.faults, owner=f"{host}:1", **options)

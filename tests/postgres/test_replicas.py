@@ -38,10 +38,10 @@ def test_random_interleavings_over_two_replicas_make_nothing_twice(database: Dat
                 refuse_used_external_id=st.booleans(),
                 task_info=st.sampled_from(("full", "empty-while-running", "missing-while-running", "always-empty")),
             ),
-            callers_stay=st.booleans(),
+            processes_live=st.booleans(),
         )
-        def open(self, quirks: Quirks, callers_stay: bool) -> None:
-            super().open(quirks=quirks, callers_stay=callers_stay)
+        def open(self, quirks: Quirks, processes_live: bool) -> None:
+            super().open(quirks=quirks, processes_live=processes_live, computers=2)
             self.stage.close()
             database.say("DROP SCHEMA IF EXISTS kling_mcp CASCADE")
             self.theatre = SharedTheatre(database.url, Path(self.folder.name), quirks)

@@ -116,6 +116,16 @@ def test_loopback_address_has_several_spellings(base_url: str, link: str) -> Non
     assert LinkRules(base_url).require(link) == link
 
 
+@pytest.mark.parametrize("in_process", [True, False])
+def test_simulator_in_this_process_is_followed_whatever_its_address(in_process: bool) -> None:
+    rules, link = LinkRules("http://sandbox.invalid", in_process=in_process), "http://sandbox.invalid/files/a.mp4"
+    if in_process:
+        assert rules.require(link) == link
+    else:
+        with pytest.raises(ResultError):
+            rules.require(link)
+
+
 @pytest.mark.parametrize("base_url", ["https://gateway.example.com", "http://10.0.0.1", "http://127.0.0.1.example", ""])
 def test_address_of_another_computer_opens_nothing(base_url: str) -> None:
     with pytest.raises(ResultError):

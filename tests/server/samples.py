@@ -17,6 +17,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "delete_element": {"element_id": "{element_id}", "element_name": "Zoë “the fox” 東京"},
     "check_setup": {},
     "use_elements": {"elements": ["{element_id}"], "target": "omni-video/kling-v3-omni"},
+    "generate_video": {"prompt": "A walk", "elements": ["{element_id}"], "dry_run": True},
+    "generate_image": {"prompt": "A portrait", "elements": ["{element_id}"], "dry_run": True},
+    "find_generations": {"query": "walk"},
     "find_elements": {"query": "zoe"},
     "find_voices": {},
 }

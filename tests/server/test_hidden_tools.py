@@ -9,14 +9,21 @@ from helpers import Connect, last_line, structured, text_of
 
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.build import build_server, select_tools
-from kling_mcp.server.tools import NAMES, load
+from kling_mcp.server.tools import NAMES, PAID, TOOLSETS, load
 from kling_mcp.settings import Settings
+from kling_mcp.settings.spending import SpendingSettings
 from kling_mcp.simulator import World
 
 pytestmark = pytest.mark.anyio
 
 WRITING = {spec.name for spec in map(load, NAMES) if not spec.annotations.read_only_hint}
 READING = {spec.name for spec in map(load, NAMES)} - WRITING
+
+
+NAMES_OF_ELEMENTS = {
+    *("create_element_and_wait", "create_element", "find_elements", "get_element", "list_elements"),
+    *("list_preset_elements", "use_elements", "delete_element"),
+}
 
 
 async def listed(connect: Connect, era: str, **changes: Any) -> set[str]:
@@ -41,6 +48,68 @@ async def test_a_choice_leaves_out_the_rest(connect: Connect, era: str) -> None:
 async def test_read_only_and_a_choice_of_tools_list_the_tools_that_both_allow(connect: Connect, era: str) -> None:
     chosen = ("get_element", "create_element")
     assert await listed(connect, era, tools=chosen, read_only=True) == {"get_element"}
+
+
+OF_ALL = {"wait_for_tasks", "check_setup"}
+GENERATE = {"generate_video", "generate_image", "find_generations"}
+SPENDING_OFF = SpendingSettings(mode="off")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "names"),
+    [
+        (("elements",), NAMES_OF_ELEMENTS | OF_ALL),
+        (("generate",), GENERATE | OF_ALL),
+        (("Voices", "generate"), GENERATE | OF_ALL | {"find_voices"}),
+        (("account",), OF_ALL),
+        (("elements", "voices", "generate", "production", "account"), READING | WRITING),
+    ],
+)
+async def test_toolsets_leave_out_the_others(connect: Connect, chosen: tuple[str, ...], names: set[str]) -> None:
+    assert await listed(connect, "auto", toolsets=chosen) == names
+
+
+async def test_a_choice_of_tools_narrows_the_toolsets(connect: Connect) -> None:
+    tools = ("find_elements", "find_generations", "check_setup")
+    assert await listed(connect, "auto", toolsets=("generate",), tools=tools) == {"find_generations", "check_setup"}
+
+
+def test_every_tool_is_in_one_toolset_or_in_all() -> None:
+    placed = [name for names in TOOLSETS.values() for name in names]
+    assert sorted([*placed, *OF_ALL]) == sorted(NAMES)
+    assert set(PAID) == GENERATE - {"find_generations"}
+
+
+async def test_spending_that_is_off_leaves_out_what_costs(connect: Connect, era: str) -> None:
+    assert await listed(connect, era, spending=SPENDING_OFF) == READING | WRITING - set(PAID)
+
+
+def test_a_choice_of_a_toolset_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        build_server(Settings(toolsets=("elements", "film")))
+    assert caught.value.message == (
+        "KLING_MCP_TOOLSETS names film, which is not a toolset; "
+        "the toolsets are elements, voices, generate, production, account."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable"),
+    [
+        ({"spending": SPENDING_OFF}, "KLING_MCP_SPENDING"),
+        ({"read_only": True}, "KLING_MCP_READ_ONLY"),
+        ({"toolsets": ("elements",)}, "KLING_MCP_TOOLSETS"),
+        ({"tools": ("get_element",)}, "KLING_MCP_TOOLS"),
+    ],
+)
+async def test_a_call_of_a_hidden_paid_tool_names_the_variable(
+    connect: Connect, world: World, changes: dict[str, Any], variable: str
+) -> None:
+    async with connect(**changes) as client:
+        result = await client.call_tool("generate_video", {"prompt": "A boat"})
+    assert last_line(result)["kind"] == "read_only"
+    assert f"switched off on this server ({variable})" in text_of(result)
+    assert world.requests == []
 
 
 @pytest.mark.parametrize(

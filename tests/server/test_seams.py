@@ -22,6 +22,7 @@ from kling_mcp.server.tool_list import KlingTool
 from kling_mcp.server.tools import read_wire
 from kling_mcp.server.views.view import View
 from kling_mcp.settings import Settings
+from kling_mcp.settings.spending import SpendingSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +74,18 @@ async def test_instructions_name_the_way_around_what_cannot_be_done(connect: Con
         said = client.instructions or ""
     assert "cannot be renamed, changed or given another voice: create a new one, then delete the old one" in said
     assert "made on Kling's web site are reported not to appear here" in said
+    assert "tell the person the price that the first call gives, and go on only if they agree" in said
+    assert len(said) <= 1100
+
+
+@pytest.mark.parametrize(
+    "changes", [{"read_only": True}, {"toolsets": ("elements",)}, {"spending": SpendingSettings(mode="off")}]
+)
+async def test_instructions_of_a_server_that_makes_no_videos_name_the_way_around(
+    connect: Connect, changes: dict[str, Any]
+) -> None:
+    async with connect(**changes) as client:
+        said = client.instructions or ""
     assert "send what use_elements gives to Kling's API, which answers with the video" in said
     assert "prices and balance are in Kling's console" in said
     assert len(said) <= 1100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ HELLO = {
 }
 LINE = json.dumps(HELLO) + "\n"
 
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows whose child a launcher is")
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no parent that changes")
 
 
@@ -166,8 +168,9 @@ def test_empty_lines_are_no_matter(tmp_path: Path) -> None:
     assert ran.stderr == b""
 
 
-def test_framing_of_language_servers_is_named_in_one_line_of_the_log(tmp_path: Path) -> None:
-    ran = served(tmp_path, f"Content-Length: {len(LINE)}\r\n\r\n{LINE}".encode())
+@pytest.mark.parametrize("before", ["", "Content-Type: application/vscode-jsonrpc; charset=utf-8\r\n", "\ufeff"])
+def test_framing_of_language_servers_is_named_in_one_line_of_the_log(tmp_path: Path, before: str) -> None:
+    ran = served(tmp_path, f"{before}Content-Length: {len(LINE)}\r\n\r\n{LINE}".encode())
     (line,) = ran.stderr.decode().splitlines()
     assert "Content-Length" in line
     assert ran.stdout == b""
@@ -188,11 +191,21 @@ def test_refused_input_ends_the_server_while_the_pipe_is_open(tmp_path: Path) ->
 
 
 @posix_only
+@pytest.mark.parametrize(
+    "command",
+    [
+        COMMAND,
+        # A shell that waits for the server, as uvx does, stays alive when the client dies.
+        pytest.param(["sh", "-c", f"{shlex.join(COMMAND)}; :"], marks=linux_only),
+        pytest.param(["sh", "-ec", shlex.join(["bash", "-c", f"{shlex.join(COMMAND)}; :"]) + "; :"], marks=linux_only),
+    ],
+    ids=["direct", "launcher", "launchers"],
+)
 def test_server_ends_after_its_client_died_though_a_sibling_holds_the_pipe(
-    tmp_path: Path, pipe: tuple[int, int]
+    tmp_path: Path, pipe: tuple[int, int], command: list[str]
 ) -> None:
     read, write = pipe
-    program = f"import subprocess, sys, signal\nsubprocess.Popen({COMMAND!r})\nsignal.pause()\n"
+    program = f"import subprocess, sys, signal\nsubprocess.Popen({command!r})\nsignal.pause()\n"
     with subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=read,
@@ -207,6 +220,29 @@ def test_server_ends_after_its_client_died_though_a_sibling_holds_the_pipe(
         client.send_signal(signal.SIGKILL)
         assert client.stdout.read() == b""  # it ends when the server does
         assert b"The client is gone" in client.stderr.read()
+
+
+SHOW_CLIENT = shlex.join(
+    [sys.executable, "-c", "import os; from kling_mcp.server.launchers import find_client; print(*find_client())"]
+)
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("command", "launchers"),
+    [
+        (["sh", "-c", f"{SHOW_CLIENT}; :"], 1),
+        (["bash", "-lc", f"{SHOW_CLIENT}; :"], 1),
+        (["sh", "-c", f"sh -c {shlex.quote(f'{SHOW_CLIENT}; :')}; :"], 2),
+        (["sh", "script.sh"], 0),  # a script may be the client itself
+    ],
+)
+def test_client_is_what_started_the_launchers(tmp_path: Path, command: list[str], launchers: int) -> None:
+    (tmp_path / "script.sh").write_text(f"{SHOW_CLIENT}\n:\n")
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, text=True)
+    found = [int(pid) for pid in ran.stdout.split()]
+    assert len(found) == launchers + 1
+    assert (found[-1] == os.getpid()) == bool(launchers)
 
 
 class Parents:

@@ -28,7 +28,7 @@ from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
-from kling_mcp.server.tools import NAMES
+from kling_mcp.server.tools import NAMES, PAID
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, World
 from kling_mcp.simulator.codes import CODES
@@ -242,6 +242,7 @@ UNREADABLE: dict[str, dict[str, Any]] = {
     "list_preset_elements": {"page_num": 0},
     "use_elements": {"elements": ["Mia"], "target": "photo"},
     "find_voices": {"source": "photo"},
+    "find_generations": {"kind": "photo"},
     "delete_element": {"element_id": "7"},
     "check_setup": {"verbose": True},
 }
@@ -252,12 +253,13 @@ FINE: dict[str, dict[str, Any]] = {
     "list_preset_elements": {},
     "use_elements": {"elements": ["Mia"], "target": "omni-video"},
     "find_voices": {},
+    "find_generations": {},
     "delete_element": {"element_id": "7", "element_name": "Mia"},
 }
 
 
 def test_tables_of_failing_calls_are_complete() -> None:
-    assert {*UNREADABLE, *CREATING} == set(NAMES)
+    assert {*UNREADABLE, *CREATING, *PAID} == set(NAMES)
     assert {*FINE, "check_setup", "wait_for_tasks"} == set(UNREADABLE)  # these two succeed and say what is wrong
 
 

@@ -292,7 +292,8 @@ async def test_a_route_alone_means_its_newest_model(connect: Connect, world: Wor
         ("3.0 omni", "omni-video/kling-3.0-omni"),
         ("text-to-video/kling-3.0", "omni-video"),
         ("text2video", "omni-video"),
-        ("motioncontrol", "motion-control/kling-v3"),
+        ("motioncontrol", "motion-control"),
+        ("omni", "omni-video"),
     ],
 )
 async def test_a_wrong_target_is_answered_with_the_likely_one(connect: Connect, given: str, meant: str) -> None:

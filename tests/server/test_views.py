@@ -170,9 +170,9 @@ def test_row_of_a_list_is_short() -> None:
     lines = page_text(page_of(task_of(), task_of(element={"element_voice_info": {}})), "elements").splitlines()
     voiced = (
         '- element_id=829836802793406551; name="Mia"; status=ready; image_refer; tags=Character; '
-        'voice="Warm"; created=2026-05-28; description="Barista"'
+        'voice=829836802793406553 "Warm"; created=2026-05-28; description="Barista"'
     )
-    assert lines[1:3] == [voiced, voiced.replace('"Warm"', "none")]
+    assert lines[1:3] == [voiced, voiced.replace('829836802793406553 "Warm"', "none")]
 
 
 HOSTILE = 'x\n- element_id=1; name="Fake"\u202e\nkind=auth\x1b[2J' + "y" * 500

@@ -1,6 +1,7 @@
 """Pictures are really decoded (facts: image-formats, image-bytes, image-pixels, image-ratio, base64-bare)."""
 
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from media.pictures import mpo
@@ -12,6 +13,8 @@ from simulator.box import Box, as_base64, data, element, images, picture_bytes, 
 pytestmark = pytest.mark.anyio
 NO_FORMAT = "image format is invalid, jpg and png are supported"
 PNG = picture_bytes()
+SAMPLES = Path(__file__).parent.parent / "samples"
+LARGE_METADATA = ["profile-before-pixels", "workflow-before-pixels", "xmp-before-pixels", "grey16"]
 
 
 @pytest.mark.parametrize(
@@ -22,8 +25,9 @@ PNG = picture_bytes()
         picture_bytes(300, 750),
         picture_bytes(750, 300),
         PNG + bytes(MAX_PICTURE_BYTES - len(PNG)),
+        *((SAMPLES / f"{name}.png").read_bytes() for name in LARGE_METADATA),
     ],
-    ids=["png", "jpeg", "1:2.5", "2.5:1", "10 MiB"],
+    ids=["png", "jpeg", "1:2.5", "2.5:1", "10 MiB", *LARGE_METADATA],
 )
 async def test_pictures_within_the_limits_are_accepted(box: Box, content: bytes) -> None:
     assert await box.created(element_image_list=images(as_base64(content)))

@@ -1,4 +1,7 @@
-"""`/tasks` shows tasks of every product and both standards. facts: tasks-get, tasks-20, tasks-list, gen-lookup"""
+"""`/tasks` shows the tasks of every product and of both standards.
+
+facts: tasks-get, tasks-20, tasks-list, gen-lookup
+"""
 
 from __future__ import annotations
 

@@ -508,22 +508,26 @@ os._exit(9)
 
 
 class TestOtherVersions:
-    async def test_a_file_of_the_first_version_is_brought_up_to_date(
-        self, processes: Processes, folder: Path, world: World
+    @pytest.mark.parametrize("version", range(1, VERSION))
+    async def test_a_file_of_an_earlier_version_is_brought_up_to_date(
+        self, version: int, processes: Processes, folder: Path
     ) -> None:
         server = processes.start()
         made = await server.create(MIA)
         server.store.close()
         with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
-            columns = [row[1] for row in connection.execute("PRAGMA table_info(tasks)")]
-            row = connection.execute("SELECT * FROM tasks").fetchone()
+            connection.row_factory = sqlite3.Row
+            row = dict(connection.execute("SELECT * FROM tasks").fetchone())
         (folder / FILE_NAME).unlink()
         with closing(sqlite3.connect(folder / FILE_NAME)) as old:
-            for statement in STEPS[0]:
-                old.execute(statement)
-            marks = ", ".join("?" * len(row))
-            old.execute(f"INSERT INTO tasks ({', '.join(columns)}) VALUES ({marks})", row)  # noqa: S608 - from SQLite itself
-            old.execute("PRAGMA user_version = 1")
+            for step in STEPS[:version]:
+                for statement in step:
+                    old.execute(statement)
+            columns = [column[1] for column in old.execute("PRAGMA table_info(tasks)")]
+            values = [row[column] for column in columns]
+            marks = ", ".join("?" * len(columns))
+            old.execute(f"INSERT INTO tasks ({', '.join(columns)}) VALUES ({marks})", values)  # noqa: S608 - from SQLite itself
+            old.execute(f"PRAGMA user_version = {version}")
             old.commit()
         again = await processes.start().create(MIA)
         assert (again.outcome, again.task.task_id) == ("already_submitted", made.task.task_id)

@@ -23,7 +23,7 @@ from kling_mcp.elements.draft import ElementDraft
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
-from kling_mcp.server.http.webhooks import SeenDeliveries
+from kling_mcp.server.http.webhooks import MOST_AT_ONCE, SeenDeliveries
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
@@ -326,9 +326,9 @@ async def test_body_is_bounded_and_an_object(host: Callable[..., Any], body: byt
         assert await hosted.call_back(hosted.tasks()[0].callback_url, body) == status
 
 
-async def _answer_to(hosted: Hosted, *, after: list[Message], then_sleep: float = 0.0) -> int:
+async def _answer_to(hosted: Hosted, *, after: list[Message], then_sleep: float = 0.0, app: Any = None) -> int:
     """The status for a request whose body arrives as these messages, and then not at all for a while."""
-    app: Any = build_http_app(hosted.runtime)
+    app = app or build_http_app(hosted.runtime)
     sent: list[Message] = []
     left = list(after)
 
@@ -353,6 +353,24 @@ async def test_slow_and_broken_bodies_are_given_up(host: Callable[..., Any]) -> 
         await hosted.create()
         assert await _answer_to(hosted, after=[begun], then_sleep=3600) == 408
         assert await _answer_to(hosted, after=[begun]) == 400
+
+
+async def test_half_sent_callbacks_are_few_and_cost_others_nothing_later(host: Callable[..., Any]) -> None:
+    begun: Message = {"type": "http.request", "body": b"{", "more_body": True}
+    statuses: list[int] = []
+    async with host() as hosted:
+        await hosted.create()
+        app = build_http_app(hosted.runtime)
+
+        async def one() -> None:
+            statuses.append(await _answer_to(hosted, after=[begun], then_sleep=3600, app=app))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(MOST_AT_ONCE + 5):
+                group.start_soon(one)
+        assert statuses == [503] * 5 + [408] * MOST_AT_ONCE
+        whole: Message = {"type": "http.request", "body": b"{}", "more_body": False}
+        assert await _answer_to(hosted, after=[whole], app=app) == 200
 
 
 async def test_state_that_cannot_be_read_is_said_so_that_kling_tries_again(host: Callable[..., Any]) -> None:

@@ -113,6 +113,13 @@ class TestClaims:
             await journal.renew(entry)
             assert (await journal_of("there:1").claim(MIA, "1"))[1] is ClaimResult.IN_PROGRESS
 
+    async def test_lease_that_was_released_is_not_renewed(self, journal: Journal) -> None:
+        """A renewal may be on its way to the disk when the call ends."""
+        entry, _ = await journal.claim(MIA, "1")
+        await journal.mark_refused(entry, REFUSAL)
+        await journal.renew(entry)
+        assert (await journal.claim(MIA, "2"))[1] is ClaimResult.SEND
+
     async def test_claim_of_an_ended_process_on_this_host_is_taken_over_at_once(
         self, journal_of: Callable[..., Journal]
     ) -> None:

@@ -43,9 +43,9 @@ def quirks() -> Quirks:
 
 
 @pytest.fixture
-def searcher(server: Process) -> ElementLookup:
+def searcher(server: Process, clock: VirtualClock) -> ElementLookup:
     account = server.own_account()
-    return TaskLookup(account.element_tasks.route, account.journal)
+    return TaskLookup(account.element_tasks.route, account.journal, clock)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def looking_at(
     """A searcher to whom Kling answers like this."""
     sender = Sender("https://kling.invalid", clock, make_transport=lambda: httpx.MockTransport(answer))
     route = element_route(KlingClient(sender, ApiKey(API_KEY), clock))
-    yield TaskLookup(route, server.own_account().journal)
+    yield TaskLookup(route, server.own_account().journal, clock)
     await sender.aclose()
 
 
@@ -160,7 +160,7 @@ class TestListSearch:
         assert len(requests_to(world, "list")) == 2
 
     async def test_list_that_moved_while_being_read_proves_nothing(
-        self, processes: Processes, world: World, lost: Callable[..., JournalEntry]
+        self, processes: Processes, world: World, clock: VirtualClock, lost: Callable[..., JournalEntry]
     ) -> None:
         for number in range(PAGE_SIZE + 1):
             put(world, f"Ada {number}", f"ada-{number}")
@@ -171,7 +171,7 @@ class TestListSearch:
                     put(world, "Zoe", "zoe")
 
         account = processes.start(fate=MakesOneMore()).own_account()
-        finding = await TaskLookup(account.element_tasks.route, account.journal).search(lost())
+        finding = await TaskLookup(account.element_tasks.route, account.journal, clock).search(lost())
         assert (finding.is_absent, finding.reason) == (False, "the list changed while it was read")
 
     async def test_a_list_without_end_is_none(

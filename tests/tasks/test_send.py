@@ -15,8 +15,13 @@ from kling_mcp.api.sender import Timeouts
 from kling_mcp.elements.create import Creation
 from kling_mcp.errors import KlingError, RequestError, ServerError, UnknownOutcomeError
 from kling_mcp.simulator import Faults, Quirks, World
-from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_ABANDONMENT
-from kling_mcp.tasks.send import POSTS_PER_CALL, SETTLES_AFTER_BREAK, SETTLES_AFTER_SILENCE
+from kling_mcp.tasks.entry import (
+    LEASE_SECONDS,
+    SETTLES_AFTER_ABANDONMENT,
+    SETTLES_AFTER_BREAK,
+    SETTLES_AFTER_SILENCE,
+)
+from kling_mcp.tasks.send import POSTS_PER_CALL
 from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:

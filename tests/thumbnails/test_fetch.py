@@ -171,6 +171,35 @@ async def test_redirects_to_private_or_odd_links_open_no_connection() -> None:
     assert {link: outcome for link, outcome in outcomes.items() if outcome not in refused} == {}
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://[",
+        "//[",
+        "https://]/a.jpg",
+        "https://[::1",
+        "https://[v1.x]/",
+        "https://[fe80::1%25eth0]/",
+        "https://first.example.com:port/",
+        "https://first.example.com:99999999/",
+        "https://user@first.example.com/",
+        "https://first.example.com\uff0f.attacker.example.com/",
+        "http://first.example.com/",
+        "javascript:alert(1)",
+        "/\x00",
+        "/\r\nX: y",
+        "/" + "a" * 70_000,
+        "/ä" * 100,
+        "\\\\first.example.com",
+    ],
+    ids=lambda target: ascii(target)[:40],
+)
+async def test_malformed_redirect_is_a_picture_that_is_missing(target: str) -> None:
+    reason, connections = await outcome_of_redirect(target)
+    assert reason == ODD
+    assert connections == [PUBLIC]
+
+
 async def test_host_names_with_a_private_address_open_no_connection() -> None:
     outcomes = {name: await outcome_of(f"https://{name}/x.jpg") for name in PRIVATE_NAMES}
     assert outcomes == dict.fromkeys(PRIVATE_NAMES, (PRIVATE, []))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -16,7 +17,7 @@ from kling_mcp.library.records import LibraryElement
 from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache
 from kling_mcp.thumbnails.fetch import PictureFetcher
 from kling_mcp.thumbnails.thumbnails import SANDBOX_HAS_NO_LINKS, Thumbnails
-from thumbnails.internet import PUBLIC, Internet, picture
+from thumbnails.internet import PUBLIC, Internet, picture, redirect
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,14 @@ async def test_a_link_is_opened_once_and_its_picture_kept(internet: Internet, tm
         assert shade(face.jpeg) == 200
     assert internet.connections == [PUBLIC]
     assert [shade(kept) for kept in await album.cached([MIA])] == [200]
+
+
+async def test_malformed_redirect_costs_one_picture_and_not_the_page(internet: Internet) -> None:
+    internet.host("odd.example.com", redirect("https://["))
+    odd = replace(MIA, element_id="311", task_id="881", image_urls=("https://odd.example.com/noa.jpg",))
+    mia, noa, again = await Thumbnails(MemoryThumbnailCache(), internet.fetcher()).load([MIA, odd, MIA])
+    assert (bool(mia.jpeg), bool(noa.jpeg), bool(again.jpeg)) == (True, False, True)
+    assert noa.note == "its link is not a public https address"
 
 
 async def test_thumbnails_switched_off_keep_nothing(internet: Internet) -> None:

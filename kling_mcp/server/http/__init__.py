@@ -13,7 +13,9 @@ It serves what `build_server` builds, like `server/stdio.py`; neither may add, h
     callers.py         who sends a request, and what of that is proved
     shares.py          room that callers share
     sessions.py        sessions of older clients, per caller
-    request_limits.py  size, time and number of requests, and how they end at shutdown
+    open_requests.py   how many requests are open, and how they end at shutdown
+    bodies.py          time and memory of their bodies
+    connections.py     which connections are kept, and what may arrive on them
     refusals.py        the form of a refusal
     webhooks.py        callbacks from Kling
 

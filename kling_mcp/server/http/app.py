@@ -16,8 +16,9 @@ from kling_mcp.server.build import build_server
 from kling_mcp.server.http.accept import AcceptedForm
 from kling_mcp.server.http.addresses import AddressCheck, AddressRules, add_cors, is_public
 from kling_mcp.server.http.auth import check_access, metadata_routes, require_token, verifier_for
+from kling_mcp.server.http.bodies import Bodies
 from kling_mcp.server.http.callers import RecognizeCaller
-from kling_mcp.server.http.request_limits import BodyLimits, InFlightRequests
+from kling_mcp.server.http.open_requests import OpenRequests
 from kling_mcp.server.http.request_state import RequestStateKeys
 from kling_mcp.server.http.sessions import Sessions
 from kling_mcp.server.http.webhooks import add_callbacks
@@ -41,7 +42,8 @@ logger = logging.getLogger(__name__)
 
 HEALTH, READINESS = "/healthz", "/readyz"
 MAX_SESSIONS = 1000  # older clients alone open sessions
-_READY_SECONDS = 2.0
+_READY_SECONDS = 1.0  # for which an answer about the state holds
+_READING_SECONDS = 2.0
 
 
 def build_http_app(
@@ -51,7 +53,7 @@ def build_http_app(
     verifier: TokenVerifier | None = None,
     most_sessions: int = MAX_SESSIONS,
 ) -> Starlette:
-    """The server as an ASGI app; `app.state` has its `server` and its open `requests`, see `InFlightRequests`.
+    """The server as an ASGI app; `app.state` has its `server` and its `requests`, see `OpenRequests`.
 
     Sessions and event streams are on, the SDK's default: without them older clients get neither progress nor
     questions. Requests with a foreign `Host` or `Origin` are always refused (DNS rebinding). If the settings require a
@@ -61,8 +63,7 @@ def build_http_app(
         runtime: made for `transport="http"`, so that callers bring their own credentials.
         host: where it will listen; that decides which settings are required.
         verifier: replaces the token check from the settings, for tests.
-        most_sessions: how many sessions of older clients may be open, a quarter of them for one caller; one more is
-            refused with 503.
+        most_sessions: how many sessions of older clients may be open, see `Sessions`.
 
     Raises:
         ConfigurationError: the settings are not enough to serve this host safely, or as `build_server`.
@@ -72,8 +73,9 @@ def build_http_app(
     hosting = settings.hosting
     seal = RequestStateKeys(runtime)
     server = build_server(settings, runtime, request_state=seal.security())
+    largest = hosting.largest_request_bytes(is_public=is_public(settings, host))
     app = server.streamable_http_app(
-        max_request_body_size=hosting.largest_request_bytes(is_public=is_public(settings, host)),
+        max_request_body_size=largest,
         max_sessions=2 * most_sessions,  # ours must count first; an opening that is refused is there for a moment
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # `AddressCheck` does it
     )
@@ -86,13 +88,12 @@ def build_http_app(
     checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
-        """From the outside in: host and origin, CORS, token, size and time, sessions, form of the answer."""
-        shared = Sessions(AcceptedForm(inner), runtime.clock, most_sessions)
-        known = RecognizeCaller(BodyLimits(shared, runtime.clock), runtime)
-        signed_in = require_token(known, hosting, checking)
-        app.state.requests = InFlightRequests(AddressCheck(add_cors(signed_in), AddressRules(settings, host)))
-        requests: ASGIApp = app.state.requests
-        return requests
+        """From the outside in: host and origin, CORS, token, caller, shares, size and time, sessions, form."""
+        sessions = Sessions(AcceptedForm(inner), runtime.clock, most_sessions)
+        requests = OpenRequests(Bodies(sessions, runtime.clock, largest=largest), runtime.clock)
+        app.state.requests = requests
+        signed_in = require_token(RecognizeCaller(requests, runtime), hosting, checking)
+        return AddressCheck(add_cors(signed_in), AddressRules(settings, host))
 
     open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
     app.add_middleware(_PathGuard, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
@@ -137,22 +138,37 @@ async def _healthz(_: Request) -> Response:
 
 
 class _Readiness:
-    """Whether new callers should be sent here: the state can be read, and shutdown has not begun."""
+    """Whether new callers should be sent here: the state can be read, and shutdown has not begun.
+
+    Anyone may ask as often as they like, so the state is read once a second at most, and once for all who ask.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._turn = anyio.Lock()
+        self._read_at = float("-inf")
+        self._is_readable = False
 
     async def answer(self, _: Request) -> Response:
-        """200 or 503; the reason goes to the log, because anyone may call this."""
+        """200 or 503; the reason goes to the log."""
         if self._runtime.shutdown.is_started:
             return JSONResponse({"status": "ending"}, 503)
+        async with self._turn:
+            if self._runtime.clock.monotonic() - self._read_at >= _READY_SECONDS:
+                self._is_readable = await self._can_read_state()
+                self._read_at = self._runtime.clock.monotonic()
+        if not self._is_readable:
+            return JSONResponse({"status": "the state cannot be read"}, 503)
+        return JSONResponse({"status": "ready"})
+
+    async def _can_read_state(self) -> bool:
         try:
-            with anyio.fail_after(_READY_SECONDS):
+            with anyio.fail_after(_READING_SECONDS):
                 await self._runtime.store.run(_touch, write=False)
         except (StorageError, TimeoutError) as error:
             logger.warning("Not ready, because the state cannot be read: %s", error)
-            return JSONResponse({"status": "the state cannot be read"}, 503)
-        return JSONResponse({"status": "ready"})
+            return False
+        return True
 
 
 def _touch(tx: Transaction) -> None:

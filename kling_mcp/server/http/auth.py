@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
 
 NOT_KEPT = "[not kept]"
-_RETRY_SECONDS = "10"
 
 
 def check_access(settings: Settings, host: str) -> None:
@@ -126,10 +125,10 @@ class _ScopeChallenge:
 
         try:
             await self._app(scope, receive, with_scopes)
-        except KeysUnavailableError:
+        except KeysUnavailableError as error:
             # The token may be valid, so the caller must not be told to get another one.
             body = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
-            await JSONResponse(body, 503, {"Retry-After": _RETRY_SECONDS})(scope, receive, send)
+            await JSONResponse(body, 503, {"Retry-After": str(error.retry_after)})(scope, receive, send)
 
 
 def _digest(token: str) -> bytes:

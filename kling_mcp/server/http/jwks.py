@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import jwt
@@ -36,9 +37,25 @@ PAUSE_WITHOUT_KEYS = 5.0
 FETCH_SECONDS = 10.0
 MAX_BYTES = 256 * 1024
 
+# Asymmetric only: with a shared secret, anyone who can verify a token can forge one.
+_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_OF_CURVES = {
+    "P-256": ("ES256",),
+    "P-384": ("ES384",),
+    "P-521": ("ES512",),
+    "Ed25519": ("EdDSA",),
+    "Ed448": ("EdDSA",),
+}
+ALGORITHMS = (*_RSA, *dict.fromkeys(name for names in _OF_CURVES.values() for name in names))
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
 
 class KeysUnavailableError(Exception):
-    """The issuer's keys cannot be read, and none are cached."""
+    """The issuer's keys, as they are now, are not known; they will be asked for again in `retry_after` seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__()
+        self.retry_after = math.ceil(max(1.0, retry_after))
 
 
 class JwksCache:
@@ -50,55 +67,92 @@ class JwksCache:
         self._clock = clock
         self._fetch = fetch or fetch_bytes
         self._keys: list[jwt.PyJWK] = []
-        self._read_at = self._tried_at = float("-inf")
+        self._read_at = self._read_at_wall = self._tried_at = float("-inf")
         self._turn = anyio.Lock()
 
-    async def find(self, kid: str | None) -> jwt.PyJWK | None:
-        """The key of this name; without a name the only key there is, and None if there are several.
+    async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+        """The key of this name, for this algorithm; without a name, the only key there is for it.
 
         Raises:
             KeysUnavailableError: there are no keys.
         """
-        key = self._known(kid)
+        key = self._known(kid, algorithm)
         if key is None or self._age() > KEYS_TTL_SECONDS:
             async with self._turn:
-                await self._refresh(kid)
-            key = self._known(kid)
+                await self._refresh(kid, algorithm)
+            key = self._known(kid, algorithm)
         if self._age() > KEPT_SECONDS:
-            raise KeysUnavailableError
+            raise self._unavailable()
         return key
 
-    def _known(self, kid: str | None) -> jwt.PyJWK | None:
-        if kid is None:
-            return self._keys[0] if len(self._keys) == 1 else None
-        return next((key for key in self._keys if key.key_id == kid), None)
+    def require_old(self, kid: str | None, issued_at: float | None) -> None:
+        """A name that is not known does not belong to a key that is newer than the last look.
+
+        Args:
+            issued_at: when a token with this name was issued, in Unix seconds; None if it does not say.
+
+        Raises:
+            KeysUnavailableError: it may.
+        """
+        is_unknown = kid is not None and all(key.key_id != kid for key in self._keys)
+        if is_unknown and (issued_at is None or issued_at > self._read_at_wall):
+            raise self._unavailable()
+
+    def _known(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+        fitting = [key for key in self._keys if key.algorithm_name == algorithm and kid in {None, key.key_id}]
+        return fitting[0] if fitting and (kid is not None or len(fitting) == 1) else None
+
+    def _unavailable(self) -> KeysUnavailableError:
+        return KeysUnavailableError(self._tried_at + self._pause() - self._clock.monotonic())
+
+    def _pause(self) -> float:
+        return PAUSE_SECONDS if self._keys else PAUSE_WITHOUT_KEYS
 
     def _age(self) -> float:
         return self._clock.monotonic() - self._read_at
 
-    async def _refresh(self, kid: str | None) -> None:
+    async def _refresh(self, kid: str | None, algorithm: str) -> None:
         """Read the keys again, unless another caller just did, or an attempt was made a moment ago."""
         now = self._clock.monotonic()
-        is_known = self._known(kid) is not None and self._age() <= KEYS_TTL_SECONDS
-        pause = PAUSE_SECONDS if self._keys else PAUSE_WITHOUT_KEYS
-        if is_known or now - self._tried_at < pause:
+        is_known = self._known(kid, algorithm) is not None and self._age() <= KEYS_TTL_SECONDS
+        if is_known or now - self._tried_at < self._pause():
             return
         self._tried_at = now
         try:
             self._keys = _signing_keys(await self._fetch(self._url))
-            self._read_at = self._clock.monotonic()
-        except (OSError, ValueError, RecursionError, jwt.PyJWTError) as error:
+            self._read_at, self._read_at_wall = self._clock.monotonic(), self._clock.wall()
+        except (OSError, ValueError, RecursionError) as error:
             logger.warning("The keys of the token issuer cannot be read from %s: %s", self._url, error)
 
 
 def _signing_keys(body: bytes) -> list[jwt.PyJWK]:
-    """Keys that can verify signatures; all others, including unknown kinds, are left out."""
+    """Keys that can verify signatures, one for each algorithm; all others, odd ones among them, are left out."""
     data = json.loads(body)
     listed = data.get("keys") if isinstance(data, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(key, dict) for key in listed):
-        raise ValueError("the answer is not a key set")
-    keys = [key for key in jwt.PyJWKSet.from_dict(data).keys if key.public_key_use in {None, "sig"}]
-    return [key for key in keys if key.key_type != "oct"]
+    dicts = [key for key in listed if isinstance(key, dict)] if isinstance(listed, list) else []
+    keys = [key for listed_key in dicts for key in _usable(listed_key)]
+    if not keys:
+        raise ValueError("the answer holds no key that can be used")
+    return keys
+
+
+def _usable(listed: dict[str, Any]) -> list[jwt.PyJWK]:
+    uses, operations = listed.get("use", "sig"), listed.get("key_ops", ["verify"])
+    if uses != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        return []
+    public = {name: value for name, value in listed.items() if name not in _PRIVATE}
+    try:
+        return [jwt.PyJWK(public, algorithm) for algorithm in _algorithms_of(listed)]
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+        logger.warning("A key of the token issuer cannot be read: %s", type(error).__name__)
+        return []
+
+
+def _algorithms_of(listed: dict[str, Any]) -> tuple[str, ...]:
+    """Those that the key says, or else all that its kind allows."""
+    said = listed.get("alg")
+    fitting = _RSA if listed.get("kty") == "RSA" else _OF_CURVES.get(str(listed.get("crv")), ())
+    return fitting if said is None else tuple(name for name in fitting if name == said)
 
 
 async def fetch_bytes(url: str) -> bytes:

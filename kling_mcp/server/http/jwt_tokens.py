@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from mcp.server.auth.provider import AccessToken
 
+from kling_mcp.server.http.jwks import ALGORITHMS
+
 if TYPE_CHECKING:
     from kling_mcp.server.http.jwks import JwksCache
     from kling_mcp.settings.hosting import OAuthSettings
 
 logger = logging.getLogger(__name__)
 
-# Asymmetric only: with a shared secret, anyone who can verify a token can forge one.
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 LEEWAY_SECONDS = 30
 MAX_TOKEN_CHARACTERS = 16_384
 
@@ -31,7 +31,8 @@ class JwtVerifier:
         """As the SDK expects: None for a token that is not accepted.
 
         Raises:
-            KeysUnavailableError: the issuer's keys cannot be read, so the token cannot be checked.
+            KeysUnavailableError: the issuer's keys cannot be read, or may be newer than ours, so that the token cannot
+                be checked.
         """
         try:
             claims = await self._claims_of(token)
@@ -54,10 +55,13 @@ class JwtVerifier:
             raise jwt.DecodeError
         header = jwt.get_unverified_header(token)
         # Checked before any key is looked up: a token that cannot be valid must not cause a request to the issuer.
-        if header.get("alg") not in ALGORITHMS:
+        algorithm = str(header.get("alg"))
+        if algorithm not in ALGORITHMS:
             raise jwt.InvalidAlgorithmError
-        key = await self._keys.find(header.get("kid"))
+        kid = header.get("kid")
+        key = await self._keys.find(kid, algorithm)
         if key is None:
+            self._keys.require_old(kid, _issued_at(token))
             raise jwt.InvalidKeyError
         return jwt.decode(
             token,
@@ -68,6 +72,12 @@ class JwtVerifier:
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud"]},
         )
+
+
+def _issued_at(token: str) -> float | None:
+    """What an unchecked token says; it decides only between "not valid" and "not known"."""
+    said = jwt.decode(token, options={"verify_signature": False}).get("iat")
+    return said if isinstance(said, int | float) else None
 
 
 def _scopes_in(claims: dict[str, Any]) -> list[str]:

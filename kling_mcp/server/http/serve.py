@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 3.0  # for requests on their way to Kling; waits end at once
 _GRACE_SECONDS = 1  # for connections that the other side does not close
-_MAX_CONNECTIONS = 1000
 _FILES_WANTED = 8192
+_OTHER_FILES = 256  # of the state, the accounts, and the way to Kling
 _BACKLOG = 1024
 
 
@@ -52,6 +52,8 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415 - only this transport needs it
     from sse_starlette.sse import AppStatus  # noqa: PLC0415 - the same
 
+    from kling_mcp.server.http.connections import GuardedProtocol  # noqa: PLC0415 - the same
+
     # It would cut every event stream as soon as shutdown begins, even those with a response on its way.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # that library has no types
 
@@ -64,14 +66,16 @@ def make_server(app: Starlette, runtime: Runtime) -> uvicorn.Server:
             await app.state.requests.finish(ANSWER_SECONDS)
             await super().shutdown(sockets)
 
+    class Protocol(GuardedProtocol):
+        most_connections = _connections_allowed(GuardedProtocol.most_connections)
+
     config = uvicorn.Config(
         app,
-        http="h11",  # the same parser, whatever else is installed
+        http=Protocol,
         ws="none",
         log_config=None,  # ours is in place, and hides secrets
         access_log=False,
         server_header=False,
-        limit_concurrency=_MAX_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     return Server(config)
@@ -88,6 +92,16 @@ def _allow_many_files() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _connections_allowed(wanted: int) -> int:
+    """How many connections may be open, so that files are left for everything else."""
+    if sys.platform == "win32":
+        return wanted
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - _OTHER_FILES))
 
 
 def _listen(host: str, port: int) -> socket.socket:

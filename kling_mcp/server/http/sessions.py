@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = float(DEFAULT_SESSION_IDLE_TIMEOUT)
 _SESSION, _VERSION = "mcp-session-id", "mcp-protocol-version"
-_NOT_FOUND = "Session not found"  # as the SDK says, so that nobody learns which ids exist
+_NOT_FOUND = "Session not found"  # as the SDK says; it does not tell which ids exist
 _FULL = "All your sessions have calls running, and there is room for no more; end one, or call again later."
 
 

@@ -1,4 +1,4 @@
-"""Room that callers share, so that nobody takes it all.
+"""Room that callers share, so that none of them takes it all.
 
 What is counted differs (sessions, streams, calls, bytes of requests), the rules do not:
 

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 PREFIX = f"{CALLBACKS}/"
 _BODY_SECONDS = 10.0
 _MAX_REMEMBERED = 10_000
+MOST_AT_ONCE = 64
 
 
 def add_callbacks(app: Starlette, runtime: Runtime) -> tuple[str, ...]:
@@ -54,9 +55,13 @@ class _CallbackEndpoint:
         self._runtime = runtime
         self._keys = signing_keys(runtime.settings.hosting.webhook_secrets)
         self._heard = SeenDeliveries(runtime.clock)
+        self._running = 0
 
     async def answer(self, request: Request) -> Response:
         """200 for valid and repeated callbacks, 4xx for refused ones. fact: callback-answer"""
+        if self._running >= MOST_AT_ONCE:
+            return JSONResponse({"error": "Too many callbacks are arriving at the same time."}, 503)
+        self._running += 1
         try:
             outcome = await self._take(request)
         except CallbackError as error:
@@ -68,6 +73,8 @@ class _CallbackEndpoint:
             logger.warning("A callback could not be looked up: %s", error)
             telemetry.count_callback("failed")
             return JSONResponse({"error": "The state cannot be read just now."}, 503)
+        finally:
+            self._running -= 1
         telemetry.count_callback(outcome)
         return JSONResponse({"status": "ok"})
 

@@ -86,8 +86,8 @@ class BackgroundCall:
 
     @property
     def age(self) -> float:
-        """Seconds since the handle was made, by the wall clock, because it may be older than this process."""
-        return max(0.0, self._clock.wall() - self.handle.created_at)
+        """Seconds since the handle was made, by dates, because it may be older than this process."""
+        return max(0.0, self._clock.steady() - self.handle.created_at)
 
     def seconds_left(self) -> float:
         """How long the call may still run."""
@@ -233,7 +233,7 @@ class BackgroundCall:
 
     def _turn(self, status: CallStatus) -> None:
         self.status = status
-        self._updated_at = self._clock.wall()
+        self._updated_at = self._clock.steady()
 
     def _status_message(self) -> str:
         if self.status == "working":

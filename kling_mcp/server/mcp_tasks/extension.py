@@ -22,7 +22,7 @@ from mcp_types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, RequestPa
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
-from kling_mcp.errors import ConfigurationError, StorageError
+from kling_mcp.errors import AuthError, ClockError, ConfigurationError, KlingError, StorageError
 from kling_mcp.server.lazy_runtime import runtime_of
 from kling_mcp.server.mcp_tasks.background_call import CANCELLED, BackgroundCall, wire_form
 from kling_mcp.server.mcp_tasks.handles import Handle, HandleStore
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from mcp_types import CallToolRequestParams
 
-    from kling_mcp.runtime import Runtime
+    from kling_mcp.account import Account
 
     RequestContext = ServerRequestContext[Any, Any]
 
@@ -47,7 +47,7 @@ TASKS = "io.modelcontextprotocol/tasks"
 Mode = Literal["optional", "always", "required"]
 
 # The tools that may become tasks; `resume` has the body that follows each of them.
-LONG_CALLS = ("create_element_and_wait", "wait_for_tasks")
+LONG_CALLS = ("create_element_and_wait", "wait_for_tasks", "generate_video", "generate_image")
 
 GRACE_SECONDS = 2.0
 TASK_SECONDS = 900.0  # fact: poll (10 to 15 minutes in all)
@@ -152,16 +152,18 @@ class TasksExtension(Extension):
 
     async def _begin(self, tool: str, ctx: RequestContext) -> BackgroundCall | None:
         """A background call with a stored handle, or None for an ordinary call."""
-        if not self._groups or not self._make_room():
-            return None
-        runtime = runtime_of(ctx)
-        handles = _handles_of(runtime)
         try:
-            handle = await handles.reserve(_account_of(ctx), _principal_of(ctx), tool)
-        except (ConfigurationError, StorageError) as error:
+            account = _account_of(ctx)
+            with anyio.move_on_after(self._grace) as in_time:  # the call itself says why Kling does not answer
+                await account.prove()
+            if in_time.cancelled_caught or not self._groups or not self._make_room():
+                return None
+            handles = _handles_of(ctx)
+            handle = await handles.reserve(account.client.account, _principal_of(ctx), tool)
+        except KlingError as error:
             logger.info("%s runs without a task handle: %s", tool, error)
             return None
-        return None if handle is None else BackgroundCall(handle, handles, runtime.clock, self._seconds)
+        return None if handle is None else BackgroundCall(handle, handles, runtime_of(ctx).clock, self._seconds)
 
     def _start(self, background: BackgroundCall, work: Any) -> None:
         async def to_the_end() -> None:
@@ -218,7 +220,7 @@ class TasksExtension(Extension):
             background.cancel()
         if background is None or background.status == "cancelled":
             with suppress(StorageError):
-                await _handles_of(runtime_of(ctx)).settle(handle.handle_id, "cancelled")
+                await _handles_of(ctx).settle(handle.handle_id, "cancelled")
         return dict(_DONE)
 
     async def _find(self, ctx: RequestContext, task_id: str) -> Handle:
@@ -232,24 +234,22 @@ class TasksExtension(Extension):
         _refuse_other_name(ctx, task_id)
         background = self._calls.get(task_id)
         try:
-            handle = await _handles_of(runtime_of(ctx)).find(task_id)
-        except StorageError as error:
-            if background is None:
+            handle = await _handles_of(ctx).find(task_id)
+        except (ConfigurationError, AuthError, ClockError):
+            raise _no_such_task() from None
+        except KlingError as error:
+            if background is None or not isinstance(error, StorageError):
                 raise MCPError(INTERNAL_ERROR, f"Tasks cannot be read just now: {error.message}") from None
             handle = background.handle
         if handle is None:
             self._calls.pop(task_id, None)
         if handle is None or not _may_use(ctx, handle):
-            raise MCPError(
-                INVALID_PARAMS,
-                "There is no such task, or it has expired. wait_for_tasks without ids finds unfinished creations.",
-            )
+            raise _no_such_task()
         return handle
 
     def _resume(self, handle: Handle, ctx: RequestContext) -> BackgroundCall:
         """Follow a call that this process does not run: after a restart, or because another process runs it."""
-        runtime = runtime_of(ctx)
-        background = BackgroundCall(handle, _handles_of(runtime), runtime.clock, self._seconds)
+        background = BackgroundCall(handle, _handles_of(ctx), runtime_of(ctx).clock, self._seconds)
         background.detach()
 
         async def follow() -> HandlerResult:
@@ -279,18 +279,30 @@ def _refuse_other_name(ctx: RequestContext, task_id: str) -> None:
         raise MCPError(HEADER_MISMATCH, "The header Mcp-Name does not match params.taskId")
 
 
-def _handles_of(runtime: Runtime) -> HandleStore:
-    return HandleStore(runtime.store, runtime.clock, runtime.owner)
+def _no_such_task() -> MCPError:
+    return MCPError(
+        INVALID_PARAMS,
+        "There is no such task, or it has expired. wait_for_tasks without ids finds unfinished creations.",
+    )
 
 
-def _account_of(ctx: RequestContext) -> str:
-    """The fingerprint of the caller's Kling account.
+def _handles_of(ctx: RequestContext) -> HandleStore:
+    """The handles, as the caller's credential opens them.
 
     Raises:
         ConfigurationError: the caller has none.
     """
-    headers = getattr(ctx.request, "headers", None)
-    return runtime_of(ctx).account_of_caller(headers).client.account
+    runtime = runtime_of(ctx)
+    return HandleStore(_account_of(ctx).store, runtime.clock, runtime.owner)
+
+
+def _account_of(ctx: RequestContext) -> Account:
+    """The caller's Kling account.
+
+    Raises:
+        ConfigurationError: the caller has none.
+    """
+    return runtime_of(ctx).account_of_caller(getattr(ctx.request, "headers", None))
 
 
 def _principal_of(ctx: RequestContext) -> str:
@@ -301,8 +313,4 @@ def _principal_of(ctx: RequestContext) -> str:
 
 def _may_use(ctx: RequestContext, handle: Handle) -> bool:
     """A handle is a name, not a key: it works only for the account and the caller it was made for."""
-    try:
-        account = _account_of(ctx)
-    except ConfigurationError:
-        return False
-    return (handle.account, handle.principal) == (account, _principal_of(ctx))
+    return (handle.account, handle.principal) == (_account_of(ctx).client.account, _principal_of(ctx))

@@ -61,7 +61,7 @@ class HandleStore:
 
     async def reserve(self, account: str, principal: str, tool: str) -> Handle | None:
         """A new handle, on the disk when this returns; None where the account has too many. Sweeps expired ones."""
-        now = self._clock.wall()
+        now = self._clock.steady()
         # 256 random bits: a handle is a name and no key, but it cannot be guessed either.
         handle = Handle(secrets.token_urlsafe(32), account, principal, tool, self._owner, now, now, now + KEEP_SECONDS)
 
@@ -92,7 +92,7 @@ class HandleStore:
 
         def work(tx: Transaction) -> Handle | None:
             rows = tx.fetch(
-                "SELECT * FROM handles WHERE handle_id = ? AND expires_at > ?", handle_id, self._clock.wall()
+                "SELECT * FROM handles WHERE handle_id = ? AND expires_at > ?", handle_id, self._clock.steady()
             )
             if not rows:
                 return None
@@ -117,7 +117,7 @@ class HandleStore:
                 "UPDATE handles SET status = ?, error = ?, updated_at = ? WHERE handle_id = ? AND status = 'working'",
                 status,
                 error.to_json() if error else "",
-                self._clock.wall(),
+                self._clock.steady(),
                 handle_id,
             )
 

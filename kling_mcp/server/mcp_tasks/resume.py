@@ -14,10 +14,13 @@ from kling_mcp.errors import KlingError, NotFoundError, StorageError, UnknownOut
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.mcp_tasks.background_call import BackgroundCall, current_background_call
-from kling_mcp.server.tool import CREATES, READS, Answer, ToolSpec, tool
+from kling_mcp.server.tool import CREATES, PAYS, READS, Answer, ToolSpec, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools.create_element_and_wait import create_element_and_wait
+from kling_mcp.server.tools.generate_image import generate_image
+from kling_mcp.server.tools.generate_video import generate_video
 from kling_mcp.server.tools.wait_for_tasks import WaitArguments, WaitView, wait_for_tasks
+from kling_mcp.server.views.generations import GenerationView, followed_view, generation_text
 from kling_mcp.server.views.tasks import TaskView, creation_view, task_text
 from kling_mcp.tasks.collector import NEVER_ARRIVED
 from kling_mcp.tasks.submit import raise_if_failed
@@ -76,8 +79,37 @@ async def follow_wait(_: NoArguments, call: ToolContext) -> Answer:
     return await wait_for_tasks.handler(WaitArguments.model_validate({"ids": list(names)}), call)
 
 
+async def _follow_generation(_: NoArguments, call: ToolContext) -> Answer:
+    """Wait for a generation that another process paid for, and save it."""
+    run = _the_run()
+    async with call.report_progress(lambda: "Following a generation at Kling", run.seconds_left()):
+        item = await _find_creation(run, call)
+        run.set_message(lambda: f"Making {quote(item.label, 40)} at Kling")
+        await call.account.collector.wait([item], run.seconds_left())
+        task, error = item.snapshot.task, item.snapshot.last_poll_error
+        if task is None:
+            raise item.snapshot.error or error or _still_unknown(item.external_task_id or item.name)
+        raise_if_failed(task, item.external_task_id)
+        entry = await call.account.journal.find(task.task_id)
+        if entry is None:
+            raise _still_unknown(item.external_task_id or item.name)
+        files = await call.account.generator.save_known(
+            task, entry, "image" if entry.product == "image" else "video", seconds=run.seconds_left()
+        )
+    view = followed_view(entry, task, files, waited_seconds=run.age)
+    return Answer(view, generation_text(view))
+
+
+def _follower_of(paid: ToolSpec) -> ToolSpec:
+    declare = tool(paid.name, title=paid.title, annotations=PAYS, arguments=NoArguments, view=GenerationView)
+    return declare(_follow_generation)
+
+
 # For each tool that may become a task (`extension.LONG_CALLS`), the body that follows its call.
-FOLLOWERS: dict[str, ToolSpec] = {spec.name: spec for spec in (follow_creation, follow_wait)}
+FOLLOWERS: dict[str, ToolSpec] = {
+    spec.name: spec
+    for spec in (follow_creation, follow_wait, _follower_of(generate_video), _follower_of(generate_image))
+}
 
 
 def _the_run() -> BackgroundCall:
@@ -123,7 +155,7 @@ async def _find_creation(run: BackgroundCall, call: ToolContext) -> CollectedTas
             [item] = await account.collector.resolve([name])
             if item.standing != "lost":
                 return item
-        elif run.handles.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.wall():
+        elif run.handles.is_orphan(run.handle) or entry.lease_until + ABANDONED_SECONDS < call.clock.steady():
             raise _never_begun()
         if not run.seconds_left():
             raise _still_unknown(name)

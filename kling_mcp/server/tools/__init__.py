@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kling_mcp.server.tool import ToolSpec
 
 WIRE = Path(__file__).with_name("wire")
@@ -26,10 +29,37 @@ NAMES = (
     "list_elements",
     "list_preset_elements",
     "use_elements",
+    "generate_video",
+    "generate_image",
+    "find_generations",
     "find_voices",
     "delete_element",
     "check_setup",
 )
+
+
+# KLING_MCP_TOOLSETS; a tool of no toolset belongs to all. Two are named in advance, and have no tools yet.
+TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "elements": frozenset(
+            {
+                "create_element_and_wait",
+                "create_element",
+                "find_elements",
+                "get_element",
+                "list_elements",
+                "list_preset_elements",
+                "use_elements",
+                "delete_element",
+            }
+        ),
+        "voices": frozenset({"find_voices"}),
+        "generate": frozenset({"generate_video", "generate_image", "find_generations"}),
+        "production": frozenset(),
+        "account": frozenset(),
+    }
+)
+PAID = frozenset({"generate_video", "generate_image"})
 
 
 def load(name: str) -> ToolSpec:

@@ -75,6 +75,8 @@ async def _look_up(account: Account, wanted: str) -> tuple[TaskView, MatchedBy]:
         task = await _task_at_kling(account, entry.task_id) if entry and entry.task_id else None
         if task is None and not looks_like_task:
             task = await _task_at_kling(account, wanted)
+        if task is None and (kind := await _kind_of_generation(account, wanted)):
+            raise _no_element(wanted, kind) from None
         if task is None:
             raise (_not_settled(entry) if entry and entry.state in UNFINISHED else failure) from None
         return await _told(account, task), _kind_of(task, wanted, entry)
@@ -110,6 +112,26 @@ async def _entry_of_journal(account: Account, wanted: str) -> JournalEntry | Non
         if len(named) == 1 and named[0].kind == KIND:
             return named[0]
     return None
+
+
+async def _kind_of_generation(account: Account, wanted: str) -> str:
+    """`video` or `image` if this is an id of one; "" if it is not, or if that cannot be learned."""
+    with suppress(KlingError):
+        if entry := await account.journal.find(wanted):
+            return entry.product
+    for kind in account.generator.kinds.values():
+        if kind.route.get_many is not None and (wanted.isdecimal() or wanted.startswith(OUR_IDS)):
+            with suppress(KlingError):
+                return next((task.product or kind.route.product for task in await kind.route.get_many([wanted])), "")
+    return ""
+
+
+def _no_element(wanted: str, kind: str) -> NotFoundError:
+    what = "a video" if kind == "video" else "a picture"
+    return NotFoundError(
+        f"{quote(wanted, 128)} is the id of {what}, not of an element.",
+        advice=f"Call wait_for_tasks with ids=[{quote(wanted, 128)}] to see it and save it.",
+    )
 
 
 def _not_settled(entry: JournalEntry) -> KlingError:

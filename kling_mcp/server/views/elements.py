@@ -24,6 +24,7 @@ _DATE = len("2026-11-27")
 _MAX_TAGS = 8
 # How long descriptions and other texts may be, from generous to what always fits.
 _SQUEEZES = ((120, 60), (80, 60), (60, 60), (40, 60), (25, 40), (8, 20))
+_ENOUGH_FOR_A_VOICE = 60  # where descriptions are shorter than that, a voice is its id
 
 
 class ElementRow(View):
@@ -107,10 +108,9 @@ def _short_text(row: ElementRow) -> str:
 
 
 def _voice(row: ElementRow) -> str:
-    """By name if it has one: a person knows no ids."""
-    if row.voice_name:
-        return quote(row.voice_name, _NAME)
-    return identifier(row.voice_id) if row.voice_id else "none"
+    """Its id, and its name if that is known: a person knows no ids."""
+    named = f" {quote(row.voice_name, _NAME)}" if row.voice_name else ""
+    return f"{identifier(row.voice_id)}{named}" if row.voice_id else "none"
 
 
 def rows_text(rows: Sequence[ElementRow]) -> list[str]:
@@ -128,7 +128,7 @@ def _squeezed(row: ElementRow, description: int, other: int) -> ElementRow:
         update={
             "element_description": clean(row.element_description, description),
             "element_name": clean(row.element_name, other),
-            "voice_name": clean(row.voice_name, other),
+            "voice_name": row.voice_name if description > _ENOUGH_FOR_A_VOICE else "",
             "tags": [clean(tag, other) for tag in row.tags],
         }
     )

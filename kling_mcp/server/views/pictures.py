@@ -1,4 +1,4 @@
-"""Pictures of elements as a model sees them: up to six with captions, or one numbered sheet.
+"""Pictures as a model sees them: up to six with captions, or one numbered sheet.
 
 Every picture is a small JPEG made here; captions combine our words with cleaned text.
 """
@@ -47,11 +47,26 @@ async def render_pictures(thumbnails: Thumbnails, elements: Sequence[LibraryElem
         notes.append(f"Pictures of the first {MAX_ON_SHEET} of {len(elements)} rows are shown; ask for fewer rows.")
     if not any(picture.jpeg for picture in pictures):
         return RenderedPictures(notes=tuple(notes))
-    if len(shown) <= MAX_SINGLE_PICTURES:
-        blocks = _singles(shown, pictures)
-    else:
-        blocks = await _sheet(shown, pictures)
+    captions = [_caption(element) for element in shown]
+    if len(shown) <= MAX_SINGLE_PICTURES:  # a sheet has numbers already
+        captions = [f"row {number}, {caption}" for number, caption in enumerate(captions, start=1)]
+    blocks = await captioned(captions, [picture.jpeg for picture in pictures])
     return RenderedPictures(tuple(blocks), tuple(notes))
+
+
+async def captioned(captions: Sequence[str], jpegs: Sequence[bytes]) -> list[ContentBlock]:
+    """Each picture below its caption, or one numbered sheet of them; b"" is no picture.
+
+    Args:
+        jpegs: thumbnails of ours, at most `MAX_ON_SHEET`.
+    """
+    if len(jpegs) > MAX_SINGLE_PICTURES:
+        return await _sheet(captions, jpegs)
+    blocks: list[ContentBlock] = []
+    for caption, jpeg in zip(captions, jpegs, strict=True):
+        if jpeg:
+            blocks += [TextContent(type="text", text=f"Picture of {caption}:"), _image(jpeg)]
+    return blocks
 
 
 async def resize(jpeg: bytes, *, side: int, most_bytes: int) -> bytes:
@@ -64,20 +79,11 @@ def data_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{_base64(jpeg)}"
 
 
-def _singles(elements: Sequence[LibraryElement], pictures: Sequence[Thumbnail]) -> list[ContentBlock]:
-    blocks: list[ContentBlock] = []
-    for number, (element, picture) in enumerate(zip(elements, pictures, strict=True), start=1):
-        if picture.jpeg:
-            blocks.append(TextContent(type="text", text=f"Picture of row {number}, {_caption(element)}:"))
-            blocks.append(_image(picture.jpeg))
-    return blocks
-
-
-async def _sheet(elements: Sequence[LibraryElement], pictures: Sequence[Thumbnail]) -> list[ContentBlock]:
-    jpeg = await to_thread.run_sync(make_sheet, [picture.jpeg for picture in pictures])
-    lines = [f"{number}. {_caption(element)}" for number, element in enumerate(elements, start=1)]
+async def _sheet(captions: Sequence[str], jpegs: Sequence[bytes]) -> list[ContentBlock]:
+    sheet = await to_thread.run_sync(make_sheet, jpegs)
+    lines = [f"{number}. {caption}" for number, caption in enumerate(captions, start=1)]
     head = "One contact sheet, numbered like the rows, left to right and top to bottom:"
-    return [TextContent(type="text", text="\n".join([head, *lines])), _image(jpeg)]
+    return [TextContent(type="text", text="\n".join([head, *lines])), _image(sheet)]
 
 
 def _caption(element: LibraryElement) -> str:

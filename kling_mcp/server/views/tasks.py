@@ -11,6 +11,7 @@ from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.records import LibraryElement, Submitted
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.elements import ElementRow, element_row, row_text
+from kling_mcp.server.views.generations import FileRow, file_row, file_text, file_warnings
 from kling_mcp.server.views.view import View
 from kling_mcp.tasks.submit import ASK_FIRST
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import KlingTask
     from kling_mcp.elements.create import Creation
     from kling_mcp.errors import StillSendingError
+    from kling_mcp.results.saver import SavedFile
     from kling_mcp.tasks.collector import CollectedTask
 
-_MESSAGE, _ID, _EXTERNAL_ID = 300, 80, 128
+_MESSAGE, _ID, _EXTERNAL_ID, _PROMPT = 300, 80, 128, 200
+GENERATIONS = ("video", "image")
 _OUTCOMES = {
     "submitted": "",
     "already_submitted": "An identical request was sent before; this is its task, and no second one was made.",
@@ -51,12 +54,18 @@ class TaskView(View):
 
 
 class CollectedTaskView(TaskView):
-    """A task that was waited for: `kind` is `element` or `voice`; `voice_id` is "" for an element."""
+    """A task that was waited for: `kind` is `element`, `voice`, `video` or `image`.
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("kind", "task_id", "task_status", "element_ids", "voice_id")
+    `prompt`, `units_estimated` and `files` belong to videos and pictures, `voice_id` to a voice.
+    """
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("kind", "task_id", "task_status", "element_ids", "voice_id", "files")
 
     kind: str
     voice_id: str
+    prompt: str
+    units_estimated: str
+    files: list[FileRow]
 
 
 class FoundTaskView(TaskView):
@@ -108,11 +117,20 @@ def _rows(task: ElementTask, submitted: Submitted | None) -> list[ElementRow]:
     return [element_row(record) for record in records if record.element_id or record.element_name]
 
 
-def collected_view(item: CollectedTask, waited_seconds: float, refusal: Sequence[str] = ()) -> CollectedTaskView:
-    """A task that was waited for. `refusal` is what is known of a failed one."""
+def collected_view(
+    item: CollectedTask,
+    kind: str,
+    waited_seconds: float,
+    *,
+    refusal: Sequence[str] = (),
+    files: Sequence[SavedFile] = (),
+    units_estimated: str = "",
+) -> CollectedTaskView:
+    """A task that was waited for. `kind` is what callers call it; `refusal` is what is known of a failed one."""
     task: KlingTask = item.snapshot.task or ElementTask(task_id=item.name if item.name != item.external_task_id else "")
     error = item.snapshot.error or item.snapshot.last_poll_error
-    warnings = [*refusal, item.warning or (error.message if error else "")]
+    warnings = [*refusal, item.warning or (error.message if error else ""), *file_warnings(files)]
+    is_generation = kind in GENERATIONS
     if isinstance(task, ElementTask):
         warnings += voice_warnings(task, item.memo.get("voice_id", ""))
     view = task_view(
@@ -121,15 +139,23 @@ def collected_view(item: CollectedTask, waited_seconds: float, refusal: Sequence
         waited_seconds=waited_seconds,
         warnings=[warning for warning in warnings if warning],
         next_step=next_step_for(task, running="") if task.is_final else "",
-        submitted=Submitted.of(item.label, item.memo) if item.label and item.standing != "never_arrived" else None,
+        submitted=_submitted(item) if kind == "element" else None,
     )
     voice_ids = task.result_ids if isinstance(task, VoiceTask) else []
     return CollectedTaskView(
         **view.model_dump(exclude={"elements"}),
         elements=view.elements,
-        kind=item.kind,
+        kind=kind,
         voice_id=clean(voice_ids[0], _ID) if voice_ids else "",
+        prompt=clean(item.memo.get("prompt", ""), _PROMPT) if is_generation else "",
+        units_estimated=units_estimated,
+        files=[file_row(file) for file in files],
     )
+
+
+def _submitted(item: CollectedTask) -> Submitted | None:
+    """What was asked for, if it is known and may exist."""
+    return Submitted.of(item.label, item.memo) if item.label and item.standing != "never_arrived" else None
 
 
 def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> TaskView:
@@ -154,10 +180,18 @@ def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> Task
 def task_text(view: TaskView) -> str:
     """The facts of a task, the most important first."""
     lines = [_headline(view), *(row_text(row) for row in view.elements)]
+    of_generation: list[str] = []
+    if isinstance(view, CollectedTaskView):
+        lines += [file_text(row) for row in view.files]
+        of_generation = [
+            f"kind={view.kind}",
+            view.prompt and f"prompt={quote(view.prompt, _PROMPT)}",
+            view.units_estimated and f"units_estimated={identifier(view.units_estimated)}",
+        ]
     facts = [
         f"task_id={identifier(view.task_id)}",
         view.external_task_id and f"external_task_id={identifier(view.external_task_id, _EXTERNAL_ID)}",
-        isinstance(view, CollectedTaskView) and f"kind={view.kind}",
+        *of_generation,
         f"task_status={view.task_status}",
         view.task_status_msg and f"task_status_msg={quote(view.task_status_msg, _MESSAGE)}",
         view.outcome and f"outcome={view.outcome}",
@@ -178,6 +212,9 @@ def task_text(view: TaskView) -> str:
 def _headline(view: TaskView) -> str:
     if isinstance(view, CollectedTaskView) and view.voice_id:
         return f"Ready: voice_id={identifier(view.voice_id)}"
+    if isinstance(view, CollectedTaskView) and view.files:
+        saved = ", saved" if all(row.path for row in view.files) else ""
+        return f"Ready: {'video' if view.kind == 'video' else 'pictures'}{saved}."
     if view.element_ids:
         is_deleted = all(row.status == "deleted" for row in view.elements)
         return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
@@ -186,7 +223,7 @@ def _headline(view: TaskView) -> str:
     if not view.task_id:
         return "Kling has no task for it yet."
     if view.task_status == "unknown" and not view.created_at:
-        return "Kling does not show this task (yet), so its state is not known."
+        return "Kling has not shown this task yet, so its state is not known."
     if view.task_status == "unknown":
         return "Kling reports a status that this version does not know."
     return "Not ready yet: the task is still running at Kling."

@@ -9,11 +9,11 @@ import random
 import re
 import secrets
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg.rows import dict_row
 
+from kling_mcp.concurrency.clock import boot_id
 from kling_mcp.store.postgres.database import PostgresDatabase, strip_unstorable
 from kling_mcp.store.postgres.notify import Notifications
 from kling_mcp.store.schema import STEPS
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MARKS = re.compile(r"'(?:[^']|'')*'|[?%]")
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class PostgresStore:
@@ -93,9 +92,6 @@ def _storable(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(strip_unstorable(value) if isinstance(value, str) else value for value in parameters)
 
 
-def computer_name(boot: Path = _BOOT) -> str:
+def computer_name(boot: str | None = None) -> str:
     """Names this computer since it was started; no other one is called so."""
-    try:
-        return boot.read_text("ascii").strip().replace("-", "")[:16]
-    except OSError:
-        return secrets.token_hex(8)
+    return (boot_id() if boot is None else boot)[:16] or secrets.token_hex(8)

@@ -1,0 +1,91 @@
+"""Consent to spending: a person agrees to a price, or the call says what it would cost and stops.
+
+Where the client can ask a person, the person decides. Where it cannot, the first call is refused with the price, and a
+repeat with `max_units` at or above it goes ahead: the agent has told the price, and a person has said how much.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from kling_mcp.errors import ConfirmationError, OverBudgetError
+from kling_mcp.generation.memo import settings_of
+from kling_mcp.sanitize import quote
+
+if TYPE_CHECKING:
+    from kling_mcp.generation.generator import GenerationRequest
+    from kling_mcp.server.tool_context import ToolContext
+
+_PROMPT = 400
+
+
+class Consent(BaseModel):
+    """What a person is asked."""
+
+    agree: bool = Field(description="Spend these units")
+
+
+async def require_consent(call: ToolContext, request: GenerationRequest, max_units: int) -> None:
+    """Return if this request may be paid.
+
+    Raises:
+        OverBudgetError: it may cost more than `max_units`.
+        ConfirmationError: a person declined, or must be asked first.
+    """
+    estimate = request.prepared.estimate
+    if max_units and estimate.high > max_units:
+        raise OverBudgetError(
+            f"max_units is {max_units}, and this request may cost more: {estimate}.",
+            advice="Nothing was sent and nothing was paid. Make it cheaper, or ask the person for more units.",
+        )
+    if call.settings.spending.mode == "allow":
+        return
+    if await _was_agreed(call, _question(request)):
+        return
+    if max_units:
+        return
+    raise ConfirmationError(
+        f"This costs {estimate}.\n{_details(request)}",
+        advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, repeat the same "
+        f"call with max_units={-(-estimate.high // 1):f}.",
+        retry="never",
+    )
+
+
+async def _was_agreed(call: ToolContext, question: str) -> bool:
+    """True if a person agreed; False if the client cannot ask one.
+
+    Raises:
+        ConfirmationError: the person declined.
+    """
+    async with call.report_progress(lambda: "Waiting for a person's answer", 0):  # or the client's time runs out
+        answer = await call.ask(question, Consent)
+    if answer is None:
+        return False
+    if answer.action == "accept" and answer.data.agree:
+        return True
+    raise ConfirmationError(
+        "The person declined to spend these units.",
+        advice="Nothing was sent and nothing was paid. Ask the person what to change before trying again.",
+    )
+
+
+def _question(request: GenerationRequest) -> str:
+    kind = "video" if request.product == "video" else "picture"
+    return f"Make this {kind} for {request.prepared.estimate}?\n{_details(request)}"
+
+
+def _details(request: GenerationRequest) -> str:
+    """The final settings and every note, a line each."""
+    settings = ", ".join(f"{name} {value}" for name, value in settings_of(request.prepared).items())
+    names = ", ".join(quote(name, 40) for _, name in request.memo.elements)
+    lines = [
+        f"Prompt: {quote(request.memo.prompt, _PROMPT)}",
+        f"Settings: model {request.memo.model}, {settings}",
+        names and f"Elements: {names}",
+        request.memo.take > 1 and f"Take: {request.memo.take}",
+        *(f"Note: {note}" for note in request.prepared.notes),
+    ]
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,87 @@
+"""Shared by the tools that make videos and pictures: the paid arguments, consent, progress, and the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from kling_mcp.errors import StillSendingError
+from kling_mcp.sanitize import quote
+from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.consent import require_consent
+from kling_mcp.server.tool import Answer
+from kling_mcp.server.tools._expected_time import expected_time
+from kling_mcp.server.views.generations import generation_text, generation_view, next_step_after
+from kling_mcp.server.views.result_blocks import result_blocks
+
+if TYPE_CHECKING:
+    from kling_mcp.generation.draft import ImageDraft, VideoDraft
+    from kling_mcp.generation.generator import GenerationRequest
+    from kling_mcp.server.tool_context import ToolContext
+
+
+class PaidArguments(ToolArguments):
+    """What every paid tool takes."""
+
+    take: int = Field(1, ge=1, le=1000, description="Another number: another result of the same request")
+    max_units: int = Field(0, ge=0, description="Most units to spend; 0: no cap")
+    save_as: str = Field("", description="Name or folder in the output folder")
+    dry_run: bool = Field(False, description="Show price and request, send nothing")
+    wait_seconds: int = Field(45, ge=0, le=600)
+
+
+async def answer_generation(draft: VideoDraft | ImageDraft, arguments: PaidArguments, call: ToolContext) -> Answer:
+    """Prepare, ask if need be, make once, wait and save.
+
+    Raises:
+        KlingError: whatever preparing, consent, submitting or waiting raises.
+    """
+    call.settings.require("spending")
+    generator = call.account.generator
+    request = await generator.prepare(draft, take=arguments.take, save_as=arguments.save_as)
+    is_known = await generator.is_known(request)
+    if arguments.dry_run:
+        step = "An identical request was made before: calling without dry_run shows its result and pays nothing."
+        view = generation_view(request, next_step=step if is_known else "Call again without dry_run to make it.")
+        return Answer(view, generation_text(view, str(request.prepared.estimate)))
+    if not is_known:
+        await require_consent(call, request, arguments.max_units)
+    return await _make(request, arguments, call)
+
+
+async def _make(request: GenerationRequest, arguments: PaidArguments, call: ToolContext) -> Answer:
+    name, expected = "", expected_time([call.account.generator.kinds[request.intent.kind]])
+
+    async def on_claim(external_task_id: str) -> None:
+        nonlocal name
+        name = external_task_id
+        await call.bind_tasks(external_task_id)
+
+    def message() -> str:
+        sent = call.account.sending(name)
+        ending = f": sending {sent}" if sent else f"; {expected}"
+        return f"Making {quote(request.memo.prompt, 40)} at Kling{ending}"
+
+    seconds = call.wait_seconds(arguments)
+    try:
+        async with call.report_progress(message, seconds):
+            made = await call.account.generator.generate_and_wait(request, wait_seconds=seconds, on_claim=on_claim)
+    except StillSendingError as error:
+        view = generation_view(
+            request,
+            external_task_id=error.external_task_id,
+            next_step=f"It is still being sent: repeat the same call, or call wait_for_tasks with ids=[{quote(name)}].",
+        )
+        return Answer(view, generation_text(view))
+    view = generation_view(
+        request,
+        made.task,
+        external_task_id=made.external_task_id,
+        outcome=made.outcome,
+        files=made.files,
+        waited_seconds=made.waited_seconds,
+        warnings=made.warnings,
+        next_step=next_step_after(made.task, made.files),
+    )
+    return Answer(view, generation_text(view), await result_blocks(made.files, call))

@@ -1,0 +1,127 @@
+"""Generations of the past as callers see them: short rows, and notes on results that may be lost soon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kling_mcp.concurrency.clock import iso_utc
+from kling_mcp.results.links import LIFETIME_SECONDS
+from kling_mcp.sanitize import clean, identifier, quote
+from kling_mcp.server.views.generations import FileRow, file_row
+from kling_mcp.server.views.tasks import next_wait
+from kling_mcp.server.views.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kling_mcp.generation.history import Found, PastGeneration
+
+SOON_SECONDS = 3 * 24 * 3600
+_ID, _PROMPT, _NAME, _MESSAGE = 128, 200, 60, 200
+_MAX_IDS = 20
+
+
+class PastGenerationRow(View):
+    """One generation.
+
+    Prompt, model, elements and take are known of those that were made here.
+    `units` is Kling's figure, else the estimate; `files` are the results with a link or on the disk.
+    """
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "status", "files")
+
+    kind: Literal["video", "image"]
+    task_id: str
+    external_task_id: str
+    status: Literal["ready", "pending", "failed", "unknown"]
+    task_status_msg: str
+    prompt: str
+    model: str
+    elements: list[str]
+    take: int
+    created_at: str
+    units: str
+    files: list[FileRow]
+
+
+def past_row(past: PastGeneration) -> PastGenerationRow:
+    """A generation as callers see it."""
+    memo = past.memo
+    return PastGenerationRow(
+        kind=past.product,
+        task_id=clean(past.task_id, _ID),
+        external_task_id=clean(past.external_task_id, _ID),
+        status=past.status,
+        task_status_msg=clean(past.message, _MESSAGE) if past.status == "failed" else "",
+        prompt=clean(memo.prompt, _PROMPT),
+        model=clean(memo.model, _NAME),
+        elements=[clean(name or element_id, _NAME) for element_id, name in memo.elements],
+        take=memo.take,
+        created_at=iso_utc(past.created_at),
+        units=clean(past.units, 20),
+        files=[file_row(file) for file in past.files],
+    )
+
+
+def past_text(row: PastGenerationRow, now: float) -> str:
+    """One generation in a line, and one for each of its results. `now` is in seconds since 1970."""
+    facts = [
+        row.kind,
+        f"task_id={identifier(row.task_id)}" if row.task_id else f"external_task_id={identifier(row.external_task_id)}",
+        f"status={row.status}",
+        row.task_status_msg and f"task_status_msg={quote(row.task_status_msg, _MESSAGE)}",
+        row.prompt and f"prompt={quote(row.prompt, _PROMPT)}",
+        row.model and f"model={row.model}",
+        row.elements and f"elements={', '.join(quote(name, _NAME) for name in row.elements)}",
+        row.take > 1 and f"take={row.take}",
+        row.units and f"units={identifier(row.units)}",
+        row.created_at and row.created_at[:10],
+    ]
+    lines = [" ".join(str(fact) for fact in facts if fact)]
+    return "\n".join([*lines, *(f"  {_file_text(file, iso_utc(round(now * 1000)))}" for file in row.files)])
+
+
+def _file_text(file: FileRow, now: str) -> str:
+    """A path says where it is; the link is told where there is no path."""
+    ends = file.expires_at and f"link {'ended' if file.expires_at <= now else 'ends'} {file.expires_at[:10]}"
+    where = f"path={quote(file.path, 1000)}" if file.path else f"not saved; url={file.url}"
+    return "; ".join(fact for fact in (where, ends) if fact)
+
+
+def notes_on_found(found: Found, now: float, *, saves: bool) -> list[str]:
+    """What could not be read, and which results may be lost. `now` is in seconds since 1970."""
+    notes = [f"Not everything could be read: {error.message}" for error in found.errors]
+    if not found.is_whole and not notes:
+        notes.append("There are more than can be read at once; narrow the search.")
+    unsaved = [past for past in found.generations if past.status == "ready" and past.is_unsaved]
+    ended = [past for past in unsaved if _ends_before(past, now)]
+    soon = [past for past in unsaved if past not in ended and _ends_before(past, now + SOON_SECONDS)]
+    later = [past for past in unsaved if past not in ended and past not in soon]
+    forgotten = [past for past in found.generations if _is_forgotten(past, now)]
+    if soon:
+        notes.append(f"The links of {_count(soon)} end within 3 days. {_rescue(soon, saves=saves)}")
+    if later and saves:
+        notes.append(f"{_count(later)} not saved on this computer. {_rescue(later, saves=saves)}")
+    if lost := ended + forgotten:
+        notes.append(f"The links of {_count(lost)} ended and no file is on this computer, so nothing can save them.")
+    return notes
+
+
+def _ends_before(past: PastGeneration, moment: float) -> bool:
+    limit = iso_utc(round(moment * 1000))
+    return any(not file.path and file.expires_at and file.expires_at <= limit for file in past.files)
+
+
+def _is_forgotten(past: PastGeneration, now: float) -> bool:
+    """Kling lists it no more, and it is not here."""
+    return past.status == "ready" and not past.files and past.created_at / 1000 < now - LIFETIME_SECONDS
+
+
+def _count(some: Sequence[PastGeneration]) -> str:
+    return f"{len(some)} finished generation{'' if len(some) == 1 else 's'}"
+
+
+def _rescue(some: Sequence[PastGeneration], *, saves: bool) -> str:
+    if not saves:
+        return "Open their links before; this server saves nothing (KLING_MCP_OUTPUT_DIR, KLING_MCP_READ_ONLY)."
+    return next_wait([past.task_id for past in some[:_MAX_IDS]], " to save them.")
