@@ -68,7 +68,7 @@ def _check_name(name: str, path: str, place: Place, problems: Problems, *, adopt
     try:
         check_name(name)
     except InputError as error:
-        problems.relay(error, path, place)
+        problems.relay_all(error, path, place)
 
 
 def _check_adopted(slots: Mapping[str, Slot], path: str, problems: Problems) -> None:
@@ -95,7 +95,7 @@ def _check_description(slots: Mapping[str, Slot], path: str, place: Place, probl
     try:
         check_description(slot.text)
     except InputError as error:
-        problems.relay(error, slot.path, slot.place)
+        problems.relay_all(error, slot.path, slot.place)
 
 
 def _check_material(slots: Mapping[str, Slot], path: str, place: Place, problems: Problems) -> None:
@@ -125,7 +125,7 @@ def _check_video(slots: Mapping[str, Slot], path: str, problems: Problems) -> No
     try:
         check_video_link(slot.text, limits.VIDEO_RULE)
     except InputError as error:
-        problems.relay(error, slot.path, slot.place)
+        problems.relay_all(error, slot.path, slot.place)
 
 
 def _check_tags(slots: Mapping[str, Slot], path: str, problems: Problems) -> None:
@@ -138,7 +138,7 @@ def _check_tags(slots: Mapping[str, Slot], path: str, problems: Problems) -> Non
         for problem in error.problems:
             _, index = split_index(problem.argument)
             place = slot.items[index] if index is not None else slot.place
-            problems.refuse(f"{slot.path}[{index or 0}]", problem.rule, problem.actual, problem.fix, place)
+            problems.relay(problem, f"{slot.path}[{index or 0}]", place)
 
 
 def _text(slots: Mapping[str, Slot], key: str) -> str:

@@ -33,7 +33,7 @@ NOWHERE = Place()
 
 @dataclass(frozen=True, slots=True)
 class SheetProblem(Problem):
-    """A problem of a sheet; `argument` is the way to the value, such as `cast.Mia.others[1]`."""
+    """A problem of a sheet; its argument is the way to the value, such as `cast.Mia.others[1]`."""
 
     place: Place = NOWHERE
 

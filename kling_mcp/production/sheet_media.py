@@ -63,5 +63,5 @@ class SheetMedia:
             try:
                 self._digests[source] = load_picture(source, path, self._policy).digest()
             except InputError as error:
-                self._problems.relay(error, path, place)
+                self._problems.relay_all(error, path, place)
         return Media(given, source, self._digests.get(source, ""), place)

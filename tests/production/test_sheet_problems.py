@@ -125,7 +125,7 @@ def test_default_length_does_not_hold_for_cuts_of_their_own(studio: Studio) -> N
     assert studio.places(f"{text}  s02: {{shots: ['3: A robot'], duration: 5}}\n") == [(4, "shots.s02.duration")]
 
 
-def test_picture_that_is_none_is_told_with_its_line(studio: Studio) -> None:
+def test_picture_that_is_none_is_reported_with_its_line(studio: Studio) -> None:
     (studio.folder / "pictures/pip-side.jpg").write_text("no picture")
     (problem,) = studio.problems(f"cast:{PIP}")
     assert (problem.place.line, problem.argument) == (5, "cast.Pip.others[0]")
