@@ -161,6 +161,11 @@ class TestPaths:
         assert pip.front is not None
         assert pip.front.source == str(studio.folder / "pictures" / "pip-front.jpg")
 
+    def test_path_of_a_sheet_from_windows_is_understood(self, studio: Studio) -> None:
+        pip = studio.read(f"cast:{PIP}".replace("pictures/pip-front.jpg", r"pictures\pip-front.jpg")).cast["Pip"]
+        assert pip.front is not None
+        assert pip.front.source == str(studio.folder / "pictures" / "pip-front.jpg")
+
     def test_links_and_uris_stay(self, studio: Studio) -> None:
         uri = (studio.folder / "pictures" / "pip-front.jpg").as_uri()
         for given in ("https://example.com/pip.jpg", uri):
