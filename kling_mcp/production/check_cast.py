@@ -25,19 +25,20 @@ if TYPE_CHECKING:
 
 MAX_ALIAS_CHARACTERS = 100
 ELEMENT_ID = re.compile(r"[0-9]{1,20}")
-_MATERIAL = ("front", "others", "video")
+MATERIAL = ("front", "others", "video")
 
 
 def check_entry(name: str, place: Place, slots: Mapping[str, Slot], media: SheetMedia, problems: Problems) -> CastEntry:
     """The entry, as far as its values can be read; whatever is wrong with it is among the problems."""
     path = way("cast", name)
-    adopted = "element_id" in slots or problems.is_set_aside(way(path, "element_id"))
-    _check_name(name, path, place, problems, adopted=adopted)
+    adopted = _has(slots, "element_id", path, problems)
+    made = not adopted and any(_has(slots, key, path, problems) for key in MATERIAL)
+    _check_name(name, path, place, problems, made=made)
     front = media.picture(slots["front"]) if "front" in slots else None
     others = media.pictures(slots["others"]) if "others" in slots else ()
     if adopted:
         _check_adopted(slots, path, problems)
-    else:
+    elif made:
         _check_description(slots, path, place, problems)
         _check_material(slots, path, place, problems)
     _check_tags(slots, path, problems)
@@ -61,14 +62,19 @@ def check_alias(name: str, path: str, place: Place, problems: Problems) -> None:
         problems.refuse(path, rule, quote(name, 60), f"write {quote(as_shown(name)[:MAX_ALIAS_CHARACTERS])}.", place)
 
 
-def _check_name(name: str, path: str, place: Place, problems: Problems, *, adopted: bool) -> None:
-    if adopted:
+def _has(slots: Mapping[str, Slot], key: str, path: str, problems: Problems) -> bool:
+    """Whether the key is there, even if its value could not be read."""
+    return key in slots or problems.is_set_aside(way(path, key))
+
+
+def _check_name(name: str, path: str, place: Place, problems: Problems, *, made: bool) -> None:
+    if not made:
         check_alias(name, path, place, problems)
         return
     try:
         check_name(name)
     except InputError as error:
-        problems.relay(error, path, place)
+        problems.relay_all(error, path, place)
 
 
 def _check_adopted(slots: Mapping[str, Slot], path: str, problems: Problems) -> None:
@@ -78,7 +84,7 @@ def _check_adopted(slots: Mapping[str, Slot], path: str, problems: Problems) -> 
         problems.refuse(
             slot.path, "must be the id of an element, digits in quotes", quote(slot.text, 60), fix, slot.place
         )
-    for key in _MATERIAL:
+    for key in MATERIAL:
         if key in slots:
             fix = f"leave {key} out to adopt the element, or element_id to make another one."
             rule = "must be left out beside element_id, with which nothing is made"
@@ -95,7 +101,7 @@ def _check_description(slots: Mapping[str, Slot], path: str, place: Place, probl
     try:
         check_description(slot.text)
     except InputError as error:
-        problems.relay(error, slot.path, slot.place)
+        problems.relay_all(error, slot.path, slot.place)
 
 
 def _check_material(slots: Mapping[str, Slot], path: str, place: Place, problems: Problems) -> None:
@@ -106,7 +112,7 @@ def _check_material(slots: Mapping[str, Slot], path: str, place: Place, problems
         _check_video(slots, path, problems)
         return
     if "front" not in slots:
-        rule = "must be given, or a video, or the element_id of an element that exists"
+        rule = "must be given beside others"
         fix = "give the picture that shows it best from the front."
         problems.refuse(way(path, "front"), rule, "none", fix, place)
     others = slots.get("others")
@@ -125,7 +131,7 @@ def _check_video(slots: Mapping[str, Slot], path: str, problems: Problems) -> No
     try:
         check_video_link(slot.text, limits.VIDEO_RULE)
     except InputError as error:
-        problems.relay(error, slot.path, slot.place)
+        problems.relay_all(error, slot.path, slot.place)
 
 
 def _check_tags(slots: Mapping[str, Slot], path: str, problems: Problems) -> None:
@@ -138,7 +144,7 @@ def _check_tags(slots: Mapping[str, Slot], path: str, problems: Problems) -> Non
         for problem in error.problems:
             _, index = split_index(problem.argument)
             place = slot.items[index] if index is not None else slot.place
-            problems.refuse(f"{slot.path}[{index or 0}]", problem.rule, problem.actual, problem.fix, place)
+            problems.relay(problem, f"{slot.path}[{index or 0}]", place)
 
 
 def _text(slots: Mapping[str, Slot], key: str) -> str:

@@ -54,7 +54,7 @@ def check_shot(
         slot = slots.get(name)
         at = place if slot is None else slot.items[index] if index is not None and slot.items else slot.place
         argument = f"{way(path, name)}{'' if index is None else f'[{index}]'}"
-        problems.refuse(argument, problem.rule, problem.actual, problem.fix, at)
+        problems.relay(problem, argument, at)
     return shot
 
 

@@ -18,7 +18,7 @@ from kling_mcp.sanitize import identifier, quote
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kling_mcp.errors import InputError
+    from kling_mcp.errors import InputError, Problem
     from kling_mcp.production.keys import Key
     from kling_mcp.production.tree import Node
 
@@ -92,15 +92,20 @@ class Problems:
 
     def refuse(self, argument: str, rule: str, actual: str, fix: str, place: Place = NOWHERE) -> None:
         """Note a problem; the same one of a default that many entries share counts once."""
-        if argument in self._unread:
-            return
-        problem = SheetProblem(argument, rule, actual, fix, place)
-        self._found.setdefault(str(problem), problem)
+        if argument not in self._unread:
+            problem = SheetProblem(argument, rule, actual, fix, place)
+            self._found.setdefault(str(problem), problem)
 
-    def relay(self, error: InputError, path: str, place: Place) -> None:
+    def relay(self, problem: Problem, path: str, place: Place) -> None:
         """Note what a rule for a value found, under the value's own name."""
+        if path not in self._unread:
+            own = SheetProblem(path, problem.rule, problem.actual, problem.fix, place)
+            self._found.setdefault(str(own), own)
+
+    def relay_all(self, error: InputError, path: str, place: Place) -> None:
+        """The same for everything that was found."""
         for problem in error.problems:
-            self.refuse(path, problem.rule, problem.actual, problem.fix, place)
+            self.relay(problem, path, place)
 
     def in_order(self) -> list[SheetProblem]:
         """As they stand in the file; those without a place last."""
@@ -113,7 +118,7 @@ class Problems:
 
 
 def way(path: str, key: str) -> str:
-    """The way to what stands under a key: `cast.Mia`, `cast."Mia Rossi"`."""
+    """The way to what stands under a key: `cast."Mia Rossi"` for that name below cast."""
     named = identifier(key)
     return f"{path}.{named}" if path else named
 

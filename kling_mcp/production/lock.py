@@ -39,7 +39,7 @@ _BLANK = f'{{"version": {VERSION}}}'
 
 
 def lock_path(sheet: Path) -> Path:
-    """`episode.lock.json` for `episode.yaml`."""
+    """NAME.lock.json for NAME.yaml."""
     return sheet.with_name(sheet.stem + LOCK_ENDING)
 
 

@@ -33,7 +33,7 @@ NOWHERE = Place()
 
 @dataclass(frozen=True, slots=True)
 class SheetProblem(Problem):
-    """A problem of a sheet; `argument` is the way to the value, such as `cast.Mia.others[1]`."""
+    """A problem of a sheet; its argument is the way to the value, such as `cast.Mia.others[1]`."""
 
     place: Place = NOWHERE
 
@@ -63,7 +63,8 @@ class Media:
 class CastEntry:
     """One element that an episode needs.
 
-    It is made from `front` and `others`, or from `video`, or it exists already and is adopted by `element_id`.
+    It is made from `front` and `others`, or from `video`. Otherwise it exists already, and is adopted by `element_id`
+    or, without one, by its name.
 
     Attributes:
         name: the element's name, as prompts name it: `@Mia`.
@@ -86,7 +87,7 @@ class CastEntry:
 
     @property
     def is_adopted(self) -> bool:
-        """Whether the element exists already, by what the sheet says."""
+        """Whether the sheet says which element it is."""
         return bool(self.element_id)
 
 

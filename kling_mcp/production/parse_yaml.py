@@ -1,6 +1,6 @@
 """YAML as a tree. Only the scanner of PyYAML is used: nothing is constructed, and no value changes its meaning.
 
-A plain text stays what is written (`9:16`, `NO`, `on`, `2026-05-01`), as in YAML 1.2 and not as in 1.1. Tags and
+A plain text stays what is written (9:16, NO, on, 2026-05-01), as in YAML 1.2 and not as in 1.1. Tags and
 aliases are refused: a sheet needs neither, and both have been used against programs that read files.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp.api.limits import MAX_NAME_CHARACTERS
-from kling_mcp.production.check_cast import MAX_ALIAS_CHARACTERS
+from kling_mcp.production.check_cast import MATERIAL, MAX_ALIAS_CHARACTERS
 from kling_mcp.production.keys import (
     CAST_KEYS,
     DEFAULTS_FOR_SHOTS,
@@ -65,15 +65,17 @@ def production_schema() -> Schema:
 
 
 def _cast(help_text: str) -> Schema:
-    """An entry that is made has a name of Kling's length; one that is adopted may have another in the sheet."""
-    made = _map(CAST_KEYS, "An element that is made, or with element_id one that exists.")
+    """A name with material is Kling's, and short; one of an element that exists may be the sheet's own."""
+    one = "An element that is made or, without pictures and video, one that exists."
+    existing = [key for key in CAST_KEYS if key.name not in MATERIAL]
+    made, adopted = ({**_map(keys, one), "type": ["object", "null"]} for keys in (CAST_KEYS, existing))
     return {
         "type": ["object", "null"],
         "description": help_text,
         "maxProperties": MAX_CAST,
         "propertyNames": {"maxLength": MAX_ALIAS_CHARACTERS, "minLength": 1},
         "patternProperties": {f"^.{{1,{MAX_NAME_CHARACTERS}}}$": {"anyOf": [made, _adopted()]}},
-        "additionalProperties": {"anyOf": [{**made, "required": ["element_id"]}, _adopted()]},
+        "additionalProperties": {"anyOf": [adopted, _adopted()]},
     }
 
 

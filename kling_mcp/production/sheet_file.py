@@ -9,17 +9,20 @@ import difflib
 import hashlib
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
-from kling_mcp.media.files import expand_home, find_local, read_regular
+from kling_mcp.media.beneath import MovedError, names_in, reached
+from kling_mcp.media.files import OPEN_FLAGS, expand_home, find_local
 from kling_mcp.media.source import LocalPath, parse_source, unwrap
-from kling_mcp.media.spelling import is_inside, locate, names_in
+from kling_mcp.media.spelling import MAX_NAMES_SEEN, is_inside, locate
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import NoReturn
 
     from kling_mcp.media.policy import MediaPolicy
@@ -29,6 +32,7 @@ MAX_SHEET_BYTES = 1_000_000
 ENDINGS = (".yaml", ".yml", ".json", ".toml")
 LOCK_ENDING = ".lock.json"
 _FORMS = "must be a production sheet: a file that ends in .yaml, .yml, .json or .toml"
+_FIX_SIZE = "make more than one of it; pictures stay files of their own."
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -57,7 +61,7 @@ def read_sheet_text(path: str, policy: MediaPolicy) -> SheetText:
     if ending not in ENDINGS or real.name.lower().endswith(LOCK_ENDING):
         fix = "give the sheet that it belongs to." if ending in ENDINGS else "save it under such a name."
         _refuse(_FORMS, quote(real.name), fix)
-    data = read_small_file(real, MAX_SHEET_BYTES)
+    data = read_small_file(real, policy, MAX_SHEET_BYTES)
     return SheetText(real, _decode(data), ending, hashlib.sha256(data).hexdigest())
 
 
@@ -68,30 +72,45 @@ def find_sheet(path: str, policy: MediaPolicy) -> Path:
         reason = policy.local_files_off_reason.rstrip(". ") or "KLING_MCP_MEDIA_DIRS names no folder"
         rule = f"must be a local file, and local files are off ({reason})"
         _refuse(rule, quote(value), "set KLING_MCP_MEDIA_DIRS to the folder of the sheet, and restart this server.")
-    if ".." in Path(value).parts:
-        value = os.path.abspath(expand_home(value))  # noqa: PTH100 - links are followed and checked below
-    source = parse_source(value, ARGUMENT, policy)
-    if not isinstance(source, LocalPath):
-        _refuse("must be the path of a local file", quote(value, 60), "save the sheet here, and give its path.")
-    return find_local(source.path, policy) or _refuse_missing(source.path, policy)
+    with _explained(value):
+        if ".." in Path(value).parts:
+            value = os.path.abspath(expand_home(value))  # noqa: PTH100 - links are followed and checked below
+        source = parse_source(value, ARGUMENT, policy)
+        if not isinstance(source, LocalPath):
+            _refuse("must be the path of a local file", quote(value, 60), "save the sheet here, and give its path.")
+        return find_local(source.path, policy) or _refuse_missing(source.path, policy)
 
 
-def read_small_file(real: Path, most: int) -> bytes:
-    """The bytes of a regular file. Blocking; raises InputError."""
-    try:
-        about = real.lstat()
-    except OSError as error:
-        _refuse(f"must be readable ({(error.strerror or 'error').lower()})", quote(real.name), "check the file.")
+def read_small_file(real: Path, policy: MediaPolicy, most: int) -> bytes:
+    """The bytes of a regular file inside an allowed folder. Blocking; raises InputError."""
+    with _explained(real.name), reached(real, policy) as place:
+        _check(place.about(), real.name, most)
+        with os.fdopen(place.open(OPEN_FLAGS), "rb") as file:
+            _check(os.fstat(file.fileno()), real.name, most)
+            data = file.read(most + 1)
+    if len(data) > most:
+        _refuse(f"must have at most {most} bytes", f"{quote(real.name)} with more", _FIX_SIZE)
+    return data
+
+
+def _check(about: os.stat_result, name: str, most: int) -> None:
     if not stat.S_ISREG(about.st_mode):
         what = "a folder" if stat.S_ISDIR(about.st_mode) else "a link, device or pipe"
-        _refuse("must be a regular file", f"{quote(real.name)}, {what}", "give the path of the file.")
-    data = b"" if about.st_size > most else read_regular(real, str(real), ARGUMENT)
-    if max(about.st_size, len(data)) > most:
-        actual = f"{quote(real.name)} with {about.st_size} bytes"
-        _refuse(
-            f"must have at most {most} bytes", actual, "make more than one of it; pictures stay files of their own."
-        )
-    return data
+        _refuse("must be a regular file", f"{quote(name)}, {what}", "give the path of the file.")
+    if about.st_size > most:
+        _refuse(f"must have at most {most} bytes", f"{quote(name)} with {about.st_size} bytes", _FIX_SIZE)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """What the disk says, as a problem."""
+    try:
+        yield
+    except MovedError:
+        fix = "call again when nothing moves it or its folder."
+        _refuse("must stay where it is while it is read", quote(name), fix)
+    except OSError as error:
+        _refuse(f"must be readable ({(error.strerror or 'error').lower()})", quote(name), "check its permissions.")
 
 
 def _decode(data: bytes) -> str:
@@ -110,7 +129,7 @@ def _refuse_missing(path: str, policy: MediaPolicy) -> NoReturn:
         rule = f"must be inside the allowed folders: {policy.folders_named()}"
         fix = "move it there, or add its folder to KLING_MCP_MEDIA_DIRS and restart this server."
         _refuse(rule, quote(path), fix)
-    beside = names_in(real.parent) if is_inside(real.parent, policy) else []
+    beside = names_in(real.parent, policy, MAX_NAMES_SEEN)
     sheets = [name for name in beside if name.lower().endswith(ENDINGS) and not name.lower().endswith(LOCK_ENDING)]
     near = difflib.get_close_matches(real.name, sheets, n=2, cutoff=0.5)
     fix = f"did you mean {' or '.join(map(quote, near))}?" if near else "check the path, and give it in full."

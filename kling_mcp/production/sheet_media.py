@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SCHEMES = "|".join(("https?", "data", "file", *sorted(foreign_paths.CHAT_SCHEMES)))
 _OTHER_FORM = re.compile(rf"(?:[a-z][a-z0-9+.-]+://|(?:{_SCHEMES}):|www\.)", re.ASCII | re.IGNORECASE)
 _MAX_PATH_CHARACTERS = 512
+# A sheet that was written on Windows; before other signs a backslash is a shell's.
+_BACKSLASH = re.compile(r"\\(?=\w)")
 
 
 class SheetMedia:
@@ -54,6 +56,8 @@ class SheetMedia:
         value = unwrap(given)
         if _OTHER_FORM.match(value) or len(value) > _MAX_PATH_CHARACTERS or foreign_paths.is_windows_absolute(value):
             return value
+        if os.sep == "/":
+            value = _BACKSLASH.sub("/", value)
         # Without `..`, which no picture may have: the sheet's folder says what it means, and the target is checked.
         return os.path.normpath(self._folder / expand_home(value)) if value else ""
 
@@ -63,5 +67,5 @@ class SheetMedia:
             try:
                 self._digests[source] = load_picture(source, path, self._policy).digest()
             except InputError as error:
-                self._problems.relay(error, path, place)
+                self._problems.relay_all(error, path, place)
         return Media(given, source, self._digests.get(source, ""), place)

@@ -92,7 +92,7 @@ def test_usual_mistakes_of_yaml_come_with_their_fix(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
-def test_other_encodings_are_refused(studio: Studio, encoding: str) -> None:
+def test_sheet_in_another_encoding_is_refused(studio: Studio, encoding: str) -> None:
     with pytest.raises(InputError, match=r"must (be UTF-8|have no control characters)"):
         studio.read("cast:\n  Zoë: '160'\n".encode(encoding))
 

@@ -119,7 +119,7 @@ def test_key_without_a_value_counts_as_left_out(studio: Studio) -> None:
     assert studio.read(text).cast["Pip"].voice == "Anna"
 
 
-def test_one_bare_value_is_a_list_of_one(studio: Studio) -> None:
+def test_bare_value_is_a_list_of_one(studio: Studio) -> None:
     pip = studio.read(f"cast:{PIP.replace('[pictures/pip-side.jpg]', 'pictures/pip-side.jpg')}").cast["Pip"]
     assert [other.given for other in pip.others] == ["pictures/pip-side.jpg"]
 
@@ -161,6 +161,11 @@ class TestPaths:
         assert pip.front is not None
         assert pip.front.source == str(studio.folder / "pictures" / "pip-front.jpg")
 
+    def test_path_of_a_sheet_from_windows_is_understood(self, studio: Studio) -> None:
+        pip = studio.read(f"cast:{PIP}".replace("pictures/pip-front.jpg", r"pictures\pip-front.jpg")).cast["Pip"]
+        assert pip.front is not None
+        assert pip.front.source == str(studio.folder / "pictures" / "pip-front.jpg")
+
     def test_links_and_uris_stay(self, studio: Studio) -> None:
         uri = (studio.folder / "pictures" / "pip-front.jpg").as_uri()
         for given in ("https://example.com/pip.jpg", uri):
@@ -183,7 +188,7 @@ class TestFile:
             read_sheet(str(path), studio.policy)
         return str(caught.value)
 
-    def test_missing_sheet_is_told_with_near_names(self, studio: Studio) -> None:
+    def test_missing_sheet_is_answered_with_near_names(self, studio: Studio) -> None:
         studio.read(YAML, "episode.yaml")
         assert 'did you mean "episode.yaml"?' in self.refused(studio, studio.folder / "episodes.yaml")
 
@@ -210,7 +215,7 @@ class TestFile:
             read_sheet(str(studio.folder / "episode.yaml"), MediaPolicy(local_files_off_reason="not over http."))
 
     @pytest.mark.parametrize("name", ["notes.txt", "sheet", "episode.lock.json"])
-    def test_other_files_are_no_sheets(self, studio: Studio, name: str) -> None:
+    def test_files_of_another_kind_are_no_sheets(self, studio: Studio, name: str) -> None:
         (studio.folder / name).write_text(YAML)
         assert "must be a production sheet" in self.refused(studio, studio.folder / name)
 

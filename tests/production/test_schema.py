@@ -54,7 +54,7 @@ def test_example_of_the_docs_fits_the_schema(validator: Draft202012Validator) ->
 GOOD: list[dict[str, Any]] = [
     {"cast": {"Mia": "160"}},
     {"version": 1, "shots": {"s01": {"prompt": "A robot", "images": "https://example.com/a.png"}}},
-    {"cast": {"A name of more than 20 characters": {"element_id": "160", "tags": ["Character"]}}},
+    {"cast": {"A name of more than 20 characters": {"element_id": "160", "tags": ["Character"]}, "Mia": None}},
     {"$schema": "production.schema.json", "shots": {"s01": {"shots": ["3: A robot"], "takes": 20, "duration": 3}}},
 ]
 BAD: list[dict[str, Any]] = [
@@ -63,7 +63,7 @@ BAD: list[dict[str, Any]] = [
     {"cast": {"Mia": 160}},
     {"cast": {"Mia": "mia.png"}},
     {"cast": {"Mia": {"element_id": 160}}},
-    {"cast": {"A name of more than 20 characters": {"description": "x"}}},
+    {"cast": {"A name of more than 20 characters": {"video": "https://example.com/a.mp4", "description": "x"}}},
     {"cast": {"Mia": {"frontal_image": "https://example.com/a.png", "description": "x"}}},
     {"shots": {"s01": {"prompt": "A robot", "model": "4.0"}}},
     {"shots": {"s01": {"prompt": "A robot", "duration": 16}}},

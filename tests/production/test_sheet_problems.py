@@ -58,9 +58,6 @@ def test_all_problems_are_reported_in_the_order_of_the_file(studio: Studio) -> N
         (14, 'cast."A name of more than 20 characters".front'),
         (15, 'cast."A name of more than 20 characters".voice'),
         (16, "cast.Old.element_id"),
-        (17, "cast.Empty.description"),
-        (17, "cast.Empty.front"),
-        (17, "cast.Empty.others"),
         (21, "shots.s01.duration"),
         (22, "shots.s01.audio"),
         (23, "shots.s01.takes"),
@@ -125,7 +122,7 @@ def test_default_length_does_not_hold_for_cuts_of_their_own(studio: Studio) -> N
     assert studio.places(f"{text}  s02: {{shots: ['3: A robot'], duration: 5}}\n") == [(4, "shots.s02.duration")]
 
 
-def test_picture_that_is_none_is_told_with_its_line(studio: Studio) -> None:
+def test_picture_that_is_none_is_reported_with_its_line(studio: Studio) -> None:
     (studio.folder / "pictures/pip-side.jpg").write_text("no picture")
     (problem,) = studio.problems(f"cast:{PIP}")
     assert (problem.place.line, problem.argument) == (5, "cast.Pip.others[0]")
@@ -141,6 +138,24 @@ def test_adopted_entry_brings_no_material_of_its_own(studio: Studio) -> None:
     assert studio.places(f"cast:{PIP}    element_id: '160'\n") == [(4, "cast.Pip.front"), (5, "cast.Pip.others")]
     pip = studio.read("cast:\n  Pip: {element_id: '160', description: Small robot, tags: [Character]}\n").cast["Pip"]
     assert (pip.element_id, pip.description, pip.tags) == ("160", "Small robot", ("Character",))
+
+
+def test_entry_without_material_means_the_element_of_that_name(studio: Studio) -> None:
+    sheet = studio.read("cast:\n  Pip:\n  A name of more than 20 characters: {description: Small robot}\n")
+    assert [(entry.element_id, entry.front, entry.video) for entry in sheet.cast.values()] == [("", None, "")] * 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "places"),
+    [
+        ("{front: pictures/pip-front.jpg}", ["cast.Pip.description", "cast.Pip.others"]),
+        ("{description: x, others: [pictures/pip-side.jpg]}", ["cast.Pip.front"]),
+        ("{description: x, front: pictures/pip-front.jpg, others: []}", ["cast.Pip.others"]),
+        ("{video: 'https://example.com/pip.mp4'}", ["cast.Pip.description"]),
+    ],
+)
+def test_entry_with_some_material_needs_the_rest(studio: Studio, entry: str, places: list[str]) -> None:
+    assert sorted(problem.argument for problem in studio.problems(f"cast:\n  Pip: {entry}\n")) == places
 
 
 def test_names_that_look_the_same_are_refused(studio: Studio) -> None:
@@ -165,5 +180,5 @@ def test_error_for_the_caller_says_that_nothing_was_made(studio: Studio) -> None
     with pytest.raises(InputError) as caught:
         studio.read(EVERYTHING_WRONG)
     told = caught.value.for_caller()
-    assert re.match(r"27 problems with the input:\n- line 1, version: must be 1; got ", told)
+    assert re.match(r"24 problems with the input:\n- line 1, version: must be 1; got ", told)
     assert "Nothing was made. Correct the sheet and call again." in told
