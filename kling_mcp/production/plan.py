@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from kling_mcp.generation.prices import Estimate
+from kling_mcp.production.content import hash_of
 from kling_mcp.production.decide import CastDecision, ShotDecision, decide_entry, decide_take
 from kling_mcp.sanitize import as_shown, clean
 from kling_mcp.tasks.budget import show_units, units_of
@@ -158,10 +159,16 @@ def _sum_of(product: Product, estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _decide_shots(sheet: Sheet, lock: Lock, world: World, cast: Mapping[str, CastDecision]) -> Iterable[ShotDecision]:
+    seen: dict[str, str] = {}
     for shot_id, shot in sheet.shots.items():
+        facts = world.shots[shot_id]
         for take in range(1, shot.takes + 1):
-            locked = lock.shots.get(shot_id, {}).get(take)
-            yield decide_take(shot, take, locked, world.shots[shot_id], cast)
+            decision = decide_take(shot, take, lock.shots.get(shot_id, {}).get(take), facts, cast)
+            same = seen.setdefault(hash_of(facts.made_from[take]), shot_id) if take in facts.made_from else shot_id
+            if decision.costs and same != shot_id:
+                note = f"it is the same as shot {clean(same, _NAME)}, so one video serves both and is paid once"
+                decision = replace(decision, is_paid=True, notes=(*decision.notes, note))
+            yield decision
 
 
 def _find_missing(cast: Iterable[CastDecision], world: World, require: Sequence[str]) -> Iterable[Missing]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.api.limits import IMAGE_REFER
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError
-from kling_mcp.generation.draft import VideoDraft
 from kling_mcp.generation.foresee import ForeseenElements
+from kling_mcp.production.check_shots import draft_of
 from kling_mcp.production.content import parts_of_video
 from kling_mcp.production.model import SheetProblem
 from kling_mcp.production.names import find_names
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from kling_mcp.account import Account
     from kling_mcp.errors import Kind
+    from kling_mcp.generation.draft import VideoDraft
     from kling_mcp.generation.generator import GenerationRequest
     from kling_mcp.production.decide import CastDecision
-    from kling_mcp.production.model import Media, Sheet, Shot
+    from kling_mcp.production.model import Sheet, Shot
     from kling_mcp.production.names import NamedElements
     from kling_mcp.tasks.entry import State
 
@@ -139,37 +140,14 @@ class ShotSurveyor:
         return bool(entry.video), bool(entry.voice)
 
 
-def draft_of(shot: Shot) -> VideoDraft:
-    """What a shot asks for, with names in its texts."""
-    return VideoDraft(
-        prompt=shot.prompt,
-        elements=shot.elements,
-        images=tuple(picture.source for picture in shot.images),
-        first_frame=_source(shot.first_frame),
-        last_frame=_source(shot.last_frame),
-        video_url=shot.video_url,
-        video_use=shot.video_use,
-        shots=shot.shots,
-        model=shot.model,
-        duration=shot.duration,
-        aspect_ratio=shot.aspect_ratio or None,
-        resolution=shot.resolution,
-        audio=shot.audio,
-    )
-
-
 def save_as_of(sheet: Sheet, shot: Shot, take: int) -> str:
     """Where a take is saved: as the shot says, otherwise in a folder with the sheet's name, under the shot's id."""
     name = shot.save_as if shot.save_as not in {"", shot.id} else f"{sheet.path.stem}/{shot.id}"
-    return name if shot.takes == 1 or name.endswith("/") else f"{name}-take-{take}"
+    return name if shot.takes == 1 else f"{name}-take-{take}"
 
 
 def _takes(shot: Shot) -> range:
     return range(1, shot.takes + 1)
-
-
-def _source(media: Media | None) -> str:
-    return media.source if media else ""
 
 
 def _told(shot: Shot, error: KlingError) -> tuple[str, ...]:

@@ -190,3 +190,17 @@ async def test_changed_shot_makes_a_plan_stale_and_own_progress_does_not(runtime
     assert differences(decided, await plan(runtime, episode)) == []
     episode.shots["harbour"]["duration"] = 15
     assert differences(decided, await plan(runtime, episode)) == ["shot harbour take 1 changed"]
+
+
+async def test_two_shots_that_are_the_same_are_one_video_and_paid_once(
+    runtime: Runtime, episode: Episode, world: World, clock: VirtualClock
+) -> None:
+    episode.film("again", "@Mia dances with @Sara in a kitchen")
+    planned = await plan(runtime, episode)
+    (price,) = planned.price()
+    assert price.high == 11
+    assert planned.shots[2].notes == ("it is the same as shot kitchen, so one video serves both and is paid once",)
+    outcomes = await run(runtime, planned)
+    assert [each.status for each in outcomes] == ["ready"] * 5
+    assert spent(world, clock) == 11
+    assert not (await plan(runtime, episode)).has_work
