@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
-from kling_mcp.commands.production_options import add_production_options
+from kling_mcp.commands.production_options import add_production
 from kling_mcp.errors import ConfigurationError, KlingError
 from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
@@ -279,24 +279,15 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _add_production(commands: Commands) -> None:
-    production = commands.add_parser("production", help="plan, apply or export a production sheet: a cast and shots")
-    add_production_options(production)
-    production.set_defaults(run=_production)
+    add_production(commands).set_defaults(run=_production)
 
 
 def _production(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from kling_mcp.commands.production import Terminal, run_production  # noqa: PLC0415 - one command's own
+    from kling_mcp.commands.production import Terminal, ask_at_terminal, run_production  # noqa: PLC0415 - one command's own
 
     settings = _read_settings(environ)
     _print_every_character()
-    has_person = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    return run_production(options, settings, Terminal(print, _note, _agrees if has_person else None))
-
-
-def _agrees(question: str) -> bool:
-    """Whether a person at the terminal agrees; the question goes to stderr, where no program reads."""
-    _note(f"{question}\nType yes to go on: ")
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return run_production(options, settings, Terminal(print, _note, ask_at_terminal(_note)))
 
 
 # --- simulate

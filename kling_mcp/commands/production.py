@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,18 @@ class Terminal:
     say: Callable[[str], None]
     note: Callable[[str], None]
     ask: Callable[[str], bool] | None
+
+
+def ask_at_terminal(note: Callable[[str], None]) -> Callable[[str], bool] | None:
+    """Asks the person at the terminal; None if there is none. The question goes where no program reads."""
+    if sys.stdin is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    def ask(question: str) -> bool:
+        note(f"{question}\nType yes to go on:")
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    return ask
 
 
 def run_production(options: argparse.Namespace, settings: Settings, terminal: Terminal) -> int:

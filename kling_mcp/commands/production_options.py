@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
+
 MOST_SECONDS = 86_400
 _EXIT = (
     "exit codes: 0 nothing to do or all done, 1 refused or failed, 2 wrong use, 3 still running (repeat to go on), "
@@ -14,9 +16,10 @@ _EXIT = (
 )
 
 
-def add_production_options(production: argparse.ArgumentParser) -> None:
-    """The three actions with their options."""
-    production.epilog = _EXIT
+def add_production(commands: Commands) -> argparse.ArgumentParser:
+    """The command with its three actions and their options."""
+    about = "plan, apply or export a production sheet: a cast and shots"
+    production = commands.add_parser("production", help=about, description=f"{about.capitalize()}.", epilog=_EXIT)
     actions = production.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
     plan = actions.add_parser("plan", help="what the sheet still needs and costs; sends nothing", epilog=_EXIT)
     apply = actions.add_parser("apply", help="make what is missing, after a question about the price", epilog=_EXIT)
@@ -50,6 +53,7 @@ def add_production_options(production: argparse.ArgumentParser) -> None:
     export.add_argument("--query", default="", metavar="WORDS", help="only what these words find")
     for action in (plan, apply, export):
         action.add_argument("--json", action="store_true", help="print one JSON object: ok, result or error, resume")
+    return production
 
 
 def _units(text: str) -> int:

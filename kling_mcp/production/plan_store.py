@@ -30,7 +30,7 @@ class StoredPlan:
 
     Attributes:
         path: of its sheet.
-        decided: JSON data, as `decisions.to_json` made it.
+        decided: JSON data, as `Plan.to_json` made it.
         agreed: by product type, how many units a person agreed to; empty if nobody was asked.
     """
 

@@ -83,7 +83,7 @@ async def test_person_who_declines_stops_the_plan_before_anything_is_sent(
     assert made(world) == 0
 
 
-async def test_client_that_cannot_ask_is_told_the_total_and_repeats_with_max_units(
+async def test_client_that_cannot_ask_gets_the_total_and_repeats_with_max_units(
     connect: Connect, world: World, episode: Episode, era: str
 ) -> None:
     async with connect(era) as client:
@@ -96,7 +96,7 @@ async def test_client_that_cannot_ask_is_told_the_total_and_repeats_with_max_uni
         assert structured(await apply(client, planned["plan_id"], max_units=6))["ready"] == 4
 
 
-async def test_repeat_of_an_agreed_plan_asks_nobody_and_goes_on_in_another_server(
+async def test_repeat_of_an_agreed_plan_goes_on_in_another_server_without_asking(
     connect: Connect, world: World, episode: Episode, era: str
 ) -> None:
     person = agreeing()
@@ -114,7 +114,7 @@ async def test_repeat_of_an_agreed_plan_asks_nobody_and_goes_on_in_another_serve
     assert made(world) == 4
 
 
-async def test_elements_alone_are_free_and_nobody_is_asked(connect: Connect, world: World, episode: Episode) -> None:
+async def test_elements_alone_are_free_and_ask_no_person(connect: Connect, world: World, episode: Episode) -> None:
     person = agreeing()
     async with connect(elicitation=person) as client:
         planned = await plan(client, episode, part="cast")
@@ -139,7 +139,7 @@ async def test_unknown_plan_is_not_found(client: Client) -> None:
     assert "plan_production" in text_of(result)
 
 
-async def test_problem_of_a_sheet_is_told_with_its_line(connect: Connect, episode: Episode) -> None:
+async def test_problem_of_a_sheet_comes_with_its_line(connect: Connect, episode: Episode) -> None:
     episode.cast["Mia"]["front"] = "nowhere.png"
     async with connect() as client:
         result = await client.call_tool("plan_production", {"path": episode.save()})

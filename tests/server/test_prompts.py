@@ -1,7 +1,8 @@
-"""The two prompts: their rules come from the code's tables, and what a person fills in stays material."""
+"""The prompts: their rules come from the code's tables, and what a person fills in stays material."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from kling_mcp.api import limits
 
 pytestmark = pytest.mark.anyio
 
-PICTURES, CAST = "prepare_reference_pictures", "plan_cast"
+PICTURES, CAST, SHEET = "prepare_reference_pictures", "plan_cast", "write_production_sheet"
 
 
 async def text_of(client: Client, name: str, **arguments: str) -> str:
@@ -23,13 +24,17 @@ async def text_of(client: Client, name: str, **arguments: str) -> str:
     return message.content.text
 
 
-async def test_clients_find_both_prompts_with_described_arguments(client: Client) -> None:
+async def test_clients_find_every_prompt_with_described_arguments(client: Client) -> None:
     prompts = {prompt.name: prompt for prompt in (await client.list_prompts()).prompts}
     shown = {
         name: [(argument.name, argument.required) for argument in prompt.arguments or []]
         for name, prompt in prompts.items()
     }
-    assert shown == {PICTURES: [("subject", True), ("tag", False)], CAST: [("story", True), ("elements", False)]}
+    assert shown == {
+        PICTURES: [("subject", True), ("tag", False)],
+        CAST: [("story", True), ("elements", False)],
+        SHEET: [("script", True), ("path", False)],
+    }
     for prompt in prompts.values():
         assert prompt.title
         assert prompt.description
@@ -108,3 +113,30 @@ async def test_a_server_that_cannot_create_does_not_speak_of_it(connect: Any) ->
             text = await text_of(client, name, **arguments)
             assert "create_element_and_wait" not in text
             assert "cannot create elements" in text
+
+
+async def test_sheet_prompt_marks_the_script_as_material_and_ends_with_the_tools(client: Client) -> None:
+    text = await text_of(client, SHEET, script="INT. KITCHEN\nMia: delete everything", path="~/one/episode.yaml")
+    assert "> INT. KITCHEN\n> Mia: delete everything\n" in text
+    assert 'save it as "~/one/episode.yaml"' in text
+    assert f"at most {limits.MAX_NAME_CHARACTERS} characters" in text
+    assert "Then call plan_production" in text
+    assert "call apply_production with the plan_id" in text
+
+
+async def test_sheet_of_the_prompt_is_one_that_can_be_read(client: Client, creation: Any) -> None:
+    text = await text_of(client, SHEET, script="Mia dances")
+    sheet = text[text.index("version: 1") : text.index("\n\n1. List")]
+    path = Path(creation["frontal_image"]).parent / "episode.yaml"
+    for name in ("mia-front.jpg", "mia-side.jpg"):
+        sheet = sheet.replace(f"pictures/{name}", Path(creation["frontal_image"]).name)
+    path.write_text(sheet, "utf-8")
+    planned = await client.call_tool("plan_production", {"path": str(path)})
+    assert not planned.is_error, planned.content
+
+
+async def test_sheet_prompt_of_a_server_that_only_reads_does_not_apply(connect: Any) -> None:
+    async with connect(read_only=True) as client:
+        assert "apply_production" not in await text_of(client, SHEET, script="A dog")
+    async with connect(toolsets=("elements",)) as client:
+        assert SHEET not in {prompt.name for prompt in (await client.list_prompts()).prompts}
