@@ -145,6 +145,8 @@ class Applier:
         )
         if not creation.task.is_final:
             return replace(made, status="pending", reason="Kling is making it.")
+        if creation.task.is_deleted or not creation.task.result_ids:
+            return replace(made, status="failed", reason="Kling made it, and shows no element now: it was deleted.")
         element = self._locked(decision, creation)
         await self._lock.put_element(decision.name, element)
         return replace(made, status="ready", element_id=element.element_id)

@@ -134,9 +134,12 @@ def _decide_locked(
             return replace(blank, action="create", why=why, problems=(told,), begun=begun)
         return replace(blank, problems=(told,))
     same = replace(blank, element_id=locked.element_id)
-    if facts.draft is None or not locked.content or locked.content == hash_of(facts.made_from):
+    if facts.draft is None or locked.content == hash_of(facts.made_from):
         return replace(same, action="unchanged", made_from=facts.made_from or dict(locked.made_from))
-    why = ", ".join(changes_between(locked.made_from, facts.made_from)) or "it is made from something else"
+    if locked.content:
+        why = ", ".join(changes_between(locked.made_from, facts.made_from)) or "it is made from something else"
+    else:
+        why = "it was adopted, and the sheet has material for it now"
     return replace(same, action="replace", why=why, begun=begun)
 
 

@@ -57,7 +57,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "model": ("model_name", "model_version"),
         "page_num": ("page", "page_number"),
         "page_size": ("limit", "per_page", "size"),
+        "path": ("file", "file_name", "filename", "file_path", "sheet", "sheet_path"),
         "pictures": ("images", "thumbnails", "with_pictures"),
+        "plan_id": ("id", "plan"),
         "prompt": ("text", "prompt_text"),
         "query": (
             "element_id",
@@ -80,6 +82,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "refer_images": ("other_images", "other_pictures", "refer_image", "refer_image_list"),
         "reference_type": ("refer_type", "type"),
+        "require": ("names", "required", "required_names"),
         "save_as": ("file_name", "filename", "folder", "output", "output_name"),
         "shots": ("multi_prompt", "scenes"),
         "tags": ("tag", "tag_ids", "tag_list", "tag_names"),

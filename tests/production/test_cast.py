@@ -115,6 +115,45 @@ async def test_registry_of_ids_is_adopted_and_bad_ids_are_named(
     assert world.accepted_creations() == {}
 
 
+async def test_adopted_entry_that_gets_pictures_is_made_and_the_adopted_element_kept(
+    runtime: Runtime, episode: Episode, world: World
+) -> None:
+    old = world.add_element(world.account_of(API_KEY), "Mia").element_id
+    made = episode.cast["Mia"]
+    episode.cast = {"Mia": {"element_id": old}}
+    await apply(runtime, episode)
+    episode.cast = {"Mia": made}
+    planned = await plan(runtime, episode)
+    assert (planned.cast[0].action, planned.cast[0].element_id) == ("replace", old)
+    assert statuses(await run(runtime, planned)) == {"Mia": "ready"}
+    assert [kept.element_id for kept in episode.lock.cast["Mia"].replaced] == [old]
+
+
+async def test_name_that_several_elements_have_is_a_problem_with_its_candidates(
+    runtime: Runtime, episode: Episode, world: World
+) -> None:
+    ids = [world.add_element(world.account_of(API_KEY), "Mia").element_id for _ in range(2)]
+    planned = await plan(runtime, episode)
+    assert actions(planned)["Mia"] == "problem"
+    assert all(element_id in planned.problems[0] for element_id in ids)
+
+
+async def test_voice_is_found_by_its_name_and_an_unknown_one_is_a_problem(
+    runtime: Runtime, episode: Episode, world: World
+) -> None:
+    voice = world.add_voice(world.account_of(API_KEY), "Calm narrator")
+    episode.cast["Mia"]["voice"] = "Calm narrator"
+    episode.cast["Sara"]["voice"] = "Loud narrator"
+    planned = await plan(runtime, episode)
+    assert planned.cast[0].made_from["voice"] == voice.voice_id
+    assert [each.name for each in planned.cast if each.action == "problem"] == ["Sara"]
+    assert "cast.Sara.voice" in planned.problems[0]
+    await run(runtime, planned)
+    made = {task.element_name: task for task in elements_at(world)}
+    assert made["Mia"].voice is not None
+    assert made["Mia"].voice.voice_id == voice.voice_id
+
+
 async def test_deleted_element_is_a_problem_and_is_made_again(runtime: Runtime, episode: Episode, world: World) -> None:
     await apply(runtime, episode)
     old = episode.ids()["Mia"]
