@@ -91,8 +91,12 @@ class GenerationApi:
         found: list[GenerationTask] = []
         for some in _chunks(names):
             request = Request("GET", protocol.TASKS, params={parameter: ",".join(some)}, is_query=True)
-            found += protocol.decode_tasks(await self._client.send(request), GenerationTask)
-        return [task for task in found if task.task_id]
+            tasks = protocol.decode_tasks(await self._client.send(request), GenerationTask)
+            readable = [task for task in tasks if task.task_id]
+            if len(some) == 1 and tasks and not readable:  # the task exists: "unknown" would make it be paid again
+                raise UnexpectedReplyError("Kling's answer holds a task that cannot be read.", http_status=200)
+            found += readable
+        return found
 
 
 def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:

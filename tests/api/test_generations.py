@@ -64,6 +64,17 @@ async def make_many(api: GenerationApi, count: int) -> list[GenerationTask]:
     return [await make(api, external_id=f"kmcp-{number}") for number in range(count)]
 
 
+async def test_task_that_cannot_be_read_is_not_taken_for_an_unknown_one(api: GenerationApi, faults: Faults) -> None:
+    """What is unknown may be paid for again."""
+    task = await make(api)
+    for name in (task.task_id, "kmcp-a"):
+        faults.malformed("wrong-fields", route="tasks-get", times=None)
+        with pytest.raises(UnexpectedReplyError):
+            await api.get_many([name])
+        faults.clear()
+        assert [found.task_id for found in await api.get_many([name])] == [task.task_id]
+
+
 class TestCreating:
     @pytest.mark.parametrize("path", BODIES)
     async def test_task_of_each_route_is_read_in_either_standard(

@@ -16,6 +16,7 @@ import anyio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from production.productions import Production
+from profiles import IS_NIGHTLY
 from virtual_time import VirtualLoop
 
 from never_twice.crashable import DiesAtStep, Processes
@@ -41,7 +42,12 @@ def misfortunes(draw: st.DrawFn) -> Misfortune:
 RUNS = st.lists(st.tuples(st.floats(0, 40), st.integers(1, 120)), min_size=1, max_size=4)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(
+    max_examples=2000 if IS_NIGHTLY else 40,
+    suppress_health_check=[HealthCheck.too_slow],
+    deadline=None,
+    print_blob=True,
+)
 @given(runs=RUNS, bad_days=st.lists(misfortunes(), max_size=5))
 def test_plan_is_made_once_and_paid_once_whatever_happens(
     runs: list[tuple[float, int]], bad_days: list[Misfortune]

@@ -65,6 +65,30 @@ async def test_two_crashes_at_any_steps_make_and_pay_each_thing_once(misfortune:
     pytest.fail("applying never ends")
 
 
+async def test_crash_at_any_step_of_a_replacement_makes_one_new_element_and_keeps_the_old_one(tmp_path: Path) -> None:
+    for step in range(1, MAX_STEPS, 1 if IS_NIGHTLY else 5):
+        production = Production(tmp_path / f"{step}")
+        fate = DiesAtStep(step)
+        async with Processes(production.folder / "state", production.world, production.faults) as processes:
+            first = processes.start()
+            await production.finish(first, (await production.plan_of(first)).plan_id)
+            old = production.episode.ids()
+            production.episode.picture("Mia-front", version=2)
+            plan_id = (await production.plan_of(first)).plan_id
+            await production.die_while_applying(processes.start(fate=fate), plan_id)
+            await production.finish(processes.start(), plan_id)
+        (account,) = production.world.accounts.values()
+        assert [task.element_name for task in account.elements.values()].count("Mia") == 2
+        assert len(production.world.generations) == 3  # the one that shows her, again
+        new = production.episode.ids()
+        assert new["Mia"] != old["Mia"]
+        assert new["Sara"] == old["Sara"]
+        assert [kept.element_id for kept in production.episode.lock.cast["Mia"].replaced] == [old["Mia"]]
+        if len(fate.met) < step:
+            return
+    pytest.fail("applying never ends")
+
+
 async def test_two_processes_with_one_plan_make_and_pay_each_thing_once(tmp_path: Path) -> None:
     production = Production(tmp_path / "both")
     async with Processes(production.folder / "state", production.world, production.faults) as processes:
