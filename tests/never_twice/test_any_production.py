@@ -43,7 +43,7 @@ RUNS = st.lists(st.tuples(st.floats(0, 40), st.integers(1, 120)), min_size=1, ma
 
 
 @settings(
-    max_examples=2000 if IS_NIGHTLY else 40,
+    max_examples=1000 if IS_NIGHTLY else 40,
     suppress_health_check=[HealthCheck.too_slow],
     deadline=None,
     print_blob=True,
