@@ -71,7 +71,7 @@ def build_server(
     server = MCPServer(
         "kling-mcp",
         title="Kling Elements",
-        instructions=instructions_for(frozenset(tool.name for tool in chosen)),
+        instructions=instructions_for(frozenset(tool.name for tool in chosen), is_sandbox=settings.sandbox),
         version=__version__,
         tools=[*chosen],
         lifespan=lifespan,

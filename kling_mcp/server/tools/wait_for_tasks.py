@@ -144,7 +144,7 @@ def _progress(account: Account, collected: Sequence[CollectedTask]) -> str:
 
 def _next_step(tasks: list[CollectedTaskView], names: list[str]) -> str:
     if not tasks:
-        return "Nothing is unfinished; list_elements shows what exists."
+        return "Nothing is unfinished; find_elements and find_generations show what exists."
     return next_wait([name for name in names if name])
 
 
