@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class WaitArguments(ToolArguments):
     """Which tasks, how long to wait, and where results go."""
 
-    ids: list[str] = Field(default_factory=list, description="Task ids or external task ids")
+    ids: list[str] = Field(default_factory=list, description="Task or external task ids")
     wait_seconds: int = Field(45, ge=0, le=MAX_WAIT_SECONDS)
     save_as: str = ""
 
@@ -58,8 +58,8 @@ class WaitView(View):
     page_uri=RESULTS_URI,
 )
 async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
-    """Wait for earlier tasks of any kind, also of another chat, and save finished videos and images. Without ids: all
-    unfinished ones. Many cost no more than one."""
+    """Wait for tasks of any kind, also of other chats; saves finished videos and images. No ids: all unfinished. Many
+    cost no more than one."""
     require_exact_ids("ids", arguments.ids)
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()
