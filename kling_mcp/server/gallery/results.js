@@ -40,9 +40,9 @@
   /** The link, if it is one of Kling's; else "". The policy of the page holds the same. */
   function link(text) {
     if (typeof text !== "string" || text.length > 8192 || !URL.canParse(text)) return "";
-    const { protocol, hostname, port, username } = new URL(text);
+    const { protocol, hostname, port, username, password } = new URL(text);
     const isKlings = HOSTS.some((name) => hostname === name || hostname.endsWith("." + name));
-    return protocol === "https:" && isKlings && !port && !username ? text : "";
+    return protocol === "https:" && isKlings && !port && !username && !password ? text : "";
   }
 
   function show(result, isMore) {
@@ -173,7 +173,7 @@
 
   /** Why a result is not seen here, and where it is. */
   function missing(file, what) {
-    const why = file.hasEnded ? "The link has ended" : file.isLive ? "The " + what + " cannot be loaded here" : "There is no link";
+    const why = file.hasEnded ? "The link has ended" : file.isLive ? "The " + what + " cannot be loaded here" : file.isElsewhere ? "The link does not lead to Kling" : "There is no link";
     return make("div", "blank", why + (file.path ? ": it is on the disk." : file.isLive ? "." : ", and no file is on the disk."));
   }
 
@@ -315,13 +315,16 @@
 
   /** Ask again how these tasks are; a wait saves what is finished, and changes nothing at Kling. */
   async function wait(ids, seconds, words) {
+    if ($("room").ariaBusy === "true") return;
     say(words);
-    $("check").disabled = true;
+    $("room").ariaBusy = "true";
+    const hadFocus = document.activeElement === $("check");
     try {
       const result = await request("tools/call", { name: "wait_for_tasks", arguments: { ids, wait_seconds: seconds } });
       show(result, true);
     } catch { say("The server could not be asked."); }
-    $("check").disabled = false;
+    $("room").ariaBusy = "false";
+    if (hadFocus && $("check").hidden) $("cards").querySelector("button")?.focus();
   }
 
   const isOpen = (state) => state === "pending" || state === "unknown";

@@ -37,7 +37,7 @@ export const resultStories = ({ open, check, same, HOSTILE }) => ({
     await view.press("Tab");
     same("Tab leads to the buttons", await view.frame.evaluate(() => document.activeElement.textContent), "Use in conversation");
     await view.press("Enter", "Tab", "Enter", "Tab", "Enter");
-    await view.until(() => document.getElementById("status").textContent === "Sent to the conversation.");
+    await view.page.waitForFunction(() => window.seen.messages.length === 3);
     const messages = (await view.seen()).messages.map(({ content }) => content[0].text);
     same("three messages go to the conversation", messages, [
       `Use this Kling picture:\n- task_id ${task}, result 4 of 4, path ${JSON.stringify(files[3].path)}`,
@@ -59,9 +59,11 @@ export const resultStories = ({ open, check, same, HOSTILE }) => ({
     same("nothing can be used yet", await view.frame.$$eval(".acts button", (nodes) => nodes.length), 0);
     await view.shot("results-pending");
     for (let turn = 0; turn < 4 && !(await view.frame.$("video")); turn += 1) {
-      await view.frame.click("#check");
-      await view.until(() => !document.getElementById("check").disabled);
+      await view.frame.focus("#check");
+      await view.press("Enter");
+      await view.until(() => document.getElementById("room").ariaBusy === "false");
     }
+    same("the button is gone, and the keyboard goes on with the result", await view.frame.evaluate(() => document.activeElement.textContent), "Use in conversation");
     const [{ name, arguments: asked }] = (await view.seen()).calls;
     same("the page waits through the host", [name, asked.ids], ["wait_for_tasks", [view.opened.result.structuredContent.task_id]]);
     await view.until(() => document.querySelector("video")?.readyState >= 1);
@@ -78,6 +80,13 @@ export const resultStories = ({ open, check, same, HOSTILE }) => ({
     same("the link is opened by the host", (await view.seen()).links, [await view.frame.$eval("video", (node) => node.src)]);
     await view.shot("results-clip-dark");
     same("no error in the console", view.trouble, []);
+  },
+
+  async "a price that was asked for"() {
+    const view = await open({ tool: "generate_video", args: { prompt: "@Rex sleeps", duration: 10, dry_run: true } });
+    same("it is only a price", await view.text("#status"), "Price only: nothing was sent");
+    for (const words of ["@Rex sleeps", "10 s", "units (estimated)"]) check(`it shows ${words}`, (await view.text("#cards")).includes(words), await view.text("#cards"));
+    same("there is nothing to look at, and nothing to use", await view.frame.$$eval(".media, .acts button, #check:not([hidden])", (nodes) => nodes.length), 0);
   },
 
   async "everything that was made"() {
@@ -133,7 +142,7 @@ export const resultStories = ({ open, check, same, HOSTILE }) => ({
     same("what is lost can be used no more", await view.frame.$$eval(".card:nth-child(2) button, .card:nth-child(6) button, .card:nth-child(7) button, .card:nth-child(9) button", (nodes) => nodes.length), 0);
     const outside = view.requests.filter((url) => /evil|^http:\/\/v21/.test(url));
     same("no link elsewhere was opened", outside, []);
-    await view.frame.evaluate(() => document.getElementById("room").scrollTo(0, 0));
+    await view.frame.evaluate(() => new Promise((resolve) => { document.getElementById("room").scrollTo(0, 0); setTimeout(resolve, 300); }));
     await view.shot("results-ended");
   },
 
