@@ -68,7 +68,7 @@ def update_lock(
 ) -> None:
     """Put these entries into the file, in place of those of the same name or take; the others stay as they are.
 
-    The element that an entry had before is added to its `replaced`.
+    The element that an entry had before is added to its list of replaced ones.
 
     Args:
         now: seconds since 1970.
