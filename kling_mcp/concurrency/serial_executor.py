@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class SerialExecutor:
-    """See the module. The thread starts with the first function, and ends with `finish`, this object or the interpreter.
+    """See the module. The thread starts with the first function, and ends with `finish` or with this object.
 
     The interpreter waits for all functions at its end. They must not use the event loop.
     """
