@@ -61,10 +61,10 @@ if TYPE_CHECKING:
     from kling_mcp.store.postgres.store import PostgresStore
 
 SANDBOX_URL = "http://sandbox.invalid"
-MAX_IDLE_ACCOUNTS = 64
+MAX_IDLE_ACCOUNTS = 256
 MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must not push out the others
 MAX_STRANGERS_EXCHANGES = 4
-MAX_CALLS_PER_ACCOUNT = 64
+MAX_CALLS_PER_ACCOUNT = 200
 
 _FILES_OFF: dict[Transport, str] = {
     "http": "this server is reached over http and cannot see files on your computer; its operator can allow folders "
