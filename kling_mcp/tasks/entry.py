@@ -58,6 +58,7 @@ class JournalEntry:
         error: the error behind the state, or None.
         owner: the process and call that hold the lease.
         product, units_estimated: what it may cost, "" if nothing: units of a product type, as text.
+        slot_group, slots: what its task holds until it ends, as in `SlotUse`; "" and 0 if nothing.
         units_deducted: what Kling says that it cost, "" if that is unknown.
         settles_at: until when an unanswered request may still be in progress; 0 if there never was one.
     """
@@ -84,6 +85,8 @@ class JournalEntry:
     product: str = ""
     units_estimated: str = ""
     units_deducted: str = ""
+    slot_group: str = ""
+    slots: int = 0
 
     @property
     def has_caller_id(self) -> bool:
@@ -144,6 +147,8 @@ def reset_for(entry: JournalEntry, intent: Intent, arrival: float) -> JournalEnt
         memo=intent.memo,
         product=intent.product,
         units_estimated=intent.units_estimated,
+        slot_group=intent.slot_group,
+        slots=intent.slots,
         created_at=arrival,
     )
 
@@ -185,3 +190,8 @@ def end_state(task: KlingTask) -> EndState:
     if task.task_status == "failed":
         return "failed"
     return "deleted" if task.is_deleted else "ready"
+
+
+def tells_cost(task: KlingTask, entry: JournalEntry) -> bool:
+    """Whether a read of an ended task says more of what it cost than the journal knows."""
+    return bool(task.units_deducted) and task.units_deducted != entry.units_deducted
