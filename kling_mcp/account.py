@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
+    from kling_mcp.generation.models import VideoRoute
     from kling_mcp.library.records import Submitted
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.results.background import BackgroundSaver
@@ -129,6 +130,7 @@ class AccountFactory:
         announce: announces changes of an account (its fingerprint) to other replicas; None if there are none.
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: then Kling must accept them before they give access to any state.
+        extra_routes: of models that the table does not list.
         saver: saves results of generations.
         budget: what an account may spend.
         note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
@@ -152,6 +154,7 @@ class AccountFactory:
     max_calls: int
     callers_bring_credentials: bool
     note_proof: Callable[[str, bool], None]
+    extra_routes: tuple[VideoRoute, ...]
     saver: BackgroundSaver
     budget: Budget
     strangers: anyio.Semaphore | None
@@ -174,16 +177,8 @@ class AccountFactory:
             client=client,
             store=store,
             prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
-            creator=ElementCreator(
-                elements,
-                account=client.account,
-                policy=self.media_policy,
-                journal=journal,
-                library=library,
-                refusals=refusals,
-                clock=self.clock,
-                save_picture=thumbnails.save,
-                callback_url_for=self.callback_url_for,
+            creator=self._make_creator(
+                elements, client, journal, library=library, refusals=refusals, thumbnails=thumbnails
             ),
             refusals=refusals,
             element_tasks=elements,
@@ -197,6 +192,28 @@ class AccountFactory:
             in_flight=self.in_flight,
             generator=generator,
             generations=self._make_history(client, journal),
+        )
+
+    def _make_creator(
+        self,
+        kind: TaskKind[ElementTask],
+        client: KlingClient,
+        journal: Journal,
+        *,
+        library: Library,
+        refusals: Refusals,
+        thumbnails: Thumbnails,
+    ) -> ElementCreator:
+        return ElementCreator(
+            kind,
+            account=client.account,
+            policy=self.media_policy,
+            journal=journal,
+            library=library,
+            refusals=refusals,
+            clock=self.clock,
+            save_picture=thumbnails.save,
+            callback_url_for=self.callback_url_for,
         )
 
     def _make_library(self, client: KlingClient, journal: Journal, fingerprint: str) -> Library:
@@ -218,7 +235,11 @@ class AccountFactory:
             for route in generation_routes(GenerationApi(client), has_api_key=has_api_key)
         }
         surroundings = Surroundings(
-            library=library, policy=self.media_policy, has_api_key=has_api_key, explain=refusals.facts
+            library=library,
+            policy=self.media_policy,
+            has_api_key=has_api_key,
+            explain=refusals.facts,
+            extra_routes=self.extra_routes,
         )
         return Generator(
             kinds,

@@ -118,7 +118,7 @@ class Generator:
             [*content_of(path, prepared.request.body("")), take],
             label=prompt[:80],
             memo=memo.to_journal(),
-            cost=Cost(estimate.product, estimate.high),
+            cost=Cost(estimate.product, estimate.high, is_known=estimate.is_known),
             slot_use=_slot_use(prepared),
         )
         return GenerationRequest(prepared=prepared, intent=intent, memo=memo)

@@ -6,6 +6,7 @@ repeat with `max_units` at or above it goes ahead: the agent has told the price,
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from kling_mcp.server.tool_context import ToolContext
 
 _PROMPT = 400
+_GIVE_A_PRICE = (
+    "Use another model, or ask the operator to give its price in KLING_MCP_EXTRA_MODELS, as name=route/model@units a "
+    "second."
+)
 
 
 class Consent(BaseModel):
@@ -35,6 +40,11 @@ async def require_consent(call: ToolContext, request: GenerationRequest, max_uni
         ConfirmationError: a person declined, or must be asked first.
     """
     estimate = request.prepared.estimate
+    if max_units and not estimate.is_known:
+        raise OverBudgetError(
+            f"max_units is {max_units}, and this request costs {estimate}.",
+            advice=f"Nothing was sent and nothing was paid. {_GIVE_A_PRICE}",
+        )
     if max_units and estimate.high > max_units:
         raise OverBudgetError(
             f"max_units is {max_units}, and this request may cost more: {estimate}.",
@@ -44,12 +54,19 @@ async def require_consent(call: ToolContext, request: GenerationRequest, max_uni
         return
     if await _was_agreed(call, _question(request)):
         return
+    if not estimate.is_known:
+        raise ConfirmationError(
+            f"This costs {estimate}.\n{_details(request)}",
+            advice="Nothing was sent and nothing was paid. Only a person can agree to an unknown price, and this "
+            f"client cannot ask one. {_GIVE_A_PRICE}",
+            retry="never",
+        )
     if max_units:
         return
     raise ConfirmationError(
         f"This costs {estimate}.\n{_details(request)}",
         advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, repeat the same "
-        f"call with max_units={-(-estimate.high // 1):f}.",
+        f"call with max_units={math.ceil(estimate.high)}.",
         retry="never",
     )
 

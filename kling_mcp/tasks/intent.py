@@ -67,8 +67,8 @@ class Intent:
 
     @property
     def units_estimated(self) -> str:
-        """What it may cost at most, or ""."""
-        return show_units(self.cost.units) if self.cost else ""
+        """What it may cost at most; "" if nothing, or if that is not known."""
+        return show_units(self.cost.units) if self.cost and self.cost.is_known else ""
 
 
 def make_intent(

@@ -110,9 +110,7 @@ class TestPacks:
         assert [content_of_task(task) for task in tasks_at(world)] == [f"clip {number}" for number in range(8)]
         assert len(requests_to(world, "costs")) == 1
 
-    async def test_no_call_waits_for_packs_before_its_first_refusal(
-        self, tmp_path: Path, make_world: MakeWorld
-    ) -> None:
+    async def test_packs_are_not_read_before_the_first_refusal(self, tmp_path: Path, make_world: MakeWorld) -> None:
         world = make_world(2)
         assert await make_all(start(tmp_path, world), clips(2)) == ["succeed"] * 2
         assert requests_to(world, "costs") == []

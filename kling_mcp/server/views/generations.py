@@ -99,7 +99,6 @@ def generation_view(
 ) -> GenerationView:
     """A generation, or without a task what a dry run shows."""
     estimate = request.prepared.estimate
-    low, high = f"{estimate.low.normalize():f}", f"{estimate.high.normalize():f}"
     return GenerationView(
         kind=request.product,
         task_id=clean(task.task_id, _ID) if task else "",
@@ -108,7 +107,7 @@ def generation_view(
         task_status_msg=clean(task.task_status_msg, _MESSAGE) if task else "",
         outcome=outcome,
         files=[file_row(file) for file in files],
-        units_estimated=high if low == high else f"{low} to {high}",
+        units_estimated=estimate.units,
         units_deducted=clean(task.units_deducted, 20) if task else "",
         request=request.memo.request,
         waited_seconds=round(waited_seconds, 1),
@@ -131,7 +130,7 @@ def followed_view(
         task_status_msg=clean(task.task_status_msg, _MESSAGE),
         outcome="recovered",
         files=[file_row(file) for file in files],
-        units_estimated=entry.units_estimated,
+        units_estimated=entry.units_estimated or "unknown",
         units_deducted=clean(task.units_deducted, 20),
         request=entry.memo.get("request", ""),
         waited_seconds=round(waited_seconds, 1),
