@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
         ("", None),
     ],
 )
-def test_name_of_a_pack_tells_the_ceiling_or_none(name: str, ceiling: int | None) -> None:
+def test_name_of_a_pack_gives_the_ceiling_or_none(name: str, ceiling: int | None) -> None:
     assert Pack(name, "online").ceiling == ceiling
 
 

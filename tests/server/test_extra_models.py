@@ -64,7 +64,7 @@ async def test_model_that_was_not_added_is_refused(connect: Connect, world: Worl
 
 
 class TestUnknownPrice:
-    async def test_person_is_told_that_the_price_is_not_known_and_decides(
+    async def test_person_reads_that_the_price_is_not_known_and_decides(
         self, connect: Connect, world: World, era: str
     ) -> None:
         person = agreeing()
@@ -95,7 +95,9 @@ class TestUnknownPrice:
 
     @pytest.mark.parametrize("cap", ["units_per_call", "units_per_day"])
     @pytest.mark.parametrize("mode", ["ask", "allow"])
-    async def test_no_cap_of_the_operator_allows_it(self, connect: Connect, world: World, cap: str, mode: str) -> None:
+    async def test_caps_of_the_operator_do_not_allow_it(
+        self, connect: Connect, world: World, cap: str, mode: str
+    ) -> None:
         person = agreeing()
         async with connect("auto", person, **UNPRICED, **spending(mode, **{cap: 1000})) as client:
             result = await video(client)
@@ -117,7 +119,7 @@ class TestUnknownPrice:
         assert "Price: an unknown number of video units" in text_of(result)
         assert made(world) == 0
 
-    async def test_what_kling_deducted_counts_for_later_caps(self, connect: Connect, world: World) -> None:
+    async def test_units_that_kling_deducted_count_for_later_caps(self, connect: Connect, world: World) -> None:
         async with connect(**UNPRICED, **spending("allow")) as client:
             await video(client)
         async with connect(**UNPRICED, **spending("allow", units_per_day=5)) as client:

@@ -102,7 +102,9 @@ def clips(count: int) -> list[GenerationDraft]:
 class TestPacks:
     """fact: slots-size"""
 
-    async def test_one_refusal_is_enough_where_names_of_packs_tell(self, tmp_path: Path, make_world: MakeWorld) -> None:
+    async def test_first_refusal_is_the_last_where_names_of_packs_say(
+        self, tmp_path: Path, make_world: MakeWorld
+    ) -> None:
         world = make_world(2)
         server = start(tmp_path, world)
         assert await make_all(server, clips(8), patience=900) == ["succeed"] * 8
