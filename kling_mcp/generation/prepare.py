@@ -16,7 +16,7 @@ from kling_mcp.generation.bodies import ImageRequest, VideoRequest
 from kling_mcp.generation.cast import choose_cast, find_cast_notes
 from kling_mcp.generation.choosing import namesake_doubts, refusal
 from kling_mcp.generation.image_rules import find_image_problems, route_of
-from kling_mcp.generation.inputs import find_media_notes, load_image_media, load_video_media
+from kling_mcp.generation.inputs import find_media_notes, find_shape_problems, load_image_media, load_video_media
 from kling_mcp.generation.prices import Estimate, VideoCost, estimate_images, estimate_unlisted, estimate_video
 from kling_mcp.generation.prompt import Prompt
 from kling_mcp.generation.shots import parse_shots
@@ -100,7 +100,7 @@ async def prepare_video(draft: VideoDraft, within: Surroundings) -> PreparedVide
     texts = RequestTexts(Prompt(draft.prompt), shots)
     media = await to_thread.run_sync(load_video_media, draft, within.policy)
     cast = await choose_cast(within.library, texts, draft.elements, within.explain)
-    cast.choice.refuse([*shot_problems, *media.problems])
+    cast.choice.refuse([*shot_problems, *media.problems, *find_shape_problems(media, draft.aspect_ratio)])
     cast.choice.refuse(texts.find_problems(len(draft.images), has_video=bool(draft.video_url)))
     cast.choice.refuse(find_video_problems(draft, route, shots, names_elements=cast.names_elements))
     cast.choice.refuse(cast.find_problems(route.target, cases_of(draft), len(draft.images) + bool(draft.first_frame)))

@@ -156,5 +156,6 @@ def _plain(number: Decimal) -> str:
 
 
 def _cents(dollars: Decimal) -> str:
-    """To the tenth of a cent below a dollar, otherwise to the cent."""
-    return f"{dollars:.2f}" if dollars >= 1 else f"{dollars.quantize(Decimal('0.001')).normalize():f}"
+    """To the tenth of a cent below a dollar if there is one, otherwise to the cent."""
+    exact = f"{dollars:.3f}"
+    return f"{dollars:.2f}" if dollars >= 1 or exact.endswith("0") else exact

@@ -103,9 +103,8 @@ def find_video_notes(draft: VideoDraft, route: VideoRoute) -> list[str]:
         )
     if not route.audio and draft.audio == "off":
         notes.append(f"Model {draft.model} always makes sound; audio=off has no effect.")
-    if draft.aspect_ratio and (draft.first_frame or draft.has_base_video):
-        frame = "first frame" if draft.first_frame else "base video"
-        notes.append(f"The {frame} decides the shape of the video; aspect_ratio={draft.aspect_ratio} is not sent.")
+    if draft.aspect_ratio and draft.has_base_video:
+        notes.append(f"The base video decides the shape of the video; aspect_ratio={draft.aspect_ratio} is not sent.")
     if draft.has_base_video and draft.duration is not None:
         notes.append("The base video decides how long the video is; duration is not sent.")
     return notes
@@ -115,7 +114,7 @@ def _text_problems(draft: VideoDraft, route: VideoRoute) -> Iterator[Problem]:
     if draft.shots and draft.prompt.strip():
         yield Problem("prompt", "must be empty beside shots", quote(draft.prompt, 60), "move it into the shots.")
     if not draft.shots and not draft.prompt.strip():
-        yield Problem("prompt", "must not be empty", "an empty text", "say what happens in the video.")
+        yield Problem("prompt", "must not be empty", "an empty text", "say what happens in the video, or give shots.")
     if draft.shots and not route.cuts:
         fix = f'use model "{_OMNI}", or make one video for each shot.'
         yield Problem("shots", f"must be empty for model {draft.model}", f"{len(draft.shots)}", fix)
@@ -129,7 +128,7 @@ def _input_problems(draft: VideoDraft, route: VideoRoute, *, names_elements: boo
     if route.target is None and (names_elements or draft.elements):
         argument = "elements" if draft.elements else "prompt"
         with_frame = " or give a first_frame" if draft.model == "3.0" else ""
-        fix = f'use model "{_OMNI}"{with_frame}; no element has an effect here.'
+        fix = f'use model "{_OMNI}"{with_frame}, or leave the elements out.'
         yield Problem(argument, f"must name no element for model {draft.model} from {_basis(draft)}", "some", fix)
     if route.references:
         return
@@ -197,6 +196,8 @@ def _time_problems(
     if shots and len(shots) == len(draft.shots) and total != seconds:
         fix = "leave duration out, or change the seconds of the shots."
         yield Problem("duration", f"must be what the shots add up to, {total}", str(seconds), fix)
+    elif len(shots) != len(draft.shots) and draft.duration is None:
+        return  # the seconds of a shot that cannot be read are missing
     elif seconds not in route.seconds:
         argument = "duration" if draft.duration is not None else "shots"
         rule = f"must be {first} to {last} whole seconds{' in all' if shots else ''} for model {draft.model}"

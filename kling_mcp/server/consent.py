@@ -17,6 +17,7 @@ from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from kling_mcp.generation.generator import GenerationRequest
+    from kling_mcp.generation.prices import Estimate
     from kling_mcp.server.tool_context import ToolContext
 
 _PROMPT = 400
@@ -46,9 +47,11 @@ async def require_consent(call: ToolContext, request: GenerationRequest, max_uni
             advice=f"Nothing was sent and nothing was paid. {_GIVE_A_PRICE}",
         )
     if max_units and estimate.high > max_units:
+        costs = "costs more" if estimate.low > max_units else "may cost more"
         raise OverBudgetError(
-            f"max_units is {max_units}, and this request may cost more: {estimate}.",
-            advice="Nothing was sent and nothing was paid. Make it cheaper, or ask the person for more units.",
+            f"max_units is {max_units}, and this request {costs}: {estimate}.",
+            advice="Nothing was sent and nothing was paid. Ask the person whether max_units="
+            f"{enough_units(estimate)} is all right, or make it cheaper: shorter, fewer, a lower resolution.",
         )
     if call.settings.spending.mode == "allow":
         return
@@ -66,9 +69,14 @@ async def require_consent(call: ToolContext, request: GenerationRequest, max_uni
     raise ConfirmationError(
         f"This costs {estimate}.\n{_details(request)}",
         advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, repeat the same "
-        f"call with max_units={math.ceil(estimate.high)}.",
+        f"call with max_units={enough_units(estimate)}.",
         retry="never",
     )
+
+
+def enough_units(estimate: Estimate) -> int:
+    """The smallest `max_units`, whole units, that lets this estimate pass."""
+    return math.ceil(estimate.high)
 
 
 async def _was_agreed(call: ToolContext, question: str) -> bool:

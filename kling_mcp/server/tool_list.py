@@ -56,6 +56,11 @@ class KlingTool(Tool):
         """Whether read-only mode leaves it out."""
         return not (self.annotations and self.annotations.read_only_hint)
 
+    @property
+    def page_uri(self) -> str:
+        """The page that MCP Apps clients show with its results, or ""."""
+        return str((self.meta or {}).get("ui", {}).get("resourceUri", ""))
+
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> CallToolResult | InputRequiredResult:

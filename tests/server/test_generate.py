@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,17 @@ class TestClientThatCannotAsk:
             saved_files(await video(client, max_units=3))
         assert made(world) == 1
         assert world.ignored_fields == []
+
+    @pytest.mark.parametrize("seconds", [3, 7, 11, 15])
+    async def test_advised_max_units_is_enough(self, connect: Connect, world: World, seconds: int) -> None:
+        """Prices have tenths of a unit: 1.8, 4.2, 6.6, 9."""
+        async with connect() as client:
+            asked = text_of(await video(client, duration=seconds))
+            advised = re.search(r"max_units=(\d+)", asked)
+            assert advised
+            saved_files(await video(client, duration=seconds, max_units=int(advised[1])))
+            too_low = text_of(await video(client, duration=seconds, take=2, max_units=1))
+            assert f"max_units={advised[1]}" in too_low
 
     @pytest.mark.parametrize("answer", NO_ANSWERS)
     async def test_client_whose_answer_no_person_gave_cannot_ask(

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kling_mcp.generation.draft import VideoDraft
 from kling_mcp.generation.models import VideoModel
+from kling_mcp.server.gallery import RESULTS_URI
 from kling_mcp.server.tool import PAYS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._generating import PaidArguments, answer_generation
@@ -62,6 +63,7 @@ class VideoArguments(PaidArguments):
     annotations=PAYS,
     arguments=VideoArguments,
     view=GenerationView,
+    page_uri=RESULTS_URI,
 )
 async def generate_video(arguments: VideoArguments, call: ToolContext) -> Answer:
     """Make a video with elements and save it. Costs units: says the price and asks first. The same call never pays

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kling_mcp.concurrency.clock import iso_utc
+from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.view import View
 
@@ -43,6 +44,7 @@ class GenerationView(View):
     task_status: Literal["", "submitted", "processing", "succeed", "failed", "unknown"]
     task_status_msg: str
     outcome: str
+    take: int
     files: list[FileRow]
     units_estimated: str
     units_deducted: str
@@ -106,6 +108,7 @@ def generation_view(
         task_status=task.task_status if task else "",
         task_status_msg=clean(task.task_status_msg, _MESSAGE) if task else "",
         outcome=outcome,
+        take=request.memo.take,
         files=[file_row(file) for file in files],
         units_estimated=estimate.units,
         units_deducted=clean(task.units_deducted, 20) if task else "",
@@ -129,6 +132,7 @@ def followed_view(
         task_status=task.task_status,
         task_status_msg=clean(task.task_status_msg, _MESSAGE),
         outcome="recovered",
+        take=GenerationMemo.from_journal(entry.memo).take,
         files=[file_row(file) for file in files],
         units_estimated=entry.units_estimated or "unknown",
         units_deducted=clean(task.units_deducted, 20),
@@ -150,9 +154,12 @@ def generation_text(view: GenerationView, price: str = "") -> str:
         view.task_status and f"task_status={view.task_status}",
         view.task_status_msg and f"task_status_msg={quote(view.task_status_msg, _MESSAGE)}",
         view.outcome and f"outcome={view.outcome}",
+        view.take > 1 and f"take={view.take}",
         f"units_estimated={quote(view.units_estimated) if ' ' in view.units_estimated else view.units_estimated}",
         view.units_deducted and f"units_deducted={identifier(view.units_deducted)}",
         f"waited_seconds={view.waited_seconds}",
+        view.created_at and f"created_at={view.created_at}",
+        view.updated_at and f"updated_at={view.updated_at}",
     ]
     lines.append(" ".join(fact for fact in facts if fact))
     if view.outcome == "already_submitted":
@@ -182,6 +189,7 @@ def _headline(view: GenerationView) -> str:
     if not view.task_id:
         return "Dry run: nothing was sent and nothing was paid."
     if view.task_status == "succeed":
+        kind = kind if len(view.files) != 1 or view.kind == "video" else "picture"
         saved = sum(bool(row.path) for row in view.files)
         return f"Ready: {kind}{', saved' if saved == len(view.files) else ''}."
     if view.task_status == "failed":
