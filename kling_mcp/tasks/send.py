@@ -164,19 +164,27 @@ class AttemptRunner(Generic[T]):
         """
         while True:
             await self._wait_for_slots(attempt)
-            async with self._place(attempt) as place:
-                may_go_on = True
-                while may_go_on:
-                    await self._wait_for_turn(attempt, place)
-                    with attempt.sending():
-                        try:
-                            return await self._post(attempt), None
-                        except SlotsTakenError:
-                            may_go_on = False
-                        except (BusyError, RateLimitError) as busy:
-                            may_go_on = await self._was_busy(attempt, busy)
-                        except KlingError as failure:
-                            return await self._classify_failure(attempt, failure)
+            try:
+                async with self._place(attempt) as place:
+                    if (outcome := await self._send_in_place(attempt, place)) is not None:
+                        return outcome
+            finally:
+                self.slots.leave(attempt.entry, attempt.arrival)
+
+    async def _send_in_place(self, attempt: Attempt, place: anyio.Event) -> tuple[T | None, KlingError | None] | None:
+        """The outcome, or None if there are no slots for it."""
+        while True:
+            await self._wait_for_turn(attempt, place)
+            with attempt.sending():
+                try:
+                    return await self._post(attempt), None
+                except SlotsTakenError:
+                    return None
+                except (BusyError, RateLimitError) as busy:
+                    if not await self._was_busy(attempt, busy):
+                        return None
+                except KlingError as failure:
+                    return await self._classify_failure(attempt, failure)
 
     async def _was_busy(self, attempt: Attempt, busy: BusyError | RateLimitError) -> bool:
         """Kling did nothing (fact: slots-refused); whether to try again in this place, or to wait for slots first."""
@@ -195,13 +203,16 @@ class AttemptRunner(Generic[T]):
         return may_go_on
 
     async def _post(self, attempt: Attempt) -> T:
-        attempt.entry = await self.journal.mark_sending(attempt.entry, self.slots.room_for(attempt.entry))
+        has_room = self.slots.room_for(attempt.entry, attempt.arrival)
+        attempt.entry = await self.journal.mark_sending(attempt.entry, has_room)
         attempt.posts += 1
         task = await self.route.submit(
             attempt.body, external_task_id=attempt.entry.external_task_id, upload=attempt.upload
         )
         self.gate.was_accepted()
-        return await self._accept(attempt, task)
+        task = await self._accept(attempt, task)
+        await self.slots.note_acceptance(attempt.entry, attempt.arrival)
+        return task
 
     async def _classify_failure(self, attempt: Attempt, failure: KlingError) -> tuple[T | None, KlingError | None]:
         """What a failed request leaves: a task after all, an open question, or nothing."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import insort
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Generic
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.slots import Ceilings
 
 LOOK_SECONDS = 2.0  # how often the journal is read for what other calls and processes did
+LOOK_AFRESH_SECONDS = 60.0  # how often everything is looked at again, whatever was missed
 PAUSE_AFTER_ERROR = 5.0
 MOST_REMEMBERED = 1000  # ended tasks; one that is forgotten is asked for again
 MOST_POLLED = 20  # the oldest end first; fact: tasks-20
@@ -43,9 +45,16 @@ def next_arrival() -> int:
 
 @dataclass(slots=True)
 class _Line:
-    """The calls that wait for slots of one group. `use` says how many are in use, in words."""
+    """The calls that wait for slots of one group.
 
-    waiting: list[int] = field(default_factory=list)  # arrivals, the earliest first
+    Attributes:
+        waiting: arrivals, the earliest first.
+        scout: the arrival of the call that is finding out whether more fit than the ceiling says; 0 if none is.
+        use: how many slots are in use, in words.
+    """
+
+    waiting: list[int] = field(default_factory=list)
+    scout: int = 0
     changed: anyio.Event = field(default_factory=anyio.Event)
     use: str = ""
 
@@ -79,13 +88,18 @@ class SlotQueue(Generic[T]):
                 pass
         finally:
             line.waiting.remove(arrival)
-            if not line.waiting:
-                self._lines.pop(entry.slot_group, None)
             line.tell()
 
-    def room_for(self, entry: JournalEntry) -> Callable[[Sequence[JournalEntry]], bool] | None:
+    def leave(self, entry: JournalEntry, arrival: int) -> None:
+        """The call whose turn it was has sent its request, or has not; the next one may go on."""
+        if self._is_scout(entry, arrival):
+            self._lines[entry.slot_group].scout = 0
+            self._lines[entry.slot_group].tell()
+
+    def room_for(self, entry: JournalEntry, arrival: int) -> Callable[[Sequence[JournalEntry]], bool] | None:
         """Decides in the journal's transaction whether there is room beside these; None if no ceiling is known."""
-        ceiling = self._ceilings.of(entry)
+        is_scout = self._is_scout(entry, arrival)
+        ceiling = self._ceilings.of_packs(entry) if is_scout else self._ceilings.of(entry)
         if not entry.slot_group or ceiling is None:
             return None
         return lambda holders: fits(entry, slots_of(self._running(holders)), ceiling)
@@ -109,9 +123,20 @@ class SlotQueue(Generic[T]):
         self._ceilings.note_refusal(entry, used)
         return fits(entry, used, self._ceilings.of(entry))
 
+    async def note_acceptance(self, entry: JournalEntry, arrival: int) -> None:
+        """Kling has a task for this request. Never fails."""
+        if self._is_scout(entry, arrival):
+            with suppress(StorageError):
+                used = slots_of(self._running(await self._journal.slot_holders(entry)))
+                self._ceilings.note_acceptance(entry, used)
+
+    def _is_scout(self, entry: JournalEntry, arrival: int) -> bool:
+        line = self._lines.get(entry.slot_group)
+        return line is not None and line.scout == arrival
+
     async def _is_its_turn(self, line: _Line, entry: JournalEntry, arrival: int, say: Callable[[str], None]) -> bool:
         """Whether this call may go on; if not, something has changed meanwhile."""
-        if line.waiting[0] != arrival:
+        if line.waiting[0] != arrival or line.scout:
             say(line.use)
             await line.changed.wait()
             return False
@@ -121,9 +146,14 @@ class SlotQueue(Generic[T]):
             holders = self._running(await self._journal.slot_holders(entry))
         except StorageError:
             return True  # the attempt to record the sending says what is wrong
+        if line.waiting[0] != arrival or line.scout:
+            return False
         used = slots_of(holders)
         if fits(entry, used, ceiling):
-            return line.waiting[0] == arrival
+            return True
+        if self._ceilings.is_doubted(entry, used):
+            line.scout = arrival
+            return True
         line.use = f"{used} of {ceiling} in use"
         say(line.use)
         line.tell()
@@ -133,9 +163,9 @@ class SlotQueue(Generic[T]):
         return False
 
     async def _until_change(self, entry: JournalEntry, holders: Sequence[JournalEntry]) -> None:
-        """Wait until a task of the holders has ended, others hold slots, or the ceiling may be tried again."""
+        """Wait until a task of the holders has ended, others hold slots, or the ceiling is doubted."""
         ended = anyio.Event()
-        deadline = self._clock.monotonic() + self._ceilings.forgets_in(entry)
+        deadline = self._clock.monotonic() + min(self._ceilings.doubted_in(entry), LOOK_AFRESH_SECONDS)
         async with run_in_background(partial(self._poll, holders, ended)):
             while (left := deadline - self._clock.monotonic()) > 0:
                 with anyio.move_on_after(min(LOOK_SECONDS, left)):
@@ -160,10 +190,15 @@ class SlotQueue(Generic[T]):
             now = self._running(await self._journal.slot_holders(entry))
         except StorageError:
             return False
-        return {other.external_task_id for other in now} != {other.external_task_id for other in holders}
+        return _names_of(now) != _names_of(holders)
 
     def _running(self, holders: Sequence[JournalEntry]) -> list[JournalEntry]:
         return [holder for holder in holders if holder.task_id not in self._ended]
+
+
+def _names_of(holders: Sequence[JournalEntry]) -> set[tuple[str, str]]:
+    """Which these are; one that got a task id meanwhile can be looked at from now on."""
+    return {(holder.external_task_id, holder.task_id) for holder in holders}
 
 
 def _is_over(snapshot: TaskSnapshot[T]) -> bool:

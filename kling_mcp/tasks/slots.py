@@ -1,8 +1,9 @@
 """Slots: how many generations may run at once, as far as that is known.
 
 A task holds its slots until it ends, and competes with the tasks of the same account, product and model (facts: slots,
-gen-slots). Two things tell the ceiling: names of packs (fact: slots-size), and a refusal while so many of our own run,
-which says nothing of tasks that were made elsewhere and so is forgotten after a while. Nothing is stored or sent here.
+gen-slots). Two things tell the ceiling: names of packs (fact: slots-size), and a refusal while so many of our own run.
+The latter is doubted after a while, because tasks that were made elsewhere may have held the other slots: then one
+request at a time finds out whether more fit. Nothing is stored or sent here.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     ReadCeilings = Callable[[], Awaitable[Mapping[str, int]]]
 
-FORGETS_AFTER = 60.0  # a refused call may try again then; a refusal costs nothing (fact: slots-refused)
+DOUBTS_AFTER = 60.0  # a refusal costs nothing (fact: slots-refused)
+FORGETS_AFTER = 600.0
 RUNS_AT_MOST = 3600.0  # fact: gen-times; what is older has ended, though no call saw it
 STARTS_WITHIN = 120.0  # a request without a task id by then is lost, and settled by its own call
 PACKS_ARE_FRESH_FOR = 600.0
@@ -54,7 +56,7 @@ class Ceilings:
         self._clock = clock
         self._read = read
         self._by_product: Mapping[str, int] = {}
-        self._refused: dict[str, tuple[int, float]] = {}  # by group: the ceiling, and when it is forgotten
+        self._refused: dict[str, tuple[int, float]] = {}  # by group: the ceiling, and when Kling refused more
         self._read_at = -math.inf
 
     def of_packs(self, entry: JournalEntry) -> int | None:
@@ -63,15 +65,23 @@ class Ceilings:
 
     def of(self, entry: JournalEntry) -> int | None:
         """The ceiling for this request; None if none is known."""
-        most, until = self._refused.get(entry.slot_group, (0, -math.inf))
-        known = [self.of_packs(entry), most if until > self._clock.monotonic() else None]
+        most, at = self._refused.get(entry.slot_group, (0, -math.inf))
+        known = [self.of_packs(entry), most if self._clock.monotonic() - at < FORGETS_AFTER else None]
         return min((ceiling for ceiling in known if ceiling is not None), default=None)
 
-    def forgets_in(self, entry: JournalEntry) -> float:
-        """Seconds until a refusal no longer counts; infinite where none does, or packs tell no more than it."""
-        most, until = self._refused.get(entry.slot_group, (0, -math.inf))
-        left, packs = until - self._clock.monotonic(), self.of_packs(entry)
-        return left if left > 0 and (packs is None or most < packs) else math.inf
+    def is_doubted(self, entry: JournalEntry, used: int) -> bool:
+        """Whether one request may find out if it fits beside so many slots, above the ceiling."""
+        return self._doubted_at(entry) <= self._clock.monotonic() and fits(entry, used, self.of_packs(entry))
+
+    def doubted_in(self, entry: JournalEntry) -> float:
+        """Seconds until the ceiling is doubted; infinite if it is now, or never will be."""
+        left = self._doubted_at(entry) - self._clock.monotonic()
+        return left if left > 0 else math.inf
+
+    def _doubted_at(self, entry: JournalEntry) -> float:
+        most, at = self._refused.get(entry.slot_group, (0, -math.inf))
+        packs = self.of_packs(entry)
+        return at + DOUBTS_AFTER if packs is None or most < packs else math.inf
 
     def note_packs(self, by_product: Mapping[str, int]) -> None:
         """Names of packs tell these ceilings."""
@@ -79,8 +89,13 @@ class Ceilings:
 
     def note_refusal(self, entry: JournalEntry, used: int) -> None:
         """Kling refused this request while our own tasks of its group held `used` slots. fact: slots-refused"""
-        most = max(1, used + entry.slots - 1)
-        self._refused[entry.slot_group] = most, self._clock.monotonic() + FORGETS_AFTER
+        self._refused[entry.slot_group] = max(1, used + entry.slots - 1), self._clock.monotonic()
+
+    def note_acceptance(self, entry: JournalEntry, used: int) -> None:
+        """Kling accepted this request beside `used` slots of our own, so at least as many fit together."""
+        if refused := self._refused.get(entry.slot_group):
+            most, at = refused
+            self._refused[entry.slot_group] = max(most, used + entry.slots), at
 
     async def refresh(self) -> None:
         """Read the packs, unless that was done lately: for a call that has to wait anyway. Quick, and never fails."""
