@@ -31,7 +31,7 @@ def test_word_of_the_field_is_understood(given: str, choices: tuple[str, ...], m
 
 
 @pytest.mark.parametrize(("given", "choices"), [("8k", get_args(VideoResolution)), ("5:4", RATIOS), ("480p", ("4k",))])
-def test_other_amount_is_no_slip_of_the_pen(given: str, choices: tuple[str, ...]) -> None:
+def test_amounts_that_differ_are_no_spelling_mistake(given: str, choices: tuple[str, ...]) -> None:
     assert nearest(given, choices) == ""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kling_mcp.media.policy import MediaPolicy
 
 MAX_PICTURES_READ = 12  # more are refused anyway
-_VIDEO_FORM = "mp4 or mov, 3 to 15 s (model o1: 10 s), at most 200 MB"  # facts: gen30-videos, old-omni-fields
+VIDEO_FORM = "mp4 or mov, 3 to 15 s (model o1: 10 s), at most 200 MB"  # facts: gen30-videos, old-omni-fields
 # A frame this near to a ratio has it: cameras and crops round.
 _SAME_SHAPE = Fraction(1, 50)
 
@@ -46,7 +46,7 @@ def load_video_media(draft: VideoDraft, policy: MediaPolicy) -> LoadedMedia:
         found.take(None, load_picture, text, argument, policy) if text else None
         for argument, text in (("first_frame", draft.first_frame), ("last_frame", draft.last_frame))
     )
-    video_url = found.take("", check_video_link, draft.video_url, _VIDEO_FORM) if draft.video_url else ""
+    video_url = found.take("", check_video_link, draft.video_url, VIDEO_FORM) if draft.video_url else ""
     frames = [frame for frame in (first, last) if frame is not None]
     return _loaded(found, images, frames, first_frame=first, last_frame=last, video_url=video_url)
 

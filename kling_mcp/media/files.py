@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # If the file is replaced after the check: O_NONBLOCK keeps a pipe from hanging the server, and O_NOCTTY keeps a
 # terminal from becoming ours.
-_OPEN_FLAGS = (
+OPEN_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_NOCTTY", 0)
@@ -45,18 +45,30 @@ def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
     """
     if not policy.allowed_dirs:
         raise _files_off(path, argument, policy)
-    spelled = spellings(_expand_home(path))
+    spelled = spellings(expand_home(path))
     _require_starting_point(spelled[0], path, argument)
     try:
-        for spelling in spelled:
-            real = locate(spelling, policy)
-            if exists(real, policy):
-                _refuse_stub(real.name, path, argument)
-                return read_regular(real, path, argument, policy)
-        raise _not_found(spelled[-1], path, argument, policy)
+        real = find_local(path, policy)
+        if real is None:
+            raise _not_found(spelled[-1], path, argument, policy)
+        _refuse_stub(real.name, path, argument)
+        return read_regular(real, path, argument, policy)
     except (OSError, MovedError):  # links and folders were exchanged in the middle of it
         rule = "must stay where it is while it is read"
         raise _refused(argument, rule, quote(path), "call again when nothing moves it or its folder.") from None
+
+
+def find_local(path: str, policy: MediaPolicy) -> Path | None:
+    """The real path of what exists under this name inside an allowed folder, however it is spelled; None for none.
+
+    Raises:
+        OSError, MovedError: links and folders were exchanged in the middle of it.
+    """
+    for spelling in spellings(expand_home(path)):
+        real = locate(spelling, policy)
+        if exists(real, policy):
+            return real
+    return None
 
 
 def read_regular(path: Path, given: str, argument: str, policy: MediaPolicy) -> bytes:
@@ -69,7 +81,7 @@ def read_regular(path: Path, given: str, argument: str, policy: MediaPolicy) -> 
     try:
         with reached(path, policy) as place:
             _require_regular(place.about().st_mode, given, argument)
-            descriptor = place.open(_OPEN_FLAGS)
+            descriptor = place.open(OPEN_FLAGS)
         try:
             return read_opened(descriptor, given, argument)
         finally:
@@ -113,7 +125,7 @@ def _require_starting_point(spelling: str, given: str, argument: str) -> None:
             raise _refused(argument, rule, quote(given), "write out the path, or restart this server.") from None
 
 
-def _expand_home(path: str) -> str:
+def expand_home(path: str) -> str:
     """Only `~` and `~/x`: never another user's home."""
     if path[:2] not in {"~", f"~{os.sep}", "~/"}:
         return path
