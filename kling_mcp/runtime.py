@@ -30,6 +30,7 @@ from kling_mcp.caller_credentials import (
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.generation.extra_models import extra_routes
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
 from kling_mcp.results.background import BackgroundSaver
@@ -264,6 +265,7 @@ class Runtime:
             callers_bring_credentials=is_http,
             note_proof=self._note_proof,
             strangers=anyio.Semaphore(MAX_STRANGERS_EXCHANGES) if is_http else None,
+            extra_routes=extra_routes(settings.extra_models),
             saver=self._background_saver(),
             budget=Budget(settings.spending.per_day(over_http=is_http), settings.spending.per_call(over_http=is_http)),
         )

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from kling_mcp.server.tool_context import ToolContext
 
 _PROMPT = 400
+_GIVE_A_PRICE = (
+    "Use another model, or ask the operator to give its price in KLING_MCP_EXTRA_MODELS, as name=route/model@units a "
+    "second."
+)
 
 
 class Consent(BaseModel):
@@ -37,6 +41,11 @@ async def require_consent(call: ToolContext, request: GenerationRequest, max_uni
         ConfirmationError: a person declined, or must be asked first.
     """
     estimate = request.prepared.estimate
+    if max_units and not estimate.is_known:
+        raise OverBudgetError(
+            f"max_units is {max_units}, and this request costs {estimate}.",
+            advice=f"Nothing was sent and nothing was paid. {_GIVE_A_PRICE}",
+        )
     if max_units and estimate.high > max_units:
         costs = "costs more" if estimate.low > max_units else "may cost more"
         raise OverBudgetError(
@@ -48,6 +57,13 @@ async def require_consent(call: ToolContext, request: GenerationRequest, max_uni
         return
     if await _was_agreed(call, _question(request)):
         return
+    if not estimate.is_known:
+        raise ConfirmationError(
+            f"This costs {estimate}.\n{_details(request)}",
+            advice="Nothing was sent and nothing was paid. Only a person can agree to an unknown price, and this "
+            f"client cannot ask one. {_GIVE_A_PRICE}",
+            retry="never",
+        )
     if max_units:
         return
     raise ConfirmationError(

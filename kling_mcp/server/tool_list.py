@@ -78,6 +78,9 @@ def all_tools(settings: Settings) -> list[KlingTool]:
 def _with_defaults(wire: dict[str, Any], settings: Settings) -> dict[str, Any]:
     if wait := wire["inputSchema"]["properties"].get("wait_seconds"):
         wait["default"] = settings.wait_seconds
+    if wire["name"] == "generate_video":
+        models = wire["inputSchema"]["properties"]["model"]["enum"]
+        models += dict.fromkeys(model.name for model in settings.extra_models)
     return wire
 
 

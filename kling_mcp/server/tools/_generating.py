@@ -63,6 +63,8 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         await call.bind_tasks(external_task_id)
 
     def message() -> str:
+        if slots := call.account.waits_for(name):
+            return f"Waiting for a free slot at Kling: {slots}"
         sent = call.account.sending(name)
         ending = f": sending {sent}" if sent else f"; {expected}"
         return f"Making {quote(request.memo.prompt, 40)} at Kling{ending}"

@@ -101,7 +101,6 @@ def generation_view(
 ) -> GenerationView:
     """A generation, or without a task what a dry run shows."""
     estimate = request.prepared.estimate
-    low, high = f"{estimate.low.normalize():f}", f"{estimate.high.normalize():f}"
     return GenerationView(
         kind=request.product,
         task_id=clean(task.task_id, _ID) if task else "",
@@ -111,7 +110,7 @@ def generation_view(
         outcome=outcome,
         take=request.memo.take,
         files=[file_row(file) for file in files],
-        units_estimated=high if low == high else f"{low} to {high}",
+        units_estimated=estimate.units,
         units_deducted=clean(task.units_deducted, 20) if task else "",
         request=request.memo.request,
         waited_seconds=round(waited_seconds, 1),
@@ -135,7 +134,7 @@ def followed_view(
         outcome="recovered",
         take=GenerationMemo.from_journal(entry.memo).take,
         files=[file_row(file) for file in files],
-        units_estimated=entry.units_estimated,
+        units_estimated=entry.units_estimated or "unknown",
         units_deducted=clean(task.units_deducted, 20),
         request=entry.memo.get("request", ""),
         waited_seconds=round(waited_seconds, 1),
