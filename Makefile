@@ -18,7 +18,7 @@ demo: $(VENV)/.package ## create an element on the built-in simulator; needs no 
 	@$(BIN)/kling-mcp demo
 
 test: check ## everything that CI checks: `make check`, then the tests with branch coverage
-	$(BIN)/pytest -n auto --cov
+	$(BIN)/pytest -n auto --dist worksteal --cov
 
 check: $(VENV)/.checkers ## formatting, lint, types, import rules and declared dependencies
 	$(BIN)/ruff format --check .

@@ -189,7 +189,7 @@ def _wait_for(port: int) -> None:
 
 def measure(names: list[str], seconds: float) -> list[tuple[str, ...]]:
     """A row for each attack."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     with (
         tempfile.TemporaryDirectory() as state,
         served_in_background(World(any_api_key=True)) as kling,

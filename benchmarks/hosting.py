@@ -36,6 +36,7 @@ from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.sender import Sender
 from kling_mcp.concurrency.clock import SystemClock
+from kling_mcp.library.from_kling import records_of
 from kling_mcp.observability.logs import configure_logging
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
@@ -93,7 +94,8 @@ def bare_app(page: bytes) -> Starlette:
     ) -> Annotated[CallToolResult, ElementPage]:
         """One page of Kling's official elements, which every account may use and nobody can delete."""
         tasks = await client.list_preset_elements(page_num, page_size)
-        view = page_view(tasks, page_num, page_size, "preset")
+        records = [record for task in tasks for record in records_of(task, "preset")]
+        view = page_view(records, page_num, page_size, is_full=len(tasks) >= page_size)
         text = TextContent(type="text", text=page_text(view, "official elements"))
         return CallToolResult(content=[text], structured_content=view.model_dump(mode="json"))
 
@@ -134,14 +136,14 @@ def running(what: str, state: Path, kling: str = "") -> Iterator[tuple[int, int]
 # --- the callers
 
 
-def request_bytes(port: int, body: dict[str, Any], **headers: str) -> bytes:
-    """A POST as it goes over the wire."""
+def request_bytes(port: int, body: dict[str, Any], *, key: str = KEY, **headers: str) -> bytes:
+    """A POST as it goes over the wire; `key` is the caller's."""
     content = json.dumps(body).encode()
     fields = {
         "Host": f"127.0.0.1:{port}",
         "Accept": "application/json, text/event-stream",
         "Content-Type": "application/json",
-        "X-Kling-Api-Key": KEY,
+        "X-Kling-Api-Key": key,
         "Content-Length": str(len(content)),
         **headers,
     }
@@ -149,13 +151,13 @@ def request_bytes(port: int, body: dict[str, Any], **headers: str) -> bytes:
     return f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + content
 
 
-def call_bytes(port: int, tool: str, arguments: dict[str, Any]) -> bytes:
+def call_bytes(port: int, tool: str, arguments: dict[str, Any], *, key: str = KEY) -> bytes:
     """A call of the newest protocol."""
     meta = {"io.modelcontextprotocol/protocolVersion": VERSION, "io.modelcontextprotocol/clientCapabilities": {}}
     params = {"name": tool, "arguments": arguments, "_meta": meta}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     named = {"MCP-Protocol-Version": VERSION, "Mcp-Method": "tools/call", "Mcp-Name": tool}
-    return request_bytes(port, body, **named)
+    return request_bytes(port, body, key=key, **named)
 
 
 @dataclass
@@ -193,11 +195,13 @@ async def one_caller(port: int, request: bytes, until: float, latencies: list[fl
 
 
 async def one_round(port: int, clients: int, seconds: float, score: Score) -> None:
-    """So many callers, each with one call at a time."""
-    request = call_bytes(port, "list_preset_elements", {"page_size": 5})
+    """So many callers with accounts of their own (one account may have 64 calls), each with one call at a time."""
+    calls = [
+        call_bytes(port, "list_preset_elements", {"page_size": 5}, key=f"{KEY}-{number}") for number in range(clients)
+    ]
     latencies: list[float] = []
     began = time.perf_counter()
-    await asyncio.gather(*(one_caller(port, request, began + seconds, latencies) for _ in range(clients)))
+    await asyncio.gather(*(one_caller(port, request, began + seconds, latencies) for request in calls))
     score.rates.append(len(latencies) / (time.perf_counter() - began))
     score.latencies += latencies
 

@@ -60,7 +60,7 @@ class StoreOnTheLoop(SqliteStore):
 class NoStore:
     """Takes as long as the disk, and writes nothing."""
 
-    was_damaged = False
+    was_damaged = is_new = False
 
     def __init__(self, disk: SlowDisk) -> None:
         self._disk = disk

@@ -13,6 +13,7 @@ from kling_mcp.api.auth import ApiKey, Credential, credential_fingerprint
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.generations import GenerationApi
 from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
+from kling_mcp.api.packs import ceilings_of, read_packs
 from kling_mcp.api.throttle import CreateGate
 from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.elements.create import KIND, ElementCreator
@@ -31,6 +32,7 @@ from kling_mcp.tasks.journal import Journal
 from kling_mcp.tasks.kind import TaskKind, make_kind
 from kling_mcp.tasks.route import T, TaskRoute
 from kling_mcp.tasks.schedule import ELEMENT_SECONDS, IMAGE_SECONDS, VIDEO_SECONDS, VOICE_SECONDS, PollSchedule
+from kling_mcp.tasks.slots import Ceilings
 from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
 from kling_mcp.thumbnails.thumbnails import Thumbnails
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from kling_mcp.api.sender import Sender
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
+    from kling_mcp.generation.models import VideoRoute
     from kling_mcp.library.records import Submitted
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.results.background import BackgroundSaver
@@ -96,6 +99,10 @@ class Account:
         """How much of a request has been sent: `3.1 of 6.5 MB`; "" if it is small, or not on its way."""
         return self.in_flight.sending(self.client.account, external_task_id)
 
+    def waits_for(self, external_task_id: str) -> str:
+        """The slots that a request waits for, such as `3 of 3 in use`; "" if it waits for none."""
+        return self.in_flight.waits_for(self.client.account, external_task_id)
+
     def notify(self, task_id: str) -> None:
         """A change of this task was announced: waits for it poll now."""
         for kind in self.kinds:
@@ -123,6 +130,7 @@ class AccountFactory:
         announce: announces changes of an account (its fingerprint) to other replicas; None if there are none.
         max_calls: how many calls of an account may run at once; 0 sets no limit.
         callers_bring_credentials: then Kling must accept them before they give access to any state.
+        extra_routes: of models that the table does not list.
         saver: saves results of generations.
         budget: what an account may spend.
         note_proof: told of a credential (its fingerprint) that Kling accepts, or refuses.
@@ -146,6 +154,7 @@ class AccountFactory:
     max_calls: int
     callers_bring_credentials: bool
     note_proof: Callable[[str, bool], None]
+    extra_routes: tuple[VideoRoute, ...]
     saver: BackgroundSaver
     budget: Budget
     strangers: anyio.Semaphore | None
@@ -160,23 +169,16 @@ class AccountFactory:
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         library = self._make_library(client, journal, fingerprint)
         refusals = Refusals(journal)
-        elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
-        voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
-        generator = self._make_generator(client, journal, library, refusals)
+        ceilings = Ceilings(self.clock, partial(self._read_ceilings, client))
+        elements = self._make_kind(element_route(client), journal, ceilings, ELEMENT_SECONDS)
+        voices = self._make_kind(voice_route(client), journal, ceilings, VOICE_SECONDS)
+        generator = self._make_generator(client, journal, library, refusals, ceilings)
         return Account(
             client=client,
             store=store,
             prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
-            creator=ElementCreator(
-                elements,
-                account=client.account,
-                policy=self.media_policy,
-                journal=journal,
-                library=library,
-                refusals=refusals,
-                clock=self.clock,
-                save_picture=thumbnails.save,
-                callback_url_for=self.callback_url_for,
+            creator=self._make_creator(
+                elements, client, journal, library=library, refusals=refusals, thumbnails=thumbnails
             ),
             refusals=refusals,
             element_tasks=elements,
@@ -192,6 +194,28 @@ class AccountFactory:
             generations=self._make_history(client, journal),
         )
 
+    def _make_creator(
+        self,
+        kind: TaskKind[ElementTask],
+        client: KlingClient,
+        journal: Journal,
+        *,
+        library: Library,
+        refusals: Refusals,
+        thumbnails: Thumbnails,
+    ) -> ElementCreator:
+        return ElementCreator(
+            kind,
+            account=client.account,
+            policy=self.media_policy,
+            journal=journal,
+            library=library,
+            refusals=refusals,
+            clock=self.clock,
+            save_picture=thumbnails.save,
+            callback_url_for=self.callback_url_for,
+        )
+
     def _make_library(self, client: KlingClient, journal: Journal, fingerprint: str) -> Library:
         return Library(
             client,
@@ -201,14 +225,21 @@ class AccountFactory:
             announce=partial(self.announce, client.account) if self.announce else None,
         )
 
-    def _make_generator(self, client: KlingClient, journal: Journal, library: Library, refusals: Refusals) -> Generator:
+    def _make_generator(
+        self, client: KlingClient, journal: Journal, library: Library, refusals: Refusals, ceilings: Ceilings
+    ) -> Generator:
         has_api_key = client.credential_kind != "key_pair"
+        durations = {"video": VIDEO_SECONDS, "image": IMAGE_SECONDS}
         kinds = {
-            route.kind: self._make_kind(route, journal, VIDEO_SECONDS if route.product == "video" else IMAGE_SECONDS)
+            route.kind: self._make_kind(route, journal, ceilings, durations[route.product])
             for route in generation_routes(GenerationApi(client), has_api_key=has_api_key)
         }
         surroundings = Surroundings(
-            library=library, policy=self.media_policy, has_api_key=has_api_key, explain=refusals.facts
+            library=library,
+            policy=self.media_policy,
+            has_api_key=has_api_key,
+            explain=refusals.facts,
+            extra_routes=self.extra_routes,
         )
         return Generator(
             kinds,
@@ -224,7 +255,12 @@ class AccountFactory:
         lists = generation_lists(GenerationApi(client), has_api_key=client.credential_kind != "key_pair")
         return GenerationHistory(journal, lists, self.saver.saver)
 
-    def _make_kind(self, route: TaskRoute[T], journal: Journal, durations: PublishedDurations) -> TaskKind[T]:
+    async def _read_ceilings(self, client: KlingClient) -> Mapping[str, int]:
+        return ceilings_of(await read_packs(client, self.clock.wall()))
+
+    def _make_kind(
+        self, route: TaskRoute[T], journal: Journal, ceilings: Ceilings, durations: PublishedDurations
+    ) -> TaskKind[T]:
         gate = CreateGate(self.max_creates, self.clock, self.rng)
         return make_kind(
             route,
@@ -234,6 +270,7 @@ class AccountFactory:
             schedule=PollSchedule(durations),
             in_flight=self.in_flight,
             shutdown=self.shutdown,
+            ceilings=ceilings,
         )
 
     def _store_for(self, client: KlingClient, credential: Credential) -> Store:

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 _READ_CHARACTERS = 80
 _LIKENESS = 0.5
+_AMOUNT = re.compile(r"[0-9]+[.:]?[0-9]*[a-z]{0,2}")
 
 # What people and models write, and the words that mean it; those that are no choice of the argument do not count.
 _MEANINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(
-            ("image", "photo", "photograph", "picture", "pic", "still", "portrait", "png", "jpg", "jpeg"),
+            ("image", "photo", "photograph", "picture", "pic", "still", "png", "jpg", "jpeg"),
             ("image_refer",),
         ),
         **dict.fromkeys(("video", "clip", "movie", "film", "footage", "mp4", "mov"), ("video_refer",)),
@@ -29,7 +30,15 @@ _MEANINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         **dict.fromkeys(("error", "refused", "rejected", "failure"), ("failed",)),
         **dict.fromkeys(("removed", "gone"), ("deleted",)),
         **dict.fromkeys(("with", "only", "required"), ("yes",)),
-        **dict.fromkeys(("without", "none"), ("no",)),
+        **dict.fromkeys(("without", "none"), ("no", "off")),
+        **dict.fromkeys(("portrait", "vertical", "upright", "tall"), ("9:16", "image_refer")),
+        **dict.fromkeys(("landscape", "horizontal", "wide", "widescreen"), ("16:9",)),
+        **dict.fromkeys(("square",), ("1:1",)),
+        **dict.fromkeys(("on", "true", "sound", "audio", "generate", "voice"), ("native",)),
+        **dict.fromkeys(("false", "mute", "muted", "silent"), ("off",)),
+        **dict.fromkeys(("hd", "720"), ("720p",)),
+        **dict.fromkeys(("full-hd", "fullhd", "fhd", "1080"), ("1080p",)),
+        **dict.fromkeys(("uhd", "2160p"), ("4k",)),
         # Text alone takes no elements; with elements, a video from text is made on the Omni routes. fact: no-elements
         **dict.fromkeys(("text-to-video", "text2video", "t2v"), ("omni-video",)),
         **dict.fromkeys(("text-to-image", "text2image", "t2i"), ("omni-image",)),
@@ -54,6 +63,8 @@ def _like(text: str, choices: Sequence[str]) -> str:
     if len(part) > 2 and whole:
         return min(whole, key=len)
     lower = {choice.lower(): choice for choice in choices}
+    if _AMOUNT.fullmatch(text):  # 8k is no slip of the pen for 4k
+        return ""
     near = difflib.get_close_matches(text, lower, n=1, cutoff=_LIKENESS)
     return lower[near[0]] if near else ""
 

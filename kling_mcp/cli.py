@@ -262,7 +262,7 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     import anyio  # noqa: PLC0415 - half of the commands do without
 
     from kling_mcp.runtime import Runtime  # noqa: PLC0415 - one command's own
-    from kling_mcp.tasks.journal import read_entries  # noqa: PLC0415 - one command's own
+    from kling_mcp.tasks.entry_rows import read_entries  # noqa: PLC0415 - one command's own
     from kling_mcp.tasks.report import format_entries  # noqa: PLC0415 - one command's own
 
     runtime = Runtime(_read_settings(environ))

@@ -30,6 +30,7 @@ from kling_mcp.caller_credentials import (
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
+from kling_mcp.generation.extra_models import extra_routes
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
 from kling_mcp.results.background import BackgroundSaver
@@ -61,10 +62,10 @@ if TYPE_CHECKING:
     from kling_mcp.store.postgres.store import PostgresStore
 
 SANDBOX_URL = "http://sandbox.invalid"
-MAX_IDLE_ACCOUNTS = 64
+MAX_IDLE_ACCOUNTS = 256
 MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must not push out the others
 MAX_STRANGERS_EXCHANGES = 4
-MAX_CALLS_PER_ACCOUNT = 64
+MAX_CALLS_PER_ACCOUNT = 200
 
 _FILES_OFF: dict[Transport, str] = {
     "http": "this server is reached over http and cannot see files on your computer; its operator can allow folders "
@@ -264,6 +265,7 @@ class Runtime:
             callers_bring_credentials=is_http,
             note_proof=self._note_proof,
             strangers=anyio.Semaphore(MAX_STRANGERS_EXCHANGES) if is_http else None,
+            extra_routes=extra_routes(settings.extra_models),
             saver=self._background_saver(),
             budget=Budget(settings.spending.per_day(over_http=is_http), settings.spending.per_call(over_http=is_http)),
         )

@@ -6,6 +6,7 @@ A test that needs real time (a subprocess, a socket) overrides `anyio_backend`.
 from __future__ import annotations
 
 import functools
+import gc
 import io
 import os
 import shutil
@@ -38,6 +39,12 @@ profiles.load()
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a directory of its own below it
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests are no garbage: without this, every collection walks them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

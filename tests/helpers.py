@@ -134,6 +134,8 @@ def structured(result: CallToolResult) -> dict[str, Any]:
 
 def in_text(tool: str, content: dict[str, Any]) -> dict[str, Any]:
     """What of a structured content the text must say: all of it, of the rows of a list their short form."""
+    if tool in {"generate_video", "generate_image"} and content["task_id"]:
+        return {name: value for name, value in content.items() if name != "request"}  # a dry run tells it
     if tool == "find_generations":
         return {**content, "generations": [_short_generation(row) for row in content["generations"]]}
     if tool not in LISTS:

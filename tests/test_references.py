@@ -118,7 +118,10 @@ def lines_of(path: Path) -> Iterator[Line]:
         yield Line(path, number, text)
 
 
-PROSE = [line for path in PYTHON if not named(path).startswith(LATER) for line in prose_of(path)]
+@functools.cache
+def prose() -> tuple[Line, ...]:
+    """Of all files: read by the first test that needs it, since every process that runs tests loads this module."""
+    return tuple(line for path in PYTHON if not named(path).startswith(LATER) for line in prose_of(path))
 
 
 # --- links and paths
@@ -162,7 +165,7 @@ def leads_somewhere(path: str) -> bool:
 
 
 def test_path_in_prose_leads_to_something_that_exists() -> None:
-    lines = [*PROSE, *(line for path in [*MARKDOWN, *SCRIPTS] for line in lines_of(path))]
+    lines = [*prose(), *(line for path in [*MARKDOWN, *SCRIPTS] for line in lines_of(path))]
     lost = [f"{line.place} {path}" for line in lines for path in _PATH.findall(line.text) if not leads_somewhere(path)]
     assert lost == []
 
@@ -180,7 +183,7 @@ def is_end_of_a_path(text: str) -> bool:
 
 
 def test_marked_file_name_is_that_of_a_file() -> None:
-    lines = [*PROSE, *(line for path in MARKDOWN if path.name != "README.md" for line in lines_of(path))]
+    lines = [*prose(), *(line for path in MARKDOWN if path.name != "README.md" for line in lines_of(path))]
     lost = [
         f"{line.place} {text}"
         for line in lines
@@ -194,7 +197,7 @@ def test_overview_of_a_package_names_files_that_lie_in_it() -> None:
     overview = re.compile(r"^ {4}(\w+\.py) ")
     lost = [
         f"{line.place} {name}"
-        for line in PROSE
+        for line in prose()
         for name in overview.findall(line.text)
         if line.path.name == "__init__.py" and not (line.path.parent / name).exists()
     ]
@@ -330,7 +333,7 @@ def test_reference_is_found_exactly_where_it_exists(text: str, exists: bool) -> 
 def test_name_in_code_marks_is_one_of_the_code() -> None:
     lost = [
         f"{line.place} `{text}`"
-        for line in PROSE
+        for line in prose()
         for text in _MARKED.findall(line.text)
         if _NAME.fullmatch(text) and not _FILE.fullmatch(text) and not is_reference(text, line.path)
     ]
@@ -354,7 +357,7 @@ def test_marked_fact_id_is_that_of_a_fact() -> None:
     known = {fact.id for fact in FACTS} | OTHER_WORDS.keys()
     lost = [
         f"{line.place} `{text}`"
-        for line in PROSE
+        for line in prose()
         for text in _MARKED.findall(line.text)
         if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", text) and text not in known
     ]

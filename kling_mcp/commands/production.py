@@ -181,7 +181,8 @@ def _require_consent(command: _Command, plan: Plan) -> None:
     if spending.is_off:
         raise ConfigurationError(f"Nothing may be paid on this server ({spending.off_by}).", kind="read_only")
     highest = max(each.high for each in price)
-    if most and highest > most:
+    is_known = all(each.is_known for each in price)
+    if most and (highest > most or not is_known):
         raise OverBudgetError(
             f"--max-units is {most}, and this may cost more: {price_text(plan)}.",
             advice="Nothing was sent and nothing was paid. Make it cheaper, or allow more units.",
@@ -189,6 +190,11 @@ def _require_consent(command: _Command, plan: Plan) -> None:
     if most or spending.mode == "allow":
         return
     question = "\n".join([f"Make this production for {price_text(plan)}?", *plan_details(plan)])
+    if command.terminal.ask is None and not is_known:
+        raise ConfirmationError(
+            f"This costs {price_text(plan)}, and only a person at a terminal can agree to that.",
+            advice="Nothing was sent and nothing was paid. Use another model.",
+        )
     if command.terminal.ask is None:
         raise ConfirmationError(
             f"This costs {price_text(plan)}, and there is no terminal to ask at.",

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class SerialExecutor:
-    """See the module. The thread starts with the first function, and ends with this object or with the interpreter.
+    """See the module. The thread starts with the first function, and ends with `finish` or with this object.
 
     The interpreter waits for all functions at its end. They must not use the event loop.
     """
@@ -40,11 +40,14 @@ class SerialExecutor:
         return future.result()
 
     def finish(self, function: Callable[[], None]) -> None:
-        """Run `function` after everything before it; here and now if nothing is left to do."""
+        """Run `function` after everything before it; here and now if nothing is left to do, and end the thread."""
         if self._unfinished:
             self._thread().submit(self._job(function))
-        else:
-            function()
+            return
+        function()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+            self._pool = None
 
     def _thread(self) -> ThreadPoolExecutor:
         if self._pool is None:

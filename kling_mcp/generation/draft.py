@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from kling_mcp.generation.models import Audio, ImageModel, ImageResolution, VideoModel, VideoResolution
+    from kling_mcp.generation.models import Audio, ImageModel, ImageResolution, VideoResolution
 
 VideoUse = Literal["feature", "base"]
 
@@ -21,6 +21,7 @@ class VideoDraft:
         images: reference pictures, `@image_1` and so on in the prompt.
         video_use: whether `video_url` gives a style or motion (`feature`) or is itself edited (`base`).
         shots: texts such as `3: @Mia waves`.
+        model: a `VideoModel`, or one that the operator has added.
         duration: whole seconds; None is 5, or what the shots add up to.
         aspect_ratio: None is 16:9 where one is needed.
     """
@@ -33,7 +34,7 @@ class VideoDraft:
     video_url: str = ""
     video_use: VideoUse = "feature"
     shots: tuple[str, ...] = ()
-    model: VideoModel = "3.0-omni"
+    model: str = "3.0-omni"
     duration: int | None = None
     aspect_ratio: str | None = None
     resolution: VideoResolution = "720p"

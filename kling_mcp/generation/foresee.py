@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.generation.inputs import load_video_media
-from kling_mcp.generation.prices import Estimate, VideoCost, estimate_video
+from kling_mcp.generation.prices import Estimate, VideoCost, estimate_unlisted, estimate_video
 from kling_mcp.generation.prompt import Prompt
 from kling_mcp.generation.shots import parse_shots
 from kling_mcp.generation.texts import RequestTexts
@@ -47,7 +47,7 @@ async def foresee_video(draft: VideoDraft, within: Surroundings, elements: Fores
         InputError: every problem of the input, apart from its elements.
     """
     shots, problems = parse_shots(draft.shots)
-    route = choose_route(draft, has_api_key=within.has_api_key)
+    route = choose_route(draft, has_api_key=within.has_api_key, extra=within.extra_routes)
     if isinstance(route, Problem):
         raise InputError([route, *problems])
     texts = RequestTexts(Prompt(draft.prompt), shots)
@@ -70,4 +70,5 @@ async def foresee_video(draft: VideoDraft, within: Surroundings, elements: Fores
         has_video_element=elements.has_video_element,
         has_voice=elements.has_voice,
     )
-    return ForeseenVideo(estimate=estimate_video(cost), media=media)
+    estimate = estimate_unlisted(cost, route.most_units_a_second) if route.like else estimate_video(cost)
+    return ForeseenVideo(estimate=estimate, media=media)

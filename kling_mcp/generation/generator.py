@@ -22,6 +22,7 @@ from kling_mcp.generation.routes import BODY, PATH, kind_of
 from kling_mcp.results.saver import Result
 from kling_mcp.tasks.budget import Cost
 from kling_mcp.tasks.intent import make_intent
+from kling_mcp.tasks.slots import SlotUse
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ class Generator:
             [*content_of(path, prepared.request.body("")), take],
             label=prompt[:80],
             memo=memo.to_journal(),
-            cost=Cost(estimate.product, estimate.high),
+            cost=Cost(estimate.product, estimate.high, is_known=estimate.is_known),
+            slot_use=_slot_use(prepared),
         )
         return GenerationRequest(prepared=prepared, intent=intent, memo=memo)
 
@@ -249,6 +251,12 @@ class Generator:
             await self._journal.record_results([task])
         except StorageError:
             return
+
+
+def _slot_use(prepared: PreparedVideo | PreparedImages) -> SlotUse:
+    """A video holds one slot of its model, a picture task one for each picture. facts: slots, gen-slots"""
+    group = f"{prepared.estimate.product} {prepared.request.route.model}"
+    return SlotUse(group, prepared.request.count if isinstance(prepared, PreparedImages) else 1)
 
 
 def results_of(task: GenerationTask) -> list[Result]:

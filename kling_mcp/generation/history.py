@@ -16,7 +16,6 @@ from kling_mcp.generation.generator import results_of
 from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.library.folding import fold
 from kling_mcp.results.sidecar import Description
-from kling_mcp.sanitize import as_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +73,7 @@ class PastGeneration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What to look for. `query` are words of the prompt, or an id; `element` is an exact name or an id."""
+    """What to look for. `query` are words of the prompt, or an id; `element` is a name, in any case, or an id."""
 
     query: str = ""
     product: Product | None = None
@@ -84,11 +83,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All hits, newest first. `errors` say what could not be read; `is_whole` is False also for lists too long."""
+    """All hits, newest first, of `known` generations.
+
+    `errors` say what could not be read; `is_whole` is False also for lists too long.
+    """
 
     generations: Sequence[PastGeneration]
     errors: Sequence[KlingError]
     is_whole: bool
+    known: int
 
 
 class GenerationHistory:
@@ -118,10 +121,11 @@ class GenerationHistory:
             errors.append(error)
         if errors and not listed and not entries:
             raise errors[0]
-        hits = [hit for hit in _joined(entries, listed) if _fits(hit[0], wanted)]
+        every = list(_joined(entries, listed))
+        hits = [hit for hit in every if _fits(hit[0], wanted)]
         hits.sort(key=lambda hit: hit[0].place, reverse=True)
         is_whole = not errors and all(one.is_whole for one in listed) and len(entries) < MAX_ENTRIES
-        return Found(await self._with_files(hits), errors, is_whole)
+        return Found(await self._with_files(hits), errors, is_whole, len(every))
 
     async def _listed(self) -> tuple[list[Listed], list[KlingError]]:
         listed: list[Listed] = []
@@ -201,8 +205,8 @@ def _fits(past: PastGeneration, wanted: Wanted) -> bool:
         return False
     if wanted.status and past.status != wanted.status:
         return False
-    if (element := as_shown(wanted.element)) and not any(
-        element_id == wanted.element.strip() or as_shown(name) == element for element_id, name in past.memo.elements
+    if (element := fold(wanted.element).strip()) and not any(
+        element_id == wanted.element.strip() or fold(name) == element for element_id, name in past.memo.elements
     ):
         return False
     query = wanted.query.strip()

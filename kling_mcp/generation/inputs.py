@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from kling_mcp.errors import Problem
 from kling_mcp.media.inputs import Findings, check_video_link, format_warnings, inline_warnings, load_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.errors import Problem
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
     from kling_mcp.generation.texts import RequestTexts
     from kling_mcp.media.picture import Picture
@@ -68,14 +68,22 @@ def find_media_notes(
         unnamed += ["@video_1"] if media.video_url and "video_1" not in named else []
         if unnamed:
             notes.append(f"No text names {', '.join(unnamed)}, so it may have little effect.")
-    if (
-        aspect_ratio
-        and (frame := media.first_frame) is not None
-        and frame.width
-        and not _has_shape(frame, aspect_ratio)
-    ):
-        notes.append(f"The first frame is {frame.width} x {frame.height}, which is not {aspect_ratio}.")
+    if aspect_ratio and media.first_frame is not None and not media.first_frame.width:
+        notes.append(f"The first frame decides the shape of the video; aspect_ratio={aspect_ratio} is not sent.")
     return notes
+
+
+def find_shape_problems(media: LoadedMedia, aspect_ratio: str | None) -> list[Problem]:
+    """A shape that was asked for and that the first frame does not have: the clip would be paid in another one."""
+    frame = media.first_frame
+    if not aspect_ratio or frame is None or not frame.width or _has_shape(frame, aspect_ratio):
+        return []
+    actual = f"{aspect_ratio} with a first frame of {frame.width} x {frame.height}"
+    fix = (
+        "crop the first frame to this shape, or move it to images and name it @image_1 in the prompt; "
+        "to keep the frame's shape, leave aspect_ratio out."
+    )
+    return [Problem("aspect_ratio", "must be the shape of the first frame, which decides", actual, fix)]
 
 
 def _load_images(given: Sequence[str], policy: MediaPolicy, found: Findings) -> tuple[Picture, ...]:

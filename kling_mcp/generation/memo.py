@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from kling_mcp.generation.shots import without_seconds
 from kling_mcp.results.links import without_signature
 from kling_mcp.results.sidecar import Description, UsedElement
 
@@ -74,6 +75,7 @@ class GenerationMemo:
             task_id=task.task_id,
             external_task_id=task.external_task_id or external_task_id,
             prompt=self.prompt,
+            title=without_seconds(self.prompt),
             elements=[UsedElement(element_id, name) for element_id, name in self.elements],
             settings=dict(self.settings or {}),
             model=self.model,

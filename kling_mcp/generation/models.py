@@ -7,9 +7,12 @@ Data only; a new model is a new row. Kling ignores fields and values that a rout
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.generation.targets import Standard, TargetName
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 VideoModel = Literal["3.0-omni", "3.0", "3.0-turbo", "o1"]
 ImageModel = Literal["3.0-omni", "3.0", "o1"]
@@ -36,9 +39,11 @@ class VideoRoute:
         aspect_ratios: () if the route has no such field: the first frame decides.
         audio: () if the route has no such field: sound is always made.
         cuts: whether the route makes several shots in one video.
+        like: for a model that the table does not list, the one whose rules it is checked against; otherwise "".
+        most_units_a_second: what such a model costs at most, as far as an operator says.
     """
 
-    model: VideoModel
+    model: str
     standard: Standard
     path: str
     model_name: str = ""
@@ -52,6 +57,8 @@ class VideoRoute:
     aspect_ratios: tuple[str, ...] = ()
     audio: tuple[Audio, ...] = ()
     cuts: bool
+    like: str = ""
+    most_units_a_second: Decimal | None = None
 
     @property
     def needs_api_key(self) -> bool:

@@ -16,8 +16,8 @@ from kling_mcp.generation.bodies import ImageRequest, VideoRequest
 from kling_mcp.generation.cast import choose_cast, find_cast_notes
 from kling_mcp.generation.choosing import namesake_doubts, refusal
 from kling_mcp.generation.image_rules import find_image_problems, route_of
-from kling_mcp.generation.inputs import find_media_notes, load_image_media, load_video_media
-from kling_mcp.generation.prices import Estimate, VideoCost, estimate_images, estimate_video
+from kling_mcp.generation.inputs import find_media_notes, find_shape_problems, load_image_media, load_video_media
+from kling_mcp.generation.prices import Estimate, VideoCost, estimate_images, estimate_unlisted, estimate_video
 from kling_mcp.generation.prompt import Prompt
 from kling_mcp.generation.shots import parse_shots
 from kling_mcp.generation.texts import RequestTexts, find_length_problems, find_text_notes
@@ -77,12 +77,14 @@ class Surroundings:
 
     Attributes:
         explain: what is known of a creation that Kling refused, by its task id.
+        extra_routes: of models that the table does not list.
     """
 
     library: Library
     policy: MediaPolicy
     has_api_key: bool
     explain: ExplainFailure
+    extra_routes: tuple[VideoRoute, ...] = ()
 
 
 async def prepare_video(draft: VideoDraft, within: Surroundings) -> PreparedVideo:
@@ -92,13 +94,13 @@ async def prepare_video(draft: VideoDraft, within: Surroundings) -> PreparedVide
         KlingError: every problem of the input, as `bad_input` or the kind that they share.
     """
     shots, shot_problems = parse_shots(draft.shots)
-    route = choose_route(draft, has_api_key=within.has_api_key)
+    route = choose_route(draft, has_api_key=within.has_api_key, extra=within.extra_routes)
     if isinstance(route, Problem):
         raise InputError([route, *shot_problems], advice=_ADVICE)
     texts = RequestTexts(Prompt(draft.prompt), shots)
     media = await to_thread.run_sync(load_video_media, draft, within.policy)
     cast = await choose_cast(within.library, texts, draft.elements, within.explain)
-    cast.choice.refuse([*shot_problems, *media.problems])
+    cast.choice.refuse([*shot_problems, *media.problems, *find_shape_problems(media, draft.aspect_ratio)])
     cast.choice.refuse(texts.find_problems(len(draft.images), has_video=bool(draft.video_url)))
     cast.choice.refuse(find_video_problems(draft, route, shots, names_elements=cast.names_elements))
     cast.choice.refuse(cast.find_problems(route.target, cases_of(draft), len(draft.images) + bool(draft.first_frame)))
@@ -114,7 +116,7 @@ async def prepare_video(draft: VideoDraft, within: Surroundings) -> PreparedVide
         *find_media_notes(texts, media, draft.aspect_ratio),
         *await namesake_doubts(within.library, cast.choice),
     ]
-    estimate = estimate_video(_cost_of(request, cast.elements))
+    estimate = _estimate(request, cast.elements)
     return PreparedVideo(request=request, estimate=estimate, elements=tuple(cast.elements), notes=tuple(notes))
 
 
@@ -175,6 +177,11 @@ def _video_request(
         resolution=draft.resolution,
         audio=draft.audio,
     )
+
+
+def _estimate(request: VideoRequest, elements: Sequence[LibraryElement]) -> Estimate:
+    cost, route = _cost_of(request, elements), request.route
+    return estimate_unlisted(cost, route.most_units_a_second) if route.like else estimate_video(cost)
 
 
 def _cost_of(request: VideoRequest, elements: Sequence[LibraryElement]) -> VideoCost:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from kling_mcp.generation.models import Audio, ImageModel, ImageResolution, VideoModel, VideoResolution
+    from kling_mcp.generation.models import Audio, ImageModel, ImageResolution, VideoResolution
 
 Product = Literal["video", "image"]
 
@@ -42,7 +42,8 @@ _IMAGE_UNITS, _IMAGE_UNITS_4K = Decimal(8), Decimal(16)
 class Estimate:
     """Units of one product type, from `low` to `high`; equal where the table decides.
 
-    `reason` says how the figure comes about, and `doubt` why it is a range, or is "".
+    `reason` says how the figure comes about, and `doubt` why it is a range, or is "". Where the price is not known,
+    `low` and `high` are 0 and mean nothing.
     """
 
     product: Product
@@ -50,17 +51,26 @@ class Estimate:
     high: Decimal
     reason: str
     doubt: str = ""
+    is_known: bool = True
 
     @property
     def is_exact(self) -> bool:
         """Whether the table decides."""
-        return self.low == self.high
+        return self.is_known and self.low == self.high
+
+    @property
+    def units(self) -> str:
+        """The figures alone: `3`, `3 to 4.5`, or `unknown`."""
+        if not self.is_known:
+            return "unknown"
+        return _plain(self.high) if self.is_exact else f"{_plain(self.low)} to {_plain(self.high)}"
 
     def __str__(self) -> str:
-        units = f"{_plain(self.low)} to {_plain(self.high)}" if not self.is_exact else _plain(self.high)
+        if not self.is_known:
+            return f"an unknown number of {self.product} units: {self.reason}"
         rate = UNIT_DOLLARS[self.product]
         dollars = f"${_cents(self.low * rate)}" + ("" if self.is_exact else f" to ${_cents(self.high * rate)}")
-        said = f"{units} {self.product} units ({dollars} at list price of {TABLE_DATE}): {self.reason}"
+        said = f"{self.units} {self.product} units ({dollars} at list price of {TABLE_DATE}): {self.reason}"
         return f"{said}; {self.doubt}" if self.doubt else said
 
 
@@ -75,7 +85,7 @@ class VideoCost:
         has_voice: an element with a voice is sent.
     """
 
-    model: VideoModel
+    model: str
     resolution: VideoResolution
     audio: Audio
     seconds: tuple[int, int]
@@ -97,6 +107,20 @@ def estimate_video(cost: VideoCost) -> Estimate:
     rate = _plain(low_rate) if low_rate == high_rate else f"{_plain(low_rate)} to {_plain(high_rate)}"
     reason = f"{seconds} at {rate} units a second, {cost.model} in {cost.resolution} {said}"
     return Estimate("video", low_rate * shortest, high_rate * longest, reason, " and ".join(doubts))
+
+
+def estimate_unlisted(cost: VideoCost, most_units_a_second: Decimal | None) -> Estimate:
+    """The price of a video by a model that the table does not list: what the operator says, or unknown."""
+    if most_units_a_second is None:
+        reason = f"model {cost.model} is not in the price list of {TABLE_DATE}, and this server's settings give none"
+        return Estimate("video", Decimal(0), Decimal(0), reason, is_known=False)
+    shortest, longest = cost.seconds
+    rate = most_units_a_second
+    reason = f"at no more than {_plain(rate)} units a second, as this server's settings say of {cost.model}"
+    if shortest == longest:
+        return Estimate("video", rate * shortest, rate * longest, f"{shortest} s {reason}")
+    doubt = f"the base video decides how many seconds are billed, {shortest} to {longest}"
+    return Estimate("video", rate * shortest, rate * longest, f"{shortest} to {longest} s {reason}", doubt)
 
 
 def estimate_images(model: ImageModel, resolution: ImageResolution, count: int) -> Estimate:
@@ -132,5 +156,6 @@ def _plain(number: Decimal) -> str:
 
 
 def _cents(dollars: Decimal) -> str:
-    """To the tenth of a cent below a dollar, otherwise to the cent."""
-    return f"{dollars:.2f}" if dollars >= 1 else f"{dollars.quantize(Decimal('0.001')).normalize():f}"
+    """To the tenth of a cent below a dollar if there is one, otherwise to the cent."""
+    exact = f"{dollars:.3f}"
+    return f"{dollars:.2f}" if dollars >= 1 or exact.endswith("0") else exact

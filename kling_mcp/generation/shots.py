@@ -49,6 +49,12 @@ def parse_shots(texts: Sequence[str]) -> tuple[tuple[Shot, ...], list[Problem]]:
     return tuple(shots), problems
 
 
+def without_seconds(prompt: str) -> str:
+    """The texts of shots, one a line, without their seconds; any other text as it is."""
+    found = [_SHOT.fullmatch(line.strip()) for line in prompt[: 2 * MAX_SHOTS * MAX_SHOT_CHARACTERS].splitlines()]
+    return "\n".join(shot[2] for shot in found if shot) if found and all(found) else prompt
+
+
 def check_shot(place: int, text: str, *, joined: bool) -> Problem | None:
     """What is wrong with the text of a shot as it is sent, handles included.
 

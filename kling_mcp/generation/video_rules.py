@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kling_mcp.choices import nearest
 from kling_mcp.errors import Problem
 from kling_mcp.generation.models import VIDEO_ROUTES
 from kling_mcp.sanitize import quote
@@ -27,20 +28,29 @@ _OMNI = "3.0-omni"
 _O1_SHORT_OF_REFERENCES = (5, 10)
 
 
-def choose_route(draft: VideoDraft, *, has_api_key: bool) -> VideoRoute | Problem:
+def choose_route(draft: VideoDraft, *, has_api_key: bool, extra: Sequence[VideoRoute] = ()) -> VideoRoute | Problem:
     """The route for this model, these inputs and this kind of credential. facts: gen-two-standards, gen30-routes
 
     An API key uses the 3.0 standard, a key pair the older one (fact: auth-pair-legacy-only).
+
+    Args:
+        extra: of models that the table does not list.
     """
-    routes = [route for route in VIDEO_ROUTES if route.model == draft.model and route.needs_api_key == has_api_key]
+    known = [route for route in (*VIDEO_ROUTES, *extra) if route.model == draft.model]
+    if not known:
+        return _unknown_model(draft.model, extra)
+    routes = [route for route in known if route.needs_api_key == has_api_key]
     if not routes:
         fix = f'use model "{_OMNI}", or set KLING_API_KEY instead of the key pair.'
         return Problem("model", "must be a model that takes a key pair", quote(draft.model), fix)
     fitting = [route for route in routes if route.first_frame != ("none" if draft.first_frame else "required")]
     if fitting:
         return fitting[0]
-    fix = f'give one, or use model "{_OMNI}", which makes videos from text with a key pair, too.'
-    return Problem("first_frame", f"must be given for model {draft.model} with a key pair", "none", fix)
+    if draft.first_frame:
+        fix = f'leave it out, or use model "{_OMNI}".'
+        return Problem("first_frame", f"must be empty for model {draft.model}", "a picture", fix)
+    fix = f'give one, or use model "{_OMNI}", which makes videos from text{_by_credential(routes[0], ", too")}.'
+    return Problem("first_frame", f"must be given for model {draft.model}{_by_credential(routes[0])}", "none", fix)
 
 
 def seconds_of(draft: VideoDraft, shots: Sequence[int]) -> int:
@@ -86,11 +96,15 @@ def find_video_problems(
 def find_video_notes(draft: VideoDraft, route: VideoRoute) -> list[str]:
     """What a person should know before paying, though nothing is wrong."""
     notes = []
+    if route.like:
+        notes.append(
+            f"Model {draft.model} is known from this server's settings alone: the request was checked by the rules of "
+            f"{route.like}."
+        )
     if not route.audio and draft.audio == "off":
         notes.append(f"Model {draft.model} always makes sound; audio=off has no effect.")
-    if draft.aspect_ratio and (draft.first_frame or draft.has_base_video):
-        frame = "first frame" if draft.first_frame else "base video"
-        notes.append(f"The {frame} decides the shape of the video; aspect_ratio={draft.aspect_ratio} is not sent.")
+    if draft.aspect_ratio and draft.has_base_video:
+        notes.append(f"The base video decides the shape of the video; aspect_ratio={draft.aspect_ratio} is not sent.")
     if draft.has_base_video and draft.duration is not None:
         notes.append("The base video decides how long the video is; duration is not sent.")
     return notes
@@ -100,7 +114,7 @@ def _text_problems(draft: VideoDraft, route: VideoRoute) -> Iterator[Problem]:
     if draft.shots and draft.prompt.strip():
         yield Problem("prompt", "must be empty beside shots", quote(draft.prompt, 60), "move it into the shots.")
     if not draft.shots and not draft.prompt.strip():
-        yield Problem("prompt", "must not be empty", "an empty text", "say what happens in the video.")
+        yield Problem("prompt", "must not be empty", "an empty text", "say what happens in the video, or give shots.")
     if draft.shots and not route.cuts:
         fix = f'use model "{_OMNI}", or make one video for each shot.'
         yield Problem("shots", f"must be empty for model {draft.model}", f"{len(draft.shots)}", fix)
@@ -114,7 +128,7 @@ def _input_problems(draft: VideoDraft, route: VideoRoute, *, names_elements: boo
     if route.target is None and (names_elements or draft.elements):
         argument = "elements" if draft.elements else "prompt"
         with_frame = " or give a first_frame" if draft.model == "3.0" else ""
-        fix = f'use model "{_OMNI}"{with_frame}; no element has an effect here.'
+        fix = f'use model "{_OMNI}"{with_frame}, or leave the elements out.'
         yield Problem(argument, f"must name no element for model {draft.model} from {_basis(draft)}", "some", fix)
     if route.references:
         return
@@ -182,6 +196,8 @@ def _time_problems(
     if shots and len(shots) == len(draft.shots) and total != seconds:
         fix = "leave duration out, or change the seconds of the shots."
         yield Problem("duration", f"must be what the shots add up to, {total}", str(seconds), fix)
+    elif len(shots) != len(draft.shots) and draft.duration is None:
+        return  # the seconds of a shot that cannot be read are missing
     elif seconds not in route.seconds:
         argument = "duration" if draft.duration is not None else "shots"
         rule = f"must be {first} to {last} whole seconds{' in all' if shots else ''} for model {draft.model}"
@@ -203,8 +219,17 @@ def _basis(draft: VideoDraft) -> str:
     return "a first frame" if draft.first_frame else "text"
 
 
-def _by_credential(route: VideoRoute) -> str:
-    return "" if route.needs_api_key else " with a key pair"
+def _by_credential(route: VideoRoute, ending: str = "") -> str:
+    return "" if route.needs_api_key else f" with a key pair{ending}"
+
+
+def _unknown_model(given: str, extra: Sequence[VideoRoute]) -> Problem:
+    """Kling may have it, but neither its rules nor its price are known here."""
+    names = list(dict.fromkeys(route.model for route in (*VIDEO_ROUTES, *extra)))
+    near = nearest(given, names)
+    meant = f"did you mean {near}?" if near else "use one of them."
+    fix = f"{meant} The operator of this server can add a newer model with KLING_MCP_EXTRA_MODELS."
+    return Problem("model", f"must be {_either(names)}", quote(given, 60), fix)
 
 
 def _either(words: Sequence[object]) -> str:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
+from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import InputError, StorageError
 from kling_mcp.production.lock_format import VERSION, WHOLE, lock_of, merged, parse_raw, to_text
 from kling_mcp.production.model import Lock, LockedElement, LockedShot, SheetProblem
@@ -67,6 +68,8 @@ def update_lock(
 ) -> None:
     """Put these entries into the file, in place of those of the same name or take; the others stay as they are.
 
+    The element that an entry had before is added to its list of replaced ones.
+
     Args:
         now: seconds since 1970.
         pause: waits between two tries, while another process writes.
@@ -79,7 +82,7 @@ def update_lock(
         turn = _wait_for_turn(folder, path, now, pause)
         try:
             text = _read(folder, path.name) or _BLANK
-            new = to_text(merged(parse_raw(text), cast, shots))
+            new = to_text(merged(parse_raw(text), cast, shots, now=iso_utc(round(now * 1000))))
             if new != text:
                 _write(folder, path.name, new)
         finally:

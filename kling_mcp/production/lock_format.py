@@ -77,17 +77,40 @@ def lock_of(raw: Raw) -> Lock:
     return Lock(version=VERSION, cast=MappingProxyType(cast), shots=MappingProxyType(shots))
 
 
-def merged(raw: Raw, cast: Mapping[str, LockedElement], shots: Mapping[str, Mapping[int, LockedShot]]) -> Raw:
-    """The JSON with these entries in place of those of the same name or take; everything else stays."""
+def merged(
+    raw: Raw, cast: Mapping[str, LockedElement], shots: Mapping[str, Mapping[int, LockedShot]], *, now: str
+) -> Raw:
+    """The JSON with these entries in place of those of the same name or take; everything else stays.
+
+    The element that an entry had is never forgotten, whoever put it there meanwhile: it joins `replaced`.
+
+    Args:
+        now: ISO 8601 in UTC.
+    """
     new: Raw = {**raw, "version": VERSION, "cast": {**raw.get("cast", {})}, "shots": {**raw.get("shots", {})}}
     for name, element in cast.items():
-        new["cast"][name] = {**_old(new["cast"].get(name)), **asdict_of(element)}
+        before = _old(new["cast"].get(name))
+        entry = asdict_of(element)
+        new["cast"][name] = {**before, **entry, "replaced": _history(before, entry, now)}
     for shot_id, takes in shots.items():
         about = _old(new["shots"].get(shot_id))
         before = _old(about.get("takes"))
         own = {str(take): {**_old(before.get(str(take))), **asdict_of(shot)} for take, shot in takes.items()}
         new["shots"][shot_id] = {**about, "takes": {**before, **own}}
     return new
+
+
+def _history(before: Raw, entry: Raw, now: str) -> list[Any]:
+    """The earlier elements of an entry: those in the file, and those that the new entry knows."""
+    old = before.get("replaced")
+    known: dict[str, Any] = {}
+    for element in [*(old if isinstance(old, list) else []), *entry["replaced"]]:
+        known[str(_old(element).get("element_id", ""))] = element
+    last = before.get("element_id")
+    if isinstance(last, str) and last:
+        known.setdefault(last, asdict(ReplacedElement(last, str(before.get("element_name", "")), now)))
+    known.pop(entry["element_id"], None)
+    return list(known.values())
 
 
 def to_text(raw: Raw) -> str:

@@ -25,6 +25,7 @@ _NOTHING = {"", "~", "null", "Null", "NULL"}
 _BOOLEAN = {"true", "True", "TRUE", "false", "False", "FALSE"}
 _TEXT_TAGS: set[str | None] = {None, "!", "tag:yaml.org,2002:str"}
 _PLAIN_TAGS: set[str | None] = {None}
+_BACKSLASH = "in double quotes a backslash begins an escape: write a path with slashes, or in single quotes."
 # What the parser says, and what a person mostly did.
 _FIXES = (
     ("'@'", 'put a text that begins with @ in quotes, such as prompt: "@Mia waves".'),
@@ -32,6 +33,8 @@ _FIXES = (
     ("'%'", "put a text that begins with % in quotes."),
     ("'\\t'", "indent with spaces, not with tabs."),
     ("mapping values are not allowed", "put a text that holds a colon and a space in quotes."),
+    ("unknown escape character", _BACKSLASH),
+    ("expected escape sequence", _BACKSLASH),
     ("while scanning a quoted scalar", "end the text with the quote that it began with."),
     ("expected <block end>", "give lines of one map the same indentation, and put texts with quotes in quotes."),
     ("could not find expected ':'", "write a colon and a space behind the key."),

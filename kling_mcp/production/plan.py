@@ -155,6 +155,10 @@ def _sum_of(product: Product, estimates: Sequence[Estimate]) -> Estimate:
     high = sum((each.high for each in estimates), Decimal(0))
     doubts = dict.fromkeys(each.doubt for each in estimates if each.doubt)
     count = f"{len(estimates)} {product}{'' if len(estimates) == 1 else 's'}"
+    unknown = [each for each in estimates if not each.is_known]
+    if unknown:
+        known = f", the others {show_units(high)} units" if len(unknown) < len(estimates) else ""
+        return Estimate(product, low, high, f"{count}, {len(unknown)} at an unknown price{known}", is_known=False)
     return Estimate(product, low, high, count, " and ".join(doubts))
 
 

@@ -350,7 +350,8 @@ def _target(root: Folder, description: Description) -> tuple[Folder, str]:
         NotInsideError: a folder of `save_as` is a link or a file.
     """
     wish = parse_save_as(description.save_as)
-    name = slug(description.prompt, description.kind)
+    name = slug(description.title or description.prompt, description.kind)
+    name = name if description.take == 1 else f"{name}-take-{description.take}"
     target = root.descend(wish.folders, make=True)
     if not wish.name:
         return target, name

@@ -48,6 +48,7 @@ class Description:
 
     `task_id` identifies the task on this disk. Units are Kling's or our figures as text, "" if unknown. `created_at`
     and `updated_at` are Kling's, in milliseconds, 0 if unknown. `save_as` is the caller's, see `names.parse_save_as`.
+    `title` names the files instead of the prompt if it is not "".
     """
 
     kind: MediaKind
@@ -63,6 +64,7 @@ class Description:
     created_at: int = 0
     updated_at: int = 0
     save_as: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

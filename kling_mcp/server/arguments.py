@@ -206,7 +206,8 @@ def _read_integer(name: str, value: Any) -> int:
         return int(value)
     if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,15}(\.0+)?\s*", value):
         return int(float(value))
-    raise _Unreadable(name, "must be a whole number", value, "send digits")
+    digits = re.match(r"\s*(\d{1,15})\s*[A-Za-z]{1,10}\s*$", value[:_SHOWN]) if isinstance(value, str) else None
+    raise _Unreadable(name, "must be a whole number", value, f"send {digits[1]}" if digits else "send digits")
 
 
 def _read_flag(name: str, value: Any) -> bool:

@@ -13,7 +13,7 @@ from kling_mcp._version import __version__
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.completions import register_completions
-from kling_mcp.server.gallery import gallery_extension
+from kling_mcp.server.gallery import pages_extension
 from kling_mcp.server.instructions import instructions_for
 from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.long_names import refuse_long_names
@@ -68,14 +68,15 @@ def build_server(
             if lazy_runtime.instance is not None:
                 await lazy_runtime.instance.aclose()
 
+    pages = {tool.page_uri for tool in chosen if tool.page_uri}
     server = MCPServer(
         "kling-mcp",
         title="Kling Elements",
-        instructions=instructions_for(frozenset(tool.name for tool in chosen)),
+        instructions=instructions_for(frozenset(tool.name for tool in chosen), is_sandbox=settings.sandbox),
         version=__version__,
         tools=[*chosen],
         lifespan=lifespan,
-        extensions=[extension, gallery_extension()] if any(tool.meta for tool in chosen) else [extension],
+        extensions=[extension, pages_extension(pages)] if pages else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
         middleware=_middleware(hidden),

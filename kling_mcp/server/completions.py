@@ -1,4 +1,4 @@
-"""Completes element names and tags in prompts and resource addresses.
+"""Completes element names, tags and shapes in prompts and resource addresses.
 
 It answers from the local index and never fails: at worst there are no suggestions.
 """
@@ -15,7 +15,16 @@ from kling_mcp.api.limits import TAGS
 from kling_mcp.errors import KlingError
 from kling_mcp.sanitize import as_shown, clean
 from kling_mcp.server.lazy_runtime import runtime_of
-from kling_mcp.server.prompts import CAST_PROMPT, NAME_ARGUMENT, PICTURES_PROMPT, TAG_ARGUMENT
+from kling_mcp.server.prompts import (
+    CAST_PROMPT,
+    NAME_ARGUMENT,
+    PICTURES_PROMPT,
+    SCENE_ARGUMENT,
+    SHAPE_ARGUMENT,
+    SHAPES,
+    SHOT_PROMPT,
+    TAG_ARGUMENT,
+)
 from kling_mcp.server.resources import ELEMENT_URI, PICTURE_URI
 
 if TYPE_CHECKING:
@@ -104,6 +113,19 @@ async def _one_more_name(typed: str) -> list[str]:
     return [start + name for name in dict.fromkeys(names) if name and "," not in name]
 
 
+async def _mention(typed: str) -> list[str]:
+    """The typed text with each name that its last @ may begin; none without an @."""
+    before, at, part = typed.rpartition("@")
+    if not at or part[:1].isspace():
+        return []
+    names = (clean(element.element_name, 60) for element in await _elements(part))
+    return [f"{before}@{name}" for name in dict.fromkeys(names) if name]
+
+
+async def _shapes(typed: str) -> list[str]:
+    return [shape for shape in SHAPES if shape.startswith(typed.strip())]
+
+
 async def _tags(typed: str) -> list[str]:
     wanted = typed.strip().casefold()
     return [tag for tag in TAGS.values() if tag.casefold().startswith(wanted)]
@@ -113,5 +135,8 @@ _SUGGESTIONS: Mapping[tuple[str, str], Callable[[str], Awaitable[list[str]]]] = 
     (ELEMENT_URI, "id"): _names_or_ids,
     (PICTURE_URI, "id"): _names_or_ids,
     (CAST_PROMPT, NAME_ARGUMENT): _one_more_name,
+    (SHOT_PROMPT, NAME_ARGUMENT): _one_more_name,
+    (SHOT_PROMPT, SCENE_ARGUMENT): _mention,
+    (SHOT_PROMPT, SHAPE_ARGUMENT): _shapes,
     (PICTURES_PROMPT, TAG_ARGUMENT): _tags,
 }

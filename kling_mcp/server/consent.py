@@ -6,6 +6,7 @@ repeat with `max_units` at or above it goes ahead: the agent has told the price,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from kling_mcp.server.tool_context import ToolContext
 
 _PROMPT = 400
+_GIVE_A_PRICE = (
+    "Use another model, or ask the operator to give its price in KLING_MCP_EXTRA_MODELS, as name=route/model@units a "
+    "second."
+)
 
 
 class Consent(BaseModel):
@@ -56,12 +61,19 @@ async def require_consent(call: ToolContext, purchase: Purchase, max_units: int)
         return
     if await _was_agreed(call, f"Make this {purchase.what} for {estimate}?\n{purchase}"):
         return
+    if not estimate.is_known:
+        raise ConfirmationError(
+            f"This costs {estimate}.\n{purchase}",
+            advice="Nothing was sent and nothing was paid. Only a person can agree to an unknown price, and this "
+            f"client cannot ask one. {_GIVE_A_PRICE}",
+            retry="never",
+        )
     if max_units:
         return
     raise ConfirmationError(
         f"This costs {estimate}.\n{purchase}",
         advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, repeat the same "
-        f"call with max_units={-(-estimate.high // 1):f}.",
+        f"call with max_units={enough_units(estimate)}.",
         retry="never",
     )
 
@@ -72,11 +84,23 @@ def require_within(estimate: Estimate, max_units: int) -> None:
     Raises:
         OverBudgetError: it may cost more.
     """
-    if max_units and estimate.high > max_units:
+    if max_units and not estimate.is_known:
         raise OverBudgetError(
-            f"max_units is {max_units}, and this request may cost more: {estimate}.",
-            advice="Nothing was sent and nothing was paid. Make it cheaper, or ask the person for more units.",
+            f"max_units is {max_units}, and this request costs {estimate}.",
+            advice=f"Nothing was sent and nothing was paid. {_GIVE_A_PRICE}",
         )
+    if max_units and estimate.high > max_units:
+        costs = "costs more" if estimate.low > max_units else "may cost more"
+        raise OverBudgetError(
+            f"max_units is {max_units}, and this request {costs}: {estimate}.",
+            advice="Nothing was sent and nothing was paid. Ask the person whether max_units="
+            f"{enough_units(estimate)} is all right, or make it cheaper: shorter, fewer, a lower resolution.",
+        )
+
+
+def enough_units(estimate: Estimate) -> int:
+    """The smallest `max_units`, whole units, that lets this estimate pass."""
+    return math.ceil(estimate.high)
 
 
 async def _was_agreed(call: ToolContext, question: str) -> bool:

@@ -24,6 +24,9 @@ NOT_GENERATING = (
 )
 
 
-def instructions_for(tools: frozenset[str]) -> str:
+SANDBOX = "This is the sandbox, a simulated Kling: nothing costs money, and nothing survives the end of this server. "
+
+
+def instructions_for(tools: frozenset[str], *, is_sandbox: bool = False) -> str:
     """The instructions of a server with these tools."""
-    return ELEMENTS + (GENERATING if PAID & tools else NOT_GENERATING)
+    return (SANDBOX if is_sandbox else "") + ELEMENTS + (GENERATING if PAID & tools else NOT_GENERATING)

@@ -56,6 +56,11 @@ class KlingTool(Tool):
         """Whether read-only mode leaves it out."""
         return not (self.annotations and self.annotations.read_only_hint)
 
+    @property
+    def page_uri(self) -> str:
+        """The page that MCP Apps clients show with its results, or ""."""
+        return str((self.meta or {}).get("ui", {}).get("resourceUri", ""))
+
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> CallToolResult | InputRequiredResult:
@@ -73,6 +78,9 @@ def all_tools(settings: Settings) -> list[KlingTool]:
 def _with_defaults(wire: dict[str, Any], settings: Settings) -> dict[str, Any]:
     if wait := wire["inputSchema"]["properties"].get("wait_seconds"):
         wait["default"] = settings.wait_seconds
+    if wire["name"] == "generate_video":
+        models = wire["inputSchema"]["properties"]["model"]["enum"]
+        models += dict.fromkeys(model.name for model in settings.extra_models)
     return wire
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings.environment import Environment, LogFormat, LogLevel
+from kling_mcp.settings.extra_models import ExtraModel, read_extra_models
 from kling_mcp.settings.faults import Fault, Need
 from kling_mcp.settings.hosting import HostingSettings, read_hosting
 from kling_mcp.settings.spending import SpendingSettings, read_spending
@@ -72,6 +73,7 @@ class Settings:
     wait_seconds: int = 45
     max_creates: int = 3
     thumbnails: bool = True
+    extra_models: tuple[ExtraModel, ...] = ()
     spending: SpendingSettings = field(default_factory=SpendingSettings)
     toolsets: tuple[str, ...] = ()
     shared_account: bool = False
@@ -167,6 +169,7 @@ class Settings:
                 "nothing", lambda: env.flag("KLING_MCP_THUMBNAILS", default=True), otherwise=False, meanwhile=_OFF
             ),
             shared_account=env.read("nothing", lambda: env.flag("KLING_MCP_SHARED_ACCOUNT"), otherwise=False),
+            extra_models=env.read("nothing", lambda: read_extra_models(env), ()),
             spending=read_spending(env),
             toolsets=env.names("KLING_MCP_TOOLSETS"),
             hosting=read_hosting(env),

@@ -67,6 +67,8 @@ class Quirks:
     tasks_materials: Literal["references", "materials"] = "references"
     # fact: gen-links. How a link tells when it ends.
     link_expiry: Literal["Expires", "ksTime"] = "Expires"
+    # fact: gen30-models. Models that no fact describes, each played like the named one of the same route.
+    models_like: Mapping[str, str] = field(default_factory=dict)
     # Off: the host of the results answers a Range with the whole file.
     file_ranges: bool = True
     # facts: name-20, description-100. The page says "characters"; a Java server may count UTF-16 units.

@@ -93,6 +93,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE tasks ADD COLUMN units_deducted TEXT NOT NULL DEFAULT ''",
         "CREATE INDEX tasks_by_cost ON tasks (account, product, sent_at)",
     ),
+    # What holds slots at Kling until it ends.
+    (
+        "ALTER TABLE tasks ADD COLUMN slot_group TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE tasks ADD COLUMN slots INTEGER NOT NULL DEFAULT 0",
+    ),
     # What was decided for a production sheet, to be carried out later.
     (PLANS, "CREATE INDEX plans_by_age ON plans (account, created_at)"),
 )

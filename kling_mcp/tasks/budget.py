@@ -23,12 +23,18 @@ CLOCKS_MAY_DIFFER = 300.0  # those of replicas; what is dated later was written 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a request is estimated to cost: at most this many units of a product type, `video` or `image`."""
+    """What a request is estimated to cost: at most this many units of a product type, `video` or `image`.
+
+    If it `is_known` not, `units` is 0, and no cap allows it.
+    """
 
     product: str
     units: Decimal
+    is_known: bool = True
 
     def __str__(self) -> str:
+        if not self.is_known:
+            return f"an unknown number of {self.product} units"
         return f"{show_units(self.units)} {self.product} units"
 
 
@@ -48,6 +54,9 @@ class Budget:
         Raises:
             OverBudgetError: a cap would be passed.
         """
+        caps = self.per_call.get(cost.product, 0), self.per_day.get(cost.product, 0)
+        if not cost.is_known and any(caps):
+            raise _unknown_price(cost)
         if (most := self.per_call.get(cost.product, 0)) and cost.units > most:
             raise _too_dear(cost, most)
         if most := self.per_day.get(cost.product, 0):
@@ -75,6 +84,14 @@ def _too_dear(cost: Cost, most: int) -> OverBudgetError:
         f"This request may cost {cost}, and this server allows {most} for one call.",
         advice="Nothing was sent and nothing was paid. Make it cheaper (shorter, fewer, lower resolution), or ask the "
         "operator to raise KLING_MCP_MAX_UNITS_PER_CALL.",
+    )
+
+
+def _unknown_price(cost: Cost) -> OverBudgetError:
+    return OverBudgetError(
+        f"The price of this request is not known, and this server limits what may be spent on {cost.product} units.",
+        advice="Nothing was sent and nothing was paid. Use another model, or ask the operator to give its price in "
+        "KLING_MCP_EXTRA_MODELS, as name=route/model@units a second.",
     )
 
 

@@ -57,7 +57,9 @@ class JournalEntry:
         reason: why the entry is in its state, for people; "" if there is nothing to explain.
         error: the error behind the state, or None.
         owner: the process and call that hold the lease.
-        product, units_estimated: what it may cost, "" if nothing: units of a product type, as text.
+        product, units_estimated: what it may cost: units of a product type, as text. Both are "" if nothing, and the
+            units alone if that is not known.
+        slot_group, slots: what its task holds until it ends, as in `SlotUse`; "" and 0 if nothing.
         units_deducted: what Kling says that it cost, "" if that is unknown.
         settles_at: until when an unanswered request may still be in progress; 0 if there never was one.
     """
@@ -84,6 +86,8 @@ class JournalEntry:
     product: str = ""
     units_estimated: str = ""
     units_deducted: str = ""
+    slot_group: str = ""
+    slots: int = 0
 
     @property
     def has_caller_id(self) -> bool:
@@ -93,7 +97,8 @@ class JournalEntry:
     @property
     def cost(self) -> Cost | None:
         """What it may cost; None if nothing."""
-        return Cost(self.product, units_of(self.units_estimated)) if self.product else None
+        units = units_of(self.units_estimated)
+        return Cost(self.product, units, is_known=self.units_estimated != "") if self.product else None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> JournalEntry:
@@ -144,6 +149,8 @@ def reset_for(entry: JournalEntry, intent: Intent, arrival: float) -> JournalEnt
         memo=intent.memo,
         product=intent.product,
         units_estimated=intent.units_estimated,
+        slot_group=intent.slot_group,
+        slots=intent.slots,
         created_at=arrival,
     )
 
@@ -185,3 +192,8 @@ def end_state(task: KlingTask) -> EndState:
     if task.task_status == "failed":
         return "failed"
     return "deleted" if task.is_deleted else "ready"
+
+
+def tells_cost(task: KlingTask, entry: JournalEntry) -> bool:
+    """Whether a read of an ended task says more of what it cost than the journal knows."""
+    return bool(task.units_deducted) and task.units_deducted != entry.units_deducted

@@ -113,6 +113,11 @@ class InFlight:
         work = self._works.get((account, external_task_id))
         return str(work.attempt.upload) if work and work.attempt.is_sending else ""
 
+    def waits_for(self, account: str, external_task_id: str) -> str:
+        """The slots that this request waits for, such as `3 of 3 in use`; "" if it waits for none."""
+        work = self._works.get((account, external_task_id))
+        return work.attempt.waits_for if work else ""
+
     def take_refusal(self, entry: JournalEntry) -> KlingError | None:
         """Kling's refusal of this entry that no call was there to hear; the next question gets None."""
         at, refusal = self._refusals.pop(_key(entry), (0.0, None))

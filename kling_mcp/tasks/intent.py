@@ -19,6 +19,7 @@ from kling_mcp.tasks.budget import show_units
 
 if TYPE_CHECKING:
     from kling_mcp.tasks.budget import Cost
+    from kling_mcp.tasks.slots import SlotUse
 
 # Part of every identity. Raise it when content is assembled differently, or one request could have two identities.
 VERSION = 1
@@ -37,6 +38,7 @@ class Intent:
         caller_id: the caller's own external task id, or "".
         memo: what the kind's own code needs later. The core stores it and never reads it.
         cost: what it may cost; None if nothing. Not part of the identity: prices change.
+        slot_use: the slots that its task holds; None if none.
     """
 
     kind: str
@@ -46,6 +48,17 @@ class Intent:
     caller_id: str = ""
     memo: Mapping[str, str] = field(default_factory=dict)
     cost: Cost | None = None
+    slot_use: SlotUse | None = None
+
+    @property
+    def slot_group(self) -> str:
+        """Whose slots its task holds, or ""."""
+        return self.slot_use.group if self.slot_use else ""
+
+    @property
+    def slots(self) -> int:
+        """How many of them."""
+        return self.slot_use.count if self.slot_use else 0
 
     @property
     def product(self) -> str:
@@ -54,8 +67,8 @@ class Intent:
 
     @property
     def units_estimated(self) -> str:
-        """What it may cost at most, or ""."""
-        return show_units(self.cost.units) if self.cost else ""
+        """What it may cost at most; "" if nothing, or if that is not known."""
+        return show_units(self.cost.units) if self.cost and self.cost.is_known else ""
 
 
 def make_intent(
@@ -67,6 +80,7 @@ def make_intent(
     caller_id: str = "",
     memo: Mapping[str, str] | None = None,
     cost: Cost | None = None,
+    slot_use: SlotUse | None = None,
 ) -> Intent:
     """The intent behind a request.
 
@@ -75,7 +89,7 @@ def make_intent(
         content: everything that decides what is created, as JSON data.
     """
     content_hash = make_key(kind, account, *content)
-    intent = Intent(kind, content_hash, content_hash, as_shown(label), memo=memo or {}, cost=cost)
+    intent = Intent(kind, content_hash, content_hash, as_shown(label), memo=memo or {}, cost=cost, slot_use=slot_use)
     if caller_id in {"", external_id_of(intent, 1)}:  # an agent may pass back the id that we made
         return intent
     # Without the kind: Kling keeps one namespace of external ids for all products. fact: gen-external-id

@@ -17,7 +17,6 @@ from kling_mcp.sanitize import as_shown
 from kling_mcp.store.process_owner import is_dead
 from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.entry import (
-    COLUMNS,
     LEASE_SECONDS,
     OVER,
     UNFINISHED,
@@ -28,27 +27,28 @@ from kling_mcp.tasks.entry import (
     has_other_content,
     mark_abandoned,
     reset_for,
+    tells_cost,
 )
+from kling_mcp.tasks.entry_rows import read_entries
 from kling_mcp.tasks.entry_times import ROW_COLUMNS, EntryTimes
 from kling_mcp.tasks.intent import external_id_of
 from kling_mcp.tasks.quota import SubmitQuota
+from kling_mcp.tasks.slots import SlotsTakenError, holds_slots
 from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from kling_mcp.api.models import KlingTask
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.errors import KlingError
-    from kling_mcp.store import Row, Store, Transaction
+    from kling_mcp.store import Store, Transaction
     from kling_mcp.tasks.intent import Intent
 
 RENEW_SECONDS = 3.0
 _RECENT = 500
 _AT_ONCE = 200  # parameters of one statement
 _TICK_SECONDS = 1e-5  # the smallest safe step for a float of seconds since 1970
-
-
 _COLUMNS = ", ".join(ROW_COLUMNS)  # never *: a newer version may have added some
 _FIXED = {"account", "external_task_id", "key", "attempt"}
 
@@ -158,10 +158,16 @@ class Journal:
             now = self._clock.steady()
             await self._store.run(lambda tx: self._budget.check(tx, self._account, cost, now), write=False)
 
-    async def mark_sending(self, entry: JournalEntry) -> JournalEntry:
+    async def mark_sending(
+        self, entry: JournalEntry, has_room: Callable[[Sequence[JournalEntry]], bool] | None = None
+    ) -> JournalEntry:
         """Record that the request is about to be sent; it is on disk when this returns.
 
+        Args:
+            has_room: whether it fits beside the requests that hold slots of its group.
+
         Raises:
+            SlotsTakenError: it does not.
             LeaseLostError: another call now holds the entry.
             LimitError: the account's quota is used up; a request that was sent before does not count again.
             OverBudgetError: a cap on what it may spend would be passed; likewise.
@@ -171,6 +177,8 @@ class Journal:
         entry = replace(entry, state="sending", sent_at=now, lease_until=now + LEASE_SECONDS, updated_at=now)
 
         def work(tx: Transaction) -> bool:
+            if has_room is not None and not has_room(self._slot_holders(tx, entry)):
+                raise SlotsTakenError
             if is_first:
                 self._quota.check(tx, entry, now)
                 if cost := entry.cost:
@@ -210,7 +218,7 @@ class Journal:
         changed = [
             task_id
             for task_id, state in states.items()
-            if state and (state != entries[task_id].state or _tells_cost(read[task_id], entries[task_id]))
+            if state and (state != entries[task_id].state or tells_cost(read[task_id], entries[task_id]))
         ]
 
         def work(tx: Transaction) -> None:
@@ -244,6 +252,10 @@ class Journal:
         """Requests that were sent or are about to be, and have not ended; oldest first."""
         entries = await self._select("state IN ('sending', 'unclear', 'accepted', 'claimed')")
         return [entry for entry in entries if self._is_under_way(entry)]
+
+    async def slot_holders(self, entry: JournalEntry) -> list[JournalEntry]:
+        """Other requests of its slot group that are on their way or run, oldest first."""
+        return await self._store.run(lambda tx: self._slot_holders(tx, entry), write=False)
 
     async def known_tasks(self, kind: str) -> list[JournalEntry]:
         """The newest entries of this kind with a known task id, oldest first."""
@@ -295,6 +307,11 @@ class Journal:
     def _read(self, tx: Transaction, condition: str, *parameters: object) -> list[JournalEntry]:
         sql = f"SELECT {_COLUMNS} FROM tasks WHERE account = ? AND {condition}"  # noqa: S608 - names of ours
         return [self._times.read(row) for row in tx.fetch(sql, self._account, *parameters)]
+
+    def _slot_holders(self, tx: Transaction, entry: JournalEntry) -> list[JournalEntry]:
+        condition = "state IN ('sending', 'unclear', 'accepted') AND slot_group = ? AND external_task_id <> ?"
+        found = self._read(tx, f"{condition} ORDER BY created_at", entry.slot_group, entry.external_task_id)
+        return [other for other in found if holds_slots(other, self._clock.steady())]
 
     def _is_held(self, entry: JournalEntry) -> bool:
         return entry.lease_until > self._clock.steady()
@@ -349,6 +366,8 @@ class Journal:
             memo=intent.memo,
             product=intent.product,
             units_estimated=intent.units_estimated,
+            slot_group=intent.slot_group,
+            slots=intent.slots,
             owner=self._lease_owner(caller),
             lease_until=now + LEASE_SECONDS,
             created_at=self._arrival(tx),
@@ -376,24 +395,3 @@ class Journal:
             *([entry.owner] if if_held else []),
         )
         return changed > 0
-
-
-def _tells_cost(task: KlingTask, entry: JournalEntry) -> bool:
-    """Whether a read of an ended task says more of what it cost than the journal knows."""
-    return bool(task.units_deducted) and task.units_deducted != entry.units_deducted
-
-
-async def read_entries(store: Store, account: str | None, limit: int, *, kind: str = "") -> list[JournalEntry]:
-    """The newest entries of one account or all, and of one kind or all; newest first.
-
-    Their times are those of the processes that wrote them.
-    """
-    conditions = {"account": account, "kind": kind or None}
-    wanted = {column: value for column, value in conditions.items() if value is not None}
-    where = f"WHERE {' AND '.join(f'{column} = ?' for column in wanted)} " if wanted else ""
-
-    def work(tx: Transaction) -> list[Row]:
-        sql = f"SELECT {', '.join(COLUMNS)} FROM tasks {where}ORDER BY created_at DESC LIMIT ?"  # noqa: S608 - names of ours
-        return tx.fetch(sql, *wanted.values(), limit)
-
-    return [JournalEntry.from_row(row) for row in await store.run(work, write=False)]

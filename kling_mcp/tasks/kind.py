@@ -9,6 +9,7 @@ from kling_mcp.tasks.lookup import TaskLookup
 from kling_mcp.tasks.poller import Poller
 from kling_mcp.tasks.route import T, TaskRoute
 from kling_mcp.tasks.send import AttemptRunner
+from kling_mcp.tasks.slot_queue import SlotQueue
 from kling_mcp.tasks.submit import Submitter
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.in_flight import InFlight
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.schedule import PollSchedule
+    from kling_mcp.tasks.slots import Ceilings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class TaskKind(Generic[T]):
     lookup: TaskLookup[T]
     poller: Poller[T]
     submitter: Submitter[T]
+    slots: SlotQueue[T]
 
     @property
     def name(self) -> str:
@@ -44,9 +47,11 @@ def make_kind(
     schedule: PollSchedule,
     in_flight: InFlight,
     shutdown: Shutdown,
+    ceilings: Ceilings,
 ) -> TaskKind[T]:
-    """Wire one kind. `gate` and `schedule` are per kind: each has its own slots and durations."""
+    """Wire one kind. `gate` and `schedule` are per kind, `ceilings` per account."""
     lookup = TaskLookup(route, journal, clock)
     poller = Poller(route, clock, schedule, shutdown=shutdown)
-    runner = AttemptRunner(route, journal, lookup, gate, clock, shutdown)
-    return TaskKind(route, lookup, poller, Submitter(runner, in_flight))
+    slots = SlotQueue(journal, poller, ceilings, clock)
+    runner = AttemptRunner(route, journal, lookup, gate, slots, clock, shutdown)
+    return TaskKind(route, lookup, poller, Submitter(runner, in_flight), slots)

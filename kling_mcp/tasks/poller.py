@@ -93,9 +93,9 @@ class Poller(Generic[T]):
         self._last_round = -MIN_GAP
 
     async def wait(
-        self, names: Iterable[str], seconds: float, *, known: Mapping[str, T] | None = None
+        self, names: Iterable[str], seconds: float, *, known: Mapping[str, T] | None = None, until_first: bool = False
     ) -> dict[str, TaskSnapshot[T]]:
-        """Poll until every task is final or `seconds` have passed.
+        """Poll until every task is final or `seconds` have passed; with `until_first`, until one of them is.
 
         Args:
             names: task ids or external task ids.
@@ -113,7 +113,8 @@ class Poller(Generic[T]):
             left = deadline - self._clock.monotonic()
             if left > 0:
                 with self._shutdown.move_on_after(left):
-                    await self._until(lambda: all(item.snapshot.is_final for item in watched))
+                    enough = any if until_first else all
+                    await self._until(lambda: enough(item.snapshot.is_final for item in watched))
         finally:
             for item in watched:
                 self._leave(item)

@@ -42,6 +42,8 @@ from kling_mcp.tasks.entry import (
     names_other_content,
 )
 from kling_mcp.tasks.route import T
+from kling_mcp.tasks.slot_queue import next_arrival, no_slot
+from kling_mcp.tasks.slots import SlotsTakenError
 from kling_mcp.tasks.stored_error import StoredError
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.lookup import LookupResult, TaskLookup
     from kling_mcp.tasks.route import TaskRoute
+    from kling_mcp.tasks.slot_queue import SlotQueue
 
 Outcome = Literal["submitted", "already_submitted", "recovered"]
 
@@ -73,6 +76,8 @@ class Attempt:
         is_sending: whether a request is on its way, and its outcome not yet recorded.
         upload: how much of that request has been sent.
         refusal: Kling's answer to it, if the same request would get the same answer again.
+        arrival: its place among the calls that wait for slots, kept while it is sent again.
+        waits_for: while it waits for slots, which are in use, such as `3 of 3 in use`; otherwise "".
     """
 
     entry: JournalEntry
@@ -85,6 +90,8 @@ class Attempt:
     is_sending: bool = False
     upload: Upload = field(default_factory=Upload)
     refusal: KlingError | None = None
+    arrival: int = field(default_factory=next_arrival)
+    waits_for: str = ""
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -107,6 +114,7 @@ class AttemptRunner(Generic[T]):
     journal: Journal
     lookup: TaskLookup[T]
     gate: CreateGate
+    slots: SlotQueue[T]
     clock: Clock
     shutdown: Shutdown
 
@@ -154,29 +162,57 @@ class AttemptRunner(Generic[T]):
         Raises:
             KlingError: nothing was created, and the journal says so.
         """
-        async with self._slot(attempt) as place:
-            while True:
-                await self._wait_for_turn(attempt, place)
-                with attempt.sending():
-                    try:
-                        return await self._post(attempt), None
-                    except (BusyError, RateLimitError) as busy:  # fact: slots-refused
-                        self.gate.was_busy(busy.retry_after)
-                        # As if it had not been sent.
-                        attempt.entry = replace(attempt.entry, state="claimed", sent_at=0.0)
-                        if self.gate.opens_in() > self._time_left(attempt):
-                            await self._refuse(attempt, busy)
-                    except KlingError as failure:
-                        return await self._classify_failure(attempt, failure)
+        while True:
+            await self._wait_for_slots(attempt)
+            try:
+                async with self._place(attempt) as place:
+                    if (outcome := await self._send_in_place(attempt, place)) is not None:
+                        return outcome
+            finally:
+                self.slots.leave(attempt.entry, attempt.arrival)
+
+    async def _send_in_place(self, attempt: Attempt, place: anyio.Event) -> tuple[T | None, KlingError | None] | None:
+        """The outcome, or None if there are no slots for it."""
+        while True:
+            await self._wait_for_turn(attempt, place)
+            with attempt.sending():
+                try:
+                    return await self._post(attempt), None
+                except SlotsTakenError:
+                    return None
+                except (BusyError, RateLimitError) as busy:
+                    if not await self._was_busy(attempt, busy):
+                        return None
+                except KlingError as failure:
+                    return await self._classify_failure(attempt, failure)
+
+    async def _was_busy(self, attempt: Attempt, busy: BusyError | RateLimitError) -> bool:
+        """Kling did nothing (fact: slots-refused); whether to try again in this place, or to wait for slots first."""
+        self.gate.was_busy(busy.retry_after)
+        attempt.entry = replace(attempt.entry, state="claimed", sent_at=0.0)
+        with suppress(StorageError):  # then it only seems to be on its way for a while
+            await self.journal.save(attempt.entry)
+        may_go_on = True
+        if isinstance(busy, BusyError):
+            try:
+                may_go_on = await self.slots.note_refusal(attempt.entry)
+            except LimitError as too_many:
+                await self._refuse(attempt, too_many)
+        if self.gate.opens_in() > self._time_left(attempt):
+            await self._refuse(attempt, busy)
+        return may_go_on
 
     async def _post(self, attempt: Attempt) -> T:
-        attempt.entry = await self.journal.mark_sending(attempt.entry)
+        has_room = self.slots.room_for(attempt.entry, attempt.arrival)
+        attempt.entry = await self.journal.mark_sending(attempt.entry, has_room)
         attempt.posts += 1
         task = await self.route.submit(
             attempt.body, external_task_id=attempt.entry.external_task_id, upload=attempt.upload
         )
         self.gate.was_accepted()
-        return await self._accept(attempt, task)
+        task = await self._accept(attempt, task)
+        await self.slots.note_acceptance(attempt.entry, attempt.arrival)
+        return task
 
     async def _classify_failure(self, attempt: Attempt, failure: KlingError) -> tuple[T | None, KlingError | None]:
         """What a failed request leaves: a task after all, an open question, or nothing."""
@@ -248,8 +284,19 @@ class AttemptRunner(Generic[T]):
             await self.journal.release(attempt.entry)
         raise unknown
 
+    async def _wait_for_slots(self, attempt: Attempt) -> None:
+        def say(use: str) -> None:
+            attempt.waits_for = use
+
+        with self.shutdown.move_on_after(max(0.0, self._time_left(attempt))):
+            await self.slots.wait(attempt.entry, attempt.arrival, say)
+            attempt.waits_for = ""
+            return
+        is_full = attempt.waits_for and not self.shutdown.is_started
+        await self._refuse(attempt, no_slot(attempt.entry, attempt.waits_for) if is_full else _no_place(self.shutdown))
+
     @asynccontextmanager
-    async def _slot(self, attempt: Attempt) -> AsyncIterator[anyio.Event]:
+    async def _place(self, attempt: Attempt) -> AsyncIterator[anyio.Event]:
         place: anyio.Event | None = None
         with self.shutdown.move_on_after(max(0.0, self._time_left(attempt))):
             try:
@@ -257,7 +304,7 @@ class AttemptRunner(Generic[T]):
             except LimitError as full:
                 await self._refuse(attempt, full)
         if place is None:
-            await self._refuse(attempt, _no_slot(self.shutdown))
+            await self._refuse(attempt, _no_place(self.shutdown))
         try:
             yield place
         finally:
@@ -269,7 +316,7 @@ class AttemptRunner(Generic[T]):
             with self.shutdown.move_on_after(left):
                 await self.gate.wait_for_turn(place)
                 return
-        await self._refuse(attempt, _no_slot(self.shutdown))
+        await self._refuse(attempt, _no_place(self.shutdown))
 
     def _time_left(self, attempt: Attempt) -> float:
         return 0.0 if self.shutdown.is_started else attempt.deadline - self.clock.monotonic()
@@ -281,7 +328,7 @@ def _settling_seconds(failure: KlingError) -> float:
     return SETTLES_AFTER_SILENCE if silent or failure.code == 5002 else SETTLES_AFTER_BREAK
 
 
-def _no_slot(shutdown: Shutdown) -> LimitError:
+def _no_place(shutdown: Shutdown) -> LimitError:
     if shutdown.is_started:
         return LimitError(
             "The server is shutting down, so this creation was not sent.",

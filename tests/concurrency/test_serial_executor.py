@@ -172,6 +172,14 @@ async def test_last_function_of_an_idle_executor_runs_at_once(executor: SerialEx
     assert done == ["last"]
 
 
+async def test_thread_ends_with_the_last_function_and_a_later_call_starts_another(executor: SerialExecutor) -> None:
+    thread = await executor.run(threading.current_thread)
+    executor.finish(lambda: None)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert await executor.run(lambda: 7) == 7
+
+
 async def test_last_function_of_a_busy_executor_waits_in_line_without_blocking_its_caller(
     executor: SerialExecutor,
 ) -> None:

@@ -29,6 +29,7 @@ def _png_with(*chunks: bytes, width: int = 400, height: int = 400) -> bytes:
     return PNG_START + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
 
 
+@functools.cache
 def _packed_zeros(megabytes: int) -> bytes:
     packer = zlib.compressobj(9)
     return b"".join(packer.compress(bytes(1_000_000)) for _ in range(megabytes)) + packer.flush()

@@ -1,4 +1,4 @@
-"""The page as a file: it needs nothing else, and nothing that comes from outside can become markup in it."""
+"""The pages as files: they need nothing else, and nothing that comes from outside can become markup in them."""
 
 from __future__ import annotations
 
@@ -7,88 +7,145 @@ from html.parser import HTMLParser
 
 import pytest
 
-from kling_mcp.server.gallery import PAGE, PICTURES_KEY
+from kling_mcp.results.links import HOST_SUFFIXES
+from kling_mcp.server.gallery import GALLERY_URI, PAGES, PICTURES_KEY, RESULT_HOSTS, RESULTS_URI
+from kling_mcp.server.gallery.results import RESULTS_KEY
 from kling_mcp.server.resources import PICTURE_URI
 
-TEXT = PAGE.read_text(encoding="utf-8")
-SCRIPT = TEXT[TEXT.index("<script>") : TEXT.index("</script>")]
+HOSTS = " ".join(RESULT_HOSTS)
 
 
 class Tags(HTMLParser):
-    """Every start tag of the page with its attributes."""
+    """Every start tag of a page with its attributes."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str]]] = []
-        self.feed(TEXT)
+        self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, {name: value or "" for name, value in attrs}))
 
 
-TAGS = Tags().found
+@pytest.fixture(params=list(PAGES))
+def uri(request: pytest.FixtureRequest) -> str:
+    """One page after the other."""
+    return str(request.param)
 
 
-def test_the_page_stays_small() -> None:
-    assert len(TEXT.encode()) < 40_000
+@pytest.fixture
+def text(uri: str) -> str:
+    return PAGES[uri].text
 
 
-def test_gallery_page_loads_nothing_from_the_network() -> None:
-    assert not re.search(r"https?://\w|wss?://|//\w+\.\w", TEXT)
-    assert not re.search(r"@import|url\(\w|import\(|fetch\(|XMLHttpRequest|EventSource|sendBeacon|Worker\(", TEXT)
-    for tag, attributes in TAGS:
+@pytest.fixture
+def tags(text: str) -> list[tuple[str, dict[str, str]]]:
+    return Tags(text).found
+
+
+def script_of(text: str) -> str:
+    return text[text.index("<script>") : text.index("</script>")]
+
+
+def policy_of(text: str) -> dict[str, str]:
+    (policy,) = [
+        attributes["content"]
+        for tag, attributes in Tags(text).found
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    return dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+
+
+def test_every_page_stays_small(text: str) -> None:
+    assert len(text.encode()) < 40_000
+
+
+def test_shared_parts_are_in_every_page(text: str) -> None:
+    assert "/* include" not in text
+    assert ":root {" in text
+    assert "ui/initialize" in text
+
+
+def test_page_names_no_host_but_the_ones_of_results(text: str, tags: list[tuple[str, dict[str, str]]]) -> None:
+    rest = text
+    for host in RESULT_HOSTS:
+        rest = rest.replace(host, "")
+    assert not re.search(r"https?://\w|wss?://|//\w+\.\w", rest)
+    assert not re.search(r"@import|url\(\w|import\(|fetch\(|XMLHttpRequest|EventSource|sendBeacon|Worker\(", text)
+    for tag, attributes in tags:
         assert tag not in {"link", "base", "iframe", "object", "embed", "img", "video", "audio", "form", "a"}
         assert not attributes.keys() & {"src", "href", "srcset", "srcdoc", "action", "style"}
 
 
-def test_texts_reach_the_page_as_text_alone() -> None:
+def test_texts_reach_the_page_as_text_alone(text: str, tags: list[tuple[str, dict[str, str]]]) -> None:
     sinks = (
         r"innerHTML|outerHTML|insertAdjacentHTML|setHTML|createContextualFragment|DOMParser|document\.write"
         r"|\beval\(|new Function|setTimeout\(\"|javascript:|\.srcdoc|setAttribute\(\"on"
     )
-    assert not re.search(sinks, TEXT)
-    assert not [name for _, attributes in TAGS for name in attributes if name.startswith("on")]
+    assert not re.search(sinks, text)
+    assert not [name for _, attributes in tags for name in attributes if name.startswith("on")]
 
 
-def test_gallery_page_stores_nothing_in_the_browser() -> None:
-    assert not re.search(r"localStorage|sessionStorage|indexedDB|document\.cookie|caches\.", TEXT)
+def test_page_stores_nothing_in_the_browser(text: str) -> None:
+    assert not re.search(r"localStorage|sessionStorage|indexedDB|document\.cookie|caches\.", text)
 
 
-def test_the_page_forbids_itself_every_connection() -> None:
-    (policy,) = [
-        attributes["content"]
-        for tag, attributes in TAGS
-        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
-    ]
-    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
-    assert rules == {
+@pytest.mark.parametrize(
+    ("uri", "loads"),
+    [
+        (GALLERY_URI, {"img-src": "data:"}),
+        (RESULTS_URI, {"img-src": f"data: {HOSTS}", "media-src": HOSTS}),
+    ],
+)
+def test_page_forbids_itself_every_connection_that_it_does_not_need(text: str, loads: dict[str, str]) -> None:
+    assert policy_of(text) == {
         "default-src": "'none'",
         "script-src": "'unsafe-inline'",
         "style-src": "'unsafe-inline'",
-        "img-src": "data:",
         "base-uri": "'none'",
         "form-action": "'none'",
+        **loads,
     }
 
 
-def test_only_messages_of_the_host_are_heard() -> None:
-    assert "event.source !== parent" in SCRIPT
+def test_results_come_from_the_hosts_that_the_server_follows() -> None:
+    """fact: gen-links"""
+    assert [*RESULT_HOSTS] == [f"https://{first}{suffix}" for suffix in HOST_SUFFIXES for first in ("", "*.")]
+    names = ", ".join(f'"{suffix}"' for suffix in HOST_SUFFIXES)
+    assert f"const HOSTS = [{names}];" in script_of(PAGES[RESULTS_URI].text)
 
 
-def test_every_part_that_the_script_names_is_there_once() -> None:
-    ids = [attributes["id"] for _, attributes in TAGS if "id" in attributes]
+def test_links_are_opened_without_a_referrer() -> None:
+    metas = [attributes for tag, attributes in Tags(PAGES[RESULTS_URI].text).found if tag == "meta"]
+    assert {"name": "referrer", "content": "no-referrer"} in metas
+
+
+def test_only_messages_of_the_host_are_heard(text: str) -> None:
+    assert "event.source !== parent" in script_of(text)
+
+
+def test_every_part_that_the_script_names_is_there_once(text: str, tags: list[tuple[str, dict[str, str]]]) -> None:
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert set(re.findall(r'\$\("([\w-]+)"\)', SCRIPT)) <= set(ids)
+    assert set(re.findall(r'\$\("([\w-]+)"\)', script_of(text))) <= set(ids)
 
 
 @pytest.mark.parametrize("tag", ["input", "select", "textarea", "ul"])
-def test_every_control_has_a_name_for_a_screen_reader(tag: str) -> None:
-    for found, attributes in TAGS:
+def test_every_control_has_a_name_for_a_screen_reader(tags: list[tuple[str, dict[str, str]]], tag: str) -> None:
+    for found, attributes in tags:
         if found == tag and attributes.get("type") != "checkbox" and attributes.get("id") != "notes":
             assert attributes.get("aria-label"), attributes
 
 
-def test_the_page_and_the_server_mean_the_same_names() -> None:
-    assert f'"{PICTURES_KEY}"' in SCRIPT
+def test_pages_and_the_server_mean_the_same_names() -> None:
+    gallery, results = (script_of(PAGES[uri].text) for uri in (GALLERY_URI, RESULTS_URI))
+    assert f'"{PICTURES_KEY}"' in gallery
+    assert f'"{RESULTS_KEY}"' in results
     before, after = PICTURE_URI.split("{id}")
-    assert f'"{before}" + encodeURIComponent(entry.row.id) + "{after}"' in SCRIPT
+    assert f'"{before}" + encodeURIComponent(entry.row.id) + "{after}"' in gallery
+
+
+def test_page_of_results_calls_no_tool_that_costs() -> None:
+    """Another take is asked for in words, and the assistant asks before it is paid."""
+    called = re.findall(r'"tools/call", \{ name: (\S+),', script_of(PAGES[RESULTS_URI].text))
+    assert sorted(called) == ['"find_generations"', '"wait_for_tasks"']

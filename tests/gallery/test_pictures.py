@@ -23,7 +23,7 @@ from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
-from kling_mcp.server.gallery import GALLERY_URI, PICTURES_KEY
+from kling_mcp.server.gallery import GALLERY_URI, PICTURES_KEY, RESULTS_URI
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 
@@ -32,6 +32,7 @@ pytestmark = pytest.mark.anyio
 UI = "io.modelcontextprotocol/ui"
 APPS = advertise(UI, {"mimeTypes": ["text/html;profile=mcp-app"]})
 MAX_RESULT_BYTES = 600_000
+SHOWING_RESULTS = {"generate_video", "generate_image", "find_generations", "wait_for_tasks"}
 
 Open = Callable[..., AbstractAsyncContextManager[Client]]
 
@@ -221,8 +222,9 @@ async def test_a_picture_that_kling_echoes_as_base64_is_never_text(
 async def test_the_tool_names_the_page_and_the_page_is_there(open_client: Open) -> None:
     async with open_client(apps=True) as client:
         tools = {tool.name: tool.meta for tool in (await client.list_tools()).tools}
-        assert {name for name, meta in tools.items() if meta} == {"find_elements"}
+        assert {name for name, meta in tools.items() if meta} == {"find_elements", *SHOWING_RESULTS}
         assert tools["find_elements"] == {"ui": {"resourceUri": GALLERY_URI}}
+        assert all(tools[name] == {"ui": {"resourceUri": RESULTS_URI}} for name in SHOWING_RESULTS)
         (page,) = (await client.read_resource(GALLERY_URI)).contents
     assert page.mime_type == "text/html;profile=mcp-app"
     assert page.meta == {
@@ -280,7 +282,17 @@ async def test_clients_without_apps_get_the_text_and_nothing_for_the_gallery(
     assert len(result.content) == 1
 
 
-async def test_gallery_page_is_missing_without_its_tool(open_client: Open) -> None:
-    async with open_client(apps=True, tools=("check_setup",)) as client:
-        assert UI not in (client.server_capabilities.extensions or {})
-        assert GALLERY_URI not in {str(one.uri) for one in (await client.list_resources()).resources}
+@pytest.mark.parametrize(
+    ("tools", "pages"),
+    [
+        (("check_setup",), set()),
+        (("find_elements",), {GALLERY_URI}),
+        (("wait_for_tasks",), {RESULTS_URI}),
+        ((), {GALLERY_URI, RESULTS_URI}),
+    ],
+)
+async def test_a_page_is_missing_without_its_tools(open_client: Open, tools: tuple[str, ...], pages: set[str]) -> None:
+    async with open_client(apps=True, tools=tools) as client:
+        assert (UI in (client.server_capabilities.extensions or {})) is bool(pages)
+        uris = {str(one.uri) for one in (await client.list_resources()).resources}
+        assert {uri for uri in uris if uri.startswith("ui:")} == pages

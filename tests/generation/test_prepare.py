@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers import API_KEY, Pictures, requests_to
+from PIL import Image
 
 from kling_mcp.errors import KlingError
 from kling_mcp.generation.draft import ImageDraft, VideoDraft
@@ -260,12 +261,30 @@ async def test_warning_says_that_the_price_of_a_video_element_is_unsure(account:
     assert estimate.doubt
 
 
-async def test_shape_of_the_first_frame_is_compared_with_the_ratio(
+async def test_shape_that_the_first_frame_does_not_have_is_refused(
     account: Account, pictures: Pictures, policy: MediaPolicy
 ) -> None:
+    """The clip would be paid in the shape of the frame."""
     draft = VideoDraft(prompt="x", first_frame=str(pictures.front), aspect_ratio="9:16")
-    notes = (await prepare_video(draft, within(account, policy))).notes
-    assert "The first frame is 400 x 500, which is not 9:16." in notes
+    with pytest.raises(KlingError) as caught:
+        await prepare_video(draft, within(account, policy))
+    assert "got 9:16 with a first frame of 400 x 500" in caught.value.message
+    assert "@image_1" in caught.value.message
+    assert "nothing was paid" in caught.value.advice
+
+
+async def test_shape_that_the_first_frame_has_needs_no_note(
+    account: Account, pictures: Pictures, policy: MediaPolicy
+) -> None:
+    tall = pictures.folder / "tall.png"
+    Image.new("RGB", (720, 1280), "tomato").save(tall)
+    draft = VideoDraft(prompt="x", first_frame=str(tall), aspect_ratio="9:16")
+    assert (await prepare_video(draft, within(account, policy))).notes == ()
+
+
+async def test_note_says_that_a_frame_behind_a_link_decides_the_shape(account: Account) -> None:
+    (note,) = (await video(account, prompt="x", first_frame=LINK, aspect_ratio="9:16")).notes
+    assert "aspect_ratio=9:16 is not sent" in note
 
 
 async def test_local_picture_is_sent_as_bytes(account: Account, pictures: Pictures, policy: MediaPolicy) -> None:

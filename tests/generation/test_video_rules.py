@@ -232,7 +232,6 @@ def test_all_problems_are_found_at_once() -> None:
     ("given", "said"),
     [
         ({"model": "3.0-turbo"}, "always makes sound"),
-        (FRAME | {"aspect_ratio": "9:16"}, "first frame decides the shape"),
         (BASE | {"aspect_ratio": "9:16"}, "base video decides the shape"),
         (BASE | {"duration": 5}, "decides how long"),
     ],

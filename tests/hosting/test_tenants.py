@@ -19,6 +19,7 @@ import httpx
 import pytest
 from mcp import Client
 from mcp_types import ResourceTemplateReference
+from profiles import IS_NIGHTLY
 from virtual_time import VirtualClock
 
 from hosting.http_server import OWN_KEY, Ear, House, creation, served
@@ -31,7 +32,7 @@ from kling_mcp.simulator import World
 
 pytestmark = pytest.mark.anyio
 
-CALLS, FEW_CALLS = 200, 20
+CALLS, FEW_CALLS = 200 if IS_NIGHTLY else 100, 20
 OWN_ELEMENTS = 4
 SECRET = "a-secret-key-of-more-than-thirty-two-characters"
 ELEMENT = ResourceTemplateReference(type="ref/resource", uri="kling://elements/{id}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from helpers import API_KEY
-from never_twice.crashable import Fate, MortalClock, MortalTransport, Process
+from never_twice.crashable import PAIR, Fate, MortalClock, MortalTransport, Process
 from never_twice.driver import Theatre
 
 from kling_mcp.runtime import Runtime
@@ -52,6 +52,7 @@ class Replica(Process):
         fate: Fate | None = None,
         boot: str = "",
         clock_error: float = 0.0,
+        has_pair: bool = False,
     ) -> None:
         """`folder` is the replica's own: its index of the library lies there."""
         self.fate = fate or Fate()
@@ -59,7 +60,7 @@ class Replica(Process):
         Runtime.__init__(
             self,
             Settings(
-                api_key=API_KEY,
+                **(PAIR if has_pair else {"api_key": API_KEY}),
                 base_url="https://kling.invalid",
                 state_url=url,
                 state_dir=folder,

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from virtual_time import VirtualClock
 
 from kling_mcp.api.generation_models import GenerationTask
 from kling_mcp.errors import KlingError, OverBudgetError
@@ -25,10 +26,18 @@ def wish(number: int, units: str = "3", product: str = "video") -> Intent:
     return Intent(product, f"{number:064}", f"{number:064}", f"clip {number}", cost=Cost(product, Decimal(units)))
 
 
-def journal_at(place: Place, owner: str = "a", account: str = ACCOUNT, **caps: int) -> Journal:
+def journal_at(
+    place: Place, owner: str = "a", account: str = ACCOUNT, *, clock: VirtualClock | None = None, **caps: int
+) -> Journal:
     """The journal of one replica, on a computer of its own."""
     budget = Budget(**{name: dict.fromkeys(("video", "image"), most) for name, most in caps.items()})
-    return Journal(place.store(), account, place.clock, f"{owner}:1", budget=budget)
+    return Journal(place.store(), account, clock or place.clock, f"{owner}:1", budget=budget)
+
+
+def journal_ahead(place: Place, seconds: float) -> Journal:
+    """The journal of another computer, whose clock is ahead."""
+    clock = VirtualClock(place.clock.epoch, boot="another-computer", error=seconds)
+    return journal_at(place, "b", clock=clock, per_day=9)
 
 
 async def send(journal: Journal, intent: Intent) -> JournalEntry:
@@ -122,19 +131,13 @@ async def test_budgets_are_separate_by_product_account_and_day(place: Place) -> 
 
 
 async def test_entry_dated_in_the_future_locks_no_budget(place: Place) -> None:
-    journal = journal_at(place, per_day=9)
-    place.clock.epoch += 3600.0
-    await send(journal, wish(1, "9"))
-    place.clock.epoch -= 3600.0
-    assert await is_allowed(journal, wish(2, "9"))
+    await send(journal_ahead(place, 3600.0), wish(1, "9"))
+    assert await is_allowed(journal_at(place, per_day=9), wish(2, "9"))
 
 
 async def test_entry_of_a_replica_whose_clock_is_a_little_ahead_counts(place: Place) -> None:
-    journal = journal_at(place, per_day=9)
-    place.clock.epoch += 20.0
-    await send(journal, wish(1, "9"))
-    place.clock.epoch -= 20.0
-    assert not await is_allowed(journal, wish(2, "9"))
+    await send(journal_ahead(place, 20.0), wish(1, "9"))
+    assert not await is_allowed(journal_at(place, per_day=9), wish(2, "9"))
 
 
 @pytest.mark.parametrize(("units", "allowed"), [("20", True), ("20.1", False)])

@@ -10,8 +10,9 @@ import pytest
 from kling_mcp.api.models import ElementTask
 from kling_mcp.errors import InputError, KlingError
 from kling_mcp.tasks.entry import LEASE_SECONDS, JournalEntry
+from kling_mcp.tasks.entry_rows import read_entries
 from kling_mcp.tasks.intent import Intent
-from kling_mcp.tasks.journal import ClaimResult, Journal, LeaseLostError, read_entries
+from kling_mcp.tasks.journal import ClaimResult, Journal, LeaseLostError
 from postgres.places import Place
 
 pytestmark = pytest.mark.anyio

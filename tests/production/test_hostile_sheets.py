@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -38,6 +40,7 @@ HOSTILE: dict[str, tuple[str | bytes, str, int]] = {
     "tabs": ("cast:\n\tPip: '160'\n", "must be valid YAML", 2),
     "an @ without quotes": ("shots:\n  s01:\n    prompt: @Pip waves\n", "must be valid YAML", 3),
     "a colon without quotes": ("shots:\n  s01:\n    prompt: Pip: waves\n", "must be valid YAML", 3),
+    "a path of Windows": ('cast:\n  Pip: {front: "C:\\Users\\pip.jpg"}\n', "must be valid YAML", 2),
     "an open quote": ('shots:\n  s01:\n    prompt: "Pip waves\n', "must be valid YAML", 4),
     "wrong indentation": ("cast:\n  Pip: '160'\n Bo: '161'\n", "must be valid YAML", 3),
     "an escape that is none": ('cast: {"\\UFFFFFFFF": "160"}', "must be valid YAML", 0),
@@ -81,12 +84,15 @@ def test_hostile_file_is_refused_with_rule_and_line(studio: Studio, name: str, t
 def test_usual_mistakes_of_yaml_come_with_their_fix(studio: Studio) -> None:
     fixes = {
         what: studio.problems(HOSTILE[what][0])[0].fix
-        for what in ("an @ without quotes", "tabs", "a colon without quotes", "aliases")
+        for what in ("an @ without quotes", "tabs", "a colon without quotes", "aliases", "a path of Windows")
     }
     assert fixes == {
         "an @ without quotes": 'put a text that begins with @ in quotes, such as prompt: "@Mia waves".',
         "tabs": "indent with spaces, not with tabs.",
         "a colon without quotes": "put a text that holds a colon and a space in quotes.",
+        "a path of Windows": (
+            "in double quotes a backslash begins an escape: write a path with slashes, or in single quotes."
+        ),
         "aliases": 'write the value out, or use "defaults" for what many entries share.',
     }
 
@@ -174,6 +180,12 @@ def test_any_values_are_a_sheet_or_a_list_of_problems(
     text = json.dumps({"version": 1, "cast": cast, "shots": shots, "defaults": defaults})
     for ending in (".json", ".yaml"):
         assert all(problem.rule.startswith("must ") for problem in outcome(studio, ending, text))
+
+
+def test_yaml_is_loaded_when_a_sheet_is_read() -> None:
+    code = "import sys, kling_mcp.production.read_sheet; print('yaml' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
 
 
 def test_empty_texts_have_no_tree() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import InputError, StorageError
 from kling_mcp.production.lock import PATIENCE_SECONDS, _wait_for_turn, lock_path, read_lock, update_lock
 from kling_mcp.production.lock_format import to_text
@@ -164,6 +165,19 @@ def test_unchanged_entry_does_not_touch_the_file(path: Path) -> None:
     before = path.stat().st_ino
     update_lock(path, cast={"Pip": PIP}, now=NOW)
     assert path.stat().st_ino == before
+
+
+def test_element_of_an_entry_is_never_forgotten(path: Path) -> None:
+    update_lock(path, cast={"Pip": LockedElement(element_id="1", element_name="Pip")}, now=NOW)
+    update_lock(path, cast={"Pip": LockedElement(element_id="2", element_name="Pip")}, now=NOW)
+    late = LockedElement(element_id="3", replaced=(ReplacedElement("1", "Pip", "2026-01-01T00:00:00Z"),))
+    update_lock(path, cast={"Pip": late}, now=NOW + 60)
+    assert read_lock(path).cast["Pip"].replaced == (
+        ReplacedElement("1", "Pip", "2026-01-01T00:00:00Z"),
+        ReplacedElement("2", "Pip", iso_utc(round(NOW + 60) * 1000)),
+    )
+    update_lock(path, cast={"Pip": LockedElement(element_id="1")}, now=NOW)  # back to the first one
+    assert [old.element_id for old in read_lock(path).cast["Pip"].replaced] == ["2", "3"]
 
 
 def test_writers_at_the_same_time_lose_nothing(path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -70,7 +71,7 @@ async def test_clip_becomes_a_row_and_a_file(out: Path) -> None:
     async with storing(whole(CLIP)) as store:
         (row,) = await saver(store, out).save(results(store), FULL)
         assert row == SavedFile(
-            path=str(out / f"{STEM}.mp4"),
+            path=str(out / f"{STEM}-take-2.mp4"),
             url=store.link(),
             expires_at="2096-10-02T07:06:40.000Z",
             mime_type="video/mp4",
@@ -78,18 +79,18 @@ async def test_clip_becomes_a_row_and_a_file(out: Path) -> None:
             bytes=3000,
         )
     assert content(row) == CLIP
-    assert visible(out) == [f"{STEM}.json", f"{STEM}.mp4"]
+    assert visible(out) == [f"{STEM}-take-2.json", f"{STEM}-take-2.mp4"]
 
 
 async def test_record_lists_what_a_result_was_made_from(out: Path) -> None:
     async with storing(whole(CLIP)) as store:
         await saver(store, out).save(results(store), FULL)
-    told = json.loads((out / f"{STEM}.json").read_text("utf-8"))
+    told = json.loads((out / f"{STEM}-take-2.json").read_text("utf-8"))
     saved_at = told.pop("saved_at")
     assert saved_at.endswith("Z")
     assert told == {
         "kling_mcp": 1,
-        "file": f"{STEM}.mp4",
+        "file": f"{STEM}-take-2.mp4",
         "kind": "video",
         "prompt": "Mama and Sara dance in the kitchen",
         "elements": [
@@ -113,6 +114,20 @@ async def test_record_lists_what_a_result_was_made_from(out: Path) -> None:
         "bytes": 3000,
         "sha256": hashlib.sha256(CLIP).hexdigest(),
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "stem"),
+    [
+        ({"take": 3}, f"{STEM}-take-3"),
+        ({"take": 3, "save_as": "kitchen"}, "kitchen"),
+        ({"title": "Mia waves\nMia leaves"}, "mia-waves-mia-leaves"),
+    ],
+)
+async def test_take_and_title_are_in_the_name_of_a_file(out: Path, asked: dict[str, Any], stem: str) -> None:
+    async with storing(whole(CLIP)) as store:
+        (row,) = await saver(store, out).save(results(store), described(**asked))
+    assert Path(row.path).stem == stem
 
 
 async def test_several_pictures_are_numbered_and_get_their_right_extension(out: Path) -> None:

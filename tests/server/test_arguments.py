@@ -154,6 +154,11 @@ class TestNumbersAndSwitches:
         (problem,) = refusal(size=given).problems
         assert (problem.argument, problem.rule) == ("size", "must be a whole number")
 
+    @pytest.mark.parametrize("given", ["5s", "5 s", " 5 seconds "])
+    def test_number_with_a_unit_is_answered_with_its_digits(self, given: str) -> None:
+        (problem,) = refusal(size=given).problems
+        assert problem.fix == "send 5"
+
     @pytest.mark.parametrize(
         ("given", "bound"), [(0, "greater than or equal to 1"), ("501", "less than or equal to 500")]
     )

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 ELEMENT = ResourceTemplateReference(type="ref/resource", uri="kling://elements/{id}")
 CAST = PromptReference(type="ref/prompt", name="plan_cast")
+SHOT = PromptReference(type="ref/prompt", name="make_shot")
 PICTURES = PromptReference(type="ref/prompt", name="prepare_reference_pictures")
 
 
@@ -53,6 +54,21 @@ async def test_the_last_name_of_a_list_is_completed(client: Client, world: World
     assert (await values(client, CAST, "elements", "re"))[0] == "Rex"
     # A name with a comma cannot stand in a list with commas.
     assert await values(client, CAST, "elements", "salt") == []
+
+
+async def test_name_after_the_last_at_sign_of_a_scene_is_completed(client: Client, world: World) -> None:
+    for name in ("Mia", "Rex"):
+        world.add_element(world.account_of(API_KEY), name)
+    assert (await values(client, SHOT, "scene", "@Mia pats @re"))[0] == "@Mia pats @Rex"
+    assert (await values(client, SHOT, "elements", "Mia, re"))[0] == "Mia, Rex"
+    assert await values(client, SHOT, "scene", "Mia pats re") == []
+    assert await values(client, SHOT, "scene", "meet me @ re") == []
+
+
+async def test_shapes_are_completed_without_a_request(client: Client, world: World) -> None:
+    assert await values(client, SHOT, "aspect_ratio", "") == ["16:9", "9:16", "1:1"]
+    assert await values(client, SHOT, "aspect_ratio", "9") == ["9:16"]
+    assert world.requests == []
 
 
 async def test_tags_are_completed_without_a_request(client: Client, world: World) -> None:

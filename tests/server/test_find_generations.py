@@ -71,7 +71,7 @@ async def test_a_row_shows_what_was_asked_for_and_where_the_file_is(connect: Con
         ({"kind": "video"}, ["@Mia waves"]),
         ({"kind": "image"}, ["A boat at dusk", "A red boat"]),
         ({"element": "Mia"}, ["@Mia waves"]),
-        ({"element": "mia"}, []),
+        ({"element": "mia"}, ["@Mia waves"]),
         ({"status": "failed"}, []),
         ({"status": "ready", "query": "waves"}, ["@Mia waves"]),
     ],
@@ -84,6 +84,14 @@ async def test_filters_narrow_the_list(connect: Connect, mia: str, wanted: dict[
         view = await find(client, **wanted)
     assert prompts(view) == found
     assert (view["total"], view["complete"], view["next_cursor"]) == (len(found), True, "")
+
+
+async def test_note_says_how_many_there_are_if_none_fits(connect: Connect, mia: str) -> None:
+    async with connect() as client:
+        await make(client, "A red boat")
+        view = await find(client, query="yesterday")
+        assert view["notes"] == ["None of 1 fits; without query, element, kind and status all are listed."]
+        assert (await find(client, query="boat"))["notes"] == []
 
 
 async def test_element_is_found_by_its_id_and_task_by_its_ids(connect: Connect, mia: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from helpers import ACCESS_KEY, API_KEY, OLDEST_HANDSHAKE, SECRET_KEY, Connect, 
 from mcp_types import ElicitResult, ErrorData
 
 from kling_mcp.settings.spending import SpendingSettings
+from kling_mcp.simulator.generation.ledger import Pack
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -164,6 +167,17 @@ class TestClientThatCannotAsk:
             saved_files(await video(client, max_units=3))
         assert made(world) == 1
         assert world.ignored_fields == []
+
+    @pytest.mark.parametrize("seconds", [3, 7, 11, 15])
+    async def test_advised_max_units_is_enough(self, connect: Connect, world: World, seconds: int) -> None:
+        """Prices have tenths of a unit: 1.8, 4.2, 6.6, 9."""
+        async with connect() as client:
+            asked = text_of(await video(client, duration=seconds))
+            advised = re.search(r"max_units=(\d+)", asked)
+            assert advised
+            saved_files(await video(client, duration=seconds, max_units=int(advised[1])))
+            too_low = text_of(await video(client, duration=seconds, take=2, max_units=1))
+            assert f"max_units={advised[1]}" in too_low
 
     @pytest.mark.parametrize("answer", NO_ANSWERS)
     async def test_client_whose_answer_no_person_gave_cannot_ask(
@@ -342,3 +356,23 @@ class TestDryRun:
             result = await video(client, dry_run=True)
         assert "An identical request was made before" in text_of(result)
         assert made(world) == 1
+
+
+class TestSlots:
+    async def test_progress_says_that_a_call_waits_for_a_free_slot(self, connect: Connect, world: World) -> None:
+        world.account_of(API_KEY).ledger.packs = [Pack("video", 100, concurrency=1)]
+        told: list[str] = []
+
+        async def report(progress: float, total: float | None, message: str | None) -> None:
+            told.append(message or "")
+
+        async with connect(**ALLOW) as client, anyio.create_task_group() as group:
+            group.start_soon(partial(video, client))
+            await anyio.sleep(5)
+            arguments = MIA | {"take": 2}
+            result = await client.call_tool("generate_video", arguments, progress_callback=report)
+        assert len(saved_files(result)) == 1
+        waiting = [message for message in told if message.startswith("Waiting for a free slot at Kling: 1 of 1 in use")]
+        assert 5 <= len(waiting) < len(told)
+        assert told[-1].startswith('Making "@Mia waves" at Kling')
+        assert made(world) == 2

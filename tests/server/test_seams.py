@@ -78,6 +78,13 @@ async def test_instructions_name_the_way_around_what_cannot_be_done(connect: Con
     assert len(said) <= 1100
 
 
+async def test_instructions_of_the_sandbox_say_that_nothing_is_real_or_kept(connect: Connect) -> None:
+    async with connect(sandbox=True, api_key="") as client:
+        said = client.instructions or ""
+    assert said.startswith("This is the sandbox")
+    assert "nothing survives the end of this server" in said
+
+
 @pytest.mark.parametrize(
     "changes", [{"read_only": True}, {"toolsets": ("elements",)}, {"spending": SpendingSettings(mode="off")}]
 )

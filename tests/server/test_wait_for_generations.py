@@ -65,6 +65,16 @@ async def test_all_kinds_are_waited_for_in_one_call(
 
 
 @pytest.mark.parametrize("pair", [False, True])
+async def test_wait_says_what_a_generation_cost(connect: Connect, pair: bool) -> None:
+    """The two credentials read it from different fields. fact: tasks-outputs"""
+    credential = {"api_key": "", "access_key": ACCESS_KEY, "secret_key": SECRET_KEY} if pair else {}
+    async with connect(**credential) as client:
+        begun = await begin(client, model="3.0")
+        (task,) = (await wait(client, ids=[begun["task_id"]]))["tasks"]
+    assert float(task["units_deducted"]) == float(begun["units_estimated"]) > 0
+
+
+@pytest.mark.parametrize("pair", [False, True])
 async def test_key_pair_and_api_key_show_the_same_kinds(connect: Connect, pair: bool) -> None:
     credential = {"api_key": "", "access_key": ACCESS_KEY, "secret_key": SECRET_KEY} if pair else {}
     async with connect(**credential) as client:

@@ -22,8 +22,9 @@ from kling_mcp.simulator import Faults
 from kling_mcp.store.process_owner import current_owner, is_process_gone
 from kling_mcp.store.sqlite import FILE_NAME, SqliteStore
 from kling_mcp.tasks.entry import LEASE_SECONDS, SETTLES_AFTER_ABANDONMENT, JournalEntry
+from kling_mcp.tasks.entry_rows import read_entries
 from kling_mcp.tasks.intent import Intent, external_id_of
-from kling_mcp.tasks.journal import ClaimResult, Journal, LeaseLostError, read_entries
+from kling_mcp.tasks.journal import ClaimResult, Journal, LeaseLostError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,49 +1,103 @@
-"""The gallery: a view of `find_elements` in clients that support MCP Apps. Other clients never load it.
+"""The pages that clients with MCP Apps show with results: elements to pick from, and videos and pictures to look at.
 
-The page is one self-contained file. Its rows are the tool's structured content; thumbnails come in the result's
-`_meta`, which costs the model nothing. The page reads missing thumbnails as resources.
+Other clients never load them. Each page is one self-contained text, put together from the files beside this one. Its
+rows are the tool's structured content; what only the page needs comes in the result's `_meta`, which costs the model
+nothing. The element gallery reads missing thumbnails as resources.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp.server.apps import Apps, ResourceCsp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.thumbnails.thumbnails import Thumbnails
 
 GALLERY_URI = "ui://kling-mcp/gallery.html"
+RESULTS_URI = "ui://kling-mcp/results.html"
 PICTURES_KEY = "io.github.kling-mcp/pictures"
-PAGE = Path(__file__).with_name("gallery.html")
+
+# Where results lie; written out, because a start does not load `results.links`, which a test compares. fact: gen-links
+RESULT_HOSTS = (
+    "https://klingai.com",
+    "https://*.klingai.com",
+    "https://kechuangai.com",
+    "https://*.kechuangai.com",
+)
 
 # The size limit for the view's data in a result: about thirty thumbnails.
 MAX_PAGE_CHARACTERS = 120_000
 _SIDE_PX, _MAX_BYTES = 128, 5_000
 
+_FOLDER = Path(__file__).parent
+_INCLUDE = re.compile(r"^ */\* include ([a-z]+\.(?:css|js)) \*/\n", re.MULTILINE)
 
-def gallery_extension() -> Apps:
-    """The MCP Apps extension with the page; the tool names the page itself (`ToolSpec.page_uri`)."""
-    apps = Apps()
-    apps.add_html_resource(
-        GALLERY_URI,
-        PAGE.read_text(encoding="utf-8"),
-        name="gallery",
-        title="Element gallery",
-        description="The page that MCP Apps clients show with find_elements.",
-        # Nothing is loaded from anywhere: pictures are data: URIs.
-        csp=ResourceCsp(connect_domains=[], resource_domains=[], frame_domains=[], base_uri_domains=[]),
-        prefers_border=True,
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as hosts list it. From `hosts` it may load pictures and clips; it connects to nothing."""
+
+    uri: str
+    file: str
+    title: str
+    description: str
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole page, with the parts that the pages share."""
+        return _INCLUDE.sub(lambda found: _read(found[1]), _read(self.file))
+
+
+PAGES = {
+    page.uri: page
+    for page in (
+        Page(
+            GALLERY_URI,
+            "gallery.html",
+            "Element gallery",
+            "The page that MCP Apps clients show with find_elements.",
+        ),
+        Page(
+            RESULTS_URI,
+            "results.html",
+            "Videos and pictures",
+            "The page that MCP Apps clients show with generations.",
+            RESULT_HOSTS,
+        ),
     )
+}
+
+
+def pages_extension(uris: Collection[str]) -> Apps:
+    """The MCP Apps extension with these pages; a tool names its page itself (`ToolSpec.page_uri`)."""
+    apps = Apps()
+    for page in (page for page in PAGES.values() if page.uri in uris):
+        apps.add_html_resource(
+            page.uri,
+            page.text,
+            name=Path(page.file).stem,
+            title=page.title,
+            description=page.description,
+            csp=ResourceCsp(connect_domains=[], resource_domains=[*page.hosts], frame_domains=[], base_uri_domains=[]),
+            prefers_border=True,
+        )
     return apps
 
 
+def _read(file: str) -> str:
+    return (_FOLDER / file).read_text(encoding="utf-8")
+
+
 async def page_data(thumbnails: Thumbnails, elements: Sequence[LibraryElement]) -> dict[str, object]:
-    """The page's data besides the rows: the cached thumbnails by element id.
+    """What the element gallery gets besides the rows: the cached thumbnails by element id.
 
     Nothing is fetched; thumbnails beyond `MAX_PAGE_CHARACTERS` are left out, last rows first.
     """

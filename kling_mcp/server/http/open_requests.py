@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 MOST_CALLS, MOST_STREAMS = 1000, 1000
 OF_ONE = 250
-OF_STRANGERS = 64
+OF_STRANGERS = 128
 # Strangers' requests begin one after the other beyond a burst, so that their number costs others no time.
 STRANGERS_PER_SECOND, STRANGERS_BURST = 50.0, 200
 SEND_SECONDS = 60.0  # for the peer to take a part of the answer

@@ -10,14 +10,18 @@ from kling_mcp.errors import StillSendingError
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import purchase_of, require_consent
+from kling_mcp.server.gallery.results import results_data
 from kling_mcp.server.tool import Answer
 from kling_mcp.server.tools._expected_time import expected_time
 from kling_mcp.server.views.generations import generation_text, generation_view, next_step_after
 from kling_mcp.server.views.result_blocks import result_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
     from kling_mcp.generation.generator import GenerationRequest
+    from kling_mcp.results.saver import SavedFile
     from kling_mcp.server.tool_context import ToolContext
 
 
@@ -59,6 +63,8 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         await call.bind_tasks(external_task_id)
 
     def message() -> str:
+        if slots := call.account.waits_for(name):
+            return f"Waiting for a free slot at Kling: {slots}"
         sent = call.account.sending(name)
         ending = f": sending {sent}" if sent else f"; {expected}"
         return f"Making {quote(request.memo.prompt, 40)} at Kling{ending}"
@@ -84,4 +90,11 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         warnings=made.warnings,
         next_step=next_step_after(made.task, made.files),
     )
-    return Answer(view, generation_text(view), await result_blocks(made.files, call))
+    for_page = await _page_data(request, view.task_id, made.files, call) if call.shows_pages else None
+    return Answer(view, generation_text(view), await result_blocks(made.files, call), for_page)
+
+
+async def _page_data(
+    request: GenerationRequest, task_id: str, files: Sequence[SavedFile], call: ToolContext
+) -> dict[str, object]:
+    return await results_data([(task_id, request.memo)], files, saves=call.account.generator.saver.saves)

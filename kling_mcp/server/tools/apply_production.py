@@ -60,7 +60,7 @@ async def _require_consent(call: ToolContext, planner: Planner, stored: StoredPl
     if not price:
         return
     call.settings.require("spending")
-    is_agreed = all(each.high <= stored.agreed.get(each.product, 0) for each in price)
+    is_agreed = all(each.high <= stored.agreed.get(each.product, -1) for each in price)
     for each in price:
         require_within(each, max_units)
         if not is_agreed:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     extra_problems=media_problems,
 )
 async def create_element(arguments: CreationArguments, call: ToolContext) -> Answer:
-    """Like create_element_and_wait, but returns the task at once, without an element_id: to create several, then call
+    """Like create_element_and_wait, but returns the task at once, without element_id: to create several, then call
     wait_for_tasks once. Free; delete_element undoes it."""
     seconds = call.settings.wait_seconds
     account = call.account

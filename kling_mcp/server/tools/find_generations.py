@@ -10,6 +10,8 @@ from kling_mcp.errors import InputError
 from kling_mcp.generation.history import Wanted
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
+from kling_mcp.server.gallery import RESULTS_URI
+from kling_mcp.server.gallery.results import is_out_of_sight, results_data
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
@@ -17,6 +19,8 @@ from kling_mcp.server.views.past_generations import PastGenerationRow, notes_on_
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kling_mcp.generation.history import PastGeneration
 
 
@@ -49,6 +53,7 @@ class FoundGenerationsView(View):
     annotations=READS,
     arguments=FindGenerationsArguments,
     view=FoundGenerationsView,
+    page_uri=RESULTS_URI,
 )
 async def find_generations(arguments: FindGenerationsArguments, call: ToolContext) -> Answer:
     """Find generated videos and images, newest first: paths, links and when these end. To save what is not saved:
@@ -72,7 +77,13 @@ async def find_generations(arguments: FindGenerationsArguments, call: ToolContex
         complete=found.is_whole,
         notes=notes_on_found(found, now, saves=history.saves) if after is None else [],
     )
-    return Answer(view, _text(view, arguments, now))
+    for_page = await _page_data(page, now, saves=history.saves) if call.shows_pages else None
+    return Answer(view, _text(view, arguments, now), page_data=for_page)
+
+
+async def _page_data(page: Sequence[PastGeneration], now: float, *, saves: bool) -> dict[str, object]:
+    files = [file for past in page for file in past.files if is_out_of_sight(file, now)]
+    return await results_data([(past.task_id, past.memo) for past in page], files, saves=saves)
 
 
 def _bound(arguments: FindGenerationsArguments) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from kling_mcp.generation.draft import ImageDraft
+from kling_mcp.server.gallery import RESULTS_URI
 from kling_mcp.server.tool import PAYS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._generating import PaidArguments, answer_generation
@@ -45,6 +46,7 @@ class ImageArguments(PaidArguments):
     annotations=PAYS,
     arguments=ImageArguments,
     view=GenerationView,
+    page_uri=RESULTS_URI,
 )
 async def generate_image(arguments: ImageArguments, call: ToolContext) -> Answer:
     """Make pictures with elements and save them. Costs units: says the price and asks first. The same call never pays

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from kling_mcp.generation.draft import VideoDraft
+from kling_mcp.generation.models import VideoModel
+from kling_mcp.server.gallery import RESULTS_URI
 from kling_mcp.server.tool import PAYS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._generating import PaidArguments, answer_generation
 from kling_mcp.server.views.generations import GenerationView
+
+_MODELS = get_args(VideoModel)
 
 
 class VideoArguments(PaidArguments):
@@ -26,7 +30,8 @@ class VideoArguments(PaidArguments):
     video_url: str = Field("", description="https link to mp4 or mov")
     video_use: Literal["feature", "base"] = Field("feature", description="feature: style, motion; base: edit it")
     shots: list[str] = Field(default_factory=list, description='Up to 6 cuts, such as "3: @Mia waves" (seconds)')
-    model: Literal["3.0-omni", "3.0", "3.0-turbo", "o1"] = "3.0-omni"
+    # A text, because the operator may add models; `prepare` knows which there are.
+    model: str = Field(_MODELS[0], json_schema_extra={"enum": [*_MODELS]})
     duration: int = Field(5, description="Seconds, 3 to 15")
     aspect_ratio: Literal["16:9", "9:16", "1:1"] = "16:9"
     resolution: Literal["720p", "1080p", "4k"] = "720p"
@@ -44,7 +49,7 @@ class VideoArguments(PaidArguments):
             video_url=self.video_url,
             video_use=self.video_use,
             shots=tuple(self.shots),
-            model=self.model,
+            model=self.model.strip().lower() or _MODELS[0],
             duration=self.duration if "duration" in given else None,
             aspect_ratio=self.aspect_ratio if "aspect_ratio" in given else None,
             resolution=self.resolution,
@@ -58,6 +63,7 @@ class VideoArguments(PaidArguments):
     annotations=PAYS,
     arguments=VideoArguments,
     view=GenerationView,
+    page_uri=RESULTS_URI,
 )
 async def generate_video(arguments: VideoArguments, call: ToolContext) -> Answer:
     """Make a video with elements and save it. Costs units: says the price and asks first. The same call never pays

@@ -9,7 +9,10 @@ import anyio
 from pydantic import Field
 
 from kling_mcp.errors import StorageError
+from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.server.arguments import ToolArguments, require_exact_ids
+from kling_mcp.server.gallery import RESULTS_URI
+from kling_mcp.server.gallery.results import results_data
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._expected_time import expected_time
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 class WaitArguments(ToolArguments):
     """Which tasks, how long to wait, and where results go."""
 
-    ids: list[str] = Field(default_factory=list, description="Task ids or external task ids")
+    ids: list[str] = Field(default_factory=list, description="Task or external task ids")
     wait_seconds: int = Field(45, ge=0, le=MAX_WAIT_SECONDS)
     save_as: str = ""
 
@@ -46,10 +49,17 @@ class WaitView(View):
     next_step: str
 
 
-@tool("wait_for_tasks", title="Wait for tasks", annotations=READS, arguments=WaitArguments, view=WaitView)
+@tool(
+    "wait_for_tasks",
+    title="Wait for tasks",
+    annotations=READS,
+    arguments=WaitArguments,
+    view=WaitView,
+    page_uri=RESULTS_URI,
+)
 async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
-    """Wait for earlier tasks of any kind, also of another chat, and save finished videos and images. Without ids: all
-    unfinished ones. Many cost no more than one."""
+    """Wait for tasks of any kind, also of other chats; saves finished videos and images. No ids: all unfinished. Many
+    cost no more than one."""
     require_exact_ids("ids", arguments.ids)
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()
@@ -82,7 +92,20 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     names = [view.task_id or (item.name if item.standing == "sending" else "") for item, view in pending]
     names += [view.task_id for view, rows in zip(tasks, files, strict=True) if any(map(may_be_saved_later, rows))]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, names))
-    return Answer(view, _text(view), await result_blocks([file for rows in files for file in rows], call))
+    all_files = [file for rows in files for file in rows]
+    for_page = await _page_data(account, collected, all_files) if call.shows_pages else None
+    return Answer(view, _text(view), await result_blocks(all_files, call), for_page)
+
+
+async def _page_data(
+    account: Account, collected: Sequence[CollectedTask], files: Sequence[SavedFile]
+) -> dict[str, object]:
+    made = [
+        (item.snapshot.task.task_id, GenerationMemo.from_journal(item.memo))
+        for item in collected
+        if item.snapshot.task and item.kind in account.generator.kinds
+    ]
+    return await results_data(made, files, saves=account.generator.saver.saves)
 
 
 async def _entries(account: Account, collected: Sequence[CollectedTask]) -> Mapping[str, JournalEntry]:
@@ -144,7 +167,7 @@ def _progress(account: Account, collected: Sequence[CollectedTask]) -> str:
 
 def _next_step(tasks: list[CollectedTaskView], names: list[str]) -> str:
     if not tasks:
-        return "Nothing is unfinished; list_elements shows what exists."
+        return "Nothing is unfinished; find_elements and find_generations show what exists."
     return next_wait([name for name in names if name])
 
 

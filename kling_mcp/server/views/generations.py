@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kling_mcp.concurrency.clock import iso_utc
+from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.view import View
 
@@ -43,6 +44,7 @@ class GenerationView(View):
     task_status: Literal["", "submitted", "processing", "succeed", "failed", "unknown"]
     task_status_msg: str
     outcome: str
+    take: int
     files: list[FileRow]
     units_estimated: str
     units_deducted: str
@@ -99,7 +101,6 @@ def generation_view(
 ) -> GenerationView:
     """A generation, or without a task what a dry run shows."""
     estimate = request.prepared.estimate
-    low, high = f"{estimate.low.normalize():f}", f"{estimate.high.normalize():f}"
     return GenerationView(
         kind=request.product,
         task_id=clean(task.task_id, _ID) if task else "",
@@ -107,8 +108,9 @@ def generation_view(
         task_status=task.task_status if task else "",
         task_status_msg=clean(task.task_status_msg, _MESSAGE) if task else "",
         outcome=outcome,
+        take=request.memo.take,
         files=[file_row(file) for file in files],
-        units_estimated=high if low == high else f"{low} to {high}",
+        units_estimated=estimate.units,
         units_deducted=clean(task.units_deducted, 20) if task else "",
         request=request.memo.request,
         waited_seconds=round(waited_seconds, 1),
@@ -130,8 +132,9 @@ def followed_view(
         task_status=task.task_status,
         task_status_msg=clean(task.task_status_msg, _MESSAGE),
         outcome="recovered",
+        take=GenerationMemo.from_journal(entry.memo).take,
         files=[file_row(file) for file in files],
-        units_estimated=entry.units_estimated,
+        units_estimated=entry.units_estimated or "unknown",
         units_deducted=clean(task.units_deducted, 20),
         request=entry.memo.get("request", ""),
         waited_seconds=round(waited_seconds, 1),
@@ -151,6 +154,7 @@ def generation_text(view: GenerationView, price: str = "") -> str:
         view.task_status and f"task_status={view.task_status}",
         view.task_status_msg and f"task_status_msg={quote(view.task_status_msg, _MESSAGE)}",
         view.outcome and f"outcome={view.outcome}",
+        view.take > 1 and f"take={view.take}",
         f"units_estimated={quote(view.units_estimated) if ' ' in view.units_estimated else view.units_estimated}",
         view.units_deducted and f"units_deducted={identifier(view.units_deducted)}",
         f"waited_seconds={view.waited_seconds}",
@@ -161,7 +165,9 @@ def generation_text(view: GenerationView, price: str = "") -> str:
     if view.outcome == "already_submitted":
         lines.append("An identical request was made before; this is its result, and nothing was paid again.")
     lines += [f"Note: {warning}" for warning in view.warnings]
-    lines += [f"Request: {view.request}" if view.request else "", view.next_step]
+    if not view.task_id:
+        lines.append(f"Request: {view.request}")
+    lines.append(view.next_step)
     return "\n".join(line for line in lines if line)
 
 
@@ -183,6 +189,7 @@ def _headline(view: GenerationView) -> str:
     if not view.task_id:
         return "Dry run: nothing was sent and nothing was paid."
     if view.task_status == "succeed":
+        kind = kind if len(view.files) != 1 or view.kind == "video" else "picture"
         saved = sum(bool(row.path) for row in view.files)
         return f"Ready: {kind}{', saved' if saved == len(view.files) else ''}."
     if view.task_status == "failed":

@@ -74,7 +74,7 @@ def past_text(row: PastGenerationRow, now: float) -> str:
         row.model and f"model={row.model}",
         row.elements and f"elements={', '.join(quote(name, _NAME) for name in row.elements)}",
         row.take > 1 and f"take={row.take}",
-        row.units and f"units={identifier(row.units)}",
+        row.units and f"units={identifier(row.units)} ({row.kind} units)",
         row.created_at and row.created_at[:10],
     ]
     lines = [" ".join(str(fact) for fact in facts if fact)]
@@ -91,6 +91,8 @@ def _file_text(file: FileRow, now: str) -> str:
 def notes_on_found(found: Found, now: float, *, saves: bool) -> list[str]:
     """What could not be read, and which results may be lost. `now` is in seconds since 1970."""
     notes = [f"Not everything could be read: {error.message}" for error in found.errors]
+    if found.known and not found.generations:
+        notes.append(f"None of {found.known} fits; without query, element, kind and status all are listed.")
     if not found.is_whole and not notes:
         notes.append("There are more than can be read at once; narrow the search.")
     unsaved = [past for past in found.generations if past.status == "ready" and past.is_unsaved]

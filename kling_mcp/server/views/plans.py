@@ -88,7 +88,7 @@ def plan_view(plan_id: str, plan: Plan) -> PlanView:
             unchanged=_shots(each for each in plan.shots if each.action == "unchanged"),
             blocked=_shots(each for each in plan.shots if each.action == "blocked"),
         ),
-        units={each.product: show_units(each.high) for each in plan.price()},
+        units={each.product: show_units(each.high) if each.is_known else "unknown" for each in plan.price()},
         price=price_text(plan),
         notes=[clean(note, _PROBLEM) for note in plan_notes(plan)],
         next_step=_next_step(plan_id, plan),
@@ -192,8 +192,7 @@ def _units_text(each: ShotDecision) -> str:
     """What a take costs, in short."""
     if not each.costs or each.estimate is None:
         return ""
-    low, high = f"{each.estimate.low.normalize():f}", f"{each.estimate.high.normalize():f}"
-    return high if low == high else f"{low} to {high}"
+    return each.estimate.units
 
 
 def _entry(row: PlannedEntry) -> str:

@@ -62,13 +62,17 @@ def _link(file: SavedFile) -> ResourceLink | None:
 
 async def _pictures(files: Sequence[SavedFile]) -> Sequence[ContentBlock]:
     saved = [Path(file.path) for file in files if file.path and file.mime_type.startswith("image/")]
-    drawn = [(path, await to_thread.run_sync(_thumbnail, path)) for path in saved[:MAX_ON_SHEET]]
+    drawn = [(path, await draw_file(path)) for path in saved[:MAX_ON_SHEET]]
     shown = [(quote(path.name, _NAME), jpeg) for path, jpeg in drawn if jpeg]
     return await captioned([caption for caption, _ in shown], [jpeg for _, jpeg in shown])
 
 
+async def draw_file(path: Path) -> bytes:
+    """A small JPEG of a picture on the disk; b"" if the file is no picture, too large, or not there itself."""
+    return await to_thread.run_sync(_thumbnail, path)
+
+
 def _thumbnail(path: Path) -> bytes:
-    """A small JPEG; b"" if the file is no picture, too large, or not there itself. Works with the disk."""
     try:
         if path.is_symlink():  # not every system has O_NOFOLLOW
             return b""

@@ -100,7 +100,7 @@ def task_view(
         element_ids=[clean(element_id, _ID) for element_id in task.result_ids] if made_elements else [],
         elements=_rows(task, submitted) if isinstance(task, ElementTask) else [],
         waited_seconds=round(waited_seconds, 1),
-        units_deducted=clean(task.final_unit_deduction, 20),
+        units_deducted=clean(task.units_deducted, 20),
         created_at=iso_utc(task.created_at),
         updated_at=iso_utc(task.updated_at),
         warnings=list(warnings),

@@ -108,9 +108,11 @@ class _Contents:
     ignored: list[str] = field(default_factory=list)
 
 
-def read_new(route: str, model_name: str, body: Mapping[str, object], find_element: FindElement) -> Order:
-    """Check one body. Raises RefusedError (1201, or 1203 for an unknown model)."""
-    model = MODELS.get((route, model_name))
+def read_new(
+    route: str, model_name: str, body: Mapping[str, object], find_element: FindElement, like: str = ""
+) -> Order:
+    """Check one body, by the rules of the model `like` if given. Raises RefusedError (1201, or 1203: no such model)."""
+    model = MODELS.get((route, like or model_name))
     if model is None:
         raise RefusedError(NO_SUCH_RESOURCE, f"The requested model does not exist: {model_name}")
     root = Fields(body)

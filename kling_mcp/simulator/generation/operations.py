@@ -37,7 +37,8 @@ LIST_DAYS_MS = 30 * 24 * 3600 * 1000
 
 
 def _create_new(call: Operation) -> Data:
-    order = read_new(call.route, call.item_id, body_of(call), partial(call.world.usable_element, call.account))
+    find_element, like = partial(call.world.usable_element, call.account), call.world.quirks.models_like
+    order = read_new(call.route, call.item_id, body_of(call), find_element, like.get(call.item_id, ""))
     return new_creation(_accept(call, order), _view(call))
 
 

@@ -8,10 +8,10 @@ const ALL = { openLinks: {}, serverTools: {}, serverResources: {}, logging: {}, 
 // What the view asked of the host.
 window.seen = { messages: [], links: [], sizes: [], reads: [], calls: [] };
 
-window.open = async ({ server, sandbox, args, context, capabilities = ALL, refuse = false, height = 640, width = 760 }) => {
+window.open = async ({ server, sandbox, tool: wanted = "find_elements", args, context, capabilities = ALL, refuse = false, height = 640, width = 760 }) => {
   const client = new Client({ name: "host", version: "1" }, { capabilities: { extensions: { [EXTENSION]: { mimeTypes: [RESOURCE_MIME_TYPE] } } } });
   await client.connect(new StreamableHTTPClientTransport(new URL(server), { requestInit: { headers: { "X-Kling-Api-Key": "gallery-key" } } }));
-  const tool = (await client.listTools()).tools.find(({ name }) => name === "find_elements");
+  const tool = (await client.listTools()).tools.find(({ name }) => name === wanted);
   const uri = getToolUiResourceUri(tool);
   const [page] = (await client.readResource({ uri })).contents;
   if (page.mimeType !== RESOURCE_MIME_TYPE) throw new Error("wrong type " + page.mimeType);
@@ -40,7 +40,7 @@ window.open = async ({ server, sandbox, args, context, capabilities = ALL, refus
   await bridge.sendSandboxResourceReady({ html: page.text, csp: page._meta?.ui?.csp });
   await initialized;
   await bridge.sendToolInput({ arguments: args });
-  const result = await client.callTool({ name: "find_elements", arguments: args });
+  const result = await client.callTool({ name: wanted, arguments: args });
   await bridge.sendToolResult(result);
   Object.assign(window, { bridge, client, frame });
   return { uri, csp: page._meta?.ui?.csp, html: page.text.length, result };

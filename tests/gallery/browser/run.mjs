@@ -1,6 +1,6 @@
-// Opens the gallery in headless Chromium, inside the official host bridge, in front of the real server.
+// Opens the pages in headless Chromium, inside the official host bridge, in front of the real server.
 //
-//   NODE_TOOLS=DIR CHROMIUM=PATH PYTHON=PATH [SHOTS=DIR] node run.mjs
+//   NODE_TOOLS=DIR CHROMIUM=PATH PYTHON=PATH [SHOTS=DIR] [ONLY=WORDS] node run.mjs
 //
 // Prints a line for each check and fails if one of them fails.
 import { spawn } from "node:child_process";
@@ -10,7 +10,9 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 
-const { NODE_TOOLS, CHROMIUM, PYTHON, SHOTS } = process.env;
+import { resultStories } from "./results.mjs";
+
+const { NODE_TOOLS, CHROMIUM, PYTHON, SHOTS, ONLY } = process.env;
 const here = import.meta.dirname;
 const require = createRequire(path.join(NODE_TOOLS, "package.json"));
 const puppeteer = (await import(require.resolve("puppeteer-core"))).default;
@@ -40,7 +42,9 @@ async function startServer() {
     server.once("exit", () => reject(new Error("the server did not start")));
     server.stdout.on("data", (text) => {
       told += text;
-      if (told.includes("\n")) resolve(told.trim());
+      if (!told.includes("\n")) return;
+      const [address, files] = told.trim().split(" ");
+      resolve({ server: address, files });
     });
   });
 }
@@ -61,7 +65,8 @@ async function startHost() {
     const from = (domains) => (domains?.length ? domains.join(" ") : "");
     response.setHeader("content-security-policy", [
       "default-src 'none'", `script-src 'self' 'unsafe-inline' ${from(csp.resourceDomains)}`,
-      `style-src 'self' 'unsafe-inline' ${from(csp.resourceDomains)}`, `img-src 'self' data: ${from(csp.resourceDomains)}`,
+      `style-src 'self' 'unsafe-inline' ${from(csp.resourceDomains)}`,
+      `img-src 'self' data: ${from(csp.resourceDomains)}`, `media-src 'self' data: ${from(csp.resourceDomains)}`,
       `connect-src ${from(csp.connectDomains) || "'none'"}`, `frame-src 'self' ${from(csp.frameDomains)}`,
       `base-uri ${from(csp.baseUriDomains) || "'none'"}`, "object-src 'none'",
     ].join("; "));
@@ -70,9 +75,18 @@ async function startHost() {
   return { host: `http://localhost:${host}/`, sandbox: `http://127.0.0.1:${sandbox}/sandbox.html` };
 }
 
-const places = { server: await startServer(), ...(await startHost()) };
+const places = { ...(await startServer()), ...(await startHost()) };
 const browser = await puppeteer.launch({ executablePath: CHROMIUM, headless: true, args: ["--no-sandbox", "--disable-gpu"] });
 closers.push(() => browser.close());
+
+const isKlings = (url) => new URL(url).hostname.endsWith(".klingai.com");
+
+// What Kling's file hosts would deliver, from the simulator, as no request may leave this computer.
+async function deliver(request) {
+  const { pathname, search } = new URL(request.url()), { range } = request.headers();
+  const answer = await fetch(new URL(pathname + search, places.files), { headers: range ? { range } : {} });
+  await request.respond({ status: answer.status, headers: Object.fromEntries(answer.headers), body: Buffer.from(await answer.arrayBuffer()) });
+}
 
 // One page with the view in it, and short ways to look at the view.
 async function open({ args = {}, scheme = "light", ...options } = {}) {
@@ -81,6 +95,8 @@ async function open({ args = {}, scheme = "light", ...options } = {}) {
   page.on("pageerror", (error) => trouble.push(String(error)));
   page.on("console", (message) => { if (message.type() === "error") trouble.push(message.text()); });
   page.on("request", (request) => requests.push(request.url()));
+  await page.setRequestInterception(true);
+  page.on("request", (request) => (isKlings(request.url()) ? deliver(request) : request.continue()));
   await page.setViewport({ width: (options.width ?? 760) + 16, height: (options.height ?? 640) + 16 });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
   await page.goto(places.host, { waitUntil: "load" });
@@ -114,6 +130,8 @@ const answer = (elements, more = {}) => ({
 const HOSTILE = '<img src=x onerror="top.hacked=1"><script>top.hacked=2</script>';
 
 const stories = {
+  ...resultStories({ open, check, same, HOSTILE }),
+
   async "the library in front of the real server"() {
     const view = await open({ args: { status: "any", limit: 40 } });
     same("the tool names the page", view.opened.uri, "ui://kling-mcp/gallery.html");
@@ -310,6 +328,7 @@ const stories = {
 
 try {
   for (const [name, story] of Object.entries(stories)) {
+    if (ONLY && !name.includes(ONLY)) continue;
     console.log("--", name);
     try {
       await story();

@@ -1,11 +1,13 @@
-"""The real server over http with a furnished simulator, for the browser: prints its address, serves until killed.
+"""The real server over http with a furnished simulator, for the browser: prints the addresses of both, until killed.
 
-Whoever runs it is no user: a page of another origin may call it, and every link leads to a drawn face.
+Whoever runs it is no user: a page of another origin may call it, every link leads to a drawn face, what it makes is
+made in seconds, and nobody is asked before it is paid.
 """
 
 from __future__ import annotations
 
 import io
+import random
 import socket
 import sys
 import zlib
@@ -23,13 +25,16 @@ from thumbnails.internet import Internet, picture
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
 from kling_mcp.settings import Settings
-from kling_mcp.simulator import SimulatorTransport, World
+from kling_mcp.settings.spending import SpendingSettings
+from kling_mcp.simulator import SimulatorTransport, World, served_in_background
+from kling_mcp.simulator.durations import default_durations
 
 KEY = "gallery-key"  # the page sends it with every request, as a caller does
 HOSTILE = '<img src=x onerror="top.hacked=1"><script>top.hacked=2</script>'
 NAMES = ("Mia", "Rex", "Noor", "Otto", "Ayşe", "白鹿", "Lantern", "Harbour", "Juno", "Милá", "Tiago", "Copper kettle")
 TAGS = ("o_102", "o_103", "o_102", "o_102", "o_102", "o_103", "o_104", "o_106", "o_102", "o_102", "o_102", "o_104")
 MAX_ELEMENTS = 205
+SECONDS = {"image": 0.5, "video": 2.0, "video_turbo": 2.0, "video_omni": 2.0, "video_omni_references": 2.0}
 
 
 def draw_face(path: str) -> bytes:
@@ -78,14 +83,21 @@ def furnish(world: World) -> None:
     world.add_element(account, "A name that is much longer than any card is wide", created_at=late + 5)
 
 
+def quick(kind: str, rng: random.Random) -> float:
+    """Seconds that a task takes, too few to wait for."""
+    return SECONDS.get(kind) or default_durations(kind, rng)
+
+
 def main() -> None:
-    """Serve on a free port of this computer."""
-    world = World(any_api_key=True)
+    """Serve on free ports of this computer."""
+    world = World(any_api_key=True, durations=quick, files_origin="https://v21.klingai.com")
     furnish(world)
     internet = Internet()
     internet.host("faces.example.com", lambda request: picture(draw_face(request.url.path))(request))
     internet.host("gone.example.com", lambda _: httpx.Response(404))
-    settings = Settings(state_dir=Path(sys.argv[1]))
+    state = Path(sys.argv[1])
+    spending = SpendingSettings(mode="allow", units_per_call=0, units_per_day=0)
+    settings = Settings(state_dir=state, output_dir=state / "out", spending=spending)
     runtime = Runtime(
         settings, transport="http", make_transport=lambda: SimulatorTransport(world), fetcher=internet.fetcher()
     )
@@ -97,8 +109,9 @@ def main() -> None:
         expose_headers=["mcp-session-id"],
     )
     listener = socket.create_server(("127.0.0.1", 0))
-    print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)  # noqa: T201 - the starter reads it
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+    with served_in_background(world) as simulator:  # the files, for the browser
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", simulator, flush=True)  # noqa: T201 - the starter reads it
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
 if __name__ == "__main__":
