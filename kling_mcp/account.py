@@ -33,6 +33,7 @@ from kling_mcp.tasks.route import T, TaskRoute
 from kling_mcp.tasks.schedule import ELEMENT_SECONDS, IMAGE_SECONDS, VIDEO_SECONDS, VOICE_SECONDS, PollSchedule
 from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
 from kling_mcp.thumbnails.thumbnails import Thumbnails
+from kling_mcp.voices.create import VoiceCreator
 
 if TYPE_CHECKING:
     import random
@@ -77,6 +78,7 @@ class Account:
     collector: TaskCollector
     library: Library
     voices: VoiceCatalogue
+    voice_creator: VoiceCreator
     thumbnails: Thumbnails
     calls: CallLimit
     in_flight: InFlight
@@ -161,7 +163,7 @@ class AccountFactory:
         library = self._make_library(client, journal, fingerprint)
         refusals = Refusals(journal)
         elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
-        voices = self._make_kind(voice_route(client), journal, VOICE_SECONDS)
+        voices, catalogue = self._make_kind(voice_route(client), journal, VOICE_SECONDS), VoiceCatalogue(client, self.clock)
         generator = self._make_generator(client, journal, library, refusals)
         return Account(
             client=client,
@@ -184,7 +186,15 @@ class AccountFactory:
             journal=journal,
             collector=TaskCollector(journal, (elements, voices, *generator.kinds.values()), self.clock, self.in_flight),
             library=library,
-            voices=VoiceCatalogue(client, self.clock),
+            voices=catalogue,
+            voice_creator=VoiceCreator(
+                voices,
+                account=client.account,
+                journal=journal,
+                voices=catalogue,
+                clock=self.clock,
+                callback_url_for=self.callback_url_for,
+            ),
             thumbnails=thumbnails,
             calls=CallLimit(self.max_calls),
             in_flight=self.in_flight,

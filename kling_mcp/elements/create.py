@@ -117,7 +117,9 @@ class ElementCreator:
             error.__traceback__ = None
             raise
         waited = self._clock.monotonic() - started
-        return Creation(submission.task, submission.external_task_id, submission.outcome, submission.warnings, waited)
+        task, name = submission.task, submission.external_task_id
+        warnings = (*submission.warnings, *voice_warnings(task, draft.element_voice_id))
+        return Creation(task, name, submission.outcome, warnings, waited)
 
     async def create_and_wait(
         self,
@@ -143,20 +145,15 @@ class ElementCreator:
         creation = await self.create(
             draft, allow_duplicate_name=allow_duplicate_name, timeout=wait_seconds, on_claim=on_claim
         )
-        task, warnings = creation.task, list(creation.warnings)
         left = wait_seconds - (self._clock.monotonic() - started)
-        if not task.is_final and left > 0:
-            snapshots = await self._kind.poller.wait([task.task_id], left, known={task.task_id: task})
-            snapshot = snapshots[task.task_id]
-            task = snapshot.task or task
-            if snapshot.last_poll_error:
-                warnings.append(f"The last poll of the task failed: {snapshot.last_poll_error.message}")
+        waited = await self._kind.wait(creation, left)
+        task = waited.task
         await self.record_results([task])
         raise_if_failed(task, creation.external_task_id, await self._refusals.facts_on(task))
         return replace(
             creation,
             task=task,
-            warnings=(*warnings, *voice_warnings(task, draft.element_voice_id)),
+            warnings=tuple(dict.fromkeys([*waited.warnings, *voice_warnings(task, draft.element_voice_id)])),
             waited_seconds=self._clock.monotonic() - started,
         )
 

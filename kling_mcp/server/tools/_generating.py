@@ -9,7 +9,7 @@ from pydantic import Field
 from kling_mcp.errors import StillSendingError
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.consent import require_consent
+from kling_mcp.server.consent import purchase_of, require_consent
 from kling_mcp.server.tool import Answer
 from kling_mcp.server.tools._expected_time import expected_time
 from kling_mcp.server.views.generations import generation_text, generation_view, next_step_after
@@ -46,7 +46,7 @@ async def answer_generation(draft: VideoDraft | ImageDraft, arguments: PaidArgum
         view = generation_view(request, next_step=step if is_known else "Call again without dry_run to make it.")
         return Answer(view, generation_text(view, str(request.prepared.estimate)))
     if not is_known:
-        await require_consent(call, request, arguments.max_units)
+        await require_consent(call, purchase_of(request), arguments.max_units)
     return await _make(request, arguments, call)
 
 
