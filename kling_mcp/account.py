@@ -163,7 +163,10 @@ class AccountFactory:
         library = self._make_library(client, journal, fingerprint)
         refusals = Refusals(journal)
         elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
-        voices, catalogue = self._make_kind(voice_route(client), journal, VOICE_SECONDS), VoiceCatalogue(client, self.clock)
+        voices, catalogue = (
+            self._make_kind(voice_route(client), journal, VOICE_SECONDS),
+            VoiceCatalogue(client, self.clock),
+        )
         generator = self._make_generator(client, journal, library, refusals)
         return Account(
             client=client,

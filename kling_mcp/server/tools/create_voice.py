@@ -60,7 +60,9 @@ async def _make(request: VoiceRequest, call: ToolContext, seconds: float) -> Ans
         await call.bind_tasks(external_task_id)
 
     try:
-        async with call.report_progress(lambda: f"Making the voice {quote(shown_name, 40)} at Kling; {expected}", seconds):
+        async with call.report_progress(
+            lambda: f"Making the voice {quote(shown_name, 40)} at Kling; {expected}", seconds
+        ):
             made = await account.voice_creator.create_and_wait(request, wait_seconds=seconds, on_claim=on_claim)
     except StillSendingError as error:
         view = voice_view(

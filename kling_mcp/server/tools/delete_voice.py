@@ -79,9 +79,9 @@ async def _warnings(library: Library, voice_id: str) -> list[str]:
         if bound:
             names = ", ".join(f"{quote(each.element_name, 40)} ({each.element_id})" for each in bound)
             more = f" and {page.total - len(bound)} more" if page.total > _MAX_NAMED else ""
-            is_one = len(bound) == 1 and not more
-            return [
-                f"{'An element is' if is_one else 'Elements are'} still bound to this voice: {names}{more}. Kling does "
-                "not say how they sound now; an element cannot be given another voice, so create it again with one."
-            ]
+            told = (
+                f"Still bound to this voice: {names}{more}. Kling does not say how they sound now; an element cannot "
+                "be given another voice, so create it again with one."
+            )
+            return [told]
     return []
