@@ -10,10 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp.api.auth import ApiKey, Credential, credential_fingerprint
+from kling_mcp.api.billing import BillingApi
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.generations import GenerationApi
 from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.throttle import CreateGate
+from kling_mcp.billing.balance import BalanceReader
 from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.elements.create import KIND, ElementCreator
 from kling_mcp.elements.refusals import Refusals
@@ -84,6 +86,7 @@ class Account:
     in_flight: InFlight
     generator: Generator
     generations: GenerationHistory
+    balance: BalanceReader
 
     @property
     def kinds(self) -> tuple[TaskKind[Any], ...]:
@@ -203,6 +206,7 @@ class AccountFactory:
             in_flight=self.in_flight,
             generator=generator,
             generations=self._make_history(client, journal),
+            balance=BalanceReader(BillingApi(client, self.clock), journal, self.clock),
         )
 
     def _make_library(self, client: KlingClient, journal: Journal, fingerprint: str) -> Library:

@@ -35,8 +35,7 @@ class CreateVoiceArguments(ToolArguments):
 
 @tool("create_voice", title="Create a voice", annotations=PAYS, arguments=CreateVoiceArguments, view=VoiceTaskView)
 async def create_voice(arguments: CreateVoiceArguments, call: ToolContext) -> Answer:
-    """Make a voice for element_voice_id and wait for its voice_id. Costs 0.05 video units: asks first, and the same
-    call never pays twice."""
+    """Make a voice for element_voice_id and wait for its voice_id. Costs 0.05 video units: asks first."""
     call.settings.require("spending")
     creator = call.account.voice_creator
     request = await creator.prepare(VoiceDraft(arguments.voice_name, arguments.voice_url, arguments.video_id))

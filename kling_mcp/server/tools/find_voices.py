@@ -30,15 +30,15 @@ class FindVoicesArguments(ToolArguments):
     """What to search for, and how much to return."""
 
     query: str = Field("", max_length=200, description="Words of the name, or a voice id")
-    source: Literal["custom", "preset", "all"] = Field("all", description="custom = your own, preset = official")
+    source: Literal["custom", "preset", "all"] = "all"
     limit: int = Field(20, ge=1, le=100)
-    cursor: str = Field("", description="Previous next_cursor, other arguments unchanged")
+    cursor: str = ""
 
 
 class VoiceRow(View):
     """One voice."""
 
-    SHOWN = ("voice_id", "voice_name")
+    SHOWN = ("voice_id",)
 
     voice_id: str
     voice_name: str

@@ -47,6 +47,5 @@ class ImageArguments(PaidArguments):
     view=GenerationView,
 )
 async def generate_image(arguments: ImageArguments, call: ToolContext) -> Answer:
-    """Make pictures with elements and save them. Costs units: says the price and asks first. The same call never pays
-    twice."""
+    """Make pictures with elements and save them. Costs units: says the price and asks first."""
     return await answer_generation(arguments.draft(), arguments, call)

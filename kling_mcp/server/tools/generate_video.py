@@ -60,6 +60,5 @@ class VideoArguments(PaidArguments):
     view=GenerationView,
 )
 async def generate_video(arguments: VideoArguments, call: ToolContext) -> Answer:
-    """Make a video with elements and save it. Costs units: says the price and asks first. The same call never pays
-    twice."""
+    """Make a video with elements and save it. Costs units: says the price and asks first."""
     return await answer_generation(arguments.draft(), arguments, call)

@@ -39,7 +39,7 @@ class WaitArguments(ToolArguments):
 class WaitView(View):
     """The state of each task."""
 
-    SHOWN = ("tasks", "pending", "next_step")
+    SHOWN = ("tasks", "pending")
 
     tasks: list[CollectedTaskView]
     pending: int
@@ -49,7 +49,7 @@ class WaitView(View):
 @tool("wait_for_tasks", title="Wait for tasks", annotations=READS, arguments=WaitArguments, view=WaitView)
 async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     """Wait for earlier tasks of any kind, also of another chat, and save finished videos and images. Without ids: all
-    unfinished ones. Many cost no more than one."""
+    unfinished ones."""
     require_exact_ids("ids", arguments.ids)
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()

@@ -38,7 +38,7 @@ _OUTCOMES = {
 class TaskView(View):
     """A creation and its outcome."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "element_ids", "next_step")
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "element_ids")
 
     task_id: str
     external_task_id: str
@@ -73,7 +73,7 @@ class CollectedTaskView(TaskView):
 class VoiceTaskView(TaskView):
     """A voice and its creation; `trial_url` is an https link that people can listen to, once it is ready."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "voice_id", "next_step")
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "voice_id")
 
     voice_id: str
     voice_name: str
@@ -84,7 +84,7 @@ class VoiceTaskView(TaskView):
 class FoundTaskView(TaskView):
     """A task that was looked up, and by which kind of id."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "elements", "matched_by")
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "elements")
 
     matched_by: str
 
