@@ -26,6 +26,7 @@ from kling_mcp.generation.prepare import Surroundings
 from kling_mcp.generation.routes import generation_lists, generation_routes
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
+from kling_mcp.library.voices import KIND as VOICE
 from kling_mcp.library.voices import VoiceCatalogue
 from kling_mcp.store.verified import VerifiedStore
 from kling_mcp.tasks.collector import TaskCollector
@@ -95,7 +96,10 @@ class Account:
 
     async def record_results(self, tasks: Iterable[KlingTask]) -> Mapping[str, Submitted]:
         """Record tasks of any kind that were just read; returns what was asked for elements. Never fails."""
-        return await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
+        read = list(tasks)
+        if any(isinstance(task, VoiceTask) for task in read):
+            self.voices.invalidate()
+        return await self.creator.record_results([task for task in read if isinstance(task, ElementTask)])
 
     def sending(self, external_task_id: str) -> str:
         """How much of a request has been sent: `3.1 of 6.5 MB`; "" if it is small, or not on its way."""
@@ -279,6 +283,4 @@ def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
 
 def voice_route(client: KlingClient) -> TaskRoute[VoiceTask]:
     """Voices as a kind of task. facts: voice-create, voice-lookup, voice-page"""
-    return TaskRoute(
-        "voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask, client.ahead_of
-    )
+    return TaskRoute(VOICE, client.create_voice, client.get_voice_task, client.list_voices, VoiceTask, client.ahead_of)

@@ -6,6 +6,7 @@ repeat with `max_units` at or above it goes ahead: the agent has told the price,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ async def require_consent(call: ToolContext, purchase: Purchase, max_units: int)
     raise ConfirmationError(
         f"This costs {estimate}.\n{purchase}",
         advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, repeat the same "
-        f"call with max_units={-(-estimate.high // 1):f}.",
+        f"call with max_units={math.ceil(estimate.high)}.",
         retry="never",
     )
 

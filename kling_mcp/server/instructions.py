@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kling_mcp.server.tools import PAID
+from kling_mcp.server.tools import PAID, TOOLSETS
 
 # Every conversation pays for it, so it holds only what no tool says. facts: no-update, library-web-separate
 ELEMENTS = (
@@ -15,15 +15,15 @@ ELEMENTS = (
     "here, and these not there. Elements are free. "
 )
 GENERATING = (
-    "Videos and images cost units: tell the person the price that the first call gives, and go on only if they agree. "
-    "Another result of the same request is another take."
+    "Videos, images and voices cost units: tell the person the price that the first call gives, and go on only if they "
+    "agree. Another result of the same request is another take."
 )
 NOT_GENERATING = (
     "This server makes no videos or images: send what use_elements gives to Kling's API, which answers with the video; "
-    "prices and balance are in Kling's console."
+    "prices are in Kling's console."
 )
 
 
 def instructions_for(tools: frozenset[str]) -> str:
     """The instructions of a server with these tools."""
-    return ELEMENTS + (GENERATING if PAID & tools else NOT_GENERATING)
+    return ELEMENTS + (GENERATING if PAID & TOOLSETS["generate"] & tools else NOT_GENERATING)

@@ -13,6 +13,7 @@ from kling_mcp.api.ids import ROUNDED, is_rounded
 from kling_mcp.elements import text_rules
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.generation.prices import Estimate, estimate_voice
+from kling_mcp.library.voices import KIND as VOICE
 from kling_mcp.media.inputs import Findings, check_voice_link
 from kling_mcp.sanitize import quote
 
@@ -94,7 +95,7 @@ def _check_video_id(video_id: str, clip: JournalEntry | None) -> str:
 
 def _clip_problem(clip: JournalEntry) -> tuple[str, str]:
     """What is wrong with a task that was made from here, as (rule, fix)."""
-    if clip.product != "video" or clip.kind == "voice":
+    if clip.product != "video" or clip.kind == VOICE:
         return "must be the id of a clip, which this is not", "give the id of a clip with sound, or voice_url."
     if clip.state != "ready" or not clip.result_ids:
         return "must be a clip that is finished", "wait for it with wait_for_tasks, then repeat this call."
