@@ -71,7 +71,9 @@ async def follow_voice(_: NoArguments, call: ToolContext) -> Answer:
     """Wait for a voice that another process paid for."""
     run = _the_run()
     item, task, warnings = await _follow(run, call)
-    entry = await call.account.journal.find(task.task_id)
+    entry = None
+    with suppress(StorageError):
+        entry = await call.account.journal.find(task.task_id)
     view = voice_view(
         task,
         voice_name=item.label,

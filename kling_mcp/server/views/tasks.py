@@ -190,7 +190,7 @@ def voice_view(
     return VoiceTaskView(
         **view.model_dump(),
         voice_id=clean(made.voice_id, _ID) if made else "",
-        voice_name=clean(voice_name, _NAME),
+        voice_name=clean(voice_name or (made.voice_name if made else ""), _NAME),
         trial_url=made.trial_url if made and len(made.trial_url) <= MAX_TRIAL_URL_CHARACTERS else "",
         units_estimated=units_estimated,
     )
