@@ -333,8 +333,15 @@ def _port(text: str) -> int:
 
 
 def _folder_option(text: str) -> str:
-    """A folder as a shell means it: a relative path begins at the working directory. `off` is none."""
-    return text if text.lower() == "off" or not text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - never raise
+    """A folder as a shell means it: a relative path begins at the working directory. `off` is none.
+
+    Raises:
+        KlingError: the working directory was deleted.
+    """
+    try:
+        return text if text.lower() == "off" or not text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - a home may be missing
+    except OSError:
+        raise KlingError(f"--output-dir {text!r} is relative to a folder that is gone; give a full path.") from None
 
 
 def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:

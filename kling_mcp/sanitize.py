@@ -22,6 +22,7 @@ _INVISIBLE = re.compile(
 # Blank although they are no white space: Hangul fillers and the empty Braille pattern.
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u2800\u3164\uffa0\ud800-\udfff]")
 _MAX_PASSES = 8
+_MAX_COMPARED = 2000
 _JOINERS = re.compile("[\u200c\u200d]")
 # Joiners and variation selectors show nothing after plain letters, nor at the beginning.
 _ADDS_NOTHING = re.compile("(?:(?<=[\x00-\x7f])|\\A)[\u200c\u200d\ufe00-\ufe0f]+")
@@ -44,8 +45,10 @@ def as_shown(name: str) -> str:
     """A name as a person sees it, for comparing: composed (NFC), white space folded, without invisible characters.
 
     Names that look the same are equal here. A name that an answer showed is equal to the one that it stands for,
-    whose double quotes became typographic.
+    whose double quotes became typographic. Only the first `_MAX_COMPARED` characters count, far more than a name has:
+    composing a long run of accents takes quadratic time.
     """
+    name = name[:_MAX_COMPARED]
     if name.isascii() and name.isprintable() and "  " not in name and name == name.strip():
         return name.replace('"', "”")
     text, before = name, ""

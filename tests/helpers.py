@@ -134,6 +134,8 @@ def structured(result: CallToolResult) -> dict[str, Any]:
 
 def in_text(tool: str, content: dict[str, Any]) -> dict[str, Any]:
     """What of a structured content the text must say: all of it, of the rows of a list their short form."""
+    if tool == "find_generations":
+        return {**content, "generations": [_short_generation(row) for row in content["generations"]]}
     if tool not in LISTS:
         return content
     return {**content, "elements": [_short(row) for row in content["elements"]]}
@@ -145,6 +147,15 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in row.items() if name not in left_out},
         "created_at": row["created_at"][:10],
         "no_voice": "voice=none" if row["element_id"] and not row["voice_id"] else "",
+    }
+
+
+def _short_generation(row: dict[str, Any]) -> dict[str, Any]:
+    files = [file["path"] or file["url"] for file in row["files"]]
+    left_out = {"external_task_id"} if row["task_id"] else set()
+    return {name: value for name, value in row.items() if name not in left_out} | {
+        "created_at": row["created_at"][:10],
+        "files": files,
     }
 
 

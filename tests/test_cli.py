@@ -391,3 +391,14 @@ def test_simulator_takes_bodies_up_to_the_given_size(simulator: Simulate) -> Non
             httpx.post(f"{url}/v1/general/advanced-custom-elements", content=body, headers=headers).status_code
             == status
         )
+
+
+def test_relative_folder_in_a_deleted_working_directory_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert cli.main(["serve", "--output-dir", "pictures"], {}) == 1
+    assert "--output-dir 'pictures' is relative to a folder that is gone; give a full path" in capsys.readouterr().err

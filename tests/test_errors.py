@@ -82,7 +82,7 @@ def test_the_text_says_what_happened_what_exists_and_what_to_do() -> None:
     )
     assert error.for_caller() == (
         "The answer was lost.\n"
-        "It is not known whether an element was created.\n"
+        "It is not known whether anything was created.\n"
         "Look first.\n"
         "kind=unknown_outcome created=maybe retry=later code=5002 request_id=Cl6x"
     )

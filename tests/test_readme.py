@@ -48,6 +48,12 @@ def test_page_of_tools_matches_the_code() -> None:
     assert written["page"]() == written["PAGE"].read_text("utf-8"), "run: python tools/write_tools_page.py"
 
 
+def test_tables_of_models_and_prices_match_the_code() -> None:
+    films = (ROOT / "docs" / "films.md").read_text("utf-8")
+    with_tables = runpy.run_path(str(ROOT / "tools" / "write_films_page.py"))["with_tables"]
+    assert with_tables(films) == films, "run: python tools/write_films_page.py"
+
+
 def test_table_of_settings_names_exactly_what_is_read() -> None:
     assert {bare(name) for name, _, _ in table_under("Settings")} == plain_variables()
 

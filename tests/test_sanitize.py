@@ -196,3 +196,8 @@ class TestNamesAsShown:
     def test_name_that_an_answer_shows_is_equal_to_the_real_one(self, name: str) -> None:
         once = as_shown(name)
         assert once == as_shown(once) == as_shown(quote(name, 300)[1:-1]) == as_shown(clean(name, 300))
+
+    def test_name_of_megabytes_is_compared_by_its_first_part(self) -> None:
+        """Composing a long run of accents takes quadratic time, which would stop everybody."""
+        for text in ("a" + "\u0301\u0323" * 1_000_000, "\u200d" * 2_000_000, "é\u200b" * 1_000_000):
+            assert as_shown(text) == as_shown(text[:2000])

@@ -43,8 +43,8 @@ MAX_PROBLEMS_LISTED = 20
 
 _CREATED_SENTENCE: dict[Created, str] = {
     "no": "Nothing was created.",
-    "yes": "The element was created.",
-    "maybe": "It is not known whether an element was created.",
+    "yes": "It was created.",
+    "maybe": "It is not known whether anything was created.",
 }
 
 

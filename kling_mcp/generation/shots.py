@@ -18,7 +18,7 @@ from kling_mcp.sanitize import quote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SHOT = re.compile(r"\s*([0-9]{1,3})\s*(?:s|sec|secs|second|seconds)?\s*[:：,|–—-]\s*(\S.*?)\s*", re.DOTALL)
+_SHOT = re.compile(r"([0-9]{1,3})(?:\s*(?:seconds?|secs?|s))?\s*[:：,|–—-]\s*(\S.*)", re.DOTALL)
 _EXAMPLE = 'write seconds and text, such as "3: @Mia waves"'
 # A text that sets out shots itself would be one shot, or cut by chance.
 _LOOKS_LIKE_SHOTS = re.compile(r"\bshot\s+[1-6]\s*,\s*[0-9]+\s*,", re.IGNORECASE)
@@ -41,7 +41,7 @@ def parse_shots(texts: Sequence[str]) -> tuple[tuple[Shot, ...], list[Problem]]:
     shots: list[Shot] = []
     problems: list[Problem] = []
     for place, text in enumerate(texts):
-        found = _SHOT.fullmatch(text[: 2 * MAX_SHOT_CHARACTERS])
+        found = _SHOT.fullmatch(text[: 2 * MAX_SHOT_CHARACTERS].strip())
         if found is None or not int(found[1]):
             problems.append(_unreadable(place, text))
         else:

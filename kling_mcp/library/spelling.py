@@ -32,13 +32,16 @@ def intact_ends(word: str, errors: int) -> tuple[str, str]:
 
 def distance(one: str, other: str, most: int) -> int:
     """Insertions, deletions, substitutions and swaps of neighbours; `most + 1` if there are more than `most`."""
+    beyond = most + 1
     if abs(len(one) - len(other)) > most:
-        return most + 1
+        return beyond
     before: list[int] = []
     last = list(range(len(other) + 1))
     for row, character in enumerate(one, start=1):
-        now = [row]
-        for column, rival in enumerate(other, start=1):
+        now = [row, *[beyond] * len(other)]
+        # Further from the diagonal there are more than `most` insertions or deletions.
+        for column in range(max(1, row - most), min(len(other), row + most) + 1):
+            rival = other[column - 1]
             cost = min(
                 last[column] + 1,
                 now[column - 1] + 1,
@@ -46,8 +49,8 @@ def distance(one: str, other: str, most: int) -> int:
             )
             if row > 1 and column > 1 and character == other[column - 2] and one[row - 2] == rival:
                 cost = min(cost, before[column - 2] + 1)
-            now.append(cost)
+            now[column] = cost
         if min(now) > most:
-            return most + 1
+            return beyond
         before, last = last, now
-    return min(last[-1], most + 1)
+    return min(last[-1], beyond)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import anyio
+from anyio import to_thread
 
 from kling_mcp.errors import AuthError, ClockError, KlingError
 from kling_mcp.library.folding import name_key
@@ -99,7 +100,8 @@ class VoiceCatalogue:
         if len(failures) == len(lists) and not any(known.voices for known in lists.values()):
             raise next(iter(failures.values()))
         voices = [voice for known in lists.values() for voice in known.voices if voice.status in CHOOSABLE]
-        hits, match = _matching(voices, as_shown(text))
+        # In a thread: an account may have thousands, whose names are long.
+        hits, match = await to_thread.run_sync(_matching, voices, as_shown(text))
         if match == "none" and not text.strip().isdecimal():
             hits = voices
         return VoiceHits(hits, failures, match)

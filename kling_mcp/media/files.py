@@ -1,7 +1,7 @@
 """Reads local pictures, only inside the allowed folders.
 
-Symbolic links are resolved before the folder is checked. Errors never reveal whether a file outside exists.
-Only regular files are opened; nothing is written.
+Symbolic links are resolved before the folder is checked, and none is followed afterwards: see `beneath`. Errors never
+reveal whether a file outside exists. Only regular files are opened; nothing is written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 from kling_mcp.api.limits import MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import foreign_paths
-from kling_mcp.media.spelling import find_way_out, is_inside, locate, look, names_in, spellings
+from kling_mcp.media.beneath import MovedError, exists, names_in, reached
+from kling_mcp.media.spelling import MAX_NAMES_SEEN, find_way_out, is_inside, locate, look, spellings
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
 
     from kling_mcp.media.policy import MediaPolicy
 
-# If the file is replaced after the check: O_NONBLOCK keeps a pipe from hanging the server, O_NOFOLLOW keeps a link
-# from leading outside, and O_NOCTTY keeps a terminal from becoming ours.
+# If the file is replaced after the check: O_NONBLOCK keeps a pipe from hanging the server, and O_NOCTTY keeps a
+# terminal from becoming ours.
 _OPEN_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
@@ -46,19 +46,30 @@ def read_local(path: str, argument: str, policy: MediaPolicy) -> bytes:
     if not policy.allowed_dirs:
         raise _files_off(path, argument, policy)
     spelled = spellings(_expand_home(path))
-    for spelling in spelled:
-        real = locate(spelling, policy)
-        if is_inside(real, policy) and os.path.lexists(real):
-            _refuse_stub(real.name, path, argument)
-            return read_regular(real, path, argument)
-    raise _not_found(spelled[-1], path, argument, policy)
-
-
-def read_regular(path: Path, given: str, argument: str) -> bytes:
-    """Read `path`, which must be a resolved regular file; `given` is its name in errors."""
+    _require_starting_point(spelled[0], path, argument)
     try:
-        _require_regular(path.lstat().st_mode, given, argument)
-        descriptor = os.open(path, _OPEN_FLAGS)
+        for spelling in spelled:
+            real = locate(spelling, policy)
+            if exists(real, policy):
+                _refuse_stub(real.name, path, argument)
+                return read_regular(real, path, argument, policy)
+        raise _not_found(spelled[-1], path, argument, policy)
+    except (OSError, MovedError):  # links and folders were exchanged in the middle of it
+        rule = "must stay where it is while it is read"
+        raise _refused(argument, rule, quote(path), "call again when nothing moves it or its folder.") from None
+
+
+def read_regular(path: Path, given: str, argument: str, policy: MediaPolicy) -> bytes:
+    """Read `path`, which must be a resolved regular file; `given` is its name in errors.
+
+    Raises:
+        InputError: it is no regular file, too large, or cannot be read.
+        MovedError: it is not inside the allowed folders any more.
+    """
+    try:
+        with reached(path, policy) as place:
+            _require_regular(place.about().st_mode, given, argument)
+            descriptor = place.open(_OPEN_FLAGS)
         try:
             return read_opened(descriptor, given, argument)
         finally:
@@ -92,6 +103,16 @@ def refuse_size(size_bytes: int, given: str, argument: str) -> NoReturn:
     raise _refused(argument, rule, f"{quote(given)} with {size_bytes} bytes", fix)
 
 
+def _require_starting_point(spelling: str, given: str, argument: str) -> None:
+    """Raises InputError for a relative path where the working directory was deleted."""
+    if not Path(spelling).is_absolute():
+        try:
+            Path.cwd()
+        except OSError:
+            rule = "must be a full path, because the folder that this server was started in is gone"
+            raise _refused(argument, rule, quote(given), "write out the path, or restart this server.") from None
+
+
 def _expand_home(path: str) -> str:
     """Only `~` and `~/x`: never another user's home."""
     if path[:2] not in {"~", f"~{os.sep}", "~/"}:
@@ -107,7 +128,7 @@ def _not_found(spelling: str, given: str, argument: str, policy: MediaPolicy) ->
         return _outside(spelling, given, argument, policy)
     _require_allowed_folder(real, given, argument, policy)
     # A folder outside the allowed ones is never listed, not even to suggest a name.
-    beside = names_in(real.parent) if is_inside(real.parent, policy) else []
+    beside = names_in(real.parent, policy, MAX_NAMES_SEEN)
     stub = look(f".{real.name}.icloud")
     if any(look(name) == stub for name in beside):
         _refuse_stub(f".{real.name}.icloud", given, argument)

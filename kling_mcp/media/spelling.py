@@ -5,13 +5,13 @@ Only allowed folders are listed, never one outside, not even to learn whether so
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kling_mcp.media.beneath import base_of, exists, names_in
 from kling_mcp.sanitize import without_invisible
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.media.policy import MediaPolicy
 
-_MAX_NAMES_SEEN = 5000
+MAX_NAMES_SEEN = 5000
 _MAX_NAME_CHARACTERS = 255  # no system allows more, and normal forms take quadratic time on a run of marks
 # What a shell needs a backslash for; a backslash in front of a letter is one of Windows, or part of a name.
 _SHELL_ESCAPE = re.compile(r"\\([^\w/])")
@@ -41,11 +41,11 @@ def locate(path: str, policy: MediaPolicy) -> Path:
         real = Path(os.path.realpath(_in_allowed_spelling(path, policy)))
     missing: list[str] = []
     here = real
-    while is_inside(here, policy) and not os.path.lexists(here):
+    while is_inside(here, policy) and not exists(here, policy):
         missing.append(here.name)
         here = here.parent
     while missing and is_inside(here, policy):
-        twins = [name for name in names_in(here) if look(name) == look(missing[-1])]
+        twins = [name for name in names_in(here, policy, MAX_NAMES_SEEN) if look(name) == look(missing[-1])]
         if len(twins) != 1:
             break
         here = Path(os.path.realpath(here / twins[0]))
@@ -55,7 +55,7 @@ def locate(path: str, policy: MediaPolicy) -> Path:
 
 def is_inside(real: Path, policy: MediaPolicy) -> bool:
     """Whether a path without links lies in an allowed folder."""
-    return any(real.is_relative_to(os.path.realpath(folder)) for folder in policy.allowed_dirs)
+    return base_of(real, policy) is not None
 
 
 def find_way_out(path: str, policy: MediaPolicy) -> Path | None:
@@ -78,15 +78,6 @@ def look(name: str) -> str:
     """
     composed = unicodedata.normalize("NFC", without_invisible(name[:_MAX_NAME_CHARACTERS]))
     return "".join(" " if unicodedata.category(character) == "Zs" else character for character in composed)
-
-
-def names_in(folder: Path) -> list[str]:
-    """The first names in the folder, or none if it cannot be listed."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in itertools.islice(entries, _MAX_NAMES_SEEN)]
-    except (OSError, ValueError):
-        return []
 
 
 def _in_allowed_spelling(path: str, policy: MediaPolicy) -> Path:

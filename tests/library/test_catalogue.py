@@ -125,6 +125,15 @@ async def test_misspelt_word_among_several_is_corrected(catalogue: SqliteCatalog
     assert await names(catalogue, "rde fox") == ["Red Fox"]
 
 
+async def test_small_words_need_not_match_where_nothing_matches_with_them(catalogue: SqliteCatalogue) -> None:
+    await catalogue.put([element(1, "Mia", "Barista, green apron"), element(2, "The Cat", "with hat")], now=1.0)
+    for wanted in ("barista with apron", "the barista", "a barista in an apron"):
+        hits = await catalogue.search(wanted, EVERYTHING, 50)
+        assert ([found.element_name for found in hits.elements], hits.spelling) == (["Mia"], "corrected"), wanted
+    assert await names(catalogue, "the cat with") == ["The Cat"]
+    assert await names(catalogue, "with the") == ["The Cat"]
+
+
 async def test_words_that_exist_elsewhere_may_be_wrong_as_well(catalogue: SqliteCatalogue) -> None:
     """Both words occur, but never together: then each may be a slip."""
     await catalogue.put([element(1, "Green Box"), element(2, "Red Fox"), element(3, "Greek Ship")], now=1.0)

@@ -231,9 +231,9 @@ def test_a_pipe_swapped_in_after_the_check_neither_blocks_nor_is_read(album: Pat
         os.close(descriptor)
 
 
-def test_a_file_that_vanishes_after_the_check_is_an_answer_not_a_crash(album: Path) -> None:
+def test_a_file_that_vanishes_after_the_check_is_an_answer_not_a_crash(album: Path, policy: MediaPolicy) -> None:
     with pytest.raises(InputError, match="no such file"):
-        read_regular(album / "gone.png", "gone.png", "frontal_image")
+        read_regular(album / "gone.png", "gone.png", "frontal_image", policy)
 
 
 @pytest.mark.parametrize("over", [0, 1])

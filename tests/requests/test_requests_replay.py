@@ -57,6 +57,7 @@ def spoil(request: Request, play: Play) -> Iterator[tuple[str, Play]]:
     yield "shows the key", replace(play, answer=f"{play.answer} {KEY}")
     yield "gave up", replace(play, stopped="no time left")
     yield "makes one more", replace(play, ending=replace(ending, created=max(request.ends.created) + 1))
+    yield "pays more", replace(play, ending=replace(ending, units=ending.units + 1))
     yield "deletes one more", replace(play, ending=replace(ending, deleted=ending.deleted | {"310000000000000"}))
     if request.tells or request.answers:
         yield "tells no fact", replace(play, answer="Hm.")

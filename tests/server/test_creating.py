@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,3 +271,16 @@ class TestLists:
         async with connect() as client:
             assert last_line(await client.call_tool(tool, arguments))["kind"] == "bad_input"
         assert world.requests == []
+
+
+async def test_relative_picture_in_a_deleted_working_directory_is_no_defect(
+    client: Client, creation: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = await client.call_tool(CREATE, {**creation, "frontal_image": "front.jpg"})
+    assert "frontal_image: must be a full path" in text_of(result)
+    assert (last_line(result)["kind"], last_line(result)["created"]) == ("bad_input", "no")
+    assert structured(await client.call_tool(CREATE, creation))["task_status"] == "succeed"

@@ -211,6 +211,16 @@ async def test_search_without_hits_names_what_is_close_or_nothing(
         assert (given["total"], given["notes"]) == (0, notes)
 
 
+async def test_corrected_hits_do_not_hide_that_the_other_list_has_the_word(connect: Connect, world: World) -> None:
+    add(world, "Hero 500")
+    async with connect() as client:
+        await found(client, source="preset")  # a search of one list does not read the other
+        assert (await found(client, query="heron"))["notes"] == [
+            'Nothing matches "heron" as written; these are similar.',
+            "Matches with source=preset: 1.",
+        ]
+
+
 # --- what is asked for
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import API_KEY
 from processes import COMMAND, SOON, environ_with
 
 from kling_mcp.server.stdin import StdinReader
 from kling_mcp.server.stdio_messages import MAX_LOGGED
+from kling_mcp.simulator import World, served_in_background
 
 HELLO = {
     "jsonrpc": "2.0",
@@ -297,3 +299,27 @@ def test_reader_gives_every_byte_but_the_mark_in_any_portions(data: bytes, tmp_p
         assert b"".join(iter(lambda: read_by(reader, 7000), b"")) == data.removeprefix(codecs.BOM_UTF8)
     with (tmp_path / "input").open("rb") as file:
         assert read_by(StdinReader(file.fileno()), 2) == data.removeprefix(codecs.BOM_UTF8)[:2]
+
+
+def test_input_from_a_file_that_ends_at_once_leaves_nothing_half_done(tmp_path: Path) -> None:
+    """Every request has its answer, and the same input again makes no second element."""
+    creation = {
+        "element_name": "Host",
+        "element_description": "Presenter, grey suit",
+        "reference_type": "video_refer",
+        "video_url": "https://example.com/host.mp4",
+    }
+    calls = [("list_preset_elements", {}), ("create_element", creation)]
+    messages = [HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"}]
+    for number, (name, arguments) in enumerate(calls, start=2):
+        params = {"name": name, "arguments": arguments}
+        messages.append({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+    (tmp_path / "input").write_text("".join(json.dumps(message) + "\n" for message in messages))
+    world = World(api_keys=[API_KEY])
+    with served_in_background(world) as url:
+        environ = environ_with(KLING_API_KEY=API_KEY, KLING_BASE_URL=url, KLING_MCP_STATE_DIR=str(tmp_path / "state"))
+        for _ in range(2):
+            with (tmp_path / "input").open("rb") as file:
+                ran = subprocess.run(COMMAND, stdin=file, env=environ, capture_output=True, timeout=SOON, check=True)
+            assert sorted(json.loads(line)["id"] for line in ran.stdout.splitlines()) == [1, 2, 3]
+    assert world.accepted_creations().total() <= 1

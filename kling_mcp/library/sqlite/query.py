@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_WORDS = 40
 # A prefix with more completions is left to the index, which then collects all matches before it answers.
 MAX_COMPLETIONS = 4
-MAX_CANDIDATES = 4000
+MAX_CANDIDATES = 4000  # of all words of a query together, by their beginnings and again by their ends
 MAX_CORRECTIONS = 12
 MAX_ZEROED = 4  # digits of a number that is also looked for with zeros in front
 _LAST = chr(0x10FFFF)
@@ -62,7 +62,10 @@ class Query:
 
 
 def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spelling = "exact") -> Query | None:
-    """The query with this spelling; None if it has no numbers to begin with, or some word has no correction."""
+    """The query with this spelling; None if it has no numbers to begin with, or some word has no correction.
+
+    Corrections leave small words out: nothing matches with them.
+    """
     text = text.strip()
     found = runs(text)[:MAX_WORDS]
     if spelling == "begun" and not any(map(_is_number, found)):
@@ -71,10 +74,9 @@ def parse(db: sqlite3.Connection, text: str, filters: Filters, spelling: Spellin
         begins = spelling == "begun"
         terms = tuple(dict.fromkeys(_term(db, run, begins=begins) for run in found))
         return Query(text, name_key(text), terms, _beginning(db, found, begins=begins), filters)
-    options = [_options(db, run, closest=spelling == "corrected") for run in found]
-    if not options or not all(options):
-        return None
-    return Query(text, "", tuple(dict.fromkeys(map(_either, options))), "", filters)
+    telling = [run for run in found if run.text not in SMALL_WORDS] or found  # "barista with apron"
+    terms = _corrected(db, telling, closest=spelling == "corrected")
+    return Query(text, "", terms, "", filters) if terms else None
 
 
 def telling_tokens(text: str) -> list[str]:
@@ -167,10 +169,21 @@ def _all(expressions: Iterable[str]) -> str:
 # ---- corrections
 
 
-def _options(db: sqlite3.Connection, run: Run, *, closest: bool) -> list[Term]:
+def _corrected(db: sqlite3.Connection, found: Sequence[Run], *, closest: bool) -> tuple[Term, ...]:
+    """A term for each word; none at all if some word has no correction."""
+    terms: dict[Term, None] = {}
+    for run in found:
+        options = _options(db, run, MAX_CANDIDATES // len(found), closest=closest)
+        if not options:
+            return ()
+        terms[_either(options)] = None
+    return tuple(terms)
+
+
+def _options(db: sqlite3.Connection, run: Run, most: int, *, closest: bool) -> list[Term]:
     """The word itself if it occurs; with `closest` its nearest corrections only if not, otherwise all of them too.
 
-    Numbers count by their beginning, and with other zeros in front.
+    Numbers count by their beginning, and with other zeros in front. The word is compared with about `most` others.
     """
     if run.text.isdecimal():
         return [_term(db, run, begins=True), _tokens([[alike] for alike in _of_same_value(run.text)])]
@@ -178,7 +191,7 @@ def _options(db: sqlite3.Connection, run: Run, *, closest: bool) -> list[Term]:
     occurs = db.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (term.anywhere,)).fetchone() is not None
     if run.is_dense or (occurs and closest):
         return [term] if occurs else []
-    corrections = _corrections(db, run.text, closest=closest)
+    corrections = _corrections(db, run.text, most, closest=closest)
     return [*([term] if occurs else []), *([_tokens([[word] for word in corrections])] if corrections else [])]
 
 
@@ -188,19 +201,19 @@ def _of_same_value(number: str) -> list[str]:
     return list(dict.fromkeys(digits.zfill(width) for width in range(len(digits), max(len(digits), MAX_ZEROED) + 1)))
 
 
-def _corrections(db: sqlite3.Connection, word: str, *, closest: bool) -> list[str]:
+def _corrections(db: sqlite3.Connection, word: str, most: int, *, closest: bool) -> list[str]:
     """Known words within the allowed number of errors, nearest first."""
     errors = errors_allowed(word)
     if not errors:
         return []
-    far = [(distance(word, known, errors), known) for known in _candidates(db, word, errors)]
+    far = [(distance(word, known, errors), known) for known in _candidates(db, word, errors, most)]
     near = sorted((how_far, known) for how_far, known in far if 0 < how_far <= errors)
     if closest:
         near = [pair for pair in near if pair[0] == near[0][0]]
     return [known for _, known in near[:MAX_CORRECTIONS]]
 
 
-def _candidates(db: sqlite3.Connection, word: str, errors: int) -> set[str]:
+def _candidates(db: sqlite3.Connection, word: str, errors: int, most: int) -> set[str]:
     """Known words of similar length with the same prefix or suffix, or with two letters swapped in the middle."""
     start, end = intact_ends(word, errors)
     found: set[str] = set()
@@ -208,7 +221,7 @@ def _candidates(db: sqlite3.Connection, word: str, errors: int) -> set[str]:
         sql = f"""
             SELECT word FROM vocabulary WHERE {column} >= ? AND {column} < ? AND length(word) BETWEEN ? AND ? LIMIT ?
         """  # noqa: S608 - the names of our two columns
-        values = (part, part + _LAST, len(word) - errors, len(word) + errors, MAX_CANDIDATES)
+        values = (part, part + _LAST, len(word) - errors, len(word) + errors, most)
         found.update(known for (known,) in db.execute(sql, values))
     cut = len(start)
     swapped = word[: cut - 1] + word[cut : cut + 1] + word[cut - 1] + word[cut + 1 :]

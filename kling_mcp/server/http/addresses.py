@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 
-from kling_mcp.server.http.refusals import refuse
+from kling_mcp.server.http.refusals import refusal
 from kling_mcp.settings.values import is_loopback
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class AddressCheck:
             await self._app(scope, receive, send)
             return
         logger.info("Refused with %d: %s", status, why)  # at INFO, because anyone can cause it
-        await refuse(status, why)(scope, receive, send)
+        await refusal(status, why)(scope, receive, send)
 
 
 def add_cors(app: ASGIApp) -> ASGIApp:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kling_mcp.server.http.callers import caller_of
-from kling_mcp.server.http.refusals import refuse
+from kling_mcp.server.http.refusals import refusal
 from kling_mcp.server.http.shares import FullError, Place, Room
 
 if TYPE_CHECKING:
@@ -70,13 +70,13 @@ class Bodies:
                     self._hold(body, message)
                     return message
             if body.gives_way:
-                raise _RefusedError(refuse(408, f"The request took longer than {BODY_SECONDS:.0f} seconds to arrive."))
-            raise _RefusedError(refuse(503, _FULL, _RETRY))
+                raise _RefusedError(refusal(408, f"The request took longer than {BODY_SECONDS:.0f} seconds to arrive."))
+            raise _RefusedError(refusal(503, _FULL, _RETRY))
 
         try:
             await self._app(scope, guarded, send)
-        except _RefusedError as refusal:
-            await refusal.response(scope, receive, send)
+        except _RefusedError as refused:
+            await refused.response(scope, receive, send)
         finally:
             self._room.leave(body)
 
@@ -88,7 +88,7 @@ class Bodies:
             try:
                 lost = self._room.take(body, more)
             except FullError:
-                raise _RefusedError(refuse(503, _FULL, _RETRY)) from None
+                raise _RefusedError(refusal(503, _FULL, _RETRY)) from None
             for other in lost:
                 other.gives_way = False
                 other.reading.cancel()

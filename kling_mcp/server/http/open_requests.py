@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 
 from kling_mcp.server.http.accept import LISTEN
 from kling_mcp.server.http.callers import caller_of
-from kling_mcp.server.http.refusals import refuse
+from kling_mcp.server.http.refusals import refusal
 from kling_mcp.server.http.shares import STRANGERS, FullError, Place, Room
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class OpenRequests:
             lost = room.take(request)
         except FullError:
             why = _TOO_MANY_STRANGERS if request.share == STRANGERS else _TOO_MANY
-            await refuse(503, why, _RETRY)(scope, receive, send)
+            await refusal(503, why, _RETRY)(scope, receive, send)
             return
         for other in lost:
             other.scope.cancel()
@@ -110,7 +110,7 @@ class OpenRequests:
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
             else:
                 why = "The server is shutting down." if self._is_ending else "This stream made room for a newer one."
-                await refuse(503, why, _RETRY)(scope, receive, send)
+                await refusal(503, why, _RETRY)(scope, receive, send)
 
     async def _wait_for_turn(self) -> None:
         now = self._clock.monotonic()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-def refuse(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
+def refusal(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
     """The response."""
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": INVALID_REQUEST, "message": sentence}}
     return JSONResponse(body, status, headers)

@@ -15,7 +15,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers, MutableHeaders
 
 from kling_mcp.server.http.callers import Caller, caller_of
-from kling_mcp.server.http.refusals import refuse
+from kling_mcp.server.http.refusals import refusal
 from kling_mcp.server.http.shares import FullError, Place, Room
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Sessions:
             return
         session = self._sessions.get(name)
         if session is None or session.owner != caller.name:
-            await refuse(404, _NOT_FOUND)(scope, receive, send)
+            await refusal(404, _NOT_FOUND)(scope, receive, send)
             return
         await self._use(session, caller, scope, receive, send)
 
@@ -119,7 +119,7 @@ class Sessions:
         session.gives_way = True
         if is_refused:
             await self._end(session, scope)
-            await refuse(503, _FULL, {"Retry-After": "60"})(scope, receive, send)
+            await refusal(503, _FULL, {"Retry-After": "60"})(scope, receive, send)
 
     async def _end(self, session: _Session, scope: Scope) -> None:
         """Close it at the SDK, as its client would."""

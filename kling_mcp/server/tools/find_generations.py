@@ -105,7 +105,7 @@ def _text(view: FoundGenerationsView, arguments: FindGenerationsArguments, now: 
     ]
     what = " ".join(fact for fact in said if fact)
     lines = [
-        f"{of} generations ({what}); total={view.total} complete={str(view.complete).lower()}",
+        f"{of} generation{'' if of == '1' else 's'} ({what}); total={view.total} complete={str(view.complete).lower()}",
         *(past_text(row, now) for row in view.generations),
         *(f"Note: {note}" for note in view.notes),
         f"More: call again with cursor={view.next_cursor}" if view.next_cursor else "",

@@ -82,6 +82,7 @@ def row_text(row: ElementRow) -> str:
         row.reference_type,
         row.tags and f"tags={', '.join(map(identifier, row.tags))}",
         row.voice_id and f"voice={identifier(row.voice_id)}",
+        row.element_id and not row.voice_id and "voice=none",
         row.voice_name and f"voice_name={quote(row.voice_name, _NAME)}",
         row.owned_by and f"owned_by={identifier(row.owned_by)}",
         row.task_id and f"task={identifier(row.task_id)}",

@@ -154,14 +154,14 @@ def generation_text(view: GenerationView, price: str = "") -> str:
         f"units_estimated={quote(view.units_estimated) if ' ' in view.units_estimated else view.units_estimated}",
         view.units_deducted and f"units_deducted={identifier(view.units_deducted)}",
         f"waited_seconds={view.waited_seconds}",
+        view.created_at and f"created_at={view.created_at}",
+        view.updated_at and f"updated_at={view.updated_at}",
     ]
     lines.append(" ".join(fact for fact in facts if fact))
     if view.outcome == "already_submitted":
         lines.append("An identical request was made before; this is its result, and nothing was paid again.")
     lines += [f"Note: {warning}" for warning in view.warnings]
-    if not view.task_id:
-        lines.append(f"Request: {view.request}")
-    lines.append(view.next_step)
+    lines += [f"Request: {view.request}" if view.request else "", view.next_step]
     return "\n".join(line for line in lines if line)
 
 

@@ -39,10 +39,11 @@ async def notes_on_hits(
         is_complete: whether the library was read to its end.
     """
     notes = [_spelling_note(query, hits)] if hits.spelling != "exact" else []
+    if query and (not hits.total or hits.spelling != "exact"):
+        notes += await _elsewhere_notes(catalogue, query, filters)
     if is_last:
         hidden = await _hidden_notes(catalogue, query, filters)
-        elsewhere = await _elsewhere_notes(catalogue, query, filters) if query and not hits.total else []
-        notes += [*hidden, *elsewhere]
+        notes += hidden
         if query and not hits.total and not hidden:
             notes += await _closest_notes(catalogue, query, filters)
         notes += await _nameless_notes(catalogue, query, filters, has_hits=bool(hits.total))

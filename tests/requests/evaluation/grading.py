@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from kling_mcp.simulator.records import ElementTask
 
 CREATING = frozenset({"create_element", "create_element_and_wait"})
-CHANGING = CREATING | {"delete_element", "apply_cast"}
+PAYING = frozenset({"generate_video", "generate_image"})
+CHANGING = CREATING | PAYING | {"delete_element"}
 _SPECS = {spec.name: spec for spec in map(load, NAMES)}
 
 
@@ -192,6 +194,8 @@ def _ends(ends: Ends, play: Play) -> list[str]:
     reasons = []
     if ending.created not in ends.created:
         reasons.append(f"{ending.created} creations were accepted, not {' or '.join(map(str, ends.created))}")
+    if ending.units != Decimal(ends.units):
+        reasons.append(f"{ending.units} units were paid, not {ends.units}")
     deleted = {play.facts[key] for key in ends.deleted}
     if ending.deleted != deleted:
         reasons.append(f"deleted are {sorted(ending.deleted)}, not {sorted(deleted)}")

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ class Ending:
     existing: Counter[str]
     sent: Counter[str]
     made: tuple[ElementTask, ...]
+    units: Decimal = Decimal(0)
 
 
 class Scene:
@@ -132,6 +134,7 @@ class Scene:
             ),
             sent=now.sent - before.sent,
             made=made,
+            units=now.units - before.units,
         )
 
     def resolve(self, value: Any, more: Mapping[str, Any] | None = None) -> Any:
@@ -185,7 +188,8 @@ class Scene:
     @asynccontextmanager
     async def _connected(self, era: str, **changes: Any) -> AsyncIterator[Client]:
         values: dict[str, Any] = {"api_key": KEY, "media_dirs": (self._folder / "pictures",)}
-        settings = Settings(**{**values, "state_dir": self._folder / "state", **changes})
+        values |= {"state_dir": self._folder / "state", "output_dir": self._folder / "results"}
+        settings = Settings(**{**values, **changes})
         runtime = Runtime(
             settings, clock=self._clock, make_transport=lambda: SimulatorTransport(self._world, self._faults)
         )
@@ -201,6 +205,7 @@ class Scene:
             created=self._world.accepted_creations().total(),
             deleted=frozenset(task.element_id for task in self._tasks() if task.deleted_at is not None),
             sent=Counter(record.route for record in self._world.requests),
+            units=sum((task.units for task in self._world.account_of(KEY).tasks.values()), Decimal(0)),
         )
 
 
@@ -210,6 +215,7 @@ class _Look:
     created: int
     deleted: frozenset[str]
     sent: Counter[str]
+    units: Decimal
 
 
 async def _call(client: Client, tool: str, arguments: dict[str, Any]) -> Step:

@@ -156,11 +156,13 @@ class Ends(Sheet):
 
     `created` is how many creations Kling may have accepted, `deleted` the keys of exactly the elements that were
     deleted. `elements` counts own elements by name, those on their way included, failed and deleted ones not.
+    `units` is what may have been paid, as text.
     `sent` counts requests by the simulator's name of their route.
     """
 
     created: tuple[int, ...] = (0,)
     deleted: tuple[str, ...] = ()
+    units: str = "0"
     elements: dict[str, int] = {}
     made: tuple[Made, ...] = ()
     sent: dict[str, int] = {}
