@@ -169,48 +169,55 @@ class AccountFactory:
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
         library = self._make_library(client, journal, fingerprint)
         refusals = Refusals(journal)
-        elements = self._make_kind(element_route(client), journal, ELEMENT_SECONDS)
-        voices, catalogue = (
-            self._make_kind(voice_route(client), journal, VOICE_SECONDS),
-            VoiceCatalogue(client, self.clock),
-        )
+        creator = self._make_creator(client, journal, library, refusals, thumbnails)
+        voices = self._make_voice_creator(client, journal)
         generator = self._make_generator(client, journal, library, refusals)
         return Account(
             client=client,
             store=store,
             prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
-            creator=ElementCreator(
-                elements,
-                account=client.account,
-                policy=self.media_policy,
-                journal=journal,
-                library=library,
-                refusals=refusals,
-                clock=self.clock,
-                save_picture=thumbnails.save,
-                callback_url_for=self.callback_url_for,
-            ),
+            creator=creator,
             refusals=refusals,
-            element_tasks=elements,
-            voice_tasks=voices,
+            element_tasks=creator.kind,
+            voice_tasks=voices.kind,
             journal=journal,
-            collector=TaskCollector(journal, (elements, voices, *generator.kinds.values()), self.clock, self.in_flight),
-            library=library,
-            voices=catalogue,
-            voice_creator=VoiceCreator(
-                voices,
-                account=client.account,
-                journal=journal,
-                voices=catalogue,
-                clock=self.clock,
-                callback_url_for=self.callback_url_for,
+            collector=TaskCollector(
+                journal, (creator.kind, voices.kind, *generator.kinds.values()), self.clock, self.in_flight
             ),
+            library=library,
+            voices=voices.voices,
+            voice_creator=voices,
             thumbnails=thumbnails,
             calls=CallLimit(self.max_calls),
             in_flight=self.in_flight,
             generator=generator,
             generations=self._make_history(client, journal),
             balance=BalanceReader(BillingApi(client, self.clock), journal, self.clock),
+        )
+
+    def _make_creator(
+        self, client: KlingClient, journal: Journal, library: Library, refusals: Refusals, thumbnails: Thumbnails
+    ) -> ElementCreator:
+        return ElementCreator(
+            self._make_kind(element_route(client), journal, ELEMENT_SECONDS),
+            account=client.account,
+            policy=self.media_policy,
+            journal=journal,
+            library=library,
+            refusals=refusals,
+            clock=self.clock,
+            save_picture=thumbnails.save,
+            callback_url_for=self.callback_url_for,
+        )
+
+    def _make_voice_creator(self, client: KlingClient, journal: Journal) -> VoiceCreator:
+        return VoiceCreator(
+            self._make_kind(voice_route(client), journal, VOICE_SECONDS),
+            account=client.account,
+            journal=journal,
+            voices=VoiceCatalogue(client, self.clock),
+            clock=self.clock,
+            callback_url_for=self.callback_url_for,
         )
 
     def _make_library(self, client: KlingClient, journal: Journal, fingerprint: str) -> Library:

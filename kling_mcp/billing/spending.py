@@ -26,7 +26,7 @@ IN_FORCE = "online"
 
 @dataclass(frozen=True, slots=True)
 class PackLeft:
-    """A pack and what it pays for: `video`, `image`, `try-on`, or "" if that is not known."""
+    """A pack and what it pays for: video, image, try-on, or "" if that is not known."""
 
     pack: Pack
     product: str

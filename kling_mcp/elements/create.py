@@ -72,7 +72,7 @@ class ElementCreator:
             save_picture: gets the task id and the frontal picture of each creation, and must not fail.
             callback_url_for: the address that Kling should call for an external_task_id, or "".
         """
-        self._kind = kind
+        self.kind = kind
         self._account = account
         self._policy = policy
         self._journal = journal
@@ -131,7 +131,7 @@ class ElementCreator:
     ) -> Creation:
         """Like `create`, and then wait for the element.
 
-        A wait that runs out is no error: `task.is_final` is then False, and the same call, or a wait for
+        A wait that runs out is no error: the task then still runs, and the same call, or a wait for
         `task.task_id`, continues. `warnings` say if the requested voice was not bound.
 
         Args:
@@ -146,7 +146,7 @@ class ElementCreator:
             draft, allow_duplicate_name=allow_duplicate_name, timeout=wait_seconds, on_claim=on_claim
         )
         left = wait_seconds - (self._clock.monotonic() - started)
-        waited = await self._kind.wait(creation, left)
+        waited = await self.kind.wait(creation, left)
         task = waited.task
         await self.record_results([task])
         raise_if_failed(task, creation.external_task_id, await self._refusals.facts_on(task))
@@ -191,7 +191,7 @@ class ElementCreator:
         async def make_body(entry: JournalEntry) -> Mapping[str, object]:
             return await self._body(prepared, entry)
 
-        submission = await self._kind.submitter.submit(
+        submission = await self.kind.submitter.submit(
             SubmitRequest(
                 intent=intent,
                 make_body=make_body,

@@ -67,10 +67,10 @@ class VoiceCreator:
             account: the account's fingerprint.
             callback_url_for: the address that Kling should call for an external_task_id, or "".
         """
-        self._kind = kind
+        self.kind = kind
         self._account = account
         self._journal = journal
-        self._voices = voices
+        self.voices = voices
         self._names = VoiceNameGuard(voices, journal, kind, clock)
         self._clock = clock
         self._callback_url_for = callback_url_for
@@ -88,7 +88,7 @@ class VoiceCreator:
         prepared = prepare_voice(draft, clip)
         estimate = prepared.estimate
         intent = make_intent(
-            self._kind.name,
+            self.kind.name,
             self._account,
             [prepared.voice_name, prepared.voice_url, prepared.video_id],
             label=prepared.voice_name,
@@ -130,7 +130,7 @@ class VoiceCreator:
                         body["callback_url"] = url
             return body
 
-        submitted = await self._kind.submitter.submit(
+        submitted = await self.kind.submitter.submit(
             SubmitRequest(
                 intent=request.intent,
                 make_body=make_body,
@@ -140,7 +140,7 @@ class VoiceCreator:
                 warnings=request.prepared.warnings,
             )
         )
-        self._voices.invalidate()
+        self.voices.invalidate()
         return submitted
 
     async def create_and_wait(
@@ -157,12 +157,12 @@ class VoiceCreator:
         started = self._clock.monotonic()
         submission = await self.submit(request, timeout=wait_seconds, on_claim=on_claim)
         left = wait_seconds - (self._clock.monotonic() - started)
-        submission = await self._kind.wait(submission, left)
+        submission = await self.kind.wait(submission, left)
         task = submission.task
         with suppress(StorageError):  # the next poll shows the same
             await self._journal.record_results([task])
         raise_if_failed(task, submission.external_task_id)
-        self._voices.invalidate()  # it was not ready when the list was last read
+        self.voices.invalidate()  # it was not ready when the list was last read
         waited = self._clock.monotonic() - started
         made = VoiceCreation(task, submission.external_task_id, submission.outcome, submission.warnings)
         return replace(made, waited_seconds=waited)

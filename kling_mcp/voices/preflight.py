@@ -87,18 +87,21 @@ def _check_video_id(video_id: str, clip: JournalEntry | None) -> str:
         raise InputError([Problem("video_id", "must be the id of a video", quote(video_id, 80), "give its id.")])
     if clip is None:
         return video_id
-    rule, fix = _clip_problem(clip)
-    if rule:
-        raise InputError([Problem("video_id", rule, quote(video_id), fix)])
+    if problem := _clip_problem(video_id, clip):
+        raise InputError([problem])
     return clip.result_ids[0]
 
 
-def _clip_problem(clip: JournalEntry) -> tuple[str, str]:
-    """What is wrong with a task that was made from here, as (rule, fix)."""
+def _clip_problem(video_id: str, clip: JournalEntry) -> Problem | None:
+    """Why a task that was made from here has no voice to take."""
+    given = quote(video_id)
     if clip.product != "video" or clip.kind == VOICE:
-        return "must be the id of a clip, which this is not", "give the id of a clip with sound, or voice_url."
+        fix = "give the id of a clip with sound, or voice_url."
+        return Problem("video_id", "must be the id of a clip, which this is not", given, fix)
     if clip.state != "ready" or not clip.result_ids:
-        return "must be a clip that is finished", "wait for it with wait_for_tasks, then repeat this call."
+        fix = "wait for it with wait_for_tasks, then repeat this call."
+        return Problem("video_id", "must be a clip that is finished", given, fix)
     if '"audio": "off"' in clip.memo.get("settings", ""):
-        return "must be a clip with sound; this one was made without", "make one with audio=native, or give voice_url."
-    return "", ""
+        fix = "make one with audio=native, or give voice_url."
+        return Problem("video_id", "must be a clip with sound; this one was made without", given, fix)
+    return None

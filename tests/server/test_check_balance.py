@@ -131,7 +131,7 @@ async def test_long_ledger_is_read_in_pages_up_to_a_limit(connect: Connect, worl
     assert any("Only the newest 5000 deductions were read" in note for note in cut["notes"])
 
 
-async def test_cash_account_is_told_as_such(connect: Connect, world: World, era: str) -> None:
+async def test_cash_account_is_named_as_one(connect: Connect, world: World, era: str) -> None:
     """Facts: ledger-package, ledger-cash-fields."""
     world.packs, world.cash = [], 5
     async with connect(era, **ALLOW) as client:
@@ -144,7 +144,7 @@ async def test_cash_account_is_told_as_such(connect: Connect, world: World, era:
     assert "This is a cash account" in text_of(result)
 
 
-async def test_account_without_packs_and_payments_is_told_what_to_do(connect: Connect, world: World) -> None:
+async def test_account_without_packs_and_payments_learns_what_to_do(connect: Connect, world: World) -> None:
     world.packs = []
     async with connect() as client:
         view = await balance(client)
@@ -182,6 +182,6 @@ async def test_packs_that_cannot_be_read_are_an_error(connect: Connect, faults: 
         assert len((await balance(client))["packs"]) == 2  # an error is not kept
 
 
-async def test_read_only_server_tells_the_balance(connect: Connect) -> None:
+async def test_read_only_server_shows_the_balance(connect: Connect) -> None:
     async with connect(read_only=True) as client:
         assert (await balance(client))["complete"] is True

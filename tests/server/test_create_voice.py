@@ -103,7 +103,7 @@ class TestPaying:
         assert last_line(refused).items() >= {"kind": "over_budget", "retry": "later"}.items()
         assert made(world) == 20
 
-    async def test_account_without_a_video_pack_is_told_so(self, connect: Connect, world: World) -> None:
+    async def test_account_without_a_video_pack_pays_for_no_voice(self, connect: Connect, world: World) -> None:
         """Facts: voice-cost, msg-no-pack."""
         world.packs = [Pack("image")]
         async with connect(**ALLOW) as client:
@@ -111,7 +111,7 @@ class TestPaying:
 
 
 class TestPaidOnce:
-    async def test_repeated_call_finds_the_voice_and_asks_nobody(
+    async def test_repeated_call_finds_the_voice_without_a_question(
         self, connect: Connect, world: World, era: str
     ) -> None:
         person = agreeing()
@@ -177,7 +177,7 @@ class TestPaidOnce:
 
 class TestNames:
     @pytest.mark.parametrize("name", ["Erza\u0308hler", " Erz\u00e4hler "])
-    async def test_taken_name_is_refused_before_anybody_is_asked(
+    async def test_taken_name_is_refused_before_a_person_is_asked(
         self, connect: Connect, world: World, name: str
     ) -> None:
         other = world.add_voice(world.account_of(API_KEY), "Erz\u00e4hler")
