@@ -22,6 +22,8 @@ _WORDS = {
     "try-on": ("try-on", "try on", "试"),
 }
 IN_FORCE = "online"
+_MAX_UNITS = 10**15  # no pack has as many: such a figure is none
+_PLACES = 6  # prices have four at most, as dollars (fact: price-rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class PackLeft:
     @property
     def units_left(self) -> Decimal:
         """As Kling says."""
-        return units_of(self.pack.remaining_quantity)
+        return exact(self.pack.remaining_quantity)
 
     @property
     def is_in_force(self) -> bool:
@@ -66,6 +68,12 @@ class Spent:
     def differs(self) -> bool:
         """Whether Kling took other units than the journal estimated."""
         return self.is_ours and not self.currency and self.amount != self.estimated
+
+
+def exact(text: str) -> Decimal:
+    """A quantity without what a floating-point number added to it: 118.3 for 118.30000000000001."""
+    units = units_of(text)
+    return round(units, _PLACES) if abs(units) < _MAX_UNITS else Decimal(0)
 
 
 def packs_left(packs: Iterable[Pack], deductions: Iterable[Deduction]) -> list[PackLeft]:
@@ -107,7 +115,7 @@ def spent_by_model(deductions: Sequence[Deduction], entries: Mapping[str, Journa
         model = deduction.model_name or deduction.product_function
         key = (day, deduction.product_type, model, str(entry is not None), deduction.currency)
         row = rows.setdefault(key, Spent(day, deduction.product_type, model, entry is not None, deduction.currency))
-        row.amount += units_of(deduction.deduction_amount)
+        row.amount += exact(deduction.deduction_amount)
         if entry is not None and deduction.task_id not in row.tasks:  # a task may be paid from two packs
             row.estimated += units_of(entry.units_estimated)
         row.tasks.add(deduction.task_id)

@@ -86,12 +86,19 @@ def test_task_that_two_packs_paid_is_estimated_once() -> None:
     assert (one.amount, one.estimated, len(one.tasks), one.differs) == (Decimal(3), Decimal(3), 1, False)
 
 
+def test_floats_leave_no_noise_in_sums() -> None:
+    (one,) = spent_by_model([row("1", 0.1 + 0.2), row("2", 0.6)], {"1": entry("1", "0.3"), "2": entry("2", "0.6")})
+    assert (one.amount, one.differs) == (Decimal("0.9"), False)
+    (left,) = packs_left([pack("Video", 118.30000000000001)], [])
+    assert left.units_left == Decimal("118.3")
+
+
 def test_money_is_never_added_to_units() -> None:
     rows = spent_by_model([row("1", 3), row("2", 0.42, currency="USD")], {})
     assert {(each.currency, each.amount) for each in rows} == {("", Decimal(3)), ("USD", Decimal("0.42"))}
 
 
-@pytest.mark.parametrize("odd", [None, "", "much", "NaN", True, [], {}])
+@pytest.mark.parametrize("odd", [None, "", "much", "NaN", "1e300", 1e300, True, [], {}])
 def test_unreadable_amount_of_a_deduction_counts_as_zero(odd: object) -> None:
     (one,) = spent_by_model([Deduction.model_validate({"task_id": "1", "deduction_amount": odd})], {})
     assert one.amount == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from kling_mcp.billing.balance import KEPT_SECONDS
-from kling_mcp.billing.spending import units_left
+from kling_mcp.billing.spending import exact, units_left
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.view import View
@@ -125,7 +125,7 @@ def _pack_row(left: PackLeft) -> PackRow:
         pack_name=clean(pack.resource_pack_name, _NAME),
         product_type=clean(left.product, _WORD),
         units_left=show_units(left.units_left),
-        units_total=clean(pack.total_quantity, _WORD),
+        units_total=show_units(exact(pack.total_quantity)) if pack.total_quantity else "",
         valid_until=iso_utc(pack.invalid_time),
         status=clean(pack.status, _WORD),
     )

@@ -51,6 +51,8 @@ def _costs(call: Operation) -> Data:
         for pack in ledger.packs
         if values.get("resource_pack_name", pack.name) == pack.name
     ]
+    if code := call.world.quirks.costs_code:
+        return {"code": code, "msg": "the packs cannot be told", "resource_pack_subscribe_infos": None}
     return {"code": 0, "msg": "success", "resource_pack_subscribe_infos": packs}
 
 
