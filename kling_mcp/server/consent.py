@@ -7,6 +7,7 @@ repeat with `max_units` at or above it goes ahead: the agent has told the price,
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
@@ -16,6 +17,8 @@ from kling_mcp.generation.memo import settings_of
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kling_mcp.generation.generator import GenerationRequest
     from kling_mcp.generation.prices import Estimate
     from kling_mcp.server.tool_context import ToolContext
@@ -33,14 +36,26 @@ class Consent(BaseModel):
     agree: bool = Field(description="Spend these units")
 
 
-async def require_consent(call: ToolContext, request: GenerationRequest, max_units: int) -> None:
-    """Return if this request may be paid.
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What is to be paid for: a `video`, a `picture` or a `voice`, and a line for each thing to know about it."""
+
+    what: str
+    estimate: Estimate
+    details: Sequence[str]
+
+    def __str__(self) -> str:
+        return "\n".join(self.details)
+
+
+async def require_consent(call: ToolContext, purchase: Purchase, max_units: int) -> None:
+    """Return if this may be paid.
 
     Raises:
         OverBudgetError: it may cost more than `max_units`.
         ConfirmationError: a person declined, or must be asked first.
     """
-    estimate = request.prepared.estimate
+    estimate = purchase.estimate
     if max_units and not estimate.is_known:
         raise OverBudgetError(
             f"max_units is {max_units}, and this request costs {estimate}.",
@@ -55,11 +70,11 @@ async def require_consent(call: ToolContext, request: GenerationRequest, max_uni
         )
     if call.settings.spending.mode == "allow":
         return
-    if await _was_agreed(call, _question(request)):
+    if await _was_agreed(call, f"Make this {purchase.what} for {estimate}?\n{purchase}"):
         return
     if not estimate.is_known:
         raise ConfirmationError(
-            f"This costs {estimate}.\n{_details(request)}",
+            f"This costs {estimate}.\n{purchase}",
             advice="Nothing was sent and nothing was paid. Only a person can agree to an unknown price, and this "
             f"client cannot ask one. {_GIVE_A_PRICE}",
             retry="never",
@@ -67,7 +82,7 @@ async def require_consent(call: ToolContext, request: GenerationRequest, max_uni
     if max_units:
         return
     raise ConfirmationError(
-        f"This costs {estimate}.\n{_details(request)}",
+        f"This costs {estimate}.\n{purchase}",
         advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, repeat the same "
         f"call with max_units={enough_units(estimate)}.",
         retry="never",
@@ -97,13 +112,8 @@ async def _was_agreed(call: ToolContext, question: str) -> bool:
     )
 
 
-def _question(request: GenerationRequest) -> str:
-    kind = "video" if request.product == "video" else "picture"
-    return f"Make this {kind} for {request.prepared.estimate}?\n{_details(request)}"
-
-
-def _details(request: GenerationRequest) -> str:
-    """The final settings and every note, a line each."""
+def purchase_of(request: GenerationRequest) -> Purchase:
+    """A generation: its final settings and every note."""
     settings = ", ".join(f"{name} {value}" for name, value in settings_of(request.prepared).items())
     names = ", ".join(quote(name, 40) for _, name in request.memo.elements)
     lines = [
@@ -113,4 +123,5 @@ def _details(request: GenerationRequest) -> str:
         request.memo.take > 1 and f"Take: {request.memo.take}",
         *(f"Note: {note}" for note in request.prepared.notes),
     ]
-    return "\n".join(line for line in lines if line)
+    what = "video" if request.product == "video" else "picture"
+    return Purchase(what, request.prepared.estimate, [line for line in lines if line])

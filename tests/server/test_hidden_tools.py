@@ -52,6 +52,7 @@ async def test_read_only_and_a_choice_of_tools_list_the_tools_that_both_allow(co
 
 OF_ALL = {"wait_for_tasks", "check_setup"}
 GENERATE = {"generate_video", "generate_image", "find_generations"}
+VOICES = {"find_voices", "create_voice", "delete_voice"}
 SPENDING_OFF = SpendingSettings(mode="off")
 
 
@@ -60,8 +61,8 @@ SPENDING_OFF = SpendingSettings(mode="off")
     [
         (("elements",), NAMES_OF_ELEMENTS | OF_ALL),
         (("generate",), GENERATE | OF_ALL),
-        (("Voices", "generate"), GENERATE | OF_ALL | {"find_voices"}),
-        (("account",), OF_ALL),
+        (("Voices", "generate"), GENERATE | OF_ALL | VOICES),
+        (("account",), OF_ALL | {"check_balance"}),
         (("elements", "voices", "generate", "production", "account"), READING | WRITING),
     ],
 )
@@ -77,7 +78,7 @@ async def test_a_choice_of_tools_narrows_the_toolsets(connect: Connect) -> None:
 def test_every_tool_is_in_one_toolset_or_in_all() -> None:
     placed = [name for names in TOOLSETS.values() for name in names]
     assert sorted([*placed, *OF_ALL]) == sorted(NAMES)
-    assert set(PAID) == GENERATE - {"find_generations"}
+    assert set(PAID) == GENERATE - {"find_generations"} | {"create_voice"}
 
 
 async def test_spending_that_is_off_leaves_out_what_costs(connect: Connect, era: str) -> None:

@@ -243,6 +243,8 @@ UNREADABLE: dict[str, dict[str, Any]] = {
     "use_elements": {"elements": ["Mia"], "target": "photo"},
     "find_voices": {"source": "photo"},
     "find_generations": {"kind": "photo"},
+    "delete_voice": {"voice_id": "7"},
+    "check_balance": {"days": 31},
     "delete_element": {"element_id": "7"},
     "check_setup": {"verbose": True},
 }
@@ -254,6 +256,8 @@ FINE: dict[str, dict[str, Any]] = {
     "use_elements": {"elements": ["Mia"], "target": "omni-video"},
     "find_voices": {},
     "find_generations": {},
+    "delete_voice": {"voice_id": "7", "voice_name": "Narrator"},
+    "check_balance": {},
     "delete_element": {"element_id": "7", "element_name": "Mia"},
 }
 

@@ -33,12 +33,15 @@ NAMES = (
     "generate_image",
     "find_generations",
     "find_voices",
+    "create_voice",
+    "delete_voice",
     "delete_element",
+    "check_balance",
     "check_setup",
 )
 
 
-# KLING_MCP_TOOLSETS; a tool of no toolset belongs to all. Two are named in advance, and have no tools yet.
+# KLING_MCP_TOOLSETS; a tool of no toolset belongs to all. One is named in advance, and has no tools yet.
 TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "elements": frozenset(
@@ -53,13 +56,13 @@ TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "delete_element",
             }
         ),
-        "voices": frozenset({"find_voices"}),
+        "voices": frozenset({"find_voices", "create_voice", "delete_voice"}),
         "generate": frozenset({"generate_video", "generate_image", "find_generations"}),
         "production": frozenset(),
-        "account": frozenset(),
+        "account": frozenset({"check_balance"}),
     }
 )
-PAID = frozenset({"generate_video", "generate_image"})
+PAID = frozenset({"generate_video", "generate_image", "create_voice"})
 
 
 def load(name: str) -> ToolSpec:

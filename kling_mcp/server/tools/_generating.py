@@ -9,7 +9,7 @@ from pydantic import Field
 from kling_mcp.errors import StillSendingError
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.consent import require_consent
+from kling_mcp.server.consent import purchase_of, require_consent
 from kling_mcp.server.gallery.results import results_data
 from kling_mcp.server.tool import Answer
 from kling_mcp.server.tools._expected_time import expected_time
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 class PaidArguments(ToolArguments):
     """What every paid tool takes."""
 
-    take: int = Field(1, ge=1, le=1000, description="Another number: another result of the same request")
-    max_units: int = Field(0, ge=0, description="Most units to spend; 0: no cap")
+    take: int = Field(1, ge=1, le=1000, description="1 is the first result, 2 another one")
+    max_units: int = Field(0, ge=0, description="What the person agreed to pay at most; 0: ask")
     save_as: str = Field("", description="Name or folder in the output folder")
-    dry_run: bool = Field(False, description="Show price and request, send nothing")
+    dry_run: bool = Field(False, description="Show the price, send nothing")
     wait_seconds: int = Field(45, ge=0, le=600)
 
 
@@ -50,7 +50,7 @@ async def answer_generation(draft: VideoDraft | ImageDraft, arguments: PaidArgum
         view = generation_view(request, next_step=step if is_known else "Call again without dry_run to make it.")
         return Answer(view, generation_text(view, str(request.prepared.estimate)))
     if not is_known:
-        await require_consent(call, request, arguments.max_units)
+        await require_consent(call, purchase_of(request), arguments.max_units)
     return await _make(request, arguments, call)
 
 
