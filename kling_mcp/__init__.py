@@ -12,6 +12,9 @@ None of them needs MCP. The server is `kling_mcp.server.build.build_server`, the
     print(request.prepared.estimate)                    # the price; nobody is asked, so ask before the next line
     clip = await account.generator.generate_and_wait(request, wait_seconds=600)
     print(clip.files)                                   # paths and links
+
+    request = await account.voice_creator.prepare(VoiceDraft("Narrator", "https://..."))   # costs, too
+    voice = await account.voice_creator.create_and_wait(request)
 """
 
 from importlib import import_module
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
     from kling_mcp.account import Account
     from kling_mcp.api.auth import ApiKey, KeyPair
     from kling_mcp.api.client import KlingClient
-    from kling_mcp.api.models import Element, ElementTask
+    from kling_mcp.api.models import Element, ElementTask, Voice, VoiceTask
     from kling_mcp.api.sender import Sender
+    from kling_mcp.billing.balance import Balance
     from kling_mcp.concurrency.clock import Clock, SystemClock
     from kling_mcp.elements.create import Creation
     from kling_mcp.elements.draft import ElementDraft
@@ -65,6 +69,8 @@ if TYPE_CHECKING:
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
     from kling_mcp.tasks.poller import TaskSnapshot
+    from kling_mcp.voices.create import VoiceCreation, VoiceRequest
+    from kling_mcp.voices.preflight import VoiceDraft
 else:  # kept from the type checker, which would take it as leave to ask for any name
 
     def __getattr__(name: str) -> object:
@@ -84,6 +90,7 @@ __all__ = [
     "ApiError",
     "ApiKey",
     "AuthError",
+    "Balance",
     "BusyError",
     "CallbackError",
     "Clock",
@@ -127,6 +134,11 @@ __all__ = [
     "UnexpectedReplyError",
     "UnknownOutcomeError",
     "VideoDraft",
+    "Voice",
+    "VoiceCreation",
+    "VoiceDraft",
+    "VoiceRequest",
+    "VoiceTask",
     "__version__",
 ]
 
@@ -134,6 +146,7 @@ __all__ = [
 _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error") or name == "Problem"), "errors") | {
     "Account": "account",
     "ApiKey": "api.auth",
+    "Balance": "billing.balance",
     "Clock": "concurrency.clock",
     "Creation": "elements.create",
     "Element": "api.models",
@@ -152,5 +165,10 @@ _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error") or na
     "SystemClock": "concurrency.clock",
     "TaskSnapshot": "tasks.poller",
     "VideoDraft": "generation.draft",
+    "Voice": "api.models",
+    "VoiceCreation": "voices.create",
+    "VoiceDraft": "voices.preflight",
+    "VoiceRequest": "voices.create",
+    "VoiceTask": "api.models",
     "__version__": "_version",
 }

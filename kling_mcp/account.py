@@ -10,11 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp.api.auth import ApiKey, Credential, credential_fingerprint
+from kling_mcp.api.billing import BillingApi
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.generations import GenerationApi
 from kling_mcp.api.models import ElementTask, KlingTask, VoiceTask
 from kling_mcp.api.packs import ceilings_of, read_packs
 from kling_mcp.api.throttle import CreateGate
+from kling_mcp.billing.balance import BalanceReader
 from kling_mcp.concurrency.call_limit import CallLimit
 from kling_mcp.elements.create import KIND, ElementCreator
 from kling_mcp.elements.refusals import Refusals
@@ -25,6 +27,7 @@ from kling_mcp.generation.prepare import Surroundings
 from kling_mcp.generation.routes import generation_lists, generation_routes
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
+from kling_mcp.library.voices import KIND as VOICE
 from kling_mcp.library.voices import VoiceCatalogue
 from kling_mcp.store.verified import VerifiedStore
 from kling_mcp.tasks.collector import TaskCollector
@@ -35,6 +38,7 @@ from kling_mcp.tasks.schedule import ELEMENT_SECONDS, IMAGE_SECONDS, VIDEO_SECON
 from kling_mcp.tasks.slots import Ceilings
 from kling_mcp.thumbnails.cache import FileThumbnailCache, MemoryThumbnailCache, ThumbnailCache
 from kling_mcp.thumbnails.thumbnails import Thumbnails
+from kling_mcp.voices.create import VoiceCreator
 
 if TYPE_CHECKING:
     import random
@@ -80,11 +84,13 @@ class Account:
     collector: TaskCollector
     library: Library
     voices: VoiceCatalogue
+    voice_creator: VoiceCreator
     thumbnails: Thumbnails
     calls: CallLimit
     in_flight: InFlight
     generator: Generator
     generations: GenerationHistory
+    balance: BalanceReader
 
     @property
     def kinds(self) -> tuple[TaskKind[Any], ...]:
@@ -93,7 +99,10 @@ class Account:
 
     async def record_results(self, tasks: Iterable[KlingTask]) -> Mapping[str, Submitted]:
         """Record tasks of any kind that were just read; returns what was asked for elements. Never fails."""
-        return await self.creator.record_results([task for task in tasks if isinstance(task, ElementTask)])
+        read = list(tasks)
+        if any(isinstance(task, VoiceTask) for task in read):
+            self.voices.invalidate()
+        return await self.creator.record_results([task for task in read if isinstance(task, ElementTask)])
 
     def sending(self, external_task_id: str) -> str:
         """How much of a request has been sent: `3.1 of 6.5 MB`; "" if it is small, or not on its way."""
@@ -172,6 +181,7 @@ class AccountFactory:
         ceilings = Ceilings(self.clock, partial(self._read_ceilings, client))
         elements = self._make_kind(element_route(client), journal, ceilings, ELEMENT_SECONDS)
         voices = self._make_kind(voice_route(client), journal, ceilings, VOICE_SECONDS)
+        voice_creator = self._make_voice_creator(voices, client, journal)
         generator = self._make_generator(client, journal, library, refusals, ceilings)
         return Account(
             client=client,
@@ -186,12 +196,24 @@ class AccountFactory:
             journal=journal,
             collector=TaskCollector(journal, (elements, voices, *generator.kinds.values()), self.clock, self.in_flight),
             library=library,
-            voices=VoiceCatalogue(client, self.clock),
+            voices=voice_creator.voices,
+            voice_creator=voice_creator,
             thumbnails=thumbnails,
             calls=CallLimit(self.max_calls),
             in_flight=self.in_flight,
             generator=generator,
             generations=self._make_history(client, journal),
+            balance=BalanceReader(BillingApi(client, self.clock), journal, self.clock),
+        )
+
+    def _make_voice_creator(self, kind: TaskKind[VoiceTask], client: KlingClient, journal: Journal) -> VoiceCreator:
+        return VoiceCreator(
+            kind,
+            account=client.account,
+            journal=journal,
+            voices=VoiceCatalogue(client, self.clock),
+            clock=self.clock,
+            callback_url_for=self.callback_url_for,
         )
 
     def _make_creator(
@@ -299,6 +321,4 @@ def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
 
 def voice_route(client: KlingClient) -> TaskRoute[VoiceTask]:
     """Voices as a kind of task. facts: voice-create, voice-lookup, voice-page"""
-    return TaskRoute(
-        "voice", client.create_voice, client.get_voice_task, client.list_voices, VoiceTask, client.ahead_of
-    )
+    return TaskRoute(VOICE, client.create_voice, client.get_voice_task, client.list_voices, VoiceTask, client.ahead_of)

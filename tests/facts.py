@@ -30,7 +30,6 @@ DEFERRED = {
     "no-read-lag": "nothing relies on it",
     "multi-shot": "it costs; no tool calls it",
     "multi-shot-angles": "it costs; no tool calls it",
-    "voice-from": "no tool makes voices",
     "voice-presets-shape": "a list of voices is read whatever number of voices a record has",
     "gen-older-stays": "nothing relies on it",
     "gen-recover": "every kind of task is recovered so, whatever is known of one",

@@ -201,7 +201,7 @@ async def test_unknown_toolsets_are_reported_and_the_others_offered(serve: Serve
     async with serve(KLING_MCP_TOOLSETS="voices,film") as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
         found = await setup(client)
-    assert names == {"find_voices", "wait_for_tasks", "check_setup"}
+    assert names == {"find_voices", "create_voice", "delete_voice", "wait_for_tasks", "check_setup"}
     assert found["problems"][0].startswith("KLING_MCP_TOOLSETS names film, which is not a toolset")
     async with serve(KLING_MCP_TOOLSETS="film") as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == {"check_setup"}
@@ -223,7 +223,7 @@ async def test_unclear_setting_of_spending_hides_what_costs_and_is_reported(
         names = {tool.name for tool in (await client.list_tools()).tools}
         said = await told(client, "generate_video", prompt="A boat")
         found = await setup(client)
-    assert not {"generate_video", "generate_image", "apply_production"} & names
+    assert not {"generate_video", "generate_image", "create_voice", "apply_production"} & names
     assert "find_generations" in names
     assert f"switched off on this server ({name})" in said
     assert any(problem.startswith(name) for problem in found["problems"])

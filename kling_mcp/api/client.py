@@ -124,12 +124,7 @@ class KlingClient:
         Raises:
             UnknownOutcomeError: the reply was lost; deleting again does no harm.
         """
-        request = Request("POST", protocol.DELETE_ELEMENTS, "delete", body={"element_id": element_id})
-        try:
-            await self.send(request)
-        except RequestError as error:
-            if not is_deleted_already(error):
-                raise
+        await self._delete(protocol.DELETE_ELEMENTS, {"element_id": element_id})
 
     async def create_voice(
         self, body: Mapping[str, Any], *, external_task_id: str, upload: Upload | None = None
@@ -151,6 +146,21 @@ class KlingClient:
             NotFoundError: Kling knows no such task.
         """
         return await self._get(protocol.CUSTOM_VOICES, task_or_external_id, VoiceTask)
+
+    async def delete_voice(self, voice_id: str) -> None:
+        """Permanently delete one of the account's own voices, likewise. facts: voice-routes, voice-lookup
+
+        Raises:
+            UnknownOutcomeError: the reply was lost; deleting again does no harm.
+        """
+        await self._delete(protocol.DELETE_VOICES, {"voice_id": voice_id})
+
+    async def _delete(self, route: str, body: Mapping[str, str]) -> None:
+        try:
+            await self.send(Request("POST", route, "delete", body=body))
+        except RequestError as error:
+            if not is_deleted_already(error):
+                raise
 
     async def _create(
         self, route: str, body: Mapping[str, Any], external_task_id: str, model: type[T], upload: Upload | None

@@ -51,6 +51,9 @@ MAX_VOICE_ID_DIGITS: Final = Limit(20, "")
 
 VIDEO_RULE: Final = "mp4 or mov, 3 to 8 s, 1080P, 16:9 or 9:16, at most 200 MB"  # fact: video-format
 
+# facts: voice-create, voice-from
+VOICE_RULE: Final = "mp3, wav, mp4 or mov, one clean voice, 5 to 30 s"
+
 IMAGE_REFER: Final = "image_refer"
 VIDEO_REFER: Final = "video_refer"
 REFERENCE_TYPES: Final = (IMAGE_REFER, VIDEO_REFER)

@@ -41,6 +41,7 @@ PRESET_ELEMENTS = "/v1/general/advanced-presets-elements"
 DELETE_ELEMENTS = "/v1/general/delete-elements"  # fact: delete-two-paths
 CUSTOM_VOICES = "/v1/general/custom-voices"
 PRESET_VOICES = "/v1/general/presets-voices"
+DELETE_VOICES = "/v1/general/delete-voices"
 TASKS = "/tasks"  # fact: tasks-get
 
 _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
@@ -317,11 +318,14 @@ _BY_STATUS: dict[int, CodeRule] = {
 def _look_up_advice(request: Request) -> str:
     if request.effect == "create":
         name = quote(request.external_task_id, 128)
+        is_element = request.path == CUSTOM_ELEMENTS
+        look = f"get_element with id={name}" if is_element else f"wait_for_tasks with ids=[{name}]"
         return (
-            f"Check before creating again: call get_element with id={name} (its external_task_id), or repeat "
+            f"Check before creating again: call {look} (its external_task_id), or repeat "
             "the same call with the same arguments, which sends the same external_task_id."
         )
-    return "Call delete_element again with the same arguments; deleting twice does no harm."
+    tool = "delete_voice" if request.path == DELETE_VOICES else "delete_element"
+    return f"Call {tool} again with the same arguments; deleting twice does no harm."
 
 
 def lost_reply(request: Request, what: str, *, still_at_work: bool = False) -> KlingError:

@@ -72,7 +72,7 @@ class ElementCreator:
             save_picture: gets the task id and the frontal picture of each creation, and must not fail.
             callback_url_for: the address that Kling should call for an external_task_id, or "".
         """
-        self._kind = kind
+        self.kind = kind
         self._account = account
         self._policy = policy
         self._journal = journal
@@ -125,7 +125,9 @@ class ElementCreator:
             error.__traceback__ = None
             raise
         waited = self._clock.monotonic() - started
-        return Creation(submission.task, submission.external_task_id, submission.outcome, submission.warnings, waited)
+        task, name = submission.task, submission.external_task_id
+        warnings = (*submission.warnings, *voice_warnings(task, draft.element_voice_id))
+        return Creation(task, name, submission.outcome, warnings, waited)
 
     async def create_and_wait(
         self,
@@ -137,7 +139,7 @@ class ElementCreator:
     ) -> Creation:
         """Like `create`, and then wait for the element.
 
-        A wait that runs out is no error: `task.is_final` is then False, and the same call, or a wait for
+        A wait that runs out is no error: the task then still runs, and the same call, or a wait for
         `task.task_id`, continues. `warnings` say if the requested voice was not bound.
 
         Args:
@@ -151,20 +153,15 @@ class ElementCreator:
         creation = await self.create(
             draft, allow_duplicate_name=allow_duplicate_name, timeout=wait_seconds, on_claim=on_claim
         )
-        task, warnings = creation.task, list(creation.warnings)
         left = wait_seconds - (self._clock.monotonic() - started)
-        if not task.is_final and left > 0:
-            snapshots = await self._kind.poller.wait([task.task_id], left, known={task.task_id: task})
-            snapshot = snapshots[task.task_id]
-            task = snapshot.task or task
-            if snapshot.last_poll_error:
-                warnings.append(f"The last poll of the task failed: {snapshot.last_poll_error.message}")
+        waited = await self.kind.wait(creation, left)
+        task = waited.task
         await self.record_results([task])
         raise_if_failed(task, creation.external_task_id, await self._refusals.facts_on(task))
         return replace(
             creation,
             task=task,
-            warnings=(*warnings, *voice_warnings(task, draft.element_voice_id)),
+            warnings=tuple(dict.fromkeys([*waited.warnings, *voice_warnings(task, draft.element_voice_id)])),
             waited_seconds=self._clock.monotonic() - started,
         )
 
@@ -202,7 +199,7 @@ class ElementCreator:
         async def make_body(entry: JournalEntry) -> Mapping[str, object]:
             return await self._body(prepared, entry)
 
-        submission = await self._kind.submitter.submit(
+        submission = await self.kind.submitter.submit(
             SubmitRequest(
                 intent=intent,
                 make_body=make_body,

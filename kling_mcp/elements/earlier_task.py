@@ -39,7 +39,7 @@ class EarlierTasks:
         Raises:
             KlingError: a task exists, or may exist, and could not be read.
         """
-        for external_task_id in _ids_from(entry):
+        for external_task_id in ids_of_attempts(entry):
             record = await self._listed(external_task_id)
             if record is not None and record.status in OVER:
                 continue
@@ -64,7 +64,7 @@ class EarlierTasks:
             return None
 
 
-def _ids_from(entry: JournalEntry) -> Iterator[str]:
+def ids_of_attempts(entry: JournalEntry) -> Iterator[str]:
     """The external task ids of this attempt and the next ones."""
     first_id = entry.external_task_id
     if entry.attempt > 1:

@@ -7,7 +7,6 @@ minute. It also shows if the Mia that is there is the very one that is asked for
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.elements.earlier_task import EarlierTasks
@@ -23,7 +22,7 @@ from kling_mcp.errors import (
 )
 from kling_mcp.library.resolve import describe_candidate
 from kling_mcp.sanitize import quote
-from kling_mcp.tasks.entry import UNFINISHED, end_state
+from kling_mcp.tasks.namesakes import Namesakes, on_their_way
 
 if TYPE_CHECKING:
     from kling_mcp.api.models import ElementTask
@@ -46,8 +45,7 @@ class NameGuard:
 
     def __init__(self, library: Library, journal: Journal, kind: TaskKind[ElementTask], clock: Clock) -> None:
         self._library = library
-        self._journal = journal
-        self._route = kind.route
+        self._namesakes = Namesakes(journal, kind.route, clock)
         self._earlier = EarlierTasks(kind, library.catalogue)
         self._clock = clock
         self.read_at = 0.0
@@ -86,27 +84,10 @@ class NameGuard:
 
     async def _coming(self, entry: JournalEntry) -> list[str]:
         """Tasks of elements on their way; later calls do not count."""
-        others = [await self._refreshed(other) for other in await self._journal.with_same_label(entry)]
-        read_ago = self._clock.wall() - self.read_at
-        if any(other.state == "ready" and self._clock.steady() - other.updated_at < read_ago for other in others):
+        others = await self._namesakes.of(entry)
+        if self._namesakes.ended_within(others, self._clock.wall() - self.read_at):
             self._library.invalidate()
-        mine = (entry.created_at, entry.external_task_id)
-        return [
-            f"external_task_id={other.external_task_id} (on its way)"
-            for other in others
-            if other.state in UNFINISHED and (other.created_at, other.external_task_id) < mine
-        ]
-
-    async def _refreshed(self, other: JournalEntry) -> JournalEntry:
-        """The current state of a task that no call waited for: a failed one does not block the name."""
-        if other.state != "accepted":
-            return other
-        try:
-            task = await self._route.get(other.task_id)
-            await self._journal.record_results([task])
-        except KlingError:
-            return other
-        return replace(other, state=end_state(task) or "accepted", updated_at=self._clock.steady())
+        return on_their_way(others, entry)
 
     async def ready_elements(self, name: str) -> list[LibraryElement]:
         """The elements with this name, as it is shown, that are not deleted.

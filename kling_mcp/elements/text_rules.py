@@ -45,14 +45,14 @@ _TAG_HINTS = {
 }
 
 
-def check_name(text: str) -> str:
-    """The name to send: 1 to 20 code points. Raises InputError, with names that fit. fact: name-20"""
-    name = _require_plain_text(text, "element_name")
+def check_name(text: str, argument: str = "element_name") -> str:
+    """The name to send: 1 to 20 code points. Raises InputError, with names that fit. facts: name-20, voice-create"""
+    name = _require_plain_text(text, argument)
     limit = limits.MAX_NAME_CHARACTERS
     if len(name) > limit:
         fitting = ", ".join(quote(shorter) for shorter in suggest_names(name, limit))
         fix = f"choose a shorter name, such as {fitting}." if fitting else "choose a shorter name."
-        raise _too_long("element_name", name, limit, fix)
+        raise _too_long(argument, name, limit, fix)
     return name
 
 

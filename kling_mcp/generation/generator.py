@@ -22,6 +22,7 @@ from kling_mcp.generation.routes import BODY, PATH, kind_of
 from kling_mcp.results.saver import Result
 from kling_mcp.tasks.budget import Cost
 from kling_mcp.tasks.intent import make_intent
+from kling_mcp.tasks.payment import is_paid_for
 from kling_mcp.tasks.slots import SlotUse
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
@@ -147,11 +148,7 @@ class Generator:
         Raises:
             OverBudgetError: it was not, and the caps do not allow it now.
         """
-        entry = await self._journal.latest(request.intent)
-        if entry is not None and entry.state in {"sending", "unclear", "accepted", "ready"}:
-            return True
-        await self._journal.check_budget(request.intent)
-        return False
+        return await is_paid_for(self._journal, request.intent)
 
     async def submit(
         self,
@@ -192,23 +189,16 @@ class Generator:
         """
         started = self._clock.monotonic()
         submission = await self.submit(request, timeout=wait_seconds, on_claim=on_claim)
-        task, warnings = submission.task, list(submission.warnings)
         left = wait_seconds - (self._clock.monotonic() - started)
-        if not task.is_final and left > 0:
-            poller = self.kinds[request.intent.kind].poller
-            snapshot = (await poller.wait([task.task_id], left, known={task.task_id: task}))[task.task_id]
-            task = snapshot.task or task
-            if snapshot.last_poll_error:
-                warnings.append(f"The last poll of the task failed: {snapshot.last_poll_error.message}")
+        submission = await self.kinds[request.intent.kind].wait(submission, left)
+        task = submission.task
         await self._record(task)
         raise_if_failed(task, submission.external_task_id)
         left = wait_seconds - (self._clock.monotonic() - started)
         name, units = submission.external_task_id, request.intent.units_estimated
         files = await self.save(task, request.memo, request.product, name, units, seconds=left)
-        ended = replace(submission, task=task, warnings=tuple(warnings))
-        return Generation(
-            ended.task, ended.external_task_id, ended.outcome, ended.warnings, files, self._clock.monotonic() - started
-        )
+        waited = self._clock.monotonic() - started
+        return Generation(task, name, submission.outcome, submission.warnings, files, waited)
 
     async def save(
         self,

@@ -15,6 +15,7 @@ from kling_mcp.errors import KlingError, StorageError
 from kling_mcp.generation.generator import results_of
 from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.library.folding import fold
+from kling_mcp.library.voices import KIND as VOICE
 from kling_mcp.results.sidecar import Description
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class GenerationHistory:
             errors.append(error)
         if errors and not listed and not entries:
             raise errors[0]
-        every = list(_joined(entries, listed))
+        made = [entry for entry in entries if entry.kind != VOICE]
+        every = list(_joined(made, listed))
         hits = [hit for hit in every if _fits(hit[0], wanted)]
         hits.sort(key=lambda hit: hit[0].place, reverse=True)
         is_whole = not errors and all(one.is_whole for one in listed) and len(entries) < MAX_ENTRIES

@@ -36,6 +36,7 @@ _AUDIO = _rates("0.9", "1.2", "3")
 _AUDIO_AND_VOICE = _rates("1.1", "1.4", "3")
 _WITH_VIDEO = _rates("0.9", "1.2", "3")
 _IMAGE_UNITS, _IMAGE_UNITS_4K = Decimal(8), Decimal(16)
+_VOICE_UNITS = Decimal("0.05")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,11 @@ def estimate_images(model: ImageModel, resolution: ImageResolution, count: int) 
     pictures = "1 picture" if count == 1 else f"{count} pictures"
     reason = f"{pictures} at {_plain(each)} units, {model} in {resolution}"
     return Estimate("image", each * count, each * count, reason)
+
+
+def estimate_voice() -> Estimate:
+    """The price of one voice. fact: voice-cost"""
+    return Estimate("video", _VOICE_UNITS, _VOICE_UNITS, "1 voice")
 
 
 def _video_rates(cost: VideoCost) -> tuple[tuple[_Rates, _Rates], str, list[str]]:

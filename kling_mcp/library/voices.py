@@ -6,6 +6,7 @@ There are few, so they are kept and searched in memory.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     ReadPage = Callable[[int, int], Awaitable[list[VoiceTask]]]
 
+KIND = "voice"  # of its tasks
 PAGE_SIZE = 1000  # fact: voice-page
 MAX_PAGES = 20
 VOICES_TTL_SECONDS: dict[Source, float] = {"custom": 60.0, "preset": 3600.0}
@@ -103,6 +105,28 @@ class VoiceCatalogue:
         if match == "none" and not text.strip().isdecimal():
             hits = voices
         return VoiceHits(hits, failures, match)
+
+    def own_age(self) -> float:
+        """How many seconds ago the account's own voices were read; infinite if they are to be read anew."""
+        known = self._lists.get("custom")
+        return math.inf if known is None else self._clock.monotonic() - known.read_at
+
+    async def own_with_name(self, name: str) -> list[LibraryVoice]:
+        """The account's own voices with this name, as it is shown, that can be used or will be.
+
+        Raises:
+            KlingError: their list could not be read just now.
+        """
+        known = await self._cached_list("custom")
+        if known.failure is not None:
+            raise known.failure
+        shown = as_shown(name)
+        return [each for each in known.voices if each.status in CHOOSABLE and as_shown(each.voice_name) == shown]
+
+    def invalidate(self) -> None:
+        """The account's own voices changed: read them at the next question."""
+        if known := self._lists.get("custom"):
+            known.read_at = -math.inf
 
     async def _cached_list(self, source: Source) -> _CachedList:
         """The cached list, read again if it is old; concurrent callers share one read."""

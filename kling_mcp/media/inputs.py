@@ -25,10 +25,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _NOT_JPEG_OR_PNG = re.compile(r"\.(webp|gif|hei[cf]|avif|bmp|tiff?|svg|jxl|jp2|psd|pdf|mp4|mov|webm)")
-_NOT_MP4_OR_MOV = re.compile(
-    r"\.(webm|avi|mkv|wmv|flv|f4v|mpe?g|ogv|ts|m2ts|mts|3gp|m3u8|mpd|mp3|wav|m4a|aac|ogg|flac"
+# Endings of what is certainly something else; any other may be the name of a script that serves the file.
+_MEDIA = re.compile(
+    r"\.(webm|avi|mkv|wmv|flv|f4v|mpe?g|ogv|ts|m2ts|mts|3gp|m3u8|mpd|mp4|mov|mp3|wav|m4a|aac|ogg|flac"
     r"|jpe?g|png|gif|webp|hei[cf]|avif|bmp|tiff?|svg|pdf)"
 )
+_VIDEO_ENDINGS, _VOICE_ENDINGS = (".mp4", ".mov"), (".mp3", ".wav", ".mp4", ".mov")  # fact: voice-create
 
 
 class Findings:
@@ -72,18 +74,27 @@ def check_video_link(text: str, form: str) -> str:
     Args:
         form: what the video must be, such as "mp4 or mov, 3 to 8 s".
     """
+    return _check_link(text, "video_url", "video", form, _VIDEO_ENDINGS)
+
+
+def check_voice_link(text: str, form: str) -> str:
+    """The link of a recording, or of a clip with it, likewise. Raises InputError. fact: voice-create"""
+    return _check_link(text, "voice_url", "recording", form, _VOICE_ENDINGS)
+
+
+def _check_link(text: str, argument: str, what: str, form: str, endings: Sequence[str]) -> str:
     value = unwrap(text)
-    rule = f"must be an https link ({form}), because Kling has no upload route for videos"
-    fix = "put the video where an https link opens it without signing in, and give that link."
+    rule = f"must be an https link ({form}), because Kling has no upload route for {what}s"
+    fix = f"put the {what} where an https link opens it without signing in, and give that link."
     if not value.lower().startswith("https:"):
         shown = f"a data: URI of {len(value)} characters" if value[:5].lower() == "data:" else links.show_link(value)
-        raise InputError([Problem("video_url", rule, shown, fix)])
-    link = links.require_link(value, "video_url")
+        raise InputError([Problem(argument, rule, shown, fix)])
+    link = links.require_link(value, argument)
     ending = links.extension(link)
-    if _NOT_MP4_OR_MOV.fullmatch(ending):
-        rule = f"must be {form}"
-        fix = f"give a link to an mp4 or mov file; this one ends in {ending}."
-        raise InputError([Problem("video_url", rule, links.show_link(link), fix)])
+    if _MEDIA.fullmatch(ending) and ending not in endings:
+        *others, last = (name.removeprefix(".") for name in endings)
+        fix = f"give a link to an {', '.join(others)} or {last} file; this one ends in {ending}."
+        raise InputError([Problem(argument, f"must be {form}", links.show_link(link), fix)])
     return link
 
 

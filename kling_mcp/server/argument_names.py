@@ -88,7 +88,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tags": ("tag", "tag_ids", "tag_list", "tag_names"),
         "target": ("model", "route", "route_model"),
         "take": ("take_number", "variant", "variation"),
+        "video_id": ("clip_id", "from_video", "video"),
         "video_url": ("refer_video", "video", "video_link"),
+        "voice_id": ("id", "voice"),
+        "voice_name": ("name",),
+        "voice_url": ("audio", "audio_url", "recording", "url"),
         "wait_seconds": ("timeout", "timeout_seconds", "wait", "max_wait_seconds"),
     }
 )

@@ -133,7 +133,7 @@ def _ids_in(result: Any) -> dict[str, object]:
     ids = getattr(result, "element_ids", None) or [getattr(result, "element_id", "")]
     if shown := [clean(str(value), _MAX_ID_CHARACTERS) for value in ids[:_MAX_IDS] if value]:
         found["element_ids"] = shown
-    for name in ("task_id", "external_task_id"):
+    for name in ("task_id", "external_task_id", "voice_id"):
         if value := getattr(result, name, ""):
             found[name] = clean(str(value), _MAX_ID_CHARACTERS)
     return found

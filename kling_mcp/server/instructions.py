@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kling_mcp.server.tools import PAID
+from kling_mcp.server.tools import PAID, TOOLSETS
 
 # Every conversation pays for it, so it holds only what no tool says. facts: no-update, library-web-separate
 ELEMENTS = (
@@ -15,12 +15,12 @@ ELEMENTS = (
     "here, and these not there. Elements are free. "
 )
 GENERATING = (
-    "Videos and images cost units: tell the person the price that the first call gives, and go on only if they agree. "
-    "Another result of the same request is another take."
+    "Videos, images and voices cost units: tell the person the price that the first call gives, and go on only if they "
+    "agree. Another result of the same request is another take."
 )
 NOT_GENERATING = (
     "This server makes no videos or images: send what use_elements gives to Kling's API, which answers with the video; "
-    "prices and balance are in Kling's console."
+    "prices are in Kling's console."
 )
 
 
@@ -29,4 +29,5 @@ SANDBOX = "This is the sandbox, a simulated Kling: nothing costs money, and noth
 
 def instructions_for(tools: frozenset[str], *, is_sandbox: bool = False) -> str:
     """The instructions of a server with these tools."""
-    return (SANDBOX if is_sandbox else "") + ELEMENTS + (GENERATING if PAID & tools else NOT_GENERATING)
+    makes = PAID & TOOLSETS["generate"] & tools
+    return (SANDBOX if is_sandbox else "") + ELEMENTS + (GENERATING if makes else NOT_GENERATING)

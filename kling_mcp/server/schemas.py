@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _NOTHING: tuple[Any, ...] = ("", False)  # empty defaults are not worth showing
+_OBVIOUS_MINIMA = (0, 1)
 _BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 
 
@@ -26,6 +27,22 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
     shown = {key: value for key, value in schema.items() if key not in {"$defs", "description"}}
     plain: dict[str, Any] = _inlined(shown, schema.get("$defs", {}))
     return plain
+
+
+def input_schema(model: type[BaseModel], *, is_described: bool = True) -> dict[str, Any]:
+    """The schema of a tool's arguments as `tools/list` shows it, without what goes without saying.
+
+    Args:
+        is_described: False if another tool, which this one names, describes the same arguments.
+    """
+    schema = plain_schema(model)
+    for argument in schema.get("properties", {}).values():
+        if argument.get("minimum") in _OBVIOUS_MINIMA:
+            del argument["minimum"]
+        argument.pop("maxLength", None)  # far above what anybody writes
+        if not is_described:
+            argument.pop("description", None)
+    return schema
 
 
 def output_schema(view: type[View]) -> dict[str, Any]:
@@ -42,6 +59,7 @@ def _steering(view: type[View], plain: Mapping[str, Any]) -> dict[str, Any]:
     """`plain` without hidden fields; rows are views themselves."""
     properties = {name: plain["properties"][name] for name in view.SHOWN}
     for name, node in properties.items():
+        node.pop("enum", None)  # Kling may add a word, and no program must end for that
         row = next(iter(get_args(view.model_fields[name].annotation)), None)
         if isinstance(row, type) and issubclass(row, View):
             properties[name] = {"type": "array", "items": _steering(row, node["items"])}

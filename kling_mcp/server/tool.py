@@ -14,7 +14,7 @@ from mcp_types import Tool, ToolAnnotations
 
 from kling_mcp.errors import Problem
 from kling_mcp.server.arguments import ArgumentsError, ToolArguments
-from kling_mcp.server.schemas import output_schema, plain_schema
+from kling_mcp.server.schemas import input_schema, output_schema
 from kling_mcp.server.tool_context import ToolContext
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class ToolSpec:
     handler: Handler
     page_uri: str = ""  # the page that MCP Apps clients show with the result
     extra_problems: FindProblems | None = None  # further problems of arguments that do not fit the schema
+    is_described: bool = True  # False if the description names the tool that describes the same arguments
 
     @property
     def changes_something(self) -> bool:
@@ -76,7 +77,7 @@ class ToolSpec:
             name=self.name,
             title=self.title,
             description=self.description,
-            input_schema=plain_schema(self.arguments),
+            input_schema=input_schema(self.arguments, is_described=self.is_described),
             output_schema=output_schema(self.view),
             annotations=self.annotations,
             _meta={"ui": {"resourceUri": self.page_uri}} if self.page_uri else None,
@@ -93,11 +94,14 @@ def tool(
     view: type[View],
     page_uri: str = "",
     extra_problems: FindProblems | None = None,
+    is_described: bool = True,
 ) -> Callable[[Handler], ToolSpec]:
     """Declare a tool; the handler's docstring is the description that a model reads."""
 
     def declare(handler: Handler) -> ToolSpec:
         description = " ".join((handler.__doc__ or "").split())
-        return ToolSpec(name, title, description, annotations, arguments, view, handler, page_uri, extra_problems)
+        return ToolSpec(
+            name, title, description, annotations, arguments, view, handler, page_uri, extra_problems, is_described
+        )
 
     return declare

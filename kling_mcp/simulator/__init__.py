@@ -30,7 +30,8 @@ What it does that a simple fake would not, with fact ids:
 - Unknown, misspelt and misplaced fields and handles that match nothing are ignored and billed
   (`gen-unknown-fields-billed`): `world.ignored_fields` has them, so that a test can demand that there are none.
 - Money: `World(packs=[Pack("video", units, concurrency)])`, prices (`price-table`), deductions when a task ends
-  (`gen-billed-at-end`), the ledger (`ledger-package`), slots (`gen-slots`).
+  (`gen-billed-at-end`), the ledger (`ledger-package`), slots (`gen-slots`), packs that end (`costs-pack`); with
+  `World(cash=dollars)` money pays where no pack does (`ledger-cash-fields`). Packs are told once a second (`costs`).
 - Results: small clips and pictures that play, below the address that the client called; their links end after 30
   days (`gen-links`). Faults whose route is a file spoil downloads.
 

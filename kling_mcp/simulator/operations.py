@@ -18,10 +18,11 @@ from kling_mcp.simulator.calls import (
     require_units,
     shape_task,
 )
-from kling_mcp.simulator.codes import METHOD_INVALID, RefusedError
+from kling_mcp.simulator.codes import METHOD_INVALID, RefusedError, refuse_value
 from kling_mcp.simulator.generation.account_operations import ACCOUNT_OPERATIONS
 from kling_mcp.simulator.generation.operations import GENERATION_OPERATIONS
 from kling_mcp.simulator.generation.prices import VOICE_UNITS
+from kling_mcp.simulator.generation.rendering import clip_id
 from kling_mcp.simulator.records import SUCCEED, Made
 from kling_mcp.simulator.rendering import Json
 from kling_mcp.simulator.validation import read_element, read_id, read_voice
@@ -54,11 +55,23 @@ def _create(call: Operation) -> Data:
 
 def _create_voice(call: Operation) -> Data:
     request = read_voice(body_of(call), call.world.rules)
+    if request.video_id:
+        _require_clip_with_sound(call, request.video_id)
     require_units(call, "video", VOICE_UNITS)
     failure, seconds = shape_task(call)
     task = call.world.create_voice(call.account, request, seconds=seconds, failure=failure)
     call.record.committed = True
     return rendering.creation_reply(task, call.world.clock(), call.world.quirks)
+
+
+def _require_clip_with_sound(call: Operation, video_id: str) -> None:
+    """Refuse what is no finished clip with sound of this account. fact: voice-from; the texts are a guess"""
+    clips = [task for tasks in call.account.generation_tasks.values() for task in tasks if task.product == "video"]
+    clip = next((task for task in clips if clip_id(task) == video_id), None)
+    if clip is None or clip.status_at(call.world.clock()) != SUCCEED:
+        raise refuse_value(f"Video id not found: {video_id}")
+    if clip.order.sound == "off" and clip.order.family != "turbo":
+        raise refuse_value("The video has no sound")
 
 
 def _query(call: Operation) -> Data:
@@ -85,10 +98,8 @@ def _list_presets(call: Operation) -> Data:
 
 
 def _delete(call: Operation) -> Data:
-    field = "element_id" if call.route == "delete" else "voice_id"
-    item_id = read_id(body_of(call), field, call.world.rules)  # fact: delete-takes-element-id
-    delete = call.world.delete_element if call.route == "delete" else call.world.delete_voice
-    delete(call.account, item_id)
+    item_id = read_id(body_of(call), "element_id", call.world.rules)  # fact: delete-takes-element-id
+    call.world.delete_element(call.account, item_id)
     call.record.committed = True
     match call.world.quirks.delete_data:
         case "task":  # fact: delete-reply
@@ -97,6 +108,13 @@ def _delete(call: Operation) -> Data:
             return None
         case _:  # fact: delete-has-no-data
             return NO_DATA
+
+
+def _delete_voice(call: Operation) -> Data:
+    """The answer is the whole record. fact: voice-lookup"""
+    task = call.world.delete_voice(call.account, read_id(body_of(call), "voice_id", call.world.rules))
+    call.record.committed = True
+    return rendering.task_record(task, call.world.clock(), call.world.quirks)
 
 
 _OPERATIONS: Mapping[str, Callable[[Operation], Data]] = MappingProxyType(
@@ -110,7 +128,7 @@ _OPERATIONS: Mapping[str, Callable[[Operation], Data]] = MappingProxyType(
         "voice-query": _query,
         "voice-list": _list,
         "voice-presets": _list_presets,
-        "voice-delete": _delete,
+        "voice-delete": _delete_voice,
         **ACCOUNT_OPERATIONS,
         **GENERATION_OPERATIONS,
     }

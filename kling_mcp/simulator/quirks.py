@@ -60,6 +60,8 @@ class Quirks:
     bill_failed: bool = False
     # fact: price-video-element. On: a video element on 3.0 Omni is billed as a reference video.
     video_element_costs_as_video: bool = False
+    # fact: costs-double-envelope. The inner code of `/account/costs`.
+    costs_code: int = 0
     # fact: tasks-field-names. What `/tasks` calls the results, and the role of a picture that is not the front.
     tasks_outputs: Literal["outputs", "references"] = "outputs"
     tasks_role: Literal["reference", "refer"] = "reference"

@@ -118,6 +118,7 @@ class GenerationTask(Task):
 
 Made = ElementTask | VoiceTask
 AnyTask = Made | GenerationTask
+M = TypeVar("M", ElementTask, VoiceTask)
 T = TypeVar("T", bound=Task)
 
 
@@ -176,6 +177,7 @@ class Account:
     elements: dict[str, ElementTask] = field(default_factory=dict)
     voices: dict[str, VoiceTask] = field(default_factory=dict)
     creations: Counter[str] = field(default_factory=Counter)
+    costs_read_at: float = 0.0
     _ends: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:

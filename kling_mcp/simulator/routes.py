@@ -30,7 +30,7 @@ OLDER_PATHS = MappingProxyType(
 )
 CREATES = frozenset({"create", "voice-create"}) | NEW_STANDARD | frozenset(OLDER_PATHS)
 # Other routes take a key pair, too (fact: auth-pair-legacy-only).
-API_KEY_ONLY = NEW_STANDARD | {"tasks-get", "tasks-list", "ledger"}
+API_KEY_ONLY = NEW_STANDARD | {"tasks-get", "tasks-list", "ledger", "cash-ledger"}
 
 
 class Match(NamedTuple):
@@ -54,6 +54,7 @@ _EXACT = {
     ("POST", "/v1/general/delete-voices"): "voice-delete",
     ("GET", "/account/costs"): "costs",
     ("POST", "/account/billing/package"): "ledger",  # fact: ledger-package
+    ("POST", "/account/billing/balance"): "cash-ledger",
     ("GET", "/tasks"): "tasks-get",
     ("POST", "/tasks"): "tasks-list",
     **{("POST", path): name for name, path in OLDER_PATHS.items()},

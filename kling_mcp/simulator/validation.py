@@ -82,6 +82,7 @@ class VoiceRequest:
 
     voice_name: str
     voice_url: str
+    video_id: str
     callback_url: str
     external_task_id: str
 
@@ -124,6 +125,7 @@ def read_voice(body: Body, rules: Rules) -> VoiceRequest:
     return VoiceRequest(
         voice_name=name,
         voice_url=link,
+        video_id=video,
         callback_url=read_callback(_text(body, "callback_url", required=False)),
         external_task_id=_text(body, "external_task_id", required=False),
     )

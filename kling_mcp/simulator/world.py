@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from heapq import heappop, heappush
 from itertools import islice
 from types import MappingProxyType
@@ -27,6 +28,7 @@ from kling_mcp.simulator.records import (
     Account,
     ElementTask,
     GenerationTask,
+    M,
     Made,
     T,
     TaskList,
@@ -55,8 +57,8 @@ class World:
     `clock` gives Unix seconds and drives everything; `skew_seconds` shifts the server's own time from it (Date
     header, JWT checks). Each API key or access key has its own account, unless `accounts` maps several credentials
     to one name. `sandbox` also accepts `SANDBOX_API_KEY`, and `any_api_key` accepts every API key, each with its own
-    account. Every account begins with the `packs`. Links to results begin with `files_origin`, or with the address
-    that the client called.
+    account. Every account begins with the `packs`, and with `cash` in dollars that pays where no pack does. Links to
+    results begin with `files_origin`, or with the address that the client called.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class World:
         quirks: Quirks | None = None,
         durations: Durations = default_durations,
         packs: Iterable[Pack] | None = None,
+        cash: Decimal | int | None = None,
         files_origin: str = "",
         skew_seconds: float = 0.0,
         max_body_bytes: int = MAX_BODY_BYTES,
@@ -82,6 +85,7 @@ class World:
         self.quirks = quirks or Quirks()
         self.durations = durations
         self.packs = [Pack("video"), Pack("image")] if packs is None else list(packs)
+        self.cash = cash
         self.files_origin = files_origin
         self.skew_seconds = skew_seconds
         self.max_body_bytes = max_body_bytes
@@ -125,7 +129,8 @@ class World:
     def account(self, name: str) -> Account:
         """The account with that name, made on first use."""
         if name not in self.accounts:
-            self.accounts[name] = Account(name, self.rng, Ledger(self.packs, lambda: self.quirks.bill_failed))
+            ledger = Ledger(self.packs, lambda: self.quirks.bill_failed, opened=self.clock(), cash=self.cash)
+            self.accounts[name] = Account(name, self.rng, ledger)
         return self.accounts[name]
 
     def account_of(self, credential: str) -> Account:
@@ -268,11 +273,11 @@ class World:
             raise refuse_value("Only custom elements can be deleted")  # fact: presets-not-deletable
         self._delete(account.elements.get(element_id), "Element", element_id)
 
-    def delete_voice(self, account: Account, voice_id: str) -> None:
-        """Mark as deleted at once. Raises RefusedError."""
+    def delete_voice(self, account: Account, voice_id: str) -> VoiceTask:
+        """Mark as deleted at once, and return its task. Raises RefusedError."""
         if voice_id in self._preset_voices_by_id:
             raise refuse_value("Only custom voices can be deleted")
-        self._delete(account.voices.get(voice_id), "Voice", voice_id)
+        return self._delete(account.voices.get(voice_id), "Voice", voice_id)
 
     # ---- seeding
 
@@ -384,10 +389,11 @@ class World:
             raise refuse_value(f"Voice id not found: {voice_id}")  # fact: voice-catalogues
         return task
 
-    def _delete(self, task: Made | None, what: str, item_id: str) -> None:
+    def _delete(self, task: M | None, what: str, item_id: str) -> M:
         now = self.clock()
         if task is None or task.status_at(now) != SUCCEED:
             raise refuse_value(f"Invalid {what.lower()} id")
         if task.deleted_at is not None:
             raise refuse_value(f"{what} already be deleted for id: {item_id}")  # fact: msg-deleted-twice
         task.deleted_at = now
+        return task

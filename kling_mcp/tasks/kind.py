@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic
 
 from kling_mcp.tasks.lookup import TaskLookup
@@ -10,7 +10,7 @@ from kling_mcp.tasks.poller import Poller
 from kling_mcp.tasks.route import T, TaskRoute
 from kling_mcp.tasks.send import AttemptRunner
 from kling_mcp.tasks.slot_queue import SlotQueue
-from kling_mcp.tasks.submit import Submitter
+from kling_mcp.tasks.submit import Submission, Submitter
 
 if TYPE_CHECKING:
     from kling_mcp.api.throttle import CreateGate
@@ -36,6 +36,17 @@ class TaskKind(Generic[T]):
     def name(self) -> str:
         """Same as `TaskRoute.kind`."""
         return self.route.kind
+
+    async def wait(self, submission: Submission[T], seconds: float) -> Submission[T]:
+        """The submission with its task as it is after at most `seconds`; a wait that runs out is no error."""
+        task = submission.task
+        if task.is_final or seconds <= 0:
+            return submission
+        snapshot = (await self.poller.wait([task.task_id], seconds, known={task.task_id: task}))[task.task_id]
+        warnings = submission.warnings
+        if snapshot.last_poll_error:
+            warnings = (*warnings, f"The last poll of the task failed: {snapshot.last_poll_error.message}")
+        return replace(submission, task=snapshot.task or task, warnings=warnings)
 
 
 def make_kind(

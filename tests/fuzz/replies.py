@@ -71,7 +71,7 @@ class Spoilt(httpx.AsyncBaseTransport):
             return response
         spoil = self.spoils[0] if self.for_ever and len(self.spoils) == 1 else self.spoils.pop(0)
         path = request.url.raw_path.partition(b"?")[0].decode("ascii")
-        self.create_was_spoilt |= match_route(request.method, path).name == "create"
+        self.create_was_spoilt |= match_route(request.method, path).name in {"create", "voice-create"}
         said = Said(response.status_code, tuple(response.headers.raw), await response.aread())
         return spoil(said).response()
 

@@ -42,6 +42,9 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("use_elements", {"elements": [ELEMENT], "target": "omni-video/kling-v3-omni"}),
     ("find_voices", {"query": "mia"}),
     ("find_voices", {}),
+    ("create_voice", {"voice_name": "Rosa", "voice_url": "https://example.com/rosa.mp3", "max_units": 1}),
+    ("delete_voice", {"voice_id": "830000000000000001", "voice_name": "Rosa"}),
+    ("check_balance", {}),
     ("check_setup", {}),
 ]
 IDS = [f"{name} {number}" for number, (name, _) in enumerate(CALLS)]

@@ -9,13 +9,13 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers import last_line, structured, text_of
+from helpers import API_KEY, last_line, structured, text_of
 from mcp import MCPError
 from mcp_types import INTERNAL_ERROR, CallToolResult
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
-from kling_mcp.simulator import Faults, World
+from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.sqlite import FILE_NAME
 from mcp_tasks.client import ask, call, get, handle_of, until
@@ -53,6 +53,34 @@ async def test_running_task_is_followed_by_the_next_server(
     assert view["external_task_id"]
     assert view["waited_seconds"] >= 120
     assert sum(world.accepted_creations().values()) == 1
+
+
+async def test_voice_that_another_server_paid_for_is_followed_by_the_next_server(
+    start: Start, faults: Faults, world: World
+) -> None:
+    faults.slow_task(120, route="voice-create")
+    wanted = {"voice_name": "Narrator", "voice_url": "https://example.com/narrator.mp3", "max_units": 1}
+    async with start() as client:
+        handle = await handle_of(client, "create_voice", wanted)
+    async with start() as client:
+        view = structured(result_of(await until(client, handle)))
+    assert view["voice_id"]
+    assert (view["voice_name"], view["units_estimated"], view["outcome"]) == ("Narrator", "0.05", "recovered")
+    assert sum(world.accepted_creations().values()) == 1
+
+
+async def test_voice_left_out_by_kling_is_reported_by_the_next_server_too(
+    start: Start, creation: dict[str, Any], faults: Faults, world: World
+) -> None:
+    """Facts: voice-on-images, video-voice-unreliable."""
+    world.quirks = Quirks(bind_voices=False)
+    faults.slow_task(120)
+    voice = world.add_voice(world.account_of(API_KEY), "Narrator")
+    async with start() as client:
+        handle = await handle_of(client, CREATE, {**creation, "element_voice_id": voice.voice_id})
+    async with start() as client:
+        (warning,) = structured(result_of(await until(client, handle)))["warnings"]
+    assert f"Kling did not bind the voice {voice.voice_id}" in warning
 
 
 async def test_task_that_ended_during_a_restart_is_answered_at_the_first_poll(

@@ -21,6 +21,7 @@ from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.store.sqlite import SqliteStore
 from kling_mcp.tasks.intent import make_intent
 from kling_mcp.tasks.submit import SubmitRequest
+from kling_mcp.voices import preflight
 from never_twice.wishes import GenerationDraft, VoiceDraft
 
 if TYPE_CHECKING:
@@ -181,13 +182,17 @@ class Process(Runtime):
     async def make(
         self, draft: Draft, *, patience: float = 45.0, allow_duplicate_name: bool = False
     ) -> Submission[Any]:
-        """Make whatever the draft asks for; a voice without anything but the core around it."""
+        """Make whatever the draft asks for; a voice under a caller's own id with nothing but the core around it."""
         if isinstance(draft, GenerationDraft):
             generator = self.own_account().generator
             return await generator.submit(await generator.prepare(draft), timeout=patience)
         if not isinstance(draft, VoiceDraft):
             return await self.create(draft, patience=patience, allow_duplicate_name=allow_duplicate_name)
         account = self.own_account()
+        if not draft.external_task_id:
+            creator = account.voice_creator
+            wanted = preflight.VoiceDraft(draft.voice_name, draft.voice_url)
+            return await creator.submit(await creator.prepare(wanted), timeout=patience)
         body = {"voice_name": draft.voice_name, "voice_url": draft.voice_url}
 
         async def make_body(_: JournalEntry) -> dict[str, object]:

@@ -10,6 +10,7 @@ from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
+from kling_mcp.simulator.generation.prices import VOICE_UNITS
 from never_twice.crashable import FILES, CrashError, DiesAtStep, Processes, is_crash
 from never_twice.wishes import Draft, GenerationDraft, draft_of, pictures_of, route_of, tasks_at, video_of, voice_of
 
@@ -125,4 +126,5 @@ async def _crash_and_repeat(folder: Path, step: int, kind: str, misfortune: str,
     assert [task.task_id for task in tasks] == [again.task.task_id], fate.met
     assert tasks[0].external_task_id == again.external_task_id
     assert first is None or first.task.task_id == again.task.task_id
+    assert tasks[0].units == (VOICE_UNITS if kind == "voice" else 0)  # and this once
     return fate.met

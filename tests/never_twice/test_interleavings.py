@@ -57,6 +57,8 @@ GENERATIONS = ("a video", "pictures")
 KINDS = st.sampled_from(ELEMENTS + VOICES + GENERATIONS)
 PLACES = st.integers(0, 1)
 STEPS_OF_CLOCKS = st.sampled_from((-86_400.0, -3600.0, -20.0, 20.0, 3600.0, 86_400.0))
+# Whose names must be free.
+GUARDED = {"a name of its own", "a shared name", "a voice", "a voice of a shared name"}
 PATIENCE = st.sampled_from((5.0, 45.0, 200.0))
 
 
@@ -92,7 +94,7 @@ def new_wish(kind: str, number: int) -> Asked:
             draft = pictures_of(content)
         case _:
             draft = draft_of("Mia", content)
-    return Asked(draft, allow_duplicate_name=kind not in {"a name of its own", "a shared name"})
+    return Asked(draft, allow_duplicate_name=kind not in GUARDED)
 
 
 class NeverTwice(RuleBasedStateMachine):

@@ -25,6 +25,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "apply_production": {"plan_id": "{plan_id}", "max_units": "9"},
     "find_elements": {"query": "zoe"},
     "find_voices": {},
+    "create_voice": {"voice_name": "Narrator", "voice_url": "https://example.com/narrator.mp3", "max_units": 1},
+    "delete_voice": {"voice_id": "{voice_id}", "voice_name": "Warm voice"},
+    "check_balance": {},
 }
 
 
@@ -43,7 +46,7 @@ def furnish(world: World) -> dict[str, str]:
     world.add_element(kling, "Gone", status="deleted")
     world.add_element(kling, "Refused", status="failed")
     world.add_element(kling, "Coming", status="pending")
-    return {"task_id": ready.task_id, "element_id": ready.element_id}
+    return {"task_id": ready.task_id, "element_id": ready.element_id, "voice_id": voice.voice_id}
 
 
 def sheet_beside(picture: Path, ids: dict[str, str]) -> str:

@@ -51,6 +51,12 @@ def refusal(tool: str, /, **raw: Any) -> str:
             {"element_ids": "7", "route": "omni-video"},
             {"elements": ["7"], "target": "omni-video"},
         ),
+        ("delete_voice", {"id": "7", "name": "Mia"}, {"voice_id": "7", "voice_name": "Mia"}),
+        (
+            "create_voice",
+            {"name": "Mia", "audio_url": "https://a", "budget": "1"},
+            {"voice_name": "Mia", "voice_url": "https://a", "max_units": 1},
+        ),
         ("delete_element", {"id": "7", "name": "Mia"}, {"element_id": "7", "element_name": "Mia"}),
         (
             "create_element",

@@ -155,6 +155,22 @@ async def test_voice_left_out_by_kling_is_reported_by_a_later_wait(
     assert len(later["warnings"]) == 1
 
 
+async def test_voice_left_out_by_kling_is_reported_by_a_repeated_creation(
+    connect: Connect, world: World, creation: dict[str, Any]
+) -> None:
+    """Both creating tools say so, once."""
+    world.quirks = dataclasses.replace(world.quirks, bind_voices=False)
+    async with connect() as client:
+        voice_id = (await found(client, query="Calm Alto"))["voices"][0]["voice_id"]
+        arguments = {**creation, "element_voice_id": voice_id}
+        structured(await client.call_tool("create_element_and_wait", arguments))
+        for tool in ("create_element", "create_element_and_wait"):
+            again = await client.call_tool(tool, arguments)
+            (warning,) = structured(again)["warnings"]
+            assert f"Kling did not bind the voice {voice_id}" in warning
+            assert f"Warning: {warning}" in text_of(again)
+
+
 async def test_element_without_a_requested_voice_has_no_voice_warning(
     connect: Connect, creation: dict[str, Any]
 ) -> None:

@@ -194,6 +194,16 @@ class TestClientThatCannotAsk:
 
 
 class TestMaxUnits:
+    async def test_price_with_a_fraction_is_rounded_up_to_the_max_units_that_pay_it(
+        self, connect: Connect, world: World
+    ) -> None:
+        async with connect() as client:
+            result = await video(client, duration=3)
+            assert "This costs 1.8 video units" in text_of(result)
+            assert "max_units=2" in text_of(result)
+            saved_files(await video(client, duration=3, max_units=2))
+        assert made(world) == 1
+
     @pytest.mark.parametrize("mode", ["ask", "allow"])
     async def test_max_units_below_the_price_stops_the_call_before_a_person_is_asked(
         self, connect: Connect, world: World, mode: str

@@ -53,6 +53,7 @@ async def test_read_only_and_a_choice_of_tools_list_the_tools_that_both_allow(co
 OF_ALL = {"wait_for_tasks", "check_setup"}
 GENERATE = {"generate_video", "generate_image", "find_generations"}
 PRODUCTION = {"plan_production", "apply_production"}
+VOICES = {"find_voices", "create_voice", "delete_voice"}
 SPENDING_OFF = SpendingSettings(mode="off")
 
 
@@ -61,8 +62,8 @@ SPENDING_OFF = SpendingSettings(mode="off")
     [
         (("elements",), NAMES_OF_ELEMENTS | OF_ALL),
         (("generate",), GENERATE | OF_ALL),
-        (("Voices", "generate"), GENERATE | OF_ALL | {"find_voices"}),
-        (("account",), OF_ALL),
+        (("Voices", "generate"), GENERATE | OF_ALL | VOICES),
+        (("account",), OF_ALL | {"check_balance"}),
         (("production",), PRODUCTION | OF_ALL),
         (("elements", "voices", "generate", "production", "account"), READING | WRITING),
     ],
@@ -79,7 +80,7 @@ async def test_a_choice_of_tools_narrows_the_toolsets(connect: Connect) -> None:
 def test_every_tool_is_in_one_toolset_or_in_all() -> None:
     placed = [name for names in TOOLSETS.values() for name in names]
     assert sorted([*placed, *OF_ALL]) == sorted(NAMES)
-    assert set(PAID) == GENERATE - {"find_generations"} | {"apply_production"}
+    assert set(PAID) == GENERATE - {"find_generations"} | {"create_voice", "apply_production"}
 
 
 async def test_spending_that_is_off_leaves_out_what_costs(connect: Connect, era: str) -> None:

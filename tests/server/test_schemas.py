@@ -25,8 +25,8 @@ FORBIDDEN = {"$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "not", "
 
 # The contract's columns: what a tool reads, makes or destroys.
 MAKES = {"create_element", "create_element_and_wait", "apply_cast"}
-PAYS = {"generate_video", "generate_image", "apply_production"}
-DESTROYS = {"delete_element"}
+PAYS = {"generate_video", "generate_image", "create_voice", "apply_production"}
+DESTROYS = {"delete_element", "delete_voice"}
 LARGEST = {**dict.fromkeys(MAKES, 2_050), "generate_video": 2_400, "generate_image": 1_900}
 CORE = MAKES | DESTROYS | {"wait_for_tasks", "get_element", "list_elements", "list_preset_elements"}
 

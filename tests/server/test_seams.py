@@ -94,7 +94,7 @@ async def test_instructions_of_a_server_that_makes_no_videos_name_the_way_around
     async with connect(**changes) as client:
         said = client.instructions or ""
     assert "send what use_elements gives to Kling's API, which answers with the video" in said
-    assert "prices and balance are in Kling's console" in said
+    assert "prices are in Kling's console" in said
     assert len(said) <= 1100
 
 

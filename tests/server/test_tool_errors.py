@@ -244,6 +244,8 @@ UNREADABLE: dict[str, dict[str, Any]] = {
     "find_voices": {"source": "photo"},
     "find_generations": {"kind": "photo"},
     "plan_production": {"path": "episode.yaml", "part": "some"},
+    "delete_voice": {"voice_id": "7"},
+    "check_balance": {"days": 31},
     "delete_element": {"element_id": "7"},
     "check_setup": {"verbose": True},
 }
@@ -256,6 +258,8 @@ FINE: dict[str, dict[str, Any]] = {
     "find_voices": {},
     "find_generations": {},
     "plan_production": {"path": "/nowhere/episode.yaml"},
+    "delete_voice": {"voice_id": "7", "voice_name": "Narrator"},
+    "check_balance": {},
     "delete_element": {"element_id": "7", "element_name": "Mia"},
 }
 

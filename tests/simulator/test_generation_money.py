@@ -36,6 +36,7 @@ from simulator.generation_box import (
 
 pytestmark = pytest.mark.anyio
 LEDGER = "/account/billing/package"
+CASH_LEDGER = "/account/billing/balance"
 RATIO = {"aspect_ratio": "16:9"}
 SPAN = {"start_time": round(START * 1000) - 1, "end_time": round(START * 1000) + 10**9}
 
@@ -121,7 +122,8 @@ async def ledger(box: Box, **changes: Any) -> list[dict[str, Any]]:
 
 
 async def units_left(box: Box) -> dict[str, float]:
-    """What `/account/costs` says, by type."""
+    """What `/account/costs` says, by type; it may be asked once a second."""
+    box.clock.now += 1
     packs = data(await box.http.get("/account/costs", params=SPAN))["resource_pack_subscribe_infos"]
     return {"video" if "Video" in pack["resource_pack_name"] else "image": pack["remaining_quantity"] for pack in packs}
 
@@ -323,3 +325,28 @@ async def test_reset_gives_every_account_full_packs(box: Box) -> None:
     await finished(box, OMNI)
     box.world.reset()
     assert (await ledger(box), await units_left(box)) == ([], {"video": 1e6, "image": 1e6})
+
+
+async def test_cash_pays_where_there_is_no_pack_and_has_a_ledger_of_its_own() -> None:
+    """Facts: ledger-package, ledger-cash-fields, price-rule."""
+    async with Box(packs=[Pack("image")], cash=1) as box:
+        clip_id = await make(box, OMNI)
+        await make(box, OMNI_IMAGE)
+        assert await make(box, OMNI)
+        assert refusal(await box.http.post(OMNI, json=BODIES[OMNI]))[1] == 1102  # 84 cents of the dollar are reserved
+        box.clock.now += 84
+        rows = data(await box.http.post(CASH_LEDGER, json=SPAN))["result"]["detail"]
+        assert len(rows) == 2
+        assert rows[1].items() >= {"task_id": clip_id, "currency": "USD", "deduction_amount": 0.42}.items()
+        assert rows[1]["balance_after_deduction"] == rows[0]["balance_before_deduction"]
+        assert [row["product_type"] for row in await ledger(box)] == ["image"]
+
+
+async def test_pack_that_has_ended_pays_for_nothing_more() -> None:
+    """Fact: costs-pack."""
+    async with Box(packs=[Pack("video", days=1)]) as box:
+        await make(box, OMNI)
+        box.clock.now += 86_400
+        assert refusal(await box.http.post(OMNI, json=BODIES[OMNI]))[1] == 1102
+        (pack,) = data(await box.http.get("/account/costs", params=SPAN))["resource_pack_subscribe_infos"]
+        assert (pack["status"], pack["invalid_time"] - pack["purchase_time"]) == ("expired", 86_400_000)

@@ -110,8 +110,11 @@ async def test_costs_double_envelope(box: Box) -> None:
     packs = inner["resource_pack_subscribe_infos"]
     assert [pack["resource_pack_type"] for pack in packs] == ["decreasing_total"] * 2  # fact: costs-pack
     assert [pack["status"] for pack in packs] == ["online"] * 2
+    assert refusal(await box.http.get("/account/costs", params=span)) == (429, 1302, "Request rate exceeded")
+    box.clock.now += 1
     one = {**span, "resource_pack_name": packs[0]["resource_pack_name"]}
     assert data(await box.http.get("/account/costs", params=one))["resource_pack_subscribe_infos"] == packs[:1]
+    box.clock.now += 1
     other = {**span, "resource_pack_name": "Another"}
     assert data(await box.http.get("/account/costs", params=other))["resource_pack_subscribe_infos"] == []
     assert refusal(await box.http.get("/account/costs"))[:2] == (400, 1201)

@@ -7,6 +7,7 @@ import pytest
 
 from kling_mcp.simulator import Quirks
 from simulator.box import ELEMENTS, VOICES, Box, data, element, refusal, video_creation
+from simulator.generation_box import OMNI, finished, new_body
 
 pytestmark = pytest.mark.anyio
 PRESET_VOICES = "/v1/general/presets-voices"
@@ -117,8 +118,26 @@ async def test_voice_create_rules(box: Box, fields: dict[str, str], said: str) -
     assert refusal(await create_voice(box, **fields)) == (400, 1201, said)
 
 
-async def test_a_voice_may_come_from_a_finished_video(box: Box) -> None:
-    assert data(await create_voice(box, voice_url="", video_id="880000000000000101"))["task_id"]
+async def test_voice_comes_from_a_finished_video_with_sound(box: Box) -> None:
+    """Fact: voice-from."""
+
+    async def made_from(video_id: str) -> Any:
+        return await create_voice(box, voice_url="", video_id=video_id)
+
+    sounding = await finished(box, OMNI, new_body(aspect_ratio="16:9", audio="native"))
+    assert data(await made_from(sounding["outputs"][0]["id"]))["task_id"]
+    silent = await finished(box, OMNI)
+    assert refusal(await made_from(silent["outputs"][0]["id"])) == (400, 1201, "The video has no sound")
+    unknown = "880000000000000101"
+    assert refusal(await made_from(unknown)) == (400, 1201, f"Video id not found: {unknown}")
+
+
+async def test_deletion_of_a_voice_answers_with_its_whole_record(box: Box) -> None:
+    """Fact: voice-lookup."""
+    voice = box.world.add_voice(box.world.account_of("an-api-key"), "Low voice")
+    record = data(await box.http.post(DELETE_VOICES, json={"voice_id": voice.voice_id}))
+    assert record == data(await box.query(voice.task_id, VOICES))
+    assert record["task_result"]["voices"][0]["status"] == "deleted"
 
 
 async def test_lost_reply_after_a_creation_leaves_the_voice(box: Box) -> None:

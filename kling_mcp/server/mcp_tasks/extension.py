@@ -47,7 +47,7 @@ TASKS = "io.modelcontextprotocol/tasks"
 Mode = Literal["optional", "always", "required"]
 
 # The tools that may become tasks; `resume` has the body that follows each of them.
-LONG_CALLS = ("create_element_and_wait", "wait_for_tasks", "generate_video", "generate_image")
+LONG_CALLS = ("create_element_and_wait", "wait_for_tasks", "generate_video", "generate_image", "create_voice")
 
 GRACE_SECONDS = 2.0
 TASK_SECONDS = 900.0  # fact: poll (10 to 15 minutes in all)

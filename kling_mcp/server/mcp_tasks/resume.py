@@ -7,9 +7,10 @@ Each body answers like the tool whose call it follows.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kling_mcp.elements.create import Creation
+from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError, NotFoundError, StorageError, UnknownOutcomeError
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
@@ -17,11 +18,20 @@ from kling_mcp.server.mcp_tasks.background_call import BackgroundCall, current_b
 from kling_mcp.server.tool import CREATES, PAYS, READS, Answer, ToolSpec, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools.create_element_and_wait import create_element_and_wait
+from kling_mcp.server.tools.create_voice import create_voice
 from kling_mcp.server.tools.generate_image import generate_image
 from kling_mcp.server.tools.generate_video import generate_video
 from kling_mcp.server.tools.wait_for_tasks import WaitArguments, WaitView, wait_for_tasks
 from kling_mcp.server.views.generations import GenerationView, followed_view, generation_text
-from kling_mcp.server.views.tasks import TaskView, creation_view, task_text
+from kling_mcp.server.views.tasks import (
+    TaskView,
+    VoiceTaskView,
+    creation_view,
+    next_step_for,
+    next_wait,
+    task_text,
+    voice_view,
+)
 from kling_mcp.tasks.collector import NEVER_ARRIVED
 from kling_mcp.tasks.submit import raise_if_failed
 
@@ -49,6 +59,40 @@ class NoArguments(ToolArguments):
 async def follow_creation(_: NoArguments, call: ToolContext) -> Answer:
     """Wait for a creation that another process sent."""
     run = _the_run()
+    item, task, warnings = await _follow(run, call)
+    warnings += voice_warnings(task, item.memo.get("voice_id", ""))
+    creation = Creation(task, item.external_task_id, "recovered", tuple(warnings), run.age)
+    view = creation_view(creation, "; do not create it again.")
+    return Answer(view, task_text(view))
+
+
+@tool(create_voice.name, title=create_voice.title, annotations=PAYS, arguments=NoArguments, view=VoiceTaskView)
+async def follow_voice(_: NoArguments, call: ToolContext) -> Answer:
+    """Wait for a voice that another process paid for."""
+    run = _the_run()
+    item, task, warnings = await _follow(run, call)
+    entry = None
+    with suppress(StorageError):
+        entry = await call.account.journal.find(task.task_id)
+    view = voice_view(
+        task,
+        voice_name=item.label,
+        units_estimated=entry.units_estimated if entry else "",
+        external_task_id=item.external_task_id,
+        outcome="recovered",
+        waited_seconds=run.age,
+        warnings=warnings,
+        next_step=next_step_for(task, running=next_wait([task.task_id])),
+    )
+    return Answer(view, task_text(view))
+
+
+async def _follow(run: BackgroundCall, call: ToolContext) -> tuple[CollectedTask, Any, list[str]]:
+    """The creation, its task when the wait ended, and what is to be said of the wait.
+
+    Raises:
+        KlingError: it failed, or was not found.
+    """
     async with call.report_progress(lambda: "Following a creation at Kling", run.seconds_left()):
         item = await _find_creation(run, call)
         if item.label:
@@ -58,10 +102,7 @@ async def follow_creation(_: NoArguments, call: ToolContext) -> Answer:
     if task is None:
         raise item.snapshot.error or error or _still_unknown(item.external_task_id or item.name)
     raise_if_failed(task, item.external_task_id, await call.account.refusals.facts_on(task))
-    warnings = (f"The last poll of the task failed: {error.message}",) if error else ()
-    creation = Creation(task, item.external_task_id, "recovered", warnings, run.age)
-    view = creation_view(creation, "; do not create it again.")
-    return Answer(view, task_text(view))
+    return item, task, [f"The last poll of the task failed: {error.message}"] if error else []
 
 
 @tool(
@@ -108,7 +149,13 @@ def _follower_of(paid: ToolSpec) -> ToolSpec:
 # For each tool that may become a task (`extension.LONG_CALLS`), the body that follows its call.
 FOLLOWERS: dict[str, ToolSpec] = {
     spec.name: spec
-    for spec in (follow_creation, follow_wait, _follower_of(generate_video), _follower_of(generate_image))
+    for spec in (
+        follow_creation,
+        follow_voice,
+        follow_wait,
+        _follower_of(generate_video),
+        _follower_of(generate_image),
+    )
 }
 
 

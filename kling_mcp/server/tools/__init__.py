@@ -35,12 +35,15 @@ NAMES = (
     "plan_production",
     "apply_production",
     "find_voices",
+    "create_voice",
+    "delete_voice",
     "delete_element",
+    "check_balance",
     "check_setup",
 )
 
 
-# KLING_MCP_TOOLSETS; a tool of no toolset belongs to all. One is named in advance, and has no tools yet.
+# KLING_MCP_TOOLSETS; a tool of no toolset belongs to all.
 TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "elements": frozenset(
@@ -55,13 +58,13 @@ TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "delete_element",
             }
         ),
-        "voices": frozenset({"find_voices"}),
+        "voices": frozenset({"find_voices", "create_voice", "delete_voice"}),
         "generate": frozenset({"generate_video", "generate_image", "find_generations"}),
         "production": frozenset({"plan_production", "apply_production"}),
-        "account": frozenset(),
+        "account": frozenset({"check_balance"}),
     }
 )
-PAID = frozenset({"generate_video", "generate_image", "apply_production"})
+PAID = frozenset({"generate_video", "generate_image", "create_voice", "apply_production"})
 
 
 def load(name: str) -> ToolSpec:

@@ -25,7 +25,7 @@ class NoArguments(ToolArguments):
 class SetupView(View):
     """The result, with problems in plain sentences."""
 
-    SHOWN = ("ok", "problems")
+    SHOWN = ("ok",)
 
     ok: bool
     region: str

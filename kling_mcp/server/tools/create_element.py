@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     arguments=CreationArguments,
     view=TaskView,
     extra_problems=media_problems,
+    is_described=False,
 )
 async def create_element(arguments: CreationArguments, call: ToolContext) -> Answer:
-    """Like create_element_and_wait, but returns the task at once, without element_id: to create several, then call
-    wait_for_tasks once. Free; delete_element undoes it."""
+    """Like create_element_and_wait, with the same arguments, but returns the task at once, without an element_id: to
+    create several, then call wait_for_tasks once."""
     seconds = call.settings.wait_seconds
     account = call.account
 

@@ -33,8 +33,7 @@ class CreateAndWaitArguments(CreationArguments):
 )
 async def create_element_and_wait(arguments: CreateAndWaitArguments, call: ToolContext) -> Answer:
     """Create a reusable element from 2 to 4 pictures or one clip, and wait for its element_ids (5 s to 2 min). If
-    wait_seconds runs out, it names the task and the next call. Several: create_element. Free; delete_element
-    undoes it."""
+    wait_seconds runs out, the answer names the next call. Several: create_element. Free; delete_element undoes it."""
     seconds = call.wait_seconds(arguments)
 
     async def create(on_claim: OnClaim) -> Creation:

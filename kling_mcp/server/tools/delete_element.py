@@ -58,7 +58,7 @@ class DeletedView(View):
     view=DeletedView,
 )
 async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -> Answer:
-    """Permanently delete one of your own elements; later requests with its id fail. Only if the user asked for it."""
+    """Permanently delete one of your own elements. Only when the user asked for it."""
     element_id = arguments.element_id.strip()
     if not element_id:
         raise InputError(

@@ -37,7 +37,7 @@ class FindElementsArguments(ToolArguments):
     """What to search for, and how much to return."""
 
     query: str = Field("", max_length=200, description="Words of the name or description, or an id")
-    tags: list[str] = Field(default_factory=list, description=f"Any of {', '.join(TAGS.values())}")
+    tags: list[str] = Field(default_factory=list, description="Such as Character or Item")
     source: Literal["custom", "preset", "all"] = Field("custom", description="custom = your own, preset = official")
     status: Literal["ready", "pending", "failed", "deleted", "any"] = "ready"
     has_voice: Literal["any", "yes", "no"] = "any"
@@ -69,7 +69,7 @@ class FoundView(View):
     page_uri=GALLERY_URI,
 )
 async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> Answer:
-    """Search your library by words, tags, voice or id; tolerates typos, best match first. No query: newest first.
+    """Search your library by words, tags, voice or id; tolerates typos. No query: newest first.
     Check here before creating. For a known id or exact name: get_element."""
     account = call.account
     library = account.library

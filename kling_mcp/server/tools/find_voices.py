@@ -12,6 +12,7 @@ from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
+from kling_mcp.server.views.tasks import MAX_TRIAL_URL_CHARACTERS
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from kling_mcp.library.voices import LibraryVoice, VoiceHits
 
 _SOURCES: dict[str, tuple[Source, ...]] = {"custom": ("custom",), "preset": ("preset",), "all": ("custom", "preset")}
-_MAX_TRIAL_URL_CHARACTERS = 500
 # What Kling shows of a voice is the fact voice-record.
 _NAMES_ONLY = "Kling knows only names of voices, no gender, age, language or tone: let the person listen at trial_url."
 
@@ -30,15 +30,15 @@ class FindVoicesArguments(ToolArguments):
     """What to search for, and how much to return."""
 
     query: str = Field("", max_length=200, description="Words of the name, or a voice id")
-    source: Literal["custom", "preset", "all"] = Field("all", description="custom = your own, preset = official")
+    source: Literal["custom", "preset", "all"] = "all"
     limit: int = Field(20, ge=1, le=100)
-    cursor: str = Field("", description="Previous next_cursor, other arguments unchanged")
+    cursor: str = ""
 
 
 class VoiceRow(View):
     """One voice."""
 
-    SHOWN = ("voice_id", "voice_name")
+    SHOWN = ("voice_id",)
 
     voice_id: str
     voice_name: str
@@ -126,7 +126,7 @@ def _row(voice: LibraryVoice) -> VoiceRow:
         voice_id=clean(voice.voice_id, 80),
         voice_name=clean(voice.voice_name, 60),
         owned_by=clean(voice.owned_by, 40),
-        trial_url=voice.trial_url if len(voice.trial_url) <= _MAX_TRIAL_URL_CHARACTERS else "",
+        trial_url=voice.trial_url if len(voice.trial_url) <= MAX_TRIAL_URL_CHARACTERS else "",
         source=voice.source,
         status=voice.status,
     )

@@ -49,6 +49,5 @@ class ImageArguments(PaidArguments):
     page_uri=RESULTS_URI,
 )
 async def generate_image(arguments: ImageArguments, call: ToolContext) -> Answer:
-    """Make pictures with elements and save them. Costs units: says the price and asks first. The same call never pays
-    twice."""
+    """Make pictures with elements and save them. Costs units: says the price and asks first."""
     return await answer_generation(arguments.draft(), arguments, call)

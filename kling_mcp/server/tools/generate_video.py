@@ -25,17 +25,17 @@ class VideoArguments(PaidArguments):
     prompt: str = Field("", description="@Name: that element; @image_1, @video_1: inputs. Empty with shots")
     elements: list[str] = Field(default_factory=list, description="Names or ids, beside those in the prompt")
     images: list[str] = Field(default_factory=list, description="Reference pictures: paths, links or data: URIs")
-    first_frame: str = Field("", description="Picture that the clip begins with")
+    first_frame: str = Field("", description="Picture that the clip begins with; sets its shape")
     last_frame: str = ""
     video_url: str = Field("", description="https link to mp4 or mov")
     video_use: Literal["feature", "base"] = Field("feature", description="feature: style, motion; base: edit it")
     shots: list[str] = Field(default_factory=list, description='Up to 6 cuts, such as "3: @Mia waves" (seconds)')
     # A text, because the operator may add models; `prepare` knows which there are.
     model: str = Field(_MODELS[0], json_schema_extra={"enum": [*_MODELS]})
-    duration: int = Field(5, description="Seconds, 3 to 15")
+    duration: int = Field(5, description="Seconds, 3 to 15; with shots their sum")
     aspect_ratio: Literal["16:9", "9:16", "1:1"] = "16:9"
     resolution: Literal["720p", "1080p", "4k"] = "720p"
-    audio: Literal["off", "native", "original"] = "off"
+    audio: Literal["off", "native", "original"] = Field("off", description="native: with sound")
 
     def draft(self) -> VideoDraft:
         """The same values; a duration or shape that was not given is left open."""
@@ -66,6 +66,5 @@ class VideoArguments(PaidArguments):
     page_uri=RESULTS_URI,
 )
 async def generate_video(arguments: VideoArguments, call: ToolContext) -> Answer:
-    """Make a video with elements and save it. Costs units: says the price and asks first. The same call never pays
-    twice."""
+    """Make a video with elements and save it. Costs units: says the price and asks first."""
     return await answer_generation(arguments.draft(), arguments, call)

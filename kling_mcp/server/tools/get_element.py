@@ -10,6 +10,7 @@ from pydantic import Field
 from kling_mcp.elements.create import KIND
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
+from kling_mcp.library.voices import KIND as VOICE
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
@@ -75,7 +76,7 @@ async def _look_up(account: Account, wanted: str) -> tuple[TaskView, MatchedBy]:
         task = await _task_at_kling(account, entry.task_id) if entry and entry.task_id else None
         if task is None and not looks_like_task:
             task = await _task_at_kling(account, wanted)
-        if task is None and (kind := await _kind_of_generation(account, wanted)):
+        if task is None and (kind := await _other_kind(account, wanted)):
             raise _no_element(wanted, kind) from None
         if task is None:
             raise (_not_settled(entry) if entry and entry.state in UNFINISHED else failure) from None
@@ -114,11 +115,11 @@ async def _entry_of_journal(account: Account, wanted: str) -> JournalEntry | Non
     return None
 
 
-async def _kind_of_generation(account: Account, wanted: str) -> str:
-    """`video` or `image` if this is an id of one; "" if it is not, or if that cannot be learned."""
+async def _other_kind(account: Account, wanted: str) -> str:
+    """`video`, `image` or `voice` if this is an id of one; "" if it is not, or if that cannot be learned."""
     with suppress(KlingError):
         if entry := await account.journal.find(wanted):
-            return entry.product
+            return entry.kind if entry.kind == VOICE else entry.product
     for kind in account.generator.kinds.values():
         if kind.route.get_many is not None and (wanted.isdecimal() or wanted.startswith(OUR_IDS)):
             with suppress(KlingError):
@@ -127,10 +128,10 @@ async def _kind_of_generation(account: Account, wanted: str) -> str:
 
 
 def _no_element(wanted: str, kind: str) -> NotFoundError:
-    what = "a video" if kind == "video" else "a picture"
+    what = {"video": "a video", VOICE: "a voice"}.get(kind, "a picture")
     return NotFoundError(
         f"{quote(wanted, 128)} is the id of {what}, not of an element.",
-        advice=f"Call wait_for_tasks with ids=[{quote(wanted, 128)}] to see it and save it.",
+        advice=f"Call wait_for_tasks with ids=[{quote(wanted, 128)}] to see what became of it.",
     )
 
 

@@ -17,7 +17,7 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
     view=ElementPage,
 )
 async def list_preset_elements(arguments: PageArguments, call: ToolContext) -> Answer:
-    """One page of Kling's official elements, which anyone can use but not delete. To search: find_elements."""
+    """One page of Kling's official elements. To search: find_elements."""
     tasks = await call.account.client.list_preset_elements(arguments.page_num, arguments.page_size)
     records = [record for task in tasks for record in records_of(task, "preset")]
     is_full = len(tasks) >= arguments.page_size

@@ -16,14 +16,14 @@ from kling_mcp.server.views.plans import PlanView, plan_text, plan_view
 class PlanArguments(ToolArguments):
     """Which sheet, which part of it, and what must exist."""
 
-    path: str = Field(description="YAML, JSON or TOML")
+    path: str
     part: Literal["all", "cast", "shots"] = "all"
-    require: list[str] = Field(default_factory=list, description="Names that must exist")
+    require: list[str] = Field(default_factory=list, description="Must exist")
 
 
 @tool("plan_production", title="Plan a production", annotations=READS, arguments=PlanArguments, view=PlanView)
 async def plan_production(arguments: PlanArguments, call: ToolContext) -> Answer:
-    """What a production sheet (cast and shots in a file) still needs and costs."""
+    """What a production sheet (a file with cast and shots) still needs and costs."""
     planner = Planner(call.account, call.runtime.media_policy(), call.clock)
     async with call.report_progress(lambda: "Looking at the sheet and the library", 0):
         kept = await planner.make(arguments.path, part=arguments.part, require=arguments.require)

@@ -36,7 +36,7 @@ class UseElementsArguments(ToolArguments):
 class UseView(View):
     """Ids, handles and the fragment, all in the order in which the elements were named."""
 
-    SHOWN = ("element_ids", "prompt_handles", "request_fragment", "warnings")
+    SHOWN = ("element_ids", "prompt_handles", "request_fragment")
 
     element_ids: list[str]
     prompt_handles: list[str]

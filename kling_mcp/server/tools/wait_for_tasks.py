@@ -42,7 +42,7 @@ class WaitArguments(ToolArguments):
 class WaitView(View):
     """The state of each task."""
 
-    SHOWN = ("tasks", "pending", "next_step")
+    SHOWN = ("tasks", "pending")
 
     tasks: list[CollectedTaskView]
     pending: int
@@ -58,8 +58,7 @@ class WaitView(View):
     page_uri=RESULTS_URI,
 )
 async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
-    """Wait for tasks of any kind, also of other chats; saves finished videos and images. No ids: all unfinished. Many
-    cost no more than one."""
+    """Wait for tasks of any kind, also of other chats; saves finished videos and images. No ids: all unfinished."""
     require_exact_ids("ids", arguments.ids)
     seconds = call.wait_seconds(arguments)
     account, started = call.account, call.clock.monotonic()

@@ -36,7 +36,7 @@ class FileRow(View):
 class GenerationView(View):
     """A generation. `request` is JSON text of what is sent, media shortened."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "files", "next_step")
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "files")
 
     kind: Literal["video", "image"]
     task_id: str

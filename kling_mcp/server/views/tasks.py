@@ -9,6 +9,7 @@ from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.records import LibraryElement, Submitted
+from kling_mcp.library.voices import voices_of
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.elements import ElementRow, element_row, row_text
 from kling_mcp.server.views.generations import FileRow, file_row, file_text, file_warnings
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from kling_mcp.results.saver import SavedFile
     from kling_mcp.tasks.collector import CollectedTask
 
-_MESSAGE, _ID, _EXTERNAL_ID, _PROMPT = 300, 80, 128, 200
+_MESSAGE, _ID, _EXTERNAL_ID, _PROMPT, _NAME = 300, 80, 128, 200, 60
+MAX_TRIAL_URL_CHARACTERS = 500
 GENERATIONS = ("video", "image")
 _OUTCOMES = {
     "submitted": "",
@@ -36,7 +38,7 @@ _OUTCOMES = {
 class TaskView(View):
     """A creation and its outcome."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "element_ids", "next_step")
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "element_ids")
 
     task_id: str
     external_task_id: str
@@ -68,10 +70,21 @@ class CollectedTaskView(TaskView):
     files: list[FileRow]
 
 
+class VoiceTaskView(TaskView):
+    """A voice and its creation; `trial_url` is an https link that people can listen to, once it is ready."""
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "voice_id")
+
+    voice_id: str
+    voice_name: str
+    trial_url: str
+    units_estimated: str
+
+
 class FoundTaskView(TaskView):
     """A task that was looked up, and by which kind of id."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "elements", "matched_by")
+    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "elements")
 
     matched_by: str
 
@@ -153,6 +166,36 @@ def collected_view(
     )
 
 
+def voice_view(
+    task: VoiceTask,
+    *,
+    voice_name: str,
+    units_estimated: str,
+    external_task_id: str = "",
+    outcome: str = "",
+    waited_seconds: float = 0.0,
+    warnings: Sequence[str] = (),
+    next_step: str = "",
+) -> VoiceTaskView:
+    """A voice that was asked for under this name."""
+    view = task_view(
+        task,
+        external_task_id=external_task_id,
+        outcome=outcome,
+        waited_seconds=waited_seconds,
+        warnings=warnings,
+        next_step=next_step,
+    )
+    made = voices_of(task, "custom")[0] if task.voices else None
+    return VoiceTaskView(
+        **view.model_dump(),
+        voice_id=clean(made.voice_id, _ID) if made else "",
+        voice_name=clean(voice_name or (made.voice_name if made else ""), _NAME),
+        trial_url=made.trial_url if made and len(made.trial_url) <= MAX_TRIAL_URL_CHARACTERS else "",
+        units_estimated=units_estimated,
+    )
+
+
 def _submitted(item: CollectedTask) -> Submitted | None:
     """What was asked for, if it is known and may exist."""
     return Submitted.of(item.label, item.memo) if item.label and item.standing != "never_arrived" else None
@@ -181,6 +224,9 @@ def task_text(view: TaskView) -> str:
     """The facts of a task, the most important first."""
     lines = [_headline(view), *(row_text(row) for row in view.elements)]
     of_generation: list[str] = []
+    if isinstance(view, VoiceTaskView):
+        of_generation = [f"voice_name={quote(view.voice_name, _NAME)}", f"units_estimated={view.units_estimated}"]
+        lines.append(view.trial_url and f"Listen at trial_url={view.trial_url}")
     if isinstance(view, CollectedTaskView):
         lines += [file_text(row) for row in view.files]
         of_generation = [
@@ -210,7 +256,7 @@ def task_text(view: TaskView) -> str:
 
 
 def _headline(view: TaskView) -> str:
-    if isinstance(view, CollectedTaskView) and view.voice_id:
+    if isinstance(view, CollectedTaskView | VoiceTaskView) and view.voice_id:
         return f"Ready: voice_id={identifier(view.voice_id)}"
     if isinstance(view, CollectedTaskView) and view.files:
         saved = ", saved" if all(row.path for row in view.files) else ""

@@ -1,0 +1,1 @@
+"""What an account has left, and what it spent. Reads only."""
