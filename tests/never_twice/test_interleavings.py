@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import API_KEY
+from helpers import ACCESS_KEY, API_KEY
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -201,7 +201,8 @@ class NeverTwice(RuleBasedStateMachine):
         ready = [task for task in self.stage.tasks() if is_ready(task, world.clock())]
         if not ready:
             return
-        task, account = ready[number % len(ready)], world.account_of(API_KEY)
+        task, key = ready[number % len(ready)], ACCESS_KEY if self.stage.has_pair else API_KEY
+        account = world.account_of(key)
         if isinstance(task, ElementTask):
             world.delete_element(account, task.element_id)
         elif isinstance(task, VoiceTask):
