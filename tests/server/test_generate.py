@@ -370,7 +370,7 @@ class TestDryRun:
 
 class TestSlots:
     async def test_progress_says_that_a_call_waits_for_a_free_slot(self, connect: Connect, world: World) -> None:
-        world.account_of(API_KEY).ledger.packs = [Pack("video", 100, concurrency=1)]
+        world.account_of(API_KEY).ledger.packs = [Pack("video", 100, concurrency=1).copy(world.clock())]
         told: list[str] = []
 
         async def report(progress: float, total: float | None, message: str | None) -> None:

@@ -40,7 +40,8 @@ class Billed(Protocol):
 class Pack:
     """A pack of units of one product type, which ends `days` after it was `bought` (Unix seconds).
 
-    Its name tells how many slots it gives. facts: costs-pack, gen-slots
+    Its name tells how many slots it gives. `World(packs=…)` buys it for every account when the account is opened; for
+    an account that is open already, `copy(world.clock())` is the pack, bought now. facts: costs-pack, gen-slots
     """
 
     product_type: Literal["video", "image"]

@@ -122,11 +122,13 @@ export const resultStories = ({ open, check, same, HOSTILE }) => ({
       past(9), past(10, { status: "failed", task_status_msg: "The content was refused." }),
     ], {}, { pictures: { "/films/small.png": PIXEL } }));
     const cardOf = (id) => view.frame.evaluate((words) => [...document.querySelectorAll(".card")].find((card) => card.querySelector(".prompt").textContent === words).innerText, "Prompt " + id);
-    for (const card of await view.frame.$$(".card")) {
-      await card.evaluate((node) => node.scrollIntoView());
-      await view.frame.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
-    }
-    await view.until(() => document.querySelectorAll(".blank").length === 9);
+    // Pictures load when they are seen: card after card is shown, some frames each, for as long as it takes.
+    await view.until(() => {
+      const cards = [...document.querySelectorAll(".card")];
+      window.frames_shown = (window.frames_shown ?? 0) + 1;
+      cards[Math.floor(window.frames_shown / 6) % cards.length].scrollIntoView();
+      return document.querySelectorAll(".blank").length === 9;
+    });
     const shows = async (id, ...words) => { const text = await cardOf(id); check(`${words.join(", ")}`, words.every((one) => text.includes(one)), text); };
     await shows(1, "The link has ended: it is on the disk.", "/films/boat.mp4", "The link ended on");
     await shows(2, "The link has ended, and no file is on the disk.", "No file is on the disk.");

@@ -113,7 +113,7 @@ async function open({ args = {}, scheme = "light", ...options } = {}) {
     type: async (text) => { await frame.$eval("#words", (node, value) => { node.value = value; node.dispatchEvent(new Event("input")); }, text); },
     press: async (...keys) => { for (const key of keys) await page.keyboard.press(key); },
     shot: async (name) => { if (SHOTS) await page.screenshot({ path: path.join(SHOTS, name + ".png") }); },
-    until: (test, ...values) => frame.waitForFunction(test, { timeout: 8000 }, ...values),
+    until: (test, ...values) => frame.waitForFunction(test, { timeout: 30_000 }, ...values),
     result: (result) => page.evaluate((one) => window.bridge.sendToolResult(one), result),
   };
   return view;
