@@ -32,10 +32,14 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
 def input_schema(model: type[BaseModel], *, is_described: bool = True) -> dict[str, Any]:
     """The schema of a tool's arguments as `tools/list` shows it, without what goes without saying.
 
+    It is open (no `additionalProperties`): a client that checks calls by itself must let synonyms pass, which the
+    server understands. What it does not understand, it refuses with the nearest name.
+
     Args:
         is_described: False if another tool, which this one names, describes the same arguments.
     """
     schema = plain_schema(model)
+    schema.pop("additionalProperties", None)
     for argument in schema.get("properties", {}).values():
         if argument.get("minimum") in _OBVIOUS_MINIMA:
             del argument["minimum"]
