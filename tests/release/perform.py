@@ -21,10 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 
-# E402: they are found only now.
-from check_release import package_version  # noqa: E402
+from check_release import package_version  # noqa: E402 - found only now
 
-from release.workflows import NEEDS_THE_HOST, Step, scripts  # noqa: E402
+from release.workflows import NEEDS_THE_HOST, Step, scripts  # noqa: E402 - the same
 
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".environments", "node_modules", "dist", "__pycache__", ".*_cache", ".hypothesis"

@@ -84,7 +84,7 @@ def test_script_takes_values_from_variables_alone(step: read.Step) -> None:
     assert "secrets." not in str(step)
 
 
-def test_no_workflow_needs_a_secret_or_names_a_registry() -> None:
+def test_workflows_need_no_secret_and_name_no_registry() -> None:
     hosts = re.compile(r"secrets\.|ghcr|quay|" + "|".join([r"docker\.io", "pypi" + r"\.org", "npm" + "js"]))
     for path in (ROOT / ".github").rglob("*.*"):
         assert not hosts.search(path.read_text("utf-8")), path.name
