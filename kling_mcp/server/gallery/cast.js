@@ -5,7 +5,7 @@
   // Of each state: its mark, its words, how it looks, and how it is counted.
   const CAST = {
     __proto__: null,
-    ready: ["✓", "Ready", "", "ready"], unchanged: ["✓", "Ready", "", "ready"], adopt: ["✓", "Adopt", "", "ready"],
+    ready: ["✓", "Ready", "", "ready"], unchanged: ["✓", "Ready", "", "ready"], adopt: ["✓", "Ready to adopt", "", "ready"],
     replace: ["↻", "To replace", "todo", "to replace"], create: ["+", "To create", "todo hole", "to create"],
     pending: ["…", "Being made", "todo hole", "being made"], not_started: ["…", "Not started", "todo hole", "not started"],
     missing: ["?", "Missing", "gap hole", "missing"], problem: ["!", "Problem", "gap wide", "with a problem"], failed: ["!", "Failed", "gap wide", "failed"],
@@ -20,7 +20,7 @@
   const MATERIAL = "a picture from the front with 1 to 3 others, or a clip.";
   const ACTIONS = ["create", "adopt", "replace", "unchanged", "missing"];
   const cast = new Map(), shots = new Map();
-  let plan = {};
+  let plan = { id: "", path: "", price: "", part: "all", require: [] };
 
   function show(result) {
     if (result.isError) return refused(result);
@@ -45,10 +45,14 @@
   /** A call that was refused: what is wrong with the sheet, line by line. */
   function refused(result) {
     const lines = list(result.content).flatMap((block) => String(object(block).text || "").slice(0, 20_000).split("\n")).filter((line) => !line.startsWith("kind="));
-    say(plain(lines[0], 400) || "The call failed.");
     notes(lines.slice(1, 60).map((line) => line.replace(/^- /, "")), 600);
-    $("copy").hidden = true;
-    if (!plan.id) $("again").hidden = !canAsk();
+    // What was shown before is not so any more.
+    for (const rows of [cast, shots]) rows.clear();
+    plan = { ...plan, id: "", price: "", isRefused: true };
+    draw({});
+    $("rest").hidden = $("empty").hidden = true;
+    foot();
+    say(plain(lines[0], 400) || "The call failed.");
   }
 
   // ---- rows, by name and by shot and take; the first one counts
@@ -98,7 +102,11 @@
 
   // ---- what is shown
 
-  const fact = (className, text) => (text ? make("p", className, text) : null);
+  function fact(className, text) {
+    const node = text ? make("p", className, text) : null;
+    if (className === "short" && node) node.title = text;
+    return node;
+  }
   const count = (number, word) => number + " " + word + (number === 1 ? "" : "s");
 
   function stateOf([mark, words], tag) {
@@ -134,16 +142,14 @@
 
   /** Why it is so, and what it is or has to be made from. */
   function needs(row) {
-    const isMade = ["create", "replace", "pending", "not_started"].includes(row.state);
+    const isMade = ["create", "replace", "pending", "not_started"].includes(row.state), isMissing = row.state === "missing";
     const from = row.clip ? "a clip" : row.pictures && count(row.pictures, "picture");
     const lacks = (row.isInSheet ? "Needs " : "Needs an entry in the sheet: ") + (row.about ? "" : "a description, and ") + MATERIAL;
+    const why = ["unchanged", "ready"].includes(row.state) || (isMissing && row.isInSheet) ? "" : row.state === "replace" ? "New: " + row.why : row.why;
     return [
-      row.state === "missing" && fact("told", lacks),
-      row.state === "replace" && fact("", "New: " + row.why), row.state === "missing" && row.isInSheet && row.about && fact("", row.about),
-      isMade && from && fact("", "From " + from + (row.voice ? ", voice " + row.voice : "")), isMade && fact("", row.about),
-      !["replace", "unchanged", "ready"].includes(row.state) && fact("", row.why), row.required && fact("told", "Required: " + row.required),
-      ...row.problems.map((text) => fact("told", text)), ...row.warnings.map((text) => fact("told", text)),
-      row.line && ["missing", "create"].includes(row.state) ? fact("", "Line " + row.line + " of the sheet") : null,
+      isMissing && fact("told", lacks), fact(row.state === "adopt" ? "short" : "", why), row.required && fact("told", "Required: " + row.required),
+      isMade && from && fact("", "From " + from + (row.voice ? ", voice " + row.voice : "")), (isMade || isMissing) && fact("short", row.about),
+      ...[...row.problems, ...row.warnings].map((text) => fact("told", text)), isMissing && row.line && fact("", "Line " + row.line + " of the sheet"),
     ].filter(Boolean);
   }
 
@@ -158,7 +164,10 @@
     return item;
   }
 
-  const named = (units) => units + (units === "1" ? " unit" : " units");
+  function named(units) {
+    const short = /^\d+\.\d+$/.test(units) ? String(Number(units)) : units;
+    return short + (short === "1" ? " unit" : " units");
+  }
 
   /** Such as "6 of 8 ready, 2 missing". */
   function counted(rows, states, done) {
@@ -178,27 +187,28 @@
   // ---- what a person can do; nothing here makes or pays for anything: the assistant is asked, and it asks first
 
   const inState = (rows, ...states) => [...rows.values()].filter(({ state }) => states.includes(state));
-  const gaps = () => inState(cast, "missing", "problem", "failed");
-  const canAsk = () => Boolean(host.serverTools && (plan.path || asked.path));
+  const pathNow = () => plan.path || plain(asked.path, 1000);
 
   function foot() {
     const work = inState(cast, "create", "adopt", "replace").length + inState(shots, "render", "blocked").length;
     const open = inState(cast, "pending", "not_started").length + inState(shots, "pending", "not_started").length;
-    const bad = gaps().length + inState(shots, "stuck", "failed").length;
+    const bad = inState(cast, "missing", "problem", "failed").length, stuck = inState(shots, "stuck", "failed").length;
     $("apply").hidden = !plan.id || !(plan.isRun ? open : work);
     $("apply").textContent = plan.isRun ? "Go on" : "Apply the plan";
-    $("fill").hidden = !bad;
+    $("fill").hidden = !bad && !stuck && !(plan.isRefused && pathNow());
     $("fill").textContent = inState(cast, "missing").length ? "Add what is missing" : "Correct the sheet";
     $("price").textContent = plan.price ? "Price: " + plan.price : "";
-    $("again").hidden = !canAsk();
+    $("again").hidden = !host.serverTools || !pathNow();
     $("copy").hidden = true;
     document.querySelector(".hand").hidden = !plan.price && $("apply").hidden && $("fill").hidden;
-    const name = plan.path.split(/[\\/]/).pop(), is = [bad && count(bad, "gap"), plan.isRun ? open && open + " not made yet" : work && count(work, "change")].filter(Boolean);
+    const name = plan.path.split(/[\\/]/).pop(), is = [
+      bad && count(bad, "gap") + " in the cast", stuck && count(stuck, "shot") + " that cannot be made", plan.isRun ? open && open + " not made yet" : work && count(work, "change") + " to apply",
+    ].filter(Boolean);
     say((name ? name + ": " : "") + (is.join(", ") || (plan.isRun ? "everything is done" : "nothing to do")));
   }
 
   const quoted = (rows) => rows.slice(0, MOST_NAMED).map(({ name }) => JSON.stringify(name)).join(", ") + (rows.length > MOST_NAMED ? " and " + (rows.length - MOST_NAMED) + " more" : "");
-  const sheet = () => (plan.path ? " of the sheet " + JSON.stringify(plan.path) : "");
+  const sheet = () => (pathNow() ? " of the sheet " + JSON.stringify(pathNow()) : "");
 
   $("apply").onclick = () => {
     const call = "call apply_production with plan_id " + JSON.stringify(plan.id);
@@ -212,6 +222,7 @@
   };
 
   $("fill").onclick = () => {
+    if (plan.isRefused) return tell("Correct the Kling production sheet " + JSON.stringify(pathNow()) + ": call plan_production with it, and ask me for what its problems need. Make nothing yet.");
     const absent = inState(cast, "missing"), wrong = inState(cast, "problem", "failed"), stuck = inState(shots, "stuck", "failed");
     const parts = [
       absent.length && "- add to the cast: " + quoted(absent) + ". Each needs a description, and a picture from the front with one to three others, or a clip; or the element_id of an element that exists.",
