@@ -167,7 +167,7 @@ def test_page_calls_no_tool_that_costs(text: str, tools: list[str]) -> None:
 
 
 def test_page_of_a_production_knows_every_state_of_an_entry() -> None:
-    script = script_of(PAGES[CAST_URI].text)
-    cast, shots = (re.findall(r"(\w+): \[\"", part) for part in script.split("const CAST = {")[1].split("const SHOTS = {"))
+    states = script_of(PAGES[CAST_URI].text).split("const CAST = {")[1].split("const ACTIONS")[0]
+    cast, shots = (re.findall(r"(\w+): \[\"", part) for part in states.split("const SHOTS = {"))
     assert {*get_args(CastAction), *get_args(OutcomeStatus), "orphan"} == {*cast}
     assert {*get_args(ShotAction), *get_args(OutcomeStatus), "stuck"} == {*shots}

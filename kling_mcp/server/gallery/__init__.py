@@ -1,4 +1,4 @@
-"""The pages that clients with MCP Apps show with results: elements to pick from, videos and pictures, a cast with its gaps.
+"""The pages that clients with MCP Apps show with results: elements, videos and pictures, a cast with its gaps.
 
 Other clients never load them. Each page is one self-contained text, put together from the files beside this one. Its
 rows are the tool's structured content; what only the page needs comes in the result's `_meta`, which costs the model

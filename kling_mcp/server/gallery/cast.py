@@ -18,7 +18,7 @@ from kling_mcp.thumbnails.fetch import NoPictureError
 from kling_mcp.thumbnails.render import MAX_ON_SHEET, make_thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from kling_mcp.account import Account
     from kling_mcp.media.policy import MediaPolicy
@@ -38,21 +38,21 @@ async def cast_data(plan: Plan, account: Account, policy: MediaPolicy) -> dict[s
     `policy` says which local files may be read.
     """
     cast = _entries(plan)
-    rows = [_entry_row(plan, each) for each in cast]
-    orphans = [
+    rows: list[dict[str, object]] = [_entry_row(plan, each) for each in cast]
+    rows += [
         {"name": clean(name, _NAME), "action": "orphan", "element_id": clean(element.element_id, _ID)}
         for name, element in plan.lock.cast.items()
         if name not in plan.sheet.cast
     ]
-    ids = [row["element_id"] for row in [*rows, *orphans]]
+    ids = [str(row["element_id"]) for row in rows]
     data: dict[str, object] = {
         "path": clean(str(plan.sheet.path), _PATH),
         "part": plan.part,
         "require": [clean(name, _NAME) for name in plan.require],
-        "cast": [*rows, *orphans][:_MOST_ROWS],
+        "cast": rows[:_MOST_ROWS],
         "shots": [_shot_row(plan, each) for each in plan.shots[:_MOST_ROWS]],
         "pictures": await fit_page(
-            {**await _sheet_pictures(plan, cast, policy), **await _library_pictures(account, map(str, ids))}
+            {**await _sheet_pictures(plan, cast, policy), **await _library_pictures(account, ids)}
         ),
     }
     return {CAST_KEY: data}
@@ -114,7 +114,7 @@ def _draw(picture: Media, policy: MediaPolicy) -> bytes:
         return b""
 
 
-async def _library_pictures(account: Account, element_ids: Iterator[str]) -> dict[str, bytes]:
+async def _library_pictures(account: Account, element_ids: Sequence[str]) -> dict[str, bytes]:
     found = [await account.library.known_by_id(element_id) for element_id in element_ids if element_id]
     known = [each.element for each in found if each and each.element.element_id]
     cached = zip(known, await account.thumbnails.cached(known), strict=True)

@@ -35,7 +35,14 @@ NAMES = ("Mia", "Rex", "Noor", "Otto", "Ayşe", "白鹿", "Lantern", "Harbour", 
 TAGS = ("o_102", "o_103", "o_102", "o_102", "o_102", "o_103", "o_104", "o_106", "o_102", "o_102", "o_102", "o_104")
 MAX_ELEMENTS = 205
 MAX_FACES = 6  # for the cast of a sheet
-SECONDS = {"image": 0.5, "image_refer": 0.5, "video": 2.0, "video_turbo": 2.0, "video_omni": 2.0, "video_omni_references": 2.0}
+SECONDS = {
+    "image": 0.5,
+    "image_refer": 0.5,
+    "video": 2.0,
+    "video_turbo": 2.0,
+    "video_omni": 2.0,
+    "video_omni_references": 2.0,
+}
 
 
 def draw_face(path: str) -> bytes:
