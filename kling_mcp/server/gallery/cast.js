@@ -234,6 +234,7 @@
 
   // The sheet may have changed on the disk; a new plan sends nothing.
   $("again").onclick = async () => {
+    const hadFocus = document.activeElement === $("again");
     $("again").disabled = true;
     say("Looking at the sheet…");
     try {
@@ -241,6 +242,7 @@
       show(await request("tools/call", { name: "plan_production", arguments: { path, part, require } }));
     } catch { say("The server could not be asked."); }
     $("again").disabled = false;
+    if (hadFocus) $("again").focus();
   };
 
   begin({ name: "kling-mcp-cast", show, seen, cancelled: "The call was cancelled." });

@@ -99,6 +99,7 @@ export const castStories = ({ open, check, same, HOSTILE, sheets }) => {
       write("painter.json", { ...sheet, cast: { Ivo: made(6, "Painter, blue coat") }, shots: { a1: { prompt: "@Ivo paints" }, a2: sheet.shots.a2 } });
       await run.frame.click("#again");
       await run.until(() => document.querySelectorAll("#grid .state")[0]?.textContent === "To replace");
+      await run.until(() => document.activeElement.id === "again");
       same("the page looks again by a plan alone", (await run.seen()).calls, [{ name: "plan_production", arguments: { path: fs.realpathSync(file), part: "all", require: [] } }]);
       same("what is replaced and what is over is seen", await cards(run), [["Ivo", "To replace"], ["Una", "No longer in the sheet"]]);
       await shows(run, "Ivo", "New: ", "front");
