@@ -37,6 +37,12 @@ print(len(names))
 """
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """A process needs real time."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="module")
 def kling() -> Iterator[str]:
     """The address of a Kling that is done at once."""
@@ -79,7 +85,7 @@ async def test_server_over_stdio_makes_a_character_and_saves_a_picture(kling: st
     }
     picture: dict[str, Any] = {"prompt": "@Mia waves", "save_as": "scenes/con", "max_units": 100, "wait_seconds": 60}
     server = StdioServerParameters(command=POOR[0], args=POOR[1:], env=environ)
-    async with Client(server, mode="legacy") as client:  # which waits for a slow start
+    async with Client(server) as client:
         made = structured(await client.call_tool("create_element_and_wait", character))
         drawn = structured(await client.call_tool("generate_image", picture))
     assert made["task_status"] == "succeed"
