@@ -18,6 +18,8 @@ from write_llms import llms, llms_full
 
 from kling_mcp import __version__
 
+ICON = Path(__file__).parent.parent / "kling_mcp" / "assets" / "icon.svg"
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -35,15 +37,20 @@ html_title = f"kling-mcp {__version__}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 html_show_copyright = False
 html_theme_options = {
     "source_repository": REPOSITORY,
     "source_branch": "main",
     "source_directory": "docs/",
+    "light_css_variables": {"color-brand-primary": "#0f766e", "color-brand-content": "#0f766e"},
+    "dark_css_variables": {"color-brand-primary": "#5eead4", "color-brand-content": "#5eead4"},
 }
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
+if ICON.exists():
+    html_logo = html_favicon = str(ICON)
 
 
 def complete(_: Sphinx, name: str, source: list[str]) -> None:

@@ -88,7 +88,7 @@ def _what(name: str) -> str:
 
 
 def _targets() -> str:
-    head = ("model", "beside", "elements", "at most", "of them from clips", "with pictures together")
+    head = ("model", "beside", "elements", "at most", "of them from clips", "pictures and elements together")
     return _table(head, [(f"`{name}`", *_limit(limit)) for name, target in TARGETS.items() for limit in target.limits])
 
 
