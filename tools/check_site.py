@@ -59,15 +59,18 @@ def problems_of(site: Path) -> list[str]:
     pages = sorted(site.rglob("*.html"))
     found = [] if pages else [f"{site} has no pages"]
     for page in pages:
-        for address in read(page).loaded:
-            if _is_elsewhere(address) or not _leads_somewhere(page, address):
-                found.append(f"{page.name} loads {address}")
+        loaded = (address for address in read(page).loaded if not _is_loadable(page, address))
+        found += [f"{page.name} loads {address}" for address in loaded]
         found += [f"{page.name} links to {link}" for link in read(page).links if not _is_good(page, link)]
     return found
 
 
 def _is_elsewhere(address: str) -> bool:
     return bool(urlsplit(address).netloc) or urlsplit(address).scheme not in {"", "data"}
+
+
+def _is_loadable(page: Path, address: str) -> bool:
+    return not _is_elsewhere(address) and _leads_somewhere(page, address)
 
 
 def _is_good(page: Path, link: str) -> bool:
@@ -92,13 +95,11 @@ def _leads_somewhere(page: Path, link: str) -> bool:
 def main(site: Path) -> int:
     """Print what is wrong, or what was looked at."""
     problems = problems_of(site)
-    for problem in problems:
-        print(f"Problem: {problem}")  # noqa: T201 - a program that reports
     links = {link for page in site.rglob("*.html") for link in read(page).links}
     foreign = {link for link in links if _is_elsewhere(link) and not link.startswith(OURS)}
     pages = sum(page.name not in EXTRA for page in site.rglob("*.html"))
-    if not problems:
-        print(f"{pages} pages, {len(links)} links without a dead end; {len(foreign)} lead elsewhere and were not opened.")  # noqa: T201
+    seen = f"{pages} pages, {len(links)} links; {len(foreign)} lead elsewhere and were not opened."
+    sys.stdout.writelines(f"{line}\n" for line in [*(f"Problem: {problem}" for problem in problems), seen])
     return 1 if problems else 0
 
 

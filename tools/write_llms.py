@@ -4,7 +4,7 @@
     python tools/write_llms.py --full      all pages as one text, on stdout
 
 The site has both, llms.txt and llms-full.txt; docs/conf.py takes them from here.
-tests/docs/test_llms.py compares, so a page that is added or renamed without llms.txt fails the build.
+tests/docs/test_site.py compares, so a page that is added or renamed without llms.txt fails the build.
 """  # noqa: INP001 - a script, not a module of a package
 
 from __future__ import annotations
