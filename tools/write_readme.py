@@ -1,4 +1,4 @@
-"""Writes into README.md what the code knows better: the table of tools.
+"""Writes into README.md what the code knows better: the tools of each toolset.
 
     python tools/write_readme.py
 
