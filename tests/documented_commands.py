@@ -1,4 +1,4 @@
-"""Runs the `sh` blocks of a page as a reader would: in bash, against a Kling of its own, in a room of its own.
+"""Runs the shell blocks of a page as a reader would: in bash, against a Kling of its own, in a room of its own.
 
 What a test cannot run has a stand-in here, with the reason: it is recorded with its arguments and its environment, and
 checked afterwards as far as it concerns us.

@@ -28,6 +28,7 @@ This page is written from the code by `tools/write_tools_page.py`.
 
 Every conversation pays for `tools/list`, so it names only the result fields that a program needs (**bold**).
 A result always has every field listed here, and no others; empty text, `0` and `[]` mean "none".
+A result comes as structured content and as text with the same facts.
 Ids are text everywhere.
 """
 OVERVIEW = "| tool | what it does | effect |\n|-|-|-|"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -20,8 +21,13 @@ from kling_mcp.simulator import World, served_in_background
 EVERYWHERE = list(files_of(".md"))
 BLOCKS = [block for path in EVERYWHERE for block in blocks_of(path)]
 SHELL = {path: [block for block in blocks_of(path) if block.language == "sh"] for path in EVERYWHERE}
-PARSERS: Mapping[str, Callable[[str], object]] = {"json": json.loads, "yaml": yaml.safe_load, "toml": tomllib.loads}
-LANGUAGES = {"sh", "text", "ini", "nginx", "python", "powershell", *PARSERS}
+PARSERS: Mapping[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "yaml": yaml.safe_load,
+    "toml": tomllib.loads,
+    "python": ast.parse,
+}
+LANGUAGES = {"sh", "text", "ini", "nginx", *PARSERS}
 
 needs_bash = pytest.mark.skipif(not documented_commands.BASH, reason="the blocks are for bash")
 
@@ -94,3 +100,10 @@ def test_command_in_prose_that_does_not_exist_is_found() -> None:
 def test_block_is_in_a_known_language_and_can_be_read(block: Block) -> None:
     assert block.language in LANGUAGES, "add the language, or use `text`"
     PARSERS.get(block.language, str)(block.text)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
+def test_commands_stand_only_in_blocks_that_are_run(block: Block) -> None:
+    """Elsewhere nobody would notice that they no longer work."""
+    commands = re.compile(r"^(?:\$ |>>> |kling-mcp |uvx |uv |pip |docker )", re.MULTILINE)
+    assert block.language == "sh" or not commands.search(block.text)
