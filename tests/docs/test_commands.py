@@ -32,7 +32,7 @@ LANGUAGES = {"sh", "text", "ini", "nginx", *PARSERS}
 needs_bash = pytest.mark.skipif(not documented_commands.BASH, reason="the blocks are for bash")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kling() -> Iterator[str]:
     """A Kling that takes any key and makes things at once."""
     with served_in_background(World(any_api_key=True, durations=lambda _kind, _rng: 0.1)) as url:
@@ -45,6 +45,18 @@ def test_commands_of_a_page_work_one_after_the_other(path: Path, kling: str, tmp
     for block in SHELL[path]:
         if missing := documented_commands.missing_tools(block.text):
             pytest.skip(f"{block.place} needs {missing}")
+        documented_commands.run(block, tmp_path, kling)
+
+
+@needs_bash
+@pytest.mark.parametrize(("code", "holds"), [(1, True), (2, False)])
+def test_command_may_fail_where_the_page_says_so(code: int, holds: bool, kling: str, tmp_path: Path) -> None:
+    script = f"kling-mcp production plan no-such-file  # no such sheet: exit code {code}\necho goes on\n"
+    block = Block(ROOT / "README.md", 1, "sh", script)
+    if holds:
+        assert documented_commands.run(block, tmp_path, kling).endswith("goes on\n")
+        return
+    with pytest.raises(AssertionError):
         documented_commands.run(block, tmp_path, kling)
 
 
