@@ -29,6 +29,7 @@ check: $(VENV)/.checkers ## formatting, lint, types, import rules and declared d
 	$(BIN)/deptry kling_mcp
 
 docs: $(VENV)/.docs ## build the documentation in build/site, with warnings as errors, and check its links
+	@rm -rf build/site
 	$(BIN)/sphinx-build --builder html --fresh-env --write-all --nitpicky --fail-on-warning --quiet docs build/site
 	@$(BIN)/python tools/check_site.py build/site
 
