@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench workflows nightly fuzz mutants requests wire clean
+.PHONY: help demo test check docs bench workflows nightly fuzz mutants requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -38,6 +38,11 @@ workflows: $(VENV)/.checkers ## lint the workflows and forms for the host, and c
 	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(BIN)/python tools/check_release.py
+
+docs: $(VENV)/.docs ## build the documentation in build/site, with warnings as errors, and check its links
+	@rm -rf build/site
+	$(BIN)/sphinx-build --builder html --fresh-env --write-all --nitpicky --fail-on-warning --quiet docs build/site
+	@$(BIN)/python tools/check_site.py build/site
 
 nightly: $(VENV)/.checkers ## the tests with many more random histories; takes long
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto
@@ -78,4 +83,8 @@ $(VENV)/.package: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.checkers: $(VENV)/.package
 	@$(PIP) --group check
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.package
+	@$(PIP) --group docs
 	@touch $@
