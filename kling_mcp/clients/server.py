@@ -129,7 +129,7 @@ def _what_uvx_runs(running: Installation, *, has_database: bool) -> tuple[str, .
 def _source(running: Installation) -> str:
     """The address or path that this package was installed from; "" for a package index.
 
-    It is recorded as PEP 610 says, in `direct_url.json`. A password in an address is left out.
+    It is recorded as PEP 610 says. A password in an address is left out.
     """
     distribution = _distribution(running)
     record = json.loads((distribution and distribution.read_text("direct_url.json")) or "{}")

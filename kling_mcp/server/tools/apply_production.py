@@ -30,7 +30,14 @@ class ApplyArguments(ToolArguments):
     wait_seconds: int = Field(45, ge=0, le=600)
 
 
-@tool("apply_production", title="Apply a plan", annotations=PAYS, arguments=ApplyArguments, view=ProductionView)
+@tool(
+    "apply_production",
+    title="Apply a plan",
+    annotations=PAYS,
+    arguments=ApplyArguments,
+    view=ProductionView,
+    search_hint="film render batch",
+)
 async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answer:
     """Make what plan_production planned; asks once for the whole price. Repeat to go on."""
     started = call.clock.monotonic()

@@ -21,7 +21,15 @@ class PlanArguments(ToolArguments):
     require: list[str] = Field(default_factory=list, description="Must exist")
 
 
-@tool("plan_production", title="Plan a production", annotations=READS, arguments=PlanArguments, view=PlanView)
+@tool(
+    "plan_production",
+    title="Plan a production",
+    annotations=READS,
+    arguments=PlanArguments,
+    view=PlanView,
+    search_hint="film storyboard cost",
+    is_long=True,
+)
 async def plan_production(arguments: PlanArguments, call: ToolContext) -> Answer:
     """What a production sheet (a file with cast and shots) still needs and costs."""
     planner = Planner(call.account, call.runtime.media_policy(), call.clock)
