@@ -3,7 +3,7 @@
     python tools/write_clients_page.py
 
 tests/connect compares, so a client that changes without the page fails the build. README.md has them between the marks
-START.format("the most used") and END; without the marks it is left alone.
+IN_README and END.
 """  # noqa: INP001 - a script, not a module of a package
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kling_mcp.clients.table import CLIENTS, OTHER, Client, Files
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "clients.md", ROOT / "README.md"
 START, END = "<!-- clients: {}, written by tools/write_clients_page.py -->", "<!-- end of clients -->"
-MOST_USED = "the most used"
+IN_README = "<!-- clients: the four most used -->"
 SERVER = published_server()
 BY_ID = {client.id: client for client in CLIENTS}
 
@@ -32,7 +32,7 @@ def page(text: str) -> str:
     parts = {"links": links(), "commands": commands(), "files": files()}
     parts |= {client.id: fenced(client) for client in (OTHER, *map(BY_ID.get, SHOWN)) if client}
     for name, part in parts.items():
-        text = between(text, name, part)
+        text = between(text, START.format(name), part)
     return text
 
 
@@ -41,20 +41,24 @@ SHOWN = ("vscode", "copilot-cli", "zed", "codex", "goose")
 
 
 def with_most_used(readme: str) -> str:
-    """README.md with the four most used clients, if it has the marks."""
-    return between(readme, MOST_USED, most_used()) if START.format(MOST_USED) in readme else readme
+    """README.md with the four most used clients.
+
+    Raises:
+        ValueError: its marks are not there.
+    """
+    return between(readme, IN_README, most_used())
 
 
-def between(text: str, name: str, part: str) -> str:
+def between(text: str, mark: str, part: str) -> str:
     """The text with this part between its marks.
 
     Raises:
         ValueError: the marks are not there.
     """
-    before, start, rest = text.partition(START.format(name))
+    before, start, rest = text.partition(mark)
     _, end, after = rest.partition(END)
     if not (start and end):
-        raise ValueError(f"the marks {START.format(name)} and {END} are missing")
+        raise ValueError(f"the marks {mark} and {END} are missing")
     return f"{before}{start}\n{part}\n{end}{after}"
 
 

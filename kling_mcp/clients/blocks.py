@@ -24,6 +24,7 @@ LANGUAGES: dict[Form, str] = {"codex": "toml", "goose": "yaml"}  # of a block; t
 _WAIT_SECONDS, _START_SECONDS = 660, 60
 # Goose starts only commands without a path from a link, and looks for them beyond PATH.
 _GOOSE_COMMANDS = {"uvx", "uvx.exe"}
+_COLUMNS = 80
 # Characters that JSON may hold as they are, but not TOML or YAML.
 _ODD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
@@ -84,7 +85,20 @@ def block(client: Client, server: Server) -> str:
 
 
 def _json(data: Data) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    return _folded(data, "")
+
+
+def _folded(value: object, margin: str) -> str:
+    """JSON in which only what is too long for one line takes several."""
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or (margin and len(margin) + len(line) <= _COLUMNS):
+        return line
+    inner = f"{margin}  "
+    pairs = [(f"{json.dumps(name)}: ", one) for name, one in value.items()] if isinstance(value, dict) else []
+    parts = pairs or [("", one) for one in value]
+    ends = "{}" if isinstance(value, dict) else "[]"
+    lines = ",\n".join(f"{inner}{name}{_folded(one, inner)}" for name, one in parts)
+    return f"{ends[0]}\n{lines}\n{margin}{ends[1]}"
 
 
 def _vscode(server: Server) -> str:

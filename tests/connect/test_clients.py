@@ -158,5 +158,5 @@ def test_clients_in_the_readme_match_the_table() -> None:
     written = runpy.run_path(str(ROOT / "tools" / "write_clients_page.py"))
     readme = written["README"].read_text("utf-8")
     assert written["with_most_used"](readme) == readme, "run: python tools/write_clients_page.py"
-    marked = f"{written['START'].format(written['MOST_USED'])}\n{written['END']}"
-    assert "**Claude Desktop**" in written["with_most_used"](marked)
+    with pytest.raises(ValueError, match=r"the marks .* are missing"):
+        written["with_most_used"]("no marks")
