@@ -49,7 +49,7 @@ def test_blank_media_folder_counts_as_unset(argv: list[str]) -> None:
     assert environ_of(*argv, KLING_MCP_MEDIA_DIRS="pictures") == {"KLING_MCP_MEDIA_DIRS": "pictures"}
 
 
-def test_other_placeholder_allows_no_local_file() -> None:
+def test_placeholder_of_another_program_allows_no_local_file() -> None:
     assert media_dirs("--media-dir", "${PICTURES}") == ()
 
 
