@@ -67,7 +67,7 @@ def test_field_of_the_form_may_be_left_blank(key: str) -> None:
 
 def test_form_hides_exactly_the_secrets() -> None:
     hidden = {key for key, field in FIELDS.items() if field.get("sensitive")}
-    names = {PLACEHOLDER.fullmatch(value)[1]: name for name, value in CONFIG["env"].items()}  # type: ignore[index]
+    names = {PLACEHOLDER.findall(value)[0]: name for name, value in CONFIG["env"].items()}
     assert {names[key] for key in hidden} == secret_variables() & set(CONFIG["env"])
 
 

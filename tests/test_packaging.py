@@ -19,6 +19,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import write_plugins
 from readings import plain_variables, secret_variables
 
 from kling_mcp import __version__
@@ -156,7 +157,8 @@ def wheel(built: Path) -> Iterator[zipfile.ZipFile]:
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
-    assert {"kling_mcp/py.typed", "kling_mcp/demo/pictures/pip-front.jpg", f"{INFO}/licenses/LICENSE"} <= names
+    assert {"kling_mcp/py.typed", "kling_mcp/demo/pictures/pip-front.jpg", "kling_mcp/assets/icon.png"} <= names
+    assert f"{INFO}/licenses/LICENSE" in names
     assert {name.partition("/")[0] for name in names} == {"kling_mcp", INFO}
     here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kling_mcp").rglob("*.py")}
     assert here <= names
@@ -182,3 +184,4 @@ def test_source_distribution_can_be_tested(built: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "Makefile", "server.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"} <= names
     assert {"tests/test_packaging.py", "examples/lost_reply.py", "tools/write_readme.py", ".ci/run"} <= names
+    assert {"skills/kling/SKILL.md", *write_plugins.files()} <= names

@@ -2,7 +2,7 @@
 
     python tests/bundle/smoke.py FOLDER NODE_FOLDER
 
-`hosts.mjs` asks the official library for the command; NODE_FOLDER holds it with its packages. `uv` must be in PATH.
+`hosts.mjs` asks the official library for the command; NODE_FOLDER holds it with its packages. uv must be in PATH.
 Run by run.sh beside this file.
 """
 
