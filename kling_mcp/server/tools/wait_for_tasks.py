@@ -16,7 +16,6 @@ from kling_mcp.server.gallery.results import results_data
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._expected_time import expected_time
-from kling_mcp.server.views.generations import may_be_saved_later
 from kling_mcp.server.views.result_blocks import result_blocks
 from kling_mcp.server.views.tasks import CollectedTaskView, collected_view, next_wait, task_text
 from kling_mcp.server.views.view import View
@@ -89,7 +88,9 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     ]
     pending = [(item, view) for item, view in zip(collected, tasks, strict=True) if not item.snapshot.is_final]
     names = [view.task_id or (item.name if item.standing == "sending" else "") for item, view in pending]
-    names += [view.task_id for view, rows in zip(tasks, files, strict=True) if any(map(may_be_saved_later, rows))]
+    names += [
+        view.task_id for view, rows in zip(tasks, files, strict=True) if any(row.may_be_saved_later for row in rows)
+    ]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, names))
     all_files = [file for rows in files for file in rows]
     for_page = await _page_data(account, collected, all_files) if call.shows_pages else None
