@@ -5,7 +5,6 @@ tests/bundle packs it with the official tool and starts it.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import tomllib
@@ -13,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import draw_icon
 import pytest
 import write_bundle
-from PIL import Image
 from readings import plain_variables, secret_variables
 from repository_files import ROOT
 
@@ -101,13 +98,3 @@ def test_folder_with_files_is_not_written_into(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with pytest.raises(SystemExit, match="is not empty"):
         write_bundle.write(tmp_path)
-
-
-def test_icon_files_are_what_the_tool_draws() -> None:
-    assert (draw_icon.FOLDER / "icon.svg").read_text("utf-8") == draw_icon.svg()
-    stored = Image.open(io.BytesIO((draw_icon.FOLDER / "icon.png").read_bytes())).convert("RGBA")
-    assert stored.size == (512, 512)
-    # Other versions of Pillow may choose other colours.
-    drawn = draw_icon.picture().convert("RGBA").resize((8, 8))
-    pairs = zip(stored.resize((8, 8)).tobytes(), drawn.tobytes(), strict=True)
-    assert max(abs(one - other) for one, other in pairs) < 16

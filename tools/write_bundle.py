@@ -189,7 +189,7 @@ def write(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     (folder / "pyproject.toml").write_text(project_file(), "utf-8")
     (folder / "server.py").write_text(START, "utf-8")
-    shutil.copy(ROOT / "kling_mcp" / "assets" / "icon.png", folder / "icon.png")
+    shutil.copy(ROOT / "docs" / "icon.png", folder / "icon.png")
     shutil.copy(ROOT / "LICENSE", folder / "LICENSE")
 
 

@@ -190,7 +190,7 @@ def files() -> dict[str, bytes]:
     written = {path: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for path, content in manifests.items()}
     written[f"{FOLDER}/{SKILL}"] = skill
     written[f"{FOLDER}/POWER.md"] = POWER + skill.split("---\n", 2)[2].lstrip()
-    icon = (ROOT / "kling_mcp" / "assets" / "icon.png").read_bytes()
+    icon = (ROOT / "docs" / "icon.png").read_bytes()
     return {**{path: text.encode() for path, text in written.items()}, f"{FOLDER}/assets/icon.png": icon}
 
 
