@@ -72,7 +72,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kling-mcp",
         description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
-        epilog="Settings come from environment variables; the README lists them.",
+        epilog="Settings come from environment variables; docs/settings.md lists them.",
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
     parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
