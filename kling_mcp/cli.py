@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
+from kling_mcp.commands.option_types import key_pair, port
 from kling_mcp.commands.production_options import add_production
-from kling_mcp.commands.serve_options import LOCALHOST, add_serve, port, serve_environ
+from kling_mcp.commands.serve_options import LOCALHOST, add_serve, serve_environ
 from kling_mcp.errors import ConfigurationError, KlingError
 from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
@@ -282,7 +283,7 @@ def _add_simulate(commands: Commands) -> None:
     key = "accept only this API key (repeatable); without keys, every API key is its own account"
     simulate.add_argument("--api-key", action="append", default=[], metavar="KEY", help=key)
     pair = "accept tokens made from this key pair (repeatable)"
-    simulate.add_argument("--key-pair", type=_key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
+    simulate.add_argument("--key-pair", type=key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
     size = "refuse larger requests, as Kling seems to do above 40 million (default: %(default)s)"
     simulate.add_argument("--max-body-bytes", type=int, default=40_000_000, metavar="N", help=size)
     simulate.set_defaults(run=_simulate)
@@ -314,13 +315,6 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
 
 
 # --- shared
-
-
-def _key_pair(text: str) -> tuple[str, str]:
-    access_key, _, secret_key = text.partition(":")
-    if not access_key or not secret_key:
-        raise argparse.ArgumentTypeError("a key pair is written ACCESS:SECRET")
-    return access_key, secret_key
 
 
 def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:

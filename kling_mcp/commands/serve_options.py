@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from typing import TYPE_CHECKING
 
+from kling_mcp.commands.option_types import port
 from kling_mcp.errors import KlingError
 from kling_mcp.settings.values import BLANK
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
@@ -62,13 +63,6 @@ def serve_environ(options: argparse.Namespace, environ: Mapping[str, str]) -> Ma
         folder = output if output.lower() == "off" else _full_path("--output-dir", output)
         environ = {**environ, "KLING_MCP_OUTPUT_DIR": folder}
     return environ
-
-
-def port(text: str) -> int:
-    """A port number, 0 to 65535."""
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port number from 0 to 65535")
-    return int(text)
 
 
 def _is_blank(folder: str) -> bool:
