@@ -98,3 +98,10 @@ def test_folder_with_files_is_not_written_into(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with pytest.raises(SystemExit, match="is not empty"):
         write_bundle.write(tmp_path)
+
+
+def test_page_of_the_bundle_names_every_field() -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+    missing = [name for name in write_bundle.FIELDS if f"`{name}`" not in page and name not in write_bundle.REPEATED]
+    assert missing == []
+    assert all(f"`serve {option}`" in page for option in write_bundle.REPEATED.values())
