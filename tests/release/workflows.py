@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,15 +38,9 @@ def scripts() -> Iterator[Step]:
     for file, workflow in workflows().items():
         for name, job in workflow["jobs"].items():
             for step in steps_of(job):
-                if "run" in step and _is_wanted(step.get("if", "")):
+                if "run" in step:
                     env = {**workflow.get("env", {}), **job.get("env", {}), **step.get("env", {})}
                     yield Step(file, name, step["name"], step["run"], env)
-
-
-def _is_wanted(condition: str) -> bool:
-    """Whether a step runs here: one that waits for a file in the repository does if the file exists."""
-    waits_for = re.fullmatch(r"hashFiles\('([^']+)'\) != ''", condition)
-    return waits_for is None or (ROOT / waits_for[1]).exists()
 
 
 # Why a step cannot be run without the host. Every other one is performed by `perform.py`.

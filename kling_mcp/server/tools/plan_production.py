@@ -30,6 +30,8 @@ class PlanArguments(ToolArguments):
     arguments=PlanArguments,
     view=PlanView,
     page_uri=CAST_URI,
+    search_hint="film storyboard cost",
+    is_long=True,
 )
 async def plan_production(arguments: PlanArguments, call: ToolContext) -> Answer:
     """What a production sheet (a file with cast and shots) still needs and costs."""
