@@ -134,6 +134,20 @@ def test_files_are_replaced_with_patience() -> None:
     assert all("replace_file" in ast.unparse(MODULES[name]) for name in found)
 
 
+def test_files_of_tests_can_be_loaded_on_every_system() -> None:
+    """A test that needs POSIX is left out by its mark, which is read after the file was loaded."""
+    lacking = {"fcntl", "grp", "pwd", "resource", "termios", "tty", "pty"}
+    loaded = {
+        (named(path), name.name)
+        for path in files_of(".py", below="tests")
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Import)
+        for name in node.names
+        if name.name in lacking
+    }
+    assert loaded == {("tests/results/saving.py", "resource")}, "a program that only such tests start"
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -6,7 +6,6 @@ Only functions of the system are replaced, as the standard library calls them; o
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sys
 from collections.abc import Callable
@@ -42,6 +41,8 @@ def _refuse_open(path: Any, handle: int | None) -> None:
 
 
 def _lock(file: int, mode: int, count: int) -> None:
+    import fcntl  # noqa: PLC0415 - there is none on Windows, which has the real one
+
     assert (mode, count) == (2, 1)  # LK_NBLCK, one byte
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
