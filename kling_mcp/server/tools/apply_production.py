@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kling_mcp.production.apply import Applier
+from kling_mcp.production.earlier import outcomes_of_earlier
 from kling_mcp.production.lock_keeper import LockKeeper
 from kling_mcp.production.planning import Planner
 from kling_mcp.server.arguments import ToolArguments
@@ -14,7 +15,7 @@ from kling_mcp.server.consent import Purchase, require_consent, require_within
 from kling_mcp.server.tool import PAYS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.plans import plan_details
-from kling_mcp.server.views.productions import ProductionView, production_text, production_view
+from kling_mcp.server.views.productions import ProductionView, goes_on, production_text, production_view
 from kling_mcp.server.views.result_blocks import result_blocks
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class ApplyArguments(ToolArguments):
     """Which plan, and what it may cost."""
 
     plan_id: str
-    max_units: int = Field(0, ge=0)
+    max_units: int = Field(0, ge=0, description="The most to pay; 0: ask")
     wait_seconds: int = Field(45, ge=0, le=600)
 
 
@@ -43,8 +44,9 @@ async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answ
     applier = Applier(call.account, plan, keeper, call.clock, wait_seconds=seconds)
     async with call.report_progress(lambda: str(applier.progress), seconds):
         outcomes = await applier.run()
-    view = production_view(stored.plan_id, outcomes, call.clock.monotonic() - started)
-    files = [file for outcome in outcomes for file in outcome.files]
+        earlier = [] if goes_on(outcomes) else await outcomes_of_earlier(call.account, plan)
+    view = production_view(stored.plan_id, outcomes, call.clock.monotonic() - started, earlier)
+    files = [file for outcome in (*earlier, *outcomes) for file in outcome.files]
     return Answer(view, production_text(view), await result_blocks(files, call))
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from kling_mcp.production.earlier import outcomes_of_earlier
 from kling_mcp.production.planning import Planner
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
@@ -16,9 +17,9 @@ from kling_mcp.server.views.plans import PlanView, plan_text, plan_view
 class PlanArguments(ToolArguments):
     """Which sheet, which part of it, and what must exist."""
 
-    path: str
+    path: str = Field(description="YAML you write; a missing one is answered with the format")
     part: Literal["all", "cast", "shots"] = "all"
-    require: list[str] = Field(default_factory=list, description="Must exist")
+    require: list[str] = Field(default_factory=list, description="Names of elements that must exist")
 
 
 @tool("plan_production", title="Plan a production", annotations=READS, arguments=PlanArguments, view=PlanView)
@@ -27,5 +28,6 @@ async def plan_production(arguments: PlanArguments, call: ToolContext) -> Answer
     planner = Planner(call.account, call.runtime.media_policy(), call.clock)
     async with call.report_progress(lambda: "Looking at the sheet and the library", 0):
         kept = await planner.make(arguments.path, part=arguments.part, require=arguments.require)
-    view = plan_view(kept.plan_id, kept.plan)
+        earlier = await outcomes_of_earlier(call.account, kept.plan)
+    view = plan_view(kept.plan_id, kept.plan, earlier)
     return Answer(view, plan_text(view))
