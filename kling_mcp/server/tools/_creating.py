@@ -45,7 +45,7 @@ class CreationArguments(ToolArguments):
         default_factory=list,
         description="Hottest, Character, Animal, Item, Costume, Scene, Effect, Others",
     )
-    callback_url: str = Field("", description="https address that Kling calls when done")
+    callback_url: str = Field("", description="https address Kling calls when done")
     external_task_id: str = Field("", description="Leave empty except for a deliberate second copy")
     allow_duplicate_name: bool = Field(False, description="Create even if the name is taken")
 

@@ -20,7 +20,7 @@ class CheckBalanceArguments(ToolArguments):
 
 @tool("check_balance", title="Check the balance", annotations=READS, arguments=CheckBalanceArguments, view=BalanceView)
 async def check_balance(arguments: CheckBalanceArguments, call: ToolContext) -> Answer:
-    """Units left by product type, and what was spent by day and model in the last days beside the estimates."""
+    """Units left by product type, and spent by day and model beside the estimates."""
     async with call.report_progress(lambda: "Reading packs and deductions at Kling", _USUAL_SECONDS):
         balance = await call.account.balance.read(arguments.days)
     view = balance_view(balance, call.clock.wall())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     is_described=False,
 )
 async def create_element(arguments: CreationArguments, call: ToolContext) -> Answer:
-    """Like create_element_and_wait, with the same arguments, but returns the task at once, without an element_id: to
+    """Like create_element_and_wait, same arguments, but returns the task at once, without an element_id: to
     create several, then call wait_for_tasks once."""
     seconds = call.settings.wait_seconds
     account = call.account

@@ -56,8 +56,8 @@ class FoundGenerationsView(View):
     page_uri=RESULTS_URI,
 )
 async def find_generations(arguments: FindGenerationsArguments, call: ToolContext) -> Answer:
-    """Find generated videos and images, newest first: paths, links and when these end. To save what is not saved:
-    wait_for_tasks with its ids."""
+    """Find generated videos and images, newest first: paths, links and when these end. To save those
+    without a path: wait_for_tasks."""
     after = _position(arguments)
     history, now = call.account.generations, call.clock.wall()
     found = await history.find(
