@@ -100,7 +100,7 @@
     const row = (isElement ? cast : shots).get(key);
     if (!row || !(isElement ? CAST : SHOTS)[raw.status]) return;
     Object.assign(row, {
-      state: raw.status, id: plain(raw.element_id, 80) || row.id, why: plain(raw.reason, 600), paid: plain(raw.units_deducted, 20), isOld: raw.already_paid === true,
+      state: raw.status, id: plain(raw.element_id, 80) || row.id, why: plain(raw.reason, 600), paid: plain(raw.units_deducted, 20), isOld: raw.paid === "before",
       files: filesOf(raw), warnings: list(raw.warnings).slice(0, 5).map((text) => plain(text, 600)).filter(Boolean),
     });
   }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kling_mcp.production.outcome import EntryKind, OutcomeStatus
 from kling_mcp.sanitize import clean, identifier, quote
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from kling_mcp.production.outcome import EntryOutcome
 
+Paid = Literal["", "now", "before"]
+
 _NAME, _REASON, _ID = 60, 600, 128
 _MOST_NAMED = 100
 
@@ -24,7 +26,7 @@ _MOST_NAMED = 100
 class ProducedEntry(View):
     """An element or one take of a shot. `take` is 0 for an element.
 
-    `units_deducted` is what this call paid; "0" where `already_paid`, because it was sent before.
+    `units_deducted` is what this call paid; "0" where `paid` is "before", because it was sent by an earlier call.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("name", "status")
@@ -38,7 +40,7 @@ class ProducedEntry(View):
     task_id: str
     files: list[FileRow]
     units_deducted: str
-    already_paid: bool
+    paid: Paid
     warnings: list[str]
 
 
@@ -107,7 +109,7 @@ def production_text(view: ProductionView, *, nothing_more: bool = True) -> str:
 
 def _was_there(row: ProducedEntry) -> bool:
     """Whether the run only found it: nothing is to be said of it but where it is."""
-    return row.already_paid and row.status == "ready" and not row.warnings
+    return row.paid == "before" and row.status == "ready" and not row.warnings
 
 
 def _units(view: ProductionView) -> str:
@@ -160,7 +162,7 @@ def _row(each: EntryOutcome) -> ProducedEntry:
         task_id=clean(each.task_id, _ID),
         files=[file_row(file) for file in each.files],
         units_deducted=clean(each.units, 20),
-        already_paid=each.was_paid,
+        paid="before" if each.was_paid else "now" if each.estimate is not None else "",
         warnings=[clean(warning, _REASON) for warning in warnings],
     )
 
@@ -170,7 +172,8 @@ def _line(row: ProducedEntry) -> str:
         f"{row.kind} {identifier(row.name, _NAME)}{f' take {row.take}' if row.take else ''}: {row.status}",
         row.element_id and f"element_id={row.element_id}",
         row.task_id and f"task_id={identifier(row.task_id, _ID)}",
-        row.units_deducted and f"units_deducted={row.units_deducted}{' (paid before)' if row.already_paid else ''}",
+        row.units_deducted and f"units_deducted={row.units_deducted}",
+        row.paid and f"paid {row.paid}",
         *(file.path or file.url for file in row.files),
         row.reason,
         *(f"Note: {warning}" for warning in row.warnings),
