@@ -23,8 +23,8 @@ CastAction = Literal["create", "adopt", "replace", "unchanged", "missing", "prob
 ShotAction = Literal["render", "unchanged", "blocked"]
 
 _NAME = 40
-_REUSED = "made before, and paid: reused"
-_FETCHED = "sent before, and paid: its video is fetched"
+_REUSED = "it was made before, and paid"
+_FETCHED = "it was sent before, and paid; its video is fetched"
 _NO_ELEMENT = "has neither pictures nor a clip, and no element has its name"
 
 
@@ -72,7 +72,6 @@ class ShotDecision:
         basis: a hash of what it is made from, whichever elements the cast's names turn out to be.
         estimate: None if it cannot be made.
         is_paid: it was sent before, so that rendering it costs nothing more.
-        is_reuse: a video that exists already, or that another shot makes, is all that it takes.
         is_stuck: it cannot be rendered by this plan, whatever comes.
     """
 
@@ -84,7 +83,6 @@ class ShotDecision:
     basis: str = ""
     estimate: Estimate | None = None
     is_paid: bool = False
-    is_reuse: bool = False
     is_stuck: bool = False
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -247,7 +245,7 @@ def decide_take(
         return replace(free, action="unchanged")
     told = [_change(locked, parts), _REUSED if take in facts.made else _FETCHED if take in facts.paid else ""]
     why = "; ".join(filter(None, told))
-    return replace(free, action="render", why=why, is_reuse=take in facts.made)
+    return replace(free, action="render", why=why)
 
 
 def _change(locked: LockedShot | None, parts: Parts) -> str:

@@ -108,12 +108,12 @@ def pairs_of(node: Node, path: str, what: str, such_as: str, problems: Problems)
 
     Args:
         what: the keys that it should have, in words.
-        such_as: the form that it should have.
+        such_as: what to write instead.
     """
     if isinstance(node, Mapped):
         return node
     if not (isinstance(node, Scalar) and node.kind == "nothing"):
-        problems.refuse(path, f"must be a map of {what}", shown(node), f"write it as {such_as}.", node.place)
+        problems.refuse(path, f"must be a map of {what}", shown(node), f"write {such_as}.", node.place)
     return Mapped((), node.place)
 
 

@@ -190,7 +190,8 @@ def _decide_shots(sheet: Sheet, lock: Lock, world: World, cast: Mapping[str, Cas
             same = seen.setdefault(hash_of(facts.made_from[take]), shot_id) if take in facts.made_from else shot_id
             if decision.costs and same != shot_id:
                 note = f"it is the same as shot {clean(same, _NAME)}, so one video serves both and is paid once"
-                decision = replace(decision, is_paid=True, is_reuse=True, notes=(*decision.notes, note))
+                why = f"the same video as shot {clean(same, _NAME)}"
+                decision = replace(decision, why=why, is_paid=True, notes=(*decision.notes, note))
             yield decision
 
 

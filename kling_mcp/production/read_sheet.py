@@ -45,9 +45,9 @@ ADVICE = "Nothing was made. Correct the sheet and call again."
 # How a map is written that was written otherwise.
 _AS_SHEET = "version: 1, then cast: and shots: with their entries below them"
 _AS_CAST = "a key for each name, such as Mia: {description: …, front: …, others: […]}"
-_AS_ENTRY = "{description: …, front: …, others: […]}"
+_AS_ENTRY = "it as {description: …, front: …, others: […]}"
 _AS_SHOTS = "a key for each shot, such as s01: {prompt: …}"
-_AS_SHOT = "{prompt: …, duration: …}"
+_AS_SHOT = "it as {prompt: …, duration: …}"
 _PARSERS: Mapping[str, Callable[[str], Node | None]] = {
     ".yaml": parse_yaml,
     ".yml": parse_yaml,
@@ -74,7 +74,8 @@ def read_sheet(path: str, policy: MediaPolicy) -> Sheet:
     try:
         file = read_sheet_text(path, policy)
     except InputError as error:
-        raise InputError(error.problems, advice=f"{ADVICE}\n{short_form()}") from None
+        advice = "Nothing was made. Correct the path, or write the sheet, and call again."
+        raise InputError(error.problems, advice=f"{advice}\n{short_form()}") from None
     return parse_sheet(file, policy)
 
 
@@ -104,7 +105,7 @@ class _Reader:
         sections = self._sections(pairs_of(root, WHOLE, "version, cast and shots", _AS_SHEET, self._problems))
         if "defaults" in sections:
             what = "keys of cast entries"
-            self._read_defaults(pairs_of(sections["defaults"], "defaults", what, "{tags: […]}", self._problems))
+            self._read_defaults(pairs_of(sections["defaults"], "defaults", what, "it as {tags: […]}", self._problems))
         cast = self._read_cast(sections.get("cast"))
         shots = self._read_shots(sections.get("shots"), frozenset(map(as_shown, cast)))
         if not self._problems and not cast and not shots:
@@ -149,7 +150,7 @@ class _Reader:
         )
         for pair in shots:
             inner = pairs_of(
-                pair.value, "defaults.shots", "keys of shots", "{aspect_ratio: …, duration: …}", self._problems
+                pair.value, "defaults.shots", "keys of shots", "it as {aspect_ratio: …, duration: …}", self._problems
             )
             fit = Mapped(tuple(self._defaultable(inner, SHOT_KEYS, "defaults.shots")), inner.place)
             keys = [key for key in SHOT_KEYS if key.may_default]

@@ -150,7 +150,7 @@ def _refuse_missing(path: str, policy: MediaPolicy) -> NoReturn:
         if not _is_full(path):
             rule = f"must be an existing file in the allowed folders: {policy.folders_named()}"
             near = [name for folder in policy.allowed_dirs for name in _near_sheets(folder / path, policy)]
-            _refuse(rule, quote(path), f"did you mean {_either(near)}?" if near else _FULL_PATH)
+            _refuse(rule, quote(path), f"did you mean {_either(near)}?" if near else f"check the name, or {_FULL_PATH}")
         rule = f"must be inside the allowed folders: {policy.folders_named()}"
         fix = "move it there, or add its folder to KLING_MCP_MEDIA_DIRS and restart this server."
         _refuse(rule, quote(path), fix)

@@ -48,7 +48,10 @@ def meant_by(given: str, known: Sequence[str]) -> str:
     word = given.strip().lower()
     if (meant := _MEANT.get(word, "")) in known:
         return meant
-    return "" if _home_of(word, known) else nearest(given, known)
+    if _home_of(word, known):
+        return ""
+    near = nearest(given, [*known, *(other for other, key in _MEANT.items() if key in known and other not in known)])
+    return near if near in known else _MEANT.get(near, "")
 
 
 def fix_of(given: str, meant: str, known: Sequence[str]) -> str:

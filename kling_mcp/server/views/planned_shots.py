@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PlannedAction = Literal["render", "reuse", "unchanged", "left_out"]
 
 _NAME, _WHY, _PROMPT, _PATH = 60, 400, 160, 1000
-_ALL_PROMPTS, _MIN_PROMPT, _MAX_PROMPT = 2_400, 40, 120  # characters of the text of a plan
+_ALL_PROMPTS, _MIN_PROMPT, _MAX_PROMPT = 2_000, 40, 120  # characters of the text of a plan
 _MAX_LINES = 100
 _MAX_FILES = 100
 _SOUND = {"off": "silent", "native": "native sound", "original": "sound of the video"}

@@ -124,7 +124,7 @@ def _notes_on_texts(plan: Plan) -> Iterable[str]:
     """Shots that would be paid for and not show or say what they are meant to."""
     if plan.part == "cast":
         return
-    work = dict.fromkeys(each.shot_id for each in plan.shot_work)
+    work = dict.fromkeys(each.shot_id for each in plan.shot_work if each.costs)
     shots = [plan.sheet.shots[shot_id] for shot_id in work]
     unmarked = find_unmarked(plan.sheet, shots)
     for name, ids in unmarked.items():
