@@ -23,7 +23,7 @@ ALWAYS_WITH_SOUND = {route.model for route in VIDEO_ROUTES if not route.audio}
 _LIKENESS = 0.6
 _MAX_COMPARED = 200  # a hostile sheet has thousands of names on both sides
 _SHORTEST_PART = 3
-_OTHER_MENTION = re.compile(r"@+\w+")
+_OTHER_MENTION = re.compile(r"@\w+")
 # Words between quotes that are more than a sign on a wall, and verbs of speech before a colon, a comma or a quote.
 _QUOTED = re.compile(r"[\"“„«]([^\"“”„«»\n]*)[\"”“»]")
 _IS_SENTENCE = re.compile(r"[\s.,!?…]")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError
@@ -71,7 +72,7 @@ class SheetMedia:
             except InputError as error:
                 for problem in error.problems:
                     fix = self._fix_for_missing(source) if problem.rule == MISSING else problem.fix
-                    self._problems.refuse(path, problem.rule, problem.actual, fix, place)
+                    self._problems.relay(replace(problem, fix=fix), path, place)
         return Media(given, source, self._digests.get(source, ""), place)
 
     def _fix_for_missing(self, source: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,10 @@ from kling_mcp.production.mentions import NearNames, find_silent_speech, find_un
 from kling_mcp.production.model import CastEntry, Sheet, Shot
 
 
-def sheet_of(names: list[str], *prompts: str, **settings: object) -> Sheet:
+def sheet_of(names: list[str], *prompts: str, **settings: Any) -> Sheet:
     """Shots 1, 2 and so on with these prompts."""
     shots = {
-        str(number): Shot(id=str(number), prompt=prompt, **settings)  # type: ignore[arg-type]
-        for number, prompt in enumerate(prompts, start=1)
+        str(number): Shot(id=str(number), prompt=prompt, **settings) for number, prompt in enumerate(prompts, start=1)
     }
     cast = {name: CastEntry(name=name) for name in names}
     return Sheet(path=Path("episode.yaml"), version=1, cast=cast, shots=shots, digest="")

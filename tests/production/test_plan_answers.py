@@ -86,7 +86,7 @@ async def test_plan_says_settings_and_prompt_of_each_shot(connect: Connect, epis
     assert (rows["s01", 1]["action"], rows["s01", 1]["prompt"]) == ("render", "@Mara climbs the stairs")
 
 
-async def test_plan_of_forty_shots_is_told_in_few_words(connect: Connect, episode: Episode) -> None:
+async def test_plan_of_forty_shots_is_a_short_text(connect: Connect, episode: Episode) -> None:
     names = ("Otto", "Bruno", "Kitchen", "Harbour", "Teapot", "Parrot", "Nurse", "Baker")
     episode.add(*names)
     episode.shots = {}
@@ -150,7 +150,9 @@ async def test_two_shots_with_one_video_are_counted_once(connect: Connect, episo
     assert result["units_paid"] == {"video": "3"}
 
 
-async def test_what_is_still_being_made_counts_as_estimated(connect: Connect, episode: Episode, world: World) -> None:
+async def test_video_that_is_still_being_made_counts_as_estimated(
+    connect: Connect, episode: Episode, world: World
+) -> None:
     world.durations = lambda _kind, _rng: 500.0
     episode.shots = {"s03": episode.shots["s03"]}
     episode.cast = {}
@@ -219,4 +221,4 @@ async def test_sheet_is_taught_by_the_answer_and_by_a_resource(connect: Connect,
         (content,) = (await client.read_resource("kling://production-sheet")).contents
         assert "kling://production-sheet" in (client.instructions or "")
     assert "Keys of a cast entry: description, front, others" in text_of(refused)
-    assert "front: mia-front.jpg" in content.text  # type: ignore[union-attr]
+    assert "front: mia-front.jpg" in getattr(content, "text", "")

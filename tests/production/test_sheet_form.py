@@ -32,7 +32,7 @@ def test_example_is_a_sheet_without_problems(studio: Studio) -> None:
     assert yaml.safe_load(EXAMPLE)["shots"]["s02"]["takes"] == 2
 
 
-def test_both_forms_name_every_key_and_the_short_one_is_short() -> None:
+def test_every_key_is_named_in_both_forms() -> None:
     for key in (*CAST_KEYS, *SHOT_KEYS):
         assert re.search(rf"\b{key.name}\b", short_form())
         assert key.help.replace("`", "") in full_form()
@@ -111,7 +111,7 @@ def test_first_of_all_pictures_is_from_the_front(studio: Studio) -> None:
     assert [other.given for other in pip.others] == ["pictures/pip-side.jpg", "pictures/harbour.jpg"]
 
 
-def test_one_picture_alone_lacks_the_others_and_nothing_else(studio: Studio) -> None:
+def test_picture_alone_lacks_the_others_and_is_no_further_problem(studio: Studio) -> None:
     text = "cast: {Pip: {description: Robot, pictures: [pictures/pip-front.jpg]}}\n"
     assert [problem.argument for problem in studio.problems(text)] == ["cast.Pip.others"]
 
