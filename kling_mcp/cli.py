@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
+from kling_mcp.commands.connect_options import add_connect
 from kling_mcp.commands.production_options import add_production
 from kling_mcp.errors import ConfigurationError, KlingError
 from kling_mcp.guide import guide_to
@@ -72,13 +73,15 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kling-mcp",
         description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
-        epilog="Settings come from environment variables; the README lists them.",
+        epilog="Settings come from environment variables; docs/settings.md lists them.",
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
     parser.set_defaults(run=_serve, transport="stdio", output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_production, _add_simulate):
+    for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_simulate):
         add(commands)
+    add_production(commands).set_defaults(run=_production)
+    add_connect(commands).set_defaults(run=_connect)
     return parser
 
 
@@ -275,11 +278,7 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return DONE
 
 
-# --- production
-
-
-def _add_production(commands: Commands) -> None:
-    add_production(commands).set_defaults(run=_production)
+# --- production, connect
 
 
 def _production(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -288,6 +287,13 @@ def _production(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = _read_settings(environ)
     _print_every_character()
     return run_production(options, settings, Terminal(print, _note, ask_at_terminal(_note)))
+
+
+def _connect(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.connect import run_connect  # noqa: PLC0415 - one command's own
+
+    _print_every_character()
+    return run_connect(options, environ, print, _note)
 
 
 # --- simulate

@@ -36,7 +36,7 @@ class CreationArguments(ToolArguments):
         description="image_refer: 2 to 4 pictures; video_refer: a clip of a person"
     )
     frontal_image: str = Field(
-        "", description="Front view: local path, file: URI, https link or data: URI; JPEG or PNG, 10 MB"
+        "", description="Front view: local path, https link, file: or data: URI; JPEG or PNG, 10 MB"
     )
     refer_images: list[str] = Field(default_factory=list, description="1 to 3 other views, same forms")
     video_url: str = Field("", description="For video_refer: https link to mp4 or mov, 3 to 8 s")

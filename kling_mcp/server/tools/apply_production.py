@@ -40,6 +40,7 @@ class ApplyArguments(ToolArguments):
     arguments=ApplyArguments,
     view=ProductionView,
     page_uri=CAST_URI,
+    search_hint="film render batch",
 )
 async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answer:
     """Make what plan_production planned; asks its price once. Repeat to go on."""

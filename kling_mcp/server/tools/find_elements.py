@@ -49,7 +49,7 @@ class FindElementsArguments(ToolArguments):
 class FoundView(View):
     """One page of results."""
 
-    SHOWN = ("elements", "total", "next_cursor", "complete")
+    SHOWN = ("elements", "next_cursor", "complete")
 
     elements: list[ElementRow]
     total: int
@@ -67,6 +67,7 @@ class FoundView(View):
     arguments=FindElementsArguments,
     view=FoundView,
     page_uri=GALLERY_URI,
+    is_long=True,
 )
 async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> Answer:
     """Search your library by words, tags, voice or id; tolerates typos. No query: newest first.

@@ -38,7 +38,7 @@ class FindGenerationsArguments(ToolArguments):
 class FoundGenerationsView(View):
     """One page of generations, newest first. `complete` says that all could be read, on however many pages."""
 
-    SHOWN = ("generations", "total", "next_cursor", "complete")
+    SHOWN = ("generations", "next_cursor", "complete")
 
     generations: list[PastGenerationRow]
     total: int
@@ -54,6 +54,8 @@ class FoundGenerationsView(View):
     arguments=FindGenerationsArguments,
     view=FoundGenerationsView,
     page_uri=RESULTS_URI,
+    search_hint="history results clips",
+    is_long=True,
 )
 async def find_generations(arguments: FindGenerationsArguments, call: ToolContext) -> Answer:
     """Find generated videos and images, newest first: paths, links and when these end. To save those

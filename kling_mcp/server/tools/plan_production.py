@@ -31,6 +31,8 @@ class PlanArguments(ToolArguments):
     arguments=PlanArguments,
     view=PlanView,
     page_uri=CAST_URI,
+    search_hint="film storyboard cost",
+    is_long=True,
 )
 async def plan_production(arguments: PlanArguments, call: ToolContext) -> Answer:
     """What a production sheet still needs and costs."""

@@ -55,6 +55,8 @@ class WaitView(View):
     arguments=WaitArguments,
     view=WaitView,
     page_uri=RESULTS_URI,
+    search_hint="progress download resume",
+    is_long=True,
 )
 async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     """Wait for tasks of any kind, also of other chats; saves finished videos and images. No ids: all unfinished."""

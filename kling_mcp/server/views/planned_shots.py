@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.generation.shots import parse_shots
 from kling_mcp.generation.video_rules import DEFAULT_RATIO, DEFAULT_SECONDS
@@ -41,8 +41,6 @@ class PlannedShot(View):
     `settings` are model, shape, length, size and sound; `prompt` is shortened.
     `files` are those of an unchanged take.
     """
-
-    SHOWN: ClassVar[tuple[str, ...]] = ()
 
     shot: str
     take: int

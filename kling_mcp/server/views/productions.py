@@ -29,8 +29,6 @@ class ProducedEntry(View):
     `units_deducted` is what this call paid; "0" where `paid` is "before", because it was sent by an earlier call.
     """
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("name", "status")
-
     kind: EntryKind
     name: str
     take: int
