@@ -32,7 +32,7 @@ OUR_IDS = "kmcp-"
 class GetElementArguments(ToolArguments):
     """Which one."""
 
-    id: str = Field(description="Task, external task or element id, or exact name")
+    id: str = Field(description="Any id, or the exact name")
 
 
 @tool(
