@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
 from kling_mcp.commands.connect_options import add_connect
+from kling_mcp.commands.option_types import key_pair, port
 from kling_mcp.commands.production_options import add_production
+from kling_mcp.commands.serve_options import LOCALHOST, add_serve, serve_environ
 from kling_mcp.errors import ConfigurationError, KlingError
 from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-LOCALHOST = "127.0.0.1"
 
 _AT_A_TERMINAL = (
     "kling-mcp is serving MCP over stdin and stdout; normally an assistant starts it. "
@@ -76,9 +77,10 @@ def _build_parser() -> argparse.ArgumentParser:
         epilog="Settings come from environment variables; docs/settings.md lists them.",
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio", output_dir=None)
+    parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_simulate):
+    add_serve(commands).set_defaults(run=_serve)
+    for add in (_add_demo, _add_check, _add_tasks, _add_simulate):
         add(commands)
     add_production(commands).set_defaults(run=_production)
     add_connect(commands).set_defaults(run=_connect)
@@ -88,33 +90,10 @@ def _build_parser() -> argparse.ArgumentParser:
 # --- serve
 
 
-def _add_serve(commands: Commands) -> None:
-    serve = commands.add_parser(
-        "serve",
-        help="serve MCP over stdin and stdout, or over http",
-        description="Over stdio it serves the assistant that starts it, with the Kling key from its environment. Over "
-        "http it serves /mcp, /healthz and /readyz to many callers; each sends its own Kling key in the header "
-        "X-Kling-Api-Key (or X-Kling-Access-Key and X-Kling-Secret-Key). To serve other computers, set "
-        "KLING_MCP_ALLOWED_HOSTS, and KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER. SIGTERM stops it gracefully.",
-        epilog="docs/hosting.md explains how to host it for a team, docs/operating.md how to operate it.",
-    )
-    serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
-    serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=_port, default=8000, help="for http; 0 picks a free port (default: %(default)s)")
-    serve.add_argument(
-        "--output-dir",
-        metavar="DIR",
-        help="where results are saved, instead of KLING_MCP_OUTPUT_DIR; off saves nothing",
-    )
-    serve.set_defaults(run=_serve)
-
-
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "stdio":
         _require_open_streams()
-    if options.output_dir is not None:
-        environ = {**environ, "KLING_MCP_OUTPUT_DIR": _folder_option(options.output_dir)}
-    settings = _read_settings(environ, tolerant=options.transport == "stdio")
+    settings = _read_settings(serve_environ(options, environ), tolerant=options.transport == "stdio")
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
@@ -301,13 +280,13 @@ def _connect(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _add_simulate(commands: Commands) -> None:
     simulate = commands.add_parser("simulate", help="run the Kling simulator as an http server")
-    simulate.add_argument("--port", type=_port, required=True, help="0 picks a free port")
+    simulate.add_argument("--port", type=port, required=True, help="0 picks a free port")
     simulate.add_argument("--host", choices=[LOCALHOST, "localhost"], default=LOCALHOST, help="loopback only")
     simulate.add_argument("--control", action="store_true", help="add routes under /_simulator/ that arm faults")
     key = "accept only this API key (repeatable); without keys, every API key is its own account"
     simulate.add_argument("--api-key", action="append", default=[], metavar="KEY", help=key)
     pair = "accept tokens made from this key pair (repeatable)"
-    simulate.add_argument("--key-pair", type=_key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
+    simulate.add_argument("--key-pair", type=key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
     size = "refuse larger requests, as Kling seems to do above 40 million (default: %(default)s)"
     simulate.add_argument("--max-body-bytes", type=int, default=40_000_000, metavar="N", help=size)
     simulate.set_defaults(run=_simulate)
@@ -339,31 +318,6 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
 
 
 # --- shared
-
-
-def _key_pair(text: str) -> tuple[str, str]:
-    access_key, _, secret_key = text.partition(":")
-    if not access_key or not secret_key:
-        raise argparse.ArgumentTypeError("a key pair is written ACCESS:SECRET")
-    return access_key, secret_key
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port number from 0 to 65535")
-    return int(text)
-
-
-def _folder_option(text: str) -> str:
-    """A folder as a shell means it: a relative path begins at the working directory. `off` is none.
-
-    Raises:
-        KlingError: the working directory was deleted.
-    """
-    try:
-        return text if text.lower() == "off" or not text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - a home may be missing
-    except OSError:
-        raise KlingError(f"--output-dir {text!r} is relative to a folder that is gone; give a full path.") from None
 
 
 def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:

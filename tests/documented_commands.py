@@ -115,8 +115,11 @@ def _split(assignments: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _client(call: Call) -> None:
-    """A client's own command: it would start the released package, with settings that exist."""
+    """A client's own command: it would start the released package, with settings that exist, or install a plugin."""
     words = " ".join(call.argv)
+    if call.argv[1] in {"plugin", "extensions"}:  # tests/plugins lets the clients themselves do it
+        assert re.search(r"\bkling-mcp/kling-mcp$|\bkling@kling-mcp$", words)
+        return
     assert re.search(r"\buvx\b.{1,20}\bkling-mcp\b", words)
     assert set(re.findall(r"KLING_\w+", words)) <= plain_variables()
 
@@ -140,6 +143,11 @@ def _clone(call: Call) -> None:
     assert call.argv[1:] == ["clone", "https://github.com/kling-mcp/kling-mcp"]
 
 
+def _pack(call: Call) -> None:
+    """The official tool, as tests/bundle runs it."""
+    assert call.argv[1:3] == ["@anthropic-ai/mcpb", "pack"]
+
+
 def _kling(call: Call) -> None:
     if not call.argv[1:] or call.argv[1] in LONG:  # what was run has spoken for itself
         understood(call.argv[1:], call.environ)
@@ -153,9 +161,10 @@ STAND_INS: Mapping[str, StandIn] = {
         ("claude", "code", "code-insiders", "codex", "copilot", "gemini"),
         StandIn("a client that is not installed", _client),
     ),
+    "npx": StandIn("needs a network; tests/bundle packs with the same tool", _pack),
     "make": StandIn("takes long; CI runs the targets", _make),
     "bash": StandIn("takes long; CI runs it", _bash),
-    "python": StandIn("needs a model", _python),
+    "python": StandIn("needs a model, or writes into the repository", _python),
     "pip": StandIn("needs a network", lambda _: None),
 }
 

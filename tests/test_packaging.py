@@ -20,6 +20,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import write_plugins
 from PIL import Image
 from readings import plain_variables, secret_variables
 
@@ -217,3 +218,4 @@ def test_source_distribution_can_be_tested(built: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "Makefile", "server.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"} <= names
     assert {"tests/test_packaging.py", "examples/lost_reply.py", "tools/write_readme.py", ".ci/run"} <= names
+    assert {"skills/kling/SKILL.md", *write_plugins.files()} <= names
