@@ -143,7 +143,7 @@ class ToolContext:
                 last = self._last_progress = round(max(self._last_progress + 0.001, before + waited), 3)
                 if not (background and background.is_detached):
                     await self._context.report_progress(
-                        last, max(before + seconds, last), f"{message()} ({waited:.0f} s)"
+                        last, max(round(before + seconds), last), f"{message()} ({waited:.0f} s)"
                     )
                 await self.clock.sleep(PROGRESS_EVERY_SECONDS)
 
