@@ -58,6 +58,7 @@ OTHER_WORDS = {
     "standardwebhooks": "a package that is not used",
     "unicode61": "a tokenizer of SQLite",
     "trigram": "a tokenizer of SQLite",
+    "uvx": "a command of uv",
 }
 OTHER_ERRORS = {"InvalidRequestState": "of the SDK"}
 # Being rewritten at the moment, so their docstrings are looked at afterwards.
