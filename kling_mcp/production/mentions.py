@@ -23,6 +23,7 @@ ALWAYS_WITH_SOUND = {route.model for route in VIDEO_ROUTES if not route.audio}
 _LIKENESS = 0.6
 _MAX_COMPARED = 200  # a hostile sheet has thousands of names on both sides
 _SHORTEST_PART = 3
+_WORD = re.compile(r"\w+")
 _OTHER_MENTION = re.compile(r"@\w+")
 # Words between quotes that are more than a sign on a wall, and verbs of speech before a colon, a comma or a quote.
 _QUOTED = re.compile(r"[\"“„«]([^\"“”„«»\n]*)[\"”“»]")
@@ -64,19 +65,25 @@ class NearNames:
 
 def find_unmarked(sheet: Sheet, shots: Iterable[Shot]) -> dict[str, list[str]]:
     """The names of the cast that shots say without an @ and do not use: for each, the ids of those shots."""
-    words = {name: _Word(name) for name in sorted(sheet.cast, key=len, reverse=True)}
+    by_start: dict[str, list[_Word]] = {}
+    for name in sheet.cast:
+        word = _Word(name)
+        by_start.setdefault(word.start, []).append(word)
     found: dict[str, list[str]] = {}
     for shot in shots:
         used = _used_by(shot, sheet.cast)
         text = text_of(shot)
-        for word in words.values():
-            text = word.marked.sub(" ", text) if "@" in text else text
+        # A sheet may have thousands of names; those that can be in a text begin with one of its words.
+        starts = {"", *map(str.lower, _WORD.findall(text))}
+        words = sorted((word for start in starts for word in by_start.get(start, ())), key=lambda word: -len(word.name))
+        for word in words:
+            text = word.marked.sub(" ", text)
         text = _OTHER_MENTION.sub(" ", text)
-        for name, word in words.items():
-            if word.is_in(text):
+        for word in words:
+            if word.plain.search(text):
                 text = word.plain.sub(" ", text)  # a shorter name inside it is not meant
-                if name not in used:
-                    found.setdefault(name, []).append(shot.id)
+                if word.name not in used:
+                    found.setdefault(word.name, []).append(shot.id)
     return {name: found[name] for name in sheet.cast if name in found}
 
 
@@ -116,18 +123,17 @@ class _Word:
     """A name as a text says it: as it is written, or in capitals as screenplays have it.
 
     In lower case it may be a plain word: a kitchen is not always the Kitchen. Scripts without letter case may have no
-    spaces between words, either.
+    spaces between words, either. `start` is its first word in lower case; "" where that may be a part of another word.
     """
 
     def __init__(self, name: str) -> None:
-        self._forms = tuple(dict.fromkeys([name, name.upper()]))
-        any_form = "|".join(map(re.escape, self._forms))
-        has_case = name.lower() != name.upper()
-        self.plain = re.compile(rf"(?<!\w)(?:{any_form})(?!\w)" if has_case or len(name) == 1 else any_form)
+        self.name = name
+        is_word = name.lower() != name.upper() or len(name) == 1
+        first = _WORD.match(name)
+        self.start = first[0].lower() if first and is_word else ""
+        any_form = "|".join(map(re.escape, dict.fromkeys([name, name.upper()])))
+        self.plain = re.compile(rf"(?<!\w)(?:{any_form})(?!\w)" if is_word else any_form)
         self.marked = re.compile(rf"@\{{?\s*(?:{any_form})")
-
-    def is_in(self, text: str) -> bool:
-        return any(form in text for form in self._forms) and bool(self.plain.search(text))
 
 
 def _fold(name: str) -> str:
