@@ -103,8 +103,10 @@ def serve_kling() -> None:
         quirks=Quirks(pictures="links"),  # else a list would show a hundred megabytes of Base64
     )
     account, looks = world.account_of(KEY), "Barista, short red hair, green apron"
+    yesterday = time.time() - 86_400  # of a young one the state is asked each time: another process may be recording it
     tasks = [
-        world.add_element(account, f"Mia {place}", description=looks, tags=("o_102",)).task_id for place in range(ROWS)
+        world.add_element(account, f"Mia {place}", description=looks, tags=("o_102",), created_at=yesterday).task_id
+        for place in range(ROWS)
     ]
     listener = socket.create_server(("127.0.0.1", 0), backlog=200)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as asyncio would

@@ -176,7 +176,8 @@ class AccountFactory:
         store = self._store_for(client, credential)
         journal = Journal(store, client.account, self.clock, self.owner, self.quota, budget=self.budget)
         thumbnails = Thumbnails(self._thumbnail_cache(fingerprint), self.fetcher)
-        library = self._make_library(client, journal, fingerprint)
+        submissions = Submissions(journal, self.clock)
+        library = self._make_library(client, submissions, fingerprint)
         refusals = Refusals(journal)
         ceilings = Ceilings(self.clock, partial(self._read_ceilings, client))
         elements = self._make_kind(element_route(client), journal, ceilings, ELEMENT_SECONDS)
@@ -188,7 +189,13 @@ class AccountFactory:
             store=store,
             prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
             creator=self._make_creator(
-                elements, client, journal, library=library, refusals=refusals, thumbnails=thumbnails
+                elements,
+                client,
+                journal,
+                library=library,
+                submissions=submissions,
+                refusals=refusals,
+                thumbnails=thumbnails,
             ),
             refusals=refusals,
             element_tasks=elements,
@@ -223,6 +230,7 @@ class AccountFactory:
         journal: Journal,
         *,
         library: Library,
+        submissions: Submissions,
         refusals: Refusals,
         thumbnails: Thumbnails,
     ) -> ElementCreator:
@@ -232,18 +240,19 @@ class AccountFactory:
             policy=self.media_policy,
             journal=journal,
             library=library,
+            submissions=submissions,
             refusals=refusals,
             clock=self.clock,
             save_picture=thumbnails.save,
             callback_url_for=self.callback_url_for,
         )
 
-    def _make_library(self, client: KlingClient, journal: Journal, fingerprint: str) -> Library:
+    def _make_library(self, client: KlingClient, submissions: Submissions, fingerprint: str) -> Library:
         return Library(
             client,
             SqliteCatalogue(self.state_folder, fingerprint),
             self.clock,
-            submitted=Submissions(journal, self.clock).of_tasks,
+            submitted=submissions.of_records,
             announce=partial(self.announce, client.account) if self.announce else None,
         )
 

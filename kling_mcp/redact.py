@@ -46,11 +46,21 @@ def redact_start(text: str, secrets: Iterable[str], limit: int) -> str:
     return f"{start[: max(0, len(start) - longest)]}… (cut from {len(text)} characters)"
 
 
-def redact_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
-    """The bytes of a reply without these secrets; text that only looks like one may be Kling's own data."""
-    for form in _written_forms(secret for secret in secrets if len(secret) >= MIN_SECRET_CHARACTERS):
-        data = data.replace(form.encode(), HIDDEN.encode())
-    return data
+class BytesRedactor:
+    """Removes these secrets from replies; text that only looks like one may be Kling's own data.
+
+    One for many replies: to work out how a secret may be written takes longer than to look for it.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        written = _written_forms(secret for secret in secrets if len(secret) >= MIN_SECRET_CHARACTERS)
+        self._forms = [form.encode() for form in written]
+
+    def redact(self, data: bytes) -> bytes:
+        """The bytes without the secrets."""
+        for form in self._forms:
+            data = data.replace(form, HIDDEN.encode())
+        return data
 
 
 def _written_forms(secrets: Iterable[str]) -> list[str]:

@@ -34,6 +34,8 @@ def clean(text: str, limit: int = 200) -> str:
 
     The zero-width joiner and non-joiner stay: emoji and several scripts need them.
     """
+    if not text:
+        return text
     if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text and text == text.strip():
         return text  # nearly every text, and a list of rows has hundreds of them
     # Nothing beyond this point can survive the cap, so a huge text costs little.

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kling_mcp import redact
-from kling_mcp.redact import HIDDEN, redact_bytes, redact_start, redact_text
+from kling_mcp.redact import HIDDEN, BytesRedactor, redact_start, redact_text
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJhY2Nlc3MifQ.c2lnbmF0dXJl-_"
 SECRET = 's3cr3t/"key"+&=<x>'
@@ -28,7 +28,7 @@ PLAIN_TOKEN = re.compile(r"\bey[\w-]{8,}\.[\w-]{2,}\.[\w-]*")
 @pytest.mark.parametrize("form", WRITTEN)
 def test_secret_is_hidden_in_text_and_bytes_however_it_is_written(form: str) -> None:
     assert redact_text(f"<{form}>", [SECRET]) == f"<{HIDDEN}>"
-    assert redact_bytes(f"<{form}>".encode(), [SECRET]) == f"<{HIDDEN}>".encode()
+    assert BytesRedactor([SECRET]).redact(f"<{form}>".encode()) == f"<{HIDDEN}>".encode()
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,17 @@ def test_secret_or_likely_secret_is_hidden_in_a_line(line: str, safe: str) -> No
 
 
 def test_longer_of_two_overlapping_secrets_is_hidden_first() -> None:
-    shown = redact_bytes(b"abcdefgh abcdefghij", ["abcdefgh", "abcdefghij"])
+    shown = BytesRedactor(["abcdefgh", "abcdefghij"]).redact(b"abcdefgh abcdefghij")
     assert shown == f"{HIDDEN} {HIDDEN}".encode()
 
 
 def test_short_words_are_no_secrets_in_a_reply() -> None:
-    assert redact_bytes(b"sandbox", ["sandbox", ""]) == b"sandbox"
+    assert BytesRedactor(["sandbox", ""]).redact(b"sandbox") == b"sandbox"
 
 
 @given(st.binary(max_size=100))
 def test_bytes_without_secrets_do_not_change(data: bytes) -> None:
-    assert redact_bytes(data, ()) == data
+    assert BytesRedactor(()).redact(data) == data
 
 
 @given(st.text("ey-.w ä_", max_size=60))

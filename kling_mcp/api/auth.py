@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
+from kling_mcp.redact import BytesRedactor
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,6 +85,9 @@ class Authenticator:
     """Makes the header for each request; renews tokens in time and corrects the clock on request.
 
     `wall` gives seconds since 1970. Not thread-safe; one event loop uses it.
+
+    Attributes:
+        redactor: removes `secrets` from replies.
     """
 
     def __init__(self, credential: Credential, wall: Callable[[], float]) -> None:
@@ -91,6 +96,7 @@ class Authenticator:
         self._skew = 0.0
         self._tokens: deque[str] = deque(maxlen=_TOKENS_REMEMBERED)
         self._renew_at = 0.0
+        self.redactor = BytesRedactor(self.secrets)
 
     def __repr__(self) -> str:
         return f"<Authenticator {self._credential.kind}>"
@@ -108,6 +114,7 @@ class Authenticator:
         if not self._tokens or now >= self._renew_at:
             self._tokens.append(_mint(self._credential, int(now)))
             self._renew_at = now + TOKEN_SECONDS - RENEW_BEFORE_SECONDS
+            self.redactor = BytesRedactor(self.secrets)
         return f"Bearer {self._tokens[-1]}"
 
     @property

@@ -44,6 +44,8 @@ PRESET_VOICES = "/v1/general/presets-voices"
 DELETE_VOICES = "/v1/general/delete-voices"
 TASKS = "/tasks"  # fact: tasks-get
 
+READ_HEADERS = ("date", "location", "retry-after")
+
 _SUCCESS_CODES = (0, 200)  # fact: envelope-code-200
 _CODE_AS_TEXT = re.compile(r"\s*[0-9]{1,9}\s*")
 _NOT_IN_AN_ID = re.compile(r"[^\w.:/+-]")
@@ -84,7 +86,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A reply as it arrived. Header names are lower case."""
+    """A reply as it arrived; of its headers, those in `READ_HEADERS`."""
 
     status: int
     headers: Mapping[str, str]

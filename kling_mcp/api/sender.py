@@ -16,7 +16,7 @@ import anyio
 from kling_mcp._version import __version__
 from kling_mcp.api.network import PROXY_SECONDS, Attempt, open_network, way_to
 from kling_mcp.api.network_causes import proxy_wants_password
-from kling_mcp.api.protocol import HttpReply, Request, decode, lost_reply, request_id_of
+from kling_mcp.api.protocol import READ_HEADERS, HttpReply, Request, decode, lost_reply, request_id_of
 from kling_mcp.api.request_body import RequestBody
 from kling_mcp.api.response_body import ACCEPTED, GzipError, GzipReader
 from kling_mcp.api.retry import RetryPolicy, delay_before_retry
@@ -30,7 +30,6 @@ from kling_mcp.errors import (
 )
 from kling_mcp.observability import telemetry
 from kling_mcp.observability.logs import hidden_in_logs
-from kling_mcp.redact import redact_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.api.auth import Authenticator
     from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.redact import BytesRedactor
 
 SETTING = "KLING_BASE_URL"
 MAX_CONNECTIONS = 200  # ten times what one account may use
@@ -146,7 +146,7 @@ class Sender:
     async def _attempt(self, request: Request, auth: Authenticator, authorization: str) -> Any:
         self.requests_sent += 1
         with telemetry.kling_request(request.operation, self._clock) as exchange, hidden_in_logs(auth.secrets):
-            reply = _hide_secrets(await self._exchange(request, authorization), auth)
+            reply = _without_secrets(await self._exchange(request, authorization), auth.redactor)
             self.last_date = reply.headers.get("date", "")
             exchange.http_status = reply.status
             if request.effect != "read":
@@ -226,7 +226,7 @@ class Sender:
             await response.aclose()
         if body is None:
             raise _too_large(request, response.status_code)
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = {name: value for name in READ_HEADERS if (value := response.headers.get(name))}
         return HttpReply(response.status_code, headers, body)
 
     def _open(self) -> httpx.AsyncClient:
@@ -280,13 +280,12 @@ async def _unpacked(response: httpx.Response) -> bytes | None:
     return bytes(body)
 
 
-def _hide_secrets(reply: HttpReply, auth: Authenticator) -> HttpReply:
+def _without_secrets(reply: HttpReply, redactor: BytesRedactor) -> HttpReply:
     """Kling or a proxy may echo secrets; remove them here, so that they cannot be shown later."""
-    secrets = auth.secrets
     headers = {
-        name: redact_bytes(value.encode(), secrets).decode("utf-8", "replace") for name, value in reply.headers.items()
+        name: redactor.redact(value.encode()).decode("utf-8", "replace") for name, value in reply.headers.items()
     }
-    return HttpReply(reply.status, headers, redact_bytes(reply.body, secrets))
+    return HttpReply(reply.status, headers, redactor.redact(reply.body))
 
 
 def _too_large(request: Request, http_status: int) -> KlingError:

@@ -17,7 +17,6 @@ from kling_mcp.elements.preflight import prepare
 from kling_mcp.elements.refusals import MATERIAL
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError, StorageError
-from kling_mcp.library.records import Submitted
 from kling_mcp.sanitize import as_shown
 from kling_mcp.tasks.entry import end_state
 from kling_mcp.tasks.intent import Intent, make_intent, make_key
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.elements.draft import ElementDraft, PreparedElement
     from kling_mcp.elements.refusals import Refusals
+    from kling_mcp.elements.submissions import Submissions
     from kling_mcp.library.index import Library
+    from kling_mcp.library.records import Submitted
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 KIND = "element"
 MAX_RECORDED = 10_000
-SETTLED_SECONDS = 600.0  # after that no call of another process is still recording the task
-_UNKNOWN: tuple[str, None] = ("unknown", None)
 MIN_TIMEOUT_SECONDS = 5.0  # wait_seconds=0 still leaves time for one real attempt
 
 
@@ -61,6 +60,7 @@ class ElementCreator:
         policy: MediaPolicy,
         journal: Journal,
         library: Library,
+        submissions: Submissions,
         refusals: Refusals,
         clock: Clock,
         save_picture: Callable[[str, bytes], Awaitable[None]] | None = None,
@@ -77,13 +77,14 @@ class ElementCreator:
         self._policy = policy
         self._journal = journal
         self._library = library
+        self._submissions = submissions
         self._refusals = refusals
         self._names = NameGuard(library, journal, kind, clock)
         self._clock = clock
         self._save_picture = save_picture
         self._callback_url_for = callback_url_for
-        # What the journal was told and said of each task: a finished one changes no more, so it is not asked again.
-        self._recorded: dict[str, tuple[str, Submitted | None]] = {}
+        # What the journal was told of each task: a finished one changes no more, so it is not told again.
+        self._recorded: dict[str, str] = {}
 
     async def check(self, draft: ElementDraft) -> tuple[PreparedElement, Intent]:
         """What would be sent, and its identity. Nothing is sent.
@@ -170,26 +171,26 @@ class ElementCreator:
 
         Never fails: the next poll shows the same.
         """
-        unrecorded = [task for task in tasks if self._recorded.get(task.task_id, _UNKNOWN)[0] != end_state(task)]
+        unrecorded = [task for task in tasks if not self._is_recorded(task)]
         with suppress(StorageError):
-            entries = await self._journal.record_results(unrecorded) if unrecorded else {}
-            self._remember(unrecorded, entries)
-        known = {task.task_id: self._recorded.get(task.task_id, _UNKNOWN)[1] for task in tasks}
-        asked = {task_id: submitted for task_id, submitted in known.items() if submitted}
+            if unrecorded:
+                self._remember(unrecorded, await self._journal.record_results(unrecorded))
+        asked = self._submissions.known(task.task_id for task in tasks)
         await self._library.record_results(tasks, asked)
         return asked
 
+    def _is_recorded(self, task: ElementTask) -> bool:
+        """Whether the journal was told of this end, and has said what it knows of the task: neither changes again."""
+        ended = end_state(task)
+        return ended != "" and ended == self._recorded.get(task.task_id) and self._submissions.has_asked(task.task_id)
+
     def _remember(self, tasks: list[ElementTask], entries: Mapping[str, JournalEntry]) -> None:
-        """What the journal was told and said; a task that it does not know yet may be about to be recorded there."""
+        """What the journal was told, and what it said."""
+        ends = {task.task_id: end_state(task) for task in tasks}
+        self._submissions.learn(entries, {task.task_id: task.created_at for task in tasks if ends[task.task_id]})
         if len(self._recorded) > MAX_RECORDED:
             self._recorded.clear()
-        for task in tasks:
-            entry = entries.get(task.task_id)
-            if entry is not None:
-                submitted = Submitted.of(entry.label, entry.memo)
-                self._recorded[task.task_id] = end_state(task) or "running", submitted
-            elif self._clock.wall() - task.created_at / 1000 > SETTLED_SECONDS:
-                self._recorded[task.task_id] = end_state(task) or "running", None
+        self._recorded |= ends
 
     async def _submit(
         self, draft: ElementDraft, deadline: float, on_claim: OnClaim | None, *, allow_duplicate_name: bool
@@ -209,6 +210,8 @@ class ElementCreator:
                 warnings=prepared.warnings,
             )
         )
+        self._submissions.forget(submission.task.task_id)
+        self._recorded.pop(submission.task.task_id, None)
         await self._library.record_results([submission.task])
         if self._save_picture and prepared.frontal_image and prepared.frontal_image.data:
             await self._save_picture(submission.task.task_id, prepared.frontal_image.data)

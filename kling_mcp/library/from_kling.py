@@ -19,7 +19,8 @@ MAX_REASON_CHARACTERS = 300
 MAX_TAGS, MAX_LINKS = 16, 4
 
 _IN_LINKS = "%/:?#[]@!$&'()*+,;=~-._"
-_ENCODED_LINK = re.compile(rf"(?:[\w{re.escape(_IN_LINKS.replace('%', ''))}]|%[0-9A-Fa-f]{{2}})*", re.ASCII)
+_UNENCODED = rf"[\w{re.escape(_IN_LINKS.replace('%', ''))}]*+"
+_ENCODED_LINK = re.compile(rf"{_UNENCODED}(?:%[0-9A-Fa-f]{{2}}{_UNENCODED})*+", re.ASCII)
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -28,8 +29,8 @@ def records_of(task: ElementTask, source: Source) -> list[LibraryElement]:
 
     Empty if there is neither an element id nor a task id.
     """
-    if task.elements:
-        return [_element_record(element, task, source) for element in task.elements[:MAX_TAGS]]
+    if elements := task.elements:
+        return [_element_record(element, task, source) for element in elements]
     if not task.task_id:
         return []
     return [

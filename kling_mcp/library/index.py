@@ -18,6 +18,7 @@ from kling_mcp.library.catalogue import Filters, SearchPage
 from kling_mcp.library.doubts import DeletionDoubts
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.list_sync import ListSync
+from kling_mcp.library.record_codec import key_of
 from kling_mcp.library.resolve import ResolvedElement, choose_by_id, choose_by_name, not_found
 from kling_mcp.sanitize import as_shown
 
@@ -42,6 +43,8 @@ USABLE = Filters(statuses=("ready",))
 # that takes minutes and their first page was just read.
 FRESH_TTL_SECONDS: dict[Source, float] = {"custom": 30.0, "preset": 3600.0}
 SURELY_READ_UP_TO = 4000
+WRITTEN_TTL_SECONDS = 30.0  # after that, another process may have changed the index
+MAX_WRITTEN = 1000
 MANY_DOUBTS = 5  # from this many on, a page of the list is read first: it settles most of them
 
 
@@ -75,12 +78,12 @@ class Library:
         catalogue: SqliteCatalogue,
         clock: Clock,
         *,
-        submitted: Callable[[Sequence[str]], Awaitable[Mapping[str, Submitted]]] | None = None,
+        submitted: Callable[[Sequence[LibraryElement]], Awaitable[Mapping[str, Submitted]]] | None = None,
         announce: Callable[[ChangeKind, str], None] | None = None,
     ) -> None:
         """
         Args:
-            submitted: what creations from this server asked for, by task id; never fails.
+            submitted: what creations from this server asked for of these records, by task id; never fails.
             announce: announces changes to other replicas; neither waits nor fails. None if there are none.
         """
         self.catalogue = catalogue
@@ -88,6 +91,7 @@ class Library:
         self._submitted = submitted
         self._announce = announce
         self._doubts = DeletionDoubts(client.get_task, catalogue, clock)
+        self._written: dict[str, tuple[LibraryElement, float]] = {}  # with the time on the monotonic clock
         self._syncs: dict[Source, ListSync] = {
             "custom": ListSync("custom", client.list_elements, catalogue, clock, self._fill_in),
             "preset": ListSync("preset", client.list_preset_elements, catalogue, clock),
@@ -200,6 +204,7 @@ class Library:
             submitted: what the journal knows of them; None asks it.
         """
         records = await self._fill_in([record for task in tasks for record in records_of(task, "custom")], submitted)
+        records = self._not_just_written(records)
         changes = await self._changes_in(records) if self._announce else []
         await self._write(records)
         for kind, subject_id in changes:
@@ -298,9 +303,17 @@ class Library:
     ) -> list[LibraryElement]:
         """Own records, completed with what the journal knows and Kling does not show."""
         if submitted is None and self._submitted is not None:
-            submitted = await self._submitted([record.task_id for record in records if record.task_id])
-        known = [(record, (submitted or {}).get(record.task_id)) for record in records]
+            submitted = await self._submitted(records)
+        if not submitted:
+            return records
+        known = [(record, submitted.get(record.task_id)) for record in records]
         return [asked.fill_in(record) if asked else record for record, asked in known]
+
+    def _not_just_written(self, records: list[LibraryElement]) -> list[LibraryElement]:
+        """Without those that were written like this a moment ago: agents look at one task again and again."""
+        unchanged_since = self._clock.monotonic() - WRITTEN_TTL_SECONDS
+        written = ((record, self._written.get(key_of(record))) for record in records)
+        return [record for record, last in written if last is None or last[0] != record or last[1] < unchanged_since]
 
     async def _write(self, records: list[LibraryElement]) -> None:
         if not records:
@@ -309,6 +322,10 @@ class Library:
             await self.catalogue.put(records, now=self._clock.wall())
         except StorageError as error:
             logger.warning("The library's index could not be updated: %s", error.message)
+            return
+        if len(self._written) > MAX_WRITTEN:
+            self._written.clear()
+        self._written |= {key_of(record): (record, self._clock.monotonic()) for record in records}
 
 
 def _usable(statuses: list[SyncStatus]) -> tuple[SyncStatus, ...]:

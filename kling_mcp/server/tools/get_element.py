@@ -50,11 +50,7 @@ async def get_element(arguments: GetElementArguments, call: ToolContext) -> Answ
     if not wanted:
         raise InputError([Problem("id", "must be an element's id or exact name", "an empty text", "give one of them")])
     view, matched_by = await _look_up(call.account, wanted)
-    found = FoundTaskView(
-        **view.model_dump(exclude={"elements"}),
-        elements=view.elements,
-        matched_by=matched_by,
-    )
+    found = FoundTaskView(**dict(view), matched_by=matched_by)
     return Answer(found, task_text(found))
 
 

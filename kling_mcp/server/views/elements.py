@@ -22,8 +22,8 @@ BYTES_A_ROW, FEW_ROWS = 215, 20  # twenty rows with their frame stay below 5 kB
 _NAME, _DESCRIPTION, _ID, _OWNER, _TAG = 60, 120, 80, 40, 40
 _DATE = len("2026-11-27")
 _MAX_TAGS = 8
-# How long descriptions and other texts may be, from generous to what always fits.
-_SQUEEZES = ((120, 60), (80, 60), (60, 60), (40, 60), (25, 40), (8, 20))
+# How long descriptions and other texts of rows that are too long as they are may be, down to what always fits.
+_SQUEEZES = ((80, 60), (60, 60), (40, 60), (25, 40), (8, 20))
 _ENOUGH_FOR_A_VOICE = 60  # where descriptions are shorter than that, a voice is its id
 
 
@@ -114,11 +114,11 @@ def _voice(row: ElementRow) -> str:
 
 def rows_text(rows: Sequence[ElementRow]) -> list[str]:
     """One short line per row; texts are shortened if all lines together would be too long."""
-    lines: list[str] = []
+    lines = [_short_text(row) for row in rows]
     for description, other in _SQUEEZES:
-        lines = [_short_text(_squeezed(row, description, other)) for row in rows]
         if sum(len(line.encode()) + 1 for line in lines) <= BYTES_A_ROW * max(len(rows), FEW_ROWS):
             break
+        lines = [_short_text(_squeezed(row, description, other)) for row in rows]
     return lines
 
 

@@ -154,8 +154,7 @@ def collected_view(
     )
     voice_ids = task.result_ids if isinstance(task, VoiceTask) else []
     return CollectedTaskView(
-        **view.model_dump(exclude={"elements"}),
-        elements=view.elements,
+        **dict(view),
         kind=kind,
         voice_id=clean(voice_ids[0], _ID) if voice_ids else "",
         prompt=clean(item.memo.get("prompt", ""), _PROMPT) if is_generation else "",
@@ -186,7 +185,7 @@ def voice_view(
     )
     made = voices_of(task, "custom")[0] if task.voices else None
     return VoiceTaskView(
-        **view.model_dump(),
+        **dict(view),
         voice_id=clean(made.voice_id, _ID) if made else "",
         voice_name=clean(voice_name or (made.voice_name if made else ""), _NAME),
         trial_url=made.trial_url if made and len(made.trial_url) <= MAX_TRIAL_URL_CHARACTERS else "",
