@@ -20,6 +20,9 @@ TaskStatus = Literal["submitted", "processing", "succeed", "failed", "unknown"]
 MAX_ELEMENTS = 16
 # Of a list inside a record. Longer ones are broken as well, and each entry costs as much as a page of text.
 _MAX_LISTED, _MAX_TAGS = 1000, 64
+# Made once: a list has thousands of them.
+_OBJECT = (dict, BaseModel)
+_TAG = (str, int, *_OBJECT)
 _STATUS_WORDS: dict[str, TaskStatus] = {
     "submitted": "submitted",
     "processing": "processing",
@@ -64,7 +67,7 @@ def _read_ms(value: Any) -> int:
 
 def read_object(value: Any) -> Any:
     """An object, or {} where Kling sends null, a list or text. fact: empty-while-running"""
-    return value if isinstance(value, dict | BaseModel) else {}
+    return value if isinstance(value, _OBJECT) else {}
 
 
 def read_objects(value: Any) -> list[Any]:
@@ -72,14 +75,14 @@ def read_objects(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return [value]
     items = value[:_MAX_LISTED] if isinstance(value, list) else []
-    return [item for item in items if isinstance(item, dict | BaseModel)]
+    return [item for item in items if isinstance(item, _OBJECT)]
 
 
 def _read_tags(value: Any) -> list[Any]:
     """Tags come as [], as objects with `id` or `tag_id`, or as bare ids. fact: tags-every-form"""
     items = value[:_MAX_TAGS] if isinstance(value, list) else []
-    readable = [item for item in items if item and isinstance(item, str | int | dict | BaseModel)]
-    return [{"id": item} if isinstance(item, str | int) else item for item in readable]
+    readable = [item for item in items if item and isinstance(item, _TAG)]
+    return [item if isinstance(item, _OBJECT) else {"id": item} for item in readable]
 
 
 def _read_status(value: Any) -> TaskStatus:
