@@ -5,7 +5,6 @@ It sends what it is given, once: `elements` checks pictures and names, `tasks` c
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -17,7 +16,7 @@ from kling_mcp.api.protocol import Request
 from kling_mcp.errors import AuthError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from kling_mcp.api.request_body import Upload
     from kling_mcp.api.sender import Sender
@@ -187,9 +186,9 @@ class KlingClient:
         It is sent in the account's share of the connections; and among strangers, until one of its requests is
         accepted.
         """
-        async with _place_in(self._own_share):
+        async with _PlaceIn(self._own_share):
             if self._strangers is not None and not self._is_verified:
-                async with _place_in(self._strangers):
+                async with _PlaceIn(self._strangers):
                     if not self._is_verified:
                         return await self._exchange(request)
             return await self._exchange(request)
@@ -210,17 +209,20 @@ class KlingClient:
         return reply
 
 
-@asynccontextmanager
-async def _place_in(share: anyio.Semaphore) -> AsyncIterator[None]:
+class _PlaceIn:
     """Where there is room, without a pause: a creation must not be cancelled between its journal entry and sending."""
-    try:
-        share.acquire_nowait()
-    except anyio.WouldBlock:
-        await share.acquire()
-    try:
-        yield
-    finally:
-        share.release()
+
+    def __init__(self, share: anyio.Semaphore) -> None:
+        self._share = share
+
+    async def __aenter__(self) -> None:
+        try:
+            self._share.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._share.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._share.release()
 
 
 def is_deleted_already(error: RequestError) -> bool:

@@ -7,7 +7,9 @@ httpx is imported at the first request.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -52,6 +54,16 @@ def open_network(url: str, setting: str, *, limits: httpx.Limits | None = None) 
         verify=tls, limits=limits or httpx.Limits(), trust_env=False, proxy=_for_httpx(proxy, tls)
     )
     return Network(transport, way_to(url, setting, proxy))
+
+
+def settle_async_library() -> None:
+    """Where `sniffio` is not installed, say so once: httpcore tries to import it four times for each request.
+
+    Python would look for it on disk every time, which takes longer than anything else that a request does. None in
+    `sys.modules` means that a module does not exist.
+    """
+    if "sniffio" not in sys.modules and find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment] # as the reference of the import system describes it
 
 
 def way_to(url: str, setting: str, proxy: Proxy | None = None) -> Way:

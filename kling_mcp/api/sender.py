@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from kling_mcp._version import __version__
-from kling_mcp.api.network import PROXY_SECONDS, Attempt, open_network, way_to
+from kling_mcp.api.network import PROXY_SECONDS, Attempt, open_network, settle_async_library, way_to
 from kling_mcp.api.network_causes import proxy_wants_password
 from kling_mcp.api.protocol import READ_HEADERS, HttpReply, Request, decode, lost_reply, request_id_of
 from kling_mcp.api.request_body import RequestBody
@@ -65,6 +65,8 @@ class Timeouts:
         The answer is waited for longer, too: buffers of the system and of proxies take megabytes at once, and pass
         them on as slowly as the line is.
         """
+        if not size:
+            return self
         seconds = size / SLOWEST_BYTES_PER_SECOND
         return replace(self, read=self.read + seconds, exchange=self.exchange + seconds)
 
@@ -235,6 +237,7 @@ class Sender:
 
             import httpx  # noqa: PLC0415 - 130 ms, paid only by who sends something
 
+            settle_async_library()
             self._client = httpx.AsyncClient(
                 transport=self._make_transport() if self._make_transport else self._transport(),
                 trust_env=False,
