@@ -7,7 +7,7 @@ docs/operating.md lists every metric; a test compares.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -159,12 +159,16 @@ def count_callback(outcome: str) -> None:
 
 
 def _span(tracer: Tracer, name: str) -> AbstractContextManager[Span]:
-    """A span that keeps no error: its text may quote a caller."""
+    """A span that keeps no error: its text may quote a caller. Without an SDK it is none, at no cost."""
+    from opentelemetry import trace  # noqa: PLC0415 - loaded already
+
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return nullcontext(trace.INVALID_SPAN)
     return tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)
 
 
 def _mark(span: Span, *, failed: bool) -> None:
-    from opentelemetry.trace import StatusCode  # noqa: PLC0415 - loaded already
-
     if failed:
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415 - loaded already
+
         span.set_status(StatusCode.ERROR)

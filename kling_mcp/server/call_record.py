@@ -75,6 +75,8 @@ class CallRecorder:
         """The tool returned a result, or the resource was read."""
         self._record.outcome = "ok"
         self._record.waited_seconds = float(getattr(view, "waited_seconds", 0.0))
+        if not self._is_written:
+            return
         created = self._spec.may_create and getattr(view, "outcome", "") in _MADE_SOMETHING
         self._result = {"outcome": "ok", "created": "yes" if created else "no", **_ids_in(view)}
 
