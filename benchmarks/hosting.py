@@ -40,7 +40,7 @@ from kling_mcp.library.from_kling import records_of
 from kling_mcp.observability.logs import configure_logging
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
-from kling_mcp.server.http.serve import make_server
+from kling_mcp.server.http.serve import load_what_stays, make_server
 from kling_mcp.server.views.elements import ElementPage, page_text, page_view
 from kling_mcp.settings import HOSTS, Settings
 from kling_mcp.settings.hosting import HostingSettings
@@ -117,7 +117,9 @@ def serve(what: str, state: Path, kling: str) -> None:
     base_url = kling or HOSTS["global"]
     settings = Settings(state_dir=state, hosting=hosting, base_url=base_url)
     runtime = Runtime(settings, transport="http", make_transport=None if kling else lambda: OnePage(page))
-    make_server(build_http_app(runtime), runtime).run([listener])
+    app = build_http_app(runtime)
+    load_what_stays()
+    make_server(app, runtime).run([listener])
 
 
 @contextmanager
@@ -240,24 +242,71 @@ def weigh_sessions(state: Path) -> None:
     if not Path("/proc/self/status").exists():
         print("memory: this system does not tell")
         return
-    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "idle", "version": "1"}}
-    opening = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
-    opened = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     with running("ours", state) as (port, pid), httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
-        headers = {"Accept": "application/json, text/event-stream"}
 
         def open_sessions(count: int) -> None:
             for number in range(count):
-                headers["X-Kling-Api-Key"] = f"key-{number % 100}"  # one caller gets a share of all sessions only
-                reply = http.post("/mcp", json=opening, headers=headers)
-                session = {"Mcp-Session-Id": reply.headers["Mcp-Session-Id"], "MCP-Protocol-Version": "2025-11-25"}
-                assert http.post("/mcp", json=opened, headers={**headers, **session}).status_code == 202
+                open_session(http, f"key-{number % 100}")  # one caller gets a share of all sessions only
 
         open_sessions(100)  # what the first ones load stays loaded
         before = resident_kb(pid)
         open_sessions(SESSIONS)
         grown = resident_kb(pid) - before
     print(f"memory: {before / 1024:.0f} MB, and {grown / 1024 / SESSIONS * 100:.1f} MB for 100 idle sessions")
+
+
+def watch_growth(calls: int, sessions: int, state: Path) -> None:
+    """What the server holds on the way through many calls, and through many sessions that come and go."""
+    if not Path("/proc/self/status").exists():
+        return
+    with running("ours", state) as (port, pid):
+        for what, many, run in (("calls", calls, call_often), ("sessions", sessions, open_and_end_sessions)):
+            run(port, many // 10)  # what the first ones load stays loaded
+            held = [resident_kb(pid) / 1024]
+            for _ in range(9):
+                run(port, many // 10)
+                held.append(resident_kb(pid) / 1024)
+            shown = " ".join(f"{size:.1f}" for size in held)
+            print(f"memory after each tenth of {many} {what}, MB: {shown}", flush=True)
+
+
+def call_often(port: int, many: int) -> None:
+    """Ten callers with accounts of their own, so many calls together."""
+
+    async def one(number: int) -> None:
+        request = call_bytes(port, "list_preset_elements", {"page_size": 5}, key=f"{KEY}-{number}")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            head, _, content = request.partition(b"\r\n\r\n")
+            headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+            for _ in range(many // 10):
+                assert (await http.post("/mcp", content=content, headers=headers)).status_code == 200
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(one, range(10)))
+
+    asyncio.run(all_of_them())
+
+
+def open_and_end_sessions(port: int, many: int) -> None:
+    """Sessions of older clients, one after the other; every second client forgets to end its own."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+        for number in range(many):
+            session = open_session(http, f"{KEY}-{number % 10}")  # of callers whose calls Kling has answered
+            if number % 2:
+                http.delete("/mcp", headers=session)
+
+
+def open_session(http: httpx.Client, key: str) -> dict[str, str]:
+    """A new session; the headers of its requests."""
+    headers = {"Accept": "application/json, text/event-stream", "X-Kling-Api-Key": key}
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "idle", "version": "1"}}
+    reply = http.post(
+        "/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}, headers=headers
+    )
+    headers |= {"Mcp-Session-Id": reply.headers["Mcp-Session-Id"], "MCP-Protocol-Version": "2025-11-25"}
+    opened = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    assert http.post("/mcp", json=opened, headers=headers).status_code == 202
+    return headers
 
 
 # --- callbacks
@@ -298,16 +347,20 @@ def main() -> None:
     parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
     parser.add_argument("--state", type=Path, default=Path(), help=argparse.SUPPRESS)
     parser.add_argument("--kling", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--quick", action="store_true", help="one short round, and no memory or callbacks")
+    parser.add_argument("--calls", type=int, default=100_000, help="for the memory that they leave")
+    parser.add_argument("--sessions", type=int, default=10_000, help="likewise")
+    parser.add_argument("--quick", action="store_true", help="one short round, little memory and no callbacks")
     options = parser.parse_args()
     if options.quick:
         options.seconds, options.rounds = 0.1, 1
+        options.calls, options.sessions = 300, 60
     if options.serve:
         serve(options.serve, options.state, options.kling)
         return
     with ExitStack() as stack:
-        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(3)]
+        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(4)]
         compare(options.seconds, options.rounds, folders[0])
+        watch_growth(options.calls, options.sessions, folders[3])
         if options.quick:
             return
         weigh_sessions(folders[1])

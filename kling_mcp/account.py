@@ -68,12 +68,14 @@ class Account:
     """Everything that belongs to one Kling account; only `in_flight` is shared with others, whose ids are theirs.
 
     Attributes:
+        fingerprint: of the whole credential, see `credential_fingerprint`.
         store: the state, as this credential may use it.
         prove: makes sure that Kling accepts the credential, where callers bring their own; asks only once. Raises
             KlingError. Without that, nothing is written, counted or cancelled under the account.
     """
 
     client: KlingClient
+    fingerprint: str
     store: Store
     prove: Callable[[], Awaitable[None]]
     creator: ElementCreator
@@ -186,6 +188,7 @@ class AccountFactory:
         generator = self._make_generator(client, journal, library, refusals, ceilings)
         return Account(
             client=client,
+            fingerprint=fingerprint,
             store=store,
             prove=client.verify_credentials if self.callers_bring_credentials else _need_no_proof,
             creator=self._make_creator(

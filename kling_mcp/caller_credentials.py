@@ -64,19 +64,19 @@ def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, 
     Raises:
         ConfigurationError: names the header and never shows its value.
     """
-    lower: dict[str, str] = {}
+    said: dict[str, str] = {}
     for name, value in headers.items():
-        if lower.setdefault(name.lower(), value) != value and name.lower().startswith("x-kling-"):
+        if (lower := name.lower()).startswith("x-kling-") and said.setdefault(lower, value) != value:
             raise ConfigurationError(f"{name} is sent twice with different values; send one.")
 
     def secret(name: str) -> str:
-        return validated_secret(name, lower.get(name.lower(), ""))
+        return validated_secret(name, said.get(name.lower(), ""))
 
     api_key = secret("X-Kling-Api-Key")
     refuse_token_as_key(api_key, "X-Kling-Api-Key")
     access_key, secret_key = secret("X-Kling-Access-Key"), secret("X-Kling-Secret-Key")
     refuse_half_a_pair(access_key, secret_key, "X-Kling-Access-Key", "X-Kling-Secret-Key")
-    wanted = lower.get("x-kling-region", "").strip()
+    wanted = said.get("x-kling-region", "").strip()
     region = read_region(wanted, "X-Kling-Region") if wanted else None
     if api_key:
         return ApiKey(api_key), region

@@ -145,7 +145,9 @@ class Runtime:
             credential, region = self._credential_of(headers)
         except ConfigurationError:
             return ""
-        fingerprint = credential_fingerprint(credential, self._sender(self._base_url(region)).host)
+        sender = self._sender(self._base_url(region))
+        account = self._accounts.get((credential, sender.base_url))
+        fingerprint = account.fingerprint if account else credential_fingerprint(credential, sender.host)
         return fingerprint if fingerprint in self._proved else ""
 
     def _credential_of(self, headers: Mapping[str, str] | None) -> tuple[Credential, Region | None]:
@@ -366,9 +368,7 @@ class Runtime:
     def _sender(self, base_url: str) -> Sender:
         sender = self._senders.get(base_url)
         if sender is None:
-            make_transport = self._make_transport
-            if self.settings.sandbox and make_transport is None:
-                make_transport = self._sandbox
+            make_transport = self._make_transport or (self._sandbox if self.settings.sandbox else None)
             sender = self._senders[base_url] = Sender(base_url, self.clock, make_transport=make_transport)
         return sender
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "audit.jsonl"
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 # O_BINARY: Windows would end the lines otherwise, and count other bytes than it writes.
 _APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
@@ -44,7 +45,7 @@ class AuditLog:
             StorageError: it could not be written, or not completely.
         """
         told = {"time": iso_utc(round(self._clock.wall() * 1000)), "server": self._server, **event}
-        line = json.dumps(told, separators=(",", ":")).encode() + b"\n"
+        line = _as_json(told).encode() + b"\n"
         if self._is_torn:  # the file ends with half a line; it must not spoil this one
             line = b"\n" + line
         try:
@@ -57,8 +58,11 @@ class AuditLog:
 
     def _append(self, line: bytes) -> int:
         """One write, so that lines of several processes do not mix."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(self.path, _APPEND_FLAGS, 0o600)
+        try:
+            file = os.open(self.path, _APPEND_FLAGS, 0o600)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = os.open(self.path, _APPEND_FLAGS, 0o600)
         try:
             return os.write(file, line)
         finally:

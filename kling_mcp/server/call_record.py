@@ -17,20 +17,22 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from kling_mcp.errors import ConfigurationError, StorageError
 from kling_mcp.observability import telemetry
 from kling_mcp.sanitize import clean
+from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from kling_mcp.errors import KlingError
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.server.tool import ToolSpec
     from kling_mcp.server.tool_context import ToolContext
-    from kling_mcp.server.views.view import View
 
 logger = logging.getLogger(__name__)
 
 _MAX_IDS = 20
 _MAX_ID_CHARACTERS = 128
+_IDS = ("task_id", "external_task_id", "voice_id")
+_FIELDS = (*_IDS, "element_ids", "element_id", "outcome", "waited_seconds")
 _MADE_SOMETHING = {"submitted", "recovered"}
 
 
@@ -74,16 +76,16 @@ class CallRecorder:
     def answered(self, view: View | LibraryElement) -> None:
         """The tool returned a result, or the resource was read."""
         self._record.outcome = "ok"
-        self._record.waited_seconds = float(getattr(view, "waited_seconds", 0.0))
-        if not self._is_written:
-            return
-        created = self._spec.may_create and getattr(view, "outcome", "") in _MADE_SOMETHING
-        self._result = {"outcome": "ok", "created": "yes" if created else "no", **_ids_in(view)}
+        fields = _fields_of(view)
+        self._record.waited_seconds = float(fields.get("waited_seconds") or 0.0)
+        if self._is_written:
+            created = self._spec.may_create and fields.get("outcome") in _MADE_SOMETHING
+            self._result = {"outcome": "ok", "created": "yes" if created else "no", **_ids_in(fields)}
 
     def failed(self, error: KlingError) -> None:
         """The tool ended with an error."""
         self._record.failed(error)
-        self._result = {"outcome": error.kind, "created": error.created, **_ids_in(error)}
+        self._result = {"outcome": error.kind, "created": error.created, **_ids_in(_fields_of(error))}
         if error.code is not None:
             self._result["code"] = error.code
         if error.request_id:
@@ -129,13 +131,18 @@ def record_call(spec: ToolSpec | ResourceRead, call: ToolContext) -> Iterator[Ca
             recorder.ends()
 
 
-def _ids_in(result: Any) -> dict[str, object]:
-    """The ids in a view or an error, as text of limited length."""
+def _fields_of(result: object) -> Mapping[str, Any]:
+    """What is recorded of a view, an error or an element; a view takes its time to say that it has no such field."""
+    return vars(result) if isinstance(result, View) else {name: getattr(result, name, None) for name in _FIELDS}
+
+
+def _ids_in(fields: Mapping[str, Any]) -> dict[str, object]:
+    """The ids among these fields, as text of limited length."""
     found: dict[str, object] = {}
-    ids = getattr(result, "element_ids", None) or [getattr(result, "element_id", "")]
+    ids = fields.get("element_ids") or [fields.get("element_id")]
     if shown := [clean(str(value), _MAX_ID_CHARACTERS) for value in ids[:_MAX_IDS] if value]:
         found["element_ids"] = shown
-    for name in ("task_id", "external_task_id", "voice_id"):
-        if value := getattr(result, name, ""):
+    for name in _IDS:
+        if value := fields.get(name):
             found[name] = clean(str(value), _MAX_ID_CHARACTERS)
     return found

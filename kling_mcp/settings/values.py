@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -43,7 +44,7 @@ def validated_secret(name: str, value: str) -> str:
     Raises:
         ConfigurationError: the sentence names `name` and never shows the value.
     """
-    if not value.strip() or BLANK.fullmatch(value.strip()):
+    if not value or not value.strip() or BLANK.fullmatch(value.strip()):
         return ""
     if (is_unfilled := UNFILLED.fullmatch(value.strip())) or "${" in value:
         raise (UnfilledError if is_unfilled else ConfigurationError)(
@@ -54,7 +55,7 @@ def validated_secret(name: str, value: str) -> str:
         raise ConfigurationError(f"{name} is wrapped in quotes; remove them.")
     if value.lower().startswith("bearer"):
         raise ConfigurationError(f"{name} starts with 'Bearer'; give the key alone, the prefix is added automatically.")
-    if any(character.isspace() for character in value):
+    if value.split() != [value]:
         raise ConfigurationError(f"{name} contains white space; copy the key again without it.")
     if not value.isascii() or not value.isprintable():
         raise ConfigurationError(f"{name} contains characters that no key has; copy the key again.")
@@ -102,6 +103,7 @@ def read_region(value: str, name: str = "KLING_REGION") -> Region:
     return region
 
 
+@lru_cache(maxsize=64)  # each request says the host that it was sent to
 def is_loopback(host: str) -> bool:
     """Whether a host, with or without a port, is reachable only from this computer."""
     name = re.sub(r":\d+$", "", host) if host.count(":") == 1 or host.startswith("[") else host

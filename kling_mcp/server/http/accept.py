@@ -7,6 +7,7 @@ put into the other form where it must be.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mcp_types import INVALID_REQUEST
@@ -28,8 +29,7 @@ class AcceptedForm:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        ranges = _media_ranges(", ".join(headers.getlist("accept")))
-        takes_json, takes_events = _takes(JSON, ranges), _takes(EVENTS, ranges)
+        takes_json, takes_events = _forms_taken(", ".join(headers.getlist("accept")))
         is_post = scope["method"] == "POST"
         if not (takes_json or takes_events) or (is_post and headers.get("mcp-method") == LISTEN and not takes_events):
             await self._app(scope, receive, send)
@@ -130,6 +130,13 @@ def _with_headers(scope: Scope, changes: dict[str, str]) -> Scope:
     names = {name.encode() for name in changes}
     kept = [pair for pair in scope["headers"] if pair[0] not in names]
     return {**scope, "headers": [*kept, *((name.encode(), value.encode()) for name, value in changes.items())]}
+
+
+@lru_cache(maxsize=32)  # clients have few ways to say it
+def _forms_taken(accept: str) -> tuple[bool, bool]:
+    """Whether JSON is taken, and whether an event stream is."""
+    ranges = _media_ranges(accept)
+    return _takes(JSON, ranges), _takes(EVENTS, ranges)
 
 
 def _media_ranges(accept: str) -> dict[str, bool]:

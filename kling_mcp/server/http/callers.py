@@ -49,7 +49,7 @@ class RecognizeCaller:
         self._salt = secrets.token_bytes(16)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = Headers(raw=[pair for pair in scope["headers"] if pair[0].startswith(b"x-kling-")])
         user = scope.get("user")
         who = authorization_context(user) if isinstance(user, AuthenticatedUser) else None
         name = self._hashed(who, *(headers.get(header, "") for header in CALLER_HEADERS))
