@@ -16,9 +16,9 @@ import pytest
 sys.path.append(str(Path(__file__).parent))
 
 from evaluation.grading import Play, grade
-from evaluation.replay import UnprovenError, check_answer, replay, require_in_texts, tools_missing
+from evaluation.replay import UnprovenError, check_answer, replay, replay_careless, require_in_texts, tools_missing
 from evaluation.scene import KEY, Step
-from evaluation.sheets import Call, Request, Way, read_requests
+from evaluation.sheets import Call, Careless, Request, Way, read_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,20 @@ async def test_the_expected_calls_do_what_was_asked(wish: Request, way: int, era
     assert grade(wish, play) == []
     passed = [name for name, spoilt in spoil(wish, play) if not grade(wish, spoilt)]
     assert passed == [], "these must not pass"
+
+
+CARELESS = [
+    (f"{request.id}-{number}", request, careless, ERAS[number % 2])
+    for request in read_requests()
+    for number, careless in enumerate(request.careless, 1)
+]
+
+
+@pytest.mark.parametrize(("wish", "careless", "era"), [row[1:] for row in CARELESS], ids=[row[0] for row in CARELESS])
+async def test_careless_agent_does_not_pass(wish: Request, careless: Careless, era: str, tmp_path: Path) -> None:
+    """Each fails for the reason that its request is there for, not for an accident."""
+    reasons = grade(wish, await replay_careless(wish, careless, tmp_path / "scene", era))
+    assert [reason for reason in reasons if careless.refused in reason], reasons
 
 
 def spoil(request: Request, play: Play) -> Iterator[tuple[str, Play]]:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from kling_mcp.simulator.records import ElementTask
 
 CREATING = frozenset({"create_element", "create_element_and_wait"})
-PAYING = frozenset({"generate_video", "generate_image"})
-CHANGING = CREATING | PAYING | {"delete_element"}
+PAYING = frozenset({"generate_video", "generate_image", "apply_production", "create_voice"})
+CHANGING = CREATING | PAYING | {"delete_element", "delete_voice"}
 _SPECS = {spec.name: spec for spec in map(load, NAMES)}
 
 

@@ -9,28 +9,34 @@ It judges nothing.
 from __future__ import annotations
 
 import base64
+import os
 import re
+import socket
+import ssl
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from mcp import Client
 from mcp_types import TextContent
 from PIL import Image
 from virtual_time import VirtualClock
 
+from evaluation.sheets import Start
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
-from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
+from kling_mcp.simulator import Faults, Pack, Quirks, SimulatorTransport, World
 from kling_mcp.simulator.presets import preset_elements, preset_voices
 from kling_mcp.simulator.validation import TAG_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from evaluation.sheets import Earlier, Picture, Request
     from kling_mcp.simulator.records import ElementTask
@@ -86,7 +92,8 @@ class Scene:
         self._folder = folder
         self._clock = VirtualClock()
         start = request.start
-        self._world = World(self._clock.wall, api_keys=[KEY], quirks=Quirks(**start.quirks))
+        packs = [Pack(kind, units) for kind, units in start.packs.items()] or None
+        self._world = World(self._clock.wall, api_keys=[KEY], quirks=Quirks(**start.quirks), packs=packs)
         if start.task_seconds:
             self._world.durations = lambda _kind, _rng: start.task_seconds
         self._faults = Faults()
@@ -104,7 +111,7 @@ class Scene:
         for fault in start.faults:
             self._faults.arm(**fault)
         self._before = self._look()
-        async with self._connected(era, **start.settings) as self._client:
+        async with self._connected(era, start) as self._client:
             yield self._client
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> Step:
@@ -180,21 +187,40 @@ class Scene:
         """In a server process of its own, which is gone when the request comes."""
         for fault in earlier.faults:
             self._faults.arm(**fault)
-        async with self._connected("auto") as client:
+        async with self._connected("auto", Start()) as client:
             step = await _call(client, earlier.tool, self.resolve(earlier.arguments))
         self._faults.clear()
         self.facts |= {f"earlier.{number}.{path}": value for path, value in leaves(step.structured or {})}
 
     @asynccontextmanager
-    async def _connected(self, era: str, **changes: Any) -> AsyncIterator[Client]:
-        values: dict[str, Any] = {"api_key": KEY, "media_dirs": (self._folder / "pictures",)}
-        values |= {"state_dir": self._folder / "state", "output_dir": self._folder / "results"}
-        settings = Settings(**{**values, **changes})
-        runtime = Runtime(
-            settings, clock=self._clock, make_transport=lambda: SimulatorTransport(self._world, self._faults)
-        )
-        async with Client(build_server(settings, runtime), mode=era) as client:
-            yield client
+    async def _connected(self, era: str, start: Start) -> AsyncIterator[Client]:
+        environ = self.environment(start)
+        settings = Settings.from_env(environ, tolerant=True)
+        runtime = Runtime(settings, clock=self._clock, make_transport=self._way_to_kling(start))
+        with _surrounded_by(environ):
+            async with Client(build_server(settings, runtime), mode=era) as client:
+                yield client
+
+    def environment(self, start: Start) -> dict[str, str]:
+        """The server's variables: those that every server here has, and what the request says."""
+        usual = {
+            "KLING_API_KEY": KEY,
+            "KLING_MCP_MEDIA_DIRS": self.facts["folder"],
+            "KLING_MCP_STATE_DIR": str(self._folder / "state"),
+            "KLING_MCP_OUTPUT_DIR": str(self._folder / "results"),
+        }
+        # An unfilled placeholder of a client looks like a name of this stage, and must arrive as it is.
+        said = {
+            name: _NAME.sub(lambda it: self.facts.get(it[1], it[0]), text) for name, text in start.environment.items()
+        }
+        return usual | said
+
+    def _way_to_kling(self, start: Start) -> Callable[[], httpx.AsyncBaseTransport] | None:
+        if start.network == "real" or "KLING_MCP_SANDBOX" in start.environment:
+            return None
+        if start.network in _CLOSED:
+            return partial(_Closed, start.network)
+        return lambda: SimulatorTransport(self._world, self._faults)
 
     def _tasks(self) -> list[ElementTask]:
         return list(self._world.account_of(KEY).elements.values())
@@ -205,7 +231,9 @@ class Scene:
             created=self._world.accepted_creations().total(),
             deleted=frozenset(task.element_id for task in self._tasks() if task.deleted_at is not None),
             sent=Counter(record.route for record in self._world.requests),
-            units=sum((task.units for task in self._world.account_of(KEY).tasks.values()), Decimal(0)),
+            units=sum(
+                (task.units for task in self._world.account_of(KEY).tasks.values() if not task.failure), Decimal(0)
+            ),
         )
 
 
@@ -216,6 +244,38 @@ class _Look:
     deleted: frozenset[str]
     sent: Counter[str]
     units: Decimal
+
+
+class _Closed(httpx.AsyncBaseTransport):
+    """A network on which Kling cannot be reached, as httpx reports it."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no connection", request=request) from _CLOSED[self._why]
+
+
+_CLOSED: dict[str, Exception] = {
+    "untrusted": ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate in chain"),
+    "name": socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+}
+
+
+@contextmanager
+def _surrounded_by(environ: Mapping[str, str]) -> Iterator[None]:
+    """What other programs read, too, is read from the process: proxies and certificates."""
+    own = {name: text for name, text in environ.items() if not name.startswith("KLING_")}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, text in before.items():
+            if text is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = text
 
 
 async def _call(client: Client, tool: str, arguments: dict[str, Any]) -> Step:

@@ -84,7 +84,9 @@ class Start(Sheet):
     task_seconds: float = 0
     later: float = 0
     earlier: tuple[Earlier, ...] = ()
-    settings: dict[str, Any] = {}
+    packs: dict[Literal["video", "image"], int] = {}
+    environment: dict[str, str] = {}
+    network: Literal["simulator", "untrusted", "name", "real"] = "simulator"
     quirks: dict[str, Any] = {}
     faults: tuple[dict[str, Any], ...] = ()
 
@@ -168,6 +170,25 @@ class Ends(Sheet):
     sent: dict[str, int] = {}
 
 
+class CarelessCall(Sheet):
+    """A call as a careless agent would make it; `arguments` may use what its earlier calls were answered."""
+
+    tool: str
+    arguments: dict[str, Any] = {}
+
+
+class Careless(Sheet):
+    """What a careless agent would do, and the judge refuses.
+
+    Its calls are made, and then it says `answer`; without one, everything that the request wants to hear, so that
+    only what it did can be wrong. `refused` stands in one of the judge's reasons.
+    """
+
+    call: tuple[CarelessCall, ...] = ()
+    answer: str = ""
+    refused: str
+
+
 class Request(Sheet):
     """One request of a person, and everything that is needed to judge what was made of it.
 
@@ -181,6 +202,7 @@ class Request(Sheet):
     guards: str
     start: Start = Start()
     way: tuple[Way, ...]
+    careless: tuple[Careless, ...] = ()
     tells: tuple[tuple[str, ...], ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
     never: Never = Never()
