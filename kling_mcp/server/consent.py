@@ -64,16 +64,16 @@ async def require_consent(call: ToolContext, purchase: Purchase, max_units: int)
     if not estimate.is_known:
         raise ConfirmationError(
             f"This costs {estimate}.\n{purchase}",
-            advice="Nothing was sent and nothing was paid. Only a person can agree to an unknown price, and this "
-            f"client cannot ask one. {_GIVE_A_PRICE}",
+            advice="Nothing was sent and nothing was paid. Only a person can agree to an unknown price, and "
+            f"{call.caller.cannot_ask}. {_GIVE_A_PRICE}",
             retry="never",
         )
     if max_units:
         return
     raise ConfirmationError(
         f"This costs {estimate}.\n{purchase}",
-        advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, repeat the same "
-        f"call with max_units={enough_units(estimate)}.",
+        advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, "
+        f"{call.caller.again} with max_units={enough_units(estimate)}.",
         retry="never",
     )
 

@@ -90,7 +90,7 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         warnings=made.warnings,
         next_step=next_step_after(made.task, made.files),
     )
-    for_page = await _page_data(request, view.task_id, made.files, call) if call.shows_pages else None
+    for_page = await _page_data(request, view.task_id, made.files, call) if call.caller.shows_pages else None
     return Answer(view, generation_text(view), await result_blocks(made.files, call), for_page)
 
 

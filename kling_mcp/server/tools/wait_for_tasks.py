@@ -92,7 +92,7 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     names += [view.task_id for view, rows in zip(tasks, files, strict=True) if any(map(may_be_saved_later, rows))]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, names))
     all_files = [file for rows in files for file in rows]
-    for_page = await _page_data(account, collected, all_files) if call.shows_pages else None
+    for_page = await _page_data(account, collected, all_files) if call.caller.shows_pages else None
     return Answer(view, _text(view), await result_blocks(all_files, call), for_page)
 
 
