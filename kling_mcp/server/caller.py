@@ -32,6 +32,7 @@ class Caller(Protocol):
         shows_pages: whether pages appear beside results (MCP Apps).
         shows_pictures: whether pictures in results can be seen.
         knows_resource_links: whether links as content are understood.
+        runs_out_of_patience: whether it ends a call that shows no sign of life while a person thinks.
         again: how to make the same call once more, as the beginning of an advice.
         cannot_ask: why a person cannot be asked where `ask` answers None, in words.
     """
@@ -46,6 +47,8 @@ class Caller(Protocol):
     def shows_pictures(self) -> bool: ...
     @property
     def knows_resource_links(self) -> bool: ...
+    @property
+    def runs_out_of_patience(self) -> bool: ...
     @property
     def again(self) -> str: ...
     @property
@@ -62,6 +65,7 @@ class McpCaller:
     """An MCP client; the only user of the SDK's context object."""
 
     shows_pictures = True
+    runs_out_of_patience = True
     again = "repeat the same call"
     cannot_ask = "this client cannot ask one"
 

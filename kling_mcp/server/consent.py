@@ -109,8 +109,7 @@ async def _was_agreed(call: ToolContext, question: str) -> bool:
     Raises:
         ConfirmationError: the person declined.
     """
-    async with call.report_progress(lambda: "Waiting for a person's answer", 0):  # or the client's time runs out
-        answer = await call.ask(question, Consent)
+    answer = await call.ask(question, Consent)
     if answer is None:
         return False
     if answer.action == "accept" and answer.data.agree:

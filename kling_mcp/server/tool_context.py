@@ -98,7 +98,10 @@ class ToolContext:
 
     async def ask(self, message: str, schema: type[A]) -> ElicitationResult[A] | None:
         """What a person answers; None if none can be asked."""
-        return await self.caller.ask(message, schema)
+        if not self.caller.runs_out_of_patience:
+            return await self.caller.ask(message, schema)
+        async with self.report_progress(lambda: "Waiting for a person's answer", 0):
+            return await self.caller.ask(message, schema)
 
     async def bind_tasks(self, *names: str) -> None:
         """Record which creations this call is about, so that its task, if any, survives a restart."""

@@ -11,10 +11,10 @@ from kling_mcp.production.lock_keeper import LockKeeper
 from kling_mcp.production.planning import Planner
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import Purchase, require_consent, require_within
-from kling_mcp.server.tool import PAYS, Answer, tool
+from kling_mcp.server.tool import PAYS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.plans import plan_details
-from kling_mcp.server.views.productions import ProductionView, production_text, production_view
+from kling_mcp.server.views.productions import ProductionView, goes_on, production_text, production_view
 from kling_mcp.server.views.result_blocks import result_blocks
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answ
         outcomes = await applier.run()
     view = production_view(stored.plan_id, outcomes, call.clock.monotonic() - started)
     files = [file for outcome in outcomes for file in outcome.files]
-    return Answer(view, production_text(view), await result_blocks(files, call))
+    ending = Ending(repeats=goes_on(outcomes), has_failed=view.failed > 0)
+    return Answer(view, production_text(view), await result_blocks(files, call), ending=ending)
 
 
 async def _require_consent(call: ToolContext, planner: Planner, stored: StoredPlan, plan: Plan, max_units: int) -> None:
