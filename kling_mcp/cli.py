@@ -79,7 +79,16 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
     parser.set_defaults(run=_serve, transport="stdio", output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_serve, _add_demo, _add_check, _add_call, _add_tasks, _add_production, _add_simulate):
+    for add in (
+        _add_serve,
+        _add_demo,
+        _add_check,
+        _add_call,
+        _add_tasks,
+        _add_production,
+        _add_simulate,
+        _add_completion,
+    ):
         add(commands)
     return parser
 
@@ -245,7 +254,7 @@ def _add_call(commands: Commands) -> None:
     about = "call any tool: kling-mcp call TOOL name=value ... [--json]; without a tool it lists them"
     # No word is an option to argparse here: values begin as they like, and flags stand anywhere.
     call = commands.add_parser("call", help=about, add_help=False, prefix_chars="\0")
-    call.add_argument("words", nargs="*")
+    call.add_argument("words", nargs=argparse.REMAINDER)
     call.set_defaults(run=_call)
 
 
@@ -254,6 +263,23 @@ def _call(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     # As over stdio: a wrong value stops the calls that need it, and `check_setup` lists it.
     return run_call(options.words, _read_settings(environ, tolerant=True), _terminal())
+
+
+# --- completion
+
+
+def _add_completion(commands: Commands) -> None:
+    about = "print a script that completes commands, tools and names in bash, zsh or fish"
+    completion = commands.add_parser("completion", help=about, add_help=False, prefix_chars="\0")
+    completion.add_argument("words", nargs=argparse.REMAINDER)
+    completion.set_defaults(run=_completion)
+
+
+def _completion(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.completion import run_completion  # noqa: PLC0415 - one command's own
+
+    _print_every_character()
+    return run_completion(options.words, _build_parser(), lambda: Settings.from_env(environ, tolerant=True))
 
 
 # --- production

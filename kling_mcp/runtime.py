@@ -22,6 +22,7 @@ from kling_mcp.api.network import Network, way_to
 from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import (
     SANDBOX_KEY,
+    SANDBOX_URL,
     ProvedCredentials,
     no_caller_credentials,
     own_credential,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from kling_mcp.store.change import ChangeKind
     from kling_mcp.store.postgres.store import PostgresStore
 
-SANDBOX_URL = "http://sandbox.invalid"
 MAX_IDLE_ACCOUNTS = 256
 MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must not push out the others
 MAX_STRANGERS_EXCHANGES = 4

@@ -3,7 +3,7 @@
 - `name=value` is an argument; a name that comes again makes a list. The value is taken as it is, so a prompt may begin
   with `@Mia`.
 - `@file` as a whole word is a JSON object of arguments in a file, and `-` is one on stdin. Words by name count more.
-- `--json` and `--help` stand anywhere; after `--` every word is an argument.
+- `--json` and `--help` stand anywhere.
 """
 
 from __future__ import annotations
@@ -52,10 +52,7 @@ def sort_words(words: Sequence[str]) -> CallWords:
     """Flags apart from arguments. Never fails: what is no flag is kept in `strange`."""
     flags: list[str] = []
     others: list[str] = []
-    for place, word in enumerate(words):
-        if word == "--":
-            others += words[place + 1 :]
-            break
+    for word in words:
         (flags if word.startswith("-") and word != "-" else others).append(word)
     helps, jsons = {"--help", "-h"}, {"--json"}
     return CallWords(

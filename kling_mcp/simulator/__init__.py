@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from kling_mcp.simulator.quirks import Quirks
     from kling_mcp.simulator.sandbox import sandbox_transports
     from kling_mcp.simulator.serving import serve, served_in_background
-    from kling_mcp.simulator.transport import SimulatorTransport
+    from kling_mcp.simulator.transport import SimulatorTransport, WorldFileTransport
     from kling_mcp.simulator.world import World
-    from kling_mcp.simulator.world_file import WorldFile, WorldFileTransport
+    from kling_mcp.simulator.world_file import WorldFile
 else:  # kept from the type checker, which would take it as leave to ask for any name
 
     def __getattr__(name: str) -> object:
@@ -85,7 +85,7 @@ _HOMES = {
     "SimulatorTransport": "transport",
     "World": "world",
     "WorldFile": "world_file",
-    "WorldFileTransport": "world_file",
+    "WorldFileTransport": "transport",
     "sandbox_transports": "sandbox",
     "brisk_durations": "durations",
     "build_app": "app",

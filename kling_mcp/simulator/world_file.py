@@ -17,11 +17,9 @@ from types import FunctionType
 from typing import Any
 
 import anyio
-import httpx
 
 from kling_mcp.simulator.pictures import is_link
 from kling_mcp.simulator.records import ElementTask
-from kling_mcp.simulator.transport import SimulatorTransport
 from kling_mcp.simulator.world import World
 
 LOCK_SECONDS = 30.0
@@ -42,6 +40,10 @@ _OWN = "kling_mcp.simulator."
 _BILL_FAILED = "bill_failed"
 
 
+class WorldFileError(Exception):
+    """The file cannot be used, and why."""
+
+
 class WorldFile:
     """Keeps `world` in a file at `path`, which is made on first use and readable by its user alone."""
 
@@ -53,15 +55,10 @@ class WorldFile:
 
     @asynccontextmanager
     async def request(self, *, may_change: bool) -> AsyncIterator[None]:
-        """The block carries out one request on the newest world.
-
-        Raises sqlite3.Error or OSError if the file cannot be used.
-        """
+        """The block carries out one request on the newest world. Raises WorldFileError if the file cannot be used."""
         async with self._turn:
-            connection = self._open()
+            connection = self._begin(may_change=may_change)
             try:
-                connection.execute("BEGIN IMMEDIATE" if may_change else "BEGIN")
-                self._load(connection)
                 yield
                 if may_change:
                     _drop_pictures(self._world)
@@ -73,6 +70,16 @@ class WorldFile:
                 raise
             finally:
                 connection.close()
+
+    def _begin(self, *, may_change: bool) -> sqlite3.Connection:
+        """A connection with the newest world. Raises WorldFileError."""
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE" if may_change else "BEGIN")
+            self._load(connection)
+        except (sqlite3.Error, OSError, pickle.UnpicklingError, AttributeError, TypeError) as error:
+            raise WorldFileError(f"{self._path.name}: {error}") from error
+        return connection
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,22 +97,6 @@ class WorldFile:
         elif row[0] != self._version:
             unpack(self._world, row[1])
             self._version = row[0]
-
-
-class WorldFileTransport(httpx.AsyncBaseTransport):
-    """Like `SimulatorTransport`, on a world that is kept in a file."""
-
-    def __init__(self, world: World, file: WorldFile) -> None:
-        self._inner = SimulatorTransport(world)
-        self._file = file
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Carry out one request; a file that cannot be used is a Kling that cannot be reached."""
-        try:
-            async with self._file.request(may_change=request.method != "GET"):
-                return await self._inner.handle_async_request(request)
-        except (sqlite3.Error, OSError, pickle.UnpicklingError, AttributeError, TypeError) as error:
-            raise httpx.ConnectError(f"The sandbox's file cannot be used: {error}", request=request) from None
 
 
 def pack(world: World) -> bytes:

@@ -92,6 +92,8 @@ def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch
 
     def call(*words: str, stdin: io.TextIOWrapper | None = None, **changes: str) -> Ran:
         monkeypatch.setattr(sys, "stdin", stdin or io.TextIOWrapper(io.BytesIO(), "utf-8"))
+        # At a terminal stderr is one, too; what it shows is still captured.
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: isinstance(stdin, Terminal), raising=False)
         code = cli.main(["call", *words], environ | changes)
         out, err = capsys.readouterr()
         return Ran(code, out, err)

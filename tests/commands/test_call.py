@@ -201,13 +201,6 @@ def test_price_comes_first_and_max_units_agrees_to_it(run: Run, mia: str, kling:
     assert sum(kling.world.accepted_creations().values()) == 1
 
 
-@pytest.fixture
-def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """stderr is a terminal, too; what it shows is still captured."""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-
-
-@pytest.mark.usefixtures("at_a_terminal")
 @pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("y\n", 0), ("no\n", 1), ("\n", 1), ("", 1)])
 def test_person_at_a_terminal_is_asked_and_decides(run: Run, mia: str, kling: Kling, typed: str, code: int) -> None:
     answered = run(*PICTURE, stdin=Terminal(typed))
@@ -226,7 +219,7 @@ def test_allowed_spending_asks_for_nothing(run: Run, mia: str) -> None:
 
 
 def test_wait_that_runs_out_exits_with_three_and_the_next_command(run: Run, mia: str, kling: Kling) -> None:
-    kling.world.durations = lambda _kind, _rng: 3.0
+    kling.world.durations = lambda _kind, _rng: 1.5
     started = run(*PICTURE, "max_units=8", "wait_seconds=0", "save_as=scene one", "--json")
     assert started.code == 3, started
     held = started.envelope()
