@@ -251,7 +251,7 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _add_call(commands: Commands) -> None:
-    about = "call any tool: kling-mcp call TOOL name=value ... [--json]; without a tool it lists them"
+    about = "call any tool; call --help lists them"
     # No word is an option to argparse here: values begin as they like, and flags stand anywhere.
     call = commands.add_parser("call", help=about, add_help=False, prefix_chars="\0")
     call.add_argument("words", nargs=argparse.REMAINDER)

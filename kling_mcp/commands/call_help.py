@@ -22,7 +22,7 @@ USAGE = "kling-mcp call TOOL [name=value ...] [@file] [-] [--json]"
 _HOW = """\
 Any tool, on the same code as over MCP: the text by default, one JSON object with --json.
 
-  name=value   an argument, taken as it is, so a prompt may begin with @Mia; a repeated name makes a list
+  name=value   an argument as it is, so a prompt may begin with @Mia; a repeated name makes a list
   @file        a JSON object of arguments in a file; name=value counts more
   -            the same on stdin
   --json       print {"ok", "result" or "error", "resume"}; resume is the next command, or ""
@@ -157,8 +157,8 @@ def _argument(tool: str, name: str, schema: Mapping[str, Any], required: Sequenc
         form += ["required"]
     elif "default" in schema:
         form += [f"default {schema['default']}"]
-    head = textwrap.wrap("; ".join(form), WIDTH - 24) or [""]
-    told = textwrap.wrap(meaning_of(tool, name), WIDTH - 24)
+    head = textwrap.wrap("; ".join(form), WIDTH - 24, break_on_hyphens=False)
+    told = textwrap.wrap(meaning_of(tool, name), WIDTH - 24, break_on_hyphens=False)
     first, *rest = [*head, *told]
     return [f"  {name:20}  {first}", *(f"{'':24}{line}" for line in rest)]
 
@@ -176,4 +176,4 @@ def _short(text: str, width: int) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH)
+    return textwrap.wrap(text, WIDTH, break_on_hyphens=False)
