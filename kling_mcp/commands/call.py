@@ -23,6 +23,7 @@ from kling_mcp.commands.console import (
     StateNotes,
     envelope,
     error_envelope,
+    interrupted,
 )
 from kling_mcp.errors import InputError, KlingError, Problem
 from kling_mcp.sanitize import quote
@@ -114,7 +115,7 @@ class _Call:
         except KlingError as error:  # the runtime cannot be made
             return self._tell(error)
         except KeyboardInterrupt:
-            self._terminal.note(self._interrupted())
+            self._terminal.note(interrupted(self._again(), changes=changes_something(self._name)))
             raise
         return self._tell(outcome)
 
@@ -171,14 +172,6 @@ class _Call:
 
     def _again(self) -> str:
         return same_call(self._words, self._arguments)
-
-    def _interrupted(self) -> str:
-        if not changes_something(self._name):
-            return f"Interrupted. To go on: {self._again()}"
-        return (
-            "Interrupted. What has reached Kling goes on there, and the same command finds it: nothing is made or "
-            f"paid twice. To go on: {self._again()}"
-        )
 
 
 def _with_step(text: str, step: str, instead: str) -> str:

@@ -63,6 +63,20 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
         "wait_seconds": "How long to wait; what is not ready then goes on at Kling",
     }
 )
+# Of tools whose first sentence does not fit into a line.
+_IN_A_LINE: Mapping[str, str] = MappingProxyType(
+    {
+        "create_element_and_wait": "Create an element from 2 to 4 pictures or a clip, and wait for its id",
+        "create_element": "The same without waiting, to create several",
+        "use_elements": "Ids, prompt handles and JSON for a request of your own to Kling",
+        "find_voices": "Find a voice for an element, by name or id",
+        "find_generations": "Find generated videos and images, newest first",
+        "plan_production": "What a production sheet still needs and costs",
+        "apply_production": "Make what plan_production planned, for one agreed price",
+        "check_balance": "Units left, and what was spent",
+        "wait_for_tasks": "Wait for tasks of any kind, and save finished videos and images",
+    }
+)
 # A tool that is described by another one's arguments over MCP.
 _DESCRIBED_BY = MappingProxyType({"create_element": "create_element_and_wait"})
 _LOOKS = ("element_name=Mia", "element_description=Barista with red hair and a green apron")
@@ -104,7 +118,7 @@ def list_tools(hidden: Mapping[str, str], sandbox: str = "") -> str:
     width = max(map(len, NAMES)) + 2
     for title, its_tools in groups:
         names = [name for name in NAMES if name in its_tools and name not in hidden]
-        rows = [f"  {name:{width}}{_short(_first_sentence(_description(name)), WIDTH - width - 2)}" for name in names]
+        rows = [f"  {name:{width}}{_in_a_line(name)}" for name in names]
         lines += [f"{_TITLES.get(title, title)}:", *rows] if rows else []
     off = [f"Switched off here: {name} ({variable})." for name, variable in hidden.items()]
     about = _wrapped(_SANDBOX.format(sandbox)) if sandbox else []
@@ -167,12 +181,8 @@ def _description(name: str) -> str:
     return str(read_wire(name)["description"])
 
 
-def _first_sentence(text: str) -> str:
-    return text.partition(". ")[0].rstrip(".")
-
-
-def _short(text: str, width: int) -> str:
-    return textwrap.shorten(text, width, placeholder=" ...")
+def _in_a_line(name: str) -> str:
+    return _IN_A_LINE.get(name) or _description(name).partition(". ")[0].rstrip(".")
 
 
 def _wrapped(text: str) -> list[str]:

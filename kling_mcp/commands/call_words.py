@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_JSON_BYTES = 200_000_000  # a few pictures as data: URIs
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+_JSON, _HELP = frozenset({"--json"}), frozenset({"--help", "-h"})
 _SHOWN = 60
 # What the tools' parser reads as something else than one entry.
 _NOT_ONE_ENTRY = re.compile(r"[,\n\r]|\s*[\[{\"]")
@@ -52,15 +53,22 @@ def sort_words(words: Sequence[str]) -> CallWords:
     """Flags apart from arguments. Never fails: what is no flag is kept in `strange`."""
     flags: list[str] = []
     others: list[str] = []
-    for word in words:
-        (flags if word.startswith("-") and word != "-" else others).append(word)
-    helps, jsons = {"--help", "-h"}, {"--json"}
+    strange: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        if word in _JSON | _HELP:
+            flags.append(word)
+        elif word.startswith("-") and word != "-":
+            strange.append(word)
+        elif strange and strange[-1] == before and "=" not in before + word:
+            strange[-1] = f"{before}={word}"  # an option with its value, as other programs have them
+        else:
+            others.append(word)
     return CallWords(
         tool=others[0] if others else "",
         given=tuple(others[1:]),
-        wants_json=bool(jsons & {*flags}),
-        wants_help=bool(helps & {*flags}),
-        strange=tuple(flag for flag in flags if flag not in helps | jsons),
+        wants_json=not _JSON.isdisjoint(flags),
+        wants_help=not _HELP.isdisjoint(flags),
+        strange=tuple(strange),
     )
 
 
@@ -89,9 +97,8 @@ def read_arguments(words: CallWords, read_stdin: ReadStdin) -> dict[str, Any]:
 def _strange_flag(flag: str) -> Problem:
     name, _, value = flag.lstrip("-").partition("=")
     argument = f"{name.replace('-', '_') or 'name'}={value or 'value'}"
-    return Problem(
-        quote(flag, _SHOWN), "must be --json or --help", "another option", f"write an argument as {argument}"
-    )
+    fix = f"write {command_line([argument])}"
+    return Problem(quote(flag, _SHOWN), "must be --json or --help", "another option", fix)
 
 
 def _text(word: str, value: str) -> str:

@@ -98,6 +98,16 @@ def command_line(words: Sequence[str]) -> str:
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
+def interrupted(resume: str, *, changes: bool) -> str:
+    """What is said after Ctrl-C; the last words are the command that goes on."""
+    if not changes:
+        return f"Interrupted. To go on: {resume}"
+    return (
+        "Interrupted. What has reached Kling goes on there, and the same command finds it: nothing is made or paid "
+        f"twice. To go on: {resume}"
+    )
+
+
 def envelope(result: dict[str, Any], resume: str = "") -> dict[str, Any]:
     """What `--json` prints of a result."""
     return {"ok": True, "result": result, "resume": resume}

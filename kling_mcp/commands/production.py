@@ -18,6 +18,7 @@ from kling_mcp.commands.console import (
     command_line,
     envelope,
     error_envelope,
+    interrupted,
 )
 from kling_mcp.errors import ConfigurationError, ConfirmationError, InputError, KlingError, OverBudgetError, Problem
 from kling_mcp.production.apply import Applier
@@ -46,6 +47,7 @@ def run_production(options: argparse.Namespace, settings: Settings, terminal: Te
 
     Raises:
         KlingError: it was refused or failed; with `--json` that is printed instead.
+        KeyboardInterrupt: after a note that says how to go on.
     """
     actions = {"plan": _plan, "apply": _apply, "export": _export}
 
@@ -58,6 +60,10 @@ def run_production(options: argparse.Namespace, settings: Settings, terminal: Te
 
     try:
         return anyio.run(act)
+    except KeyboardInterrupt:
+        if options.action == "apply":
+            terminal.note(interrupted(_resume(options), changes=True))
+        raise
     except KlingError as error:
         if not options.json:
             raise

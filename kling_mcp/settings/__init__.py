@@ -249,8 +249,9 @@ def _working_dir() -> Path | None:
 
 
 MISSING_CREDENTIALS_ADVICE = (
-    'Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) in the "env" block of your client\'s '
-    "configuration, and restart the server. To try everything without an account, set KLING_MCP_SANDBOX=1."
+    "Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) as a variable of your shell, or for an assistant in "
+    'the "env" block of its configuration, and restart the server. To try everything without an account, set '
+    "KLING_MCP_SANDBOX=1."
 )
 
 

@@ -19,6 +19,7 @@ def test_list_has_every_tool_in_one_line_of_its_toolset(run: Run) -> None:
         *(name for tools in TOOLSETS.values() for name in NAMES if name in tools),
         *(name for name in NAMES if not any(name in tools for tools in TOOLSETS.values())),
     ]
+    assert "..." not in listed.out.partition("elements:")[2]
     assert all(len(line) <= 100 for line in listed.out.splitlines())
 
 
