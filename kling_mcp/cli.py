@@ -279,7 +279,7 @@ def _completion(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from kling_mcp.commands.completion import run_completion  # noqa: PLC0415 - one command's own
 
     _print_every_character()
-    return run_completion(options.words, _build_parser(), lambda: Settings.from_env(environ, tolerant=True))
+    return run_completion(options.words, _build_parser(), lambda: Settings.from_env(environ, tolerant=True), print)
 
 
 # --- production

@@ -44,24 +44,25 @@ _CUTS = frozenset("=:@")
 Candidate = tuple[str, str]
 
 
-def run_completion(given: Sequence[str], parser: argparse.ArgumentParser, read_settings: Callable[[], Settings]) -> int:
-    """Print a shell's script, or what may come next (`words SHELL WORD...`); the exit code."""
+def run_completion(
+    given: Sequence[str],
+    parser: argparse.ArgumentParser,
+    read_settings: Callable[[], Settings],
+    say: Callable[[str], None],
+) -> int:
+    """Say a shell's script, or what may come next (`words SHELL WORD...`); the exit code."""
     match list(given):
         case [shell] if shell in SHELLS:
-            _print((_SCRIPTS / f"kling-mcp.{shell}").read_text("utf-8").rstrip("\n"))
+            say((_SCRIPTS / f"kling-mcp.{shell}").read_text("utf-8").rstrip("\n"))
         case ["words", shell, *words]:
             for text, meaning in _for_shell(shell, words, parser, read_settings):
-                _print(f"{text}\t{meaning}")
+                say(f"{text}\t{meaning}")
         case ["--help" | "-h"]:
-            _print(USAGE)
+            say(USAGE)
         case _:
-            _print(USAGE)
+            say(USAGE)
             return WRONG_USE
     return DONE
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201 - what a shell reads, line by line
 
 
 def _for_shell(
@@ -114,7 +115,7 @@ def _complete_options(before: Sequence[str], typed: str, parser: argparse.Argume
 
 def _commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """A parser's commands; argparse has no public way to ask for them."""
-    found = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))  # noqa: SLF001
+    found = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))  # noqa: SLF001 - as said
     action = next(found, None)
     return dict(action.choices) if action else {}
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kling_mcp.simulator.durations import brisk_durations
 from kling_mcp.simulator.quirks import Quirks
@@ -10,15 +9,12 @@ from kling_mcp.simulator.transport import SimulatorTransport, WorldFileTransport
 from kling_mcp.simulator.world import World
 from kling_mcp.simulator.world_file import WorldFile
 
-if TYPE_CHECKING:
-    import httpx
-
 FILE_NAME = "kling.sqlite3"
 
 
 def sandbox_transports(
     clock: Callable[[], float], api_key: str, folder: Path | None
-) -> Callable[[], "httpx.AsyncBaseTransport"]:
+) -> Callable[[], SimulatorTransport | WorldFileTransport]:
     """Makes connections to one simulated Kling, for the API and for files; one in `folder` outlives this process."""
     if folder is None:
         in_memory = World(clock, api_keys=[api_key], durations=brisk_durations)

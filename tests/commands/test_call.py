@@ -165,7 +165,7 @@ def test_wrong_setting_stops_what_needs_it_and_check_setup_lists_it(run: Run) ->
     assert "KLING_MCP_MAX_CREATES" in checked.envelope()["result"]["problems"][0]
 
 
-def test_missing_credentials_and_secrets_are_told_without_the_secrets(run: Run) -> None:
+def test_missing_credentials_are_named_and_no_answer_shows_a_secret(run: Run) -> None:
     missing = run("find_elements", KLING_API_KEY="")
     assert missing.code == 1
     assert "kind=missing_credentials" in missing.err

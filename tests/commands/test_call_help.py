@@ -30,7 +30,7 @@ def test_call_without_a_tool_lists_them_as_wrong_use(run: Run) -> None:
 
 
 @pytest.mark.parametrize("tool", NAMES)
-def test_help_of_a_tool_tells_every_argument(run: Run, tool: str) -> None:
+def test_help_of_a_tool_explains_every_argument(run: Run, tool: str) -> None:
     shown = run(tool, "--help")
     assert (shown.code, shown.err) == (0, "")
     schema = read_wire(tool)["inputSchema"]

@@ -33,9 +33,9 @@ def start(environ: dict[str, str]) -> Start:
     """`start("find_elements")`: a process that makes one call."""
 
     def run(*words: str, **settings: str) -> subprocess.Popen[bytes]:
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        pipe = subprocess.PIPE
         variables = environ_with(**environ, **settings)
-        return subprocess.Popen([*COMMAND, "call", *words], env=variables, **pipes)  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen([*COMMAND, "call", *words], env=variables, stdin=pipe, stdout=pipe, stderr=pipe)
 
     return run
 

@@ -83,6 +83,6 @@ def test_steps_of_the_workflow_run(shell: dict[str, str], tmp_path: Path) -> Non
     assert {*job["env"]} <= {*re.findall(r"KLING_\w+", (ROOT / "README.md").read_text("utf-8"))}
 
 
-def test_page_tells_every_exit_code() -> None:
+def test_page_lists_every_exit_code() -> None:
     codes = re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)
     assert codes == ["0", "1", "2", "3", "130"]

@@ -65,7 +65,7 @@ def test_cast_made_by_commands_at_once_is_there_for_the_next(variables: dict[str
     assert (again["element_ids"], again["outcome"]) == ([made[0]], "already_submitted")
 
 
-def test_removed_folder_begins_the_sandbox_anew(variables: dict[str, str], tmp_path: Path) -> None:
+def test_sandbox_is_empty_again_after_its_folder_was_removed(variables: dict[str, str], tmp_path: Path) -> None:
     result_of(start(variables, *creation(tmp_path, "Mia")))
     folder = tmp_path / "state" / f"sandbox-{__version__}"
     assert {path.stat().st_mode & 0o077 for path in folder.glob("kling.sqlite3")} == {0}
