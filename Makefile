@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench nightly fuzz mutants requests wire clean
+.PHONY: help demo test check docs bench nightly fuzz mutants requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -27,6 +27,11 @@ check: $(VENV)/.checkers ## formatting, lint, types, import rules and declared d
 	MYPYPATH=tests $(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/deptry kling_mcp
+
+docs: $(VENV)/.docs ## build the documentation in build/site, with warnings as errors, and check its links
+	@rm -rf build/site
+	$(BIN)/sphinx-build --builder html --fresh-env --write-all --nitpicky --fail-on-warning --quiet docs build/site
+	@$(BIN)/python tools/check_site.py build/site
 
 nightly: $(VENV)/.checkers ## the tests with many more random histories; takes long
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto
@@ -67,4 +72,8 @@ $(VENV)/.package: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.checkers: $(VENV)/.package
 	@$(PIP) --group check
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.package
+	@$(PIP) --group docs
 	@touch $@

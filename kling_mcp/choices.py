@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _READ_CHARACTERS = 80
 _LIKENESS = 0.5
-_AMOUNT = re.compile(r"[0-9]+[.:]?[0-9]*[a-z]{0,2}")
+_AMOUNT = re.compile(r"[0-9]++(?:[.:][0-9]*+)?[a-z]{0,2}")
 
 # What people and models write, and the words that mean it; those that are no choice of the argument do not count.
 _MEANINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
+from kling_mcp.commands.connect_options import add_connect
 from kling_mcp.commands.demo_options import add_demo, film_folder
 from kling_mcp.commands.option_types import key_pair, port
 from kling_mcp.commands.production_options import add_production
+from kling_mcp.commands.serve_options import LOCALHOST, add_serve, serve_environ
 from kling_mcp.errors import KlingError
 from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-LOCALHOST = "127.0.0.1"
 
 _AT_A_TERMINAL = (
     "kling-mcp is serving MCP over stdin and stdout; normally an assistant starts it. "
@@ -74,55 +75,27 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kling-mcp",
         description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
-        epilog="Settings come from environment variables; the README lists them.",
+        epilog="Settings come from environment variables; docs/settings.md lists them.",
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio", output_dir=None)
+    parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (
-        _add_serve,
-        _add_demo,
-        _add_check,
-        _add_call,
-        _add_tasks,
-        _add_production,
-        _add_simulate,
-        _add_completion,
-    ):
+    add_serve(commands).set_defaults(run=_serve)
+    for add in (_add_demo, _add_check, _add_call, _add_tasks, _add_simulate):
         add(commands)
+    add_production(commands).set_defaults(run=_production)
+    add_connect(commands).set_defaults(run=_connect)
+    _add_completion(commands)
     return parser
 
 
 # --- serve
 
 
-def _add_serve(commands: Commands) -> None:
-    serve = commands.add_parser(
-        "serve",
-        help="serve MCP over stdin and stdout, or over http",
-        description="Over stdio it serves the assistant that starts it, with the Kling key from its environment. Over "
-        "http it serves /mcp, /healthz and /readyz to many callers; each sends its own Kling key in the header "
-        "X-Kling-Api-Key (or X-Kling-Access-Key and X-Kling-Secret-Key). To serve other computers, set "
-        "KLING_MCP_ALLOWED_HOSTS, and KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER. SIGTERM stops it gracefully.",
-        epilog="docs/hosting.md explains how to host it for a team, docs/operating.md how to operate it.",
-    )
-    serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
-    serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=port, default=8000, help="for http; 0 picks a free port (default: %(default)s)")
-    serve.add_argument(
-        "--output-dir",
-        metavar="DIR",
-        help="where results are saved, instead of KLING_MCP_OUTPUT_DIR; off saves nothing",
-    )
-    serve.set_defaults(run=_serve)
-
-
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "stdio":
         _require_open_streams()
-    if options.output_dir is not None:
-        environ = {**environ, "KLING_MCP_OUTPUT_DIR": _folder_option(options.output_dir)}
-    settings = _read_settings(environ, tolerant=options.transport == "stdio")
+    settings = _read_settings(serve_environ(options, environ), tolerant=options.transport == "stdio")
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
@@ -282,11 +255,7 @@ def _completion(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return run_completion(options.words, _build_parser(), lambda: Settings.from_env(environ, tolerant=True), print)
 
 
-# --- production
-
-
-def _add_production(commands: Commands) -> None:
-    add_production(commands).set_defaults(run=_production)
+# --- production, connect
 
 
 def _production(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -304,6 +273,13 @@ def _terminal() -> Terminal:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for good
     _print_every_character()
     return Terminal(_say, _note, ask_at_terminal(_note), is_unicode=is_unicode(sys.stdout))
+
+
+def _connect(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.connect import run_connect  # noqa: PLC0415 - one command's own
+
+    _print_every_character()
+    return run_connect(options, environ, print, _note)
 
 
 # --- simulate
@@ -349,18 +325,6 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
 
 
 # --- shared
-
-
-def _folder_option(text: str) -> str:
-    """A folder as a shell means it: a relative path begins at the working directory. `off` is none.
-
-    Raises:
-        KlingError: the working directory was deleted.
-    """
-    try:
-        return text if text.lower() == "off" or not text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - a home may be missing
-    except OSError:
-        raise KlingError(f"--output-dir {text!r} is relative to a folder that is gone; give a full path.") from None
 
 
 def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:

@@ -225,8 +225,8 @@ def _target(file: str) -> Path:
     """Where to write. Raises InputError for a name that says no form."""
     path = Path(os.path.abspath(os.path.expanduser(file)))  # noqa: PTH100, PTH111 - never raise
     if path.suffix.lower() not in {".yaml", ".yml", ".json"}:
-        rule, fix = "must end in .yaml, .yml or .json", "choose such a name."
-        raise InputError([Problem("FILE", rule, quote(path.name), fix)])
+        named = quote(path.name)
+        raise InputError([Problem("FILE", "must end in .yaml, .yml or .json", named, "choose such a name.")])
     return path
 
 

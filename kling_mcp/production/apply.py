@@ -204,6 +204,8 @@ class Applier:
         )
         if not made.task.is_final:
             return replace(outcome, status="pending", reason="Kling is making it.")
+        if any(file.may_be_saved_later for file in made.files):
+            return replace(outcome, status="pending", reason="It is made and paid for, and not saved yet.")
         await self._lock.put_take(decision.shot_id, decision.take, self._locked_take(facts, decision, made))
         return replace(outcome, status="ready")
 

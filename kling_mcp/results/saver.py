@@ -69,6 +69,11 @@ class SavedFile:
     bytes: int = 0
     error: ResultError | None = None
 
+    @property
+    def may_be_saved_later(self) -> bool:
+        """Whether it is not on the disk now, and a later call may save it."""
+        return self.error is not None and self.error.retry != "never"
+
 
 @dataclass(frozen=True, slots=True)
 class _Job:

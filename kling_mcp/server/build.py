@@ -14,6 +14,7 @@ from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.completions import register_completions
 from kling_mcp.server.gallery import pages_extension
+from kling_mcp.server.identity import ICON, NAME, TITLE, WEBSITE
 from kling_mcp.server.instructions import instructions_for
 from kling_mcp.server.lazy_runtime import LazyRuntime
 from kling_mcp.server.long_names import refuse_long_names
@@ -27,7 +28,7 @@ from kling_mcp.server.tool_selection import hidden_tools, switched_off, unknown_
 from kling_mcp.server.tools import NAMES, TOOLSETS, may_create
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
     from mcp.server.request_state import RequestStateSecurity
@@ -71,8 +72,10 @@ def build_server(
 
     pages = {tool.page_uri for tool in chosen if tool.page_uri}
     server = MCPServer(
-        "kling-mcp",
-        title="Kling Elements",
+        NAME,
+        title=TITLE,
+        website_url=WEBSITE,
+        icons=[ICON],
         instructions=instructions_for(frozenset(tool.name for tool in chosen), is_sandbox=settings.sandbox),
         version=__version__,
         tools=[*chosen],
@@ -82,10 +85,15 @@ def build_server(
         request_state_security=request_state,
         middleware=_middleware(hidden),
     )
+    _register_the_rest(server, chosen)
+    return server
+
+
+def _register_the_rest(server: MCPServer[LazyRuntime], chosen: Sequence[KlingTool]) -> None:
+    """Everything but the tools."""
     register_resources(server)
     register_prompts(server, [tool.name for tool in chosen])
     register_completions(server)
-    return server
 
 
 def _middleware(hidden: Mapping[str, str]) -> list[ServerMiddleware[LazyRuntime]]:

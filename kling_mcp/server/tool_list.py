@@ -13,6 +13,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from pydantic import PrivateAttr
 
+from kling_mcp.server.host_hints import REQUIRES_PERSON
 from kling_mcp.server.tools import NAMES, load, read_wire
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def _with_defaults(wire: dict[str, Any], settings: Settings) -> dict[str, Any]:
     if wire["name"] == "generate_video":
         models = wire["inputSchema"]["properties"]["model"]["enum"]
         models += dict.fromkeys(model.name for model in settings.extra_models)
+    if settings.confirm_deletions and wire["annotations"]["destructiveHint"]:
+        wire["_meta"][REQUIRES_PERSON] = True
     return wire
 
 

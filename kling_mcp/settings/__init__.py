@@ -66,6 +66,7 @@ class Settings:
     base_url: str = HOSTS["global"]
     sandbox: bool = False
     read_only: bool = False
+    confirm_deletions: bool = False
     tools: tuple[str, ...] = ()
     media_dirs: tuple[Path, ...] | None = None
     output_dir: Path | Literal[False] | None = None
@@ -164,6 +165,9 @@ class Settings:
             sandbox=env.read("kling", lambda: env.flag("KLING_MCP_SANDBOX"), otherwise=False),
             read_only=env.read(
                 "nothing", lambda: env.flag("KLING_MCP_READ_ONLY", unfilled="1"), otherwise=True, meanwhile=_ON
+            ),
+            confirm_deletions=env.read(
+                "nothing", lambda: env.flag("KLING_MCP_CONFIRM_DELETIONS", unfilled="1"), otherwise=True, meanwhile=_ON
             ),
             tools=env.names("KLING_MCP_TOOLS"),
             media_dirs=env.read("files", lambda: env.folders("KLING_MCP_MEDIA_DIRS"), ()),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import get_args
 
 import pytest
 
+from kling_mcp.production.decide import CastAction, ShotAction
+from kling_mcp.production.outcome import OutcomeStatus
 from kling_mcp.results.links import HOST_SUFFIXES
-from kling_mcp.server.gallery import GALLERY_URI, PAGES, PICTURES_KEY, RESULT_HOSTS, RESULTS_URI
+from kling_mcp.server.gallery import CAST_URI, GALLERY_URI, PAGES, PICTURES_KEY, RESULT_HOSTS, RESULTS_URI
+from kling_mcp.server.gallery.cast import CAST_KEY
 from kling_mcp.server.gallery.results import RESULTS_KEY
 from kling_mcp.server.resources import PICTURE_URI
 
@@ -94,6 +98,7 @@ def test_page_stores_nothing_in_the_browser(text: str) -> None:
     ("uri", "loads"),
     [
         (GALLERY_URI, {"img-src": "data:"}),
+        (CAST_URI, {"img-src": "data:"}),
         (RESULTS_URI, {"img-src": f"data: {HOSTS}", "media-src": HOSTS}),
     ],
 )
@@ -138,14 +143,31 @@ def test_every_control_has_a_name_for_a_screen_reader(tags: list[tuple[str, dict
 
 
 def test_pages_and_the_server_mean_the_same_names() -> None:
-    gallery, results = (script_of(PAGES[uri].text) for uri in (GALLERY_URI, RESULTS_URI))
+    gallery, results, cast = (script_of(PAGES[uri].text) for uri in (GALLERY_URI, RESULTS_URI, CAST_URI))
     assert f'"{PICTURES_KEY}"' in gallery
     assert f'"{RESULTS_KEY}"' in results
+    assert f'"{CAST_KEY}"' in cast
     before, after = PICTURE_URI.split("{id}")
-    assert f'"{before}" + encodeURIComponent(entry.row.id) + "{after}"' in gallery
+    for page in (gallery, cast):
+        assert f'"{before}" + encodeURIComponent(unread.get(face)) + "{after}"' in page
 
 
-def test_page_of_results_calls_no_tool_that_costs() -> None:
-    """Another take is asked for in words, and the assistant asks before it is paid."""
-    called = re.findall(r'"tools/call", \{ name: (\S+),', script_of(PAGES[RESULTS_URI].text))
-    assert sorted(called) == ['"find_generations"', '"wait_for_tasks"']
+@pytest.mark.parametrize(
+    ("uri", "tools"),
+    [
+        (GALLERY_URI, ["find_elements", "find_voices"]),
+        (RESULTS_URI, ["find_generations", "wait_for_tasks"]),
+        (CAST_URI, ["plan_production"]),
+    ],
+)
+def test_page_calls_no_tool_that_costs(text: str, tools: list[str]) -> None:
+    """What costs is asked for in words, and the assistant asks before it is paid."""
+    assert sorted(re.findall(r'name: "(\w+)", arguments:', script_of(text))) == tools
+    assert script_of(text).count('"tools/call"') == len(tools)
+
+
+def test_page_of_a_production_knows_every_state_of_an_entry() -> None:
+    states = script_of(PAGES[CAST_URI].text).split("const CAST = {")[1].split("const ACTIONS")[0]
+    cast, shots = (re.findall(r"(\w+): \[\"", part) for part in states.split("const SHOTS = {"))
+    assert {*get_args(CastAction), *get_args(OutcomeStatus), "orphan"} == {*cast}
+    assert {*get_args(ShotAction), *get_args(OutcomeStatus), "stuck"} == {*shots}

@@ -23,7 +23,7 @@ from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
-from kling_mcp.server.gallery import GALLERY_URI, PICTURES_KEY, RESULTS_URI
+from kling_mcp.server.gallery import CAST_URI, GALLERY_URI, PICTURES_KEY, RESULTS_URI
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 
@@ -33,6 +33,7 @@ UI = "io.modelcontextprotocol/ui"
 APPS = advertise(UI, {"mimeTypes": ["text/html;profile=mcp-app"]})
 MAX_RESULT_BYTES = 600_000
 SHOWING_RESULTS = {"generate_video", "generate_image", "find_generations", "wait_for_tasks"}
+SHOWING_CAST = {"plan_production", "apply_production"}
 
 Open = Callable[..., AbstractAsyncContextManager[Client]]
 
@@ -221,10 +222,11 @@ async def test_a_picture_that_kling_echoes_as_base64_is_never_text(
 
 async def test_the_tool_names_the_page_and_the_page_is_there(open_client: Open) -> None:
     async with open_client(apps=True) as client:
-        tools = {tool.name: tool.meta for tool in (await client.list_tools()).tools}
-        assert {name for name, meta in tools.items() if meta} == {"find_elements", *SHOWING_RESULTS}
-        assert tools["find_elements"] == {"ui": {"resourceUri": GALLERY_URI}}
-        assert all(tools[name] == {"ui": {"resourceUri": RESULTS_URI}} for name in SHOWING_RESULTS)
+        tools = {tool.name: (tool.meta or {}).get("ui") for tool in (await client.list_tools()).tools}
+        assert {name for name, page in tools.items() if page} == {"find_elements", *SHOWING_RESULTS, *SHOWING_CAST}
+        assert tools["find_elements"] == {"resourceUri": GALLERY_URI}
+        assert all(tools[name] == {"resourceUri": RESULTS_URI} for name in SHOWING_RESULTS)
+        assert all(tools[name] == {"resourceUri": CAST_URI} for name in SHOWING_CAST)
         (page,) = (await client.read_resource(GALLERY_URI)).contents
     assert page.mime_type == "text/html;profile=mcp-app"
     assert page.meta == {
@@ -288,7 +290,8 @@ async def test_clients_without_apps_get_the_text_and_nothing_for_the_gallery(
         (("check_setup",), set()),
         (("find_elements",), {GALLERY_URI}),
         (("wait_for_tasks",), {RESULTS_URI}),
-        ((), {GALLERY_URI, RESULTS_URI}),
+        (("plan_production",), {CAST_URI}),
+        ((), {GALLERY_URI, RESULTS_URI, CAST_URI}),
     ],
 )
 async def test_a_page_is_missing_without_its_tools(open_client: Open, tools: tuple[str, ...], pages: set[str]) -> None:

@@ -101,7 +101,9 @@ class Production:
         assert account.ledger.spent(self.clock.wall()) == {"video": units}
         results = self.folder / "state" / "results"
         files = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
-        assert files == {f"episode/{name}.{ending}" for name in self.episode.shots for ending in ("json", "mp4")}
+        assert sorted(files) == sorted(
+            f"episode/{name}.{ending}" for name in self.episode.shots for ending in ("json", "mp4")
+        )
         assert self.episode.ids() == {task.element_name: task.element_id for task in account.elements.values()}
         lock = self.episode.lock
         assert lock.shots.keys() == self.episode.shots.keys()

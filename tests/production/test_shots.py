@@ -204,3 +204,22 @@ async def test_two_shots_that_are_the_same_are_one_video_and_paid_once(
     assert [each.status for each in outcomes] == ["ready"] * 5
     assert spent(world, clock) == 11
     assert not (await plan(runtime, episode)).has_work
+
+
+async def test_shot_that_is_paid_and_not_saved_is_pending_until_a_later_call_saves_it(
+    runtime: Runtime, episode: Episode, world: World, faults: Faults, clock: VirtualClock
+) -> None:
+    episode.shots = {"harbour": {"prompt": "A quiet harbour"}}
+    episode.cast = {}
+    faults.reply_status(503, times=None, route="file")
+    planned = await plan(runtime, episode)
+    (outcome,) = await run(runtime, planned)
+    assert [outcome.status, outcome.reason] == ["pending", "It is made and paid for, and not saved yet."]
+    assert outcome.can_repeat
+    again = await plan(runtime, episode)
+    assert [states(again), [price.high for price in again.price()]] == [{"harbour 1": "render"}, []]
+    faults.clear()
+    assert statuses(await run(runtime, again)) == {"harbour": "ready"}
+    assert episode.lock.shots["harbour"][1].files == ("episode/harbour.mp4",)
+    assert spent(world, clock) == 3
+    assert len(world.generations) == 1

@@ -16,6 +16,7 @@ from kling_mcp._version import __version__
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.build import build_server
+from kling_mcp.server.identity import ICON, WEBSITE
 from kling_mcp.server.tool import CREATES, DELETES, READS, Answer, ToolSpec, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tool_list import KlingTool
@@ -65,6 +66,7 @@ async def test_a_result_passes_as_it_was_built(client: Client) -> None:
 async def test_the_server_says_who_it_is(client: Client) -> None:
     assert client.server_info is not None
     assert (client.server_info.name, client.server_info.version) == ("kling-mcp", __version__)
+    assert (client.server_info.website_url, client.server_info.icons) == (WEBSITE, [ICON])
     assert "create_element_and_wait" in (client.instructions or "")
 
 

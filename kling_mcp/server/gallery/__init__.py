@@ -1,8 +1,8 @@
-"""The pages that clients with MCP Apps show with results: elements to pick from, and videos and pictures to look at.
+"""The pages that clients with MCP Apps show with results: elements, videos and pictures, a cast with its gaps.
 
 Other clients never load them. Each page is one self-contained text, put together from the files beside this one. Its
 rows are the tool's structured content; what only the page needs comes in the result's `_meta`, which costs the model
-nothing. The element gallery reads missing thumbnails as resources.
+nothing. Thumbnails that have not come with a result are read as resources.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from mcp.server.apps import Apps, ResourceCsp
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from kling_mcp.library.records import LibraryElement
     from kling_mcp.thumbnails.thumbnails import Thumbnails
 
 GALLERY_URI = "ui://kling-mcp/gallery.html"
 RESULTS_URI = "ui://kling-mcp/results.html"
+CAST_URI = "ui://kling-mcp/cast.html"
 PICTURES_KEY = "io.github.kling-mcp/pictures"
 
 # Where results lie; written out, because a start does not load `results.links`, which a test compares. fact: gen-links
@@ -34,7 +35,6 @@ RESULT_HOSTS = (
 
 # The size limit for the view's data in a result: about thirty thumbnails.
 MAX_PAGE_CHARACTERS = 120_000
-_SIDE_PX, _MAX_BYTES = 128, 5_000
 
 _FOLDER = Path(__file__).parent
 _INCLUDE = re.compile(r"^ */\* include ([a-z]+\.(?:css|js)) \*/\n", re.MULTILINE)
@@ -72,6 +72,12 @@ PAGES = {
             "The page that MCP Apps clients show with generations.",
             RESULT_HOSTS,
         ),
+        Page(
+            CAST_URI,
+            "cast.html",
+            "Production",
+            "The page that MCP Apps clients show with plan_production and apply_production.",
+        ),
     )
 }
 
@@ -97,21 +103,27 @@ def _read(file: str) -> str:
 
 
 async def page_data(thumbnails: Thumbnails, elements: Sequence[LibraryElement]) -> dict[str, object]:
-    """What the element gallery gets besides the rows: the cached thumbnails by element id.
+    """What the element gallery gets besides the rows: the cached thumbnails by element id; nothing is fetched."""
+    shown = [element for element in elements if element.element_id]
+    cached = zip(shown, await thumbnails.cached(shown), strict=True)
+    return {PICTURES_KEY: await fit_page({element.element_id: jpeg for element, jpeg in cached})}
 
-    Nothing is fetched; thumbnails beyond `MAX_PAGE_CHARACTERS` are left out, last rows first.
+
+async def fit_page(drawn: Mapping[str, bytes], *, side: int = 128, most_bytes: int = 5_000) -> dict[str, str]:
+    """Pictures by the same keys, as small `data:` URIs; b"" is no picture.
+
+    Those beyond `MAX_PAGE_CHARACTERS` together are left out, last ones first.
     """
     from kling_mcp.server.views.pictures import data_uri, resize  # noqa: PLC0415 - a server that only starts draws nothing
 
-    shown = [element for element in elements if element.element_id]
     pictures: dict[str, str] = {}
     left = MAX_PAGE_CHARACTERS
-    for element, jpeg in zip(shown, await thumbnails.cached(shown), strict=True):
+    for key, jpeg in drawn.items():
         if not jpeg:
             continue
-        uri = data_uri(await resize(jpeg, side=_SIDE_PX, most_bytes=_MAX_BYTES))
+        uri = data_uri(await resize(jpeg, side=side, most_bytes=most_bytes))
         if len(uri) > left:
             break
         left -= len(uri)
-        pictures[element.element_id] = uri
-    return {PICTURES_KEY: pictures}
+        pictures[key] = uri
+    return pictures

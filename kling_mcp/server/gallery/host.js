@@ -22,8 +22,8 @@
     return node;
   }
 
-  function notes(lines) {
-    const texts = lines.map((line) => plain(line, 300)).filter(Boolean);
+  function notes(lines, limit = 300) {
+    const texts = lines.map((line) => plain(line, limit)).filter(Boolean);
     $("notes").replaceChildren(...texts.map((text) => make("li", "", text)));
     $("notes").hidden = !texts.length;
   }

@@ -13,8 +13,7 @@ from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import ResultError
 from kling_mcp.results.links import LinkRules
 from kling_mcp.sanitize import clean
-from kling_mcp.server.gallery import MAX_PAGE_CHARACTERS
-from kling_mcp.server.views.pictures import data_uri, resize
+from kling_mcp.server.gallery import fit_page
 from kling_mcp.server.views.result_blocks import draw_file
 from kling_mcp.thumbnails.render import MAX_ON_SHEET
 
@@ -39,7 +38,7 @@ async def results_data(
         made: task ids, each with what the journal knows of its request.
         files: those of which a small picture is wanted; clips and files elsewhere have none.
 
-    Nothing is fetched; pictures beyond `MAX_PAGE_CHARACTERS` are left out, last files first.
+    Nothing is fetched; pictures beyond the limit of a page are left out, last files first.
     """
     requests = {task_id: _request(memo) for task_id, memo in made if task_id and memo.model}
     return {RESULTS_KEY: {"requests": requests, "pictures": await _pictures(files), "saves": saves}}
@@ -67,14 +66,5 @@ def is_out_of_sight(file: SavedFile, now: float) -> bool:
 
 async def _pictures(files: Iterable[SavedFile]) -> dict[str, str]:
     saved = [file.path for file in files if file.path and file.mime_type.startswith("image/")]
-    pictures: dict[str, str] = {}
-    left = MAX_PAGE_CHARACTERS
-    for path in saved[:MAX_ON_SHEET]:
-        if not (jpeg := await draw_file(Path(path))):
-            continue
-        uri = data_uri(await resize(jpeg, side=_SIDE_PX, most_bytes=_MAX_BYTES))
-        if len(uri) > left:
-            break
-        left -= len(uri)
-        pictures[path] = uri
-    return pictures
+    drawn = {path: await draw_file(Path(path)) for path in saved[:MAX_ON_SHEET]}
+    return await fit_page(drawn, side=_SIDE_PX, most_bytes=_MAX_BYTES)

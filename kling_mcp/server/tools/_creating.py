@@ -37,7 +37,7 @@ class CreationArguments(ToolArguments):
         description="image_refer: 2 to 4 pictures; video_refer: a clip of a person"
     )
     frontal_image: str = Field(
-        "", description="Front view: local path, file: URI, https link or data: URI; JPEG or PNG, 10 MB"
+        "", description="Front view: local path, https link, file: or data: URI; JPEG or PNG, 10 MB"
     )
     refer_images: list[str] = Field(default_factory=list, description="1 to 3 other views, same forms")
     video_url: str = Field("", description="For video_refer: https link to mp4 or mov, 3 to 8 s")
@@ -46,7 +46,7 @@ class CreationArguments(ToolArguments):
         default_factory=list,
         description="Hottest, Character, Animal, Item, Costume, Scene, Effect, Others",
     )
-    callback_url: str = Field("", description="https address that Kling calls when done")
+    callback_url: str = Field("", description="https address Kling calls when done")
     external_task_id: str = Field("", description="Leave empty except for a deliberate second copy")
     allow_duplicate_name: bool = Field(False, description="Create even if the name is taken")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kling_mcp.server.tool import Ending
-from kling_mcp.server.views.generations import may_be_saved_later
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,5 +15,5 @@ if TYPE_CHECKING:
 
 def ending_of(task: KlingTask, files: Sequence[SavedFile] = ()) -> Ending:
     """A task with its results."""
-    is_done = task.is_final and not any(map(may_be_saved_later, files))
+    is_done = task.is_final and not any(file.may_be_saved_later for file in files)
     return Ending(() if is_done else (task.task_id,), has_failed=task.is_final and task.task_status == "failed")

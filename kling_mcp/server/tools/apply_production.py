@@ -11,6 +11,8 @@ from kling_mcp.production.lock_keeper import LockKeeper
 from kling_mcp.production.planning import Planner
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import Purchase, require_consent, require_within
+from kling_mcp.server.gallery import CAST_URI
+from kling_mcp.server.gallery.cast import cast_data
 from kling_mcp.server.tool import PAYS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.plans import plan_details
@@ -30,11 +32,20 @@ class ApplyArguments(ToolArguments):
     wait_seconds: int = Field(45, ge=0, le=600)
 
 
-@tool("apply_production", title="Apply a plan", annotations=PAYS, arguments=ApplyArguments, view=ProductionView)
+@tool(
+    "apply_production",
+    title="Apply a plan",
+    annotations=PAYS,
+    arguments=ApplyArguments,
+    view=ProductionView,
+    page_uri=CAST_URI,
+    search_hint="film render batch",
+)
 async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answer:
     """Make what plan_production planned; asks once for the whole price. Repeat to go on."""
     started = call.clock.monotonic()
-    planner = Planner(call.account, call.runtime.media_policy(), call.clock)
+    policy = call.runtime.media_policy()
+    planner = Planner(call.account, policy, call.clock)
     async with call.report_progress(lambda: "Comparing the plan with what is there", 0):
         stored, plan = await planner.find(arguments.plan_id)
     await _require_consent(call, planner, stored, plan, arguments.max_units)
@@ -45,8 +56,9 @@ async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answ
         outcomes = await applier.run()
     view = production_view(stored.plan_id, outcomes, call.clock.monotonic() - started)
     files = [file for outcome in outcomes for file in outcome.files]
+    for_page = await cast_data(plan, call.account, policy) if call.caller.shows_pages else None
     ending = Ending(repeats=goes_on(outcomes), has_failed=view.failed > 0)
-    return Answer(view, production_text(view), await result_blocks(files, call), ending=ending)
+    return Answer(view, production_text(view), await result_blocks(files, call), for_page, ending)
 
 
 async def _require_consent(call: ToolContext, planner: Planner, stored: StoredPlan, plan: Plan, max_units: int) -> None:

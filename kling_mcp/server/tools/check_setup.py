@@ -42,6 +42,7 @@ class SetupView(View):
     annotations=READS,
     arguments=NoArguments,
     view=SetupView,
+    search_hint="login key diagnose",
 )
 async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
     """Check credentials, region, clock and network with one free read. Use it after auth, clock, network or

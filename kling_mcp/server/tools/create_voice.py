@@ -34,7 +34,14 @@ class CreateVoiceArguments(ToolArguments):
     wait_seconds: int = Field(45, ge=0, le=MAX_WAIT_SECONDS)
 
 
-@tool("create_voice", title="Create a voice", annotations=PAYS, arguments=CreateVoiceArguments, view=VoiceTaskView)
+@tool(
+    "create_voice",
+    title="Create a voice",
+    annotations=PAYS,
+    arguments=CreateVoiceArguments,
+    view=VoiceTaskView,
+    search_hint="clone speech",
+)
 async def create_voice(arguments: CreateVoiceArguments, call: ToolContext) -> Answer:
     """Make a voice for element_voice_id and wait for its voice_id. Costs 0.05 video units: asks first."""
     call.settings.require("spending")

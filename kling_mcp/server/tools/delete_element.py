@@ -37,13 +37,13 @@ class DeleteElementArguments(ToolArguments):
     """Which element, by id and by name."""
 
     element_id: str = Field(description="Not a task_id")
-    element_name: str = Field(description="Its exact name, as a safety check")
+    element_name: str = Field(description="Its exact name, for safety")
 
 
 class DeletedView(View):
     """What was deleted."""
 
-    SHOWN = ("element_id", "deleted")
+    SHOWN = ("deleted",)
 
     element_id: str
     element_name: str
@@ -56,9 +56,10 @@ class DeletedView(View):
     annotations=DELETES,
     arguments=DeleteElementArguments,
     view=DeletedView,
+    search_hint="remove character",
 )
 async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -> Answer:
-    """Permanently delete one of your own elements. Only when the user asked for it."""
+    """Permanently delete one of your own elements. Only when the user asked."""
     element_id = arguments.element_id.strip()
     if not element_id:
         raise InputError(

@@ -26,13 +26,13 @@ class DeleteVoiceArguments(ToolArguments):
     """Which voice, by id and by name."""
 
     voice_id: str = Field(description="Not a task_id")
-    voice_name: str = Field(description="Its exact name, as a safety check")
+    voice_name: str = Field(description="Its exact name, for safety")
 
 
 class DeletedVoiceView(View):
     """What was deleted."""
 
-    SHOWN = ("voice_id", "deleted")
+    SHOWN = ("deleted",)
 
     voice_id: str
     voice_name: str
@@ -46,9 +46,10 @@ class DeletedVoiceView(View):
     annotations=DELETES,
     arguments=DeleteVoiceArguments,
     view=DeletedVoiceView,
+    search_hint="remove speech",
 )
 async def delete_voice(arguments: DeleteVoiceArguments, call: ToolContext) -> Answer:
-    """Permanently delete one of your own voices. Only when the user asked for it."""
+    """Permanently delete one of your own voices. Only when the user asked."""
     voice_id = arguments.voice_id.strip()
     if not voice_id:
         raise InputError([Problem("voice_id", "must be the id of a voice", "an empty text", "give its voice_id")])

@@ -36,20 +36,20 @@ _MAX_TAGS = 20  # Kling's page has eight
 class FindElementsArguments(ToolArguments):
     """What to search for, and how much to return."""
 
-    query: str = Field("", max_length=200, description="Words of the name or description, or an id")
+    query: str = Field("", max_length=200, description="Words of name or description, or an id")
     tags: list[str] = Field(default_factory=list, description="Such as Character or Item")
-    source: Literal["custom", "preset", "all"] = Field("custom", description="custom = your own, preset = official")
+    source: Literal["custom", "preset", "all"] = Field("custom", description="custom: your own, preset: official")
     status: Literal["ready", "pending", "failed", "deleted", "any"] = "ready"
     has_voice: Literal["any", "yes", "no"] = "any"
     limit: int = Field(20, ge=1, le=100)
-    cursor: str = Field("", description="Previous next_cursor, other arguments unchanged")
+    cursor: str = Field("", description="Previous next_cursor; all else unchanged")
     pictures: bool = Field(False, description="Also return thumbnails")
 
 
 class FoundView(View):
     """One page of results."""
 
-    SHOWN = ("elements", "total", "next_cursor", "complete")
+    SHOWN = ("elements", "next_cursor", "complete")
 
     elements: list[ElementRow]
     total: int
@@ -67,6 +67,7 @@ class FoundView(View):
     arguments=FindElementsArguments,
     view=FoundView,
     page_uri=GALLERY_URI,
+    is_long=True,
 )
 async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> Answer:
     """Search your library by words, tags, voice or id; tolerates typos. No query: newest first.

@@ -38,7 +38,7 @@ class FindGenerationsArguments(ToolArguments):
 class FoundGenerationsView(View):
     """One page of generations, newest first."""
 
-    SHOWN = ("generations", "total", "next_cursor", "complete")
+    SHOWN = ("generations", "next_cursor", "complete")
 
     generations: list[PastGenerationRow]
     total: int
@@ -54,10 +54,12 @@ class FoundGenerationsView(View):
     arguments=FindGenerationsArguments,
     view=FoundGenerationsView,
     page_uri=RESULTS_URI,
+    search_hint="history results clips",
+    is_long=True,
 )
 async def find_generations(arguments: FindGenerationsArguments, call: ToolContext) -> Answer:
-    """Find generated videos and images, newest first: paths, links and when these end. To save what is not saved:
-    wait_for_tasks with its ids."""
+    """Find generated videos and images, newest first: paths, links and when these end. To save those
+    without a path: wait_for_tasks."""
     after = _position(arguments)
     history, now = call.account.generations, call.clock.wall()
     found = await history.find(

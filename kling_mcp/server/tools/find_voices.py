@@ -38,8 +38,6 @@ class FindVoicesArguments(ToolArguments):
 class VoiceRow(View):
     """One voice."""
 
-    SHOWN = ("voice_id",)
-
     voice_id: str
     voice_name: str
     owned_by: str
@@ -66,6 +64,7 @@ class VoicesView(View):
     annotations=READS,
     arguments=FindVoicesArguments,
     view=VoicesView,
+    search_hint="speech narrator",
 )
 async def find_voices(arguments: FindVoicesArguments, call: ToolContext) -> Answer:
     """Find a voice for element_voice_id by name or id; people can listen at trial_url. Speech and lip-sync voices

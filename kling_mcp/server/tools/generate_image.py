@@ -21,7 +21,7 @@ class ImageArguments(PaidArguments):
 
     prompt: str = Field(description="@Name: that element; @image_1: first of images")
     elements: list[str] = Field(default_factory=list, description="Names or ids, beside those in the prompt")
-    images: list[str] = Field(default_factory=list, description="Reference pictures: paths, links or data: URIs")
+    images: list[str] = Field(default_factory=list, description="References: paths, links or data: URIs")
     model: Literal["3.0-omni", "3.0", "o1"] = "3.0-omni"
     count: int = Field(1, ge=1, le=9)
     aspect_ratio: str = Field("", description="16:9, 9:16, 1:1, 4:3, 3:4, 3:2, 2:3, 21:9, auto")
@@ -47,6 +47,7 @@ class ImageArguments(PaidArguments):
     arguments=ImageArguments,
     view=GenerationView,
     page_uri=RESULTS_URI,
+    search_hint="photo picture still",
 )
 async def generate_image(arguments: ImageArguments, call: ToolContext) -> Answer:
     """Make pictures with elements and save them. Costs units: says the price and asks first."""

@@ -25,8 +25,8 @@ class VideoArguments(PaidArguments):
 
     prompt: str = Field("", description="@Name: that element; @image_1, @video_1: inputs. Empty with shots")
     elements: list[str] = Field(default_factory=list, description="Names or ids, beside those in the prompt")
-    images: list[str] = Field(default_factory=list, description="Reference pictures: paths, links or data: URIs")
-    first_frame: str = Field("", description="Picture that the clip begins with; sets its shape")
+    images: list[str] = Field(default_factory=list, description="References: paths, links or data: URIs")
+    first_frame: str = Field("", description="Picture the clip begins with; sets its shape")
     last_frame: str = ""
     video_url: str = Field("", description="https link to mp4 or mov")
     video_use: Literal["feature", "base"] = Field("feature", description="feature: style, motion; base: edit it")

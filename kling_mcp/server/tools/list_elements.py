@@ -14,6 +14,8 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
     annotations=READS,
     arguments=PageArguments,
     view=ElementPage,
+    search_hint="my characters",
+    is_long=True,
 )
 async def list_elements(arguments: PageArguments, call: ToolContext) -> Answer:
     """One page of your own elements, including running, failed and deleted ones. To search: find_elements."""

@@ -51,10 +51,11 @@ class UseView(View):
     annotations=READS,
     arguments=UseElementsArguments,
     view=UseView,
+    search_hint="raw API request",
 )
 async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> Answer:
     """What a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, what else fits.
-    Generates nothing, replaces nothing."""
+    Generates and replaces nothing."""
     target, told = _target(arguments.target)
     refuse_too_many(target, len(arguments.elements))
     account = call.account

@@ -16,7 +16,6 @@ from kling_mcp.server.gallery.results import results_data
 from kling_mcp.server.tool import READS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._expected_time import expected_time
-from kling_mcp.server.views.generations import may_be_saved_later
 from kling_mcp.server.views.result_blocks import result_blocks
 from kling_mcp.server.views.tasks import CollectedTaskView, collected_view, next_wait, task_text
 from kling_mcp.server.views.view import View
@@ -56,6 +55,8 @@ class WaitView(View):
     arguments=WaitArguments,
     view=WaitView,
     page_uri=RESULTS_URI,
+    search_hint="progress download resume",
+    is_long=True,
 )
 async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     """Wait for tasks of any kind, also of other chats; saves finished videos and images. No ids: all unfinished."""
@@ -89,7 +90,9 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     ]
     pending = [(item, view) for item, view in zip(collected, tasks, strict=True) if not item.snapshot.is_final]
     names = [view.task_id or (item.name if item.standing == "sending" else "") for item, view in pending]
-    names += [view.task_id for view, rows in zip(tasks, files, strict=True) if any(map(may_be_saved_later, rows))]
+    names += [
+        view.task_id for view, rows in zip(tasks, files, strict=True) if any(row.may_be_saved_later for row in rows)
+    ]
     names = [name for name in names if name]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, names))
     ending = Ending(tuple(names), has_failed=any(task.task_status == "failed" for task in tasks))

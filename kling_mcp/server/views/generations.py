@@ -23,8 +23,6 @@ _MESSAGE, _ID, _LINK = 300, 128, 2048
 class FileRow(View):
     """One result. `path` is "" if it is not on this computer's disk; `seconds` is 0 for a picture."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("path", "url")
-
     path: str
     url: str
     expires_at: str
@@ -68,11 +66,6 @@ def file_row(file: SavedFile) -> FileRow:
     )
 
 
-def may_be_saved_later(file: SavedFile) -> bool:
-    """Whether a later call may save it; it is not on the disk now."""
-    return file.error is not None and file.error.retry != "never"
-
-
 def file_warnings(files: Sequence[SavedFile]) -> list[str]:
     """Why files are not saved, a sentence each."""
     return list(dict.fromkeys(f"{file.error.message} {file.error.advice}".strip() for file in files if file.error))
@@ -83,7 +76,7 @@ def next_step_after(task: GenerationTask, files: Sequence[SavedFile]) -> str:
     ids = f"ids=[{quote(task.task_id)}]"
     if not task.is_final:
         return f"Call wait_for_tasks with {ids}."
-    if any(map(may_be_saved_later, files)):
+    if any(file.may_be_saved_later for file in files):
         return f"It is made and paid for. To save what is missing, repeat this call, or call wait_for_tasks with {ids}."
     return ""
 

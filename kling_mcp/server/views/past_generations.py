@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.results.links import LIFETIME_SECONDS
@@ -27,8 +27,6 @@ class PastGenerationRow(View):
     Prompt, model, elements and take are known of those that were made here.
     `units` is Kling's figure, else the estimate; `files` are the results with a link or on the disk.
     """
-
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "status", "files")
 
     kind: Literal["video", "image"]
     task_id: str

@@ -21,8 +21,6 @@ _NAME, _REASON, _ID, _LINK = 60, 600, 128, 2048
 class ProducedEntry(View):
     """An element or one take of a shot. `take` is 0 for an element; `files` are paths, or links where none is saved."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("name", "status")
-
     kind: EntryKind
     name: str
     take: int

@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 
+import { castStories } from "./cast.mjs";
 import { resultStories } from "./results.mjs";
 
 const { NODE_TOOLS, CHROMIUM, PYTHON, SHOTS, ONLY } = process.env;
@@ -131,6 +132,7 @@ const HOSTILE = '<img src=x onerror="top.hacked=1"><script>top.hacked=2</script>
 
 const stories = {
   ...resultStories({ open, check, same, HOSTILE }),
+  ...castStories({ open, check, same, HOSTILE, sheets: path.join(state, "sheets") }),
 
   async "the library in front of the real server"() {
     const view = await open({ args: { status: "any", limit: 40 } });

@@ -34,7 +34,15 @@ HOSTILE = '<img src=x onerror="top.hacked=1"><script>top.hacked=2</script>'
 NAMES = ("Mia", "Rex", "Noor", "Otto", "Ayşe", "白鹿", "Lantern", "Harbour", "Juno", "Милá", "Tiago", "Copper kettle")
 TAGS = ("o_102", "o_103", "o_102", "o_102", "o_102", "o_103", "o_104", "o_106", "o_102", "o_102", "o_102", "o_104")
 MAX_ELEMENTS = 205
-SECONDS = {"image": 0.5, "video": 2.0, "video_turbo": 2.0, "video_omni": 2.0, "video_omni_references": 2.0}
+MAX_FACES = 6  # for the cast of a sheet
+SECONDS = {
+    "image": 0.5,
+    "image_refer": 0.5,
+    "video": 2.0,
+    "video_turbo": 2.0,
+    "video_omni": 2.0,
+    "video_omni_references": 2.0,
+}
 
 
 def draw_face(path: str) -> bytes:
@@ -83,6 +91,13 @@ def furnish(world: World) -> None:
     world.add_element(account, "A name that is much longer than any card is wide", created_at=late + 5)
 
 
+def draw_sheet_pictures(folder: Path) -> None:
+    """A folder for sheets, with pictures for their cast."""
+    folder.mkdir()
+    for number in range(1, MAX_FACES + 1):
+        (folder / f"{number}.jpg").write_bytes(draw_face(f"sheet {number}"))
+
+
 def quick(kind: str, rng: random.Random) -> float:
     """Seconds that a task takes, too few to wait for."""
     return SECONDS.get(kind) or default_durations(kind, rng)
@@ -97,7 +112,9 @@ def main() -> None:
     internet.host("gone.example.com", lambda _: httpx.Response(404))
     state = Path(sys.argv[1])
     spending = SpendingSettings(mode="allow", units_per_call=0, units_per_day=0)
-    settings = Settings(state_dir=state, output_dir=state / "out", spending=spending)
+    sheets = state / "sheets"  # the starter writes sheets there
+    draw_sheet_pictures(sheets)
+    settings = Settings(state_dir=state, output_dir=state / "out", spending=spending, media_dirs=(sheets,))
     runtime = Runtime(
         settings, transport="http", make_transport=lambda: SimulatorTransport(world), fetcher=internet.fetcher()
     )
