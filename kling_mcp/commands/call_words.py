@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kling_mcp.commands.console import command_line
+from kling_mcp.commands.console import command_line, program_words
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import quote
 
@@ -176,7 +176,7 @@ def wait_call(words: CallWords, arguments: Mapping[str, Any], task_ids: Sequence
 
 def call_line(words: CallWords, tool: str, given: Sequence[str]) -> str:
     """A call as a command, for a program where this one is."""
-    return command_line(["kling-mcp", "call", tool, *given, *(["--json"] if words.wants_json else [])])
+    return command_line([*program_words(), "call", tool, *given, *(["--json"] if words.wants_json else [])])
 
 
 def _as_words(arguments: Mapping[str, Any]) -> list[str]:

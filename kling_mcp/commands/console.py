@@ -93,6 +93,13 @@ class StateNotes:
         self._note(f"{state} ({waited:.0f} s)" if waited >= 1 else state)
 
 
+def program_words(prefix: str = "") -> tuple[str, ...]:
+    """How a shell starts this program again; `prefix` is the environment of the interpreter, by default this one's."""
+    from kling_mcp.clients.server import is_passing  # noqa: PLC0415 - where a next command is told
+
+    return ("uvx", "kling-mcp") if is_passing(prefix or sys.prefix) else ("kling-mcp",)
+
+
 def command_line(words: Sequence[str]) -> str:
     """A command as text that this system's shell reads as these words."""
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)

@@ -19,6 +19,7 @@ from kling_mcp.commands.console import (
     envelope,
     error_envelope,
     interrupted,
+    program_words,
 )
 from kling_mcp.errors import ConfigurationError, ConfirmationError, InputError, KlingError, OverBudgetError, Problem
 from kling_mcp.production.apply import Applier
@@ -252,7 +253,7 @@ def _write_new(path: Path, text: str) -> None:
 
 def _resume(options: argparse.Namespace) -> str:
     """The literal next command."""
-    words = ["kling-mcp", "production", "apply", options.file]
+    words = [*program_words(), "production", "apply", options.file]
     words += ["--part", options.part] if options.part != "all" else []
     words += [word for name in options.require for word in ("--require", name)]
     most = getattr(options, "max_units", 0)

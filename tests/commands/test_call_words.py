@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from kling_mcp.commands.call_words import call_line, read_arguments, same_call, sort_words, wait_call
-from kling_mcp.commands.console import command_line
+from kling_mcp.commands.console import command_line, program_words
 from kling_mcp.server.arguments import ToolArguments, parse_arguments
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -70,3 +70,8 @@ def test_wait_goes_on_as_long_as_the_call_did_and_keeps_its_name() -> None:
 def test_windows_gets_its_own_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.name", "nt")
     assert command_line(["kling-mcp", "call", "t", "prompt=a b"]) == 'kling-mcp call t "prompt=a b"'
+
+
+def test_next_command_begins_with_uvx_where_uvx_started_this_one() -> None:
+    assert program_words("/home/mia/.cache/uv/archive-v0/Qm2vC") == ("uvx", "kling-mcp")
+    assert program_words("/usr/local") == program_words() == ("kling-mcp",)
