@@ -23,6 +23,7 @@ from kling_mcp.commands.console import (
 )
 from kling_mcp.errors import ConfigurationError, ConfirmationError, InputError, KlingError, OverBudgetError, Problem
 from kling_mcp.production.apply import Applier
+from kling_mcp.production.earlier import outcomes_of_earlier
 from kling_mcp.production.export import export_library
 from kling_mcp.production.lock import lock_path, update_lock
 from kling_mcp.production.lock_keeper import LockKeeper
@@ -99,7 +100,8 @@ class _Command:
 
 async def _plan(command: _Command) -> int:
     _, kept = await command.plan()
-    view, plan = plan_view(kept.plan_id, kept.plan), kept.plan
+    plan = kept.plan
+    view = plan_view(kept.plan_id, plan, await outcomes_of_earlier(command.runtime.own_account(), plan))
     resume = _resume(command.options) if plan.has_work else ""
     # The next step of the view is a tool's; a shell has a command.
     told = view.model_copy(update={"next_step": f"To carry it out: {resume}" if resume else ""})
@@ -138,7 +140,8 @@ async def _apply(command: _Command) -> int:
             on_change=lambda progress: notes(str(progress)),
         )
         outcomes = await applier.run()
-    view = production_view(kept.plan_id, outcomes, clock.monotonic() - started)
+    earlier = [] if goes_on(outcomes) else await outcomes_of_earlier(command.runtime.own_account(), plan)
+    view = production_view(kept.plan_id, outcomes, clock.monotonic() - started, earlier)
     resume = _resume(command.options) if goes_on(outcomes) else ""
     told = view.model_copy(update={"next_step": f"To go on: {resume}" if resume else ""})
     command.tell(told, production_text(told, nothing_more=not resume and _code(plan, outcomes) == DONE), resume)

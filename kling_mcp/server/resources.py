@@ -28,8 +28,9 @@ PICTURE_URI = "kling://elements/{id}/picture"
 TAGS_URI = "kling://tags"
 ERRORS_URI = "kling://errors"
 LIMITS_URI = "kling://limits"
+SHEET_URI = "kling://production-sheet"
 
-JSON_TYPE = "application/json"
+JSON_TYPE, TEXT_TYPE = "application/json", "text/plain"
 
 
 def register_resources(server: MCPServer[LazyRuntime]) -> None:
@@ -55,6 +56,13 @@ def register_resources(server: MCPServer[LazyRuntime]) -> None:
         (LIMITS_URI, "limits", "Limits", "What Kling accepts in a creation, and per generation target."),
     ):
         add(uri, name=name, title=title, description=description, mime_type=JSON_TYPE)(_table(name))
+    add(
+        SHEET_URI,
+        name="production_sheet",
+        title="The form of a production sheet",
+        description="How a production sheet is written: an example and every key.",
+        mime_type=TEXT_TYPE,
+    )(_table("production_sheet"))
 
 
 def _table(name: str) -> Callable[[], str]:

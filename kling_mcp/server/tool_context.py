@@ -131,7 +131,7 @@ class ToolContext:
                 waited = self.clock.monotonic() - started
                 last = self._last_progress = round(max(self._last_progress + 0.001, before + waited), 3)
                 if not (background and background.is_detached):
-                    await self.caller.report_progress(last, max(before + seconds, last), message(), waited)
+                    await self.caller.report_progress(last, max(round(before + seconds), last), message(), waited)
                 await self.clock.sleep(PROGRESS_EVERY_SECONDS)
 
         async with run_in_background(beat):

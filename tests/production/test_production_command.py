@@ -89,7 +89,7 @@ def test_sheet_is_planned_applied_once_and_then_done(
     sheet = str(episode.path)
     planned = command("plan", sheet)
     assert (planned.returncode, planned.stderr) == (4, "")
-    assert "create Mia: no element has this name" in planned.stdout
+    assert "create Mia, Sara: no element has this name" in planned.stdout
     assert f"To carry it out: kling-mcp production apply {sheet}" in planned.stdout
 
     refused = command("apply", sheet)

@@ -80,11 +80,21 @@ async def test_instructions_name_the_way_around_what_cannot_be_done(connect: Con
     assert len(said) <= 1100
 
 
+async def test_instructions_name_production_sheets_where_the_server_has_them(connect: Connect) -> None:
+    async with connect() as client:
+        assert "write a production sheet (kling://production-sheet) and call plan_production" in (
+            client.instructions or ""
+        )
+    async with connect(toolsets=("elements", "generate")) as client:
+        assert "production" not in (client.instructions or "")
+
+
 async def test_instructions_of_the_sandbox_say_that_nothing_is_real_or_kept(connect: Connect) -> None:
     async with connect(sandbox=True, api_key="") as client:
         said = client.instructions or ""
     assert said.startswith("This is the sandbox")
     assert "nothing survives the end of this server" in said
+    assert "results are small placeholders, whatever length and size were asked for" in said
 
 
 @pytest.mark.parametrize(

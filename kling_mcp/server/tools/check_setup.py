@@ -45,7 +45,7 @@ class SetupView(View):
     search_hint="login key diagnose",
 )
 async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
-    """Check credentials, region, clock and network with one free read. Use it after auth, clock, network or
+    """Check credentials, region, clock and network with one free read. For auth, clock, network or
     missing_credentials errors."""
     settings = call.settings
     told, is_stopped = call.runtime.setting_problems()

@@ -71,7 +71,7 @@ class FoundView(View):
 )
 async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> Answer:
     """Search your library by words, tags, voice or id; tolerates typos. No query: newest first.
-    Check here before creating. For a known id or exact name: get_element."""
+    Check here before creating. Known id or exact name: get_element."""
     account = call.account
     library = account.library
     filters = await _filters(arguments, library)

@@ -36,7 +36,7 @@ class FindGenerationsArguments(ToolArguments):
 
 
 class FoundGenerationsView(View):
-    """One page of generations, newest first."""
+    """One page of generations, newest first. `complete` says that all could be read, on however many pages."""
 
     SHOWN = ("generations", "next_cursor", "complete")
 

@@ -29,7 +29,7 @@ _NAMES_ONLY = "Kling knows only names of voices, no gender, age, language or ton
 class FindVoicesArguments(ToolArguments):
     """What to search for, and how much to return."""
 
-    query: str = Field("", max_length=200, description="Words of the name, or a voice id")
+    query: str = Field("", max_length=200, description="Words of the name, or an id")
     source: Literal["custom", "preset", "all"] = "all"
     limit: int = Field(20, ge=1, le=100)
     cursor: str = ""

@@ -32,7 +32,7 @@ OUR_IDS = "kmcp-"
 class GetElementArguments(ToolArguments):
     """Which one."""
 
-    id: str = Field(description="Task id, external task id, element id or exact element name")
+    id: str = Field(description="Any id, or the exact name")
 
 
 @tool(
