@@ -103,8 +103,8 @@ class Scene:
     async def opened(self, era: str = "auto") -> AsyncIterator[Client]:
         """Set the stage and connect a client."""
         start = self.request.start
-        self._place_pictures()
         self._place_elements()
+        self._place_pictures()
         for number, earlier in enumerate(start.earlier, 1):
             await self._play_earlier(number, earlier)
         await self._clock.sleep(start.later)
@@ -156,7 +156,8 @@ class Scene:
 
     def _place_pictures(self) -> None:
         for picture in self.request.start.pictures:
-            self.facts[f"picture.{picture.name}"] = str(_draw(self._folder, picture))
+            known = picture.model_copy(update={"text": self._known(picture.text)})
+            self.facts[f"picture.{picture.name}"] = str(_draw(self._folder, known))
         (self._folder / "pictures").mkdir(parents=True, exist_ok=True)
 
     def _place_elements(self) -> None:
@@ -210,10 +211,11 @@ class Scene:
             "KLING_MCP_OUTPUT_DIR": str(self._folder / "results"),
         }
         # An unfilled placeholder of a client looks like a name of this stage, and must arrive as it is.
-        said = {
-            name: _NAME.sub(lambda it: self.facts.get(it[1], it[0]), text) for name, text in start.environment.items()
-        }
-        return usual | said
+        return usual | {name: self._known(text) for name, text in start.environment.items()}
+
+    def _known(self, text: str) -> str:
+        """With the names replaced that mean something here."""
+        return _NAME.sub(lambda found: self.facts.get(found[1], found[0]), text)
 
     def _way_to_kling(self, start: Start) -> Callable[[], httpx.AsyncBaseTransport] | None:
         if start.network == "real" or "KLING_MCP_SANDBOX" in start.environment:

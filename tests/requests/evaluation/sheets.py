@@ -22,7 +22,10 @@ class Sheet(BaseModel):
 
 
 class Picture(Sheet):
-    """A file on the user's disk. `text` makes it no picture at all; `outside` puts it where nothing may be read."""
+    """A file on the user's disk. `outside` puts it where nothing may be read.
+
+    `text` makes it no picture at all; in it, names of elements are resolved.
+    """
 
     name: str
     colour: str = "tomato"
