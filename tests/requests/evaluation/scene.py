@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import ssl
+import time
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from kling_mcp.simulator.records import ElementTask
 
 KEY = "api-key-CANARY-of-the-requests-7c1e"  # must never be shown by anything
+EPOCH = 1_790_000_000.0
+ENDLESS = 600  # a task that takes so long does not end while anybody waits
 _NAME = re.compile(r"\$\{([^}]+)\}")
 _TAG_IDS = {name: tag_id for tag_id, name in TAG_NAMES.items()}
 
@@ -83,26 +86,37 @@ class Ending:
 
 
 class Scene:
-    """One request's stage. Make it inside a running virtual loop; `folder` must be new."""
+    """One request's stage. `folder` must be new; `epoch` is the true time at the virtual loop's second 0.
 
-    def __init__(self, request: Request, folder: Path) -> None:
+    Where `base_url` is set, servers have it in their environment, as if Kling were there; `kling` is what to serve.
+    """
+
+    def __init__(self, request: Request, folder: Path, *, epoch: float = EPOCH) -> None:
         self.request = request
         self.steps: list[Step] = []
         self.facts: dict[str, str] = {"folder": str(folder / "pictures")}
         self._folder = folder
-        self._clock = VirtualClock()
+        self._clock = VirtualClock(epoch)
+        self.base_url = ""
         start = request.start
         packs = [Pack(kind, units) for kind, units in start.packs.items()] or None
         self._world = World(self._clock.wall, api_keys=[KEY], quirks=Quirks(**start.quirks), packs=packs)
         if start.task_seconds:
             self._world.durations = lambda _kind, _rng: start.task_seconds
         self._faults = Faults()
+        self.kling = self._world, self._faults
         self._client: Client | None = None
 
     @asynccontextmanager
     async def opened(self, era: str = "auto") -> AsyncIterator[Client]:
         """Set the stage and connect a client."""
-        start = self.request.start
+        await self.set_up()
+        async with self._connected(era, self.request.start) as self._client:
+            yield self._client
+
+    async def set_up(self) -> float:
+        """Set the stage; how many virtual seconds that took."""
+        start, began = self.request.start, self._clock.wall()
         self._place_elements()
         self._place_pictures()
         for number, earlier in enumerate(start.earlier, 1):
@@ -111,8 +125,17 @@ class Scene:
         for fault in start.faults:
             self._faults.arm(**fault)
         self._before = self._look()
-        async with self._connected(era, start) as self._client:
-            yield self._client
+        return self._clock.wall() - began
+
+    def go_on_in_real_time(self, most_seconds: float) -> None:
+        """From now on Kling has this computer's clock, and its tasks take at most so long.
+
+        Those of a request that is about a task that does not end still take what it says.
+        """
+        start = self.request.start
+        self._world.clock = time.time
+        if start.task_seconds < ENDLESS:
+            self._world.durations = lambda _kind, _rng: min(start.task_seconds or most_seconds, most_seconds)
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> Step:
         """Call a tool and remember what came of it."""
@@ -205,6 +228,7 @@ class Scene:
     def environment(self, start: Start) -> dict[str, str]:
         """The server's variables: those that every server here has, and what the request says."""
         usual = {
+            **({"KLING_BASE_URL": self.base_url} if self.base_url else {}),
             "KLING_API_KEY": KEY,
             "KLING_MCP_MEDIA_DIRS": self.facts["folder"],
             "KLING_MCP_STATE_DIR": str(self._folder / "state"),
