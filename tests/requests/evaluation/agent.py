@@ -67,10 +67,7 @@ def cannot_be_driven(request: Request) -> str:
 def drive(request: Request, agent: Agent, folder: Path, *, seconds: float) -> Conversation:
     """One request, done by the agent in at most so many seconds. `folder` must be new."""
     started = time.monotonic()
-    rehearsal = Scene(request, folder / "rehearsal")
-    took = anyio.run(rehearsal.set_up, backend_options={"loop_factory": VirtualLoop})
-    # So that "yesterday" ends now.
-    scene = Scene(request, folder, epoch=time.time() - took)
+    scene = Scene(request, folder, epoch=time.time() - _seconds_before(request, folder / "rehearsal"))
     with served_in_background(*scene.kling, control=False) as scene.base_url:
         anyio.run(scene.set_up, backend_options={"loop_factory": VirtualLoop})
         scene.go_on_in_real_time(_MOST_SECONDS)
@@ -84,6 +81,13 @@ def drive(request: Request, agent: Agent, folder: Path, *, seconds: float) -> Co
         tokens_in = sum(agent.count([says, *(note.get("shown", "") for note in notes)]))
         tokens_out = sum(agent.count([ended.answer, *(shlex.join(note["words"]) for note in notes)]))
     return Conversation(play, tokens_in, tokens_out, time.monotonic() - started, is_estimated)
+
+
+def _seconds_before(request: Request, folder: Path) -> float:
+    """How much virtual time the stage takes, so that it can begin so long ago and end now."""
+    if not request.start.earlier:
+        return request.start.later
+    return anyio.run(Scene(request, folder).set_up, backend_options={"loop_factory": VirtualLoop})
 
 
 def _environment(scene: Scene, code: Path, folder: Path) -> dict[str, str]:
