@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench nightly fuzz mutants requests wire clean
+.PHONY: help demo test check bench nightly fuzz soak mutants requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -35,6 +35,12 @@ MINUTES ?= 10
 
 fuzz: $(VENV)/.checkers ## fuzz the server for 10 minutes (or MINUTES=60)
 	$(BIN)/python tests/fuzz/campaign.py $(MINUTES) -n auto
+
+WISHES ?= 10000
+FIRST ?= 1
+
+soak: $(VENV)/.checkers ## 10,000 wishes in a storm of faults and kills: none twice, none lost; SEED=7 WISHES=500 repeats
+	@PYTHONPATH=tests $(BIN)/python -m soak --wishes $(WISHES) --first $(FIRST) $(if $(SEED),--seed $(SEED)) $(SOAK)
 
 bench: $(VENV)/.package ## compare with plain alternatives and other servers; only some: BENCH="start context"
 	@$(BIN)/python benchmarks $(BENCH)
