@@ -33,7 +33,11 @@ nightly: $(VENV)/.checkers ## the tests with many more random histories; takes l
 
 MINUTES ?= 10
 
-fuzz: $(VENV)/.checkers ## fuzz the server for 10 minutes (or MINUTES=60)
+INPUTS ?= 1000000
+
+fuzz: $(VENV)/.checkers ## guided search with 1,000,000 inputs, then fuzz for 10 minutes (or INPUTS=0 MINUTES=60)
+	-@$(PIP) --group fuzz >/dev/null 2>&1
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.search --inputs $(INPUTS)
 	$(BIN)/python tests/fuzz/campaign.py $(MINUTES) -n auto
 
 WISHES ?= 10000
@@ -56,7 +60,7 @@ wire: $(VENV)/.package ## show what changed for users since the last release, an
 
 clean: ## remove everything that these targets made
 	rm -rf .venv benchmarks/.environments build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache \
-		.hypothesis .import_linter_cache
+		.hypothesis .fuzz .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --group came with pip 25.1; the pip that a new environment starts with may be older.
