@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
 HAS_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
@@ -128,13 +128,23 @@ class Folder:
         with suppress(FileNotFoundError):
             os.unlink(self._at(name), dir_fd=self._handle)
 
-    def entries(self) -> list[Entry]:
-        """Everything in the folder, links as what they are."""
+    def names(self) -> list[str]:
+        """Everything in the folder. Much cheaper than looking at each: people have thousands of clips in one."""
+        with self._scan() as found:
+            return [one.name for one in found]
+
+    def entries(self, ending: str) -> list[Entry]:
+        """The folders in it, and whatever has a name with this ending; links as what they are."""
+        with self._scan() as found:
+            return [entry for entry in (_described(one, ending) for one in found) if entry]
+
+    @contextmanager
+    def _scan(self) -> Iterator[Iterator[os.DirEntry[str]]]:
         # A descriptor of its own: two threads that list one share their place in the list.
         handle = None if self._handle is None else os.open(".", _FOLDER_FLAGS, dir_fd=self._handle)
         try:
             with os.scandir(self.path if handle is None else handle) as found:
-                return [entry for entry in map(_described, found) if entry]
+                yield found
         finally:
             if handle is not None:
                 os.close(handle)
@@ -177,8 +187,10 @@ class Folder:
         return Folder(path, None)
 
 
-def _described(found: os.DirEntry[str]) -> Entry | None:
+def _described(found: os.DirEntry[str], ending: str) -> Entry | None:
     try:
+        if not (found.name.endswith(ending) or found.is_dir(follow_symlinks=False)):
+            return None
         about = found.stat(follow_symlinks=False)
     except OSError:  # it went away meanwhile
         return None

@@ -248,14 +248,17 @@ class ResultSaver:
 
     def _find(self, root: Folder, job: _Job) -> SavedFile | None:
         """The row of a result that is saved already."""
-        saved = self._sidecars.find(root, job.description.task_id).get(job.index)
-        return _row_of(root, job, saved) if saved and has_file(root, saved) else None
+        return _row_if_there(root, job, self._known(root, job))
+
+    def _known(self, root: Folder, job: _Job) -> Saved | None:
+        """The sidecar of a result, if there is one."""
+        return self._sidecars.find(root, job.description.task_id).get(job.index)
 
     def _publish(self, root: Folder, job: _Job, part: Part, content: Content) -> SavedFile:
         """Give the whole file its name, below its sidecar's."""
-        if found := self._find(root, job):  # on a disk without locks, another process was faster
+        known = self._known(root, job)
+        if found := _row_if_there(root, job, known):  # on a disk without locks, another process was faster
             return found
-        known = self._sidecars.find(root, job.description.task_id).get(job.index)
         path = _put_back(root, known, part) if known else None
         return job.row(str(path or self._put(root, job, part, content)), content.media.mime_type, content.size)
 
@@ -264,8 +267,7 @@ class ResultSaver:
         now, extension = self._clock.wall(), content.media.extension
         target, stem = _target(root, job.description)
         with target:
-            taken = [entry.name for entry in target.entries()]
-            for free in free_stems(numbered(stem, job.index, job.count), extension, taken):
+            for free in free_stems(numbered(stem, job.index, job.count), extension, target.names()):
                 file = free + extension
                 about = record(job.description, job.index, job.result.url, file, content, ends_at=job.ends_at, now=now)
                 try:
@@ -346,6 +348,10 @@ def _row_of(root: Folder, job: _Job, saved: Saved) -> SavedFile | None:
         return None
     row = job.row(str(folder.path / saved.file), saved.mime_type, about.st_size)
     return row if row.seconds else replace(row, seconds=saved.seconds)
+
+
+def _row_if_there(root: Folder, job: _Job, saved: Saved | None) -> SavedFile | None:
+    return _row_of(root, job, saved) if saved and has_file(root, saved) else None
 
 
 def _target(root: Folder, description: Description) -> tuple[Folder, str]:

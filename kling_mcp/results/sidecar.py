@@ -176,7 +176,7 @@ class Sidecars:
         return found
 
     def _look(self, folder: Folder, place: tuple[str, ...], before: Mapping[tuple[str, ...], Known]) -> None:
-        for entry in folder.entries():
+        for entry in folder.entries(SIDECAR):
             here = (*place, entry.name)
             if entry.name.startswith(".") or len(self._known) >= _MAX_FILES:
                 continue

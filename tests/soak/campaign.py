@@ -187,9 +187,15 @@ def report(outcome: Outcome) -> list[str]:
         + ", ".join(f"{number:,} x {kind}" for kind, number in sorted(kinds.items())),
         f"  {outcome.seconds:.0f} seconds, the slowest {outcome.slowest:.0f}; {outcome.kills} kills",
         f"  {outcome.rate:.1f} wishes a second until the last began",
-        f"  {requests:,} requests at Kling, {spoilt:,} of them spoilt ({spoilt / max(requests, 1):.0%})",
-        *(f"    {number:>6,}  {label}" for label, number in sorted(faults.items(), key=lambda one: -one[1])),
-        *(f"    {number:>6,}  {what}" for what, number in sorted(outcome.counts.items())),
+        f"  {requests:,} requests at Kling",
+        *_counted(outcome.books["requests"]),
+        f"  {spoilt:,} of them spoilt ({spoilt / max(requests, 1):.0%})",
+        *_counted(faults),
+        *_counted(outcome.counts),
         "  " + ", ".join(f"{number} {what}" for what, number in outcome.verdict.as_counts().items()),
         *(f"  FOUND {line}" for line in outcome.verdict.findings()),
     ]
+
+
+def _counted(counts: Mapping[str, int]) -> list[str]:
+    return [f"    {number:>6,}  {what}" for what, number in sorted(counts.items(), key=lambda one: -one[1])]

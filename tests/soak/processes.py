@@ -43,6 +43,7 @@ class Kling:
             stdout=PIPE,
             env=environ_with(PYTHONPATH=str(ROOT / "tests")),
             limit=MAX_LINE,
+            start_new_session=True,  # Ctrl-C is for the campaign alone
         )
         self.url = (await self._hear())["url"]
         return self
@@ -91,7 +92,13 @@ class Server:
         """Start a process, and return once it has said hello."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *COMMAND, stdin=PIPE, stdout=PIPE, stderr=log, env=self._environ, limit=MAX_LINE
+                *COMMAND,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=log,
+                env=self._environ,
+                limit=MAX_LINE,
+                start_new_session=True,
             )
         self._reader = asyncio.create_task(self._read(self._process))
         await self._ask("initialize", _HELLO)
