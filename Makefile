@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench nightly fuzz soak mutants requests wire clean
+.PHONY: help demo test check docs bench workflows nightly fuzz soak mutants requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -20,13 +20,29 @@ demo: $(VENV)/.package ## create an element on the built-in simulator; needs no 
 test: check ## everything that CI checks: `make check`, then the tests with branch coverage
 	$(BIN)/pytest -n auto --dist worksteal --cov
 
-check: $(VENV)/.checkers ## formatting, lint, types, import rules and declared dependencies
+check: $(VENV)/.checkers workflows ## formatting, lint, types, import rules, declared dependencies and workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	MYPYPATH=tests $(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/deptry kling_mcp
+
+SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema
+
+workflows: $(VENV)/.checkers ## lint the workflows and forms for the host, and compare the versions; fetches nothing
+	PATH="$(BIN):$$PATH" $(BIN)/actionlint .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --quiet --pedantic .github
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(BIN)/python tools/check_release.py
+
+docs: $(VENV)/.docs ## build the documentation in build/site, with warnings as errors, and check its links
+	@rm -rf build/site
+	$(BIN)/sphinx-build --builder html --fresh-env --write-all --nitpicky --fail-on-warning --quiet docs build/site
+	@$(BIN)/python tools/check_site.py build/site
 
 nightly: $(VENV)/.checkers ## the tests with many more random histories; takes long
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto
@@ -77,4 +93,8 @@ $(VENV)/.package: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.checkers: $(VENV)/.package
 	@$(PIP) --group check
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.package
+	@$(PIP) --group docs
 	@touch $@

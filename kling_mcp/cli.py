@@ -14,14 +14,17 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
+from kling_mcp.commands.connect_options import add_connect
+from kling_mcp.commands.demo_options import add_demo, film_folder
+from kling_mcp.commands.option_types import key_pair, port
 from kling_mcp.commands.production_options import add_production
-from kling_mcp.errors import ConfigurationError, KlingError
+from kling_mcp.commands.serve_options import LOCALHOST, add_serve, serve_environ
+from kling_mcp.errors import KlingError
 from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kling_mcp.api.diagnostics import SetupReport
+    from kling_mcp.commands.console import Terminal
     from kling_mcp.store.report import StateReport
 
     # A command gets its options and the environment, and returns the exit code.
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-LOCALHOST = "127.0.0.1"
 
 _AT_A_TERMINAL = (
     "kling-mcp is serving MCP over stdin and stdout; normally an assistant starts it. "
@@ -72,46 +75,27 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kling-mcp",
         description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
-        epilog="Settings come from environment variables; the README lists them.",
+        epilog="Settings come from environment variables; docs/settings.md lists them.",
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio", output_dir=None)
+    parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_serve, _add_demo, _add_check, _add_tasks, _add_production, _add_simulate):
+    add_serve(commands).set_defaults(run=_serve)
+    for add in (_add_demo, _add_check, _add_call, _add_tasks, _add_simulate):
         add(commands)
+    add_production(commands).set_defaults(run=_production)
+    add_connect(commands).set_defaults(run=_connect)
+    _add_completion(commands)
     return parser
 
 
 # --- serve
 
 
-def _add_serve(commands: Commands) -> None:
-    serve = commands.add_parser(
-        "serve",
-        help="serve MCP over stdin and stdout, or over http",
-        description="Over stdio it serves the assistant that starts it, with the Kling key from its environment. Over "
-        "http it serves /mcp, /healthz and /readyz to many callers; each sends its own Kling key in the header "
-        "X-Kling-Api-Key (or X-Kling-Access-Key and X-Kling-Secret-Key). To serve other computers, set "
-        "KLING_MCP_ALLOWED_HOSTS, and KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER. SIGTERM stops it gracefully.",
-        epilog="docs/hosting.md explains how to host it for a team, docs/operating.md how to operate it.",
-    )
-    serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
-    serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=_port, default=8000, help="for http; 0 picks a free port (default: %(default)s)")
-    serve.add_argument(
-        "--output-dir",
-        metavar="DIR",
-        help="where results are saved, instead of KLING_MCP_OUTPUT_DIR; off saves nothing",
-    )
-    serve.set_defaults(run=_serve)
-
-
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "stdio":
         _require_open_streams()
-    if options.output_dir is not None:
-        environ = {**environ, "KLING_MCP_OUTPUT_DIR": _folder_option(options.output_dir)}
-    settings = _read_settings(environ, tolerant=options.transport == "stdio")
+    settings = _read_settings(serve_environ(options, environ), tolerant=options.transport == "stdio")
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
@@ -148,30 +132,7 @@ def _require_open_streams() -> None:
 
 
 def _add_demo(commands: Commands) -> None:
-    demo = commands.add_parser(
-        "demo",
-        help="create an element on the built-in simulator; needs no account",
-        description="A real MCP client starts the real server, creates an element from two pictures, shows a progress "
-        "bar, looks up the element and prints its id. It runs on the built-in simulator unless --live is given.",
-    )
-    demo.add_argument(
-        "--live", action="store_true", help="use the real API with your credentials, after asking for confirmation"
-    )
-    demo.add_argument("--yes", action="store_true", help="with --live: do not ask for confirmation")
-    demo.add_argument(
-        "--picture",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="your own picture; repeat 2 to 4 times, front view first",
-    )
-    demo.add_argument("--name", default="", help="the element's name, at most 20 characters")
-    demo.add_argument("--description", default="", help="what it looks like, at most 100 characters")
-    demo.add_argument("--film", action="store_true", help="also make a clip of the element; not with --live")
-    demo.add_argument(
-        "--output-dir", metavar="DIR", help="with --film: where the clip is saved (default: a new temporary folder)"
-    )
-    demo.set_defaults(run=_demo)
+    add_demo(commands).set_defaults(run=_demo)
 
 
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -181,27 +142,11 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     configure_logging()
     _print_every_character()
     request = demo_request(options.name, options.description, tuple(options.picture), live=options.live)
-    request = replace(request, film_dir=_film_folder(options))
+    request = replace(request, film_dir=film_folder(options))
     if not options.live:
         run_sandbox_demo(request, environ)
         return DONE
     return DONE if run_live_demo(request, environ, assume_yes=options.yes) else FAILED
-
-
-def _film_folder(options: argparse.Namespace) -> str:
-    """Where the demo's clip goes, a full path; "" without a clip.
-
-    Raises:
-        ConfigurationError: the options contradict each other.
-    """
-    if options.film and options.live:
-        raise ConfigurationError("--film makes its clip on the simulator, where nothing is paid; leave out --live.")
-    if options.output_dir is not None and not options.film:
-        raise ConfigurationError("--output-dir is where --film saves its clip; add --film.")
-    if not options.film:
-        return ""
-    folder = options.output_dir or tempfile.mkdtemp(prefix="kling-mcp-film-")
-    return os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - never raise
 
 
 # --- check
@@ -218,7 +163,7 @@ def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from kling_mcp.api.diagnostics import check  # noqa: PLC0415 - one command's own
     from kling_mcp.runtime import Runtime  # noqa: PLC0415 - one command's own
 
-    runtime = Runtime(_read_settings(environ))
+    runtime = Runtime(_read_settings(environ), keeps_sandbox=True)
     _print_every_character()
 
     async def look() -> tuple[SetupReport, StateReport]:
@@ -265,7 +210,7 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from kling_mcp.tasks.entry_rows import read_entries  # noqa: PLC0415 - one command's own
     from kling_mcp.tasks.report import format_entries  # noqa: PLC0415 - one command's own
 
-    runtime = Runtime(_read_settings(environ))
+    runtime = Runtime(_read_settings(environ), keeps_sandbox=True)
     _print_every_character()
     try:
         entries = anyio.run(read_entries, runtime.store, None, max(1, options.limit))
@@ -275,19 +220,66 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return DONE
 
 
-# --- production
+# --- call
 
 
-def _add_production(commands: Commands) -> None:
-    add_production(commands).set_defaults(run=_production)
+def _add_call(commands: Commands) -> None:
+    about = "call any tool; call --help lists them"
+    # No word is an option to argparse here: values begin as they like, and flags stand anywhere.
+    call = commands.add_parser("call", help=about, add_help=False, prefix_chars="\0")
+    call.add_argument("words", nargs=argparse.REMAINDER)
+    call.set_defaults(run=_call)
+
+
+def _call(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.call import run_call  # noqa: PLC0415 - one command's own
+
+    # As over stdio: a wrong value stops the calls that need it, and `check_setup` lists it.
+    return run_call(options.words, _read_settings(environ, tolerant=True), _terminal())
+
+
+# --- completion
+
+
+def _add_completion(commands: Commands) -> None:
+    about = "print a script that completes commands, tools and names in bash, zsh or fish"
+    completion = commands.add_parser("completion", help=about, add_help=False, prefix_chars="\0")
+    completion.add_argument("words", nargs=argparse.REMAINDER)
+    completion.set_defaults(run=_completion)
+
+
+def _completion(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.completion import run_completion  # noqa: PLC0415 - one command's own
+
+    _print_every_character()
+    return run_completion(options.words, _build_parser(), lambda: Settings.from_env(environ, tolerant=True), print)
+
+
+# --- production, connect
 
 
 def _production(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from kling_mcp.commands.production import Terminal, ask_at_terminal, run_production  # noqa: PLC0415 - one command's own
+    from kling_mcp.commands.production import run_production  # noqa: PLC0415 - one command's own
 
-    settings = _read_settings(environ)
+    return run_production(options, _read_settings(environ), _terminal())
+
+
+def _terminal() -> Terminal:
+    """Where a command speaks; stdout may be closed, and may know few characters."""
+    from kling_mcp.commands.console import Terminal, ask_at_terminal, is_unicode  # noqa: PLC0415 - two commands' own
+
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # or the next file that is opened would get what is meant for it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for good
     _print_every_character()
-    return run_production(options, settings, Terminal(print, _note, ask_at_terminal(_note)))
+    return Terminal(_say, _note, ask_at_terminal(_note), is_unicode=is_unicode(sys.stdout))
+
+
+def _connect(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.connect import run_connect  # noqa: PLC0415 - one command's own
+
+    _print_every_character()
+    return run_connect(options, environ, print, _note)
 
 
 # --- simulate
@@ -295,13 +287,13 @@ def _production(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _add_simulate(commands: Commands) -> None:
     simulate = commands.add_parser("simulate", help="run the Kling simulator as an http server")
-    simulate.add_argument("--port", type=_port, required=True, help="0 picks a free port")
+    simulate.add_argument("--port", type=port, required=True, help="0 picks a free port")
     simulate.add_argument("--host", choices=[LOCALHOST, "localhost"], default=LOCALHOST, help="loopback only")
     simulate.add_argument("--control", action="store_true", help="add routes under /_simulator/ that arm faults")
     key = "accept only this API key (repeatable); without keys, every API key is its own account"
     simulate.add_argument("--api-key", action="append", default=[], metavar="KEY", help=key)
     pair = "accept tokens made from this key pair (repeatable)"
-    simulate.add_argument("--key-pair", type=_key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
+    simulate.add_argument("--key-pair", type=key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
     size = "refuse larger requests, as Kling seems to do above 40 million (default: %(default)s)"
     simulate.add_argument("--max-body-bytes", type=int, default=40_000_000, metavar="N", help=size)
     simulate.set_defaults(run=_simulate)
@@ -335,31 +327,6 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
 # --- shared
 
 
-def _key_pair(text: str) -> tuple[str, str]:
-    access_key, _, secret_key = text.partition(":")
-    if not access_key or not secret_key:
-        raise argparse.ArgumentTypeError("a key pair is written ACCESS:SECRET")
-    return access_key, secret_key
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port number from 0 to 65535")
-    return int(text)
-
-
-def _folder_option(text: str) -> str:
-    """A folder as a shell means it: a relative path begins at the working directory. `off` is none.
-
-    Raises:
-        KlingError: the working directory was deleted.
-    """
-    try:
-        return text if text.lower() == "off" or not text else os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - a home may be missing
-    except OSError:
-        raise KlingError(f"--output-dir {text!r} is relative to a folder that is gone; give a full path.") from None
-
-
 def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:
     """The settings; from here on no log line contains one of their secrets.
 
@@ -379,6 +346,10 @@ def _heed_interrupts() -> None:
     """Report an interrupt as one, even in a background job, where it is ignored: uvicorn ends at SIGINT everywhere."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # at once, so that a reader who is gone is noticed here
 
 
 def _note(line: str) -> None:

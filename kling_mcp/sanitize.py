@@ -21,6 +21,7 @@ _INVISIBLE = re.compile(
 # categories are closed. A pattern, because a list of rows has thousands of characters, and checking each is slow.
 # Blank although they are no white space: Hangul fillers and the empty Braille pattern.
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u2800\u3164\uffa0\ud800-\udfff]")
+_QUOTE, _OPENS = re.compile('"'), re.compile(r'(?:(?<=[\s(\[{:—–-])|\A)"')
 _MAX_PASSES = 8
 _MAX_COMPARED = 2000
 _JOINERS = re.compile("[\u200c\u200d]")
@@ -98,6 +99,11 @@ def trim(text: str) -> str:
 def quote(text: str, limit: int = 200) -> str:
     """`clean` text between double quotes; inner double quotes become typographic ones."""
     return '"' + clean(text, limit).replace('"', "”") + '"'
+
+
+def quote_prose(text: str, limit: int = 200) -> str:
+    """The same for sentences, whose inner quotes open and close; a name is never shown so, because it may come back."""
+    return '"' + _QUOTE.sub("”", _OPENS.sub("“", clean(text, limit))) + '"'
 
 
 def identifier(text: str, limit: int = 80) -> str:

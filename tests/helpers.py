@@ -5,6 +5,7 @@ Nothing here stands in for code of ours; Kling is played by the simulator, the c
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -138,6 +139,11 @@ def in_text(tool: str, content: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in content.items() if name != "request"}  # a dry run tells it
     if tool == "find_generations":
         return {**content, "generations": [_short_generation(row) for row in content["generations"]]}
+    if tool == "apply_production":
+        return {**content, "entries": [_short_entry(row) for row in content["entries"]]}
+    if tool == "plan_production":
+        shots = {name: [_short_shot(row) for row in rows] for name, rows in content["shots"].items()}
+        return {**content, "shots": shots}
     if tool not in LISTS:
         return content
     return {**content, "elements": [_short(row) for row in content["elements"]]}
@@ -150,6 +156,23 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
         "created_at": row["created_at"][:10],
         "no_voice": "voice=none" if row["element_id"] and not row["voice_id"] else "",
     }
+
+
+def _short_entry(row: dict[str, Any]) -> dict[str, Any]:
+    """One that was there before is no more than its name and its files."""
+    files = [part for file in row["files"] for part in os.path.split(file["path"] or file["url"])]
+    before = {"name": row["name"], "element_id": row["element_id"]} if row["paid"] == "before" else row
+    return {**before, "files": files}
+
+
+def _short_shot(row: dict[str, Any]) -> dict[str, Any]:
+    """Settings are told once for all that is rendered; units are those of one take."""
+    files = [part for file in row["files"] for part in os.path.split(file["path"] or file["url"])]
+    if row["action"] == "unchanged":
+        return {"shot": row["shot"], "files": files}
+    settings = row["settings"].split(", ") if row["action"] == "render" else []
+    action = row["action"].replace("left_out", "leave out")
+    return {**row, "settings": settings, "files": files, "action": action, "prompt": row["prompt"][:30]}
 
 
 def _short_generation(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ starts, and for ever.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import platform
 import struct
@@ -28,7 +27,7 @@ _NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 38, 22, 2
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _NUMBER, _COMMAND = 0, 24  # offsets in what a filter sees: the call, and the low half of its second argument
-_LOCKING = (fcntl.F_GETLK, fcntl.F_SETLK, fcntl.F_SETLKW)
+_LOCKING = (5, 6, 7)  # F_GETLK, F_SETLK and F_SETLKW of Linux
 
 needs_kernel = pytest.mark.skipif(
     not sys.platform.startswith("linux") or _FCNTL is None, reason="has no filter for system calls"

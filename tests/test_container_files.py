@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from documentation import PAGES
 from readings import secret_variables, variables_read
 
 from kling_mcp.cli import _build_parser
@@ -85,19 +86,17 @@ def test_settings_of_the_image_exist() -> None:
 
 
 RUNS = {
-    page: re.findall(r"docker run .+?(?= kling-mcp(?: |$))", re.sub(r"\\\n(?:#)?\s+", "", text), re.MULTILINE)
-    for page, text in {
-        "Dockerfile": DOCKERFILE,
-        "README.md": (ROOT / "README.md").read_text("utf-8"),
-        "operating.md": PAGE,
-        "hosting.md": (ROOT / "docs" / "hosting.md").read_text("utf-8"),
-    }.items()
+    path.name: re.findall(r"docker run .+?(?= kling-mcp(?: |$))", re.sub(r"\\\n(?:#)?\s+", "", text), re.MULTILINE)
+    for path, text in ((path, path.read_text("utf-8")) for path in (ROOT / "Dockerfile", *PAGES))
 }
+
+
+def test_pages_about_containers_show_how_to_start_one() -> None:
+    assert {page for page in RUNS if RUNS[page]} >= {"Dockerfile", "operating.md", "hosting.md"}
 
 
 @pytest.mark.parametrize("page", RUNS)
 def test_containers_keep_their_state_in_a_named_volume(page: str) -> None:
-    assert RUNS[page]
     for command in RUNS[page]:
         assert f" -v kling-mcp-state:{last('VOLUME')}" in command
         assert set(re.findall(r"-e (KLING_\w+)", command)) <= variables_read()

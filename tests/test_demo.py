@@ -301,7 +301,8 @@ def test_id_is_written_with_all_its_digits(element_id: str, written: str) -> Non
 
 
 def test_block_for_assistants_is_json_that_starts_this_installation() -> None:
-    text = texts.connection(live=False)
+    text = texts.connection(live=False, environ={"KLING_API_KEY": "a-key-of-mine"})
+    assert "a-key-of-mine" not in text
     block = json.loads(text[text.index("{") : text.rindex("}\nWithout") + 1])
     server = block["mcpServers"]["kling"]
     version = subprocess.run(

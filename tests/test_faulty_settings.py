@@ -109,6 +109,7 @@ def test_unfilled_placeholder_of_an_optional_setting_counts_as_unset_and_is_repo
 @pytest.mark.parametrize("value", [*PLACEHOLDERS, "maybe"])
 def test_unclear_read_only_counts_as_on(value: str) -> None:
     assert Settings.from_env({"KLING_MCP_READ_ONLY": value}, tolerant=True).read_only
+    assert Settings.from_env({"KLING_MCP_CONFIRM_DELETIONS": value}, tolerant=True).confirm_deletions
     ((_, sentence),) = faults_of(KLING_MCP_READ_ONLY=value)
     assert sentence.startswith("KLING_MCP_READ_ONLY")
     assert "counts as on" in sentence

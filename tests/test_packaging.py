@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -19,9 +20,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+import write_plugins
+from PIL import Image
 from readings import plain_variables, secret_variables
 
 from kling_mcp import __version__
+from kling_mcp.server.identity import ICON, WEBSITE
 from kling_mcp.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +72,22 @@ SERVER_SCHEMA = {
             "additionalProperties": False,
             "properties": {"url": {"type": "string", "format": "uri"}, "source": {"const": "github"}},
         },
+        "websiteUrl": {"type": "string", "format": "uri"},
+        "icons": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["src"],
+                "additionalProperties": False,
+                "properties": {
+                    # https only, and no data: URI.
+                    "src": {"type": "string", "pattern": "^https://", "maxLength": 255},
+                    "mimeType": {"enum": ["image/png", "image/jpeg", "image/jpg", "image/svg+xml", "image/webp"]},
+                    "sizes": {"type": "array", "items": {"type": "string", "pattern": r"^(\d+x\d+|any)$"}},
+                    "theme": {"enum": ["light", "dark"]},
+                },
+            },
+        },
         "packages": {
             "type": "array",
             "items": {
@@ -110,6 +130,22 @@ def test_registry_finds_its_mark_in_the_readme() -> None:
 def test_repository_addresses_agree() -> None:
     assert SERVER["repository"]["url"] == PROJECT["urls"]["Homepage"]
     assert f"git clone {SERVER['repository']['url']}" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_icon_and_website_are_the_same_wherever_they_are_named() -> None:
+    shown = ICON.model_dump(by_alias=True, exclude_none=True)
+    assert SERVER["icons"] == [shown]
+    assert SERVER["websiteUrl"] == WEBSITE == PROJECT["urls"]["Homepage"]
+
+
+def test_icon_is_the_picture_that_its_address_promises() -> None:
+    path = ROOT / ICON.src.partition("/main/")[2]
+    drawn: Image.Image = runpy.run_path(str(ROOT / "tools" / "draw_icon.py"))["draw"]()
+    with Image.open(path) as image:
+        assert ICON.sizes == [f"{image.width}x{image.height}"]
+        assert image.format == "PNG"
+        assert image.convert("RGBA").tobytes() == drawn.convert("RGBA").tobytes(), "run: python tools/draw_icon.py"
+    assert path.stat().st_size < 10_000
 
 
 def test_server_json_names_only_variables_that_are_read() -> None:
@@ -182,3 +218,4 @@ def test_source_distribution_can_be_tested(built: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "Makefile", "server.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"} <= names
     assert {"tests/test_packaging.py", "examples/lost_reply.py", "tools/write_readme.py", ".ci/run"} <= names
+    assert {"skills/kling/SKILL.md", *write_plugins.files()} <= names

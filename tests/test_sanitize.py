@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from work import counted_work
 
-from kling_mcp.sanitize import as_shown, clean, identifier, quote, trim
+from kling_mcp.sanitize import as_shown, clean, identifier, quote, quote_prose, trim
 
 
 @given(st.text(max_size=400), st.integers(1, 60))
@@ -21,9 +21,17 @@ def test_clean_text_is_one_short_line_that_shows_all_it_holds(text: str, limit: 
     cleaned.encode()
 
 
+def test_speech_inside_a_quoted_sentence_opens_and_closes() -> None:
+    assert quote_prose('Mia says: "Hello!" ("softly")') == '"Mia says: “Hello!” (“softly”)"'
+    assert quote_prose('"Hello" she says') == '"“Hello” she says"'
+    assert quote_prose("x" * 50, 10) == '"xxxxxxxxx…"'
+    assert '"' not in quote_prose('a"b" "c')[1:-1]
+
+
 @given(st.text(max_size=200))
 def test_quotes_cannot_be_closed_from_inside(text: str) -> None:
     assert quote(text).count('"') == 2
+    assert quote_prose(text).count('"') == 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Writes into README.md what the code knows better: the table of tools.
+"""Writes into README.md what the code knows better: the tools of each toolset.
 
     python tools/write_readme.py
 
@@ -7,14 +7,9 @@ tests/test_readme.py compares, so a tool that changes without the README fails t
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kling_mcp.server.tools import NAMES, load
-
-if TYPE_CHECKING:
-    from kling_mcp.server.tool import ToolSpec
+from kling_mcp.server.tools import NAMES, TOOLSETS
 
 README = Path(__file__).parent.parent / "README.md"
 START, END = "<!-- tools: written by tools/write_readme.py -->", "<!-- end of tools -->"
@@ -34,19 +29,14 @@ def with_tools(readme: str) -> str:
 
 
 def _table() -> str:
-    rows = [f"| `{tool.name}` | {_first_sentence(tool.description)} | {_effect(tool)} |" for tool in map(load, NAMES)]
-    return "\n".join(["| tool | what it does | effect |", "|-|-|-|", *rows])
+    rows = [f"| `{name}` | {_names(name)} |" for name in TOOLSETS]
+    return "\n".join(["| toolset | tools |", "|-|-|", *rows, f"| always there | {_names('')} |"])
 
 
-def _first_sentence(text: str) -> str:
-    """Up to the first full stop that ends a sentence; a bar would end the cell."""
-    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0].replace("|", "\\|")
-
-
-def _effect(tool: ToolSpec) -> str:
-    if tool.annotations.destructive_hint:
-        return "deletes"
-    return "creates" if tool.changes_something else "reads"
+def _names(toolset: str) -> str:
+    """The tools of a toolset, or those of none, which are always offered, in the order of the list."""
+    tools = TOOLSETS.get(toolset) or frozenset(NAMES).difference(*TOOLSETS.values())
+    return ", ".join(f"`{name}`" for name in NAMES if name in tools)
 
 
 if __name__ == "__main__":

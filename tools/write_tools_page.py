@@ -2,7 +2,7 @@
 
     python tools/write_tools_page.py
 
-tests/test_readme.py compares, so a tool that changes without the page fails the build.
+tests/docs/test_reference.py compares, so a tool that changes without the page fails the build.
 """  # noqa: INP001 - a script, not a module of a package
 
 from __future__ import annotations
@@ -28,15 +28,34 @@ This page is written from the code by `tools/write_tools_page.py`.
 
 Every conversation pays for `tools/list`, so it names only the result fields that a program needs (**bold**).
 A result always has every field listed here, and no others; empty text, `0` and `[]` mean "none".
+A result comes as structured content and as text with the same facts.
 Ids are text everywhere.
 """
+OVERVIEW = "| tool | what it does | effect |\n|-|-|-|"
 
 
 def page() -> str:
     """The whole page."""
     tools = [load(name) for name in NAMES]
     rows = {row.__name__: row for tool in tools for row in _rows_below(tool.view)}
-    return "\n".join([HEAD, *map(_tool, tools), *(_row(row) for row in rows.values())]).rstrip() + "\n"
+    overview = [OVERVIEW, *map(_line, tools), ""]
+    return "\n".join([HEAD, *overview, *map(_tool, tools), *(_row(row) for row in rows.values())]).rstrip() + "\n"
+
+
+def _line(tool: ToolSpec) -> str:
+    """A row of the overview, which leads to the tool below."""
+    return f"| [`{tool.name}`](#{tool.name}) | {_first_sentence(tool.description)} | {_effect(tool)} |"
+
+
+def _first_sentence(text: str) -> str:
+    """Up to the first full stop that ends a sentence; a bar would end the cell."""
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0].replace("|", "\\|")
+
+
+def _effect(tool: ToolSpec) -> str:
+    if tool.annotations.destructive_hint:
+        return "deletes"
+    return "creates" if tool.changes_something else "reads"
 
 
 def _tool(tool: ToolSpec) -> str:

@@ -108,7 +108,9 @@ def boot_id(file: Path = _BOOT) -> str:
 def _since_boot() -> float:
     """Seconds, sleep included as far as the system counts it."""
     if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return time.clock_gettime(time.CLOCK_BOOTTIME)  # noqa: TID251 - behind its guard
+    if sys.platform == "darwin":  # where the clock of `time.monotonic` stops with the computer
+        return time.clock_gettime(time.CLOCK_MONOTONIC)  # noqa: TID251 - behind its guard
     return time.monotonic()
 
 

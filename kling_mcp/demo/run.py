@@ -34,7 +34,7 @@ def run_sandbox_demo(request: DemoRequest, environ: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory(prefix="kling-mcp-demo-", ignore_cleanup_errors=True) as state_dir:
         row = _play(request, sandbox_server(request, state_dir, environ))
     print(texts.usage(row))
-    print(texts.connection(live=False))
+    print(texts.connection(live=False, environ=environ))
 
 
 def run_live_demo(request: DemoRequest, environ: Mapping[str, str], *, assume_yes: bool) -> bool:
@@ -59,7 +59,7 @@ def run_live_demo(request: DemoRequest, environ: Mapping[str, str], *, assume_ye
     row = _play(request, live_server(request, environ))
     print(texts.usage(row))
     print(texts.removal(row))
-    print(texts.connection(live=True))
+    print(texts.connection(live=True, environ=environ))
     return True
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
-from kling_mcp.demo.servers import ARGUMENTS
+from kling_mcp.clients.blocks import block
+from kling_mcp.clients.server import this_server
+from kling_mcp.clients.table import OTHER
 from kling_mcp.sanitize import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kling_mcp.demo.request import DemoRequest
     from kling_mcp.settings import Settings
 
@@ -53,15 +56,14 @@ def removal(row: dict[str, Any]) -> str:
     )
 
 
-def connection(*, live: bool) -> str:
-    """The block that connects an assistant to this installation."""
-    server = {
-        "command": sys.executable,
-        "args": ARGUMENTS,
-        "env": {"KLING_API_KEY": "<your API key>"},
-    }
-    block = json.dumps({"mcpServers": {"kling": server}}, indent=2)
+def connection(*, live: bool, environ: Mapping[str, str]) -> str:
+    """The block that connects an assistant to this installation. A run on the simulator shows none of its settings."""
+    theirs = {name: value for name, value in environ.items() if live or not name.startswith("KLING_")}
     other = (
         "" if live else '\nWithout an account, use "env": {"KLING_MCP_SANDBOX": "1"} to connect it to the simulator.'
     )
-    return f"\nTo connect your assistant, add this to its MCP configuration:\n{block}{other}"
+    text = block(OTHER, this_server(theirs))
+    return (
+        f"\nTo connect your assistant, add this to its MCP configuration:\n{text}{other}\n"
+        "kling-mcp connect prints links and blocks for each client."
+    )

@@ -13,6 +13,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kling_mcp.media.long_paths import extended
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -41,18 +43,21 @@ class Place:
 
     def about(self) -> os.stat_result:
         """What lies there, a link itself. Raises OSError."""
-        return os.stat(self._name, dir_fd=self._handle, follow_symlinks=False)
+        return os.stat(self._at(), dir_fd=self._handle, follow_symlinks=False)
 
     def open(self, flags: int) -> int:
         """A descriptor of it, never through a link. Raises OSError, MovedError."""
         try:
-            opened = os.open(self._name, flags | _NO_LINK, dir_fd=self._handle)
+            opened = os.open(self._at(), flags | _NO_LINK, dir_fd=self._handle)
         except OSError as error:
             raise _as_moved(error) from None
         if self._handle is None and not self._is_still(opened):
             os.close(opened)
             raise MovedError
         return opened
+
+    def _at(self) -> str:
+        return str(self._name) if self._handle is not None else extended(str(self._name))
 
     def _is_still(self, opened: int) -> bool:
         """Whether the path, which had no links, means this file and has none now."""

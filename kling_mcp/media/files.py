@@ -33,6 +33,7 @@ OPEN_FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+MISSING = "must be an existing file"
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 _NEAR_NAMES = 3
 
@@ -210,16 +211,24 @@ def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy
             "check the path and give it in full. A picture that was only attached to the chat is not on this "
             f"computer: {policy.ways_in()}"
         )
-    return _refused(argument, "must be an existing file", quote(given), fix)
+    return _refused(argument, MISSING, quote(given), fix)
 
 
-def _near_names(wanted: str, beside: Sequence[str]) -> list[str]:
+def near_pictures(path: str, policy: MediaPolicy, likeness: float = 0.6) -> list[str]:
+    """Up to three pictures in the folder of this path, if it is an allowed one, with names like its own. Blocking."""
+    real = locate(path, policy)
+    if not is_inside(real, policy):
+        return []
+    return _near_names(real.name, names_in(real.parent, policy, MAX_NAMES_SEEN), likeness)
+
+
+def _near_names(wanted: str, beside: Sequence[str], likeness: float = 0.6) -> list[str]:
     """Up to three pictures in the same folder with similar names; no other names are revealed."""
     by_stem: dict[str, list[str]] = {}  # without the ending, which would make any two of them similar
     for name in beside:
         if name.lower().endswith(_PICTURE_ENDINGS):
             by_stem.setdefault(_stem(name), []).append(name)
-    close = difflib.get_close_matches(_stem(wanted), by_stem, n=_NEAR_NAMES)
+    close = difflib.get_close_matches(_stem(wanted), by_stem, n=_NEAR_NAMES, cutoff=likeness)
     return [name for stem in close for name in by_stem[stem]][:_NEAR_NAMES]
 
 

@@ -34,6 +34,8 @@ _CHAT_FILE_ID = re.compile(r"file[-_][A-Za-z0-9]{16,}")
 
 _UNIX_DRIVE = re.compile(r"(?:/mnt|/cygdrive)?/([A-Za-z])(/.+)", re.DOTALL)
 _WINDOWS_DRIVE = re.compile(r"([A-Za-z]):[\\/](.+)", re.DOTALL)
+# What Windows opens in place of a file, in any folder and with any ending; blanks and dots at the end do not count.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?=\s*(?:[.:]|$))", re.IGNORECASE)
 _WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -46,6 +48,12 @@ def is_chat_upload(path: str) -> bool:
 def is_windows_absolute(path: str) -> bool:
     r"""Whether this is a path with a drive (`C:\x`, `C:/x`) or of a network share (two backslashes)."""
     return _WINDOWS_ABSOLUTE.match(path) is not None
+
+
+def names_device_or_stream(path: str) -> bool:
+    r"""Whether a part of a path of Windows is a device (`C:\x\NUL.png`), or names a stream of a file (`x.png:y`)."""
+    parts = re.split(r"[\\/]", re.sub(r"^[A-Za-z]:", "", path))
+    return any(":" in part or _DEVICE.match(part.strip()) for part in parts)
 
 
 def as_drive(path: str) -> str:

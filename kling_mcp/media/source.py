@@ -188,6 +188,12 @@ def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: b
         if foreign_paths.is_windows_absolute(path):
             raise foreign_paths.other_machine_refused(argument, path, policy, windows=False)
         return path
+    _require_ordinary_on_windows(path, argument, policy)
+    return path
+
+
+def _require_ordinary_on_windows(path: str, argument: str, policy: MediaPolicy) -> None:
+    """Raises InputError for what Windows would not open as a file of this computer."""
     if foreign_paths.is_chat_upload(path):
         raise foreign_paths.chat_upload_refused(argument, path, policy)
     # Even opening a share or a device path contacts another machine or hardware.
@@ -199,7 +205,9 @@ def _require_native(path: str, argument: str, policy: MediaPolicy, *, windows: b
     if re.match(r"[A-Za-z]:(?![\\/])", path):
         rule = "must have a backslash after the colon of the drive"
         raise _refused(argument, rule, quote(path), "give the full path.")
-    return path
+    if foreign_paths.names_device_or_stream(path):
+        rule = "must name an ordinary file, no device such as NUL and nothing behind a second colon"
+        raise _refused(argument, rule, quote(path), "give the path of one JPEG or PNG file.")
 
 
 def _refused(argument: str, rule: str, actual: str, fix: str) -> InputError:

@@ -15,7 +15,7 @@ from kling_mcp.media.beneath import base_of, exists, names_in
 from kling_mcp.sanitize import without_invisible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from kling_mcp.media.policy import MediaPolicy
 
@@ -81,13 +81,30 @@ def look(name: str) -> str:
 
 
 def _in_allowed_spelling(path: str, policy: MediaPolicy) -> Path:
-    """The path with the name of an allowed folder as it was configured, if it begins with one that looks the same."""
+    """The path with the name of an allowed folder as it was configured, if it begins with one that looks the same.
+
+    In upper or lower case, too, where the disk sees no difference.
+    """
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links are followed later
     looks = [look(part) for part in absolute.parts]
     for base in _bases(policy):
-        if [look(part) for part in base.parts] == looks[: len(base.parts)]:
-            return base.joinpath(*absolute.parts[len(base.parts) :])
+        length = len(base.parts)
+        own = [look(part) for part in base.parts]
+        if own == looks[:length] or (_fold(own) == _fold(looks[:length]) and _is_same(base, absolute.parts[:length])):
+            return base.joinpath(*absolute.parts[length:])
     return absolute
+
+
+def _fold(parts: Sequence[str]) -> list[str]:
+    return [part.casefold() for part in parts]
+
+
+def _is_same(base: Path, parts: Sequence[str]) -> bool:
+    """Whether this disk takes the parts for the same folder, as those of macOS do whatever the case."""
+    try:
+        return base.samefile(Path(*parts))
+    except OSError:
+        return False
 
 
 def _bases(policy: MediaPolicy) -> Iterator[Path]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "audit.jsonl"
+# O_BINARY: Windows would end the lines otherwise, and count other bytes than it writes.
+_APPEND_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
 class AuditLog:
@@ -56,7 +58,7 @@ class AuditLog:
     def _append(self, line: bytes) -> int:
         """One write, so that lines of several processes do not mix."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        file = os.open(self.path, _APPEND_FLAGS, 0o600)
         try:
             return os.write(file, line)
         finally:

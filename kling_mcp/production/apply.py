@@ -194,12 +194,16 @@ class Applier:
             return replace(blank, status="failed", reason="; ".join(facts.problems) or decision.why, can_repeat=False)
         request = await surveyor.request(shot, decision.take)
         made = await self._account.generator.generate_and_wait(request, wait_seconds=self._time_left())
+        # Of two entries with one video, the one that sent it paid.
+        was_paid = made.outcome == "already_submitted" or (made.outcome == "recovered" and decision.is_paid)
         outcome = replace(
             blank,
             task_id=made.task.task_id,
             external_task_id=made.external_task_id,
             files=made.files,
-            units=made.task.units_deducted,
+            units="0" if was_paid else made.task.units_deducted,
+            estimate=None if was_paid else request.prepared.estimate,
+            was_paid=was_paid,
             warnings=made.warnings,
         )
         if not made.task.is_final:

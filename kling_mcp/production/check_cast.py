@@ -112,8 +112,8 @@ def _check_material(slots: Mapping[str, Slot], path: str, place: Place, problems
         _check_video(slots, path, problems)
         return
     if "front" not in slots:
-        rule = "must be given beside others"
-        fix = "give the picture that shows it best from the front."
+        rule = "must be a picture from the front"
+        fix = "give the one that shows it best; others are further pictures beside it."
         problems.refuse(way(path, "front"), rule, "none", fix, place)
     others = slots.get("others")
     if others is None or not others.texts:

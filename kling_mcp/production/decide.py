@@ -23,6 +23,8 @@ CastAction = Literal["create", "adopt", "replace", "unchanged", "missing", "prob
 ShotAction = Literal["render", "unchanged", "blocked"]
 
 _NAME = 40
+_REUSED = "it was made before, and paid"
+_FETCHED = "it was sent before, and paid; its video is fetched"
 _NO_ELEMENT = "has neither pictures nor a clip, and no element has its name"
 
 
@@ -146,7 +148,7 @@ def _decide_locked(
 def _decide_new(entry: CastEntry, facts: CastFacts, blank: CastDecision) -> CastDecision:
     earlier = facts.earlier
     if earlier is not None and earlier.element_id:
-        why = f"it was made before from the same material, as {earlier.element_id}"
+        why = "it was made before from the same material"
         return replace(blank, action="adopt", element_id=earlier.element_id, why=why, begun=True)
     if earlier is not None:
         why = f"it is on its way already (external_task_id {clean(earlier.external_task_id, 80)})"
@@ -235,13 +237,15 @@ def decide_take(
         return replace(blank, waits_for=waits_for, why=f"there is no element for {_names(stuck)}")
     free = replace(blank, is_stuck=False)
     if waits_for:
-        why = f"it waits for {_names(waits_for)}"
+        why = f"after {_names(waits_for)} {'is' if len(waits_for) == 1 else 'are'} made"
         return replace(
             free, waits_for=waits_for, why=f"{why}; {changed}" if (changed := _change(locked, parts)) else why
         )
     if locked is not None and locked.task_id and locked.content == hash_of(parts):
         return replace(free, action="unchanged")
-    return replace(free, action="render", why=_change(locked, parts) or "it was not made yet")
+    told = [_change(locked, parts), _REUSED if take in facts.made else _FETCHED if take in facts.paid else ""]
+    why = "; ".join(filter(None, told))
+    return replace(free, action="render", why=why)
 
 
 def _change(locked: LockedShot | None, parts: Parts) -> str:

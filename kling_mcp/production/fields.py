@@ -13,6 +13,7 @@ from kling_mcp.api.ids import MAX_SAFE_INTEGER
 from kling_mcp.choices import nearest
 from kling_mcp.production.model import NOWHERE, Place, SheetProblem
 from kling_mcp.production.tree import Listed, Mapped, Scalar, shown
+from kling_mcp.production.unknown_keys import fix_of, meant_by
 from kling_mcp.sanitize import identifier, quote
 
 if TYPE_CHECKING:
@@ -25,33 +26,6 @@ if TYPE_CHECKING:
 _MAX_LIST = 100
 _MAX_INTEGER_DIGITS = 15
 _INDEX = re.compile(r"(.*?)(\[([0-9]+)\])?", re.DOTALL)
-# What people and models write, and the key that means it; those that the table does not have do not count.
-_MEANT = {
-    "frontal_image": "front",
-    "image": "front",
-    "picture": "front",
-    "refer_images": "others",
-    "pictures": "others",
-    "element_description": "description",
-    "element_voice_id": "voice",
-    "voice_id": "voice",
-    "voice_name": "voice",
-    "id": "element_id",
-    "characters": "cast",
-    "elements": "cast",
-    "scenes": "shots",
-    "videos": "shots",
-    "text": "prompt",
-    "ratio": "aspect_ratio",
-    "seconds": "duration",
-    "length": "duration",
-    "sound": "audio",
-    "count": "takes",
-    "file": "save_as",
-    "output": "save_as",
-    "reference_images": "images",
-    "cuts": "shots",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +103,17 @@ def split_index(argument: str) -> tuple[str, int | None]:
     return (found[1], int(found[3]) if found[3] else None) if found else (argument, None)
 
 
-def pairs_of(node: Node, path: str, what: str, problems: Problems) -> Mapped:
-    """The node as a map; an empty one after noting that it is none."""
+def pairs_of(node: Node, path: str, what: str, such_as: str, problems: Problems) -> Mapped:
+    """The node as a map; an empty one after noting that it is none.
+
+    Args:
+        what: the keys that it should have, in words.
+        such_as: what to write instead.
+    """
     if isinstance(node, Mapped):
         return node
     if not (isinstance(node, Scalar) and node.kind == "nothing"):
-        problems.refuse(path, f"must be a map of {what}", shown(node), f"write {what} below it.", node.place)
+        problems.refuse(path, f"must be a map of {what}", shown(node), f"write {such_as}.", node.place)
     return Mapped((), node.place)
 
 
@@ -159,9 +138,8 @@ def read_fields(node: Mapped, path: str, keys: Sequence[Key], problems: Problems
 
 def refuse_key(given: str, path: str, known: Sequence[str], problems: Problems, place: Place) -> str:
     """Note an unknown key; returns the one that was probably meant, or ""."""
-    meant = _MEANT.get(given.strip().lower(), "")
-    meant = meant if meant in known else nearest(given, known)
-    fix = f"did you mean {meant}?" if meant else "leave it out."
+    meant = meant_by(given, known)
+    fix = fix_of(given, meant, known)
     problems.refuse(way(path, given), f"must be one of the keys {', '.join(known)}", quote(given, 60), fix, place)
     return meant
 

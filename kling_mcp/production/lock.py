@@ -72,7 +72,7 @@ def update_lock(
 
     Args:
         now: seconds since 1970.
-        pause: waits between two tries, while another process writes.
+        pause: waits between two tries, while another process writes, or on Windows has the file open.
 
     Raises:
         InputError: the file is a link, damaged, or of a newer version; it stays as it is.
@@ -84,7 +84,7 @@ def update_lock(
             text = _read(folder, path.name) or _BLANK
             new = to_text(merged(parse_raw(text), cast, shots, now=iso_utc(round(now * 1000))))
             if new != text:
-                _write(folder, path.name, new)
+                _write(folder, path.name, new, pause)
         finally:
             turn.close()
 
@@ -121,7 +121,7 @@ def _read(folder: Folder, name: str) -> str:
         _refuse("must be UTF-8", f"{quote(name)} in another encoding", "take an earlier version, or save it as UTF-8.")
 
 
-def _write(folder: Folder, name: str, text: str) -> None:
+def _write(folder: Folder, name: str, text: str, pause: Callable[[float], None]) -> None:
     """A new file takes the place of the old one; it has the old one's rights."""
     new = f".{name}.new"
     about = folder.about(name)
@@ -129,11 +129,11 @@ def _write(folder: Folder, name: str, text: str) -> None:
     try:
         with os.fdopen(folder.open(new, _CREATE), "wb") as file:
             if about is not None and hasattr(os, "fchmod"):
-                os.fchmod(file.fileno(), stat.S_IMODE(about.st_mode))
+                os.fchmod(file.fileno(), stat.S_IMODE(about.st_mode))  # noqa: TID251 - behind its guard
             file.write(text.encode("utf-8", "replace"))
             file.flush()
             os.fsync(file.fileno())
-        folder.replace(new, folder, name)
+        folder.replace(new, folder, name, pause=pause)
     except OSError:
         folder.remove(new)
         raise

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from kling_mcp.generation.prices import Estimate
     from kling_mcp.results.saver import SavedFile
 
 OutcomeStatus = Literal["ready", "pending", "failed", "not_started"]
@@ -20,7 +21,9 @@ class EntryOutcome:
         name: of the element, or the id of the shot.
         take: from 1; 0 for an element.
         reason: why it is not ready, in sentences.
-        units: what Kling deducted, as text; "" if unknown.
+        units: what Kling deducted for what this run sent, as text; "" if unknown.
+        estimate: of what this run sent; None if it sent nothing that costs.
+        was_paid: it was sent before this run, or by another entry, so that this one paid nothing.
         can_repeat: whether carrying the plan out again can help.
         warnings: sentences for the person.
     """
@@ -35,5 +38,7 @@ class EntryOutcome:
     external_task_id: str = ""
     files: tuple[SavedFile, ...] = ()
     units: str = ""
+    estimate: Estimate | None = None
+    was_paid: bool = False
     can_repeat: bool = True
     warnings: tuple[str, ...] = ()

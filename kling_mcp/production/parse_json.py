@@ -52,7 +52,7 @@ def parse_toml(text: str) -> Node | None:
     try:
         told = tomllib.loads(text)
     except RecursionError:
-        refuse_file("must be valid TOML", "too many levels", "write it as the example in docs/production.md does.")
+        refuse_file("must be valid TOML", "too many levels", "write it as the example below.")
     except ValueError as error:  # TOMLDecodeError, and what a number or date that is none raises
         found = _IN_TOML.search(str(error))
         place = Place(int(found[1]), int(found[2])) if found else NOWHERE
@@ -73,7 +73,7 @@ def _check_json(text: str) -> None:
         fix = "correct this place; JSON has no comments, and no comma behind the last value."
         refuse_file("must be valid JSON", clean(error.msg, 160), fix, Place(error.lineno, error.colno))
     except RecursionError:
-        refuse_file("must be valid JSON", "too many levels", "write it as the example in docs/production.md does.")
+        refuse_file("must be valid JSON", "too many levels", "write it as the example below.")
 
 
 def _take(piece: str, place: Place, builder: TreeBuilder) -> None:

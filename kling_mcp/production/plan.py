@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kling_mcp.generation.prices import Estimate
 from kling_mcp.production.content import hash_of
 from kling_mcp.production.decide import CastDecision, ShotDecision, decide_entry, decide_take
+from kling_mcp.production.mentions import NearNames
 from kling_mcp.sanitize import as_shown, clean
 from kling_mcp.tasks.budget import show_units, units_of
 
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
 Part = Literal["all", "cast", "shots"]
 
 _NAME = 40
+_MOST_NAMED = 12
 _CHANGES_ELEMENTS = ("create", "replace")
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A name that must exist and does not."""
+    """A name that must exist and does not. `shots` are those whose texts have it."""
 
     name: str
     why: str
+    shots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,22 @@ class Plan:
         return tuple(each for each in self.shots if each.action != "unchanged" and not each.is_stuck)
 
     @property
+    def left_out(self) -> tuple[ShotDecision, ...]:
+        """The takes that applying cannot render, whatever comes."""
+        return tuple(each for each in self.shots if each.is_stuck)
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What the sheet must be corrected for, in words; applying makes the rest."""
+        comes = {each.name for each in self.cast if each.comes}
+        missing = sum(each.name not in comes for each in self.missing)
+        wrong = sum(each.action == "problem" for each in self.cast) + len(
+            {each.shot_id for each in self.shots if each.problems}
+        )
+        said = {f"{missing} missing": missing, f"{wrong} with a problem": wrong}
+        return tuple(words for words, count in said.items() if count)
+
+    @property
     def has_work(self) -> bool:
         """Whether applying changes anything."""
         return bool(self.cast_work or self.shot_work)
@@ -117,7 +136,7 @@ def make_plan(sheet: Sheet, lock: Lock, world: World, *, part: Part, require: Se
         counted_on=tuple(counted_on.values()),
         cast_facts=world.cast,
         shots=shots,
-        missing=tuple(_find_missing(decided.values(), world, require)),
+        missing=tuple(_find_missing(decided.values(), world, require, NearNames(sheet.cast))),
         orphans=tuple(_find_orphans(sheet, lock)),
         kept=tuple(_find_kept(lock, cast, world)),
     )
@@ -171,11 +190,14 @@ def _decide_shots(sheet: Sheet, lock: Lock, world: World, cast: Mapping[str, Cas
             same = seen.setdefault(hash_of(facts.made_from[take]), shot_id) if take in facts.made_from else shot_id
             if decision.costs and same != shot_id:
                 note = f"it is the same as shot {clean(same, _NAME)}, so one video serves both and is paid once"
-                decision = replace(decision, is_paid=True, notes=(*decision.notes, note))
+                why = f"the same video as shot {clean(same, _NAME)}"
+                decision = replace(decision, why=why, is_paid=True, notes=(*decision.notes, note))
             yield decision
 
 
-def _find_missing(cast: Iterable[CastDecision], world: World, require: Sequence[str]) -> Iterable[Missing]:
+def _find_missing(
+    cast: Iterable[CastDecision], world: World, require: Sequence[str], near: NearNames
+) -> Iterable[Missing]:
     by_name = {as_shown(each.name): each for each in cast}
     told = {each.name: Missing(each.name, each.why) for each in by_name.values() if each.action == "missing"}
     for name in dict.fromkeys(require):
@@ -186,10 +208,23 @@ def _find_missing(cast: Iterable[CastDecision], world: World, require: Sequence[
             why = "applying this plan makes it" if entry.action == "create" else "its entry has a problem"
             told[entry.name] = Missing(entry.name, why)
     yield from told.values()
-    lost = {name: shot_id for shot_id, facts in world.shots.items() for name in facts.lost}
-    for name, shot_id in lost.items():
+    lost: dict[str, list[str]] = {}
+    for shot_id, facts in world.shots.items():
+        for name in facts.lost:
+            lost.setdefault(name, []).append(shot_id)
+    for name, shots in lost.items():
         if name not in told:
-            yield Missing(name, f"shot {clean(shot_id, _NAME)} names it, and no element has this name")
+            verb = "names" if len(shots) == 1 else "name"
+            meant = near.to([name])
+            fix = f": did you mean @{clean(meant, _NAME)}?" if meant else ""
+            yield Missing(name, f"{name_shots(shots)} {verb} it, and no element has this name{fix}", tuple(shots))
+
+
+def name_shots(ids: Sequence[str]) -> str:
+    """Shots in words: `shot s01`, `shots s01, s02 and 3 more`."""
+    named = ", ".join(clean(shot_id, _NAME) for shot_id in ids[:_MOST_NAMED])
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return f"shot{'' if len(ids) == 1 else 's'} {named}{more}"
 
 
 def _find_orphans(sheet: Sheet, lock: Lock) -> Iterable[str]:

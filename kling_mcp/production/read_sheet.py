@@ -5,11 +5,13 @@ Nothing is sent and no link is opened; local pictures are read, because a pictur
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError
-from kling_mcp.production.check_cast import check_entry
-from kling_mcp.production.check_shots import check_shot
+from kling_mcp.production.check_cast import MATERIAL, check_entry
+from kling_mcp.production.check_shots import check_shot, draft_of
+from kling_mcp.production.example import short_form
 from kling_mcp.production.fields import Problems, Slot, as_defaults, pairs_of, read_fields, refuse_key, way
 from kling_mcp.production.keys import (
     CAST_KEYS,
@@ -20,13 +22,15 @@ from kling_mcp.production.keys import (
     SHOT_KEYS,
     VERSION,
 )
+from kling_mcp.production.mentions import NearNames
 from kling_mcp.production.model import Sheet, SheetProblem
+from kling_mcp.production.names import find_names
 from kling_mcp.production.parse_json import parse_json, parse_toml
 from kling_mcp.production.parse_yaml import parse_yaml
 from kling_mcp.production.sheet_file import read_sheet_text
 from kling_mcp.production.sheet_media import SheetMedia
-from kling_mcp.production.tree import WHOLE, Mapped, Pair, Scalar, refuse_file, shown
-from kling_mcp.sanitize import as_shown, quote
+from kling_mcp.production.tree import WHOLE, Listed, Mapped, Pair, Scalar, refuse_file, shown
+from kling_mcp.sanitize import as_shown, clean, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +42,12 @@ if TYPE_CHECKING:
     from kling_mcp.production.tree import Node
 
 ADVICE = "Nothing was made. Correct the sheet and call again."
+# How a map is written that was written otherwise.
+_AS_SHEET = "version: 1, then cast: and shots: with their entries below them"
+_AS_CAST = "a key for each name, such as Mia: {description: …, front: …, others: […]}"
+_AS_ENTRY = "it as {description: …, front: …, others: […]}"
+_AS_SHOTS = "a key for each shot, such as s01: {prompt: …}"
+_AS_SHOT = "it as {prompt: …, duration: …}"
 _PARSERS: Mapping[str, Callable[[str], Node | None]] = {
     ".yaml": parse_yaml,
     ".yml": parse_yaml,
@@ -46,6 +56,8 @@ _PARSERS: Mapping[str, Callable[[str], Node | None]] = {
 }
 _KEYS = {key.name: key for key in SHEET_KEYS}
 _ID_KEY = next(key for key in CAST_KEYS if key.name == "element_id")
+_PROMPT_KEY = next(key for key in SHOT_KEYS if key.name == "prompt")
+_ALL_PICTURES = ("pictures", "images")
 _IGNORED = {"$schema"}  # how a JSON file names the schema for an editor
 
 
@@ -53,13 +65,18 @@ def read_sheet(path: str, policy: MediaPolicy) -> Sheet:
     """The sheet in a file. Blocking: it reads the file and the pictures that it names (run it in a worker thread).
 
     Args:
-        path: absolute, or relative to the working directory; `~` is the home folder.
+        path: absolute, or relative to the working directory or to an allowed folder; `~` is the home folder.
 
     Raises:
         InputError: every problem of the sheet, as `SheetProblem` in the order of the file; or why the file cannot be
-            read at all.
+            read at all. Where its form is not known, the advice has an example.
     """
-    return parse_sheet(read_sheet_text(path, policy), policy)
+    try:
+        file = read_sheet_text(path, policy)
+    except InputError as error:
+        advice = "Nothing was made. Correct the path, or write the sheet, and call again."
+        raise InputError(error.problems, advice=f"{advice}\n{short_form()}") from None
+    return parse_sheet(file, policy)
 
 
 def parse_sheet(file: SheetText, policy: MediaPolicy) -> Sheet:
@@ -67,9 +84,9 @@ def parse_sheet(file: SheetText, policy: MediaPolicy) -> Sheet:
     try:
         root = _PARSERS[file.ending](file.text)
         if root is None:
-            refuse_file("must have cast or shots", "an empty file", "see the example in docs/production.md.")
+            refuse_file("must have cast or shots", "an empty file", "write it as the example below.")
     except InputError as error:
-        raise InputError(error.problems, advice=ADVICE) from None
+        raise InputError(error.problems, advice=f"{ADVICE}\n{short_form()}") from None
     return _Reader(file, policy).read(root)
 
 
@@ -85,15 +102,19 @@ class _Reader:
 
     def read(self, root: Node) -> Sheet:
         """The whole sheet. Raises InputError."""
-        sections = self._sections(pairs_of(root, WHOLE, "version, cast and shots", self._problems))
+        sections = self._sections(pairs_of(root, WHOLE, "version, cast and shots", _AS_SHEET, self._problems))
         if "defaults" in sections:
-            self._read_defaults(pairs_of(sections["defaults"], "defaults", "keys of cast entries", self._problems))
+            what = "keys of cast entries"
+            self._read_defaults(pairs_of(sections["defaults"], "defaults", what, "it as {tags: […]}", self._problems))
         cast = self._read_cast(sections.get("cast"))
         shots = self._read_shots(sections.get("shots"), frozenset(map(as_shown, cast)))
         if not self._problems and not cast and not shots:
-            self._problems.refuse(WHOLE, "must have cast or shots", "none", "see the example in docs/production.md.")
+            self._problems.refuse(WHOLE, "must have cast or shots", "none", "write it as the example below.")
         if self._problems:
-            raise InputError(self._problems.in_order(), advice=ADVICE)
+            self._add_misspelled_names(cast, shots)
+            found = self._problems.in_order()
+            knows_form = all("." in problem.argument or problem.argument == "version" for problem in found)
+            raise InputError(found, advice=ADVICE if knows_form else f"{ADVICE}\n{short_form()}")
         return Sheet(path=self._file.path, version=VERSION, cast=cast, shots=shots, digest=self._file.digest)
 
     def _sections(self, root: Mapped) -> dict[str, Node]:
@@ -105,7 +126,9 @@ class _Reader:
         sections = {pair.key: pair.value for pair in root.pairs if pair.key in _KEYS}
         for pair in root.pairs:
             if pair.key not in _KEYS and pair.key not in _IGNORED:
-                refuse_key(pair.key, "", tuple(_KEYS), self._problems, pair.place)
+                meant = refuse_key(pair.key, "", tuple(_KEYS), self._problems, pair.place)
+                if meant and isinstance(pair.value, Mapped):
+                    sections.setdefault(meant, pair.value)  # what is wrong below it is found by the same call
         if "version" in sections:
             self._check_version(sections["version"])
         return sections
@@ -126,7 +149,9 @@ class _Reader:
             read_fields(cast, "defaults", [*cast_keys, DEFAULTS_FOR_SHOTS], self._problems)
         )
         for pair in shots:
-            inner = pairs_of(pair.value, "defaults.shots", "keys of shots", self._problems)
+            inner = pairs_of(
+                pair.value, "defaults.shots", "keys of shots", "it as {aspect_ratio: …, duration: …}", self._problems
+            )
             fit = Mapped(tuple(self._defaultable(inner, SHOT_KEYS, "defaults.shots")), inner.place)
             keys = [key for key in SHOT_KEYS if key.may_default]
             self._shot_defaults = as_defaults(read_fields(fit, "defaults.shots", keys, self._problems))
@@ -142,16 +167,17 @@ class _Reader:
 
     def _read_cast(self, node: Node | None) -> dict[str, CastEntry]:
         cast: dict[str, CastEntry] = {}
-        for pair in self._entries(node, "cast", "names", MAX_CAST):
+        for pair in self._entries(node, "cast", "names", _AS_CAST, MAX_CAST):
             path = way("cast", pair.key)
             if isinstance(pair.value, Scalar):  # an id alone
                 value = Mapped((Pair(_ID_KEY.name, pair.value, pair.place),), pair.place)
                 if pair.value.kind == "nothing":
                     value = Mapped((), pair.place)
             else:
-                value = pairs_of(pair.value, path, "description, front and others", self._problems)
+                value = pairs_of(pair.value, path, "description, front and others", _AS_ENTRY, self._problems)
                 if not _can_be_map(pair.value):
                     continue
+                value = _with_front_and_others(value)
             own = read_fields(value, path, CAST_KEYS, self._problems)
             defaults = {} if _ID_KEY.name in own else self._cast_defaults
             cast[pair.key] = check_entry(pair.key, pair.place, {**defaults, **own}, self._media, self._problems)
@@ -159,21 +185,38 @@ class _Reader:
 
     def _read_shots(self, node: Node | None, names: frozenset[str]) -> dict[str, Shot]:
         shots: dict[str, Shot] = {}
-        for pair in self._entries(node, "shots", "ids", MAX_SHOTS_OF_A_SHEET):
+        for pair in self._entries(node, "shots", "ids", _AS_SHOTS, MAX_SHOTS_OF_A_SHEET):
             path = way("shots", pair.key)
-            value = pairs_of(pair.value, path, "prompt, model and others", self._problems)
-            if not _can_be_map(pair.value):
-                continue
+            if isinstance(pair.value, Scalar) and pair.value.kind == "text":  # a prompt alone
+                value = Mapped((Pair(_PROMPT_KEY.name, pair.value, pair.place),), pair.place)
+            else:
+                value = pairs_of(pair.value, path, "keys such as prompt, duration and model", _AS_SHOT, self._problems)
+                if not _can_be_map(pair.value):
+                    continue
             own = read_fields(value, path, SHOT_KEYS, self._problems)
             slots = {**self._shot_defaults, **own}
             shots[pair.key] = check_shot(pair.key, pair.place, slots, self._media, names=names, problems=self._problems)
         return shots
 
-    def _entries(self, node: Node | None, path: str, what: str, most: int) -> tuple[Pair, ...]:
+    def _add_misspelled_names(self, cast: Mapping[str, CastEntry], shots: Mapping[str, Shot]) -> None:
+        """Names in shots that the cast has nearly: a plan would find them, and here there is none."""
+        near = NearNames(cast)
+        for shot in shots.values():
+            for names in find_names(draft_of(shot), dict.fromkeys(cast, "")).others:
+                if meant := near.to(names):
+                    self._problems.refuse(
+                        way(way("shots", shot.id), "prompt"),
+                        "must name elements as the cast spells them",
+                        f"{quote('@' + names[-1], 60)}, which the cast does not have",
+                        f"did you mean @{clean(meant, 60)}?",
+                        shot.place,
+                    )
+
+    def _entries(self, node: Node | None, path: str, what: str, such_as: str, most: int) -> tuple[Pair, ...]:
         """The pairs of `cast` or `shots`, with those that look the same noted."""
         if node is None:
             return ()
-        pairs = pairs_of(node, path, what, self._problems).pairs
+        pairs = pairs_of(node, path, what, such_as, self._problems).pairs
         if len(pairs) > most:
             fix = "make more than one sheet."
             raise InputError([SheetProblem(path, f"must have at most {most} {what}", f"{len(pairs)}", fix, node.place)])
@@ -189,3 +232,17 @@ class _Reader:
 def _can_be_map(node: Node) -> bool:
     """Whether it is one, or an empty one; anything else is one problem, not one for each key that it lacks."""
     return isinstance(node, Mapped) or (isinstance(node, Scalar) and node.kind == "nothing")
+
+
+def _with_front_and_others(node: Mapped) -> Mapped:
+    """The entry with `front` and `others` in place of one list of pictures, whose first is from the front."""
+    given = [pair for pair in node.pairs if pair.key in _ALL_PICTURES]
+    if len(given) != 1 or any(pair.key in MATERIAL for pair in node.pairs):
+        return node
+    (pictures,) = given
+    if not isinstance(pictures.value, Listed):
+        return node
+    front, others = pictures.value.items[:1], pictures.value.items[1:]
+    own = [Pair("front", picture, pictures.place) for picture in front]
+    own.append(Pair("others", Listed(others, pictures.place), pictures.place))
+    return replace(node, pairs=(*(pair for pair in node.pairs if pair is not pictures), *own))

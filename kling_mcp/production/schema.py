@@ -57,7 +57,7 @@ def production_schema() -> Schema:
                 "description": help_of["shots"],
                 "maxProperties": MAX_SHOTS_OF_A_SHEET,
                 "propertyNames": {"maxLength": MAX_ALIAS_CHARACTERS, "minLength": 1},
-                "additionalProperties": _map(SHOT_KEYS, "One video."),
+                "additionalProperties": {"anyOf": [_map(SHOT_KEYS, "One video."), _prompt()]},
             },
         },
         "additionalProperties": False,
@@ -77,6 +77,11 @@ def _cast(help_text: str) -> Schema:
         "patternProperties": {f"^.{{1,{MAX_NAME_CHARACTERS}}}$": {"anyOf": [made, _adopted()]}},
         "additionalProperties": {"anyOf": [adopted, _adopted()]},
     }
+
+
+def _prompt() -> Schema:
+    prompt = next(key for key in SHOT_KEYS if key.name == "prompt")
+    return {"type": "string", "maxLength": int(prompt.longest), "description": "The prompt alone."}
 
 
 def _adopted() -> Schema:

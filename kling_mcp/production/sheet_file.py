@@ -11,7 +11,7 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError, Problem
@@ -32,6 +32,7 @@ MAX_SHEET_BYTES = 1_000_000
 ENDINGS = (".yaml", ".yml", ".json", ".toml")
 LOCK_ENDING = ".lock.json"
 _FORMS = "must be a production sheet: a file that ends in .yaml, .yml, .json or .toml"
+_FULL_PATH = "give the full path."
 _FIX_SIZE = "make more than one of it; pictures stay files of their own."
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -50,7 +51,7 @@ def read_sheet_text(path: str, policy: MediaPolicy) -> SheetText:
     """The text of the sheet. Blocking.
 
     Args:
-        path: absolute, or relative to the working directory; `~` is the home folder.
+        path: absolute, or relative to the working directory or to an allowed folder; `~` is the home folder.
 
     Raises:
         InputError: it is missing or outside of the allowed folders (the same text for both), no regular file, too
@@ -78,7 +79,27 @@ def find_sheet(path: str, policy: MediaPolicy) -> Path:
         source = parse_source(value, ARGUMENT, policy)
         if not isinstance(source, LocalPath):
             _refuse("must be the path of a local file", quote(value, 60), "save the sheet here, and give its path.")
-        return find_local(source.path, policy) or _refuse_missing(source.path, policy)
+        return (
+            find_local(source.path, policy) or _in_a_folder(source.path, policy) or _refuse_missing(source.path, policy)
+        )
+
+
+def _in_a_folder(path: str, policy: MediaPolicy) -> Path | None:
+    """A relative path from the one allowed folder that has it: callers do not know where this server was started.
+
+    Raises InputError if several have it.
+    """
+    if _is_full(path):
+        return None
+    found = {real for folder in policy.allowed_dirs if (real := find_local(str(folder / path), policy))}
+    if len(found) > 1:
+        told = ", ".join(sorted(quote(str(real)) for real in found))
+        _refuse("must be in one of the allowed folders alone, or a full path", f"{quote(path)}: {told}", _FULL_PATH)
+    return next(iter(found), None)
+
+
+def _is_full(path: str) -> bool:
+    return Path(expand_home(path)).is_absolute()
 
 
 def read_small_file(real: Path, policy: MediaPolicy, most: int) -> bytes:
@@ -126,14 +147,32 @@ def _decode(data: bytes) -> str:
 def _refuse_missing(path: str, policy: MediaPolicy) -> NoReturn:
     real = locate(expand_home(path), policy)
     if not is_inside(real, policy):
+        if not _is_full(path):
+            rule = f"must be an existing file in the allowed folders: {policy.folders_named()}"
+            near = [name for folder in policy.allowed_dirs for name in _near_sheets(folder / path, policy)]
+            _refuse(rule, quote(path), f"did you mean {_either(near)}?" if near else f"check the name, or {_FULL_PATH}")
         rule = f"must be inside the allowed folders: {policy.folders_named()}"
         fix = "move it there, or add its folder to KLING_MCP_MEDIA_DIRS and restart this server."
         _refuse(rule, quote(path), fix)
-    beside = names_in(real.parent, policy, MAX_NAMES_SEEN)
-    sheets = [name for name in beside if name.lower().endswith(ENDINGS) and not name.lower().endswith(LOCK_ENDING)]
-    near = difflib.get_close_matches(real.name, sheets, n=2, cutoff=0.5)
-    fix = f"did you mean {' or '.join(map(quote, near))}?" if near else "check the path, and give it in full."
+    near = _near_sheets(real, policy)
+    fix = f"did you mean {_either(near)}?" if near else "check the path, or write the sheet there."
     _refuse("must be an existing file", quote(path), fix)
+
+
+def _near_sheets(wanted: Path, policy: MediaPolicy) -> list[str]:
+    """Up to two sheets in the same folder with similar names, apart from their endings."""
+    if not is_inside(locate(str(wanted.parent), policy), policy):
+        return []
+    by_stem: dict[str, list[str]] = {}
+    for name in names_in(locate(str(wanted.parent), policy), policy, MAX_NAMES_SEEN):
+        if name.lower().endswith(ENDINGS) and not name.lower().endswith(LOCK_ENDING):
+            by_stem.setdefault(PurePath(name).stem.lower(), []).append(name)
+    close = difflib.get_close_matches(wanted.stem.lower(), by_stem, n=2)
+    return [name for stem in close for name in by_stem[stem]][:2]
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(map(quote, names[:2]))
 
 
 def _refuse(rule: str, actual: str, fix: str) -> NoReturn:

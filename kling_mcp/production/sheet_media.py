@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import InputError
 from kling_mcp.media import foreign_paths
-from kling_mcp.media.files import expand_home
+from kling_mcp.media.files import MISSING, expand_home, near_pictures
 from kling_mcp.media.inputs import load_picture
 from kling_mcp.media.source import unwrap
 from kling_mcp.production.model import Media
+from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _SCHEMES = "|".join(("https?", "data", "file", *sorted(foreign_paths.CHAT_SCHEMES)))
 _OTHER_FORM = re.compile(rf"(?:[a-z][a-z0-9+.-]+://|(?:{_SCHEMES}):|www\.)", re.ASCII | re.IGNORECASE)
 _MAX_PATH_CHARACTERS = 512
+_LIKENESS = 0.5
 # A sheet that was written on Windows; before other signs a backslash is a shell's.
 _BACKSLASH = re.compile(r"\\(?=\w)")
 
@@ -67,5 +70,14 @@ class SheetMedia:
             try:
                 self._digests[source] = load_picture(source, path, self._policy).digest()
             except InputError as error:
-                self._problems.relay_all(error, path, place)
+                for problem in error.problems:
+                    fix = self._fix_for_missing(source) if problem.rule == MISSING else problem.fix
+                    self._problems.relay(replace(problem, fix=fix), path, place)
         return Media(given, source, self._digests.get(source, ""), place)
+
+    def _fix_for_missing(self, source: str) -> str:
+        """A sheet lies beside its pictures, so names that have only their beginning in common are worth a mention."""
+        near = near_pictures(source, self._policy, _LIKENESS)
+        if not near:
+            return "check the name; paths begin at the folder of the sheet."
+        return f"did you mean {' or '.join(map(quote, near))} in the same folder?"

@@ -119,17 +119,19 @@ class ShotSurveyor:
             return replace(facts, problems=_told(shot, error))
         media = await self._account.generator.load_media(draft)
         first = requests[1]
+        states = {take: await self._state_of(request) for take, request in requests.items()}
         return replace(
             facts,
             made_from={take: parts_of_video(draft_of(shot), media, elements, take) for take in requests},
             estimate=first.prepared.estimate,
-            paid=frozenset([take for take, request in requests.items() if await self._was_sent(request)]),
+            paid=frozenset(take for take, state in states.items() if state in _SENT),
+            made=frozenset(take for take, state in states.items() if state == "ready"),
             notes=first.prepared.notes,
         )
 
-    async def _was_sent(self, request: GenerationRequest) -> bool:
+    async def _state_of(self, request: GenerationRequest) -> State | None:
         entry = await self._account.journal.latest(request.intent)
-        return entry is not None and entry.state in _SENT
+        return entry.state if entry else None
 
     async def _kind_of(self, name: str, element_id: str) -> tuple[bool, bool]:
         """Whether an element is, or will be, made from a video, and whether it has a voice."""

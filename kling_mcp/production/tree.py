@@ -114,7 +114,7 @@ class TreeBuilder:
     def begin(self, place: Place, *, is_map: bool) -> None:
         """A list or a map begins."""
         if len(self._open) >= MAX_DEPTH:
-            fix = "write it as the example in docs/production.md does."
+            fix = "write it as the example below."
             refuse_file(f"must be nested at most {MAX_DEPTH} deep", "more", fix, place)
         self._open.append(_Open(is_map, place))
 

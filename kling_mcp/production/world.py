@@ -58,6 +58,7 @@ class ShotFacts:
         made_from: of each take, from 1.
         estimate: of one take; None if it cannot be made.
         paid: the takes that were sent before, so that rendering them costs nothing more.
+        made: those of them that are finished.
         notes: what a person should know before paying.
     """
 
@@ -68,6 +69,7 @@ class ShotFacts:
     made_from: Mapping[int, Parts] = field(default_factory=lambda: MappingProxyType({}))
     estimate: Estimate | None = None
     paid: frozenset[int] = frozenset()
+    made: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
 
 

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Self
 
+from kling_mcp.concurrency.shared_files import replace_file
+from kling_mcp.media.long_paths import extended
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
 HAS_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # O_NONBLOCK keeps a pipe that lies in the folder from hanging the server.
-_FILE_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FILE_FLAGS = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class NotInsideError(Exception):
@@ -72,7 +77,7 @@ class Folder:
         if self._handle is None:
             return self._entered_by_path(name)
         try:
-            handle = os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=self._handle)
+            handle = os.open(name, _FOLDER_FLAGS | _NO_LINK, dir_fd=self._handle)
         except OSError:
             self._require_folder(name)
             raise
@@ -119,9 +124,10 @@ class Folder:
         """Give the file a second name in `target`. Raises FileExistsError, and never replaces."""
         os.link(self._at(name), target._at(new_name), src_dir_fd=self._handle, dst_dir_fd=target._handle)
 
-    def replace(self, name: str, target: Folder, new_name: str) -> None:
-        """Move the file to `target`, in place of what is there."""
-        os.replace(self._at(name), target._at(new_name), src_dir_fd=self._handle, dst_dir_fd=target._handle)
+    def replace(self, name: str, target: Folder, new_name: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+        """Move the file to `target`, in place of what is there; `pause` waits, as `replace_file` says."""
+        old, new = self._at(name), target._at(new_name)
+        replace_file(lambda: os.replace(old, new, src_dir_fd=self._handle, dst_dir_fd=target._handle), pause)
 
     def remove(self, name: str) -> None:
         """Remove the file, if it is there."""
@@ -143,7 +149,7 @@ class Folder:
         # A descriptor of its own: two threads that list one share their place in the list.
         handle = None if self._handle is None else os.open(".", _FOLDER_FLAGS, dir_fd=self._handle)
         try:
-            with os.scandir(self.path if handle is None else handle) as found:
+            with os.scandir(extended(str(self.path)) if handle is None else handle) as found:
                 yield found
         finally:
             if handle is not None:
@@ -170,7 +176,7 @@ class Folder:
         self.close()
 
     def _at(self, name: str) -> str:
-        return name if self._handle is not None else str(self.path / name)
+        return name if self._handle is not None else extended(str(self.path / name))
 
     def _require_folder(self, name: str) -> None:
         about = self.about(name)
@@ -180,11 +186,17 @@ class Folder:
     def _entered_by_path(self, name: str) -> Folder:
         self._require_folder(name)
         path = self.path / name
-        if os.path.realpath(path) != str(Path(os.path.realpath(self.path)) / name):  # a junction is no symbolic link
+        # A junction is no symbolic link.
+        if not is_same_path(os.path.realpath(path), os.path.join(os.path.realpath(self.path), name)):  # noqa: PTH118 - text
             raise NotInsideError(name, "a link")
-        if not path.is_dir():
+        if not Path(extended(str(path))).is_dir():
             raise FileNotFoundError(path)
         return Folder(path, None)
+
+
+def is_same_path(one: str, other: str, kind: type[PurePath] = PurePath) -> bool:
+    """Whether both are one path to the system: to Windows whatever the case, and `realpath` has that of the disk."""
+    return kind(one) == kind(other)
 
 
 def _described(found: os.DirEntry[str], ending: str) -> Entry | None:

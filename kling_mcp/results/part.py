@@ -82,6 +82,8 @@ class Part:
     def _publish_without_links(self, target: Folder, name: str) -> None:
         """An empty file takes the name first, so that nothing is replaced but that."""
         os.close(target.open(name, _CREATE))
+        if sys.platform == "win32":  # it moves no open file
+            self._release()
         try:
             self._folder.replace(self._name, target, name)
         except OSError:
@@ -92,10 +94,15 @@ class Part:
         """Remove it, if it was not published by moving, and give up the claim."""
         with suppress(OSError):
             self._folder.remove(self._name)
-        os.close(self._file)
+        self._release()
         if sys.platform == "win32":  # it removes no open file
             with suppress(OSError):
                 self._folder.remove(self._name)
+
+    def _release(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
 
 def claim(folder: Folder, key: str, now: float) -> Part | None:
@@ -166,13 +173,13 @@ def _lock(file: int) -> bool | None:
     """Whether the file is ours until it is closed; None if this disk has no locks."""
     try:
         if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415 - exists on Windows alone
+            import msvcrt  # noqa: PLC0415, TID251 - exists on Windows alone
 
             # A byte behind the end of any result: a lock there hinders no reader.
             os.lseek(file, 0x7FFF_FFFE, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl  # noqa: PLC0415 - does not exist on Windows
+            import fcntl  # noqa: PLC0415, TID251 - does not exist on Windows
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

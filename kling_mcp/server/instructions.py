@@ -24,10 +24,17 @@ NOT_GENERATING = (
 )
 
 
-SANDBOX = "This is the sandbox, a simulated Kling: nothing costs money, and nothing survives the end of this server. "
+PRODUCING = (
+    "For many shots with one cast, write a production sheet (kling://production-sheet) and call plan_production. "
+)
+SANDBOX = (
+    "This is the sandbox, a simulated Kling: nothing costs money, nothing survives the end of this server, and results "
+    "are small placeholders, whatever length and size were asked for. "
+)
 
 
 def instructions_for(tools: frozenset[str], *, is_sandbox: bool = False) -> str:
     """The instructions of a server with these tools."""
     makes = PAID & TOOLSETS["generate"] & tools
-    return (SANDBOX if is_sandbox else "") + ELEMENTS + (GENERATING if makes else NOT_GENERATING)
+    produces = PRODUCING if "plan_production" in tools and makes else ""
+    return (SANDBOX if is_sandbox else "") + ELEMENTS + produces + (GENERATING if makes else NOT_GENERATING)

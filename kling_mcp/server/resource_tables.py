@@ -12,6 +12,7 @@ from kling_mcp.api import limits as rules
 from kling_mcp.api.codes import CODES
 from kling_mcp.errors import Kind
 from kling_mcp.generation.targets import TARGETS
+from kling_mcp.production.example import full_form
 from kling_mcp.sanitize import clean
 from kling_mcp.server.views.elements import element_row
 
@@ -106,6 +107,11 @@ def limits() -> str:
             "targets": [_target(target) for target in TARGETS.values()],
         }
     )
+
+
+def production_sheet() -> str:
+    """How a sheet is written."""
+    return full_form()
 
 
 def _limit(limit: rules.Limit, unit: str) -> dict[str, object]:

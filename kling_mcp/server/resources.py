@@ -28,8 +28,9 @@ PICTURE_URI = "kling://elements/{id}/picture"
 TAGS_URI = "kling://tags"
 ERRORS_URI = "kling://errors"
 LIMITS_URI = "kling://limits"
+SHEET_URI = "kling://production-sheet"
 
-JSON_TYPE = "application/json"
+JSON_TYPE, TEXT_TYPE = "application/json", "text/plain"
 
 
 def register_resources(server: MCPServer[LazyRuntime]) -> None:
@@ -55,6 +56,13 @@ def register_resources(server: MCPServer[LazyRuntime]) -> None:
         (LIMITS_URI, "limits", "Limits", "What Kling accepts in a creation, and per generation target."),
     ):
         add(uri, name=name, title=title, description=description, mime_type=JSON_TYPE)(_table(name))
+    add(
+        SHEET_URI,
+        name="production_sheet",
+        title="The form of a production sheet",
+        description="How a production sheet is written: an example and every key.",
+        mime_type=TEXT_TYPE,
+    )(_table("production_sheet"))
 
 
 def _table(name: str) -> Callable[[], str]:
@@ -74,10 +82,11 @@ async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - 
         ResourceNotFoundError: no element has the id or name.
         ResourceError: Kling or the state folder could not be read, or the name is ambiguous.
     """
+    from kling_mcp.server.caller import McpCaller  # noqa: PLC0415 - loaded by the first that is read
     from kling_mcp.server.resource_tables import element  # noqa: PLC0415 - loaded by the first that is read
     from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - loaded by the first that is read
 
-    return element(await _find(ToolContext(ctx), id, "element"))
+    return element(await _find(ToolContext(McpCaller(ctx)), id, "element"))
 
 
 async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 - as above
@@ -87,9 +96,10 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
         ResourceNotFoundError: no element has the id or name, or there is no picture.
         ResourceError: as `read_element`.
     """
+    from kling_mcp.server.caller import McpCaller  # noqa: PLC0415 - loaded by the first that is read
     from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - loaded by the first that is read
 
-    call = ToolContext(ctx)
+    call = ToolContext(McpCaller(ctx))
     match = await _find(call, id, "element_picture")
     (thumbnail,) = await call.account.thumbnails.load([match.element])
     if not thumbnail.jpeg:

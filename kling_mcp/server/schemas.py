@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic import BaseModel
 
 _NOTHING: tuple[Any, ...] = ("", False)  # empty defaults are not worth showing
 _OBVIOUS_MINIMA = (0, 1)
+_FAR_AWAY = 1000  # a maximum that only a test of limits reaches
 _BANNED = {"$ref", "$defs", "anyOf", "oneOf", "allOf"}
 
 
@@ -43,6 +42,8 @@ def input_schema(model: type[BaseModel], *, is_described: bool = True) -> dict[s
     for argument in schema.get("properties", {}).values():
         if argument.get("minimum") in _OBVIOUS_MINIMA:
             del argument["minimum"]
+        if argument.get("maximum", 0) >= _FAR_AWAY:
+            del argument["maximum"]
         argument.pop("maxLength", None)  # far above what anybody writes
         if not is_described:
             argument.pop("description", None)
@@ -52,21 +53,16 @@ def input_schema(model: type[BaseModel], *, is_described: bool = True) -> dict[s
 def output_schema(view: type[View]) -> dict[str, Any]:
     """The fields of a result that a program needs for control flow (`View.SHOWN`), only names and types.
 
-    Every client pays for it in every conversation, and most never give it to their model. A test ensures that results
-    always have all fields, and no others.
+    Every client pays for it in every conversation, and most never give it to their model; of a row it says only that
+    it is one. A test ensures that results always have all fields, and no others.
     """
-    plain = plain_schema(view)
-    return _steering(view, plain)
-
-
-def _steering(view: type[View], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """`plain` without hidden fields; rows are views themselves."""
-    properties = {name: plain["properties"][name] for name in view.SHOWN}
+    plain = plain_schema(view)["properties"]
+    properties = {name: plain[name] for name in view.SHOWN}
     for name, node in properties.items():
         node.pop("enum", None)  # Kling may add a word, and no program must end for that
         row = next(iter(get_args(view.model_fields[name].annotation)), None)
         if isinstance(row, type) and issubclass(row, View):
-            properties[name] = {"type": "array", "items": _steering(row, node["items"])}
+            properties[name] = {"type": "array", "items": {"type": "object"}}
     return {"type": "object", "properties": properties}
 
 

@@ -85,7 +85,7 @@ class StdinReader(io.RawIOBase):
 
     def _receive(self, size: int) -> bytes:
         if self._find_parent is not None:
-            waiting = select.poll()
+            waiting = select.poll()  # noqa: TID251 - there is a parent to look for only where there is this, too
             waiting.register(self._fd, select.POLLIN)
             while not waiting.poll(self._pause_ms):
                 if self._is_alone():

@@ -13,6 +13,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from pydantic import PrivateAttr
 
+from kling_mcp.server.host_hints import REQUIRES_PERSON
 from kling_mcp.server.tools import NAMES, load, read_wire
 
 if TYPE_CHECKING:
@@ -52,11 +53,6 @@ class KlingTool(Tool):
         return instance
 
     @property
-    def changes_something(self) -> bool:
-        """Whether read-only mode leaves it out."""
-        return not (self.annotations and self.annotations.read_only_hint)
-
-    @property
     def page_uri(self) -> str:
         """The page that MCP Apps clients show with its results, or ""."""
         return str((self.meta or {}).get("ui", {}).get("resourceUri", ""))
@@ -81,6 +77,8 @@ def _with_defaults(wire: dict[str, Any], settings: Settings) -> dict[str, Any]:
     if wire["name"] == "generate_video":
         models = wire["inputSchema"]["properties"]["model"]["enum"]
         models += dict.fromkeys(model.name for model in settings.extra_models)
+    if settings.confirm_deletions and wire["annotations"]["destructiveHint"]:
+        wire["_meta"][REQUIRES_PERSON] = True
     return wire
 
 

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kling_mcp._version import __version__
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings.environment import Environment, LogFormat, LogLevel
 from kling_mcp.settings.extra_models import ExtraModel, read_extra_models
@@ -65,6 +66,7 @@ class Settings:
     base_url: str = HOSTS["global"]
     sandbox: bool = False
     read_only: bool = False
+    confirm_deletions: bool = False
     tools: tuple[str, ...] = ()
     media_dirs: tuple[Path, ...] | None = None
     output_dir: Path | Literal[False] | None = None
@@ -124,6 +126,12 @@ class Settings:
             return self.output_dir or None
         return None if transport == "http" or self.sandbox else default_output_dir()
 
+    def sandbox_folder(self) -> Path | None:
+        """Where commands of a shell keep the sandbox; None if there is no place. Another version begins anew."""
+        with suppress(ConfigurationError):
+            return (self.state_dir or default_state_dir()) / f"sandbox-{__version__}"
+        return None
+
     def fault_sentences(self, *needs: Need) -> str:
         """What is wrong with the settings that this needs, or ""."""
         return " ".join(dict.fromkeys(fault.sentence for fault in self.faults if fault.need in needs))
@@ -157,6 +165,9 @@ class Settings:
             sandbox=env.read("kling", lambda: env.flag("KLING_MCP_SANDBOX"), otherwise=False),
             read_only=env.read(
                 "nothing", lambda: env.flag("KLING_MCP_READ_ONLY", unfilled="1"), otherwise=True, meanwhile=_ON
+            ),
+            confirm_deletions=env.read(
+                "nothing", lambda: env.flag("KLING_MCP_CONFIRM_DELETIONS", unfilled="1"), otherwise=True, meanwhile=_ON
             ),
             tools=env.names("KLING_MCP_TOOLS"),
             media_dirs=env.read("files", lambda: env.folders("KLING_MCP_MEDIA_DIRS"), ()),
@@ -242,8 +253,9 @@ def _working_dir() -> Path | None:
 
 
 MISSING_CREDENTIALS_ADVICE = (
-    'Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) in the "env" block of your client\'s '
-    "configuration, and restart the server. To try everything without an account, set KLING_MCP_SANDBOX=1."
+    "Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) as a variable of your shell, or for an assistant in "
+    'the "env" block of its configuration, and restart the server. To try everything without an account, set '
+    "KLING_MCP_SANDBOX=1."
 )
 
 

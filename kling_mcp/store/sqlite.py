@@ -18,6 +18,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kling_mcp.concurrency.serial_executor import SerialExecutor
+from kling_mcp.concurrency.shared_files import replace_file
 from kling_mcp.guide import guide_to
 from kling_mcp.store.sqlite_errors import explained, newer_file
 from kling_mcp.store.sqlite_file import (
@@ -214,7 +215,7 @@ class SqliteStore:
         aside = path.with_name(f"{FILE_NAME}.damaged-{int(self._clock.wall())}-{os.getpid()}")
         told = "The state file %s is damaged; it is kept as %s, and a new one is started. %s"
         logger.error(told, path, aside.name, guide_to("state"))
-        path.replace(aside)
+        replace_file(lambda: path.replace(aside))
         with suppress(FileNotFoundError):  # the rest of a transaction belongs to the old file
             path.with_name(f"{FILE_NAME}-journal").replace(f"{aside}-journal")
 

@@ -77,7 +77,7 @@ class SqliteCache:
         self._connection: sqlite3.Connection | None = None
         self._blank: sqlite3.Connection | None = None  # for reads while there is no file
         self._turn = anyio.Lock()
-        # `Task.cancel()` ends a caller's turn while its thread still works; the next thread waits here.
+        # `cancel` ends a caller's turn while its thread still works; the next thread waits here.
         self._in_use = threading.Lock()
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, write: bool) -> T:

@@ -36,7 +36,7 @@ def lock_failure(folder: Path) -> OSError | None:
     SQLite itself takes some of these answers for a lock that another process holds.
     """
     with suppress(ImportError, OSError):
-        import fcntl  # noqa: PLC0415 - Windows has none; its shares have locks
+        import fcntl  # noqa: PLC0415, TID251 - Windows has none; its shares have locks
 
         with tempfile.TemporaryFile(dir=folder) as file:  # no other process can know it
             try:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from kling_mcp.concurrency.shared_files import replace_file
 from kling_mcp.store.sqlite_file import in_transaction, make_private_file
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class StateMark:
         with suppress(OSError):
             make_private_file(draft)
             draft.write_text(json.dumps(asdict(mark)), "utf-8")
-            draft.replace(self._path)
+            replace_file(lambda: draft.replace(self._path))
 
 
 def _number_of(connection: sqlite3.Connection) -> int:

@@ -13,6 +13,8 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from kling_mcp.concurrency.shared_files import replace_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,6 +25,7 @@ MAX_FILES = 5_000  # near 60 MB
 MAX_IN_MEMORY = 500
 _TIDY_EVERY = 200  # puts
 _MAX_BYTES = 100_000
+_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _JPEG_START = b"\xff\xd8\xff"
 
 
@@ -95,9 +98,9 @@ class FileThumbnailCache:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f"{path.stem}.{secrets.token_hex(4)}.part")
         try:
-            with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            with os.fdopen(os.open(draft, _CREATE_FLAGS, 0o600), "wb") as file:
                 file.write(jpeg)
-            draft.replace(path)
+            replace_file(lambda: draft.replace(path))
         except OSError:
             draft.unlink(missing_ok=True)
             raise

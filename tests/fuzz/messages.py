@@ -13,7 +13,10 @@ from kling_mcp.server.schemas import plain_schema
 from kling_mcp.server.tools import NAMES, load
 
 SCHEMAS = {spec.name: plain_schema(spec.arguments) for spec in map(load, NAMES)}
-URIS = ["kling://elements/Mia", "kling://elements/1/picture", "kling://tags", "kling://errors", "kling://limits"]
+URIS = [
+    *["kling://elements/Mia", "kling://elements/1/picture", "kling://tags", "kling://errors", "kling://limits"],
+    "kling://production-sheet",
+]
 # One of each that a server may be sent; those that wait or listen for ever are another matter.
 METHODS = [
     *["tools/call", "tools/list", "resources/list", "resources/read", "resources/templates/list", "prompts/list"],

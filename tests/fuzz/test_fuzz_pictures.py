@@ -113,7 +113,7 @@ def test_a_library_whose_links_lead_anywhere_still_shows_its_rows(file: str | by
 
 
 SPECIAL: dict[str, Callable[[Path], object]] = {
-    "a pipe": os.mkfifo,
+    "a pipe": getattr(os, "mkfifo", Path.touch),  # these tests are left out where there is none
     "a folder": Path.mkdir,
     "an endless device": lambda path: path.symlink_to("/dev/zero"),
     "a terminal": lambda path: path.symlink_to("/dev/tty"),

@@ -222,11 +222,11 @@ async def test_a_picture_that_kling_echoes_as_base64_is_never_text(
 
 async def test_the_tool_names_the_page_and_the_page_is_there(open_client: Open) -> None:
     async with open_client(apps=True) as client:
-        tools = {tool.name: tool.meta for tool in (await client.list_tools()).tools}
-        assert {name for name, meta in tools.items() if meta} == {"find_elements", *SHOWING_RESULTS, *SHOWING_CAST}
-        assert tools["find_elements"] == {"ui": {"resourceUri": GALLERY_URI}}
-        assert all(tools[name] == {"ui": {"resourceUri": RESULTS_URI}} for name in SHOWING_RESULTS)
-        assert all(tools[name] == {"ui": {"resourceUri": CAST_URI}} for name in SHOWING_CAST)
+        tools = {tool.name: (tool.meta or {}).get("ui") for tool in (await client.list_tools()).tools}
+        assert {name for name, page in tools.items() if page} == {"find_elements", *SHOWING_RESULTS, *SHOWING_CAST}
+        assert tools["find_elements"] == {"resourceUri": GALLERY_URI}
+        assert all(tools[name] == {"resourceUri": RESULTS_URI} for name in SHOWING_RESULTS)
+        assert all(tools[name] == {"resourceUri": CAST_URI} for name in SHOWING_CAST)
         (page,) = (await client.read_resource(GALLERY_URI)).contents
     assert page.mime_type == "text/html;profile=mcp-app"
     assert page.meta == {

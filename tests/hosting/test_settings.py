@@ -13,10 +13,6 @@ from hosting.http_server import TOKEN
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import (
-    CREATES_PER_DAY,
-    CREATES_PER_MINUTE,
-    MAX_REQUEST_MB,
-    MAX_REQUEST_MB_FROM_OTHERS,
     HostingSettings,
     OAuthSettings,
 )
@@ -142,16 +138,6 @@ def test_invalid_hosting_settings_are_refused_by_name(environ: dict[str, str], t
     said = refusal(**environ)
     assert told in said
     assert "CANARY" not in said
-
-
-def test_readme_gives_the_default_limits() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    for told in (
-        f"| {CREATES_PER_MINUTE} over http, no limit over stdio |",
-        f"| {CREATES_PER_DAY} over http, no limit over stdio |",
-        f"| {MAX_REQUEST_MB} on this computer, {MAX_REQUEST_MB_FROM_OTHERS} from others |",
-    ):
-        assert told in readme
 
 
 def test_page_on_hosting_names_settings_that_exist() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import subprocess
@@ -38,6 +37,8 @@ def why_not() -> str:
     if programs() is None:
         return "PostgreSQL is not installed (tests/postgres/install.sh)"
     if os.geteuid() == 0:
+        import pwd  # noqa: PLC0415 - there is none on Windows
+
         try:
             pwd.getpwnam(UNPRIVILEGED)
         except KeyError:
@@ -125,6 +126,8 @@ class Server:
         return [str(folder / program), *where, *arguments]
 
     def _run(self, program: str, *arguments: str) -> None:
+        import pwd  # noqa: PLC0415 - there is none on Windows
+
         user = pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
         done = subprocess.run(
             self._command(program, *arguments),

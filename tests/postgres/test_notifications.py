@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import psycopg
 import pytest
-from helpers import API_KEY
+from helpers import API_KEY, dice
 from never_twice.wishes import draft_of
 
 from kling_mcp.api.models import ElementTask
@@ -61,6 +61,44 @@ async def replica(url: str, clock: StandingClock | None = None) -> AsyncIterator
         yield made
         group.cancel_scope.cancel()
     store.close()
+
+
+@asynccontextmanager
+async def replica_with_a_thread(url: str) -> AsyncIterator[Replica]:
+    """One that listens as on Windows."""
+    store = PostgresStore(url, StandingClock())
+    notifications = Notifications(store._database, StandingClock(), dice(7), in_thread=True)
+    made = Replica(notifications)
+    async with anyio.create_task_group() as group, aclosing(made._changes):
+        assert await made.hear() is None
+        group.start_soon(notifications.send)
+        yield made
+        group.cancel_scope.cancel()
+    store.close()
+
+
+async def test_replica_that_listens_in_a_thread_hears_and_is_heard(database: Database) -> None:
+    """As on Windows, where the driver cannot wait on the event loop."""
+    changes = [Change(ACCOUNT, "task", f"88000000000000000{number}") for number in range(5)]
+    async with replica(database.url) as one, replica_with_a_thread(database.url) as other:
+        for change in changes:
+            one.say(change)
+        assert [await other.hear() for _ in changes] == changes
+        other.say(BEGUN)
+        assert await one.hear() == BEGUN
+
+
+async def test_replica_that_listens_in_a_thread_connects_again(database: Database) -> None:
+    async with replica_with_a_thread(database.url) as made, replica(database.url) as other:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"
+            )
+        assert await made.hear() is None
+        assert await other.hear() is None
+        other.say(BEGUN)
+        assert await made.hear() == BEGUN
 
 
 async def test_a_callback_to_one_replica_ends_a_wait_at_another(database: Database, tmp_path: Path) -> None:

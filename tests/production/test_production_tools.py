@@ -66,7 +66,12 @@ async def test_person_is_asked_once_for_the_whole_plan_and_gets_the_files(
     assert result["next_step"] == ""
     (question,) = person.asked
     assert question.startswith("Make this production for 6 video units ($0.84 at list price of 2026-09-20): 2 videos?")
-    for line in ("Elements, which are free: Mia, Sara", "shot kitchen take 1; 3 units; it waits for Mia, Sara"):
+    for line in (
+        "Elements, which are free: Mia, Sara",
+        "Settings: all: 3.0-omni, 16:9, 5 s, 720p, silent, 3 units each",
+        'render kitchen (after Mia, Sara are made): "@Mia dances with @Sara in a kitchen"',
+        'render harbour: "A quiet harbour at dawn"',
+    ):
         assert line in question.splitlines()
     assert {path.name for path in (tmp_path / "results" / "episode").glob("*.mp4")} == {"kitchen.mp4", "harbour.mp4"}
     assert made(world) == 4
@@ -109,7 +114,8 @@ async def test_repeat_of_an_agreed_plan_goes_on_in_another_server_without_asking
     async with connect(era, person) as client:
         second = structured(await apply(client, planned["plan_id"]))
         assert second["pending"] == second["not_started"] == second["failed"] == 0
-        assert structured(await apply(client, planned["plan_id"]))["entries"] == []
+        third = structured(await apply(client, planned["plan_id"]))
+        assert [third["ready"], third["units_paid"]] == [4, {}]
     assert len(person.asked) == 1
     assert made(world) == 4
 
@@ -171,4 +177,4 @@ async def test_five_missing_names_are_in_the_answer(connect: Connect, world: Wor
         await apply(client, planned["plan_id"])
         planned = await plan(client, episode, require=wanted)
     assert [row["name"] for row in planned["missing"]] == wanted[2:]
-    assert planned["next_step"] == ""
+    assert planned["next_step"] == "Correct the sheet first (5 missing), and plan again."

@@ -36,7 +36,7 @@ shots:
     save_as: /etc/passwd
     last_frame: pictures/pip-front.jpg
     resolution: 720
-  s03: A robot waves
+  s03: [A robot waves]
 """
 
 

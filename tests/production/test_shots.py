@@ -87,7 +87,7 @@ async def test_replaced_element_renders_its_shots_again_and_no_others(
     episode.picture("Mia-front", version=2)
     planned = await plan(runtime, episode)
     assert states(planned) == {"kitchen 1": "blocked", "harbour 1": "unchanged"}
-    assert planned.shots[0].why == "it waits for Mia; element Mia will be another element"
+    assert planned.shots[0].why == "after Mia is made; element Mia will be another element"
     assert [(kept.element_id, kept.shots) for kept in planned.kept] == [(old, ("kitchen",))]
     assert statuses(await run(runtime, planned)) == {"Mia": "ready", "kitchen": "ready"}
     rendered = [task for task in world.generations.values() if "dances" in task.order.prompt]

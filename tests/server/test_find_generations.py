@@ -41,6 +41,13 @@ def prompts(view: dict[str, Any]) -> list[str]:
     return [row["prompt"] for row in view["generations"]]
 
 
+async def test_speech_in_a_prompt_keeps_its_quotes(client: Client) -> None:
+    await make(client, 'Mia says: "Hello!"')
+    result = await client.call_tool(FIND, {})
+    assert 'prompt="Mia says: “Hello!”"' in text_of(result)
+    assert structured(result)["generations"][0]["prompt"] == 'Mia says: "Hello!"'
+
+
 @pytest.fixture
 async def mia(world: World) -> str:
     return world.add_element(world.account_of(API_KEY), "Mia").element_id

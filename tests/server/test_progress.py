@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from helpers import API_KEY, Connect, requests_to, structured, text_of
+from helpers import API_KEY, Connect, Pictures, requests_to, structured, text_of
 from mcp import Client
 from virtual_time import VirtualClock
 
@@ -52,6 +52,20 @@ class TestProgress:
             assert message is not None
             assert message.startswith('Creating "Mia" at Kling (')
         assert len(reports.told) >= 9
+
+    async def test_total_is_whole_after_an_earlier_block_of_the_same_call(
+        self, connect: Connect, clock: VirtualClock, pictures: Pictures
+    ) -> None:
+        """A plan is compared first, and what it has left is made then."""
+        sheet = pictures.folder / "episode.yaml"
+        made_from = f"description: Barista, front: {pictures.front.name}, others: [{pictures.side.name}]"
+        sheet.write_text(f"cast: {{Mia: {{{made_from}}}}}", "utf-8")
+        reports = Reports(clock)
+        async with connect() as client:
+            planned = structured(await client.call_tool("plan_production", {"path": str(sheet)}))
+            arguments = {"plan_id": planned["plan_id"], "wait_seconds": 45}
+            await client.call_tool("apply_production", arguments, progress_callback=reports)
+        assert {total for _, _, total, message in reports.told if message and "making Mia" in message} == {45}
 
     async def test_every_waiting_tool_reports(
         self, client: Client, clock: VirtualClock, creation: dict[str, Any]

@@ -20,6 +20,7 @@ from kling_mcp.api import limits
 from kling_mcp.api.codes import CODES
 from kling_mcp.errors import Kind
 from kling_mcp.generation.targets import TARGETS
+from kling_mcp.production.example import full_form
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.server.resource_tables import KINDS
@@ -127,12 +128,14 @@ async def test_the_tables_need_no_credentials(connect: Any, world: World) -> Non
     async with connect(api_key="") as client:
         for uri in ("kling://tags", "kling://errors", "kling://limits"):
             assert await read(client, uri)
+        (sheet,) = (await client.read_resource("kling://production-sheet")).contents
+        assert (sheet.mime_type, sheet.text) == ("text/plain", full_form())
     assert world.requests == []
 
 
 async def test_clients_find_the_resources_in_the_lists(client: Client) -> None:
     listed = {str(resource.uri) for resource in (await client.list_resources()).resources}
-    assert {"kling://tags", "kling://errors", "kling://limits"} <= listed
+    assert {"kling://tags", "kling://errors", "kling://limits", "kling://production-sheet"} <= listed
     templates = (await client.list_resource_templates()).resource_templates
     assert [template.uri_template for template in templates] == [
         "kling://elements/{id}",

@@ -16,6 +16,7 @@ from kling_mcp._version import __version__
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.build import build_server
+from kling_mcp.server.identity import ICON, WEBSITE
 from kling_mcp.server.tool import CREATES, DELETES, READS, Answer, ToolSpec, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tool_list import KlingTool
@@ -65,6 +66,7 @@ async def test_a_result_passes_as_it_was_built(client: Client) -> None:
 async def test_the_server_says_who_it_is(client: Client) -> None:
     assert client.server_info is not None
     assert (client.server_info.name, client.server_info.version) == ("kling-mcp", __version__)
+    assert (client.server_info.website_url, client.server_info.icons) == (WEBSITE, [ICON])
     assert "create_element_and_wait" in (client.instructions or "")
 
 
@@ -78,11 +80,21 @@ async def test_instructions_name_the_way_around_what_cannot_be_done(connect: Con
     assert len(said) <= 1100
 
 
+async def test_instructions_name_production_sheets_where_the_server_has_them(connect: Connect) -> None:
+    async with connect() as client:
+        assert "write a production sheet (kling://production-sheet) and call plan_production" in (
+            client.instructions or ""
+        )
+    async with connect(toolsets=("elements", "generate")) as client:
+        assert "production" not in (client.instructions or "")
+
+
 async def test_instructions_of_the_sandbox_say_that_nothing_is_real_or_kept(connect: Connect) -> None:
     async with connect(sandbox=True, api_key="") as client:
         said = client.instructions or ""
     assert said.startswith("This is the sandbox")
     assert "nothing survives the end of this server" in said
+    assert "results are small placeholders, whatever length and size were asked for" in said
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,13 @@
       line: Number.isInteger(raw.line) && raw.line > 0 ? raw.line : 0, pictures: Number.isInteger(raw.pictures) ? raw.pictures : 0,
       clip: raw.clip === true, voice: plain(raw.voice, 60), isInSheet: Number.isInteger(raw.line), required: "", units: plain(raw.units, 40), paid: "",
       problems: list(raw.problems).slice(0, 20).map((text) => plain(text, 600)).filter(Boolean),
-      files: list(raw.files).slice(0, 5).map((file) => plain(file, 1000)).filter(Boolean), warnings: [],
+      files: filesOf(raw), warnings: [],
     });
+  }
+
+  /** Paths, or links of what is not saved; the page's own rows have them as texts. */
+  function filesOf(raw) {
+    return list(raw.files).slice(0, 5).map((file) => plain(typeof file === "string" ? file : object(file).path || object(file).url, 1000)).filter(Boolean);
   }
 
   const takeOf = (raw) => Number(plain(raw.take, 5)) || 1;
@@ -95,8 +100,8 @@
     const row = (isElement ? cast : shots).get(key);
     if (!row || !(isElement ? CAST : SHOTS)[raw.status]) return;
     Object.assign(row, {
-      state: raw.status, id: plain(raw.element_id, 80) || row.id, why: plain(raw.reason, 600), paid: plain(raw.units_deducted, 20),
-      files: list(raw.files).slice(0, 5).map((file) => plain(file, 1000)).filter(Boolean), warnings: list(raw.warnings).slice(0, 5).map((text) => plain(text, 600)).filter(Boolean),
+      state: raw.status, id: plain(raw.element_id, 80) || row.id, why: plain(raw.reason, 600), paid: plain(raw.units_deducted, 20), isOld: raw.paid === "before",
+      files: filesOf(raw), warnings: list(raw.warnings).slice(0, 5).map((text) => plain(text, 600)).filter(Boolean),
     });
   }
 
@@ -154,7 +159,7 @@
   }
 
   function line(item, row) {
-    const units = row.paid ? named(row.paid) + " paid" : row.units && named(row.units);
+    const units = row.isOld ? "paid before" : row.paid ? named(row.paid) + " paid" : row.units && named(row.units);
     const name = make("span", "name", row.name + (row.about ? ": " + row.about : ""));
     name.title = row.about;
     item.append(...[

@@ -85,7 +85,7 @@ def _allow_many_files() -> None:
     """Each connection and each account's index is an open file; many systems start with a limit of 1024."""
     if sys.platform == "win32":
         return
-    import resource  # noqa: PLC0415 - there is none on Windows
+    import resource  # noqa: PLC0415, TID251 - there is none on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
@@ -98,7 +98,7 @@ def _connections_allowed(wanted: int) -> int:
     """How many connections may be open, so that files are left for everything else."""
     if sys.platform == "win32":
         return wanted
-    import resource  # noqa: PLC0415 - there is none on Windows
+    import resource  # noqa: PLC0415, TID251 - there is none on Windows
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - _OTHER_FILES))

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kling_mcp.production.apply import Applier
+from kling_mcp.production.earlier import outcomes_of_earlier
 from kling_mcp.production.lock_keeper import LockKeeper
 from kling_mcp.production.planning import Planner
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import Purchase, require_consent, require_within
 from kling_mcp.server.gallery import CAST_URI
 from kling_mcp.server.gallery.cast import cast_data
-from kling_mcp.server.tool import PAYS, Answer, tool
+from kling_mcp.server.tool import PAYS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.plans import plan_details
-from kling_mcp.server.views.productions import ProductionView, production_text, production_view
+from kling_mcp.server.views.productions import ProductionView, goes_on, production_text, production_view
 from kling_mcp.server.views.result_blocks import result_blocks
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class ApplyArguments(ToolArguments):
     """Which plan, and what it may cost."""
 
     plan_id: str
-    max_units: int = Field(0, ge=0)
+    max_units: int = Field(0, ge=0, description="Most to pay; 0: ask")
     wait_seconds: int = Field(45, ge=0, le=600)
 
 
@@ -39,9 +40,10 @@ class ApplyArguments(ToolArguments):
     arguments=ApplyArguments,
     view=ProductionView,
     page_uri=CAST_URI,
+    search_hint="film render batch",
 )
 async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answer:
-    """Make what plan_production planned; asks once for the whole price. Repeat to go on."""
+    """Make what plan_production planned; asks its price once. Repeat to go on."""
     started = call.clock.monotonic()
     policy = call.runtime.media_policy()
     planner = Planner(call.account, policy, call.clock)
@@ -53,10 +55,12 @@ async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answ
     applier = Applier(call.account, plan, keeper, call.clock, wait_seconds=seconds)
     async with call.report_progress(lambda: str(applier.progress), seconds):
         outcomes = await applier.run()
-    view = production_view(stored.plan_id, outcomes, call.clock.monotonic() - started)
-    files = [file for outcome in outcomes for file in outcome.files]
-    for_page = await cast_data(plan, call.account, policy) if call.shows_pages else None
-    return Answer(view, production_text(view), await result_blocks(files, call), for_page)
+        earlier = [] if goes_on(outcomes) else await outcomes_of_earlier(call.account, plan)
+    view = production_view(stored.plan_id, outcomes, call.clock.monotonic() - started, earlier)
+    files = [file for outcome in (*earlier, *outcomes) for file in outcome.files]
+    for_page = await cast_data(plan, call.account, policy) if call.caller.shows_pages else None
+    ending = Ending(repeats=goes_on(outcomes), has_failed=view.failed > 0)
+    return Answer(view, production_text(view), await result_blocks(files, call), for_page, ending)
 
 
 async def _require_consent(call: ToolContext, planner: Planner, stored: StoredPlan, plan: Plan, max_units: int) -> None:

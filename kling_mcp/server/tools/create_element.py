@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     view=TaskView,
     extra_problems=media_problems,
     is_described=False,
+    search_hint="character cast batch",
 )
 async def create_element(arguments: CreationArguments, call: ToolContext) -> Answer:
-    """Like create_element_and_wait, with the same arguments, but returns the task at once, without an element_id: to
-    create several, then call wait_for_tasks once."""
+    """Same arguments as create_element_and_wait, but returns the task at once, without an element_id: to create
+    several, then call wait_for_tasks once."""
     seconds = call.settings.wait_seconds
     account = call.account
 

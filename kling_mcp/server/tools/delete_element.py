@@ -43,7 +43,7 @@ class DeleteElementArguments(ToolArguments):
 class DeletedView(View):
     """What was deleted."""
 
-    SHOWN = ("element_id", "deleted")
+    SHOWN = ("deleted",)
 
     element_id: str
     element_name: str
@@ -56,6 +56,7 @@ class DeletedView(View):
     annotations=DELETES,
     arguments=DeleteElementArguments,
     view=DeletedView,
+    search_hint="remove character",
 )
 async def delete_element(arguments: DeleteElementArguments, call: ToolContext) -> Answer:
     """Permanently delete one of your own elements. Only when the user asked."""

@@ -32,7 +32,7 @@ class DeleteVoiceArguments(ToolArguments):
 class DeletedVoiceView(View):
     """What was deleted."""
 
-    SHOWN = ("voice_id", "deleted")
+    SHOWN = ("deleted",)
 
     voice_id: str
     voice_name: str
@@ -46,6 +46,7 @@ class DeletedVoiceView(View):
     annotations=DELETES,
     arguments=DeleteVoiceArguments,
     view=DeletedVoiceView,
+    search_hint="remove speech",
 )
 async def delete_voice(arguments: DeleteVoiceArguments, call: ToolContext) -> Answer:
     """Permanently delete one of your own voices. Only when the user asked."""

@@ -36,9 +36,9 @@ class FindGenerationsArguments(ToolArguments):
 
 
 class FoundGenerationsView(View):
-    """One page of generations, newest first."""
+    """One page of generations, newest first. `complete` says that all could be read, on however many pages."""
 
-    SHOWN = ("generations", "total", "next_cursor", "complete")
+    SHOWN = ("generations", "next_cursor", "complete")
 
     generations: list[PastGenerationRow]
     total: int
@@ -54,6 +54,8 @@ class FoundGenerationsView(View):
     arguments=FindGenerationsArguments,
     view=FoundGenerationsView,
     page_uri=RESULTS_URI,
+    search_hint="history results clips",
+    is_long=True,
 )
 async def find_generations(arguments: FindGenerationsArguments, call: ToolContext) -> Answer:
     """Find generated videos and images, newest first: paths, links and when these end. To save those
@@ -77,7 +79,7 @@ async def find_generations(arguments: FindGenerationsArguments, call: ToolContex
         complete=found.is_whole,
         notes=notes_on_found(found, now, saves=history.saves) if after is None else [],
     )
-    for_page = await _page_data(page, now, saves=history.saves) if call.shows_pages else None
+    for_page = await _page_data(page, now, saves=history.saves) if call.caller.shows_pages else None
     return Answer(view, _text(view, arguments, now), page_data=for_page)
 
 

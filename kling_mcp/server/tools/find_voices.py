@@ -29,7 +29,7 @@ _NAMES_ONLY = "Kling knows only names of voices, no gender, age, language or ton
 class FindVoicesArguments(ToolArguments):
     """What to search for, and how much to return."""
 
-    query: str = Field("", max_length=200, description="Words of the name, or a voice id")
+    query: str = Field("", max_length=200, description="Words of the name, or an id")
     source: Literal["custom", "preset", "all"] = "all"
     limit: int = Field(20, ge=1, le=100)
     cursor: str = ""
@@ -37,8 +37,6 @@ class FindVoicesArguments(ToolArguments):
 
 class VoiceRow(View):
     """One voice."""
-
-    SHOWN = ("voice_id",)
 
     voice_id: str
     voice_name: str
@@ -66,6 +64,7 @@ class VoicesView(View):
     annotations=READS,
     arguments=FindVoicesArguments,
     view=VoicesView,
+    search_hint="speech narrator",
 )
 async def find_voices(arguments: FindVoicesArguments, call: ToolContext) -> Answer:
     """Find a voice for element_voice_id by name or id; people can listen at trial_url. Speech and lip-sync voices

@@ -47,6 +47,7 @@ class ImageArguments(PaidArguments):
     arguments=ImageArguments,
     view=GenerationView,
     page_uri=RESULTS_URI,
+    search_hint="photo picture still",
 )
 async def generate_image(arguments: ImageArguments, call: ToolContext) -> Answer:
     """Make pictures with elements and save them. Costs units: says the price and asks first."""

@@ -32,7 +32,7 @@ OUR_IDS = "kmcp-"
 class GetElementArguments(ToolArguments):
     """Which one."""
 
-    id: str = Field(description="Task id, external task id, element id or exact element name")
+    id: str = Field(description="Any id, or the exact name")
 
 
 @tool(
@@ -41,6 +41,7 @@ class GetElementArguments(ToolArguments):
     annotations=READS,
     arguments=GetElementArguments,
     view=FoundTaskView,
+    search_hint="character status info",
 )
 async def get_element(arguments: GetElementArguments, call: ToolContext) -> Answer:
     """Look up one element by any id or exact name, with its task state. To wait: wait_for_tasks; to search:

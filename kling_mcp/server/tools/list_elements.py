@@ -14,9 +14,11 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
     annotations=READS,
     arguments=PageArguments,
     view=ElementPage,
+    search_hint="my characters",
+    is_long=True,
 )
 async def list_elements(arguments: PageArguments, call: ToolContext) -> Answer:
-    """One page of your own elements, including running, failed and deleted ones. To search: find_elements."""
+    """One page of your own elements, with running, failed and deleted ones. To search: find_elements."""
     account = call.account
     tasks = await account.client.list_elements(arguments.page_num, arguments.page_size)
     is_full = len(tasks) >= arguments.page_size

@@ -15,6 +15,8 @@ from kling_mcp.server.views.elements import ElementPage, page_text, page_view
     annotations=READS,
     arguments=PageArguments,
     view=ElementPage,
+    search_hint="stock characters",
+    is_long=True,
 )
 async def list_preset_elements(arguments: PageArguments, call: ToolContext) -> Answer:
     """One page of Kling's official elements. To search: find_elements."""

@@ -51,6 +51,7 @@ class UseView(View):
     annotations=READS,
     arguments=UseElementsArguments,
     view=UseView,
+    search_hint="raw API request",
 )
 async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> Answer:
     """What a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, what else fits.

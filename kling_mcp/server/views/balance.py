@@ -28,8 +28,6 @@ NOTHING = "Kling shows no pack in force and no payment in money: buy a pack, or 
 class PackRow(View):
     """A pack. `product_type` is "" if Kling does not say what it pays for."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("units_left",)
-
     pack_name: str
     product_type: str
     units_left: str

@@ -30,8 +30,6 @@ _ENOUGH_FOR_A_VOICE = 60  # where descriptions are shorter than that, a voice is
 class ElementRow(View):
     """One element, or a task that has none yet."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("element_id", "status")
-
     element_id: str
     element_name: str
     element_description: str

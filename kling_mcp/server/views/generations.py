@@ -23,8 +23,6 @@ _MESSAGE, _ID, _LINK = 300, 128, 2048
 class FileRow(View):
     """One result. `path` is "" if it is not on this computer's disk; `seconds` is 0 for a picture."""
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("path", "url")
-
     path: str
     url: str
     expires_at: str

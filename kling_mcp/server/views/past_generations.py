@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.results.links import LIFETIME_SECONDS
-from kling_mcp.sanitize import clean, identifier, quote
+from kling_mcp.sanitize import clean, identifier, quote, quote_prose
 from kling_mcp.server.views.generations import FileRow, file_row
 from kling_mcp.server.views.tasks import next_wait
 from kling_mcp.server.views.view import View
@@ -27,8 +27,6 @@ class PastGenerationRow(View):
     Prompt, model, elements and take are known of those that were made here.
     `units` is Kling's figure, else the estimate; `files` are the results with a link or on the disk.
     """
-
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "status", "files")
 
     kind: Literal["video", "image"]
     task_id: str
@@ -70,7 +68,7 @@ def past_text(row: PastGenerationRow, now: float) -> str:
         f"task_id={identifier(row.task_id)}" if row.task_id else f"external_task_id={identifier(row.external_task_id)}",
         f"status={row.status}",
         row.task_status_msg and f"task_status_msg={quote(row.task_status_msg, _MESSAGE)}",
-        row.prompt and f"prompt={quote(row.prompt, _PROMPT)}",
+        row.prompt and f"prompt={quote_prose(row.prompt, _PROMPT)}",
         row.model and f"model={row.model}",
         row.elements and f"elements={', '.join(quote(name, _NAME) for name in row.elements)}",
         row.take > 1 and f"take={row.take}",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
+from kling_mcp.production.mentions import find_silent_speech, find_unmarked, find_unused
+from kling_mcp.production.plan import name_shots
 from kling_mcp.sanitize import clean, identifier, quote
+from kling_mcp.server.views.planned_shots import PlannedShot, planned_shot, settings_line, shot_lines
 from kling_mcp.server.views.view import View
 from kling_mcp.tasks.budget import show_units
 
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kling_mcp.production.decide import CastAction, CastDecision, ShotDecision
+    from kling_mcp.production.outcome import EntryOutcome
     from kling_mcp.production.plan import Plan
 
 _NAME, _WHY, _PROBLEM, _ID = 60, 400, 600, 80
@@ -33,17 +38,11 @@ class MissingEntry(View):
     why: str
 
 
-class PlannedShot(View):
-    """One take of a shot. `units` is text such as `3` or `3 to 4.5`; "" if nothing is paid for it."""
-
-    shot: str
-    take: int
-    units: str
-    why: str
-
-
 class ShotsView(View):
-    """The shots: to be rendered now, made already, and waiting for an element."""
+    """The shots: to be rendered now, made already, and waiting for an element.
+
+    What is `blocked` is rendered in the same run, as soon as its elements are made, unless its action is `left_out`.
+    """
 
     render: list[PlannedShot]
     unchanged: list[PlannedShot]
@@ -71,8 +70,14 @@ class PlanView(View):
     next_step: str
 
 
-def plan_view(plan_id: str, plan: Plan) -> PlanView:
-    """A plan under its id."""
+def plan_view(plan_id: str, plan: Plan, earlier: Sequence[EntryOutcome] = ()) -> PlanView:
+    """A plan under its id.
+
+    Args:
+        earlier: what was made before, with its files.
+    """
+    files = {(each.name, each.take): each.files for each in earlier if each.kind == "shot"}
+    rows = [(each.action, planned_shot(each, plan, files.get((each.shot_id, each.take), ()))) for each in plan.shots]
     return PlanView(
         plan_id=plan_id,
         path=clean(str(plan.sheet.path), 1000),
@@ -84,9 +89,9 @@ def plan_view(plan_id: str, plan: Plan) -> PlanView:
         orphan=[clean(orphan, _WHY) for orphan in plan.orphans],
         problems=[clean(problem, _PROBLEM) for problem in plan.problems],
         shots=ShotsView(
-            render=_shots(each for each in plan.shots if each.action == "render"),
-            unchanged=_shots(each for each in plan.shots if each.action == "unchanged"),
-            blocked=_shots(each for each in plan.shots if each.action == "blocked"),
+            render=[row for action, row in rows if action == "render"],
+            unchanged=[row for action, row in rows if action == "unchanged"],
+            blocked=[row for action, row in rows if action == "blocked"],
         ),
         units={each.product: show_units(each.high) if each.is_known else "unknown" for each in plan.price()},
         price=price_text(plan),
@@ -101,9 +106,9 @@ def price_text(plan: Plan) -> str:
 
 
 def plan_notes(plan: Plan) -> list[str]:
-    """What a person should know before agreeing: notes on shots, and elements that are kept."""
+    """What a person should know before agreeing: on names and speech, on shots, and on elements that are kept."""
     first = [each for each in plan.shot_work if each.take == 1]
-    notes = [f"Shot {clean(each.shot_id, _NAME)}: {note}" for each in first for note in each.notes]
+    notes = [*_notes_on_texts(plan), *_grouped(first)]
     for kept in plan.kept:
         arguments = f"element_id={quote(kept.element_id, _ID)} element_name={quote(kept.element_name, _NAME)}"
         shots = ", ".join(clean(shot, _NAME) for shot in kept.shots)
@@ -115,35 +120,63 @@ def plan_notes(plan: Plan) -> list[str]:
     return notes
 
 
+def _notes_on_texts(plan: Plan) -> Iterable[str]:
+    """Shots that would be paid for and not show or say what they are meant to."""
+    if plan.part == "cast":
+        return
+    work = dict.fromkeys(each.shot_id for each in plan.shot_work if each.costs)
+    shots = [plan.sheet.shots[shot_id] for shot_id in work]
+    unmarked = find_unmarked(plan.sheet, shots)
+    for name, ids in unmarked.items():
+        told, verb = clean(name, _NAME), "says" if len(ids) == 1 else "say"
+        yield f"{name_shots(ids)} {verb} {told} without @, so that element is not used there: write @{told}."
+    if unused := find_unused(plan.sheet):
+        told = ", ".join(clean(name, _NAME) for name in unused[:_MOST_ASKED])
+        yield f"no shot uses {told}: write @{clean(unused[0], _NAME)} in a prompt to show that element."
+    if silent := find_silent_speech(plan.sheet, shots):
+        verb = "has" if len(silent) == 1 else "have"
+        fix = "audio: native makes them heard, at another price"
+        yield f"{name_shots(silent)} {verb} spoken words and no sound: {fix}."
+
+
+def _grouped(takes: Iterable[ShotDecision]) -> list[str]:
+    """The notes on shots, each once with all its shots."""
+    shots: dict[str, list[str]] = {}
+    for each in takes:
+        for note in each.notes:
+            shots.setdefault(note, []).append(each.shot_id)
+    return [f"{name_shots(ids)}: {note}" for note, ids in shots.items()]
+
+
 def plan_details(plan: Plan) -> list[str]:
-    """What a person is asked about: each thing that is made or paid for, and every note, a line each."""
+    """What a person is asked about: everything that is made or paid for, with its settings, and every note."""
     made = [clean(each.name, _NAME) for each in plan.cast_work if each.action != "adopt"]
-    shots = [_shot(_planned_shot(each)) for each in plan.shot_work if each.costs]
-    more = len(shots) - _MOST_ASKED
+    rows = [planned_shot(each, plan) for each in (*plan.shot_work, *plan.left_out)]
+    settings = settings_line(rows)
     notes = plan_notes(plan)
     return [
         f"Sheet: {quote(plan.sheet.path.name, _NAME)}",
         *([f"Elements, which are free: {', '.join(made)}"] if made else []),
-        *shots[:_MOST_ASKED],
-        *([f"and {more} more"] if more > 0 else []),
+        *([f"Settings: {settings}"] if settings else []),
+        *shot_lines(rows),
         *(f"Note: {note}" for note in notes[:_MOST_ASKED]),
     ]
 
 
 def plan_text(view: PlanView) -> str:
-    """The facts of a plan, a line each."""
-    shots = view.shots
+    """The facts of a plan, a line each; what is the same for several is said once."""
+    shots = [*view.shots.render, *view.shots.blocked, *view.shots.unchanged]
+    settings = settings_line(shots)
     lines = [
         f"Plan {view.plan_id} for {quote(view.path, 1000)}: {_counts(view)}. Price: {view.price}.",
-        *(f"create {_entry(each)}" for each in view.create),
-        *(f"adopt {_entry(each)}" for each in view.adopt),
-        *(f"replace {_entry(each)}" for each in view.replace),
-        *(f"unchanged {_entry(each)}" for each in view.unchanged),
+        *_entry_lines("create", view.create),
+        *_entry_lines("adopt", view.adopt),
+        *_entry_lines("replace", view.replace),
+        *_entry_lines("unchanged", view.unchanged),
         *(f"missing {identifier(each.name)}: {each.why}" for each in view.missing),
         *(f"orphan: {orphan}, in the lock and not in the sheet" for orphan in view.orphan),
-        *(f"render {_shot(each)}" for each in shots.render),
-        *(f"unchanged {_shot(each)}" for each in shots.unchanged),
-        *(f"blocked {_shot(each)}" for each in shots.blocked),
+        f"Settings of the shots: {settings}" if settings else "",
+        *shot_lines(shots),
         *(f"Problem: {problem}" for problem in view.problems),
         *(f"units {product}={units}" for product, units in view.units.items()),
         *(f"Note: {note}" for note in view.notes),
@@ -153,21 +186,35 @@ def plan_text(view: PlanView) -> str:
 
 
 def _counts(view: PlanView) -> str:
-    counted: dict[str, Sequence[View]] = {
-        "to create": view.create,
-        "to adopt": view.adopt,
-        "to replace": view.replace,
-        "missing": view.missing,
-        "to render": [*view.shots.render, *(each for each in view.shots.blocked if each.units)],
+    actions = Counter(row.action for row in (*view.shots.render, *view.shots.blocked))
+    counted = {
+        "to create": len(view.create),
+        "to adopt": len(view.adopt),
+        "to replace": len(view.replace),
+        "missing": len(view.missing),
+        "to render": actions["render"],
+        "to reuse without paying again": actions["reuse"],
+        "left out": actions["left_out"],
     }
-    told = [f"{len(rows)} {what}" for what, rows in counted.items() if rows]
+    told = [f"{count} {what}" for what, count in counted.items() if count]
     return ", ".join(told) or "nothing to do"
 
 
 def _next_step(plan_id: str, plan: Plan) -> str:
-    if not plan.has_work:
+    apply = f"apply_production with plan_id={quote(plan_id)}"
+    left = list(dict.fromkeys(each.shot_id for each in plan.left_out))
+    without = f"leaves out {name_shots(left)}" if left else "makes only the rest"
+    if plan.gaps:
+        told = f"Correct the sheet first ({', '.join(plan.gaps)}), and plan again."
+    elif left:
+        told = "This plan makes no elements; plan with part=all to make those that shots need."
+    elif plan.has_work:
+        return f"Show the person this plan with its settings and notes; if they agree, call {apply}."
+    else:
         return ""
-    return f"Show the person this plan; if they agree, call apply_production with plan_id={quote(plan_id)}."
+    return (
+        f"{told} Applying this one {without}: only if the person wants that, call {apply}." if plan.has_work else told
+    )
 
 
 def _entries(plan: Plan, action: CastAction) -> list[PlannedEntry]:
@@ -178,29 +225,12 @@ def _planned(each: CastDecision) -> PlannedEntry:
     return PlannedEntry(name=clean(each.name, _NAME), element_id=clean(each.element_id, _ID), why=clean(each.why, _WHY))
 
 
-def _shots(shots: Iterable[ShotDecision]) -> list[PlannedShot]:
-    return [_planned_shot(each) for each in shots]
-
-
-def _planned_shot(each: ShotDecision) -> PlannedShot:
-    return PlannedShot(
-        shot=clean(each.shot_id, _NAME), take=each.take, units=_units_text(each), why=clean(each.why, _WHY)
-    )
-
-
-def _units_text(each: ShotDecision) -> str:
-    """What a take costs, in short."""
-    if not each.costs or each.estimate is None:
-        return ""
-    return each.estimate.units
-
-
-def _entry(row: PlannedEntry) -> str:
-    facts = [identifier(row.name, _NAME), row.element_id and f"element_id={row.element_id}"]
-    told = " ".join(fact for fact in facts if fact)
-    return f"{told}: {row.why}" if row.why else told
-
-
-def _shot(row: PlannedShot) -> str:
-    told = f"shot {identifier(row.shot, _NAME)} take {row.take}"
-    return "; ".join(filter(None, [told, row.units and f"{row.units} units", row.why]))
+def _entry_lines(action: str, rows: Sequence[PlannedEntry]) -> list[str]:
+    """A line for each element, and one for all that are made for the same reason."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        names.setdefault((row.element_id, row.why), []).append(identifier(row.name, _NAME))
+    return [
+        f"{action} {', '.join(same)}{f' element_id={element_id}' if element_id else ''}{f': {why}' if why else ''}"
+        for (element_id, why), same in names.items()
+    ]

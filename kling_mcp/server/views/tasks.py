@@ -61,8 +61,6 @@ class CollectedTaskView(TaskView):
     `prompt`, `units_estimated` and `files` belong to videos and pictures, `voice_id` to a voice.
     """
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("kind", "task_id", "task_status", "element_ids", "voice_id", "files")
-
     kind: str
     voice_id: str
     prompt: str

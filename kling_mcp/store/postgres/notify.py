@@ -10,11 +10,14 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import sys
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import psycopg
+from anyio import to_thread
 
 from kling_mcp.concurrency.backoff import Backoff
 from kling_mcp.errors import StorageError
@@ -34,6 +37,9 @@ logger = logging.getLogger(__name__)
 CHANNEL = "kling_mcp_changes"
 INITIAL_DELAY, MAX_DELAY = 0.5, 30.0
 MAX_UNSENT = 1000
+# The driver cannot wait on the event loop that Windows has.
+IN_THREAD = sys.platform == "win32"
+_LOOK_UP_SECONDS = 0.5
 # A sender, an account's fingerprint, a kind, and an id of Kling's or of a caller; anything else is not said and not
 # heard.
 _PAYLOAD = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{8,64}) (callback|task|deletion) ([!-~]{1,128})")
@@ -42,8 +48,11 @@ _PAYLOAD = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{8,64}) (callback|task|deletion)
 class Notifications:
     """What this replica says to the others, and hears from them. Use it from one event loop."""
 
-    def __init__(self, database: PostgresDatabase, clock: Clock, rng: random.Random) -> None:
-        """Nothing is opened here."""
+    def __init__(
+        self, database: PostgresDatabase, clock: Clock, rng: random.Random, *, in_thread: bool = IN_THREAD
+    ) -> None:
+        """Nothing is opened here. `in_thread` listens without the event loop's help."""
+        self._in_thread = in_thread
         self._database = database
         self._clock = clock
         self._rng = rng
@@ -85,19 +94,40 @@ class Notifications:
         backoff = Backoff(INITIAL_DELAY, MAX_DELAY, self._rng)
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect("", **self._database.parameters, autocommit=True)
-                try:
-                    await connection.execute(f"LISTEN {CHANNEL}")
-                    backoff.reset()
-                    yield None
-                    async for notice in connection.notifies():
-                        if change := self._heard(notice.payload):
+                async with aclosing(self._payloads_by_thread() if self._in_thread else self._payloads()) as payloads:
+                    async for payload in payloads:
+                        if payload is None:
+                            backoff.reset()
+                            yield None
+                        elif change := self._heard(payload):
                             yield change
-                finally:
-                    await connection.close()
             except psycopg.Error as error:
                 logger.warning("Notifications from other replicas are off for a moment: %s", logged(error))
             await self._clock.sleep(backoff.next_delay())
+
+    async def _payloads(self) -> AsyncGenerator[str | None, None]:
+        """What arrives on one connection, after a None when it listens. Raises psycopg.Error when it ends."""
+        connection = await psycopg.AsyncConnection.connect("", **self._database.parameters, autocommit=True)
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            yield None
+            async for notice in connection.notifies():
+                yield notice.payload
+        finally:
+            await connection.close()
+
+    async def _payloads_by_thread(self) -> AsyncGenerator[str | None, None]:
+        """The same; a thread waits, and looks up now and then, so that a shutdown needs no more than that."""
+        connect = partial(psycopg.connect, "", **self._database.parameters, autocommit=True)
+        connection = await to_thread.run_sync(connect)
+        try:
+            await to_thread.run_sync(connection.execute, f"LISTEN {CHANNEL}")
+            yield None
+            while True:
+                for payload in await to_thread.run_sync(_wait, connection):
+                    yield payload
+        finally:
+            connection.close()
 
     def _payload(self, change: Change) -> str:
         return f"{self._sender} {change.account} {change.kind} {change.subject_id}"
@@ -108,6 +138,10 @@ class Notifications:
         if found is None or found[1] == self._sender:
             return None
         return Change(found[2], cast("ChangeKind", found[3]), found[4])
+
+
+def _wait(connection: psycopg.Connection[Any]) -> list[str]:
+    return [notice.payload for notice in connection.notifies(timeout=_LOOK_UP_SECONDS, stop_after=1)]
 
 
 def _notify(connection: psycopg.Connection[Any], payloads: Iterable[str]) -> None:

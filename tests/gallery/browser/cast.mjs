@@ -55,7 +55,7 @@ export const castStories = ({ open, check, same, HOSTILE, sheets }) => {
       await shows(view, "Tower", "Needs a picture from the front with 1 to 3 others, or a clip.", "Lighthouse in fog", "of the sheet");
       await shows(view, "Nobody", "Needs an entry in the sheet", "shot s04 names it");
       await shows(view, "Zed", "line ", "must be an element that is ready", "Fix:");
-      await shows(view, "s01", "@Mia and @Kira look out", "Waits", "it waits for Kira", "units");
+      await shows(view, "s01", "@Mia and @Kira look out", "Waits", "after Kira is made", "units");
       await shows(view, "s03", "Cannot be made", "there is no element for Tower");
       same("takes have their number", (await lines(view)).map(([name]) => name), ["s01", "s02", "s02, take 2", "s03", "s04"]);
       check("the whole price is shown", /^Price: [\d.]+( to [\d.]+)? video units .* videos/.test(await view.text("#price")), await view.text("#price"));
