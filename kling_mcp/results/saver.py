@@ -248,7 +248,8 @@ class ResultSaver:
 
     def _find(self, root: Folder, job: _Job) -> SavedFile | None:
         """The row of a result that is saved already."""
-        return _row_if_there(root, job, self._known(root, job))
+        known = self._known(root, job)
+        return _row_of(root, job, known) if known and has_file(root, known) else None
 
     def _known(self, root: Folder, job: _Job) -> Saved | None:
         """The sidecar of a result, if there is one."""
@@ -257,8 +258,8 @@ class ResultSaver:
     def _publish(self, root: Folder, job: _Job, part: Part, content: Content) -> SavedFile:
         """Give the whole file its name, below its sidecar's."""
         known = self._known(root, job)
-        if found := _row_if_there(root, job, known):  # on a disk without locks, another process was faster
-            return found
+        if known and has_file(root, known) and (found := _row_of(root, job, known)):
+            return found  # on a disk without locks, another process was faster
         path = _put_back(root, known, part) if known else None
         return job.row(str(path or self._put(root, job, part, content)), content.media.mime_type, content.size)
 
@@ -348,10 +349,6 @@ def _row_of(root: Folder, job: _Job, saved: Saved) -> SavedFile | None:
         return None
     row = job.row(str(folder.path / saved.file), saved.mime_type, about.st_size)
     return row if row.seconds else replace(row, seconds=saved.seconds)
-
-
-def _row_if_there(root: Folder, job: _Job, saved: Saved | None) -> SavedFile | None:
-    return _row_of(root, job, saved) if saved and has_file(root, saved) else None
 
 
 def _target(root: Folder, description: Description) -> tuple[Folder, str]:
