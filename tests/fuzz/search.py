@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -97,16 +98,11 @@ def _told(result: Result) -> Result:
 def _unguided(name: str, door: Door, number: int, seed: int) -> Result:
     from fuzz.mutants import mutants  # noqa: PLC0415 - a worker imports nothing of this before it has its instruments
 
-    began, done = time.monotonic(), 0
+    began, done, found = time.monotonic(), 0, ""
     for data in mutants(door, number, f"{name} {seed}"):
         done += 1
-        try:
-            door.run(data)
-        except Exception as error:  # noqa: BLE001 - any error is a finding
-            found = f"{type(error).__name__}: {error}\nof {data[:2000]!r}"
+        if found := _told_by(door, data):
             break
-    else:
-        found = ""
     seconds = time.monotonic() - began
     return Result(name, done, seconds, done / max(seconds, 0.001), "-", found)
 
@@ -128,21 +124,32 @@ def _guided(name: str, door: Door, number: int, seed: int) -> Result:
             *(str(corpus), str(seeds)),
         ]
         began = time.monotonic()
-        ran = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "KLING_FUZZING": "1"})
+        ran = subprocess.run(command, capture_output=True, check=False)
         seconds = time.monotonic() - began
     said = (ran.stdout + ran.stderr).decode("utf-8", "replace")
     runs, rate, covered = (int((["0", *pattern.findall(said)])[-1]) for pattern in (_RUNS, _RATE, _COVERED))
-    found = _finding(name, said) if ran.returncode else ""
+    found = _finding(name, door, said) if ran.returncode else ""
     return Result(name, runs, seconds, rate or runs / seconds, str(covered), found)
 
 
-def _finding(name: str, said: str) -> str:
-    start = max(said.find("Uncaught Python exception"), 0)
+def _finding(name: str, door: Door, said: str) -> str:
+    """What the input that ended a search does here, or what the search said where it does nothing here."""
     artifact = _ARTIFACT.search(said)
     if artifact is None:
         return said[-_TOLD:]
-    again = f"PYTHONPATH=tests python -m fuzz.search --only '{name}' --replay {artifact[1]}"
-    return f"{said[start : start + _TOLD]}\nThe input: {Path(artifact[1]).read_bytes()[:2000]!r}\nAgain: {again}"
+    data = Path(artifact[1]).read_bytes()
+    told = _told_by(door, data) or said[-_TOLD:]
+    return f"{told}\nAgain: PYTHONPATH=tests python -m fuzz.search --only '{name}' --replay {artifact[1]}"
+
+
+def _told_by(door: Door, data: bytes) -> str:
+    """What this input does; "" for nothing wrong."""
+    try:
+        door.run(data)
+    except Exception as error:  # noqa: BLE001 - any error is a finding
+        where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+        return f"{where}{type(error).__name__}: {error}\nof {data[:2000]!r}"
+    return ""
 
 
 def _word(word: bytes) -> str:
