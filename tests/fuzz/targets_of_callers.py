@@ -87,7 +87,7 @@ def prompts(data: bytes) -> None:
 
 
 def file_names(data: bytes) -> None:
-    """`save_as`, and a prompt that names a file: what comes out is a name on every system."""
+    """A name to save as, and a prompt that names a file: what comes out is a name on every system."""
     text = text_of(data)
     names = [slug(text, "video")]
     with refusals():
