@@ -146,7 +146,7 @@ class _Unpacker(pickle.Unpickler):
 def _drop_pictures(world: World) -> None:
     """Keep that a picture was sent, and not its text: a file of all of them would be large.
 
-    The world's quirk `pictures` should not be `as-sent`, then.
+    The world's quirk `pictures` should not be "as-sent", then.
     """
     for account in world.accounts.values():
         for task in account.element_tasks:
