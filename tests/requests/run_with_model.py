@@ -10,6 +10,7 @@ Exit: 0 all passed, 1 some failed, 2 the run could not begin or not go on.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -21,27 +22,30 @@ from typing import TYPE_CHECKING
 sys.path.extend(str(Path(__file__).parents[level]) for level in range(3))
 
 from evaluation.agent import cannot_be_driven
+from evaluation.conversation import Bounds
 from evaluation.endpoints import EndpointError
 from evaluation.grading import grade
-from evaluation.options import describe, parser, performers
+from evaluation.performers import describe, performers
 from evaluation.report import Row, as_comparison, as_table, summary
 from evaluation.sheets import read_requests
 from evaluation.tool_texts import UnreadableTextsError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from evaluation.conversation import Conversation
-    from evaluation.options import Perform
+    from evaluation.performers import Perform
     from evaluation.sheets import Request
 
     Rows = dict[str, list[Row]]
 
 
+_USUAL = Bounds()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; the exit code."""
-    options = parser((__doc__ or "").partition("\n")[0]).parse_args(arguments)
+    options = _parser((__doc__ or "").partition("\n")[0]).parse_args(arguments)
     try:
         requests = _chosen(options)
         if options.list:
@@ -72,6 +76,60 @@ def _tell(rows: Rows, options: argparse.Namespace) -> None:
     if options.out:
         Path(options.out).write_text(table, "utf-8")
     _say(shown if options.out else table)
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    """Every option of the runner."""
+    made = argparse.ArgumentParser(description=description)
+    _add_doers(made.add_argument_group("who does the requests: a model, or an agent"))
+    _add_bounds(made.add_argument_group("what a request may cost"))
+    add = made.add_argument
+    add("--only", action="append", default=[], metavar="ID", help="one request, or all of a theme; may be repeated")
+    add("--repeat", type=int, default=1, metavar="N", help="run each request N times")
+    add(
+        "--compare",
+        nargs=2,
+        default=[],
+        metavar=("A", "B"),
+        help="do each request with two versions of the tools' texts: checkouts, or for models also JSON files of "
+        "tools/list",
+    )
+    add("--out", default="", metavar="FILE", help="write the table there (Markdown)")
+    add("--trace", default="", metavar="FILE", help="write every call and answer there (JSON lines)")
+    add("--folder", default="", metavar="DIR", help="where the users' files are put; a temporary folder by default")
+    add("--list", action="store_true", help="show the requests and what they guard, and run nothing")
+    return made
+
+
+def _add_doers(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--base-url", default="", help="what comes before /chat/completions, or before /v1/messages")
+    add("--model", default="", help="the model's name at that endpoint")
+    add("--api", choices=["openai", "anthropic"], default="openai")
+    add("--key-env", default="", metavar="NAME", help="the environment variable that holds the key; none sends no key")
+    add("--era", choices=["auto", "legacy"], default="auto", help="MCP's protocol era")
+    add("--see", choices=["text", "structured"], default="text", help="the form of results that the model is shown")
+    add("--limit-field", default="max_tokens", help="openai: max_tokens or max_completion_tokens")
+    add(
+        "--agent-command",
+        default="",
+        metavar="CMD",
+        help="instead of a model: a shell command that reads the request on stdin, calls `kling-mcp call`, and prints "
+        "its answer",
+    )
+    add(
+        "--count-tokens",
+        action="store_true",
+        help="of agents that count no tokens themselves: install the benchmarks' tokenizer instead of estimating",
+    )
+
+
+def _add_bounds(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--max-turns", type=int, default=_USUAL.turns, metavar="N", help="turns of the model a request")
+    add("--max-seconds", type=float, default=_USUAL.seconds, metavar="S", help="seconds a request")
+    add("--max-tokens", type=int, default=_USUAL.tokens, metavar="N", help="tokens a request, in and out (models)")
+    add("--max-answer-tokens", type=int, default=_USUAL.answer_tokens, metavar="N", help="tokens of one turn (models)")
 
 
 def _chosen(options: argparse.Namespace) -> list[Request]:

@@ -5,6 +5,7 @@ And the judge is no rubber stamp: the same plays, spoilt, must not pass.
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ sys.path.append(str(Path(__file__).parent))
 
 from evaluation.grading import Play, grade
 from evaluation.replay import UnprovenError, check_answer, replay, replay_careless, require_in_texts, tools_missing
-from evaluation.scene import KEY, Step
+from evaluation.scene import KEY, Step, with_known_names
 from evaluation.sheets import Call, Careless, Request, Way, read_requests
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ async def test_the_expected_calls_do_what_was_asked(wish: Request, way: int, era
         pytest.skip(f"this server does not offer {', '.join(missing)}")
     play = await replay(wish, wish.way[way], tmp_path / "scene", era)
     assert grade(wish, play) == []
+    assert not re.search(r"\$\{[a-z]", with_known_names(wish.says, play.facts)), "a name that means nothing"
     passed = [name for name, spoilt in spoil(wish, play) if not grade(wish, spoilt)]
     assert passed == [], "these must not pass"
 

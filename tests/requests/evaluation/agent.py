@@ -61,7 +61,9 @@ class _Ended:
 
 def cannot_be_driven(request: Request) -> str:
     """Why an agent cannot be given this request, or ""."""
-    return "" if request.start.network == "simulator" else "it needs a network of its own"
+    if request.start.network != "simulator":
+        return "it needs a network of its own"
+    return "it needs a disk of its own" if request.start.is_full else ""
 
 
 def drive(request: Request, agent: Agent, folder: Path, *, seconds: float) -> Conversation:
@@ -71,7 +73,7 @@ def drive(request: Request, agent: Agent, folder: Path, *, seconds: float) -> Co
     with served_in_background(*scene.kling, control=False) as scene.base_url:
         anyio.run(scene.set_up, backend_options={"loop_factory": VirtualLoop})
         scene.go_on_in_real_time(_MOST_SECONDS)
-        says = f"{PREAMBLE}\n\n{scene.resolve(request.says)}\n"
+        says = f"{PREAMBLE}\n\n{scene.words()}\n"
         ended = _run(agent.command, says, _environment(scene, agent.code, folder), Path(scene.facts["folder"]), seconds)
         ending = scene.ending()
     notes = _notes(folder / "journal")

@@ -172,7 +172,7 @@ async def converse(
     fatal: EndpointError | None = None
     async with scene.opened(era) as client:
         try:
-            await talk.run(scene, client, scene.resolve(request.says))
+            await talk.run(scene, client, scene.words())
         except (EndpointError, _BoundError) as error:
             stopped = str(error)
             # Raised in here it would arrive in a group, because the client runs in a task group.

@@ -9,13 +9,14 @@ It judges nothing.
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import re
 import socket
 import ssl
 import time
 from collections import Counter
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -150,6 +151,10 @@ class Scene:
         self.steps.append(step)
         return step
 
+    def words(self) -> str:
+        """What the person says, who may quote a placeholder of a configuration."""
+        return self._known(self.request.says)
+
     def ending(self) -> Ending:
         """The difference that was made until now."""
         before, now = self._before, self._look()
@@ -221,7 +226,7 @@ class Scene:
         environ = self.environment(start)
         settings = Settings.from_env(environ, tolerant=True)
         runtime = Runtime(settings, clock=self._clock, make_transport=self._way_to_kling(start))
-        with _surrounded_by(environ):
+        with _surrounded_by(environ), _full_disk() if start.is_full else nullcontext():
             async with Client(build_server(settings, runtime), mode=era) as client:
                 yield client
 
@@ -238,8 +243,7 @@ class Scene:
         return usual | {name: self._known(text) for name, text in start.environment.items()}
 
     def _known(self, text: str) -> str:
-        """With the names replaced that mean something here."""
-        return _NAME.sub(lambda found: self.facts.get(found[1], found[0]), text)
+        return with_known_names(text, self.facts)
 
     def _way_to_kling(self, start: Start) -> Callable[[], httpx.AsyncBaseTransport] | None:
         if start.network == "real" or "KLING_MCP_SANDBOX" in start.environment:
@@ -304,6 +308,21 @@ def _surrounded_by(environ: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = text
 
 
+@contextmanager
+def _full_disk() -> Iterator[None]:
+    """A disk on which no further file gets its name, as the system reports it."""
+    link = os.link
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    os.link = full
+    try:
+        yield
+    finally:
+        os.link = link
+
+
 async def _call(client: Client, tool: str, arguments: dict[str, Any]) -> Step:
     result = await client.call_tool(tool, arguments)
     text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
@@ -345,6 +364,11 @@ def resolve(value: Any, facts: Mapping[str, Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return [resolve(each, facts) for each in value]
     return value
+
+
+def with_known_names(text: str, facts: Mapping[str, str]) -> str:
+    """The text with the names replaced that mean something here; others stay as they are."""
+    return _NAME.sub(lambda found: facts.get(found[1], found[0]), text)
 
 
 def known_texts(texts: Iterable[str], facts: Mapping[str, str]) -> list[str]:

@@ -90,6 +90,7 @@ class Start(Sheet):
     packs: dict[Literal["video", "image"], int] = {}
     environment: dict[str, str] = {}
     network: Literal["simulator", "untrusted", "name", "real"] = "simulator"
+    is_full: bool = False
     quirks: dict[str, Any] = {}
     faults: tuple[dict[str, Any], ...] = ()
 
