@@ -26,7 +26,7 @@ _GRACE_SECONDS = 1  # for connections that the other side does not close
 _FILES_WANTED = 8192
 _OTHER_FILES = 256  # of the state, the accounts, and the way to Kling
 _BACKLOG = 1024
-COLLECT_AFTER = 10_000  # objects more than before; Python's own 700 is made for programs with less to do
+COLLECT_AFTER = 2_000  # objects more than before; Python's own 700 is made for programs with less to do
 
 
 def serve_http(settings: Settings, host: str, port: int, on_listening: Callable[[str], None]) -> None:
