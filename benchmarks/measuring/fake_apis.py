@@ -84,26 +84,27 @@ def _reply(
     apis: FakeApis, path: str, query: Mapping[str, str], body: Mapping[str, Any]
 ) -> dict[str, Any] | bytes | None:
     """What the vendor of this path says; None for what no session asks."""
+    answer: dict[str, Any] | bytes | None = None
     match path.strip("/").split("/"):
         case ["kling", "videos"]:
-            return {"task_id": apis.remember(str(uuid.uuid4()), body)}
+            answer = {"task_id": apis.remember(str(uuid.uuid4()), body)}
         case ["kling", "tasks"]:
-            return _relayed(str(body["id"]), apis.requests[str(body["id"])])
+            answer = _relayed(str(body["id"]), apis.requests[str(body["id"])])
         case ["v1", "video_generation"]:
-            return {"task_id": apis.remember(str(uuid.uuid4().int)[:15], body), **_OK}
+            answer = {"task_id": apis.remember(str(uuid.uuid4().int)[:15], body), **_OK}
         case ["v1", "query", "video_generation"]:
-            return {"task_id": query["task_id"], "status": "Success", "file_id": query["task_id"][::-1], **_OK}
+            answer = {"task_id": query["task_id"], "status": "Success", "file_id": query["task_id"][::-1], **_OK}
         case ["v1", "files", "retrieve"]:
-            return {"file": {"file_id": query["file_id"], "download_url": _link(query["file_id"])}, **_OK}
+            answer = {"file": {"file_id": query["file_id"], "download_url": _link(query["file_id"])}, **_OK}
         case ["v1", "sound-generation"]:
-            return SOUND
+            answer = SOUND
         case ["estimate", *_]:
-            return {"type": "estimate", "usd": "0.42", "credits": "6.0"}
+            answer = {"type": "estimate", "usd": "0.42", "credits": "6.0"}
         case ["requests", task_id, "status"]:
-            return {"status": "completed", "request_id": task_id, "video": {"url": _link(task_id)}}
+            answer = {"status": "completed", "request_id": task_id, "video": {"url": _link(task_id)}}
         case ["kling" | "kling-ai" | "kwaivgi" | "bytedance", *_]:
-            return {"status": "queued", "request_id": apis.remember(str(uuid.uuid4()), body)}
-    return None
+            answer = {"status": "queued", "request_id": apis.remember(str(uuid.uuid4()), body)}
+    return answer
 
 
 def _relayed(task_id: str, request: object) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any
 
 from mcp import Client
 from mcp_types import CallToolResult
-from measuring.contestants import Contestant
 from virtual_time import VirtualClock
 
 from kling_mcp.runtime import Runtime
@@ -23,6 +22,7 @@ from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
 from kling_mcp.settings.spending import SpendingSettings
 from kling_mcp.simulator import SimulatorTransport, World
+from measuring.contestants import Contestant
 
 KEY = "benchmark-key"
 PROMPTS = (
