@@ -36,6 +36,7 @@ from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.client import KlingClient
 from kling_mcp.api.generations import GenerationApi
 from kling_mcp.api.models import KlingTask
+from kling_mcp.api.request_body import Upload
 from kling_mcp.api.sender import Sender
 from kling_mcp.generation.routes import BODY, PATH, generation_routes
 from kling_mcp.simulator import SimulatorTransport, World
@@ -121,7 +122,7 @@ class Scene:
         await self.clock.sleep(self.rng.uniform(0, 1))
         kind = self.kinds[number]
         body = REQUESTS[kind] if kind != "element" else REQUESTS[kind] | {"element_name": f"n{number}"}
-        task: KlingTask = await self.routes[kind].submit(body, external_task_id=f"bench-{number}", upload=None)  # type: ignore[arg-type]
+        task: KlingTask = await self.routes[kind].submit(body, external_task_id=f"bench-{number}", upload=Upload())
         return task
 
     def ends_at(self, task_id: str) -> float:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_IDS = 20  # fact: tasks-20
 MAX_LISTED = 500  # fact: tasks-list
+MAX_PAGES_OF_RUNNING = 4
 RUNNING = ("submitted", "processing")
 
 
@@ -71,8 +72,13 @@ class GenerationApi:
         return found + await self._query("external_task_ids", by_external_id)
 
     async def running(self, product: str) -> list[GenerationTask]:
-        """Up to 500 tasks of a product that have not ended. fact: tasks-list-filters"""
-        tasks, _ = await self.recent(limit=MAX_LISTED, product=product, statuses=RUNNING)
+        """The newest tasks of a product that have not ended, up to 2,000. fact: tasks-list-filters"""
+        tasks, cursor = await self.recent(limit=MAX_LISTED, product=product, statuses=RUNNING)
+        for _ in range(MAX_PAGES_OF_RUNNING - 1):
+            if not cursor:
+                break
+            more, cursor = await self.recent(limit=MAX_LISTED, cursor=cursor)
+            tasks += more
         return tasks
 
     async def recent(
