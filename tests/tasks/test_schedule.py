@@ -84,7 +84,7 @@ def test_many_tasks_are_looked_at_more_often_together_than_few() -> None:
     assert durations.gap_for_all([90.0] * 1000) < durations.gap_for_all([90.0] * 10)
 
 
-def test_what_was_learned_counts_for_several_tasks_at_once() -> None:
+def test_learned_durations_count_for_several_tasks_at_once() -> None:
     durations = PollSchedule()
     before = durations.gap_for_all([200.0] * 5)
     for _ in range(30):
