@@ -1,6 +1,6 @@
 """How many requests waiting costs, and how late the answer comes: ours, a plain loop, and an oracle.
 
-    python benchmarks/waiting.py [--tasks 1 10 100 1000] [--rounds 40] [--seed 7] [--quick]
+    python benchmarks/waiting.py [--tasks 1 10 100 1000] [--rounds 20] [--seed 7] [--quick]
 
 Virtual time on the simulator, so the figures are exact and the same on every machine. Tasks are elements alone, or
 mixed: every third an element, every third a picture, every third a video, all submitted within the first second by an
@@ -204,7 +204,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, nargs="+", default=[1, 10, 100, 1000])
-    parser.add_argument("--rounds", type=int, default=40, help="rounds at 10 tasks; more at fewer and fewer at more")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds at 10 tasks; more at fewer and fewer at more")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="one round with three tasks")
     options = parser.parse_args()
@@ -214,7 +214,7 @@ def main() -> None:
     for name, kinds in {"elements": KINDS[:1], "mixed": KINDS}.items():
         rows = []
         for tasks in options.tasks:
-            rounds = 1 if options.quick else max(1, min(options.rounds * 10 // tasks, 120))
+            rounds = 1 if options.quick else max(1, min(options.rounds * 10 // tasks, 60))
             found = scores(kinds, tasks, rounds, options.seed)
             loop = found["loop 10 s"]
             rows += [(f"{name}, {one}", tasks, *score.cells(loop)) for one, score in found.items()]
