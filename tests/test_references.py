@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 from facts import FACTS, anchor_of
-from repository_files import ROOT, files_of, named
+from repository_files import ROOT, files_of, named, tree_of
 
 MARKDOWN = list(files_of(".md"))
 PYTHON = list(files_of(".py"))
@@ -82,12 +82,6 @@ class Line(NamedTuple):
     def place(self) -> str:
         """As editors open it."""
         return f"{named(self.path)}:{self.number}"
-
-
-@functools.cache
-def tree_of(path: Path) -> ast.Module:
-    """A file as syntax."""
-    return ast.parse(path.read_text("utf-8"))
 
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

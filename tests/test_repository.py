@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import json
 import re
 import subprocess
@@ -11,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from repository_files import ROOT, files_of, named
+from repository_files import ROOT, files_of, named, tree_of
 
 from kling_mcp._version import __version__
 
@@ -35,12 +34,6 @@ MAX_NAME = 90
 
 PYTHON = list(files_of(".py"))
 PACKAGE = [path for path in PYTHON if named(path).startswith("kling_mcp/")]
-
-
-@functools.cache
-def tree_of(path: Path) -> ast.Module:
-    """A file as syntax."""
-    return ast.parse(path.read_text("utf-8"))
 
 
 def test_version_is_defined_in_one_place() -> None:
