@@ -87,14 +87,17 @@ class Line(NamedTuple):
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def documented(path: Path) -> Iterator[tuple[Documented, ast.Constant]]:
+@functools.cache
+def documented(path: Path) -> tuple[tuple[Documented, ast.Constant], ...]:
     """Everything that has a docstring, with the docstring."""
+    found = []
     for node in ast.walk(tree_of(path)):
         if isinstance(node, Documented) and ast.get_docstring(node) is not None:
             first = node.body[0]
             assert isinstance(first, ast.Expr)
             assert isinstance(first.value, ast.Constant)
-            yield node, first.value
+            found.append((node, first.value))
+    return tuple(found)
 
 
 def prose_of(path: Path) -> Iterator[Line]:
@@ -225,16 +228,13 @@ def names_in(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
-def defined_in(path: Path) -> Iterator[str]:
+@functools.cache
+def defined_in(path: Path) -> frozenset[str]:
     """Functions, classes and constants that a file defines."""
-    for node in ast.walk(tree_of(path)):
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.Module(body=body):
-                yield from (name for name in stored_in(body) if not name.islower())
-            case _:
-                pass
+    definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    tree = tree_of(path)
+    names = {node.name for node in ast.walk(tree) if isinstance(node, definition)}
+    return frozenset(names | {name for name in stored_in(tree.body) if not name.islower()})
 
 
 def stored_in(body: list[ast.stmt]) -> set[str]:
@@ -283,6 +283,7 @@ def is_known(name: str, path: Path) -> bool:
     )
 
 
+@functools.cache
 def owned_by(owner: str) -> frozenset[str]:
     """What may come after `owner.`, where that is a folder of the package, a module or a class."""
     folders = [folder for folder in PACKAGE.rglob(owner) if folder.is_dir()]
