@@ -13,7 +13,7 @@ from kling_mcp.settings.values import Region, read_region, refuse_half_a_pair, r
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SANDBOX_KEY = "sandbox"
+SANDBOX_KEY, SANDBOX_URL = "sandbox", "http://sandbox.invalid"
 CALLER_HEADERS = ("X-Kling-Api-Key", "X-Kling-Access-Key", "X-Kling-Secret-Key", "X-Kling-Region")
 
 

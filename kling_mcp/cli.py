@@ -14,17 +14,17 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
 from kling_mcp.commands.connect_options import add_connect
+from kling_mcp.commands.demo_options import add_demo, film_folder
 from kling_mcp.commands.option_types import key_pair, port
 from kling_mcp.commands.production_options import add_production
 from kling_mcp.commands.serve_options import LOCALHOST, add_serve, serve_environ
-from kling_mcp.errors import ConfigurationError, KlingError
+from kling_mcp.errors import KlingError
 from kling_mcp.guide import guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kling_mcp.api.diagnostics import SetupReport
+    from kling_mcp.commands.console import Terminal
     from kling_mcp.store.report import StateReport
 
     # A command gets its options and the environment, and returns the exit code.
@@ -80,10 +81,11 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_serve(commands).set_defaults(run=_serve)
-    for add in (_add_demo, _add_check, _add_tasks, _add_simulate):
+    for add in (_add_demo, _add_check, _add_call, _add_tasks, _add_simulate):
         add(commands)
     add_production(commands).set_defaults(run=_production)
     add_connect(commands).set_defaults(run=_connect)
+    _add_completion(commands)
     return parser
 
 
@@ -130,30 +132,7 @@ def _require_open_streams() -> None:
 
 
 def _add_demo(commands: Commands) -> None:
-    demo = commands.add_parser(
-        "demo",
-        help="create an element on the built-in simulator; needs no account",
-        description="A real MCP client starts the real server, creates an element from two pictures, shows a progress "
-        "bar, looks up the element and prints its id. It runs on the built-in simulator unless --live is given.",
-    )
-    demo.add_argument(
-        "--live", action="store_true", help="use the real API with your credentials, after asking for confirmation"
-    )
-    demo.add_argument("--yes", action="store_true", help="with --live: do not ask for confirmation")
-    demo.add_argument(
-        "--picture",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="your own picture; repeat 2 to 4 times, front view first",
-    )
-    demo.add_argument("--name", default="", help="the element's name, at most 20 characters")
-    demo.add_argument("--description", default="", help="what it looks like, at most 100 characters")
-    demo.add_argument("--film", action="store_true", help="also make a clip of the element; not with --live")
-    demo.add_argument(
-        "--output-dir", metavar="DIR", help="with --film: where the clip is saved (default: a new temporary folder)"
-    )
-    demo.set_defaults(run=_demo)
+    add_demo(commands).set_defaults(run=_demo)
 
 
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -163,27 +142,11 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     configure_logging()
     _print_every_character()
     request = demo_request(options.name, options.description, tuple(options.picture), live=options.live)
-    request = replace(request, film_dir=_film_folder(options))
+    request = replace(request, film_dir=film_folder(options))
     if not options.live:
         run_sandbox_demo(request, environ)
         return DONE
     return DONE if run_live_demo(request, environ, assume_yes=options.yes) else FAILED
-
-
-def _film_folder(options: argparse.Namespace) -> str:
-    """Where the demo's clip goes, a full path; "" without a clip.
-
-    Raises:
-        ConfigurationError: the options contradict each other.
-    """
-    if options.film and options.live:
-        raise ConfigurationError("--film makes its clip on the simulator, where nothing is paid; leave out --live.")
-    if options.output_dir is not None and not options.film:
-        raise ConfigurationError("--output-dir is where --film saves its clip; add --film.")
-    if not options.film:
-        return ""
-    folder = options.output_dir or tempfile.mkdtemp(prefix="kling-mcp-film-")
-    return os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - never raise
 
 
 # --- check
@@ -200,7 +163,7 @@ def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from kling_mcp.api.diagnostics import check  # noqa: PLC0415 - one command's own
     from kling_mcp.runtime import Runtime  # noqa: PLC0415 - one command's own
 
-    runtime = Runtime(_read_settings(environ))
+    runtime = Runtime(_read_settings(environ), keeps_sandbox=True)
     _print_every_character()
 
     async def look() -> tuple[SetupReport, StateReport]:
@@ -247,7 +210,7 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from kling_mcp.tasks.entry_rows import read_entries  # noqa: PLC0415 - one command's own
     from kling_mcp.tasks.report import format_entries  # noqa: PLC0415 - one command's own
 
-    runtime = Runtime(_read_settings(environ))
+    runtime = Runtime(_read_settings(environ), keeps_sandbox=True)
     _print_every_character()
     try:
         entries = anyio.run(read_entries, runtime.store, None, max(1, options.limit))
@@ -257,15 +220,59 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return DONE
 
 
+# --- call
+
+
+def _add_call(commands: Commands) -> None:
+    about = "call any tool; call --help lists them"
+    # No word is an option to argparse here: values begin as they like, and flags stand anywhere.
+    call = commands.add_parser("call", help=about, add_help=False, prefix_chars="\0")
+    call.add_argument("words", nargs=argparse.REMAINDER)
+    call.set_defaults(run=_call)
+
+
+def _call(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.call import run_call  # noqa: PLC0415 - one command's own
+
+    # As over stdio: a wrong value stops the calls that need it, and `check_setup` lists it.
+    return run_call(options.words, _read_settings(environ, tolerant=True), _terminal())
+
+
+# --- completion
+
+
+def _add_completion(commands: Commands) -> None:
+    about = "print a script that completes commands, tools and names in bash, zsh or fish"
+    completion = commands.add_parser("completion", help=about, add_help=False, prefix_chars="\0")
+    completion.add_argument("words", nargs=argparse.REMAINDER)
+    completion.set_defaults(run=_completion)
+
+
+def _completion(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.completion import run_completion  # noqa: PLC0415 - one command's own
+
+    _print_every_character()
+    return run_completion(options.words, _build_parser(), lambda: Settings.from_env(environ, tolerant=True), print)
+
+
 # --- production, connect
 
 
 def _production(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from kling_mcp.commands.production import Terminal, ask_at_terminal, run_production  # noqa: PLC0415 - one command's own
+    from kling_mcp.commands.production import run_production  # noqa: PLC0415 - one command's own
 
-    settings = _read_settings(environ)
+    return run_production(options, _read_settings(environ), _terminal())
+
+
+def _terminal() -> Terminal:
+    """Where a command speaks; stdout may be closed, and may know few characters."""
+    from kling_mcp.commands.console import Terminal, ask_at_terminal, is_unicode  # noqa: PLC0415 - two commands' own
+
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # or the next file that is opened would get what is meant for it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for good
     _print_every_character()
-    return run_production(options, settings, Terminal(print, _note, ask_at_terminal(_note)))
+    return Terminal(_say, _note, ask_at_terminal(_note), is_unicode=is_unicode(sys.stdout))
 
 
 def _connect(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -339,6 +346,10 @@ def _heed_interrupts() -> None:
     """Report an interrupt as one, even in a background job, where it is ignored: uvicorn ends at SIGINT everywhere."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # at once, so that a reader who is gone is noticed here
 
 
 def _note(line: str) -> None:

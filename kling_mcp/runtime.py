@@ -22,6 +22,7 @@ from kling_mcp.api.network import Network, way_to
 from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import (
     SANDBOX_KEY,
+    SANDBOX_URL,
     ProvedCredentials,
     no_caller_credentials,
     own_credential,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from kling_mcp.store.change import ChangeKind
     from kling_mcp.store.postgres.store import PostgresStore
 
-SANDBOX_URL = "http://sandbox.invalid"
 MAX_IDLE_ACCOUNTS = 256
 MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must not push out the others
 MAX_STRANGERS_EXCHANGES = 4
@@ -86,16 +86,19 @@ class Runtime:
         make_transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
         fetcher: PictureFetcher | None = None,
         owner: str = "",
+        keeps_sandbox: bool = False,
     ) -> None:
         """Nothing is opened here.
 
         Args:
+            keeps_sandbox: the sandbox outlives this process.
             make_transport: replaces the network, for tests; then links to pictures are opened only with a `fetcher`.
             fetcher: opens links to pictures. The sandbox has none by default, because it has no network.
             owner: names this process in the journal; `host:pid` by default.
         """
         self.settings = settings
         self.transport = transport
+        self._keeps_sandbox = keeps_sandbox
         self.clock = clock or SystemClock()
         self._make_transport = make_transport
         self._fetcher = fetcher if fetcher or settings.sandbox or make_transport else PictureFetcher()
@@ -190,10 +193,7 @@ class Runtime:
 
     @property
     def store(self) -> Store:
-        """The state: a file, or the database of KLING_MCP_STATE_URL.
-
-        The sandbox keeps its state in memory, because its simulated Kling ends with the process.
-        """
+        """The state: a file, or the database of KLING_MCP_STATE_URL; memory for a server's sandbox."""
         if self._store is None:
             folder, missing = self._place
             self._store = UnusableStore(missing, FAULT_DETAILS) if missing else SqliteStore(folder, self.clock)
@@ -212,7 +212,7 @@ class Runtime:
         """The folder for the state, or None for memory; and why there is no place for what must last, if so."""
         settings = self.settings
         if settings.sandbox:
-            return None, ""
+            return settings.sandbox_folder() if self._keeps_sandbox else None, ""
         if said := settings.fault_sentences("state"):
             return None, said
         try:
@@ -375,10 +375,9 @@ class Runtime:
     @cached_property
     def _sandbox(self) -> Callable[[], httpx.AsyncBaseTransport]:
         """Makes connections to one simulated Kling, for the API and for files."""
-        from kling_mcp.simulator import SimulatorTransport, World, brisk_durations  # noqa: PLC0415 - sandbox only
+        from kling_mcp.simulator import sandbox_transports  # noqa: PLC0415 - sandbox only
 
-        world = World(self.clock.wall, api_keys=[SANDBOX_KEY], durations=brisk_durations)
-        return lambda: SimulatorTransport(world)
+        return sandbox_transports(self.clock.wall, SANDBOX_KEY, self._place[0])
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:

@@ -31,7 +31,22 @@ from kling_mcp.settings import Settings
 BASH = "" if os.name == "nt" else shutil.which("bash") or ""
 MOST_SECONDS = 60
 # Run as they are, where they are installed.
-REAL = ("basename", "cat", "chmod", "cp", "env", "grep", "head", "jq", "ls", "mkdir", "mktemp", "openssl", "tail")
+REAL = (
+    "basename",
+    "cat",
+    "chmod",
+    "cp",
+    "env",
+    "grep",
+    "head",
+    "jq",
+    "ls",
+    "mkdir",
+    "mktemp",
+    "openssl",
+    "tail",
+    "xargs",
+)
 # Programs that start another one, and do nothing else that matters here.
 PASS_ON = {
     "uvx": "would install the released package",
@@ -229,6 +244,9 @@ def _furnish(room: Path, script: str) -> None:
     for name in REAL:
         if (found := shutil.which(name)) and not (room / "bin" / name).exists():
             (room / "bin" / name).symlink_to(found)
+    launcher = room / "bin" / "kling-mcp"  # for programs that start it; bash itself has a function of that name
+    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m kling_mcp "$@"\n', "utf-8")
+    launcher.chmod(0o755)
     for number, name in enumerate(dict.fromkeys(re.findall(r"[\w/-]+\.jpe?g\b", script))):
         _put(PICTURES[number % len(PICTURES)], room / name)
     if ".yaml" in script:

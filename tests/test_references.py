@@ -388,9 +388,9 @@ def parameters_of(node: Documented) -> set[str]:
 
 
 def attributes_of(node: Documented) -> set[str]:
-    """Fields and what methods assign to `self`."""
+    """Fields, properties, and what methods assign to `self`."""
     assigned = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
-    return parameters_of(node) | assigned
+    return parameters_of(node) | assigned | {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize(("heading", "known"), [("Args", parameters_of), ("Attributes", attributes_of)])

@@ -10,10 +10,10 @@ from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, VIDEO_CREATION
 from virtual_time import VirtualClock
 
 from kling_mcp.api.auth import ApiKey, KeyPair
-from kling_mcp.caller_credentials import own_credential, read_caller_headers
+from kling_mcp.caller_credentials import SANDBOX_URL, own_credential, read_caller_headers
 from kling_mcp.errors import AuthError, ConfigurationError
 from kling_mcp.generation.draft import VideoDraft
-from kling_mcp.runtime import SANDBOX_URL, Runtime
+from kling_mcp.runtime import Runtime
 from kling_mcp.settings import HOSTS, Settings
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 

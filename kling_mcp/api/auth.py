@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,11 @@ class KeyPair:
 
 
 Credential = ApiKey | KeyPair
+
+
+def host_of(base_url: str) -> str:
+    """The host name that requests to this address go to; fingerprints belong to it."""
+    return urlsplit(base_url).hostname or base_url
 
 
 def account_fingerprint(credential: Credential, host: str) -> str:

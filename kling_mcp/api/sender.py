@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from kling_mcp._version import __version__
+from kling_mcp.api.auth import host_of
 from kling_mcp.api.network import PROXY_SECONDS, Attempt, open_network, way_to
 from kling_mcp.api.network_causes import proxy_wants_password
 from kling_mcp.api.protocol import HttpReply, Request, decode, lost_reply, request_id_of
@@ -107,7 +108,7 @@ class Sender:
     @property
     def host(self) -> str:
         """The host name that requests go to."""
-        return urlsplit(self.base_url).hostname or self.base_url
+        return host_of(self.base_url)
 
     async def send(self, request: Request, auth: Authenticator) -> Any:
         """The `data` of Kling's answer.

@@ -78,11 +78,16 @@ def published_server() -> Server:
     return _with_secrets(Server("uvx", (PACKAGE,)), ("KLING_API_KEY",))
 
 
+def is_passing(prefix: str) -> bool:
+    """Whether this environment is one of `uvx`, which starts the program anew and puts it on no path."""
+    return _PASSING.search(prefix) is not None
+
+
 def this_server(environ: Mapping[str, str], running: Installation | None = None) -> Server:
     """The installation that runs now, with the settings of `environ`."""
     running = running or Installation()
     given = given_settings(environ)
-    if _PASSING.search(running.prefix):
+    if is_passing(running.prefix):
         command, args = _uvx(environ), _what_uvx_runs(running, has_database="KLING_MCP_STATE_URL" in given.secrets)
     else:
         command, args = _installed(running)

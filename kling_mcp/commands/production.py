@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
+from kling_mcp.commands.console import (
+    DONE,
+    FAILED,
+    PENDING,
+    RUNNING,
+    StateNotes,
+    command_line,
+    envelope,
+    error_envelope,
+    interrupted,
+    program_words,
+)
 from kling_mcp.errors import ConfigurationError, ConfirmationError, InputError, KlingError, OverBudgetError, Problem
 from kling_mcp.production.apply import Applier
 from kling_mcp.production.earlier import outcomes_of_earlier
@@ -28,41 +36,12 @@ from kling_mcp.server.views.productions import goes_on, production_text, product
 if TYPE_CHECKING:
     import argparse
 
-    from kling_mcp.production.apply import Progress
+    from kling_mcp.commands.console import Terminal
     from kling_mcp.production.outcome import EntryOutcome
     from kling_mcp.production.plan import Plan
     from kling_mcp.production.planning import KeptPlan
     from kling_mcp.server.views.view import View
     from kling_mcp.settings import Settings
-
-DONE, FAILED, RUNNING, PENDING = 0, 1, 3, 4
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """Where a command speaks.
-
-    Attributes:
-        say: prints the result.
-        note: prints a line of progress.
-        ask: asks a person a question of yes or no; None where there is none to ask.
-    """
-
-    say: Callable[[str], None]
-    note: Callable[[str], None]
-    ask: Callable[[str], bool] | None
-
-
-def ask_at_terminal(note: Callable[[str], None]) -> Callable[[str], bool] | None:
-    """Asks the person at the terminal; None if there is none. The question goes where no program reads."""
-    if sys.stdin is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
-
-    def ask(question: str) -> bool:
-        note(f"{question}\nType yes to go on:")
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-    return ask
 
 
 def run_production(options: argparse.Namespace, settings: Settings, terminal: Terminal) -> int:
@@ -70,11 +49,12 @@ def run_production(options: argparse.Namespace, settings: Settings, terminal: Te
 
     Raises:
         KlingError: it was refused or failed; with `--json` that is printed instead.
+        KeyboardInterrupt: after a note that says how to go on.
     """
     actions = {"plan": _plan, "apply": _apply, "export": _export}
 
     async def act() -> int:
-        runtime = Runtime(settings)
+        runtime = Runtime(settings, keeps_sandbox=True)
         try:
             return await actions[options.action](_Command(options, runtime, terminal))
         finally:
@@ -82,10 +62,14 @@ def run_production(options: argparse.Namespace, settings: Settings, terminal: Te
 
     try:
         return anyio.run(act)
+    except KeyboardInterrupt:
+        if options.action == "apply":
+            terminal.note(interrupted(_resume(options), changes=True))
+        raise
     except KlingError as error:
         if not options.json:
             raise
-        terminal.say(_as_json({"ok": False, "error": _error(error), "resume": ""}))
+        terminal.say_json(error_envelope(error))
         return FAILED
 
 
@@ -106,8 +90,9 @@ class _Command:
     def tell(self, view: View, text: str, resume: str = "") -> None:
         """Print a result, in the form that was asked for."""
         if self.options.json:
-            text = _as_json({"ok": True, "result": view.model_dump(mode="json"), "resume": resume})
-        self.terminal.say(text)
+            self.terminal.say_json(envelope(view.model_dump(mode="json"), resume))
+        else:
+            self.terminal.say(text)
 
 
 # --- plan
@@ -143,7 +128,7 @@ async def _apply(command: _Command) -> int:
     if plan.has_work:
         command.terminal.note(plan_text(plan_view(kept.plan_id, plan).model_copy(update={"next_step": ""})))
         _require_consent(command, plan)
-    started = clock.monotonic()
+    started, notes = clock.monotonic(), StateNotes(command.terminal.note)
     outcomes: list[EntryOutcome] = []
     if plan.has_work:
         applier = Applier(
@@ -152,7 +137,7 @@ async def _apply(command: _Command) -> int:
             LockKeeper(plan.sheet.path, clock),
             clock,
             wait_seconds=command.options.wait_seconds,
-            on_change=_noting(command.terminal),
+            on_change=lambda progress: notes(str(progress)),
         )
         outcomes = await applier.run()
     earlier = [] if goes_on(outcomes) else await outcomes_of_earlier(command.runtime.own_account(), plan)
@@ -207,19 +192,6 @@ def _require_consent(command: _Command, plan: Plan) -> None:
         raise ConfirmationError("Declined.", advice="Nothing was sent and nothing was paid.")
 
 
-def _noting(terminal: Terminal) -> Callable[[Progress], None]:
-    """Notes the progress, each state once."""
-    last = ""
-
-    def note(progress: Progress) -> None:
-        nonlocal last
-        if (line := str(progress)) != last:
-            last = line
-            terminal.note(line)
-
-    return note
-
-
 # --- export
 
 
@@ -246,7 +218,10 @@ async def _export(command: _Command) -> int:
         *(f"Note: several elements have the name {quote(name, 60)}; the newest was taken." for name in found.doubles),
         *([] if found.is_complete else ["Note: the library could not be read in full."]),
     ]
-    command.terminal.say(_as_json({"ok": True, "result": result, "resume": ""}) if options.json else "\n".join(lines))
+    if options.json:
+        command.terminal.say_json(envelope(result))
+    else:
+        command.terminal.say("\n".join(lines))
     return FAILED if found.missing else DONE
 
 
@@ -281,25 +256,10 @@ def _write_new(path: Path, text: str) -> None:
 
 def _resume(options: argparse.Namespace) -> str:
     """The literal next command."""
-    words = ["kling-mcp", "production", "apply", options.file]
+    words = [*program_words(), "production", "apply", options.file]
     words += ["--part", options.part] if options.part != "all" else []
     words += [word for name in options.require for word in ("--require", name)]
     most = getattr(options, "max_units", 0)
     words += ["--max-units", str(most)] if most else []
-    return shlex.join(words)
-
-
-def _error(error: KlingError) -> dict[str, Any]:
-    return {
-        "message": error.message,
-        "advice": error.advice,
-        "kind": error.kind,
-        "created": error.created,
-        "retry": error.retry,
-        "code": error.code,
-        "request_id": error.request_id,
-    }
-
-
-def _as_json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    words += ["--json"] if options.json else []
+    return command_line(words)

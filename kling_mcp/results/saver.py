@@ -248,14 +248,18 @@ class ResultSaver:
 
     def _find(self, root: Folder, job: _Job) -> SavedFile | None:
         """The row of a result that is saved already."""
-        saved = self._sidecars.find(root, job.description.task_id).get(job.index)
-        return _row_of(root, job, saved) if saved and has_file(root, saved) else None
+        known = self._known(root, job)
+        return _row_of(root, job, known) if known and has_file(root, known) else None
+
+    def _known(self, root: Folder, job: _Job) -> Saved | None:
+        """The sidecar of a result, if there is one."""
+        return self._sidecars.find(root, job.description.task_id).get(job.index)
 
     def _publish(self, root: Folder, job: _Job, part: Part, content: Content) -> SavedFile:
         """Give the whole file its name, below its sidecar's."""
-        if found := self._find(root, job):  # on a disk without locks, another process was faster
-            return found
-        known = self._sidecars.find(root, job.description.task_id).get(job.index)
+        known = self._known(root, job)
+        if known and has_file(root, known) and (found := _row_of(root, job, known)):
+            return found  # on a disk without locks, another process was faster
         path = _put_back(root, known, part) if known else None
         return job.row(str(path or self._put(root, job, part, content)), content.media.mime_type, content.size)
 
@@ -264,8 +268,7 @@ class ResultSaver:
         now, extension = self._clock.wall(), content.media.extension
         target, stem = _target(root, job.description)
         with target:
-            taken = [entry.name for entry in target.entries()]
-            for free in free_stems(numbered(stem, job.index, job.count), extension, taken):
+            for free in free_stems(numbered(stem, job.index, job.count), extension, target.names()):
                 file = free + extension
                 about = record(job.description, job.index, job.result.url, file, content, ends_at=job.ends_at, now=now)
                 try:

@@ -45,9 +45,11 @@ class ToolArguments(BaseModel):
 
     Attributes:
         MEDIA: the names of the texts and lists that may hold whole pictures; all others are short.
+        SENTENCES: the names of lists whose entries may have commas, so that a bare text is one entry.
     """
 
     MEDIA: ClassVar[frozenset[str]] = frozenset()
+    SENTENCES: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -87,7 +89,7 @@ def parse_arguments(model: type[A], raw: Mapping[str, Any]) -> A:
         if _is_not_given(value, fields[name]):
             continue
         try:
-            values[name] = _read(name, value, fields[name], is_media=name in model.MEDIA)
+            values[name] = _read(name, value, fields[name], model)
         except _Unreadable as error:
             problems.append(error.problem)
     return _validated(model, values, problems)
@@ -146,10 +148,11 @@ def _shown(value: object) -> str:
     return quote(value if isinstance(value, str) else json.dumps(value, default=str), _SHOWN)
 
 
-def _read(name: str, value: Any, field: FieldInfo, *, is_media: bool) -> Any:
+def _read(name: str, value: Any, field: FieldInfo, model: type[ToolArguments]) -> Any:
+    is_media = name in model.MEDIA
     annotation: Any = field.annotation
     if get_origin(annotation) is list:
-        return _read_list(name, value, is_media=is_media)
+        return _read_list(name, value, is_media=is_media, has_commas=name in model.SENTENCES)
     if isinstance(value, str):
         _require_length(name, len(value), MAX_DATA_CHARACTERS if is_media else _MAX_CHARACTERS)
     if annotation is str:
@@ -217,8 +220,12 @@ def _read_flag(name: str, value: Any) -> bool:
     raise _Unreadable(name, "must be true or false", value, "send true or false")
 
 
-def _read_list(name: str, value: Any, *, is_media: bool) -> list[str]:
-    """A list of texts from a list, a JSON string, a separated string or one bare value."""
+def _read_list(name: str, value: Any, *, is_media: bool, has_commas: bool = False) -> list[str]:
+    """A list of texts from a list, a JSON string, a separated string or one bare value.
+
+    Args:
+        has_commas: entries may have commas, so none separates them.
+    """
     most, most_in_all = _MAX_CHARACTERS, _MAX_LIST_CHARACTERS
     if is_media:
         most, most_in_all = MAX_DATA_CHARACTERS, _MAX_PICTURES_CHARACTERS
@@ -226,7 +233,7 @@ def _read_list(name: str, value: Any, *, is_media: bool) -> list[str]:
         _require_length(name, len(value), most_in_all)
     value = unwrap_list(value, _MAX_ENTRIES)
     if isinstance(value, str):
-        value = _split(value)
+        value = value.split("\n", _MAX_ENTRIES) if has_commas else _split(value)
     if not isinstance(value, list):
         value = [value]
     if len(value) > _MAX_ENTRIES:

@@ -22,9 +22,10 @@ from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.server.prompts import register_prompts
 from kling_mcp.server.resources import register_resources
 from kling_mcp.server.text_arguments import read_text_arguments
-from kling_mcp.server.tool_aliases import answer_older_names, current_name
+from kling_mcp.server.tool_aliases import answer_older_names
 from kling_mcp.server.tool_list import KlingTool, all_tools
-from kling_mcp.server.tools import NAMES, PAID, TOOLSETS, may_create
+from kling_mcp.server.tool_selection import hidden_tools, switched_off, unknown_tools, unknown_toolsets
+from kling_mcp.server.tools import NAMES, TOOLSETS, may_create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -127,37 +128,8 @@ def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
             f"KLING_MCP_TOOLSETS names {', '.join(unknown)[:200]}, which is not a toolset; "
             f"the toolsets are {', '.join(TOOLSETS)}."
         )
-    chosen: list[KlingTool] = []
-    hidden: dict[str, str] = {}
-    for tool in all_tools(settings):
-        if variable := _hidden_by(tool, settings):
-            hidden[tool.name] = variable
-        else:
-            chosen.append(tool)
-    return chosen, hidden
-
-
-def _hidden_by(tool: KlingTool, settings: Settings) -> str:
-    """The variable that leaves this tool out, or ""."""
-    if settings.read_only and tool.changes_something:
-        return "KLING_MCP_READ_ONLY"
-    if tool.name in PAID and settings.spending.is_off:
-        return settings.spending.off_by
-    its_sets = {name for name, tools in TOOLSETS.items() if tool.name in tools}
-    if settings.toolsets and its_sets and not its_sets & {name.lower() for name in settings.toolsets}:
-        return "KLING_MCP_TOOLSETS"
-    is_wanted = not settings.tools or tool.name in map(current_name, settings.tools)
-    return "" if is_wanted else "KLING_MCP_TOOLS"
-
-
-def unknown_toolsets(settings: Settings) -> list[str]:
-    """The names in KLING_MCP_TOOLSETS that no toolset has."""
-    return [name for name in settings.toolsets if name.lower() not in TOOLSETS]
-
-
-def unknown_tools(settings: Settings) -> list[str]:
-    """The names in KLING_MCP_TOOLS that no tool has."""
-    return [name for name in settings.tools if current_name(name) not in NAMES]
+    hidden = hidden_tools(settings)
+    return [tool for tool in all_tools(settings) if tool.name not in hidden], hidden
 
 
 class _HiddenTools:
@@ -171,11 +143,7 @@ class _HiddenTools:
         variable = self._hidden.get(name)
         if variable is None:
             return await call_next(ctx)
-        error = ConfigurationError(
-            f"The tool {name} is switched off on this server ({variable}).",
-            kind="read_only",
-            advice=f"The operator can allow it by changing {variable}.",
-        )
+        error = switched_off(name, variable)
         return CallToolResult(
             content=[TextContent(type="text", text=error.for_caller(may_create=may_create(name)))], is_error=True
         )

@@ -64,16 +64,16 @@ async def require_consent(call: ToolContext, purchase: Purchase, max_units: int)
     if not estimate.is_known:
         raise ConfirmationError(
             f"This costs {estimate}.\n{purchase}",
-            advice="Nothing was sent and nothing was paid. Only a person can agree to an unknown price, and this "
-            f"client cannot ask one. {_GIVE_A_PRICE}",
+            advice="Nothing was sent and nothing was paid. Only a person can agree to an unknown price, and "
+            f"{call.caller.cannot_ask}. {_GIVE_A_PRICE}",
             retry="never",
         )
     if max_units:
         return
     raise ConfirmationError(
         f"This costs {estimate}.\n{purchase}",
-        advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, repeat the same "
-        f"call with max_units={enough_units(estimate)}.",
+        advice="Nothing was sent and nothing was paid. Tell the person the price, and if they agree, "
+        f"{call.caller.again} with max_units={enough_units(estimate)}.",
         retry="never",
     )
 
@@ -109,8 +109,7 @@ async def _was_agreed(call: ToolContext, question: str) -> bool:
     Raises:
         ConfirmationError: the person declined.
     """
-    async with call.report_progress(lambda: "Waiting for a person's answer", 0):  # or the client's time runs out
-        answer = await call.ask(question, Consent)
+    answer = await call.ask(question, Consent)
     if answer is None:
         return False
     if answer.action == "accept" and answer.data.agree:

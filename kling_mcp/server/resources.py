@@ -82,10 +82,11 @@ async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - 
         ResourceNotFoundError: no element has the id or name.
         ResourceError: Kling or the state folder could not be read, or the name is ambiguous.
     """
+    from kling_mcp.server.caller import McpCaller  # noqa: PLC0415 - loaded by the first that is read
     from kling_mcp.server.resource_tables import element  # noqa: PLC0415 - loaded by the first that is read
     from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - loaded by the first that is read
 
-    return element(await _find(ToolContext(ctx), id, "element"))
+    return element(await _find(ToolContext(McpCaller(ctx)), id, "element"))
 
 
 async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 - as above
@@ -95,9 +96,10 @@ async def read_picture(id: str, ctx: Context[Any, Any]) -> bytes:  # noqa: A002 
         ResourceNotFoundError: no element has the id or name, or there is no picture.
         ResourceError: as `read_element`.
     """
+    from kling_mcp.server.caller import McpCaller  # noqa: PLC0415 - loaded by the first that is read
     from kling_mcp.server.tool_context import ToolContext  # noqa: PLC0415 - loaded by the first that is read
 
-    call = ToolContext(ctx)
+    call = ToolContext(McpCaller(ctx))
     match = await _find(call, id, "element_picture")
     (thumbnail,) = await call.account.thumbnails.load([match.element])
     if not thumbnail.jpeg:

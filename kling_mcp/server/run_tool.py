@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_types import CallToolResult, InputRequiredResult, TextContent
 
-from kling_mcp.errors import InputError, KlingError
+from kling_mcp.errors import KlingError
 from kling_mcp.server.arguments import ArgumentsError, ToolArguments, parse_arguments
 from kling_mcp.server.call_record import record_call
+from kling_mcp.server.caller import McpCaller
 from kling_mcp.server.questions import InputNeededError
+from kling_mcp.server.tool import Answer
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools import may_create
 
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
 
     from kling_mcp.server.call_record import CallRecorder
+    from kling_mcp.server.caller import Caller
     from kling_mcp.server.tool import ToolSpec
 
 logger = logging.getLogger(__name__)
+
+# How a call ends: with an answer, an error, or a question that the client must answer first.
+Outcome = Answer | KlingError | InputRequiredResult
 
 _DEFECT = "%s failed because of a bug in kling-mcp; reference %s"
 
@@ -34,8 +40,33 @@ _DEFECT = "%s failed because of a bug in kling-mcp; reference %s"
 async def run_tool(
     spec: ToolSpec, arguments: Mapping[str, Any], context: Context[Any, Any]
 ) -> CallToolResult | InputRequiredResult:
-    """Parse the arguments, run the tool, and turn the outcome into a result."""
-    call = ToolContext(context)
+    """Run the tool for an MCP client, and turn the outcome into a result."""
+    return _as_result(await perform(spec, arguments, ToolContext(McpCaller(context))), may_create=spec.may_create)
+
+
+async def load_and_run_tool(
+    name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], context: Context[Any, Any]
+) -> CallToolResult | InputRequiredResult:
+    """Like `run_tool`, but also covers a tool that cannot be loaded, as in a broken installation."""
+    outcome = await load_and_perform(name, load_it, arguments, McpCaller(context))
+    return _as_result(outcome, may_create=may_create(name))
+
+
+async def load_and_perform(
+    name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], caller: Caller
+) -> Outcome:
+    """Load the tool and run it, for any caller."""
+    try:
+        spec = load_it()
+    except Exception:  # as below, and nothing has begun
+        reference = secrets.token_hex(4)
+        logger.exception(_DEFECT, name, reference)
+        return _defect(reference, may_have_created=False)
+    return await perform(spec, arguments, ToolContext(caller))
+
+
+async def perform(spec: ToolSpec, arguments: Mapping[str, Any], call: ToolContext) -> Outcome:
+    """Parse the arguments and run the tool; an error is returned, too, because it is recorded as an outcome."""
     with record_call(spec, call) as recorder:
         try:
             call.require_settings(changes_something=spec.changes_something, may_create=spec.may_create)
@@ -46,37 +77,20 @@ async def run_tool(
             return question.result
         except KlingError as error:
             logger.info("%s: %s", spec.name, error.last_line())
-            return _failed(spec, error, recorder, call)
-        except Exception:  # the boundary: a bug must not reach the client as a traceback
+            return _failed(error, recorder, call)
+        except Exception:  # the boundary: a bug must not reach the caller as a traceback
             reference = secrets.token_hex(4)
             logger.exception(_DEFECT, spec.name, reference)
-            return _failed(spec, _defect(reference, may_have_created=spec.may_create), recorder, call)
+            return _failed(_defect(reference, may_have_created=spec.may_create), recorder, call)
         recorder.answered(answer.view)
-    return CallToolResult(
-        content=[TextContent(type="text", text=answer.text), *answer.extra],
-        structured_content=answer.view.model_dump(mode="json"),
-        _meta=dict(answer.page_data) if answer.page_data else None,
-    )
-
-
-async def load_and_run_tool(
-    name: str, load_it: Callable[[], ToolSpec], arguments: Mapping[str, Any], context: Context[Any, Any]
-) -> CallToolResult | InputRequiredResult:
-    """Like `run_tool`, but also covers a tool that cannot be loaded, as in a broken installation."""
-    try:
-        spec = load_it()
-    except Exception:  # as above, and nothing has begun
-        reference = secrets.token_hex(4)
-        logger.exception(_DEFECT, name, reference)
-        return _error_result(_defect(reference, may_have_created=False), may_create=may_create(name))
-    return await run_tool(spec, arguments, context)
+    return answer
 
 
 async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: ToolContext) -> ToolArguments:
     """The arguments of a call.
 
     Raises:
-        InputError: with every problem, of content and of form.
+        ArgumentsError: with every problem, of content and of form.
     """
     try:
         return parse_arguments(spec.arguments, raw)
@@ -84,13 +98,25 @@ async def _read(spec: ToolSpec, raw: Mapping[str, Any], call: ToolContext) -> To
         if spec.extra_problems is None:
             raise
         further = await spec.extra_problems(refused, call)
-        raise InputError([*refused.problems, *further]) from None
+        raise ArgumentsError([*refused.problems, *further], refused.values) from None
 
 
-def _failed(spec: ToolSpec, error: KlingError, recorder: CallRecorder, call: ToolContext) -> CallToolResult:
+def _failed(error: KlingError, recorder: CallRecorder, call: ToolContext) -> KlingError:
     recorder.failed(error)
     call.record_error(error)
-    return _error_result(error, may_create=spec.may_create)
+    return error
+
+
+def _as_result(outcome: Outcome, *, may_create: bool) -> CallToolResult | InputRequiredResult:
+    if isinstance(outcome, KlingError):
+        return _error_result(outcome, may_create=may_create)
+    if isinstance(outcome, InputRequiredResult):
+        return outcome
+    return CallToolResult(
+        content=[TextContent(type="text", text=outcome.text), *outcome.extra],
+        structured_content=outcome.view.model_dump(mode="json"),
+        _meta=dict(outcome.page_data) if outcome.page_data else None,
+    )
 
 
 def _error_result(error: KlingError, *, may_create: bool) -> CallToolResult:

@@ -80,11 +80,8 @@ def build_anyway(settings: Settings) -> MCPServer[LazyRuntime]:
     Of unknown tools in KLING_MCP_TOOLS nothing is offered, and `check_setup` if nothing else is left; of unknown
     toolsets in KLING_MCP_TOOLSETS likewise.
     """
-    from kling_mcp.server.build import (  # noqa: PLC0415 - loading in `_starting` is faster
-        build_server,
-        unknown_tools,
-        unknown_toolsets,
-    )
+    from kling_mcp.server.build import build_server  # noqa: PLC0415 - loading in `_starting` is faster
+    from kling_mcp.server.tool_selection import unknown_tools, unknown_toolsets  # noqa: PLC0415 - as above
 
     while True:
         try:

@@ -34,6 +34,27 @@ DELETES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempoten
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How far an answer is from what was asked for, as data; the text says it in words.
+
+    Attributes:
+        unfinished: tasks that `wait_for_tasks` goes on waiting for, or whose results it saves.
+        is_sending: the request itself is still on its way; the same call joins it.
+        repeats: the same call goes on where this one was.
+        has_failed: something that was asked for failed, and the answer says what.
+    """
+
+    unfinished: tuple[str, ...] = ()
+    is_sending: bool = False
+    repeats: bool = False
+    has_failed: bool = False
+
+
+ENDED = Ending()
+SENDING = Ending(is_sending=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A result in both forms: the view for programs, and a self-contained text for readers."""
 
@@ -41,6 +62,7 @@ class Answer:
     text: str
     extra: tuple[ContentBlock, ...] = ()
     page_data: Mapping[str, object] | None = None  # for the Apps page; no model sees it
+    ending: Ending = ENDED  # for callers who go on by it; no client sees it
 
 
 Handler = Callable[[Any, ToolContext], Awaitable[Answer]]

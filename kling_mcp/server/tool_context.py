@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from mcp.server.apps import client_supports_apps
 from pydantic import BaseModel
 
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.server.lazy_runtime import runtime_of
 from kling_mcp.server.mcp_tasks.background_call import current_background_call
-from kling_mcp.server.questions import ask_person
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from mcp.server.elicitation import ElicitationResult
-    from mcp.server.mcpserver import Context
 
     from kling_mcp.account import Account
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.errors import KlingError
     from kling_mcp.runtime import Runtime
     from kling_mcp.server.arguments import ToolArguments
+    from kling_mcp.server.caller import Caller
     from kling_mcp.settings import Settings
 
 A = TypeVar("A", bound=BaseModel)
 
-_RESOURCE_LINKS_SINCE = "2025-06-18"  # revisions are dates
 PROGRESS_EVERY_SECONDS = 4.0  # the contract allows 5
 
 
 class ToolContext:
-    """Everything a handler can use; the only user of the SDK's context object."""
+    """Everything a handler can use."""
 
-    def __init__(self, context: Context[Any, Any]) -> None:
-        self._context = context
-        self.runtime: Runtime = runtime_of(context.request_context)
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.runtime: Runtime = caller.runtime
         self._account: Account | None = None
         self._last_progress = -1.0
 
@@ -82,7 +78,7 @@ class ToolContext:
             ConfigurationError: `missing_credentials`.
         """
         if self._account is None:
-            self._account = self.runtime.account_of_caller(self._context.headers)
+            self._account = self.runtime.account_of_caller(self.caller.headers)
         return self._account
 
     @contextmanager
@@ -100,19 +96,12 @@ class ToolContext:
             with account.calls.acquire():
                 yield
 
-    @property
-    def shows_pages(self) -> bool:
-        """Whether the client shows pages with results (MCP Apps)."""
-        return client_supports_apps(self._context)
-
-    @property
-    def knows_resource_links(self) -> bool:
-        """Whether the client's revision of MCP has links as content; a client of an older one refuses the result."""
-        return self._context.request_context.protocol_version >= _RESOURCE_LINKS_SINCE
-
     async def ask(self, message: str, schema: type[A]) -> ElicitationResult[A] | None:
-        """What a person answers; None if the client cannot ask one. See `questions.ask_person`."""
-        return await ask_person(self._context, self.clock, message, schema)
+        """What a person answers; None if none can be asked."""
+        if not self.caller.runs_out_of_patience:
+            return await self.caller.ask(message, schema)
+        async with self.report_progress(lambda: "Waiting for a person's answer", 0):
+            return await self.caller.ask(message, schema)
 
     async def bind_tasks(self, *names: str) -> None:
         """Record which creations this call is about, so that its task, if any, survives a restart."""
@@ -142,9 +131,7 @@ class ToolContext:
                 waited = self.clock.monotonic() - started
                 last = self._last_progress = round(max(self._last_progress + 0.001, before + waited), 3)
                 if not (background and background.is_detached):
-                    await self._context.report_progress(
-                        last, max(round(before + seconds), last), f"{message()} ({waited:.0f} s)"
-                    )
+                    await self.caller.report_progress(last, max(round(before + seconds), last), message(), waited)
                 await self.clock.sleep(PROGRESS_EVERY_SECONDS)
 
         async with run_in_background(beat):

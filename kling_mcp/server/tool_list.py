@@ -53,11 +53,6 @@ class KlingTool(Tool):
         return instance
 
     @property
-    def changes_something(self) -> bool:
-        """Whether read-only mode leaves it out."""
-        return not (self.annotations and self.annotations.read_only_hint)
-
-    @property
     def page_uri(self) -> str:
         """The page that MCP Apps clients show with its results, or ""."""
         return str((self.meta or {}).get("ui", {}).get("resourceUri", ""))

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kling_mcp._version import __version__
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.settings.environment import Environment, LogFormat, LogLevel
 from kling_mcp.settings.extra_models import ExtraModel, read_extra_models
@@ -124,6 +125,12 @@ class Settings:
         if self.output_dir is not None:
             return self.output_dir or None
         return None if transport == "http" or self.sandbox else default_output_dir()
+
+    def sandbox_folder(self) -> Path | None:
+        """Where commands of a shell keep the sandbox; None if there is no place. Another version begins anew."""
+        with suppress(ConfigurationError):
+            return (self.state_dir or default_state_dir()) / f"sandbox-{__version__}"
+        return None
 
     def fault_sentences(self, *needs: Need) -> str:
         """What is wrong with the settings that this needs, or ""."""
@@ -246,8 +253,9 @@ def _working_dir() -> Path | None:
 
 
 MISSING_CREDENTIALS_ADVICE = (
-    'Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) in the "env" block of your client\'s '
-    "configuration, and restart the server. To try everything without an account, set KLING_MCP_SANDBOX=1."
+    "Set KLING_API_KEY (or KLING_ACCESS_KEY and KLING_SECRET_KEY) as a variable of your shell, or for an assistant in "
+    'the "env" block of its configuration, and restart the server. To try everything without an account, set '
+    "KLING_MCP_SANDBOX=1."
 )
 
 

@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from kling_mcp.simulator.faults import Faults
     from kling_mcp.simulator.generation.ledger import Pack
     from kling_mcp.simulator.quirks import Quirks
+    from kling_mcp.simulator.sandbox import sandbox_transports
     from kling_mcp.simulator.serving import serve, served_in_background
-    from kling_mcp.simulator.transport import SimulatorTransport
+    from kling_mcp.simulator.transport import SimulatorTransport, WorldFileTransport
     from kling_mcp.simulator.world import World
+    from kling_mcp.simulator.world_file import WorldFile
 else:  # kept from the type checker, which would take it as leave to ask for any name
 
     def __getattr__(name: str) -> object:
@@ -66,8 +68,11 @@ __all__ = [
     "Quirks",
     "SimulatorTransport",
     "World",
+    "WorldFile",
+    "WorldFileTransport",
     "brisk_durations",
     "build_app",
+    "sandbox_transports",
     "serve",
     "served_in_background",
 ]
@@ -79,6 +84,9 @@ _HOMES = {
     "Quirks": "quirks",
     "SimulatorTransport": "transport",
     "World": "world",
+    "WorldFile": "world_file",
+    "WorldFileTransport": "transport",
+    "sandbox_transports": "sandbox",
     "brisk_durations": "durations",
     "build_app": "app",
     "serve": "serving",

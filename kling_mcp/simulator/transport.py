@@ -15,6 +15,7 @@ from kling_mcp.simulator.fault_actions import Ending, Plan, Refuse
 from kling_mcp.simulator.faults import Faults
 from kling_mcp.simulator.routes import CONTROL_PREFIX, FILES_PREFIX, match_route
 from kling_mcp.simulator.world import World
+from kling_mcp.simulator.world_file import WorldFile, WorldFileError
 
 
 class SimulatorTransport(httpx.AsyncBaseTransport):
@@ -64,6 +65,22 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("All connection attempts failed", request=request)
         await (anyio.sleep_forever() if patience is None else self._sleep(patience))
         raise httpx.ConnectTimeout("Connecting timed out", request=request)
+
+
+class WorldFileTransport(httpx.AsyncBaseTransport):
+    """Like `SimulatorTransport`, on a world that is kept in a file."""
+
+    def __init__(self, world: World, file: WorldFile) -> None:
+        self._inner = SimulatorTransport(world)
+        self._file = file
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Carry out one request; a file that cannot be used is a Kling that cannot be reached."""
+        try:
+            async with self._file.request(may_change=request.method != "GET"):
+                return await self._inner.handle_async_request(request)
+        except WorldFileError as error:
+            raise httpx.ConnectError(f"The sandbox cannot be used: {error}", request=request) from None
 
 
 class _DroppedError(Exception):

@@ -115,9 +115,9 @@ class World:
         """How creations are currently read."""
         return Rules(strict=self.strict, characters=self.quirks.characters)
 
-    def next_number(self) -> int:
-        """A number that was not used before in this world."""
-        self._numbers += 1
+    def next_number(self, least: int = 0) -> int:
+        """A number that was not used before in this world, and is not below `least`."""
+        self._numbers = max(self._numbers + 1, least)
         return self._numbers
 
     def record(self, request: RequestRecord) -> None:

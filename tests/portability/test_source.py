@@ -20,6 +20,7 @@ OPENS_WITHOUT_BINARY = {
     "kling_mcp/cli.py": "the null device",
     "kling_mcp/server/stdin.py": "the null device",
     "kling_mcp/store/sqlite_file.py": "closed at once; SQLite opens it",
+    "kling_mcp/simulator/world_file.py": "the same",
     "kling_mcp/media/beneath.py": "flags of its callers, and folders",
     "kling_mcp/results/folder.py": "folders",
 }

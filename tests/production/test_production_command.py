@@ -115,7 +115,7 @@ def test_wait_that_runs_out_exits_with_three_and_the_next_command(
     kling.world.durations = lambda _kind, _rng: 60.0
     running = command("apply", str(episode.path), "--max-units", "3", "--wait-seconds", "0", "--json")
     assert running.returncode == 3, running.stdout
-    assert result_of(running)["resume"] == f"kling-mcp production apply {episode.path} --max-units 3"
+    assert result_of(running)["resume"] == f"kling-mcp production apply {episode.path} --max-units 3 --json"
 
 
 def test_failure_and_wrong_use_have_codes_of_their_own(command: Command, episode: Episode, kling: Kling) -> None:

@@ -73,6 +73,11 @@ def load(name: str) -> ToolSpec:
     return spec
 
 
+def changes_something(name: str) -> bool:
+    """Whether read-only mode leaves this tool out; `name` is one of NAMES."""
+    return not read_wire(name)["annotations"]["readOnlyHint"]
+
+
 def may_create(name: str) -> bool:
     """Whether a call of this tool may create something; False for a name that is no tool."""
     if name not in NAMES:

@@ -12,7 +12,8 @@ from kling_mcp.elements.preflight import prepare
 from kling_mcp.errors import InputError, StillSendingError
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.tool import Answer
+from kling_mcp.server.tool import SENDING, Answer
+from kling_mcp.server.tools._ending import ending_of
 from kling_mcp.server.views.tasks import creation_view, sending_view, task_text
 
 if TYPE_CHECKING:
@@ -82,10 +83,12 @@ async def answer_creation(
     started = call.clock.monotonic()
     try:
         async with call.report_progress(message, seconds):
-            view = creation_view(await create(on_claim), purpose)
+            creation = await create(on_claim)
     except StillSendingError as error:
         view = sending_view(error, call.clock.monotonic() - started)
-    return Answer(view, task_text(view))
+        return Answer(view, task_text(view), ending=SENDING)
+    view = creation_view(creation, purpose)
+    return Answer(view, task_text(view), ending=ending_of(creation.task))
 
 
 async def media_problems(refused: ArgumentsError, call: ToolContext) -> list[Problem]:

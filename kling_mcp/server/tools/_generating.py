@@ -11,7 +11,8 @@ from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import purchase_of, require_consent
 from kling_mcp.server.gallery.results import results_data
-from kling_mcp.server.tool import Answer
+from kling_mcp.server.tool import SENDING, Answer
+from kling_mcp.server.tools._ending import ending_of
 from kling_mcp.server.tools._expected_time import expected_time
 from kling_mcp.server.views.generations import generation_text, generation_view, next_step_after
 from kling_mcp.server.views.result_blocks import result_blocks
@@ -79,7 +80,7 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
             external_task_id=error.external_task_id,
             next_step=f"It is still being sent: repeat the same call, or call wait_for_tasks with ids=[{quote(name)}].",
         )
-        return Answer(view, generation_text(view))
+        return Answer(view, generation_text(view), ending=SENDING)
     view = generation_view(
         request,
         made.task,
@@ -90,8 +91,9 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         warnings=made.warnings,
         next_step=next_step_after(made.task, made.files),
     )
-    for_page = await _page_data(request, view.task_id, made.files, call) if call.shows_pages else None
-    return Answer(view, generation_text(view), await result_blocks(made.files, call), for_page)
+    for_page = await _page_data(request, view.task_id, made.files, call) if call.caller.shows_pages else None
+    blocks = await result_blocks(made.files, call)
+    return Answer(view, generation_text(view), blocks, for_page, ending_of(made.task, made.files))
 
 
 async def _page_data(

@@ -14,7 +14,7 @@ from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import Purchase, require_consent, require_within
 from kling_mcp.server.gallery import CAST_URI
 from kling_mcp.server.gallery.cast import cast_data
-from kling_mcp.server.tool import PAYS, Answer, tool
+from kling_mcp.server.tool import PAYS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.plans import plan_details
 from kling_mcp.server.views.productions import ProductionView, goes_on, production_text, production_view
@@ -58,8 +58,9 @@ async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answ
         earlier = [] if goes_on(outcomes) else await outcomes_of_earlier(call.account, plan)
     view = production_view(stored.plan_id, outcomes, call.clock.monotonic() - started, earlier)
     files = [file for outcome in (*earlier, *outcomes) for file in outcome.files]
-    for_page = await cast_data(plan, call.account, policy) if call.shows_pages else None
-    return Answer(view, production_text(view), await result_blocks(files, call), for_page)
+    for_page = await cast_data(plan, call.account, policy) if call.caller.shows_pages else None
+    ending = Ending(repeats=goes_on(outcomes), has_failed=view.failed > 0)
+    return Answer(view, production_text(view), await result_blocks(files, call), for_page, ending)
 
 
 async def _require_consent(call: ToolContext, planner: Planner, stored: StoredPlan, plan: Plan, max_units: int) -> None:

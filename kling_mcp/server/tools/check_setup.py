@@ -8,7 +8,7 @@ from kling_mcp.api.diagnostics import check
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.guide import guide_to
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool import READS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.view import View
 from kling_mcp.settings import HOSTS
@@ -62,7 +62,7 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
             elements=0,
             problems=[error.for_setup(), *said],
         )
-        return Answer(view, _text(view, notes=_more_of(said)))
+        return Answer(view, _text(view, notes=_more_of(said)), ending=Ending(has_failed=True))
     client = account.client
     found = await check(client, call.clock)
     # What callers over http bring must be good for Kling before anything is opened for them.
@@ -80,7 +80,8 @@ async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
         problems=[*found.problems, *trouble, *told],
     )
     more = " on the first page; there are more" if found.is_full else ""
-    return Answer(view, _text(view, more, [state.note, *_more_of(told)]))
+    text = _text(view, more, [state.note, *_more_of(told)])
+    return Answer(view, text, ending=Ending(has_failed=not view.ok))
 
 
 def _more_of(faults: Sequence[str]) -> list[str]:

@@ -12,8 +12,9 @@ from kling_mcp.media.links import show_link
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import Purchase, require_consent
-from kling_mcp.server.tool import PAYS, Answer, tool
+from kling_mcp.server.tool import PAYS, SENDING, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
+from kling_mcp.server.tools._ending import ending_of
 from kling_mcp.server.tools._expected_time import expected_time
 from kling_mcp.server.views.tasks import VoiceTaskView, next_step_for, next_wait, task_text, voice_view
 from kling_mcp.settings import MAX_WAIT_SECONDS
@@ -79,7 +80,7 @@ async def _make(request: VoiceRequest, call: ToolContext, seconds: float) -> Ans
             warnings=[error.message],
             next_step=error.advice,
         )
-        return Answer(view, task_text(view))
+        return Answer(view, task_text(view), ending=SENDING)
     view = voice_view(
         made.task,
         voice_name=shown_name,
@@ -90,4 +91,4 @@ async def _make(request: VoiceRequest, call: ToolContext, seconds: float) -> Ans
         warnings=made.warnings,
         next_step=next_step_for(made.task, running=next_wait([made.task.task_id], " to get the voice_id.")),
     )
-    return Answer(view, task_text(view))
+    return Answer(view, task_text(view), ending=ending_of(made.task))

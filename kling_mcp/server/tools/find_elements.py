@@ -77,8 +77,9 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
     filters = await _filters(arguments, library)
     after = _position(arguments) if arguments.cursor.strip() else None
     found = await library.search(arguments.query, filters, arguments.limit, after)
+    draws = arguments.pictures and call.caller.shows_pictures
     shared = await library.catalogue.shared_names([record.element_name for record in found.page.elements])
-    shown = await render_pictures(account.thumbnails, found.page.elements) if arguments.pictures else RenderedPictures()
+    shown = await render_pictures(account.thumbnails, found.page.elements) if draws else RenderedPictures()
     notes = [*sync_notes(found.sync), *shown.notes]
     next_position = found.page.next_position
     query = arguments.query.strip()
@@ -101,7 +102,7 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
         complete=found.is_complete,
         notes=notes,
     )
-    for_page = await page_data(account.thumbnails, found.page.elements) if call.shows_pages else None
+    for_page = await page_data(account.thumbnails, found.page.elements) if call.caller.shows_pages else None
     return Answer(view, _text(view, arguments), shown.blocks, for_page)
 
 

@@ -79,7 +79,7 @@ async def find_generations(arguments: FindGenerationsArguments, call: ToolContex
         complete=found.is_whole,
         notes=notes_on_found(found, now, saves=history.saves) if after is None else [],
     )
-    for_page = await _page_data(page, now, saves=history.saves) if call.shows_pages else None
+    for_page = await _page_data(page, now, saves=history.saves) if call.caller.shows_pages else None
     return Answer(view, _text(view, arguments, now), page_data=for_page)
 
 

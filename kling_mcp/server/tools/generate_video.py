@@ -21,6 +21,7 @@ class VideoArguments(PaidArguments):
     """A video request, flat."""
 
     MEDIA: ClassVar[frozenset[str]] = frozenset({"images", "first_frame", "last_frame"})
+    SENTENCES: ClassVar[frozenset[str]] = frozenset({"shots"})
 
     prompt: str = Field("", description="@Name: that element; @image_1, @video_1: inputs. Empty with shots")
     elements: list[str] = Field(default_factory=list, description="Names or ids, beside those in the prompt")

@@ -42,5 +42,5 @@ async def plan_production(arguments: PlanArguments, call: ToolContext) -> Answer
         kept = await planner.make(arguments.path, part=arguments.part, require=arguments.require)
         earlier = await outcomes_of_earlier(call.account, kept.plan)
     view = plan_view(kept.plan_id, kept.plan, earlier)
-    for_page = await cast_data(kept.plan, call.account, policy) if call.shows_pages else None
+    for_page = await cast_data(kept.plan, call.account, policy) if call.caller.shows_pages else None
     return Answer(view, plan_text(view), page_data=for_page)

@@ -13,7 +13,7 @@ from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.server.arguments import ToolArguments, require_exact_ids
 from kling_mcp.server.gallery import RESULTS_URI
 from kling_mcp.server.gallery.results import results_data
-from kling_mcp.server.tool import READS, Answer, tool
+from kling_mcp.server.tool import READS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._expected_time import expected_time
 from kling_mcp.server.views.result_blocks import result_blocks
@@ -93,10 +93,12 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     names += [
         view.task_id for view, rows in zip(tasks, files, strict=True) if any(row.may_be_saved_later for row in rows)
     ]
+    names = [name for name in names if name]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, names))
+    ending = Ending(tuple(names), has_failed=any(task.task_status == "failed" for task in tasks))
     all_files = [file for rows in files for file in rows]
-    for_page = await _page_data(account, collected, all_files) if call.shows_pages else None
-    return Answer(view, _text(view), await result_blocks(all_files, call), for_page)
+    for_page = await _page_data(account, collected, all_files) if call.caller.shows_pages else None
+    return Answer(view, _text(view), await result_blocks(all_files, call), for_page, ending)
 
 
 async def _page_data(
@@ -170,7 +172,7 @@ def _progress(account: Account, collected: Sequence[CollectedTask]) -> str:
 def _next_step(tasks: list[CollectedTaskView], names: list[str]) -> str:
     if not tasks:
         return "Nothing is unfinished; find_elements and find_generations show what exists."
-    return next_wait([name for name in names if name])
+    return next_wait(names)
 
 
 def _text(view: WaitView) -> str:

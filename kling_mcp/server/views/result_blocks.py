@@ -36,9 +36,9 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 async def result_blocks(files: Sequence[SavedFile], call: ToolContext) -> tuple[ContentBlock, ...]:
     """What this client can use: links, and pictures where no page shows them."""
     blocks: list[ContentBlock] = []
-    if call.knows_resource_links:
+    if call.caller.knows_resource_links:
         blocks += filter(None, map(_link, files[:MAX_LINKS]))
-    if not call.shows_pages:
+    if call.caller.shows_pictures and not call.caller.shows_pages:
         blocks += await _pictures(files)
     return tuple(blocks)
 

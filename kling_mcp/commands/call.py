@@ -1,0 +1,193 @@
+"""`kling-mcp call TOOL`: any tool from a shell or CI, on the same code as over MCP.
+
+It goes straight to the one boundary of all tools (`server/run_tool.py`) and not through a client and a server in this
+process: the arguments, consent, errors, audit log and never-twice rules are those of a chat, and nothing is lost on the
+way. What MCP does around that boundary (older names, hidden tools) is done here with the same functions.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kling_mcp.choices import nearest
+from kling_mcp.commands.call_help import describe_tool, list_tools
+from kling_mcp.commands.call_words import read_arguments, same_call, sort_words, wait_call
+from kling_mcp.commands.console import (
+    DONE,
+    FAILED,
+    RUNNING,
+    WRONG_USE,
+    StateNotes,
+    envelope,
+    error_envelope,
+    interrupted,
+)
+from kling_mcp.errors import InputError, KlingError, Problem
+from kling_mcp.sanitize import quote
+from kling_mcp.server.tool_aliases import current_name
+from kling_mcp.server.tool_selection import hidden_tools, switched_off, unknown_tools, unknown_toolsets
+from kling_mcp.server.tools import NAMES, changes_something, load, may_create
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kling_mcp.commands.call_words import CallWords
+    from kling_mcp.commands.console import Terminal
+    from kling_mcp.server.run_tool import Outcome
+    from kling_mcp.server.tool import Answer
+    from kling_mcp.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_WORDS_ADVICE = "Nothing was sent. {} shows the form."
+
+
+def run_call(given: Sequence[str], settings: Settings, terminal: Terminal) -> int:
+    """Run one call; its exit code.
+
+    Raises:
+        KeyboardInterrupt: after a note that says how to go on.
+    """
+    words = sort_words(given)
+    name = current_name(words.tool)
+    for unknown in (*unknown_tools(settings), *unknown_toolsets(settings)):
+        logger.warning("KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names %s, which does not exist.", unknown[:80])
+    hidden = hidden_tools(settings)
+    try:
+        if not words.tool and (words.wants_help or not words.strange):
+            terminal.say(list_tools(hidden, str(settings.sandbox_folder() or "memory") if settings.sandbox else ""))
+            return DONE if words.wants_help else WRONG_USE
+        _require_tool(words, hidden)
+        if words.wants_help:
+            terminal.say(describe_tool(name, settings.wait_seconds))
+            return DONE
+        arguments = _read(words)
+    except KlingError as error:
+        code = WRONG_USE if isinstance(error, InputError) else FAILED
+        return _tell_error(error, words, terminal, may_create=may_create(name), code=code)
+    return _Call(words, name, arguments, terminal).run(settings)
+
+
+def _require_tool(words: CallWords, hidden: Mapping[str, str]) -> None:
+    """Raises InputError for a tool that does not exist, ConfigurationError for one that is switched off."""
+    name = current_name(words.tool)
+    if name in hidden:
+        raise switched_off(name, hidden[name], "by the settings of this shell")
+    if name in NAMES:
+        return
+    meant = nearest(words.tool.replace("-", "_"), [each for each in NAMES if each not in hidden])
+    fix = f"did you mean {meant}?" if meant else "choose one of the list"
+    problem = Problem("TOOL", "must be a tool", quote(words.tool, 60) if words.tool else "nothing", fix)
+    raise InputError([problem], advice=_WORDS_ADVICE.format("kling-mcp call --help lists the tools and"))
+
+
+def _read(words: CallWords) -> dict[str, Any]:
+    try:
+        return read_arguments(words, _read_stdin)
+    except InputError as error:
+        advice = _WORDS_ADVICE.format(f"kling-mcp call {words.tool} --help")
+        raise InputError(error.problems, advice=advice) from None
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise ValueError("it is closed")
+    return sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode()
+
+
+class _Call:
+    """One call, with words that could be read."""
+
+    def __init__(self, words: CallWords, name: str, arguments: dict[str, Any], terminal: Terminal) -> None:
+        self._words = words
+        self._name = name
+        self._arguments = arguments
+        self._terminal = terminal
+
+    def run(self, settings: Settings) -> int:
+        import anyio  # noqa: PLC0415 - help does without
+
+        try:
+            outcome = anyio.run(self._perform, settings)
+        except KlingError as error:  # the runtime cannot be made
+            return self._tell(error)
+        except KeyboardInterrupt:
+            self._terminal.note(interrupted(self._again(), changes=changes_something(self._name)))
+            raise
+        return self._tell(outcome)
+
+    async def _perform(self, settings: Settings) -> Outcome:
+        """The outcome. What is still being sent is sent to its end: it would begin again with the next command."""
+        from kling_mcp.runtime import Runtime  # noqa: PLC0415 - help does without
+        from kling_mcp.server.run_tool import load_and_perform  # noqa: PLC0415 - help does without
+        from kling_mcp.server.shell_caller import ShellCaller  # noqa: PLC0415 - help does without
+        from kling_mcp.server.tool import Answer  # noqa: PLC0415 - help does without
+
+        runtime = Runtime(settings, keeps_sandbox=True)
+        caller = ShellCaller(runtime, StateNotes(self._terminal.note), self._terminal.ask)
+        try:
+            while True:
+                outcome = await load_and_perform(self._name, partial(load, self._name), self._arguments, caller)
+                is_sending = isinstance(outcome, Answer) and outcome.ending.is_sending
+                if not (is_sending and runtime.in_flight.is_busy):
+                    return outcome
+        finally:
+            await runtime.aclose()
+
+    def _tell(self, outcome: Outcome) -> int:
+        from kling_mcp.server.arguments import ArgumentsError  # noqa: PLC0415 - help does without
+        from kling_mcp.server.tool import Answer  # noqa: PLC0415 - help does without
+
+        if isinstance(outcome, Answer):
+            return self._tell_answer(outcome)
+        assert isinstance(outcome, KlingError)  # noqa: S101 - a shell is never asked to repeat a call with an answer
+        is_wrong_use = isinstance(outcome, ArgumentsError)
+        resume = "" if outcome.retry == "never" else self._again()
+        code = WRONG_USE if is_wrong_use else FAILED
+        return _tell_error(
+            outcome, self._words, self._terminal, may_create=may_create(self._name), code=code, resume=resume
+        )
+
+    def _tell_answer(self, answer: Answer) -> int:
+        ending = answer.ending
+        resume = ""
+        if ending.unfinished:
+            resume = wait_call(self._words, self._arguments, ending.unfinished)
+        elif ending.is_sending or ending.repeats:
+            resume = self._again()
+        step: str = getattr(answer.view, "next_step", "")
+        # The next step of the view is a tool's; a shell has a command.
+        told = f"To go on: {resume}" if resume else step
+        view = answer.view.model_copy(update={"next_step": told}) if resume and step else answer.view
+        if self._words.wants_json:
+            self._terminal.say_json(envelope(view.model_dump(mode="json"), resume))
+        else:
+            self._terminal.say(_with_step(answer.text, step, told) if resume else answer.text)
+        if ending.has_failed:
+            return FAILED
+        return RUNNING if resume else DONE
+
+    def _again(self) -> str:
+        return same_call(self._words, self._arguments)
+
+
+def _with_step(text: str, step: str, instead: str) -> str:
+    """The text with its last step in the words of a shell."""
+    before, found, after = text.rpartition(step) if step else (text, "", "")
+    return f"{before}{instead}{after}" if found else f"{text}\n{instead}"
+
+
+def _tell_error(
+    error: KlingError, words: CallWords, terminal: Terminal, *, may_create: bool, code: int, resume: str = ""
+) -> int:
+    """The text on stderr, with the line for programs at its end; or the object on stdout."""
+    if words.wants_json:
+        terminal.say_json(error_envelope(error, resume))
+        return code
+    *lines, last = error.for_caller(may_create=may_create).split("\n")
+    again = [f"To try again: {resume}"] if resume else []
+    terminal.note("\n".join([*lines, *again, last]))
+    return code

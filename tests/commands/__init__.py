@@ -1,0 +1,1 @@
+"""The commands of a shell, apart from the servers."""
