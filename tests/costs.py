@@ -34,6 +34,7 @@ LONG = (
     "hosting/test_tenants.py",
     "portability",
     "requests",
+    "soak",
 )
 
 # Coverage doubles what a test takes. These run whole stories thousands of times, or read files; a line that only one of
@@ -46,6 +47,7 @@ UNCOUNTED = (
     "production/test_crashes.py",
     "production/test_kill.py",
     "requests",
+    "soak",
     "tasks/test_slots_learned.py",
     "hosting/test_tenants.py",
     "docs",
