@@ -10,6 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from costs import LONG, TESTS, UNCOUNTED
 from repository_files import ROOT, files_of, named, tree_of
 
 from kling_mcp._version import __version__
@@ -103,6 +104,10 @@ def test_functions_stay_within_the_length_limit() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length_of(node) > MAX_FUNCTION_LINES
     }
     assert long == {}
+
+
+def test_lists_of_long_and_uncounted_tests_name_files_that_exist() -> None:
+    assert [name for name in (*LONG, *UNCOUNTED) if not (TESTS / name).exists()] == []
 
 
 def test_modules_have_a_docstring() -> None:
