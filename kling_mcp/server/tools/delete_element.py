@@ -37,7 +37,7 @@ class DeleteElementArguments(ToolArguments):
     """Which element, by id and by name."""
 
     element_id: str = Field(description="Not a task_id")
-    element_name: str = Field(description="Its exact name, for safety")
+    element_name: str = Field(description="Its exact name")
 
 
 class DeletedView(View):

@@ -26,7 +26,7 @@ class DeleteVoiceArguments(ToolArguments):
     """Which voice, by id and by name."""
 
     voice_id: str = Field(description="Not a task_id")
-    voice_name: str = Field(description="Its exact name, for safety")
+    voice_name: str = Field(description="Its exact name")
 
 
 class DeletedVoiceView(View):
