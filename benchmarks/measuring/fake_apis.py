@@ -108,7 +108,7 @@ def _reply(
 
 
 def _relayed(task_id: str, request: object) -> dict[str, Any]:
-    """A task as the vendor behind `mcp-kling` tells it: with the request, and with what Kling said."""
+    """A task as the vendor behind that package tells it: with the request, and with what Kling said."""
     response = {
         "success": True,
         "task_id": task_id,
