@@ -277,7 +277,8 @@ class Runtime:
         folder = settings.output_folder(self.transport)
         rules = LinkRules(SANDBOX_URL, in_process=True) if settings.sandbox else LinkRules(settings.base_url)
         downloader = Downloader(rules, self.clock, open_way=self._way_to_results)
-        return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only)
+        why_not = settings.why_unsaved(self.transport)
+        return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only, why_not=why_not)
 
     @property
     def _way_to_results(self) -> Callable[[str], Network] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.commands.option_types import port
 from kling_mcp.errors import KlingError
+from kling_mcp.guide import DOCS
 from kling_mcp.settings.values import BLANK
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def add_serve(commands: Commands) -> argparse.ArgumentParser:
         "http it serves /mcp, /healthz and /readyz to many callers; each sends its own Kling key in the header "
         "X-Kling-Api-Key (or X-Kling-Access-Key and X-Kling-Secret-Key). To serve other computers, set "
         "KLING_MCP_ALLOWED_HOSTS, and KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER. SIGTERM stops it gracefully.",
-        epilog="docs/hosting.md explains how to host it for a team, docs/operating.md how to operate it.",
+        epilog=f"{DOCS}/hosting.md explains how to host it for a team, operating.md beside it how to operate it.",
     )
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
     serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
@@ -58,11 +59,19 @@ def serve_environ(options: argparse.Namespace, environ: Mapping[str, str]) -> Ma
     media = [_full_path("--media-dir", folder) for folder in options.media_dir if not _is_blank(folder)]
     if media:
         environ = {**environ, "KLING_MCP_MEDIA_DIRS": os.pathsep.join(media)}
-    output = options.output_dir
-    if output is not None and not BLANK.fullmatch(output.strip()):
-        folder = output if output.lower() == "off" else _full_path("--output-dir", output)
-        environ = {**environ, "KLING_MCP_OUTPUT_DIR": folder}
-    return environ
+    return output_environ(options.output_dir, environ)
+
+
+def output_environ(output: str | None, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with this output folder, or `off`; None and a blank one are as if they were not there.
+
+    Raises:
+        KlingError: it is relative, and the working directory was deleted.
+    """
+    if output is None or BLANK.fullmatch(output.strip()):
+        return environ
+    folder = output if output.lower() == "off" else _full_path("--output-dir", output)
+    return {**environ, "KLING_MCP_OUTPUT_DIR": folder}
 
 
 def _is_blank(folder: str) -> bool:
