@@ -75,6 +75,7 @@ async def unmarked_notes(library: Library, draft: VideoDraft | ImageDraft, used:
         for name in find_plain(text, names)
         if name.name not in its_own and len(name.name.strip()) >= _SHORTEST_NAME
     ]
+    told.sort(key=lambda name: text.lower().find(name.lower()))
     return [
         f"The text says {quote(name, _SHOWN)} without @, so the element of that name is not used: write "
         f"@{clean(name, _SHOWN)} if it is meant."

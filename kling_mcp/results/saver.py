@@ -23,8 +23,9 @@ from kling_mcp.results.content import MP4, by_extension
 from kling_mcp.results.download import link_ended
 from kling_mcp.results.folder import Folder, NotInsideError
 from kling_mcp.results.links import ends_at
-from kling_mcp.results.names import SIDECAR, fold, free_stems, not_inside, numbered, parse_save_as, slug
+from kling_mcp.results.names import SIDECAR, free_stems, not_inside, numbered, parse_save_as
 from kling_mcp.results.part import claim, remove_abandoned
+from kling_mcp.results.places import is_where_wanted, require_inside, target_of
 from kling_mcp.results.sidecar import Content, Sidecars, has_file, key_of, record, write_sidecar
 from kling_mcp.sanitize import quote
 
@@ -220,7 +221,7 @@ class ResultSaver:
         try:
             with suppress(OSError):
                 remove_abandoned(root, self._clock.wall())
-            _require_inside(root, save_as)
+            require_inside(root, save_as)
         except BaseException:
             root.close()
             raise
@@ -283,7 +284,7 @@ class ResultSaver:
         """The row of a result that is saved already."""
         saved = self._sidecars.find(root, job.description.task_id).get(job.index)
         row = _row_of(root, job, saved) if saved and has_file(root, saved) else None
-        if row is None or saved is None or _is_where_wanted(saved, job.description.save_as):
+        if row is None or saved is None or is_where_wanted(saved, job.description.save_as):
             return row
         return replace(row, note=f"It was saved already, as {quote(row.path, 1000)}; save_as was not used.")
 
@@ -298,7 +299,7 @@ class ResultSaver:
     def _put(self, root: Folder, job: _Job, part: Part, content: Content) -> Path:
         """Put the file under a name that is free; its path."""
         now, extension = self._clock.wall(), content.media.extension
-        target, stem = _target(root, job.description)
+        target, stem = target_of(root, job.description)
         with target:
             taken = [entry.name for entry in target.entries()]
             for free in free_stems(numbered(stem, job.index, job.count), extension, taken):
@@ -382,51 +383,6 @@ def _row_of(root: Folder, job: _Job, saved: Saved) -> SavedFile | None:
         return None
     row = job.row(str(folder.path / saved.file), saved.mime_type, about.st_size)
     return row if row.seconds else replace(row, seconds=saved.seconds)
-
-
-def _target(root: Folder, description: Description) -> tuple[Folder, str]:
-    """Where the files of a task go, opened, and their name.
-
-    Raises:
-        NotInsideError: a folder of `save_as` is a link or a file.
-    """
-    wish = parse_save_as(description.save_as)
-    name = slug(description.title or description.prompt, description.kind)
-    name = name if description.take == 1 else f"{name}-take-{description.take}"
-    target = root.descend(wish.folders, make=True)
-    if not wish.name:
-        return target, name
-    if not target.is_folder(wish.name):
-        return target, wish.stem
-    with target:
-        return target.enter(wish.name), name
-
-
-def _is_where_wanted(saved: Saved, save_as: str) -> bool:
-    """Whether a file lies where `save_as` says, under whatever number."""
-    wish = parse_save_as(save_as)
-    folders, wanted = [fold(name) for name in saved.folders], [fold(name) for name in wish.folders]
-    if not wish.name:
-        return not wanted or folders == wanted
-    is_named = folders == wanted and fold(saved.file).startswith(fold(wish.stem))
-    return is_named or folders == [*wanted, fold(wish.name)]
-
-
-def _require_inside(root: Folder, save_as: str) -> None:
-    """The folders of `save_as` that exist are folders of the output folder.
-
-    Raises:
-        InputError: one is a link, a file, or on another disk.
-    """
-    wish = parse_save_as(save_as)
-    with suppress(FileNotFoundError):
-        try:
-            folder = root.descend(wish.folders)
-        except NotInsideError as error:
-            raise not_inside(error.name, error.what) from None
-        with folder:
-            if folder.device != root.device:
-                raise not_inside(folder.path.name, "a disk of its own")
 
 
 def _claimed_type(url: str, kind: MediaKind) -> str:

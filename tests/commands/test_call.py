@@ -42,7 +42,7 @@ def test_text_is_the_default_and_progress_stays_on_stderr(run: Run, pictures: tu
     made = run("create_element_and_wait", *LOOKS, *pictures)
     assert made.code == 0
     assert made.out.startswith("Ready: element_ids=")
-    assert made.err.splitlines()[0] == 'Creating "Mia" at Kling'
+    assert made.err.splitlines()[0] == 'Checking "Mia"', "so far nothing was sent"
 
 
 def test_synonyms_and_comma_lists_are_those_of_a_chat(run: Run, mia: str, pictures: tuple[str, ...]) -> None:

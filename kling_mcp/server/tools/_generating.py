@@ -72,6 +72,7 @@ def _after_dry_run(request: GenerationRequest, call: ToolContext, *, is_known: b
 
 async def _make(request: GenerationRequest, arguments: PaidArguments, call: ToolContext, *, is_known: bool) -> Answer:
     name, expected = "", expected_time([call.account.generator.kinds[request.intent.kind]])
+    prompt = quote(request.memo.prompt, 40)
 
     async def on_claim(external_task_id: str) -> None:
         nonlocal name
@@ -82,21 +83,17 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
         if slots := call.account.waits_for(name):
             return f"Waiting for a free slot at Kling: {slots}"
         if not name:
-            return f"Checking {quote(request.memo.prompt, 40)}"
-        sent = call.account.sending(name)
-        ending = f": sending {sent}" if sent else f"; {expected}"
-        return f"{'Waiting for' if is_known else 'Making'} {quote(request.memo.prompt, 40)} at Kling{ending}"
+            return f"Checking {prompt}"
+        ending = f": sending {sent}" if (sent := call.account.sending(name)) else f"; {expected}"
+        return f"{'Waiting for' if is_known else 'Making'} {prompt} at Kling{ending}"
 
     seconds = call.wait_seconds(arguments)
     try:
         async with call.report_progress(message, seconds):
             made = await call.account.generator.generate_and_wait(request, wait_seconds=seconds, on_claim=on_claim)
     except StillSendingError as error:
-        view = generation_view(
-            request,
-            external_task_id=error.external_task_id,
-            next_step=f"It is still being sent: repeat the same call, or call wait_for_tasks with ids=[{quote(name)}].",
-        )
+        step = f"It is still being sent: repeat the same call, or call wait_for_tasks with ids=[{quote(name)}]."
+        view = generation_view(request, external_task_id=error.external_task_id, next_step=step)
         return Answer(view, generation_text(view), ending=SENDING)
     view = generation_view(
         request,

@@ -98,8 +98,7 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
         view.task_id for view, rows in zip(tasks, files, strict=True) if any(row.may_be_saved_later for row in rows)
     ]
     names = [name for name in names if name]
-    step = next_wait(names) if tasks else await _nothing_unfinished(call)
-    view = WaitView(tasks=tasks, pending=len(pending), next_step=step)
+    view = WaitView(tasks=tasks, pending=len(pending), next_step=await _next_step(tasks, names, call))
     ending = Ending(tuple(names), has_failed=any(task.task_status == "failed" for task in tasks))
     all_files = [file for rows in files for file in rows]
     for_page = await _page_data(account, collected, all_files) if call.caller.shows_pages else None
@@ -174,8 +173,10 @@ def _progress(account: Account, collected: Sequence[CollectedTask]) -> str:
     return f"{waiting}; {expected}" if expected else waiting
 
 
-async def _nothing_unfinished(call: ToolContext) -> str:
-    """The next step without any task: what was made while there was no folder can be saved now."""
+async def _next_step(tasks: list[CollectedTaskView], names: list[str], call: ToolContext) -> str:
+    """What to do next; without any task, what was made while there was no folder can be saved now."""
+    if tasks:
+        return next_wait(names)
     unsaved = await call.account.generations.unsaved(call.clock.wall() - LIFETIME_SECONDS)
     if not unsaved:
         return "Nothing is unfinished; find_elements and find_generations show what exists."
