@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench workflows nightly fuzz mutants requests wire clean
+.PHONY: help demo test check docs bench workflows nightly fuzz soak mutants requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -49,8 +49,18 @@ nightly: $(VENV)/.checkers ## the tests with many more random histories; takes l
 
 MINUTES ?= 10
 
-fuzz: $(VENV)/.checkers ## fuzz the server for 10 minutes (or MINUTES=60)
+INPUTS ?= 1000000
+
+fuzz: $(VENV)/.checkers ## guided search with 1,000,000 inputs, then fuzz for 10 minutes (or INPUTS=0 MINUTES=60)
+	-@$(PIP) --group fuzz >/dev/null 2>&1
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.search --inputs $(INPUTS)
 	$(BIN)/python tests/fuzz/campaign.py $(MINUTES) -n auto
+
+WISHES ?= 10000
+FIRST ?= 1
+
+soak: $(VENV)/.checkers ## 10,000 wishes in a storm of faults and kills: none twice, none lost; SEED=7 WISHES=500 repeats
+	@PYTHONPATH=tests $(BIN)/python -m soak --wishes $(WISHES) --first $(FIRST) $(if $(SEED),--seed $(SEED)) $(SOAK)
 
 bench: $(VENV)/.package ## compare with plain alternatives and other servers; only some: BENCH="start context"
 	@$(BIN)/python benchmarks $(BENCH)
@@ -66,7 +76,7 @@ wire: $(VENV)/.package ## show what changed for users since the last release, an
 
 clean: ## remove everything that these targets made
 	rm -rf .venv benchmarks/.environments build dist .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache \
-		.hypothesis .import_linter_cache
+		.hypothesis .fuzz .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --group came with pip 25.1; the pip that a new environment starts with may be older.

@@ -48,7 +48,7 @@ class BillingApi:
             UnexpectedReplyError: Kling's inner code is no success.
         """
         data = await self._ask(Request("GET", COSTS, params={"start_time": since_ms, "end_time": until_ms}))
-        if not isinstance(data, dict) or data.get("code", 0) not in {0, 200}:
+        if not isinstance(data, dict) or data.get("code", 0) not in (0, 200):
             inner = data if isinstance(data, dict) else {}
             said = f"{clean(str(inner.get('code', '')), 20)} {quote(str(inner.get('msg', '')), 200)}"
             raise UnexpectedReplyError(f"Kling did not tell the packs of this account: {said}.", http_status=200)

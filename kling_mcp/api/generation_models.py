@@ -53,8 +53,9 @@ class GenerationTask(KlingTask):
         outputs = read_objects(data.get("outputs", data.get("references")))
         by_type: dict[str, list[Any]] = {"video": [], "image": []}
         for output in outputs:
-            if output.get("type") in by_type:
-                by_type[output["type"]].append(output)
+            kind = output.get("type")
+            if isinstance(kind, str) and kind in by_type:
+                by_type[kind].append(output)
         return {
             **data,
             "task_id": data["id"],

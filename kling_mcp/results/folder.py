@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Self
@@ -18,7 +18,7 @@ from kling_mcp.concurrency.shared_files import replace_file
 from kling_mcp.media.long_paths import extended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
 HAS_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
@@ -134,13 +134,23 @@ class Folder:
         with suppress(FileNotFoundError):
             os.unlink(self._at(name), dir_fd=self._handle)
 
-    def entries(self) -> list[Entry]:
-        """Everything in the folder, links as what they are."""
+    def names(self) -> list[str]:
+        """Everything in the folder. Much cheaper than looking at each: people have thousands of clips in one."""
+        with self._scan() as found:
+            return [one.name for one in found]
+
+    def entries(self, ending: str) -> list[Entry]:
+        """The folders in it, and whatever has a name with this ending; links as what they are."""
+        with self._scan() as found:
+            return [entry for entry in (_described(one, ending) for one in found) if entry]
+
+    @contextmanager
+    def _scan(self) -> Iterator[Iterator[os.DirEntry[str]]]:
         # A descriptor of its own: two threads that list one share their place in the list.
         handle = None if self._handle is None else os.open(".", _FOLDER_FLAGS, dir_fd=self._handle)
         try:
             with os.scandir(extended(str(self.path)) if handle is None else handle) as found:
-                return [entry for entry in map(_described, found) if entry]
+                yield found
         finally:
             if handle is not None:
                 os.close(handle)
@@ -189,8 +199,10 @@ def is_same_path(one: str, other: str, kind: type[PurePath] = PurePath) -> bool:
     return kind(one) == kind(other)
 
 
-def _described(found: os.DirEntry[str]) -> Entry | None:
+def _described(found: os.DirEntry[str], ending: str) -> Entry | None:
     try:
+        if not (found.name.endswith(ending) or found.is_dir(follow_symlinks=False)):
+            return None
         about = found.stat(follow_symlinks=False)
     except OSError:  # it went away meanwhile
         return None

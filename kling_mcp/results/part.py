@@ -133,10 +133,10 @@ def claim(folder: Folder, key: str, now: float) -> Part | None:
 
 def remove_abandoned(folder: Folder, now: float) -> None:
     """Remove the parts of processes that have ended. What cannot be removed stays."""
-    for entry in folder.entries():
-        if entry.name.startswith(_BEGIN) and entry.name.endswith(_END):
+    for name in folder.names():
+        if name.startswith(_BEGIN) and name.endswith(_END):
             with suppress(OSError):
-                _remove_if_abandoned(folder, entry.name, now)
+                _remove_if_abandoned(folder, name, now)
 
 
 def _remove_if_abandoned(folder: Folder, name: str, now: float) -> bool:

@@ -108,13 +108,7 @@ class ResultSaver:
     """Saves into one output folder; one per process. Without a folder nothing is saved, and rows have links alone."""
 
     def __init__(
-        self,
-        folder: Path | None,
-        downloader: Downloader,
-        clock: Clock,
-        *,
-        read_only: bool = False,
-        why_not: str = "",
+        self, folder: Path | None, downloader: Downloader, clock: Clock, *, read_only: bool = False, why_not: str = ""
     ) -> None:
         """`folder` is a full path; it is opened, and made if it is missing, when something is saved.
 
@@ -282,17 +276,21 @@ class ResultSaver:
 
     def _find(self, root: Folder, job: _Job) -> SavedFile | None:
         """The row of a result that is saved already."""
-        saved = self._sidecars.find(root, job.description.task_id).get(job.index)
-        row = _row_of(root, job, saved) if saved and has_file(root, saved) else None
-        if row is None or saved is None or is_where_wanted(saved, job.description.save_as):
+        known = self._known(root, job)
+        row = _row_of(root, job, known) if known and has_file(root, known) else None
+        if row is None or known is None or is_where_wanted(known, job.description.save_as):
             return row
         return replace(row, note=f"It was saved already, as {quote(row.path, 1000)}; save_as was not used.")
 
+    def _known(self, root: Folder, job: _Job) -> Saved | None:
+        """The sidecar of a result, if there is one."""
+        return self._sidecars.find(root, job.description.task_id).get(job.index)
+
     def _publish(self, root: Folder, job: _Job, part: Part, content: Content) -> SavedFile:
         """Give the whole file its name, below its sidecar's."""
-        if found := self._find(root, job):  # on a disk without locks, another process was faster
-            return found
-        known = self._sidecars.find(root, job.description.task_id).get(job.index)
+        known = self._known(root, job)
+        if known and has_file(root, known) and (found := _row_of(root, job, known)):
+            return found  # on a disk without locks, another process was faster
         path = _put_back(root, known, part) if known else None
         return job.row(str(path or self._put(root, job, part, content)), content.media.mime_type, content.size)
 
@@ -301,8 +299,7 @@ class ResultSaver:
         now, extension = self._clock.wall(), content.media.extension
         target, stem = target_of(root, job.description)
         with target:
-            taken = [entry.name for entry in target.entries()]
-            for free in free_stems(numbered(stem, job.index, job.count), extension, taken):
+            for free in free_stems(numbered(stem, job.index, job.count), extension, target.names()):
                 file = free + extension
                 about = record(job.description, job.index, job.result.url, file, content, ends_at=job.ends_at, now=now)
                 try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import threading
 from contextlib import suppress
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _MARK = "kling_mcp"  # the key whose value is the format
 _MAX_BYTES = 1_000_000
+_MAX_SECONDS = 1_000_000
 _MAX_FILES = 50_000
 _MAX_DEPTH = MAX_FOLDERS + 1  # a name may mean a folder, too
 
@@ -176,7 +176,7 @@ class Sidecars:
         return found
 
     def _look(self, folder: Folder, place: tuple[str, ...], before: Mapping[tuple[str, ...], Known]) -> None:
-        for entry in folder.entries():
+        for entry in folder.entries(SIDECAR):
             here = (*place, entry.name)
             if entry.name.startswith(".") or len(self._known) >= _MAX_FILES:
                 continue
@@ -215,6 +215,11 @@ def _read(folder: Folder, name: str, place: tuple[str, ...]) -> Saved | None:
         return None
     if saved_as in {"", ".", ".."} or "\0" in saved_as or "/" in saved_as or "\\" in saved_as:
         return None  # the file lies beside it
-    seconds = told.get("seconds")
-    seconds = float(seconds) if isinstance(seconds, int | float) and math.isfinite(seconds) else 0.0
-    return Saved(task_id, index, place, saved_as, str(told.get("mime_type") or ""), seconds)
+    mime_type = told.get("mime_type")
+    seconds = _seconds(told.get("seconds"))
+    return Saved(task_id, index, place, saved_as, mime_type if isinstance(mime_type, str) else "", seconds)
+
+
+def _seconds(told: object) -> float:
+    """0.0 for anything that is no length of a clip."""
+    return float(told) if isinstance(told, int | float) and 0 <= told < _MAX_SECONDS else 0.0

@@ -134,7 +134,7 @@ def name_arguments(raw: Mapping[str, Any], own: tuple[str, ...], *, has_synonyms
         meant = meanings.get(key, "")
         if name in own:
             continue
-        if meant == PICTURES:
+        if meant == PICTURES and PICTURES not in own:
             pictures[name] = value
         elif meant and meant not in named.values:
             named.values[meant] = value
@@ -162,7 +162,7 @@ def _meanings(own: tuple[str, ...]) -> Mapping[str, str]:
     for argument in own:
         for synonym in SYNONYMS.get(argument, ()):
             key = _key(synonym)
-            found[key] = "" if key in found else argument
+            found[key] = argument if found.get(key, argument) == argument else ""
     if {FRONTAL_IMAGE, REFER_IMAGES} <= set(own):
         found |= {_key(name): PICTURES for name in _PICTURES}
     found |= {_key(name): name for name in own}

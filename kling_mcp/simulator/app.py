@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import anyio
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
@@ -74,7 +74,10 @@ class _Handler:
         match = match_route(request.method, request.scope["raw_path"].decode("latin-1"))
         plan: Plan = request.scope.get(PLAN) or self.faults.plan(match.name)
         visit = self._open(request, match, plan)
-        body = await _read(request, self.world.max_body_bytes)
+        try:
+            body = await _read(request, self.world.max_body_bytes)
+        except ClientDisconnect:  # a client that was killed: half a request is none
+            return _NoReply("closed")
         if body is None:
             visit.record.status = 413
             return _as_response(proxy_page(413), visit)  # fact: body-40mb

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import httpx
 import pytest
 from helpers import API_KEY
 
+from kling_mcp.api.auth import ApiKey
 from kling_mcp.api.billing import CASH_LEDGER, PACKAGE_LEDGER, BillingApi
+from kling_mcp.api.client import KlingClient
+from kling_mcp.api.sender import Sender
 from kling_mcp.errors import UnexpectedReplyError
 from kling_mcp.simulator import Pack, Quirks
 
@@ -43,6 +47,17 @@ async def test_inner_code_of_the_packs_decides(billing: BillingApi, world: World
     assert 'did not tell the packs of this account: 500 "the packs cannot be told"' in caught.value.message
     world.quirks = Quirks(costs_code=200)  # fact: envelope-code-200
     assert await billing.packs(SINCE, UNTIL) == []
+
+
+@pytest.mark.parametrize("code", [[], [0], {"code": 0}, "ok", None])
+async def test_inner_code_that_is_no_number_is_no_success(code: object, clock: VirtualClock) -> None:
+    """Fact: costs-double-envelope. A list or an object as code was a defect, found by fuzzing."""
+    body = {"code": 0, "data": {"code": code, "resource_pack_subscribe_infos": []}}
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
+    sender = Sender("https://kling.invalid", clock, make_transport=lambda: answer)
+    with pytest.raises(UnexpectedReplyError):
+        await BillingApi(KlingClient(sender, ApiKey(API_KEY), clock), clock).packs(SINCE, UNTIL)
+    await sender.aclose()
 
 
 async def test_concurrent_requests_to_the_account_take_turns(billing: BillingApi, world: World) -> None:

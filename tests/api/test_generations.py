@@ -167,6 +167,13 @@ class TestTolerantReading:
         task = GenerationTask.model_validate({"id": "88", "status": "succeeded", "outputs": outputs})
         assert (task.results, task.result_ids) == ([], [])
 
+    @pytest.mark.parametrize("kind", [["video"], {"type": "video"}, 7, None])
+    def test_output_whose_type_is_no_word_costs_no_other_result(self, kind: object) -> None:
+        """Found by fuzzing: the reply to a request that was paid for ended in a defect."""
+        outputs = [{"type": kind, **LINK}, {"type": "video", **LINK}]
+        task = GenerationTask.model_validate({"id": "88", "status": "succeeded", "outputs": outputs})
+        assert (task.task_id, task.result_ids) == ("88", ["5"])
+
     @pytest.mark.parametrize("quirks", [Quirks(extra_fields=True, tasks_outputs="references", deduction="number")])
     @pytest.mark.parametrize("path", [*NEW, *OLDER])
     async def test_odd_replies_are_read_on_every_route(

@@ -29,7 +29,7 @@ def main(minutes: str, *more: str) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
     ends = time.monotonic() + float(minutes) * 60
     rounds = 0
-    while rounds == 0 or time.monotonic() < ends:
+    while time.monotonic() < ends:
         rounds += 1
         seed = random.SystemRandom().randrange(2**32)
         command = [sys.executable, "-m", "pytest", str(HERE), "-q", f"--hypothesis-seed={seed}", *more]

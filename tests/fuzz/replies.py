@@ -128,12 +128,12 @@ VALUES: list[Any] = [
 values = st.one_of(st.sampled_from(VALUES), texts, links, st.integers(), st.floats())
 
 
-def _places(node: Any) -> Iterator[tuple[Any, Any]]:
+def places_in(node: Any) -> Iterator[tuple[Any, Any]]:
     """Every container with every key in it, in order."""
     keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
     for key in keys:
         yield node, key
-        yield from _places(node[key])
+        yield from places_in(node[key])
 
 
 def _nested(value: Any, depth: int) -> Any:
@@ -165,7 +165,7 @@ _MAX_PLACES = 300
 def _changed(body: bytes, changes: list[Change]) -> bytes:
     root = [json.loads(body or b"null")]
     for change in changes:
-        places = list(_places(root))
+        places = list(places_in(root))
         if not places or len(places) > _MAX_PLACES:
             break  # what repeats a repetition would be a bomb for the fuzzer
         named = [place for place in places if place[1] == change.name] or places

@@ -5,6 +5,7 @@ And the judge is no rubber stamp: the same plays, spoilt, must not pass.
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,9 @@ import pytest
 sys.path.append(str(Path(__file__).parent))
 
 from evaluation.grading import Play, grade
-from evaluation.replay import UnprovenError, check_answer, replay, require_in_texts, tools_missing
-from evaluation.scene import KEY, Step
-from evaluation.sheets import Call, Request, Way, read_requests
+from evaluation.replay import UnprovenError, check_answer, replay, replay_careless, require_in_texts, tools_missing
+from evaluation.scene import KEY, Step, with_known_names
+from evaluation.sheets import Call, Careless, Request, Way, read_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,23 @@ async def test_the_expected_calls_do_what_was_asked(wish: Request, way: int, era
         pytest.skip(f"this server does not offer {', '.join(missing)}")
     play = await replay(wish, wish.way[way], tmp_path / "scene", era)
     assert grade(wish, play) == []
+    assert not re.search(r"\$\{[a-z]", with_known_names(wish.says, play.facts)), "a name that means nothing"
     passed = [name for name, spoilt in spoil(wish, play) if not grade(wish, spoilt)]
     assert passed == [], "these must not pass"
+
+
+CARELESS = [
+    (f"{request.id}-{number}", request, careless, ERAS[number % 2])
+    for request in read_requests()
+    for number, careless in enumerate(request.careless, 1)
+]
+
+
+@pytest.mark.parametrize(("wish", "careless", "era"), [row[1:] for row in CARELESS], ids=[row[0] for row in CARELESS])
+async def test_careless_agent_does_not_pass(wish: Request, careless: Careless, era: str, tmp_path: Path) -> None:
+    """Each fails for the reason that its request is there for, not for an accident."""
+    reasons = grade(wish, await replay_careless(wish, careless, tmp_path / "scene", era))
+    assert [reason for reason in reasons if careless.refused in reason], reasons
 
 
 def spoil(request: Request, play: Play) -> Iterator[tuple[str, Play]]:

@@ -21,6 +21,7 @@ from kling_mcp.server.tools import NAMES, load
 
 REQUESTS = read_requests()
 SPECS = {spec.name: spec for spec in map(load, NAMES)}
+COSTLY = ("generation", "money", "production", "surroundings")
 SAW_MIA = Step("list_elements", {}, "Mia 310000000000001", {"id": "310000000000001"}, is_error=False)
 MADE = Step("create_element", {"element_name": "Mia"}, "task 880000000000000001", None, is_error=False)
 
@@ -34,9 +35,24 @@ def play_of(*steps: Step, answer: str = "Done.", created: int = 0) -> Play:
 
 
 def test_request_set_is_large_enough_and_each_request_says_what_it_guards() -> None:
-    assert len(REQUESTS) >= 40
+    assert len(REQUESTS) >= 180
     assert [request.id for request in REQUESTS if not request.guards.endswith((".", "!"))] == []
     assert len({request.says for request in REQUESTS}) == len(REQUESTS)
+
+
+def test_costly_themes_are_large_and_each_request_has_a_careless_agent() -> None:
+    """What is paid for, or broken by what surrounds the server, is where a careless agent does the harm."""
+    counted = Counter(request.theme for request in REQUESTS)
+    assert min(counted[theme] for theme in COSTLY) >= 15
+    assert sum(counted[theme] for theme in COSTLY) >= 80
+    assert [request.id for request in REQUESTS if request.theme in COSTLY and not request.careless] == []
+    assert sum(bool(request.careless) for request in REQUESTS) >= 120
+
+
+def test_careless_calls_name_real_tools() -> None:
+    """A name that no tool has would be refused for that alone."""
+    tools = {call.tool for request in REQUESTS for careless in request.careless for call in careless.call}
+    assert tools - set(SPECS) == set()
 
 
 def test_every_tool_is_asked_for() -> None:
@@ -48,6 +64,14 @@ def test_people_write_in_other_languages_too() -> None:
     says = [request.says for request in REQUESTS]
     assert sum(bool(re.search("[\u4e00-\u9fff]{4}", text)) for text in says) >= 3
     assert sum(bool(re.search(r"\b(ich|bitte|meine[rmn]?|ist)\b", text, re.IGNORECASE)) for text in says) >= 3
+    for letters in (
+        "[ぁ-んァ-ヶ]",
+        "[а-яё]{3}",
+        r"\b(vous|une|déjà|prête|de la)\b",
+        r"\b(el|los|qué|por)\b",
+        "[ąęłżźćń]",
+    ):
+        assert any(re.search(letters, text, re.IGNORECASE) for text in says), letters
 
 
 def test_expected_calls_name_real_arguments() -> None:
@@ -128,6 +152,14 @@ def test_a_look_afterwards_is_no_look_before() -> None:
     ]
     free = request_for(Way(call=(looks, makes), in_order=False), ends={"created": [1]})
     assert grade(free, play_of(MADE, SAW_MIA, created=1)) == []
+
+
+def test_way_through_what_was_never_made_is_not_taken() -> None:
+    """A model may choose another name: then the judge says so, and does not fall over."""
+    makes = Call(tool="create_element", shows=("${made.Mia.task}",))
+    assert grade(request_for(Way(call=(makes,)), ends={"created": [1]}), play_of(MADE, created=1)) == [
+        "no expected way was taken: way 1 lacks call 1 (create_element)"
+    ]
 
 
 def test_call_does_not_match_two_expected_calls() -> None:

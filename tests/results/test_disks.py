@@ -161,7 +161,8 @@ class TestFolder:
             part.close()
             assert inner.path == tmp_path / "films" / "a" / "b"
             assert (inner.has_file("x.mp4"), inner.is_folder("x.mp4"), root.is_folder("a")) == (True, False, True)
-            assert [(entry.name, entry.is_folder) for entry in root.entries()] == [("a", True)]
+            assert [(entry.name, entry.is_folder) for entry in root.entries(".json")] == [("a", True)]
+            assert (root.names(), inner.names()) == (["a"], ["x.mp4"])
             assert inner.device == root.device
             assert inner.about("y.mp4") is None
             inner.remove("y.mp4")

@@ -267,6 +267,21 @@ class TestSavedOnce:
             (row,) = await saver(store, out).save(results(store), described())
         assert content(row) == CLIP
 
+    @pytest.mark.parametrize("odd", ["1" + "0" * 400, "1e400", "-1", "NaN", '"long"', "[5]", "null"])
+    @pytest.mark.parametrize("name", ["seconds", "mime_type"])
+    async def test_odd_value_in_a_record_spoils_no_other_result(self, out: Path, name: str, odd: str) -> None:
+        """Found by fuzzing: a whole number that is no float ended every save into the folder."""
+        record = '{"kling_mcp": 1, "task_id": "7", "index": 1, "file": "x.mp4", "%s": %s}'
+        put(out / "x.json", record % (name, odd))
+        put(out / "x.mp4")
+        async with storing(whole(CLIP)) as store:
+            (row,) = await saver(store, out).save(results(store), described())
+            ((known,),) = await saver(store, out).look([([], replace(described(), task_id="7"))])
+        assert content(row) == CLIP
+        assert known.path == str(out / "x.mp4")
+        assert known.seconds == 0.0
+        assert known.mime_type in {"video/mp4", "long"}
+
 
 class TestFolderStaysClosed:
     @pytest.mark.parametrize(

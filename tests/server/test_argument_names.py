@@ -56,6 +56,8 @@ def refusal(tool: str, /, **raw: Any) -> str:
             {"name": "Mia", "audio_url": "https://a", "budget": "1"},
             {"voice_name": "Mia", "voice_url": "https://a", "max_units": 1},
         ),
+        ("generate_image", {"text": "x", "image_urls": ["a.png"]}, {"prompt": "x", "images": ["a.png"]}),
+        ("generate_video", {"prompt": "x", "Images": "a.png"}, {"prompt": "x", "images": ["a.png"]}),
         (
             "create_element",
             {
@@ -159,6 +161,15 @@ def test_synonyms_of_one_tool_mean_one_argument_each(tool: str) -> None:
     own = load(tool).arguments.model_fields
     words = [set(SYNONYMS.get(argument, ())) - set(own) for argument in own]
     assert not any(one & other for one, other in itertools.combinations(words, 2))
+
+
+@pytest.mark.parametrize("tool", NAMES)
+def test_every_synonym_reaches_its_argument_in_every_tool(tool: str) -> None:
+    own = tuple(load(tool).arguments.model_fields)
+    for argument in own:
+        for synonym in {*SYNONYMS.get(argument, ()), argument.upper()} - set(own):
+            named = name_arguments({synonym: "x"}, own)
+            assert (named.values, named.pictures) == ({argument: "x"}, None), synonym
 
 
 def test_every_synonym_is_of_an_argument_that_exists() -> None:

@@ -17,6 +17,7 @@ from anyio import to_thread
 from evaluation.endpoints import EndpointError
 from evaluation.grading import Play
 from evaluation.scene import Scene
+from evaluation.tool_texts import ToolTexts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +67,11 @@ class _BoundError(Exception):
 class _Talk:
     """One conversation while it goes on."""
 
-    def __init__(self, endpoint: Endpoint, bounds: Bounds, *, shows_structured: bool) -> None:
+    def __init__(self, endpoint: Endpoint, bounds: Bounds, *, shows_structured: bool, texts: ToolTexts | None) -> None:
         self._endpoint = endpoint
         self._bounds = bounds
         self._shows_structured = shows_structured
+        self._texts = texts
         self.started = time.monotonic()
         self.tokens_in = 0
         self.tokens_out = 0
@@ -82,11 +84,12 @@ class _Talk:
         Raises:
             _BoundError, EndpointError: why it was broken off.
         """
-        tools = (await client.list_tools()).tools
-        system = _SYSTEM.format(instructions=client.instructions or "")
+        texts = self._texts or ToolTexts(tuple((await client.list_tools()).tools))
+        own = client.instructions or ""
+        system = _SYSTEM.format(instructions=own if texts.instructions is None else texts.instructions)
         messages: list[Message] = [{"role": "user", "content": says}]
         for _ in range(self._bounds.turns):
-            reply = await self._turn(system, messages, tools)
+            reply = await self._turn(system, messages, texts.tools)
             self.answer = reply.text
             if reply.is_cut:
                 raise _BoundError(f"an answer was longer than {self._bounds.answer_tokens} tokens")
@@ -154,19 +157,22 @@ async def converse(
     *,
     era: str = "auto",
     shows_structured: bool = False,
+    texts: ToolTexts | None = None,
 ) -> Conversation:
     """One request, done by the model. `folder` must be new; it holds the user's files and the server's state.
+
+    The model is shown the `texts` in place of the server's own; its calls go to this server all the same.
 
     Raises:
         EndpointError: one that no other request would escape.
     """
     scene = Scene(request, folder)
-    talk = _Talk(endpoint, bounds, shows_structured=shows_structured)
+    talk = _Talk(endpoint, bounds, shows_structured=shows_structured, texts=texts)
     stopped = ""
     fatal: EndpointError | None = None
     async with scene.opened(era) as client:
         try:
-            await talk.run(scene, client, scene.resolve(request.says))
+            await talk.run(scene, client, scene.words())
         except (EndpointError, _BoundError) as error:
             stopped = str(error)
             # Raised in here it would arrive in a group, because the client runs in a task group.

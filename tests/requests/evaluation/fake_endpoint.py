@@ -38,11 +38,15 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The conversation as the model sees it: the user's words, its own number of turns, and the last results."""
+    """The conversation as the model sees it: the user's words, its own number of turns, and the last results.
+
+    `texts` are what the server says of itself and of its tools.
+    """
 
     says: str
     turns: int
     results: tuple[str, ...]
+    texts: str
 
 
 Model = Callable[[Heard], Turn | Raw]
@@ -112,13 +116,15 @@ def _heard_by_openai(body: dict[str, Any]) -> Heard:
     messages = body["messages"]
     spoken = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
     last = messages[spoken[-1] + 1 :] if spoken else []
-    return Heard(messages[1]["content"], len(spoken), tuple(message["content"] for message in last))
+    texts = json.dumps([messages[0]["content"], body["tools"]])
+    return Heard(messages[1]["content"], len(spoken), tuple(message["content"] for message in last), texts)
 
 
 def _heard_by_anthropic(body: dict[str, Any]) -> Heard:
     messages = body["messages"]
     last = messages[-1]["content"] if len(messages) > 1 else []
-    return Heard(messages[0]["content"], len(messages) // 2, tuple(block["content"] for block in last))
+    texts = json.dumps([body["system"], body["tools"]])
+    return Heard(messages[0]["content"], len(messages) // 2, tuple(block["content"] for block in last), texts)
 
 
 def _as_completion(turn: Turn) -> dict[str, Any]:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from kling_mcp.simulator.records import ElementTask
 
 CREATING = frozenset({"create_element", "create_element_and_wait"})
-PAYING = frozenset({"generate_video", "generate_image"})
-CHANGING = CREATING | PAYING | {"delete_element"}
+PAYING = frozenset({"generate_video", "generate_image", "apply_production", "create_voice"})
+CHANGING = CREATING | PAYING | {"delete_element", "delete_voice"}
 _SPECS = {spec.name: spec for spec in map(load, NAMES)}
 
 
@@ -92,13 +92,13 @@ def _depths(way: Way, play: Play, results: Mapping[str, str], used: tuple[int, .
 
 
 def _serves(call: Call, step: Step, facts: Mapping[str, str]) -> bool:
-    return (
-        step.tool in {call.tool, *call.also}
-        and step.kind == call.error
-        and step.pictures >= call.pictures
-        and all(text in step.text for text in resolve(call.shows, facts))
-        and (step.tool != call.tool or keeps(resolve(call.must, facts), step))
-    )
+    if step.tool not in {call.tool, *call.also} or step.kind != call.error or step.pictures < call.pictures:
+        return False
+    try:
+        shows, must = resolve(call.shows, facts), resolve(call.must, facts)
+    except KeyError:  # what it speaks of was never made
+        return False
+    return all(text in step.text for text in shows) and (step.tool != call.tool or keeps(must, step))
 
 
 def keeps(must: Mapping[str, Any], step: Step) -> bool:

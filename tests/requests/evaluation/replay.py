@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evaluation.scene import Step
-    from evaluation.sheets import Call, Request, Way
+    from evaluation.sheets import Call, Careless, Request, Way
 
 OFFERED = frozenset(spec.name for spec in map(load, NAMES))
 _REFERENCE = re.compile(r"\$\{(\d+)\.([^}]+)\}")
@@ -57,6 +57,20 @@ async def replay(request: Request, way: Way, folder: Path, era: str = "auto") ->
         raise problem
     steps = tuple(by_call[number] for number in sorted(by_call))
     return Play(steps, _answer(request, scene, steps), ending, scene.facts)
+
+
+async def replay_careless(request: Request, careless: Careless, folder: Path, era: str = "auto") -> Play:
+    """The play of an agent that makes these calls, whatever they are answered."""
+    scene = Scene(request, folder)
+    by_call: dict[int, Step] = {}
+    async with scene.opened(era):
+        for number, call in enumerate(careless.call, 1):
+            by_call[number] = await scene.call(call.tool, scene.resolve(call.arguments, _results(by_call)))
+            scene.ending()  # gives names to what was made
+        ending = scene.ending()
+    wanted = [known_texts(group, scene.facts) for group in (*request.tells, *request.answers)]
+    answer = scene.resolve(careless.answer) or " ".join(["Done:", *(texts[0] for texts in wanted if texts)])
+    return Play(tuple(scene.steps), answer, ending, scene.facts)
 
 
 async def _play_together(scene: Scene, group: list[tuple[int, Call]], by_call: dict[int, Step]) -> None:

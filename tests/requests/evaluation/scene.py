@@ -9,33 +9,43 @@ It judges nothing.
 from __future__ import annotations
 
 import base64
+import errno
+import os
 import re
+import socket
+import ssl
+import time
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from mcp import Client
 from mcp_types import TextContent
 from PIL import Image
 from virtual_time import VirtualClock
 
+from evaluation.sheets import Start
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
-from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
+from kling_mcp.simulator import Faults, Pack, Quirks, SimulatorTransport, World
 from kling_mcp.simulator.presets import preset_elements, preset_voices
 from kling_mcp.simulator.validation import TAG_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from evaluation.sheets import Earlier, Picture, Request
     from kling_mcp.simulator.records import ElementTask
 
 KEY = "api-key-CANARY-of-the-requests-7c1e"  # must never be shown by anything
+EPOCH = 1_790_000_000.0
+ENDLESS = 600  # a task that takes so long does not end while anybody waits
 _NAME = re.compile(r"\$\{([^}]+)\}")
 _TAG_IDS = {name: tag_id for tag_id, name in TAG_NAMES.items()}
 
@@ -77,35 +87,56 @@ class Ending:
 
 
 class Scene:
-    """One request's stage. Make it inside a running virtual loop; `folder` must be new."""
+    """One request's stage. `folder` must be new; `epoch` is the true time at the virtual loop's second 0.
 
-    def __init__(self, request: Request, folder: Path) -> None:
+    Where `base_url` is set, servers have it in their environment, as if Kling were there; `kling` is what to serve.
+    """
+
+    def __init__(self, request: Request, folder: Path, *, epoch: float = EPOCH) -> None:
         self.request = request
         self.steps: list[Step] = []
         self.facts: dict[str, str] = {"folder": str(folder / "pictures")}
         self._folder = folder
-        self._clock = VirtualClock()
+        self._clock = VirtualClock(epoch)
+        self.base_url = ""
         start = request.start
-        self._world = World(self._clock.wall, api_keys=[KEY], quirks=Quirks(**start.quirks))
+        packs = [Pack(kind, units) for kind, units in start.packs.items()] or None
+        self._world = World(self._clock.wall, api_keys=[KEY], quirks=Quirks(**start.quirks), packs=packs)
         if start.task_seconds:
             self._world.durations = lambda _kind, _rng: start.task_seconds
         self._faults = Faults()
+        self.kling = self._world, self._faults
         self._client: Client | None = None
 
     @asynccontextmanager
     async def opened(self, era: str = "auto") -> AsyncIterator[Client]:
         """Set the stage and connect a client."""
-        start = self.request.start
-        self._place_pictures()
+        await self.set_up()
+        async with self._connected(era, self.request.start) as self._client:
+            yield self._client
+
+    async def set_up(self) -> float:
+        """Set the stage; how many virtual seconds that took."""
+        start, began = self.request.start, self._clock.wall()
         self._place_elements()
+        self._place_pictures()
         for number, earlier in enumerate(start.earlier, 1):
             await self._play_earlier(number, earlier)
         await self._clock.sleep(start.later)
         for fault in start.faults:
             self._faults.arm(**fault)
         self._before = self._look()
-        async with self._connected(era, **start.settings) as self._client:
-            yield self._client
+        return self._clock.wall() - began
+
+    def go_on_in_real_time(self, most_seconds: float) -> None:
+        """From now on Kling has this computer's clock, and its tasks take at most so long.
+
+        Those of a request that is about a task that does not end still take what it says.
+        """
+        start = self.request.start
+        self._world.clock = time.time
+        if start.task_seconds < ENDLESS:
+            self._world.durations = lambda _kind, _rng: min(start.task_seconds or most_seconds, most_seconds)
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> Step:
         """Call a tool and remember what came of it."""
@@ -119,6 +150,10 @@ class Scene:
         step = Step(tool, {}, text, None, is_error=True)
         self.steps.append(step)
         return step
+
+    def words(self) -> str:
+        """What the person says, who may quote a placeholder of a configuration."""
+        return self._known(self.request.says)
 
     def ending(self) -> Ending:
         """The difference that was made until now."""
@@ -149,7 +184,8 @@ class Scene:
 
     def _place_pictures(self) -> None:
         for picture in self.request.start.pictures:
-            self.facts[f"picture.{picture.name}"] = str(_draw(self._folder, picture))
+            known = picture.model_copy(update={"text": self._known(picture.text)})
+            self.facts[f"picture.{picture.name}"] = str(_draw(self._folder, known))
         (self._folder / "pictures").mkdir(parents=True, exist_ok=True)
 
     def _place_elements(self) -> None:
@@ -180,21 +216,41 @@ class Scene:
         """In a server process of its own, which is gone when the request comes."""
         for fault in earlier.faults:
             self._faults.arm(**fault)
-        async with self._connected("auto") as client:
+        async with self._connected("auto", Start()) as client:
             step = await _call(client, earlier.tool, self.resolve(earlier.arguments))
         self._faults.clear()
         self.facts |= {f"earlier.{number}.{path}": value for path, value in leaves(step.structured or {})}
 
     @asynccontextmanager
-    async def _connected(self, era: str, **changes: Any) -> AsyncIterator[Client]:
-        values: dict[str, Any] = {"api_key": KEY, "media_dirs": (self._folder / "pictures",)}
-        values |= {"state_dir": self._folder / "state", "output_dir": self._folder / "results"}
-        settings = Settings(**{**values, **changes})
-        runtime = Runtime(
-            settings, clock=self._clock, make_transport=lambda: SimulatorTransport(self._world, self._faults)
-        )
-        async with Client(build_server(settings, runtime), mode=era) as client:
-            yield client
+    async def _connected(self, era: str, start: Start) -> AsyncIterator[Client]:
+        environ = self.environment(start)
+        settings = Settings.from_env(environ, tolerant=True)
+        runtime = Runtime(settings, clock=self._clock, make_transport=self._way_to_kling(start))
+        with _surrounded_by(environ), _full_disk() if start.is_full else nullcontext():
+            async with Client(build_server(settings, runtime), mode=era) as client:
+                yield client
+
+    def environment(self, start: Start) -> dict[str, str]:
+        """The server's variables: those that every server here has, and what the request says."""
+        usual = {
+            **({"KLING_BASE_URL": self.base_url} if self.base_url else {}),
+            "KLING_API_KEY": KEY,
+            "KLING_MCP_MEDIA_DIRS": self.facts["folder"],
+            "KLING_MCP_STATE_DIR": str(self._folder / "state"),
+            "KLING_MCP_OUTPUT_DIR": str(self._folder / "results"),
+        }
+        # An unfilled placeholder of a client looks like a name of this stage, and must arrive as it is.
+        return usual | {name: self._known(text) for name, text in start.environment.items()}
+
+    def _known(self, text: str) -> str:
+        return with_known_names(text, self.facts)
+
+    def _way_to_kling(self, start: Start) -> Callable[[], httpx.AsyncBaseTransport] | None:
+        if start.network == "real" or "KLING_MCP_SANDBOX" in start.environment:
+            return None
+        if start.network in _CLOSED:
+            return partial(_Closed, start.network)
+        return lambda: SimulatorTransport(self._world, self._faults)
 
     def _tasks(self) -> list[ElementTask]:
         return list(self._world.account_of(KEY).elements.values())
@@ -205,7 +261,9 @@ class Scene:
             created=self._world.accepted_creations().total(),
             deleted=frozenset(task.element_id for task in self._tasks() if task.deleted_at is not None),
             sent=Counter(record.route for record in self._world.requests),
-            units=sum((task.units for task in self._world.account_of(KEY).tasks.values()), Decimal(0)),
+            units=sum(
+                (task.units for task in self._world.account_of(KEY).tasks.values() if not task.failure), Decimal(0)
+            ),
         )
 
 
@@ -216,6 +274,53 @@ class _Look:
     deleted: frozenset[str]
     sent: Counter[str]
     units: Decimal
+
+
+class _Closed(httpx.AsyncBaseTransport):
+    """A network on which Kling cannot be reached, as httpx reports it."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no connection", request=request) from _CLOSED[self._why]
+
+
+_CLOSED: dict[str, Exception] = {
+    "untrusted": ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate in chain"),
+    "name": socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+}
+
+
+@contextmanager
+def _surrounded_by(environ: Mapping[str, str]) -> Iterator[None]:
+    """What other programs read, too, is read from the process: proxies and certificates."""
+    own = {name: text for name, text in environ.items() if not name.startswith("KLING_")}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, text in before.items():
+            if text is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = text
+
+
+@contextmanager
+def _full_disk() -> Iterator[None]:
+    """A disk on which no further file gets its name, as the system reports it."""
+    link = os.link
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    os.link = full
+    try:
+        yield
+    finally:
+        os.link = link
 
 
 async def _call(client: Client, tool: str, arguments: dict[str, Any]) -> Step:
@@ -259,6 +364,11 @@ def resolve(value: Any, facts: Mapping[str, Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return [resolve(each, facts) for each in value]
     return value
+
+
+def with_known_names(text: str, facts: Mapping[str, str]) -> str:
+    """The text with the names replaced that mean something here; others stay as they are."""
+    return _NAME.sub(lambda found: facts.get(found[1], found[0]), text)
 
 
 def known_texts(texts: Iterable[str], facts: Mapping[str, str]) -> list[str]:

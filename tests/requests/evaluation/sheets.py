@@ -22,7 +22,10 @@ class Sheet(BaseModel):
 
 
 class Picture(Sheet):
-    """A file on the user's disk. `text` makes it no picture at all; `outside` puts it where nothing may be read."""
+    """A file on the user's disk. `outside` puts it where nothing may be read.
+
+    `text` makes it no picture at all; in it, names of elements are resolved.
+    """
 
     name: str
     colour: str = "tomato"
@@ -84,7 +87,10 @@ class Start(Sheet):
     task_seconds: float = 0
     later: float = 0
     earlier: tuple[Earlier, ...] = ()
-    settings: dict[str, Any] = {}
+    packs: dict[Literal["video", "image"], int] = {}
+    environment: dict[str, str] = {}
+    network: Literal["simulator", "untrusted", "name", "real"] = "simulator"
+    is_full: bool = False
     quirks: dict[str, Any] = {}
     faults: tuple[dict[str, Any], ...] = ()
 
@@ -168,6 +174,25 @@ class Ends(Sheet):
     sent: dict[str, int] = {}
 
 
+class CarelessCall(Sheet):
+    """A call as a careless agent would make it; `arguments` may use what its earlier calls were answered."""
+
+    tool: str
+    arguments: dict[str, Any] = {}
+
+
+class Careless(Sheet):
+    """What a careless agent would do, and the judge refuses.
+
+    Its calls are made, and then it says `answer`; without one, everything that the request wants to hear, so that
+    only what it did can be wrong. `refused` stands in one of the judge's reasons.
+    """
+
+    call: tuple[CarelessCall, ...] = ()
+    answer: str = ""
+    refused: str
+
+
 class Request(Sheet):
     """One request of a person, and everything that is needed to judge what was made of it.
 
@@ -181,6 +206,7 @@ class Request(Sheet):
     guards: str
     start: Start = Start()
     way: tuple[Way, ...]
+    careless: tuple[Careless, ...] = ()
     tells: tuple[tuple[str, ...], ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
     never: Never = Never()
