@@ -371,7 +371,7 @@ class TestDryRun:
 
 
 class TestUnsavedResults:
-    async def test_person_and_answer_are_told_that_results_are_not_saved(self, connect: Connect, world: World) -> None:
+    async def test_question_and_answer_say_that_results_are_not_saved(self, connect: Connect, world: World) -> None:
         person = agreeing()
         async with connect("auto", person, output_dir=False) as client:
             result = await video(client, save_as="kitchen")
