@@ -91,7 +91,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kling-mcp",
         description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
-        epilog=f"Settings come from environment variables; {DOCS}/settings.md lists them.",
+        epilog=f"Settings come from environment variables, which this page lists:\n{DOCS}/settings.md",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the other one breaks links in two
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
     parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.commands.option_types import port
 from kling_mcp.errors import KlingError
-from kling_mcp.guide import DOCS
 from kling_mcp.settings.values import BLANK
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def add_serve(commands: Commands) -> argparse.ArgumentParser:
         "http it serves /mcp, /healthz and /readyz to many callers; each sends its own Kling key in the header "
         "X-Kling-Api-Key (or X-Kling-Access-Key and X-Kling-Secret-Key). To serve other computers, set "
         "KLING_MCP_ALLOWED_HOSTS, and KLING_MCP_HTTP_TOKEN or KLING_MCP_OAUTH_ISSUER. SIGTERM stops it gracefully.",
-        epilog=f"{DOCS}/hosting.md explains how to host it for a team, operating.md beside it how to operate it.",
+        epilog="docs/hosting.md explains how to host it for a team, docs/operating.md how to operate it.",
     )
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
     serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
