@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEEDS_PYTHON := This needs Python 3.11 or later; choose one, as in: make demo PYTHON=python3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench workflows nightly fuzz soak mutants requests wire clean
+.PHONY: help demo test slow check docs bench workflows nightly fuzz soak mutants requests wire clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -19,6 +19,13 @@ demo: $(VENV)/.package ## create an element on the built-in simulator; needs no 
 
 test: check ## everything that CI checks: `make check`, then the tests with branch coverage
 	$(BIN)/pytest -n auto --dist worksteal --cov
+
+slow: $(VENV)/.checkers ## all tests without coverage, and then the ten that took longest
+	$(BIN)/pytest -n auto --dist worksteal --quiet --durations=10
+
+# Some containers forbid Python to keep what it compiled. Then every test that starts a program compiles all of it, and
+# every worker all tests.
+test slow nightly requests: export PYTHONDONTWRITEBYTECODE =
 
 check: $(VENV)/.checkers workflows ## formatting, lint, types, import rules, declared dependencies and workflows
 	$(BIN)/ruff format --check .

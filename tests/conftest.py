@@ -10,13 +10,14 @@ import gc
 import io
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import profiles
 import pytest
+from costs import coverage_rests, is_long, is_uncounted
 from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -41,10 +42,34 @@ if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+# Thousands of modules and tests are no garbage: each round of the collector would walk them again.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Thousands of collected tests are no garbage: without this, every collection walks them again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests come first, so that no worker is alone with one at the end; the others keep their random order."""
+    items.sort(key=lambda item: not is_long(item.path))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with coverage_rests(after_imports=True):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    if not is_uncounted(item.path):
+        return (yield)
+    with coverage_rests():
+        return (yield)
 
 
 @pytest.fixture

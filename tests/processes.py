@@ -26,6 +26,12 @@ def environ_with(**settings: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": os.pathsep.join(found_by), **settings}
 
 
+def uncounted(environ: dict[str, str]) -> dict[str, str]:
+    """An environment without coverage: for a program that is killed with -9, which would leave half a data file, and
+    for one whose lines other tests count."""
+    return {name: value for name, value in environ.items() if not name.startswith("COV")}
+
+
 async def until(has_happened: Callable[[], bool]) -> None:
     """Look at what another process or thread does, until it has done it."""
     with anyio.fail_after(SOON):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 import time
 from typing import Any
 
 import pytest
-from repository_files import files_of, named
+from repository_files import files_of, named, tree_of
 
 # Of one text: a linear pattern takes a thousandth of it, a quadratic one several times as much.
 MOST_CPU_SECONDS = 0.1
@@ -20,14 +21,15 @@ _PIECE = re.compile(r"[A-Za-z0-9_]+|[^\s\\]")
 Use = tuple[str, re.Pattern[Any], str]
 
 
+@functools.cache
 def uses() -> list[Use]:
     """Where a pattern stands, the pattern, and the method that it is used with; `search` for all that search."""
     found: dict[tuple[str, str], Use] = {}
-    for path in files_of(".py"):
-        if not named(path).startswith("kling_mcp/") or "/simulator/" in named(path):
+    for path in files_of(".py", below="kling_mcp"):
+        if "/simulator/" in named(path):
             continue
         module = named(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             method, owner = node.func.attr, node.func.value

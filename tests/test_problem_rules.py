@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from repository_files import tree_of
 
 from kling_mcp.api.protocol import query_task
 from kling_mcp.elements.draft import ElementDraft
@@ -57,7 +58,7 @@ def names_of(module: ast.Module, function: Function) -> dict[str, list[ast.expr]
 
 def rules_in(path: Path) -> Iterator[tuple[int, bool]]:
     """Each place of a module where a rule is given, and whether it has the form."""
-    module = ast.parse(path.read_text("utf-8"))
+    module = tree_of(path)
     for function in (node for node in ast.walk(module) if isinstance(node, Function)):
         names = names_of(module, function)
         passed_on = {argument.arg for argument in function.args.args}

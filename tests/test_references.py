@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 from facts import FACTS, anchor_of
-from repository_files import ROOT, files_of, named
+from repository_files import ROOT, files_of, named, tree_of
 
 MARKDOWN = list(files_of(".md"))
 PYTHON = list(files_of(".py"))
@@ -84,23 +84,20 @@ class Line(NamedTuple):
         return f"{named(self.path)}:{self.number}"
 
 
-@functools.cache
-def tree_of(path: Path) -> ast.Module:
-    """A file as syntax."""
-    return ast.parse(path.read_text("utf-8"))
-
-
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def documented(path: Path) -> Iterator[tuple[Documented, ast.Constant]]:
+@functools.cache
+def documented(path: Path) -> tuple[tuple[Documented, ast.Constant], ...]:
     """Everything that has a docstring, with the docstring."""
+    found = []
     for node in ast.walk(tree_of(path)):
         if isinstance(node, Documented) and ast.get_docstring(node) is not None:
             first = node.body[0]
             assert isinstance(first, ast.Expr)
             assert isinstance(first.value, ast.Constant)
-            yield node, first.value
+            found.append((node, first.value))
+    return tuple(found)
 
 
 def prose_of(path: Path) -> Iterator[Line]:
@@ -231,16 +228,13 @@ def names_in(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
-def defined_in(path: Path) -> Iterator[str]:
+@functools.cache
+def defined_in(path: Path) -> frozenset[str]:
     """Functions, classes and constants that a file defines."""
-    for node in ast.walk(tree_of(path)):
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.Module(body=body):
-                yield from (name for name in stored_in(body) if not name.islower())
-            case _:
-                pass
+    definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    tree = tree_of(path)
+    names = {node.name for node in ast.walk(tree) if isinstance(node, definition)}
+    return frozenset(names | {name for name in stored_in(tree.body) if not name.islower()})
 
 
 def stored_in(body: list[ast.stmt]) -> set[str]:
@@ -289,6 +283,7 @@ def is_known(name: str, path: Path) -> bool:
     )
 
 
+@functools.cache
 def owned_by(owner: str) -> frozenset[str]:
     """What may come after `owner.`, where that is a folder of the package, a module or a class."""
     folders = [folder for folder in PACKAGE.rglob(owner) if folder.is_dir()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import json
 import re
 import subprocess
@@ -11,7 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-from repository_files import ROOT, files_of, named
+from costs import LONG, TESTS, UNCOUNTED
+from repository_files import ROOT, files_of, named, tree_of
 
 from kling_mcp._version import __version__
 
@@ -35,12 +35,6 @@ MAX_NAME = 90
 
 PYTHON = list(files_of(".py"))
 PACKAGE = [path for path in PYTHON if named(path).startswith("kling_mcp/")]
-
-
-@functools.cache
-def tree_of(path: Path) -> ast.Module:
-    """A file as syntax."""
-    return ast.parse(path.read_text("utf-8"))
 
 
 def test_version_is_defined_in_one_place() -> None:
@@ -110,6 +104,10 @@ def test_functions_stay_within_the_length_limit() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length_of(node) > MAX_FUNCTION_LINES
     }
     assert long == {}
+
+
+def test_lists_of_long_and_uncounted_tests_name_files_that_exist() -> None:
+    assert [name for name in (*LONG, *UNCOUNTED) if not (TESTS / name).exists()] == []
 
 
 def test_modules_have_a_docstring() -> None:

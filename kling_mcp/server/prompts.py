@@ -6,8 +6,10 @@ our instructions.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Annotated
 
+from mcp.server.mcpserver.prompts import Prompt
 from pydantic import Field
 
 from kling_mcp.api import limits
@@ -106,23 +108,32 @@ subject with @ and its name, in quotes, and an id in the order of the story.
 
 def register_prompts(server: MCPServer[LazyRuntime], tools: Collection[str]) -> None:
     """Add the prompts; they mention only tools that this server has."""
+    for prompt in _prompts(frozenset(tools) & {CREATE, FILM, FIND, PLAN, APPLY}):
+        server.add_prompt(prompt)
+
+
+@functools.cache
+def _prompts(tools: frozenset[str]) -> tuple[Prompt, ...]:
+    """Made once for all servers of a process, since the SDK takes as long for them as for everything else together."""
+    make, found = Prompt.from_function, []
     ending = "This server cannot create elements, so stop there."
     if CREATE in tools:
         ending = f"When I agree, call {CREATE}."
-    server.prompt(PICTURES_PROMPT, title="Prepare reference pictures")(_pictures_prompt(ending))
+    found.append(make(_pictures_prompt(ending), PICTURES_PROMPT, "Prepare reference pictures"))
     if FILM in tools:
         ending += f" Then tell me the price of each shot with {FILM} and dry_run, before anything is paid."
-    server.prompt(CAST_PROMPT, title="Plan the cast of a story")(_cast_prompt(ending))
+    found.append(make(_cast_prompt(ending), CAST_PROMPT, "Plan the cast of a story"))
     if FILM in tools:
         find = f"Call {FIND}" if FIND in tools else "Ask me for the exact name of the element"
-        server.prompt(SHOT_PROMPT, title="Make a shot with elements")(_shot_prompt(find))
+        found.append(make(_shot_prompt(find), SHOT_PROMPT, "Make a shot with elements"))
     if PLAN in tools:
         told = f"Then call {PLAN} with its full path, and tell me what is missing, what is wrong and what it costs."
         if APPLY in tools:
             told += (
                 f" When I agree, call {APPLY} with the plan_id, again until nothing is pending; then list the files."
             )
-        server.prompt(SHEET_PROMPT, title="Make a production sheet from a script")(_sheet_prompt(told))
+        found.append(make(_sheet_prompt(told), SHEET_PROMPT, "Make a production sheet from a script"))
+    return tuple(found)
 
 
 def _pictures_prompt(ending: str) -> Callable[..., str]:

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
-from processes import COMMAND, environ_with
+from processes import COMMAND, environ_with, uncounted
 
 from fuzz.properties import check_message
 
@@ -25,7 +25,7 @@ class Lines:
     def __init__(self, command: Sequence[str] = COMMAND, **environ: str) -> None:
         self.process = subprocess.Popen(
             command,
-            env=environ_with(**environ),
+            env=uncounted(environ_with(**environ)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -19,7 +19,7 @@ from anyio import to_thread
 from helpers import structured
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from processes import AS_A_JOB, COMMAND, environ_with
+from processes import AS_A_JOB, COMMAND, environ_with, until
 
 from hosting.http_server import bearer, calling, creation, headers_for, initializing, kling
 from kling_mcp.simulator import World, served_in_background
@@ -117,7 +117,12 @@ async def provoke(url: str) -> list[str]:
     return said
 
 
-async def wait_and_end(url: str, process: subprocess.Popen[str]) -> tuple[list[Any], float]:
+def created_at(world: World) -> list[str]:
+    """The tasks that the caller has at Kling."""
+    return [*world.account_of(KEY).tasks]
+
+
+async def wait_and_end(url: str, process: subprocess.Popen[str], world: World) -> tuple[list[Any], float]:
     """A wait in each era, then SIGTERM: what the waits are answered, and how long the end took."""
     answers: list[Any] = []
     waiting = anyio.Event()
@@ -138,7 +143,7 @@ async def wait_and_end(url: str, process: subprocess.Popen[str]) -> tuple[list[A
             waiting = anyio.Event()
             group.start_soon(wait, era)
             await waiting.wait()
-        await anyio.sleep(1.0)  # the creations are at Kling by then
+        await until(lambda: len(created_at(world)) == 2)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         await to_thread.run_sync(process.wait, 20)
@@ -147,7 +152,7 @@ async def wait_and_end(url: str, process: subprocess.Popen[str]) -> tuple[list[A
 
 
 async def test_http_process_keeps_secrets_at_debug_and_hands_over_waits_at_its_end(
-    tmp_path: Path, kling_at: str
+    tmp_path: Path, kling_at: str, world: World
 ) -> None:
     token_file = tmp_path / "token"
     token_file.write_text(f"{TOKEN}\n")
@@ -170,7 +175,7 @@ async def test_http_process_keeps_secrets_at_debug_and_hands_over_waits_at_its_e
         async with anyio.create_task_group() as group:
             group.start_soon(read_log)
             said = await provoke(url)
-            answers, seconds = await wait_and_end(url, process)
+            answers, seconds = await wait_and_end(url, process, world)
         said.append(process.stdout.read())
     for view in map(structured, answers):
         assert view["task_status"] in {"submitted", "processing"}

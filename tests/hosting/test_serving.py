@@ -156,7 +156,7 @@ class TestOnAPort:
             async with anyio.create_task_group() as group:
                 group.start_soon(wait, f"http://127.0.0.1:{listener.getsockname()[1]}")
                 await waiting.wait()
-                await anyio.sleep(0.5)  # the creation is at Kling by then
+                await until(lambda: any(account.tasks for account in world.accounts.values()))
                 began = time.monotonic()
                 server.should_exit = True
                 await to_thread.run_sync(thread.join, 20)

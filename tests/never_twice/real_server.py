@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from helpers import API_KEY, requests_to
-from processes import COMMAND, environ_with
+from processes import COMMAND, environ_with, uncounted
 
 from kling_mcp.simulator import Faults, Quirks, World
 
@@ -57,7 +57,7 @@ class Server:
         }
         self._process = subprocess.Popen(
             COMMAND,
-            env=environ_with(**environ),
+            env=uncounted(environ_with(**environ)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers import ACCESS_KEY, API_KEY, SECRET_KEY
-from virtual_time import VirtualClock
+from virtual_time import SingleThreadLoop, VirtualClock
 
 from kling_mcp.simulator import Faults, Quirks, World
 from kling_mcp.simulator.generation.prices import VOICE_UNITS
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.submit import Submission
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    return "asyncio", {"loop_factory": SingleThreadLoop}
+
 
 DRAFTS: dict[str, Draft] = {"element": draft_of("Mia"), "voice": voice_of("Mia")}
 PAID: dict[str, GenerationDraft] = {"video": video_of("Mia waves"), "pictures": pictures_of("Mia waves")}

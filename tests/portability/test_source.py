@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from repository_files import ROOT, files_of, named
+from repository_files import ROOT, files_of, named, tree_of
 
-MODULES = {named(path): ast.parse(path.read_text("utf-8")) for path in files_of(".py", below="kling_mcp")}
+MODULES = {named(path): tree_of(path) for path in files_of(".py", below="kling_mcp")}
 
 # Windows' event loop has none of them.
 LOOP_METHODS = {"add_reader", "add_writer", "remove_reader", "add_signal_handler", "remove_signal_handler"}
@@ -141,7 +141,7 @@ def test_files_of_tests_can_be_loaded_on_every_system() -> None:
     loaded = {
         (named(path), name.name)
         for path in files_of(".py", below="tests")
-        for node in ast.parse(path.read_text("utf-8")).body
+        for node in tree_of(path).body
         if isinstance(node, ast.Import)
         for name in node.names
         if name.name in lacking

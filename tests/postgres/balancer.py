@@ -23,7 +23,7 @@ import httpx2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from processes import COMMAND, ROOT, environ_with
+from processes import COMMAND, ROOT, environ_with, uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ class Replica:
         """Start it."""
         self.process = subprocess.Popen(
             [*COMMAND, "serve", "--transport", "http", "--port", str(self.port)],
-            env=environ_with(**self.settings),
+            env=uncounted(environ_with(**self.settings)),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -10,6 +10,7 @@ import pytest
 from helpers import dice
 from never_twice.crashable import DiesAtStep, Processes
 from profiles import IS_NIGHTLY
+from virtual_time import SingleThreadLoop
 
 from kling_mcp.simulator import Faults
 from production.episodes import NAMES
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+# One process at a time. With several, the threads of their stores are part of what is tested.
+in_one_thread = pytest.mark.parametrize(
+    "anyio_backend", [("asyncio", {"loop_factory": SingleThreadLoop})], ids=["one thread"]
+)
 MAX_STEPS = 1000  # more than any call has
 PRICE = Decimal(6)
 
@@ -45,6 +50,7 @@ FIRST_AND_STRIDE = {
 }
 
 
+@in_one_thread
 @pytest.mark.parametrize("misfortune", MISFORTUNES)
 async def test_two_crashes_at_any_steps_make_and_pay_each_thing_once(misfortune: str, tmp_path: Path) -> None:
     step, stride = FIRST_AND_STRIDE[misfortune]
@@ -65,6 +71,7 @@ async def test_two_crashes_at_any_steps_make_and_pay_each_thing_once(misfortune:
     pytest.fail("applying never ends")
 
 
+@in_one_thread
 async def test_crash_at_any_step_of_a_replacement_makes_one_new_element_and_keeps_the_old_one(tmp_path: Path) -> None:
     for step in range(1, MAX_STEPS, 1 if IS_NIGHTLY else 5):
         production = Production(tmp_path / f"{step}")

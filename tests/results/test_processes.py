@@ -10,7 +10,7 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import pytest
-from processes import environ_with, until
+from processes import environ_with, uncounted, until
 
 from kling_mcp.results.folder import Folder
 from kling_mcp.results.part import claim, remove_abandoned
@@ -30,8 +30,7 @@ def anyio_backend() -> str:
 
 async def start(store: Store, folder: Path, *limit: str) -> Process:
     arguments = [str(PROGRAM), store.link(), str(folder), *limit]
-    # A process that is killed would leave half a file of measured coverage.
-    environ = {name: value for name, value in environ_with().items() if not name.startswith("COV")}
+    environ = uncounted(environ_with())
     return await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environ, stdout=PIPE)
 
 

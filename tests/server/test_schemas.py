@@ -31,11 +31,16 @@ LARGEST = {**dict.fromkeys(MAKES, 2_050), "generate_video": 2_400, "generate_ima
 CORE = MAKES | DESTROYS | {"wait_for_tasks", "get_element", "list_elements", "list_preset_elements"}
 
 
+SEEN: dict[str, Tool] = {}
+
+
 @pytest.fixture(params=NAMES)
 async def tool(request: pytest.FixtureRequest, connect: Connect) -> Tool:
-    """Each tool as a client sees it."""
-    async with connect() as client:
-        return {tool.name: tool for tool in (await client.list_tools()).tools}[str(request.param)]
+    """Each tool as a client sees it, which lists them once for all these tests."""
+    if not SEEN:
+        async with connect() as client:
+            SEEN.update({tool.name: tool for tool in (await client.list_tools()).tools})
+    return SEEN[str(request.param)]
 
 
 def nodes(schema: Any) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from helpers import ACCESS_KEY, API_KEY, CANARIES, SECRET_KEY, structured
 from mcp import Client, StdioServerParameters
 from mcp_types import Tool
 from PIL import Image
-from processes import COMMAND, environ_with
+from processes import COMMAND, environ_with, uncounted
 
 from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
@@ -95,7 +95,7 @@ class Line:
     def __init__(self, **environ: str) -> None:
         self.process = subprocess.Popen(
             COMMAND,
-            env=environ_with(**environ),
+            env=uncounted(environ_with(**environ)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

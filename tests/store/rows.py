@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from processes import ROOT, environ_with
+from processes import ROOT, environ_with, uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,5 +28,5 @@ def start_python(program: str, *arguments: str) -> subprocess.Popen[str]:
     """A process of its own, which may do to the file what it likes."""
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environ_with()
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=uncounted(environ_with())
     )

@@ -1,0 +1,108 @@
+"""Which tests take long, and which are left out of the measured coverage: the one place that knows it.
+
+`make slow` shows what takes long today.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import pkgutil
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import kling_mcp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TESTS = Path(__file__).parent
+
+# Files with a test of several seconds. They begin first.
+LONG = (
+    "never_twice",
+    "postgres",
+    "production/test_crashes.py",
+    "production/test_kill.py",
+    "docs/test_commands.py",
+    "hosting/test_process.py",
+    "hosting/test_same_server.py",
+    "hosting/test_tenants.py",
+    "portability",
+    "requests",
+    "soak",
+)
+
+# Coverage doubles what a test takes. These run whole stories thousands of times, or read files; a line that only one of
+# them reaches needs a test of its own, so it shall be seen as missing.
+UNCOUNTED = (
+    "fuzz",
+    "never_twice",
+    "postgres/test_balancer.py",
+    "postgres/test_replicas.py",
+    "production/test_crashes.py",
+    "production/test_kill.py",
+    "requests",
+    "soak",
+    "tasks/test_slots_learned.py",
+    "hosting/test_tenants.py",
+    "docs",
+    "release",
+    "portability/test_console.py",
+    "portability/test_poor_system.py",
+    "portability/test_source.py",
+    "test_facts.py",
+    "test_mutants.py",
+    "test_patterns.py",
+    "test_problem_rules.py",
+    "test_references.py",
+    "test_repository.py",
+)
+
+
+def is_long(path: Path) -> bool:
+    """Whether a file of tests is among those that take long."""
+    return _is_among(LONG, path)
+
+
+def is_uncounted(path: Path) -> bool:
+    """Whether coverage rests while the tests of a file run."""
+    return _is_among(UNCOUNTED, path)
+
+
+@functools.cache
+def _is_among(names: tuple[str, ...], path: Path) -> bool:
+    return any(path.is_relative_to(TESTS / name) for name in names)
+
+
+@contextmanager
+def coverage_rests(*, after_imports: bool = False) -> Iterator[None]:
+    """Measure no coverage, neither here nor in programs that are started; `after_imports`: but of what modules define.
+
+    The marker of pytest-cov would not do: a worker is measured twice, since it is a program that was started, too.
+    """
+    here, in_threads = sys.gettrace(), threading.gettrace()
+    if here is None:
+        yield
+        return
+    if after_imports:
+        _import_the_package()
+    in_programs = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS_")}
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(here)
+        threading.settrace(in_threads)
+        os.environ.update(in_programs)
+
+
+def _import_the_package() -> None:
+    for module in pkgutil.walk_packages(kling_mcp.__path__, "kling_mcp."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
