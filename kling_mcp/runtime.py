@@ -303,7 +303,8 @@ class Runtime:
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
         reason = self.settings.fault_sentences("files") or _FILES_OFF[self.transport]
-        return MediaPolicy(self.settings.readable_dirs(self.transport), reason)
+        # Only commands of a shell keep the sandbox for the next one.
+        return MediaPolicy(self.settings.readable_dirs(self.transport), reason, is_at_shell=self._keeps_sandbox)
 
     def notify(self, account: str, task_id: str) -> None:
         """Kling called back about this task of this account (its fingerprint): waits for it poll now.

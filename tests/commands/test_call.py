@@ -137,6 +137,16 @@ def test_element_that_does_not_exist_is_a_refusal_and_no_wrong_use(run: Run, mia
         assert refused.err.splitlines()[-1].startswith("kind=not_found")
 
 
+def test_missing_picture_is_looked_for_from_the_working_directory(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = run("generate_image", "prompt=x", "images=nowhere.png")
+    assert refused.code == 2
+    assert f'check the path; a relative one begins at the working directory, "{tmp_path}".' in refused.err
+    assert "chat" not in refused.err
+
+
 def test_tool_in_place_of_a_command_is_named_with_its_command(capsys: pytest.CaptureFixture[str]) -> None:
     from kling_mcp import cli  # noqa: PLC0415 - only here without the fixture
 
