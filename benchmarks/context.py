@@ -4,9 +4,14 @@
 
 Bytes and tokens of compact JSON. The list is what `tools/list` answers over stdin and stdout; most clients put name,
 description and input schema of each tool before the model, and the server's instructions once. The core is the seven
-tools that do what Kling's own API does, chosen with KLING_MCP_TOOLS. Answers come from the real server in front of
-the simulator, in virtual time; some clients show a model the structured form, others the text. Tokens of parts are
-counted part by part, so they add up to a little more or less than the whole.
+tools that do what Kling's own API does, chosen with KLING_MCP_TOOLS; a toolset is chosen with KLING_MCP_TOOLSETS.
+Answers come from the real server in front of the simulator, in virtual time; some clients show a model the structured
+form, others the text. Tokens of parts are counted part by part, so they add up to a little more or less than the whole.
+
+A session is ten calls on equal wishes: five clips, each made from a prompt and then asked for, with as few arguments
+as each server allows. A model pays for the list once, for what it writes, and for what it reads, as text. The other
+servers run as processes in front of small imitations of their vendors, which answer what these document and no more;
+elevenlabs-mcp makes no clips, so ten sounds take their place. A server whose session fails is left out, with why.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +30,14 @@ import anyio
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
 from measuring.contestants import CORE, Contestant, floor, ours, own_environment, peers
+from measuring.conversation import NoAnswerError
+from measuring.fake_apis import serving
 from measuring.report import table
 from measuring.tokens import Tokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from measuring.sessions import KEY, CannotAnswerError, Session, own_session, rows_of, session_of
 from virtual_time import VirtualClock, VirtualLoop
 
 from kling_mcp.runtime import Runtime
@@ -37,8 +45,10 @@ from kling_mcp.server.build import build_server
 from kling_mcp.settings import Settings
 from kling_mcp.simulator import SimulatorTransport, World
 
-KEY = "benchmark-key"
 PICTURES = Path(__file__).resolve().parent.parent / "kling_mcp" / "demo" / "pictures"
+# Ours with all toolsets, and with one of them.
+OURS = ("kling-mcp", "kling-mcp, elements", "kling-mcp, generate")
+SETTINGS: tuple[dict[str, str], ...] = ({}, {"KLING_MCP_TOOLSETS": "elements"}, {"KLING_MCP_TOOLSETS": "generate"})
 LIBRARY = 40  # elements: more than the pages that are answered
 FIRST = ["Mia", "Leo", "Ana", "Noah", "Ida", "Omar", "Lena", "Ravi"]
 TRADES = ["barista", "sailor", "gardener", "pilot", "baker"]
@@ -189,6 +199,28 @@ def show_answers(results: Mapping[str, CallToolResult], tokenizer: Tokenizer) ->
     print(table(("answer", "text, bytes", "tokens", "structured, bytes", "tokens"), rows))
 
 
+def sessions(state: Path, others: Sequence[Contestant]) -> tuple[list[Session], list[str]]:
+    """Ours, those of the others, and for each that failed a line with the reason."""
+    own = partial(own_session, OURS[0], state)
+    held = [anyio.run(own, backend_options={"loop_factory": VirtualLoop})]
+    held.append(replace(held[0], name=OURS[2]))  # the same calls; only the list is shorter
+    absent = []
+    for other in others:
+        try:
+            held.append(session_of(other))
+        except (CannotAnswerError, NoAnswerError) as reason:
+            absent.append(f"left out of the sessions: {other.name}, {reason}")
+    return held, absent
+
+
+def show_sessions(held: Sequence[Session], offers: Sequence[Offer], tokenizer: Tokenizer) -> None:
+    """What a model pays in ten calls."""
+    texts = [for_model(offer.tools) + offer.instructions for offer in offers]
+    lists = dict(zip((offer.name for offer in offers), tokenizer.count(texts), strict=True))
+    titles = ("ten calls, tokens", "calls", "list", "written", "read", "sum", "/ ours", "read / ours")
+    print(table(titles, rows_of(held, tokenizer.count, lists)))
+
+
 def main() -> None:
     """All tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -196,18 +228,23 @@ def main() -> None:
     options = parser.parse_args()
     tokenizer = Tokenizer.best(quick=options.quick)
     folder = own_environment(quick=options.quick)
-    others, absent = ([], []) if options.quick else peers()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, serving() as vendors:
         state = Path(scratch)
+        others, absent = ([], []) if options.quick else peers(state, vendors.address)
+        mine = [ours(folder, state, name, **settings) for name, settings in zip(OURS, SETTINGS, strict=True)]
         core = ours(folder, state, "kling-mcp, the core", KLING_MCP_TOOLS=",".join(CORE))
-        offers = [offer_of(server) for server in (ours(folder, state), core, floor(folder), *others)]
+        offers = [offer_of(server) for server in (*mine, core, floor(folder), *others)]
         results = anyio.run(partial(answers, state / "answers"), backend_options={"loop_factory": VirtualLoop})
+        held, failed = sessions(state, others)
     print(f"tokens: {tokenizer.description}\n")
     show_offers(offers, tokenizer)
     print("\n".join([*absent, ""]))
     show_parts(offers[0], tokenizer)
     print()
     show_answers(results, tokenizer)
+    print()
+    show_sessions(held, offers, tokenizer)
+    print("\n".join(failed))
 
 
 if __name__ == "__main__":

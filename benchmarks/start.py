@@ -114,8 +114,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round, no other servers, nothing is installed")
     options = parser.parse_args()
     folder = own_environment(quick=options.quick)
-    others, absent = ([], []) if options.quick else peers()
     with tempfile.TemporaryDirectory() as state:
+        others, absent = ([], []) if options.quick else peers(Path(state))
         bare = floor(folder)
         servers = [bare, ours(folder, Path(state)), *others]
         modern = [server for server in servers if speaks_newest(server)]

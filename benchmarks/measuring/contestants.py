@@ -23,6 +23,7 @@ CORE = (
     "delete_element",
 )
 _NO_KEY = "none-is-needed-for-this"
+_NO_VENDOR = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +63,66 @@ def floor(folder: Path) -> Contestant:
 
 @dataclass(frozen=True, slots=True)
 class _Peer:
+    """`{vendor}` and `{folder}` in `environ` are an address and a folder that exists; `words` start it if it cannot be
+    sent to another address by its settings.
+    """
+
     name: str
     environ: dict[str, str]
     needs: str = ""  # a Python newer than ours
+    extras: str = ""
+    words: str = ""
 
 
-# Their keys are asked for at the start and used at the first call, which never comes.
+_ELEVENLABS = """
+import os, sys, elevenlabs_mcp.utils as utils
+utils.parse_location = lambda _: os.environ["BENCHMARK_VENDOR"]
+from elevenlabs_mcp.server import main
+sys.exit(main())
+"""
+# Their keys are asked for at the start; what they call is on this computer.
 _PEERS = (
-    _Peer("mcp-kling", {"ACEDATACLOUD_API_TOKEN": _NO_KEY}),
+    _Peer("mcp-kling", {"ACEDATACLOUD_API_TOKEN": _NO_KEY, "ACEDATACLOUD_API_BASE_URL": "{vendor}"}),
     _Peer("klingai-api", {"KLINGAI_ACCESS_KEY": _NO_KEY, "KLINGAI_SECRET_KEY": _NO_KEY}, needs="3.14"),
-    _Peer("elevenlabs-mcp", {"ELEVENLABS_API_KEY": _NO_KEY}),
-    _Peer("minimax-mcp", {"MINIMAX_API_KEY": _NO_KEY, "MINIMAX_API_HOST": "https://minimax.invalid"}),
+    _Peer(
+        "elevenlabs-mcp",
+        {
+            "ELEVENLABS_API_KEY": _NO_KEY,
+            "ELEVENLABS_MCP_BASE_PATH": "{folder}",
+            "BENCHMARK_VENDOR": "{vendor}",
+        },
+        words=_ELEVENLABS,
+    ),
+    _Peer(
+        "minimax-mcp",
+        {"MINIMAX_API_KEY": _NO_KEY, "MINIMAX_API_HOST": "{vendor}", "MINIMAX_MCP_BASE_PATH": "{folder}"},
+    ),
+    _Peer(
+        "sanzaru",
+        {
+            "OPENAI_API_KEY": _NO_KEY,
+            "HF_KEY": f"{_NO_KEY}:{_NO_KEY}",
+            "HIGGSFIELD_BASE_URL": "{vendor}",
+            "SANZARU_MEDIA_PATH": "{folder}",
+        },
+        extras="[mcp,image,video]",
+    ),
 )
 
 
-def peers() -> tuple[list[Contestant], list[str]]:
-    """Those that could be installed and answer, and for each other one a line with the reason."""
+def peers(folder: Path, vendor: str = _NO_VENDOR) -> tuple[list[Contestant], list[str]]:
+    """Those that could be installed and answer, and for each other one a line with the reason.
+
+    `folder` exists and takes what they save; `vendor` is the address of what they call.
+    """
     present: list[Contestant] = []
     absent: list[str] = []
     for peer in _PEERS:
         try:
-            folder = environment(peer.name, [peer.name], python=interpreter(peer.needs))
-            version = version_in(folder, peer.name)
-            found = Contestant(f"{peer.name} {version}", (str(folder / peer.name),), peer.environ, _sdk(folder))
+            home = environment(peer.name, [f"{peer.name}{peer.extras}"], python=interpreter(peer.needs))
+            command = (str(home / "python"), "-c", peer.words) if peer.words else (str(home / peer.name),)
+            environ = {name: text.format(vendor=vendor, folder=folder) for name, text in peer.environ.items()}
+            found = Contestant(f"{peer.name} {version_in(home, peer.name)}", command, environ, _sdk(home))
             with found.start() as conversation:
                 conversation.hello()
         except (CannotInstallError, NoAnswerError, OSError) as reason:

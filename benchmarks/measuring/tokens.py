@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from measuring.environments import CannotInstallError, environment, interpreter, version_in
+from measuring.environments import FOLDER, CannotInstallError, environment, interpreter, version_in
 
 _PACKAGE = "bpe-openai"
 _ENCODING = "o200k_base"
@@ -37,6 +37,12 @@ class Tokenizer:
             except CannotInstallError as reason:
                 estimate = f"{_PACKAGE}: {reason}"
         return cls(f"an estimate, a quarter of the bytes ({estimate})")
+
+    @classmethod
+    def present(cls) -> Tokenizer | None:
+        """The real one, if an earlier run has installed it."""
+        folder = FOLDER / "tokenizer" / "bin"
+        return cls(_ENCODING, folder) if (folder.parent / "made-from.json").exists() else None
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has."""

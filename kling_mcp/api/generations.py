@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from kling_mcp.api.request_body import Upload
 
 MAX_IDS = 20  # fact: tasks-20
+MAX_LISTED = 500  # fact: tasks-list
+MAX_PAGES_OF_RUNNING = 4
+RUNNING = ("submitted", "processing")
 
 
 class GenerationApi:
@@ -68,18 +71,32 @@ class GenerationApi:
         found = await self._query("task_ids", by_id)
         return found + await self._query("external_task_ids", by_external_id)
 
-    async def recent(self, *, limit: int, cursor: str = "", product: str = "") -> tuple[list[GenerationTask], str]:
+    async def running(self, product: str) -> list[GenerationTask]:
+        """The newest tasks of a product that have not ended, up to 2,000. fact: tasks-list-filters"""
+        tasks, cursor = await self.recent(limit=MAX_LISTED, product=product, statuses=RUNNING)
+        for _ in range(MAX_PAGES_OF_RUNNING - 1):
+            if not cursor:
+                break
+            more, cursor = await self.recent(limit=MAX_LISTED, cursor=cursor)
+            tasks += more
+        return tasks
+
+    async def recent(
+        self, *, limit: int, cursor: str = "", product: str = "", statuses: Sequence[str] = ()
+    ) -> tuple[list[GenerationTask], str]:
         """Tasks of the last 30 days in Kling's order, with the next cursor or "". fact: tasks-list
 
         Args:
             limit: 1 to 500.
             product: `video` or `image`; "" for both.
+            statuses: Kling's words; none for all.
         """
         body: dict[str, Any] = {"limit": limit}
         if cursor:
             body["cursor"] = cursor
-        if product:
-            body["filters"] = [{"key": "product_type", "values": [product]}]
+        wanted = {"product_type": [product] if product else [], "status": list(statuses)}
+        if filters := [{"key": key, "values": values} for key, values in wanted.items() if values]:
+            body["filters"] = filters
         data = await self._client.send(Request("POST", protocol.TASKS, body=body))
         if not isinstance(data, dict):
             raise UnexpectedReplyError("Kling's answer is not a list of tasks.", http_status=200)

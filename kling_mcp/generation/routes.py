@@ -112,6 +112,7 @@ def _through_tasks(api: GenerationApi, product: Product) -> TaskRoute[Generation
         GenerationTask,
         api.ahead_of,
         get_many=api.get_many,
+        running=partial(api.running, product),
         product=product,
         finds_external_ids=True,
     )

@@ -64,6 +64,7 @@ class _Watched(Generic[T]):
     started: float  # monotonic time at which the task began, as far as known
     due: float
     snapshot: TaskSnapshot[T] = field(default_factory=TaskSnapshot)
+    polled_at: float = -1.0  # monotonic time at which Kling last showed it
     waiters: int = 0
     was_notified: bool = False  # a change was announced
 
@@ -89,6 +90,7 @@ class Poller(Generic[T]):
         self._polled = anyio.Event()
         self._wake = anyio.Event()
         self._rounds_without_list = 0
+        self._list_depth = 0  # the place of the last task in the list that was waited for: newer ones may have ended
         self._is_notified = False  # whether changes are announced, so that polling is only a fallback
         self._last_round = -MIN_GAP
 
@@ -185,12 +187,16 @@ class Poller(Generic[T]):
         self._wake.set()
 
     async def _poll(self, unfinished: Sequence[_Watched[T]]) -> None:
-        """One round: a page of the list if that covers several tasks, single queries for the rest."""
+        """One round: a page of the list if that covers many tasks, queries for the rest of what is due."""
         now = self._last_round = self._clock.monotonic()
         due = [item for item in unfinished if item.due <= now + MIN_GAP / 2]
         if (get_many := self._route.get_many) is not None:
             await self._poll_many(get_many, unfinished, due)
-            return
+        else:
+            await self._poll_list_or_each(unfinished, due)
+        self._space_next_round(unfinished)
+
+    async def _poll_list_or_each(self, unfinished: Sequence[_Watched[T]], due: list[_Watched[T]]) -> None:
         if len(unfinished) >= LIST_FROM and self._rounds_without_list <= 0:
             seen = await self._poll_list(unfinished)
             due = [item for item in due if item.name not in seen]
@@ -202,17 +208,34 @@ class Poller(Generic[T]):
             for item in due[:QUERIES_PER_ROUND]:
                 group.start_soon(self._poll_one, item, limiter)
 
+    def _space_next_round(self, unfinished: Sequence[_Watched[T]]) -> None:
+        """Tasks that one round showed are due together, so that the next one shows them all, too."""
+        shown = [item for item in unfinished if item.polled_at >= self._last_round and not item.snapshot.is_final]
+        if len(shown) < LIST_FROM:
+            return
+        now = self._clock.monotonic()
+        due = now + self._slower(self._schedule.gap_for_all(now - item.started for item in shown))
+        for item in shown:
+            item.due = due
+
     async def _poll_many(
         self,
         get_many: Callable[[Sequence[str]], Awaitable[Sequence[T]]],
         unfinished: Sequence[_Watched[T]],
         due: Sequence[_Watched[T]],
     ) -> None:
-        """Ask for all that are due, and fill the last request with those that are due next. fact: tasks-20"""
+        """Ask for all that are due, and fill the last request with those that are due next. fact: tasks-20
+
+        Where that takes several requests, first leave out what a list shows as running.
+        """
+        if len(due) > IDS_PER_REQUEST:
+            unfinished = await self._leave_out_running(unfinished)
+            names = {item.name for item in unfinished}
+            due = [item for item in due if item.name in names]
         by_due = sorted(unfinished, key=lambda item: item.due)
         asked = by_due[: -(-len(due) // IDS_PER_REQUEST) * IDS_PER_REQUEST]
         try:
-            found = await get_many([item.name for item in asked])
+            found = await get_many([item.name for item in asked]) if asked else []
         except KlingError as error:
             for item in asked:
                 self._record_failure(item, error)
@@ -224,11 +247,27 @@ class Poller(Generic[T]):
             else:
                 self._record_failure(item, NotFoundError(f"Kling knows no task {quote(item.name, 80)}."))
 
+    async def _leave_out_running(self, unfinished: Sequence[_Watched[T]]) -> list[_Watched[T]]:
+        """Record what the list shows; the tasks that it does not show have ended, or must be asked for anyway."""
+        if self._route.running is None or self._rounds_without_list > 0:
+            self._rounds_without_list -= 1
+            return list(unfinished)
+        try:
+            listed = await self._route.running()
+        except KlingError:  # the queries that follow say whether the trouble is the list's alone
+            self._rounds_without_list = ROUNDS_AFTER_LIST_ERROR
+            return list(unfinished)
+        tasks = {name: task for task in listed for name in (task.task_id, task.external_task_id) if name}
+        for item in unfinished:
+            if task := tasks.get(item.name):
+                self._record(item, task)
+        return [item for item in unfinished if item.name not in tasks]
+
     async def _poll_list(self, unfinished: Sequence[_Watched[T]]) -> set[str]:
         """Read pages while they show tasks that are waited for; returns the names that were seen."""
         missing = {item.name: item for item in unfinished}
         seen: set[str] = set()
-        size = min(MAX_PAGE_SIZE, max(MIN_PAGE_SIZE, 2 * len(unfinished)))
+        size = min(MAX_PAGE_SIZE, max(MIN_PAGE_SIZE, 2 * len(unfinished), self._list_depth * 5 // 4))
         page_num = 1
         while missing:
             try:
@@ -247,6 +286,8 @@ class Poller(Generic[T]):
                 self._record(item, task)
                 missing.pop(item.name, None)
                 seen.add(item.name)
+            if found:
+                self._list_depth = (page_num - 1) * size + page.index(found[-1][1]) + 1
             if not found or len(page) < size:
                 break
             page_num += 1
@@ -270,10 +311,15 @@ class Poller(Generic[T]):
         if task.is_final:
             self._is_notified = item.was_notified
             self._schedule.learn((task.updated_at - task.created_at) / 1000)
+        item.polled_at = now
         item.due = now + self._gap_after(now - item.started)
 
     def _gap_after(self, elapsed: float) -> float:
-        return self._schedule.gap_after(elapsed) * (SLOWER_WHEN_NOTIFIED if self._is_notified else 1.0)
+        return self._slower(self._schedule.gap_after(elapsed))
+
+    def _slower(self, gap: float) -> float:
+        """The gap while changes are announced."""
+        return gap * (SLOWER_WHEN_NOTIFIED if self._is_notified else 1.0)
 
     def _record_failure(self, item: _Watched[T], error: KlingError) -> None:
         """Temporary errors are waited out; others end the wait for this task."""

@@ -43,6 +43,8 @@ class TaskRoute(Generic[T]):
         ahead_of: how many seconds Kling's clock is ahead of a time, by its last reply; 0 if that is not known.
         get_many: several tasks by task ids or external task ids in few requests, without those that Kling does not
             have; None if there is no such operation.
+        running: tasks of this kind that have not ended, in one request; perhaps not all of them, and None if there is
+            no such operation.
         product: what callers call this kind, if not `kind`: several routes may make videos.
         finds_external_ids: whether it is known that `get` finds every task by its external task id.
     """
@@ -54,6 +56,7 @@ class TaskRoute(Generic[T]):
     model: type[T]
     ahead_of: Callable[[float], float]
     get_many: Callable[[Sequence[str]], Awaitable[Sequence[T]]] | None = None
+    running: Callable[[], Awaitable[Sequence[T]]] | None = None
     product: str = ""
     finds_external_ids: bool = False
 

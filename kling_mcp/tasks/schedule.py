@@ -2,14 +2,15 @@
 
 An early poll costs a request, a late one costs a person's time. For a given number of polls, the mean lag is lowest
 when their density follows the square root of the chance that the task ends at that moment. So this module keeps known
-durations (at first published ones, soon observed ones) and spaces polls accordingly.
+durations (at first published ones, soon observed ones) and spaces polls accordingly. Where one poll shows many tasks,
+it is the chance that any of them ends that counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 
 PublishedDurations = Sequence[tuple[float, float]]  # seconds, and the weight of that figure
 # fact: time-image (5 s, elsewhere 1 to 2 minutes)
@@ -41,6 +42,7 @@ _REMEMBERED = 60
 _STEP = 0.25
 # Polls per square root of hazard: trades requests for lag; benchmarks/waiting.py shows both.
 _LOOKS = 1.6
+_LOOKS_TOGETHER = 0.25  # for many tasks that one poll shows: fewer for each of them
 MIN_GAP, MAX_GAP = 1.0, 10.0  # fact: poll
 INITIAL_GAP = 2.0  # fact: poll; published durations are few, so the first poll is early
 _FLOOR_HAZARD = 0.0025  # a task may end at any time; keeps the gap finite if no duration is known
@@ -52,11 +54,13 @@ class PollSchedule:
     def __init__(self, published: PublishedDurations = ELEMENT_SECONDS) -> None:
         self._published = published
         self._observed: deque[float] = deque(maxlen=_REMEMBERED)
+        self._hazards: dict[int, float] = {}  # by age in steps; all tasks of a kind share them
 
     def learn(self, seconds: float) -> None:
         """Remember one duration; impossible ones are ignored."""
         if 0.2 <= seconds <= 7200:
             self._observed.append(seconds)
+            self._hazards.clear()
 
     def usual(self) -> tuple[float, float]:
         """How long most tasks take: half of them end between these two, in seconds."""
@@ -69,14 +73,38 @@ class PollSchedule:
         """Seconds until the next poll of a task that is `elapsed` seconds old and not ready."""
         if not self._observed and elapsed < MIN_GAP:
             return INITIAL_GAP
-        samples = [*self._published, *((seconds, 1.0) for seconds in self._observed)]
         gap = looks = 0.0
         while gap < MAX_GAP:
-            looks += _STEP * _LOOKS * math.sqrt(_hazard(samples, elapsed + gap + _STEP / 2))
+            looks += _STEP * _LOOKS * math.sqrt(self._hazard(elapsed + gap))
             gap += _STEP
             if looks >= 1.0:
                 break
         return max(MIN_GAP, gap)
+
+    def gap_for_all(self, ages: Iterable[float]) -> float:
+        """Seconds until the next poll that shows all of these tasks, which are so many seconds old; at least one.
+
+        A few are polled as often together as one of them would be alone, many somewhat more often.
+        """
+        steps = Counter(round(age / _STEP) for age in ages)
+        weight = max(_LOOKS_TOGETHER, _LOOKS / math.sqrt(steps.total()))
+        gap = looks = 0.0
+        while gap < MAX_GAP:
+            ending = sum(many * self._hazard(step * _STEP + gap) for step, many in steps.items())
+            looks += _STEP * weight * math.sqrt(ending)
+            gap += _STEP
+            if looks >= 1.0:
+                break
+        return max(MIN_GAP, gap)
+
+    def _hazard(self, elapsed: float) -> float:
+        """The chance per second that a task ends in the step that begins about `elapsed` seconds after its own."""
+        step = round(elapsed / _STEP)
+        known = self._hazards.get(step)
+        if known is None:
+            samples = [*self._published, *((seconds, 1.0) for seconds in self._observed)]
+            known = self._hazards[step] = _hazard(samples, (step + 0.5) * _STEP)
+        return known
 
 
 def _quantile(samples: Sequence[tuple[float, float]], weight: float) -> float:

@@ -223,7 +223,8 @@ class TestWaiting:
         for request in requests_to(world, "tasks-get"):
             rounds[request.time] = rounds.get(request.time, 0) + 1
         assert max(rounds.values()) == per_round
-        assert not requests_to(world, "tasks-list")
+        # The list of what runs is worth a request only where it spares several.
+        assert bool(requests_to(world, "tasks-list")) is (count > 20)
         assert clock.monotonic() < TAKES + 15
 
     async def test_task_that_kling_does_not_know_ends_its_own_wait_alone(

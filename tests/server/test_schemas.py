@@ -146,17 +146,12 @@ def bytes_of(tools: list[Tool]) -> int:
 
 
 async def test_the_list_of_tools_stays_within_its_budget(connect: Connect) -> None:
-    """Every conversation pays for it: about 4,400 tokens for all, 2,000 for the core. This setting adds most."""
+    """Every conversation pays for it; test_context.py counts tokens. This setting adds most."""
     async with connect(confirm_deletions=True) as client:
         tools = (await client.list_tools()).tools
     assert bytes_of(tools) <= 18_000
     assert bytes_of([tool for tool in tools if tool.name in CORE]) <= 8_000
     assert all(bytes_of([tool]) <= LARGEST.get(tool.name, 1_600) for tool in tools)
-
-
-async def test_the_list_for_elements_alone_stays_within_its_budget(connect: Connect) -> None:
-    async with connect(toolsets=("elements",)) as client:
-        assert bytes_of((await client.list_tools()).tools) <= 12_000
 
 
 async def test_the_default_wait_shown_is_the_one_in_force(connect: Connect) -> None:

@@ -69,8 +69,7 @@ def test_ready_task_has_text_and_structured_content() -> None:
     assert headline == "Ready: element_ids=829836802793406551"
     assert row_line == (
         '- element_id=829836802793406551; name="Mia"; status=ready; image_refer; tags=Character; '
-        'voice=829836802793406553; voice_name="Warm"; owned_by=736976990; task=880000000000000101; '
-        'created=2026-05-28T20:26:40.000Z; description="Barista"'
+        'voice=829836802793406553; voice_name="Warm"; owned_by=736976990; description="Barista"'
     )
     assert facts == (
         "task_id=880000000000000101 external_task_id=kmcp-1 task_status=succeed outcome=submitted waited_seconds=5.0 "

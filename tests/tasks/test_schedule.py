@@ -66,3 +66,27 @@ def test_only_recent_durations_count() -> None:
     for seconds in [300.0] * 50 + [20.0] * 60:
         durations.learn(seconds)
     assert durations.gap_after(17.0) < durations.gap_after(280.0)
+
+
+@pytest.mark.parametrize("ages", [[0.0], [5.5] * 3, [119.0] * 2000, [float(age) for age in range(0, 1000, 7)]])
+def test_every_gap_for_several_tasks_stays_within_its_bounds(ages: list[float]) -> None:
+    assert MIN_GAP <= PollSchedule().gap_for_all(ages) <= MAX_GAP
+
+
+def test_few_tasks_are_looked_at_together_as_often_as_one_alone() -> None:
+    durations = PollSchedule()
+    for age in (10.0, 64.0, 90.0, 112.0):
+        assert durations.gap_for_all([age] * 10) == pytest.approx(durations.gap_after(age), abs=0.5)
+
+
+def test_many_tasks_are_looked_at_more_often_together_than_few() -> None:
+    durations = PollSchedule()
+    assert durations.gap_for_all([90.0] * 1000) < durations.gap_for_all([90.0] * 10)
+
+
+def test_learned_durations_count_for_several_tasks_at_once() -> None:
+    durations = PollSchedule()
+    before = durations.gap_for_all([200.0] * 5)
+    for _ in range(30):
+        durations.learn(205.0)
+    assert durations.gap_for_all([200.0] * 5) < before

@@ -47,8 +47,8 @@ class CreationArguments(ToolArguments):
         description="Hottest, Character, Animal, Item, Costume, Scene, Effect, Others",
     )
     callback_url: str = Field("", description="https address Kling calls when done")
-    external_task_id: str = Field("", description="Leave empty except for a deliberate second copy")
-    allow_duplicate_name: bool = Field(False, description="Create even if the name is taken")
+    external_task_id: str = Field("", description="Only for a deliberate second copy")
+    allow_duplicate_name: bool = Field(False, description="Even if the name is taken")
 
     def draft(self) -> ElementDraft:
         """The same values for the media checks."""

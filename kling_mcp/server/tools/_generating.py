@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class PaidArguments(ToolArguments):
     """What every paid tool takes."""
 
-    take: int = Field(1, ge=1, le=1000, description="1 is the first result, 2 another")
-    max_units: int = Field(0, ge=0, description="The most the person agreed to pay; 0: ask")
+    take: int = Field(1, ge=1, le=1000, description="2: another result")
+    max_units: int = Field(0, ge=0, description="Most the person agreed to pay; 0: ask")
     save_as: str = Field("", description="Name or folder in the output folder")
     dry_run: bool = Field(False, description="Show the price, send nothing")
     wait_seconds: int = Field(45, ge=0, le=600)

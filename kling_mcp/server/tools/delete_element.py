@@ -39,7 +39,7 @@ class DeleteElementArguments(ToolArguments):
     IS_EXACT: ClassVar[bool] = True
 
     element_id: str = Field(description="Not a task_id")
-    element_name: str = Field(description="Its exact name, for safety")
+    element_name: str = Field(description="Its exact name")
 
 
 class DeletedView(View):

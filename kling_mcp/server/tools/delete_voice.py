@@ -28,7 +28,7 @@ class DeleteVoiceArguments(ToolArguments):
     IS_EXACT: ClassVar[bool] = True
 
     voice_id: str = Field(description="Not a task_id")
-    voice_name: str = Field(description="Its exact name, for safety")
+    voice_name: str = Field(description="Its exact name")
 
 
 class DeletedVoiceView(View):

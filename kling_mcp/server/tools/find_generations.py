@@ -15,7 +15,7 @@ from kling_mcp.server.gallery.results import is_out_of_sight, results_data
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
-from kling_mcp.server.views.past_generations import PastGenerationRow, notes_on_found, past_row, past_text
+from kling_mcp.server.views.past_generations import PastGenerationRow, notes_on_found, past_lines, past_row
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _text(view: FoundGenerationsView, arguments: FindGenerationsArguments, now: 
     what = " ".join(fact for fact in said if fact)
     lines = [
         f"{of} generation{'' if of == '1' else 's'} ({what}); total={view.total} complete={str(view.complete).lower()}",
-        *(past_text(row, now) for row in view.generations),
+        *past_lines(view.generations, now),
         *(f"Note: {note}" for note in view.notes),
         f"More: call again with cursor={view.next_cursor}" if view.next_cursor else "",
     ]

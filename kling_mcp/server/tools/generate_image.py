@@ -20,8 +20,8 @@ class ImageArguments(PaidArguments):
     MEDIA: ClassVar[frozenset[str]] = frozenset({"images"})
 
     prompt: str = Field(description="@Name: that element; @image_1: first of images")
-    elements: list[str] = Field(default_factory=list, description="Names or ids, beside those in the prompt")
-    images: list[str] = Field(default_factory=list, description="References: paths, links or data: URIs")
+    elements: list[str] = Field(default_factory=list, description="Names or ids beside those in the prompt")
+    images: list[str] = Field(default_factory=list, description="Paths, links or data: URIs")
     model: Literal["3.0-omni", "3.0", "o1"] = "3.0-omni"
     count: int = Field(1, ge=1, le=9)
     aspect_ratio: str = Field("", description="16:9, 9:16, 1:1, 4:3, 3:4, 3:2, 2:3, 21:9, auto")
@@ -47,8 +47,8 @@ class ImageArguments(PaidArguments):
     arguments=ImageArguments,
     view=GenerationView,
     page_uri=RESULTS_URI,
-    search_hint="photo picture still",
+    search_hint="photo still",
 )
 async def generate_image(arguments: ImageArguments, call: ToolContext) -> Answer:
-    """Make pictures with elements and save them. Costs units: says the price and asks first."""
+    """Make pictures with elements and save them. Costs units: asks first."""
     return await answer_generation(arguments.draft(), arguments, call)

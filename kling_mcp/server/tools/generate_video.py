@@ -24,8 +24,8 @@ class VideoArguments(PaidArguments):
     SENTENCES: ClassVar[frozenset[str]] = frozenset({"shots"})
 
     prompt: str = Field("", description="@Name: that element; @image_1, @video_1: inputs. Empty with shots")
-    elements: list[str] = Field(default_factory=list, description="Names or ids, beside those in the prompt")
-    images: list[str] = Field(default_factory=list, description="References: paths, links or data: URIs")
+    elements: list[str] = Field(default_factory=list, description="Names or ids beside those in the prompt")
+    images: list[str] = Field(default_factory=list, description="Paths, links or data: URIs")
     first_frame: str = Field("", description="Picture the clip begins with; sets its shape")
     last_frame: str = ""
     video_url: str = Field("", description="https link to mp4 or mov")
@@ -67,5 +67,5 @@ class VideoArguments(PaidArguments):
     page_uri=RESULTS_URI,
 )
 async def generate_video(arguments: VideoArguments, call: ToolContext) -> Answer:
-    """Make a video with elements and save it. Costs units: says the price and asks first."""
+    """Make a video with elements and save it. Costs units: asks first."""
     return await answer_generation(arguments.draft(), arguments, call)

@@ -55,7 +55,7 @@ class UseView(View):
 )
 async def use_elements(arguments: UseElementsArguments, call: ToolContext) -> Answer:
     """What a Kling video or image request needs for these elements: ids, prompt handles, JSON to paste, what else fits.
-    Generates and replaces nothing."""
+    Generates nothing."""
     target, told = _target(arguments.target)
     refuse_too_many(target, len(arguments.elements))
     account = call.account

@@ -71,8 +71,8 @@ def element_row(record: LibraryElement) -> ElementRow:
     )
 
 
-def row_text(row: ElementRow) -> str:
-    """One line with every fact of the row that is not empty."""
+def row_text(row: ElementRow, *, task_id: str = "", created_at: str = "") -> str:
+    """One line with every fact of the row that is not empty, without the task and time that are told beside it."""
     facts = [
         row.element_id and f"element_id={identifier(row.element_id)}",
         row.element_name and f"name={quote(row.element_name, _NAME)}",
@@ -83,8 +83,8 @@ def row_text(row: ElementRow) -> str:
         row.element_id and not row.voice_id and "voice=none",
         row.voice_name and f"voice_name={quote(row.voice_name, _NAME)}",
         row.owned_by and f"owned_by={identifier(row.owned_by)}",
-        row.task_id and f"task={identifier(row.task_id)}",
-        row.created_at and f"created={row.created_at}",
+        row.task_id not in {"", task_id} and f"task={identifier(row.task_id)}",
+        row.created_at not in {"", created_at} and f"created={row.created_at}",
         row.element_description and f"description={quote(row.element_description, _DESCRIPTION)}",
     ]
     return "- " + "; ".join(fact for fact in facts if fact)

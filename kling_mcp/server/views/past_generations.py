@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from kling_mcp.concurrency.clock import iso_utc
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 SOON_SECONDS = 3 * 24 * 3600
 _ID, _PROMPT, _NAME, _MESSAGE = 128, 200, 60, 200
 _MAX_IDS = 20
+_BYTES_A_ROW, _FEW_ROWS = 235, 20  # twenty rows of saved results with their frame stay below 5 kB
+_PROMPTS = (_PROMPT, 80, 60, 40, 25)  # how much of each is shown, from generous to what nearly always fits
 
 
 class PastGenerationRow(View):
@@ -61,14 +64,37 @@ def past_row(past: PastGeneration) -> PastGenerationRow:
     )
 
 
-def past_text(row: PastGenerationRow, now: float) -> str:
-    """One generation in a line, and one for each of its results. `now` is in seconds since 1970."""
+def past_lines(rows: Sequence[PastGenerationRow], now: float) -> list[str]:
+    """The rows, each in a line and one for each of its results. `now` is in seconds since 1970.
+
+    If that would be long, the folder of the files is named once and prompts are shortened. Links are always whole.
+    """
+    lines = [_past_text(row, now) for row in rows]
+    folder = _folder_of(rows)
+    for most in _PROMPTS:
+        if sum(len(line.encode()) + 1 for line in lines) <= _BYTES_A_ROW * max(len(rows), _FEW_ROWS):
+            break
+        lines = [f"Files are in {quote(folder, 1000)}."] if folder else []
+        lines += [_past_text(row, now, folder=folder, prompt=most) for row in rows]
+    return lines
+
+
+def _folder_of(rows: Sequence[PastGenerationRow]) -> str:
+    """The folder that all files are in, or below; "" if there is none, or hardly any file."""
+    folders = [os.path.dirname(file.path) for row in rows for file in row.files if file.path]  # noqa: PTH120 - text
+    try:
+        return os.path.commonpath(folders) if len(folders) > 1 else ""
+    except ValueError:  # on two disks of Windows
+        return ""
+
+
+def _past_text(row: PastGenerationRow, now: float, *, folder: str = "", prompt: int = _PROMPT) -> str:
     facts = [
         row.kind,
         f"task_id={identifier(row.task_id)}" if row.task_id else f"external_task_id={identifier(row.external_task_id)}",
         f"status={row.status}",
         row.task_status_msg and f"task_status_msg={quote(row.task_status_msg, _MESSAGE)}",
-        row.prompt and f"prompt={quote_prose(row.prompt, _PROMPT)}",
+        row.prompt and f"prompt={quote_prose(clean(row.prompt, prompt), _PROMPT)}",
         row.model and f"model={row.model}",
         row.elements and f"elements={', '.join(quote(name, _NAME) for name in row.elements)}",
         row.take > 1 and f"take={row.take}",
@@ -76,13 +102,15 @@ def past_text(row: PastGenerationRow, now: float) -> str:
         row.created_at and row.created_at[:10],
     ]
     lines = [" ".join(str(fact) for fact in facts if fact)]
-    return "\n".join([*lines, *(f"  {_file_text(file, iso_utc(round(now * 1000)))}" for file in row.files)])
+    moment = iso_utc(round(now * 1000))
+    return "\n".join([*lines, *(f"  {_file_text(file, moment, folder)}" for file in row.files)])
 
 
-def _file_text(file: FileRow, now: str) -> str:
-    """A path says where it is; the link is told where there is no path."""
+def _file_text(file: FileRow, now: str, folder: str) -> str:
+    """A path says where it is, from `folder` if that is given; the link is told where there is no path."""
     ends = file.expires_at and f"link {'ended' if file.expires_at <= now else 'ends'} {file.expires_at[:10]}"
-    where = f"path={quote(file.path, 1000)}" if file.path else f"not saved; url={file.url}"
+    path = os.path.relpath(file.path, folder) if file.path and folder else file.path
+    where = f"path={quote(path, 1000)}" if path else f"not saved; url={file.url}"
     return "; ".join(fact for fact in (where, ends) if fact)
 
 

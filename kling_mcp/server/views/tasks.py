@@ -220,7 +220,10 @@ def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> Task
 
 def task_text(view: TaskView) -> str:
     """The facts of a task, the most important first."""
-    lines = [_headline(view), *(row_text(row) for row in view.elements)]
+    lines = [
+        _headline(view),
+        *(row_text(row, task_id=view.task_id, created_at=view.created_at) for row in view.elements),
+    ]
     of_generation: list[str] = []
     if isinstance(view, VoiceTaskView):
         of_generation = [f"voice_name={quote(view.voice_name, _NAME)}", f"units_estimated={view.units_estimated}"]
