@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _READ_CHARACTERS = 80
 _LIKENESS = 0.5
+_TOOL_LIKENESS = 0.7
 _AMOUNT = re.compile(r"[0-9]++(?:[.:][0-9]*+)?[a-z]{0,2}")
 
 # What people and models write, and the words that mean it; those that are no choice of the argument do not count.
@@ -45,6 +46,17 @@ _MEANINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+_IN_NAMES_OF_TOOLS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("photo", "photograph", "picture", "pic", "still"), "image"),
+        **dict.fromkeys(("clip", "film", "movie", "footage"), "video"),
+        **dict.fromkeys(("character", "person", "cast"), "element"),
+        **dict.fromkeys(("make", "render"), "generate"),
+        **dict.fromkeys(("remove",), "delete"),
+        **dict.fromkeys(("search",), "find"),
+    }
+)
+
 
 def nearest(given: str, choices: Sequence[str]) -> str:
     """The choice that was most probably meant: by meaning, else by spelling; "" if none is like it."""
@@ -54,6 +66,15 @@ def nearest(given: str, choices: Sequence[str]) -> str:
         if found := next((choice for choice in choices if choice in meant), ""):
             return found
     return _like(text, choices)
+
+
+def nearest_tool(given: str, names: Sequence[str]) -> str:
+    """The tool that was most probably meant, "" if none is like it: a picture is an image there, and a clip a video."""
+    words = re.findall(r"[a-z0-9]+", given[:_READ_CHARACTERS].lower())
+    meant = "_".join(_IN_NAMES_OF_TOOLS.get(word.removesuffix("s"), word) for word in words)
+    near = difflib.get_close_matches(meant, names, n=1, cutoff=_TOOL_LIKENESS)
+    whole = [name for name in names if len(meant) > 2 and meant in name]
+    return near[0] if near else min(whole, key=len, default="")
 
 
 def _like(text: str, choices: Sequence[str]) -> str:

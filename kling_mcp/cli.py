@@ -23,9 +23,9 @@ from kling_mcp.commands.connect_options import add_connect
 from kling_mcp.commands.demo_options import add_demo, film_folder
 from kling_mcp.commands.option_types import key_pair, port
 from kling_mcp.commands.production_options import add_production
-from kling_mcp.commands.serve_options import LOCALHOST, add_serve, serve_environ
+from kling_mcp.commands.serve_options import LOCALHOST, add_serve, output_environ, serve_environ
 from kling_mcp.errors import KlingError
-from kling_mcp.guide import guide_to
+from kling_mcp.guide import DOCS, guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+_WRONG_USE = 2
 
 _AT_A_TERMINAL = (
     "kling-mcp is serving MCP over stdin and stdout; normally an assistant starts it. "
@@ -53,7 +54,7 @@ _AT_A_TERMINAL = (
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command and return its exit code. `argv` and `environ` default to the process's own."""
     try:
-        options = _build_parser().parse_args(argv)
+        options = _build_parser().parse_args(_with_hint(sys.argv[1:] if argv is None else argv))
     except SystemExit as stop:  # argparse has printed the error or the help
         return int(stop.code or DONE)
     run: Command = options.run
@@ -71,11 +72,27 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return FAILED
 
 
+def _with_hint(argv: Sequence[str]) -> Sequence[str]:
+    """The words as they are; a tool in place of a command is named with the one that runs it.
+
+    Raises:
+        SystemExit: wrong use, as argparse says it.
+    """
+    from kling_mcp.server.tools import NAMES  # noqa: PLC0415 - where words are given
+
+    if argv and argv[0].replace("-", "_") in NAMES:
+        tool = argv[0].replace("-", "_")
+        print(f"kling-mcp: {tool} is a tool: write kling-mcp call {tool}", file=sys.stderr)
+        raise SystemExit(_WRONG_USE)
+    return argv
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kling-mcp",
         description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
-        epilog="Settings come from environment variables; docs/settings.md lists them.",
+        epilog=f"Settings come from environment variables, which this page lists:\n{DOCS}/settings.md",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the other one breaks links in two
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
     parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
@@ -95,7 +112,8 @@ def _build_parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "stdio":
         _require_open_streams()
-    settings = _read_settings(serve_environ(options, environ), tolerant=options.transport == "stdio")
+    is_tolerant = options.transport == "stdio"
+    settings = _read_settings(serve_environ(options, environ), tolerant=is_tolerant, at_shell=False)
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
@@ -233,9 +251,12 @@ def _add_call(commands: Commands) -> None:
 
 def _call(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from kling_mcp.commands.call import run_call  # noqa: PLC0415 - one command's own
+    from kling_mcp.commands.call_words import sort_words  # noqa: PLC0415 - one command's own
 
+    words = sort_words(options.words)
     # As over stdio: a wrong value stops the calls that need it, and `check_setup` lists it.
-    return run_call(options.words, _read_settings(environ, tolerant=True), _terminal())
+    settings = _read_settings(output_environ(words.output_dir, environ), tolerant=True)
+    return run_call(words, settings, _terminal())
 
 
 # --- completion
@@ -327,13 +348,15 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
 # --- shared
 
 
-def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False) -> Settings:
+def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False, at_shell: bool = True) -> Settings:
     """The settings; from here on no log line contains one of their secrets.
+
+    `at_shell`: a relative output folder begins at the working directory; a server's must be a full path.
 
     Raises:
         ConfigurationError: names the variable that is wrong, unless `tolerant`.
     """
-    settings = Settings.from_env(environ, tolerant=tolerant)
+    settings = Settings.from_env(environ, tolerant=tolerant, at_shell=at_shell)
     configure_logging(settings.log_level, settings.secrets, settings.log_format)
     for fault in settings.faults:
         logger.warning("%s", fault.sentence)

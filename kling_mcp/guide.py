@@ -15,7 +15,8 @@ Topic = Literal[
     "the-client-does-not-start-the-server",
 ]
 
-_PAGE = "https://github.com/kling-mcp/kling-mcp/blob/main/docs/troubleshooting.md"
+DOCS = "https://github.com/kling-mcp/kling-mcp/blob/main/docs"
+_PAGE = f"{DOCS}/troubleshooting.md"
 
 
 def guide_to(topic: Topic) -> str:

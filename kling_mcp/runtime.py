@@ -279,7 +279,8 @@ class Runtime:
         folder = settings.output_folder(self.transport)
         rules = LinkRules(SANDBOX_URL, in_process=True) if settings.sandbox else LinkRules(settings.base_url)
         downloader = Downloader(rules, self.clock, open_way=self._way_to_results)
-        return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only)
+        why_not = settings.why_unsaved(self.transport)
+        return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only, why_not=why_not)
 
     @property
     def _way_to_results(self) -> Callable[[str], Network] | None:
@@ -304,7 +305,8 @@ class Runtime:
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
         reason = self.settings.fault_sentences("files") or _FILES_OFF[self.transport]
-        return MediaPolicy(self.settings.readable_dirs(self.transport), reason)
+        # Only commands of a shell keep the sandbox for the next one.
+        return MediaPolicy(self.settings.readable_dirs(self.transport), reason, is_at_shell=self._keeps_sandbox)
 
     def notify(self, account: str, task_id: str) -> None:
         """Kling called back about this task of this account (its fingerprint): waits for it poll now.

@@ -344,6 +344,29 @@ class TestOutputFolder:
         with pytest.raises(ConfigurationError, match="KLING_MCP_OUTPUT_DIR"):
             settings.require("saving")
 
+    async def test_paid_call_is_refused_before_the_price_where_nothing_could_be_saved(self, serve: Serve) -> None:
+        picture = {"prompt": "a red fox", "max_units": 8}
+        async with serve(KLING_MCP_OUTPUT_DIR="./films") as client:
+            for arguments in (picture, picture | {"dry_run": True}):
+                said = await told(client, "generate_image", **arguments)
+                assert said.startswith("KLING_MCP_OUTPUT_DIR must be the full path of a folder"), said
+                assert "created=no retry=never" in said
+
+    def test_relative_folder_begins_at_the_working_directory_of_a_shell(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        settings = Settings.from_env({"KLING_MCP_OUTPUT_DIR": "./films"}, at_shell=True)
+        assert settings.output_folder("stdio") == tmp_path / "films"
+        with pytest.raises(ConfigurationError, match="KLING_MCP_STATE_DIR"):
+            Settings.from_env({"KLING_MCP_STATE_DIR": "./state"}, at_shell=True)
+
+    @pytest.mark.parametrize("value", ["$HOME/films", "~nobody-has-this-name/x"])
+    def test_folder_that_a_shell_did_not_fill_in_is_never_made(self, value: str) -> None:
+        settings = Settings.from_env({"KLING_MCP_OUTPUT_DIR": value}, tolerant=True, at_shell=True)
+        assert not settings.output_dir
+        assert settings.faults
+
     def test_placeholder_in_the_path_leaves_the_default(self) -> None:
         settings = Settings.from_env({"KLING_MCP_OUTPUT_DIR": "${userHome}/films"}, tolerant=True)
         assert settings.output_dir is None

@@ -12,9 +12,9 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kling_mcp.choices import nearest
+from kling_mcp.choices import nearest_tool
 from kling_mcp.commands.call_help import describe_tool, list_tools
-from kling_mcp.commands.call_words import read_arguments, same_call, sort_words, wait_call
+from kling_mcp.commands.call_words import call_line, read_arguments, same_call, wait_call
 from kling_mcp.commands.console import (
     DONE,
     FAILED,
@@ -25,6 +25,7 @@ from kling_mcp.commands.console import (
     error_envelope,
     interrupted,
 )
+from kling_mcp.commands.steps import as_commands, result_as_commands
 from kling_mcp.errors import InputError, KlingError, Problem
 from kling_mcp.sanitize import quote
 from kling_mcp.server.tool_aliases import current_name
@@ -45,19 +46,18 @@ logger = logging.getLogger(__name__)
 _WORDS_ADVICE = "Nothing was sent. {} shows the form."
 
 
-def run_call(given: Sequence[str], settings: Settings, terminal: Terminal) -> int:
+def run_call(words: CallWords, settings: Settings, terminal: Terminal) -> int:
     """Run one call; its exit code.
 
     Raises:
         KeyboardInterrupt: after a note that says how to go on.
     """
-    words = sort_words(given)
     name = current_name(words.tool)
     for unknown in (*unknown_tools(settings), *unknown_toolsets(settings)):
         logger.warning("KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names %s, which does not exist.", unknown[:80])
     hidden = hidden_tools(settings)
     try:
-        if not words.tool and (words.wants_help or not words.strange):
+        if not words.tool and (words.wants_help or not (words.strange or words.wants_json)):
             terminal.say(list_tools(hidden, str(settings.sandbox_folder() or "memory") if settings.sandbox else ""))
             return DONE if words.wants_help else WRONG_USE
         _require_tool(words, hidden)
@@ -66,8 +66,7 @@ def run_call(given: Sequence[str], settings: Settings, terminal: Terminal) -> in
             return DONE
         arguments = _read(words)
     except KlingError as error:
-        code = WRONG_USE if isinstance(error, InputError) else FAILED
-        return _tell_error(error, words, terminal, may_create=may_create(name), code=code)
+        return _tell_error(error, words, terminal, may_create=may_create(name))
     return _Call(words, name, arguments, terminal).run(settings)
 
 
@@ -78,7 +77,7 @@ def _require_tool(words: CallWords, hidden: Mapping[str, str]) -> None:
         raise switched_off(name, hidden[name], "by the settings of this shell")
     if name in NAMES:
         return
-    meant = nearest(words.tool.replace("-", "_"), [each for each in NAMES if each not in hidden])
+    meant = nearest_tool(words.tool, [each for each in NAMES if each not in hidden])
     fix = f"did you mean {meant}?" if meant else "choose one of the list"
     problem = Problem("TOOL", "must be a tool", quote(words.tool, 60) if words.tool else "nothing", fix)
     raise InputError([problem], advice=_WORDS_ADVICE.format("kling-mcp call --help lists the tools and"))
@@ -138,18 +137,14 @@ class _Call:
             await runtime.aclose()
 
     def _tell(self, outcome: Outcome) -> int:
-        from kling_mcp.server.arguments import ArgumentsError  # noqa: PLC0415 - help does without
         from kling_mcp.server.tool import Answer  # noqa: PLC0415 - help does without
 
         if isinstance(outcome, Answer):
             return self._tell_answer(outcome)
         assert isinstance(outcome, KlingError)  # noqa: S101 - a shell is never asked to repeat a call with an answer
-        is_wrong_use = isinstance(outcome, ArgumentsError)
         resume = "" if outcome.retry == "never" else self._again()
-        code = WRONG_USE if is_wrong_use else FAILED
-        return _tell_error(
-            outcome, self._words, self._terminal, may_create=may_create(self._name), code=code, resume=resume
-        )
+        outcome.advice = as_commands(outcome.advice, self._command)
+        return _tell_error(outcome, self._words, self._terminal, may_create=may_create(self._name), resume=resume)
 
     def _tell_answer(self, answer: Answer) -> int:
         ending = answer.ending
@@ -163,15 +158,20 @@ class _Call:
         told = f"To go on: {resume}" if resume else step
         view = answer.view.model_copy(update={"next_step": told}) if resume and step else answer.view
         if self._words.wants_json:
-            self._terminal.say_json(envelope(view.model_dump(mode="json"), resume))
+            result = result_as_commands(view.model_dump(mode="json"), self._command)
+            self._terminal.say_json(envelope(result, resume))
         else:
-            self._terminal.say(_with_step(answer.text, step, told) if resume else answer.text)
+            text = _with_step(answer.text, step, told) if resume else answer.text
+            self._terminal.say(as_commands(text, self._command))
         if ending.has_failed:
             return FAILED
         return RUNNING if resume else DONE
 
     def _again(self) -> str:
         return same_call(self._words, self._arguments)
+
+    def _command(self, tool: str, words: Sequence[str]) -> str:
+        return call_line(self._words, tool, words)
 
 
 def _with_step(text: str, step: str, instead: str) -> str:
@@ -180,10 +180,12 @@ def _with_step(text: str, step: str, instead: str) -> str:
     return f"{before}{instead}{after}" if found else f"{text}\n{instead}"
 
 
-def _tell_error(
-    error: KlingError, words: CallWords, terminal: Terminal, *, may_create: bool, code: int, resume: str = ""
-) -> int:
-    """The text on stderr, with the line for programs at its end; or the object on stdout."""
+def _tell_error(error: KlingError, words: CallWords, terminal: Terminal, *, may_create: bool, resume: str = "") -> int:
+    """The text on stderr, with the line for programs at its end; or the object on stdout.
+
+    Every argument that cannot be right is wrong use, whether the tool's schema says so or its handler.
+    """
+    code = WRONG_USE if isinstance(error, InputError) and error.retry == "never" else FAILED
     if words.wants_json:
         terminal.say_json(error_envelope(error, resume))
         return code

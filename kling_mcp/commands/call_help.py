@@ -26,6 +26,7 @@ Any tool, on the same code as over MCP: the text by default, one JSON object wit
   @file        a JSON object of arguments in a file; name=value counts more
   -            the same on stdin
   --json       print {"ok", "result" or "error", "resume"}; resume is the next command, or ""
+  --output-dir DIR  where results are saved, instead of KLING_MCP_OUTPUT_DIR; off saves nothing
   --help       after a tool: its arguments"""
 _EXIT = (
     "exit codes: 0 done, 1 refused or failed, 2 wrong use, 3 still running (the answer has the next command), "
@@ -77,6 +78,8 @@ _IN_A_LINE: Mapping[str, str] = MappingProxyType(
         "wait_for_tasks": "Wait for tasks of any kind, and save finished videos and images",
     }
 )
+# Lists whose entries keep their commas.
+SENTENCES = frozenset({"shots"})
 # A tool that is described by another one's arguments over MCP.
 _DESCRIBED_BY = MappingProxyType({"create_element": "create_element_and_wait"})
 _LOOKS = ("element_name=Mia", "element_description=Barista with red hair and a green apron")
@@ -164,7 +167,7 @@ def _argument(tool: str, name: str, schema: Mapping[str, Any], required: Sequenc
     if choices := schema.get("enum"):
         form = [f"one of {', '.join(choices)}"]
     if schema["type"] == "array":
-        form += ["repeat it, or separate values with commas"]
+        form += ["repeat it" if name in SENTENCES else "repeat it, or separate values with commas"]
     if "maximum" in schema:
         form += [f"at most {schema['maximum']}"]
     if name in required:

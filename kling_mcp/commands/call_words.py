@@ -1,9 +1,9 @@
-"""The words of `kling-mcp call`: a tool, its arguments and two flags. Decides nothing about values: the tool does.
+"""The words of `kling-mcp call`: a tool, its arguments and three flags. Decides nothing about values: the tool does.
 
 - `name=value` is an argument; a name that comes again makes a list. The value is taken as it is, so a prompt may begin
   with `@Mia`.
 - `@file` as a whole word is a JSON object of arguments in a file, and `-` is one on stdin. Words by name count more.
-- `--json` and `--help` stand anywhere.
+- `--json`, `--help` and `--output-dir DIR` stand anywhere.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from kling_mcp.commands.console import command_line, program_words
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.sanitize import quote
+from kling_mcp.server.tool_aliases import current_name
+from kling_mcp.server.tools import NAMES, read_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 MAX_JSON_BYTES = 200_000_000  # a few pictures as data: URIs
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _JSON, _HELP = frozenset({"--json"}), frozenset({"--help", "-h"})
+OUTPUT_DIR = "--output-dir"
 _SHOWN = 60
 # What the tools' parser reads as something else than one entry.
 _NOT_ONE_ENTRY = re.compile(r"[,\n\r]|\s*[\[{\"]")
@@ -35,13 +38,17 @@ _FORM = "must be name=value, @file or -"
 
 @dataclass(frozen=True, slots=True)
 class CallWords:
-    """The words, sorted: `tool` is "" where only help is wanted, `given` are the arguments as they were written."""
+    """The words, sorted: `tool` is "" where only help is wanted, `given` are the arguments as they were written.
+
+    `output_dir` is None if the option is not there.
+    """
 
     tool: str
     given: tuple[str, ...]
     wants_json: bool
     wants_help: bool
     strange: tuple[str, ...] = ()
+    output_dir: str | None = None
 
     @property
     def reads_stdin(self) -> bool:
@@ -51,6 +58,7 @@ class CallWords:
 
 def sort_words(words: Sequence[str]) -> CallWords:
     """Flags apart from arguments. Never fails: what is no flag is kept in `strange`."""
+    words, output_dir = _without_output_dir(words)
     flags: list[str] = []
     others: list[str] = []
     strange: list[str] = []
@@ -69,7 +77,23 @@ def sort_words(words: Sequence[str]) -> CallWords:
         wants_json=not _JSON.isdisjoint(flags),
         wants_help=not _HELP.isdisjoint(flags),
         strange=tuple(strange),
+        output_dir=output_dir,
     )
+
+
+def _without_output_dir(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """The other words, and the last folder; without a word behind it, the option stays where it is."""
+    others: list[str] = []
+    folder = None
+    left = iter(words)
+    for word in left:
+        if word.startswith(f"{OUTPUT_DIR}="):
+            folder = word.partition("=")[2]
+        elif word == OUTPUT_DIR and (value := next(left, None)) is not None:
+            folder = value
+        else:
+            others.append(word)
+    return others, folder
 
 
 def read_arguments(words: CallWords, read_stdin: ReadStdin) -> dict[str, Any]:
@@ -78,7 +102,7 @@ def read_arguments(words: CallWords, read_stdin: ReadStdin) -> dict[str, Any]:
     Raises:
         InputError: with every word that cannot be read.
     """
-    problems = [_strange_flag(flag) for flag in words.strange]
+    problems = [_strange_flag(flag, words.tool) for flag in words.strange]
     held: dict[str, Any] = {}
     named: dict[str, list[str]] = {}
     for word in words.given:
@@ -86,7 +110,7 @@ def read_arguments(words: CallWords, read_stdin: ReadStdin) -> dict[str, Any]:
             if match := _NAMED.fullmatch(word):
                 named.setdefault(match[1], []).append(_text(word, match[2]))
             else:
-                held |= _object_of(word, read_stdin)
+                held |= _object_of(word, read_stdin, words.tool)
         except InputError as error:
             problems += error.problems
     if problems:
@@ -94,11 +118,15 @@ def read_arguments(words: CallWords, read_stdin: ReadStdin) -> dict[str, Any]:
     return held | {name: values if len(values) > 1 else values[0] for name, values in named.items()}
 
 
-def _strange_flag(flag: str) -> Problem:
+def _strange_flag(flag: str, tool: str) -> Problem:
     name, _, value = flag.lstrip("-").partition("=")
-    argument = f"{name.replace('-', '_') or 'name'}={value or 'value'}"
+    own = name.replace("-", "_") or "name"
+    is_switch = _schema_of(tool).get("properties", {}).get(own, {}).get("type") == "boolean"
+    argument = f"{own}={value or ('true' if is_switch else 'value')}"
     fix = f"write {command_line([argument])}"
-    return Problem(quote(flag, _SHOWN), "must be --json or --help", "another option", fix)
+    if name == OUTPUT_DIR.lstrip("-"):
+        return Problem(OUTPUT_DIR, "must have a folder, or off, behind it", "nothing", f"write {OUTPUT_DIR} DIR")
+    return Problem(quote(flag, _SHOWN), f"must be --json, --help or {OUTPUT_DIR}", "another option", fix)
 
 
 def _text(word: str, value: str) -> str:
@@ -110,7 +138,14 @@ def _text(word: str, value: str) -> str:
     return value
 
 
-def _object_of(word: str, read_stdin: ReadStdin) -> dict[str, Any]:
+def _schema_of(tool: str) -> dict[str, Any]:
+    """The arguments of a tool as clients see them; empty for one that does not exist."""
+    tool = current_name(tool)
+    schema: dict[str, Any] = read_wire(tool)["inputSchema"] if tool in NAMES else {}
+    return schema
+
+
+def _object_of(word: str, read_stdin: ReadStdin, tool: str) -> dict[str, Any]:
     if word == "-":
         where, read = "stdin", read_stdin
     elif word.startswith("@"):
@@ -119,7 +154,10 @@ def _object_of(word: str, read_stdin: ReadStdin) -> dict[str, Any]:
     elif word.lstrip().startswith("{"):
         where, read = "the word", lambda: _text(word, word).encode()
     else:
-        raise _refused(word, _FORM, "a word without a name", "write name=value, with quotes around a value with blanks")
+        required = _schema_of(tool).get("required", [])
+        fix = "write name=value, with quotes around a value with blanks"
+        fix = f"write {command_line([f'{required[0]}={word}'])}" if len(required) == 1 else fix
+        raise _refused(word, _FORM, "a word without a name", fix)
     try:
         value = json.loads(_decoded(read()))
     except (OSError, ValueError, RecursionError) as error:
@@ -176,7 +214,9 @@ def wait_call(words: CallWords, arguments: Mapping[str, Any], task_ids: Sequence
 
 def call_line(words: CallWords, tool: str, given: Sequence[str]) -> str:
     """A call as a command, for a program where this one is."""
-    return command_line([*program_words(), "call", tool, *given, *(["--json"] if words.wants_json else [])])
+    flags = [] if words.output_dir is None else [OUTPUT_DIR, words.output_dir]
+    flags += ["--json"] if words.wants_json else []
+    return command_line([*program_words(), "call", tool, *given, *flags])
 
 
 def _as_words(arguments: Mapping[str, Any]) -> list[str]:

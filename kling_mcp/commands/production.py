@@ -30,6 +30,7 @@ from kling_mcp.production.lock_keeper import LockKeeper
 from kling_mcp.production.planning import Planner
 from kling_mcp.runtime import Runtime
 from kling_mcp.sanitize import quote
+from kling_mcp.server.consent import enough_units
 from kling_mcp.server.views.plans import plan_details, plan_text, plan_view, price_text
 from kling_mcp.server.views.productions import goes_on, production_text, production_view
 
@@ -104,9 +105,20 @@ async def _plan(command: _Command) -> int:
     view = plan_view(kept.plan_id, plan, await outcomes_of_earlier(command.runtime.own_account(), plan))
     resume = _resume(command.options) if plan.has_work else ""
     # The next step of the view is a tool's; a shell has a command.
-    told = view.model_copy(update={"next_step": f"To carry it out: {resume}" if resume else ""})
+    told = view.model_copy(update={"next_step": _step_after_plan(command.options, plan)})
     command.tell(told, plan_text(told), resume)
     return PENDING if plan.has_work else _left(plan)
+
+
+def _step_after_plan(options: argparse.Namespace, plan: Plan) -> str:
+    """The command that applies it. Only this one, which a person agrees to, has the price; `resume` agrees to none."""
+    if not plan.has_work:
+        return ""
+    price = plan.price()
+    if not price or not all(each.is_known for each in price):
+        return f"To carry it out: {_resume(options)}"
+    most = max(enough_units(each) for each in price)
+    return f"To carry it out, if the person agrees to this price: {_resume(options, most)}"
 
 
 def _left(plan: Plan) -> int:
@@ -186,7 +198,8 @@ def _require_consent(command: _Command, plan: Plan) -> None:
     if command.terminal.ask is None:
         raise ConfirmationError(
             f"This costs {price_text(plan)}, and there is no terminal to ask at.",
-            advice=f"Nothing was sent and nothing was paid. To agree, add --max-units {-(-highest // 1):f}.",
+            advice="Nothing was sent and nothing was paid. To agree, add "
+            f"--max-units {max(enough_units(each) for each in price)}.",
         )
     if not command.terminal.ask(question):
         raise ConfirmationError("Declined.", advice="Nothing was sent and nothing was paid.")
@@ -213,7 +226,7 @@ async def _export(command: _Command) -> int:
         "complete": found.is_complete,
     }
     lines = [
-        f"{len(found.element_ids)} elements in {path}",
+        f"{len(found.element_ids)} element{'' if len(found.element_ids) == 1 else 's'} in {path}",
         *(f"Problem: no ready element has the name {quote(name, 60)}." for name in found.missing),
         *(f"Note: several elements have the name {quote(name, 60)}; the newest was taken." for name in found.doubles),
         *([] if found.is_complete else ["Note: the library could not be read in full."]),
@@ -254,12 +267,12 @@ def _write_new(path: Path, text: str) -> None:
 # --- shared
 
 
-def _resume(options: argparse.Namespace) -> str:
-    """The literal next command."""
+def _resume(options: argparse.Namespace, most: int = 0) -> str:
+    """The literal next command, which agrees to `most` units, or to as many as this one did."""
     words = [*program_words(), "production", "apply", options.file]
     words += ["--part", options.part] if options.part != "all" else []
     words += [word for name in options.require for word in ("--require", name)]
-    most = getattr(options, "max_units", 0)
+    most = most or getattr(options, "max_units", 0)
     words += ["--max-units", str(most)] if most else []
     words += ["--json"] if options.json else []
     return command_line(words)

@@ -58,11 +58,19 @@ def serve_environ(options: argparse.Namespace, environ: Mapping[str, str]) -> Ma
     media = [_full_path("--media-dir", folder) for folder in options.media_dir if not _is_blank(folder)]
     if media:
         environ = {**environ, "KLING_MCP_MEDIA_DIRS": os.pathsep.join(media)}
-    output = options.output_dir
-    if output is not None and not BLANK.fullmatch(output.strip()):
-        folder = output if output.lower() == "off" else _full_path("--output-dir", output)
-        environ = {**environ, "KLING_MCP_OUTPUT_DIR": folder}
-    return environ
+    return output_environ(options.output_dir, environ)
+
+
+def output_environ(output: str | None, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with this output folder, or `off`; None and a blank one are as if they were not there.
+
+    Raises:
+        KlingError: it is relative, and the working directory was deleted.
+    """
+    if output is None or BLANK.fullmatch(output.strip()):
+        return environ
+    folder = output if output.lower() == "off" else _full_path("--output-dir", output)
+    return {**environ, "KLING_MCP_OUTPUT_DIR": folder}
 
 
 def _is_blank(folder: str) -> bool:

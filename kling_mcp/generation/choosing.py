@@ -60,12 +60,14 @@ class Choice:
         matched: the text of each naming that was matched, or "".
         problems: why namings cannot be used.
         verdicts: the kind and retry of each problem.
+        is_about_elements: whether a problem is about a naming, and not about the rest of the input.
     """
 
     elements: list[LibraryElement | None] = field(default_factory=list)
     matched: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     verdicts: set[tuple[Kind, Retry]] = field(default_factory=set)
+    is_about_elements: bool = False
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Add problems of the input that are not about a naming."""
@@ -98,6 +100,7 @@ async def choose_elements(library: Library, namings: Sequence[Named], explain: E
             choice.verdicts.add(("bad_input", "later" if element.status == "pending" else "never"))
             element = None
         choice.problems.extend([problem] if problem else [])
+        choice.is_about_elements = choice.is_about_elements or problem is not None
         choice.elements.append(element)
         choice.matched.append(matched)
     return choice
@@ -108,7 +111,10 @@ async def refusal(library: Library, choice: Choice, advice: str) -> KlingError:
     doubt = ""
     if ("not_found", "never") in choice.verdicts and not await _is_whole(library):
         doubt = f"{_GAPS} what is missing may still exist. "
-    told = InputError(sorted(choice.problems, key=lambda problem: (len(problem.argument), problem.argument)))
+    problems = sorted(choice.problems, key=lambda problem: (len(problem.argument), problem.argument))
+    told = InputError(problems, advice=advice)
+    if not choice.is_about_elements:
+        return told
     kind, retry = next(iter(choice.verdicts)) if len(choice.verdicts) == 1 else (told.kind, told.retry)
     return KlingError(told.message, kind=kind, retry=retry, advice=doubt + advice)
 

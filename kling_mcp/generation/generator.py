@@ -66,6 +66,10 @@ class GenerationRequest:
         """`video` or `image`."""
         return self.prepared.estimate.product
 
+    def with_note(self, note: str) -> GenerationRequest:
+        """The same request, with one more thing that a person should know before paying."""
+        return replace(self, prepared=replace(self.prepared, notes=(*self.prepared.notes, note)))
+
 
 @dataclass(frozen=True, slots=True)
 class Generation(Submission[GenerationTask]):
@@ -128,7 +132,8 @@ class Generator:
             cost=Cost(estimate.product, estimate.high, is_known=estimate.is_known),
             slot_use=_slot_use(prepared),
         )
-        return GenerationRequest(prepared=prepared, intent=intent, memo=memo)
+        request = GenerationRequest(prepared=prepared, intent=intent, memo=memo)
+        return request.with_note(self.saver.why_not) if self.saver.why_not else request
 
     async def foresee(self, draft: VideoDraft, foreseen: ForeseenElements) -> ForeseenVideo:
         """The price of a video, and everything that can be checked before its elements exist. Nothing is sent.
@@ -232,8 +237,9 @@ class Generator:
             memo = GenerationMemo(save_as=save_as)
             return await self.save(task, memo, task.product or product, task.external_task_id, seconds=seconds)
         memo = GenerationMemo.from_journal(entry.memo)
-        memo = replace(memo, save_as=save_as) if save_as else memo
-        return await self.save(task, memo, product, entry.external_task_id, entry.units_estimated, seconds=seconds)
+        kept = replace(memo, save_as=save_as) if save_as else memo
+        files = await self.save(task, kept, product, entry.external_task_id, entry.units_estimated, seconds=seconds)
+        return files if save_as else tuple(replace(file, note="") for file in files)  # this call asked for no name
 
     async def _record(self, task: GenerationTask) -> None:
         """Never fails: the next poll shows the same."""

@@ -108,6 +108,19 @@ class GenerationHistory:
         """Whether waiting for a finished generation puts it on the disk."""
         return self._saver.saves
 
+    async def unsaved(self, since: float) -> list[str]:
+        """The task ids of finished generations from here that were never saved, newest first; Kling is not asked.
+
+        Args:
+            since: seconds since 1970; the links of older ones have ended.
+        """
+        try:
+            entries = await self._journal.paid(MAX_ENTRIES)
+        except StorageError:
+            return []
+        made = [entry for entry in entries if entry.kind != VOICE and entry.state == "ready" and entry.task_id]
+        return await self._saver.never_saved([entry.task_id for entry in made if entry.created_at >= since])
+
     async def find(self, wanted: Wanted) -> Found:
         """Every generation that fits, with its files.
 

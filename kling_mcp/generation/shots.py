@@ -22,6 +22,8 @@ _SHOT = re.compile(r"([0-9]{1,3})(?:\s*(?:seconds?|secs?|s))?\s*[:：,|–—-]\
 _EXAMPLE = 'write seconds and text, such as "3: @Mia waves"'
 # A text that sets out shots itself would be one shot, or cut by chance.
 _LOOKS_LIKE_SHOTS = re.compile(r"\bshot\s+[1-6]\s*,\s*[0-9]+\s*,", re.IGNORECASE)
+# A comma, seconds and a colon inside a text: written as if a comma ended a shot. `at 4:30` is a time of day.
+_SECOND_SHOT = re.compile(r",\s*([0-9]{1,2})\s*(?:seconds?|secs?|s)?\s*[:：]\s+\S")
 _SHOWN = 60
 
 
@@ -87,6 +89,16 @@ def list_shots(shots: Sequence[tuple[int, str]]) -> list[dict[str, object]]:
 def looks_like_shots(text: str) -> bool:
     """Whether a prompt sets out shots in its text."""
     return _LOOKS_LIKE_SHOTS.search(text) is not None
+
+
+def find_joined(texts: Sequence[str]) -> list[str]:
+    """Notes on shots whose text seems to hold a further one."""
+    return [
+        f"shots[{place}] is one cut, with {quote(found[0], _SHOWN)} in its text: a comma ends no shot, so give each "
+        "cut as an entry of its own."
+        for place, text in enumerate(texts)
+        if (found := _SECOND_SHOT.search(text))
+    ]
 
 
 def _unreadable(place: int, text: str) -> Problem:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.errors import Problem
 from kling_mcp.generation.prompt import MAX_MENTIONS, Prompt, words_after_at
-from kling_mcp.generation.shots import Shot, check_shot, join_shots, looks_like_shots
+from kling_mcp.generation.shots import Shot, check_shot, find_joined, join_shots, looks_like_shots
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ def find_text_notes(texts: RenderedTexts) -> list[str]:
     """What a person should know of a prompt before paying."""
     if looks_like_shots(texts.prompt):
         return ["The prompt sets out shots itself, and is sent as one shot; give them as shots instead."]
-    return []
+    return find_joined([text for _, text in texts.shots])

@@ -206,12 +206,22 @@ def _missing(name: str, beside: Sequence[str], given: str, argument: str, policy
     near = _near_names(name, beside)
     if near:
         fix = f"did you mean {' or '.join(quote(name) for name in near)} in the same folder?"
+    elif policy.is_at_shell:
+        fix = f"check the path; a relative one begins at the working directory{_working_dir()}."
     else:
         fix = (
             "check the path and give it in full. A picture that was only attached to the chat is not on this "
             f"computer: {policy.ways_in()}"
         )
     return _refused(argument, MISSING, quote(given), fix)
+
+
+def _working_dir() -> str:
+    """The working directory behind a comma; "" if it was deleted."""
+    try:
+        return f", {quote(os.getcwd(), 500)}"  # noqa: PTH109 - a name for a sentence
+    except OSError:
+        return ""
 
 
 def near_pictures(path: str, policy: MediaPolicy, likeness: float = 0.6) -> list[str]:

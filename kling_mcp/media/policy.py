@@ -21,11 +21,13 @@ _MAX_FOLDERS_LISTED = 6
 class MediaPolicy:
     """The folders inside which local pictures are read.
 
-    Without `allowed_dirs`, local files are off, and `local_files_off_reason` says why in a sentence.
+    Without `allowed_dirs`, local files are off, and `local_files_off_reason` says why in a sentence. `is_at_shell` says
+    that a person or program at a shell gives the paths, where no chat has attachments.
     """
 
     allowed_dirs: tuple[Path, ...] = ()
     local_files_off_reason: str = ""
+    is_at_shell: bool = False
 
     def allows_name(self, path: str) -> bool:
         """Whether a path, as it is written, lies in an allowed folder; links are not looked at."""

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kling_mcp.generation.models import VIDEO_ROUTES
+from kling_mcp.generation.unmarked import WORD, NameInText, find_plain
 from kling_mcp.production.check_shots import draft_of
 from kling_mcp.production.names import find_names
 from kling_mcp.sanitize import as_shown
@@ -23,8 +24,6 @@ ALWAYS_WITH_SOUND = {route.model for route in VIDEO_ROUTES if not route.audio}
 _LIKENESS = 0.6
 _MAX_COMPARED = 200  # a hostile sheet has thousands of names on both sides
 _SHORTEST_PART = 3
-_WORD = re.compile(r"\w+")
-_OTHER_MENTION = re.compile(r"@\w+")
 # Words between quotes that are more than a sign on a wall, and verbs of speech before a colon, a comma or a quote.
 _QUOTED = re.compile(r"[\"“„«]([^\"“”„«»\n]*)[\"”“»]")
 _IS_SENTENCE = re.compile(r"[\s.,!?…]")
@@ -65,25 +64,19 @@ class NearNames:
 
 def find_unmarked(sheet: Sheet, shots: Iterable[Shot]) -> dict[str, list[str]]:
     """The names of the cast that shots say without an @ and do not use: for each, the ids of those shots."""
-    by_start: dict[str, list[_Word]] = {}
+    by_start: dict[str, list[NameInText]] = {}
     for name in sheet.cast:
-        word = _Word(name)
+        word = NameInText(name)
         by_start.setdefault(word.start, []).append(word)
     found: dict[str, list[str]] = {}
     for shot in shots:
         used = _used_by(shot, sheet.cast)
         text = text_of(shot)
         # A sheet may have thousands of names; those that can be in a text begin with one of its words.
-        starts = {"", *map(str.lower, _WORD.findall(text))}
-        words = sorted((word for start in starts for word in by_start.get(start, ())), key=lambda word: -len(word.name))
-        for word in words:
-            text = word.marked.sub(" ", text)
-        text = _OTHER_MENTION.sub(" ", text)
-        for word in words:
-            if word.plain.search(text):
-                text = word.plain.sub(" ", text)  # a shorter name inside it is not meant
-                if word.name not in used:
-                    found.setdefault(word.name, []).append(shot.id)
+        starts = {"", *map(str.lower, WORD.findall(text))}
+        for word in find_plain(text, (word for start in starts for word in by_start.get(start, ()))):
+            if word.name not in used:
+                found.setdefault(word.name, []).append(shot.id)
     return {name: found[name] for name in sheet.cast if name in found}
 
 
@@ -117,23 +110,6 @@ def _is_quoted(text: str) -> bool:
 
 def _used_by(shot: Shot, cast: Mapping[str, object]) -> list[str]:
     return find_names(draft_of(shot), dict.fromkeys(cast, "")).cast
-
-
-class _Word:
-    """A name as a text says it: as it is written, or in capitals as screenplays have it.
-
-    In lower case it may be a plain word: a kitchen is not always the Kitchen. Scripts without letter case may have no
-    spaces between words, either. `start` is its first word in lower case; "" where that may be a part of another word.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        is_word = name.lower() != name.upper() or len(name) == 1
-        first = _WORD.match(name)
-        self.start = first[0].lower() if first and is_word else ""
-        any_form = "|".join(map(re.escape, dict.fromkeys([name, name.upper()])))
-        self.plain = re.compile(rf"(?<!\w)(?:{any_form})(?!\w)" if is_word else any_form)
-        self.marked = re.compile(rf"@\{{?\s*(?:{any_form})")
 
 
 def _fold(name: str) -> str:

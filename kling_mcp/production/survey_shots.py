@@ -104,7 +104,8 @@ class ShotSurveyor:
         except InputError as error:
             return replace(facts, problems=_told(shot, error))
         parts = {take: parts_of_video(draft, video.media, elements, take) for take in _takes(shot)}
-        return replace(facts, made_from=parts, estimate=video.estimate)
+        why_not = self._account.generator.saver.why_not
+        return replace(facts, made_from=parts, estimate=video.estimate, notes=(why_not,) if why_not else ())
 
     async def _prepared(self, shot: Shot, draft: VideoDraft, elements: Mapping[str, str]) -> ShotFacts:
         """What is known once all elements exist."""

@@ -23,8 +23,9 @@ from kling_mcp.results.content import MP4, by_extension
 from kling_mcp.results.download import link_ended
 from kling_mcp.results.folder import Folder, NotInsideError
 from kling_mcp.results.links import ends_at
-from kling_mcp.results.names import SIDECAR, free_stems, not_inside, numbered, parse_save_as, slug
+from kling_mcp.results.names import SIDECAR, free_stems, not_inside, numbered, parse_save_as
 from kling_mcp.results.part import claim, remove_abandoned
+from kling_mcp.results.places import is_where_wanted, require_inside, target_of
 from kling_mcp.results.sidecar import Content, Sidecars, has_file, key_of, record, write_sidecar
 from kling_mcp.sanitize import quote
 
@@ -59,6 +60,7 @@ class SavedFile:
     """A row of `files` (contract), and why the file is not saved, if it is not.
 
     `path` is "" and `bytes` 0 for a file that is not on the disk; `expires_at` is ISO 8601 in UTC, "" if unknown.
+    `note` is what a caller should know of a file that is there.
     """
 
     path: str = ""
@@ -68,6 +70,7 @@ class SavedFile:
     seconds: float
     bytes: int = 0
     error: ResultError | None = None
+    note: str = ""
 
     @property
     def may_be_saved_later(self) -> bool:
@@ -104,13 +107,17 @@ class _Job:
 class ResultSaver:
     """Saves into one output folder; one per process. Without a folder nothing is saved, and rows have links alone."""
 
-    def __init__(self, folder: Path | None, downloader: Downloader, clock: Clock, *, read_only: bool = False) -> None:
+    def __init__(
+        self, folder: Path | None, downloader: Downloader, clock: Clock, *, read_only: bool = False, why_not: str = ""
+    ) -> None:
         """`folder` is a full path; it is opened, and made if it is missing, when something is saved.
 
-        If `read_only`, nothing is saved, and rows tell what is on the disk.
+        If `read_only`, nothing is saved, and rows tell what is on the disk. `why_not` is the sentence for results that
+        are not saved at all.
         """
         self.folder = folder
         self.read_only = read_only
+        self.why_not = why_not
         self._downloader = downloader
         self._clock = clock
         self._sidecars = Sidecars()
@@ -129,7 +136,8 @@ class ResultSaver:
         ]
         if self.folder is None or self.read_only:
             (rows,) = await self.look([(results, description)])
-            return rows
+            unsaved = ResultError(self.why_not, kind="bad_input") if self.why_not else None
+            return [row if row.path else replace(row, error=unsaved) for row in rows]
         parse_save_as(description.save_as)
         try:
             root = await to_thread.run_sync(self._open, self.folder, description.save_as)
@@ -170,6 +178,26 @@ class ResultSaver:
             known = self._sidecars.find_all(root, {description.task_id for _, description in tasks})
             return [_rows_of(root, results, about, known.get(about.task_id, {})) for results, about in tasks]
 
+    async def never_saved(self, task_ids: Sequence[str]) -> list[str]:
+        """Those of these tasks of which this folder has no record; none if nothing is saved or the disk fails.
+
+        A file that a person removed leaves a record.
+        """
+
+        def find() -> set[str]:
+            if self.folder is None or not self.folder.is_dir():
+                return set()
+            with Folder.output(self.folder) as root:
+                return set(self._sidecars.find_all(root, set(task_ids)))
+
+        if not self.saves:
+            return []
+        try:
+            known = await to_thread.run_sync(find)
+        except OSError:
+            return []
+        return [task_id for task_id in task_ids if task_id not in known]
+
     async def require_save_as(self, save_as: str) -> None:
         """Check `save_as` before anything is paid for. What is wrong with the disk is told when files are saved.
 
@@ -187,7 +215,7 @@ class ResultSaver:
         try:
             with suppress(OSError):
                 remove_abandoned(root, self._clock.wall())
-            _require_inside(root, save_as)
+            require_inside(root, save_as)
         except BaseException:
             root.close()
             raise
@@ -249,7 +277,10 @@ class ResultSaver:
     def _find(self, root: Folder, job: _Job) -> SavedFile | None:
         """The row of a result that is saved already."""
         known = self._known(root, job)
-        return _row_of(root, job, known) if known and has_file(root, known) else None
+        row = _row_of(root, job, known) if known and has_file(root, known) else None
+        if row is None or known is None or is_where_wanted(known, job.description.save_as):
+            return row
+        return replace(row, note=f"It was saved already, as {quote(row.path, 1000)}; save_as was not used.")
 
     def _known(self, root: Folder, job: _Job) -> Saved | None:
         """The sidecar of a result, if there is one."""
@@ -266,7 +297,7 @@ class ResultSaver:
     def _put(self, root: Folder, job: _Job, part: Part, content: Content) -> Path:
         """Put the file under a name that is free; its path."""
         now, extension = self._clock.wall(), content.media.extension
-        target, stem = _target(root, job.description)
+        target, stem = target_of(root, job.description)
         with target:
             for free in free_stems(numbered(stem, job.index, job.count), extension, target.names()):
                 file = free + extension
@@ -349,41 +380,6 @@ def _row_of(root: Folder, job: _Job, saved: Saved) -> SavedFile | None:
         return None
     row = job.row(str(folder.path / saved.file), saved.mime_type, about.st_size)
     return row if row.seconds else replace(row, seconds=saved.seconds)
-
-
-def _target(root: Folder, description: Description) -> tuple[Folder, str]:
-    """Where the files of a task go, opened, and their name.
-
-    Raises:
-        NotInsideError: a folder of `save_as` is a link or a file.
-    """
-    wish = parse_save_as(description.save_as)
-    name = slug(description.title or description.prompt, description.kind)
-    name = name if description.take == 1 else f"{name}-take-{description.take}"
-    target = root.descend(wish.folders, make=True)
-    if not wish.name:
-        return target, name
-    if not target.is_folder(wish.name):
-        return target, wish.stem
-    with target:
-        return target.enter(wish.name), name
-
-
-def _require_inside(root: Folder, save_as: str) -> None:
-    """The folders of `save_as` that exist are folders of the output folder.
-
-    Raises:
-        InputError: one is a link, a file, or on another disk.
-    """
-    wish = parse_save_as(save_as)
-    with suppress(FileNotFoundError):
-        try:
-            folder = root.descend(wish.folders)
-        except NotInsideError as error:
-            raise not_inside(error.name, error.what) from None
-        with folder:
-            if folder.device != root.device:
-                raise not_inside(folder.path.name, "a disk of its own")
 
 
 def _claimed_type(url: str, kind: MediaKind) -> str:

@@ -46,10 +46,12 @@ class ToolArguments(BaseModel):
     Attributes:
         MEDIA: the names of the texts and lists that may hold whole pictures; all others are short.
         SENTENCES: the names of lists whose entries may have commas, so that a bare text is one entry.
+        IS_EXACT: no synonyms are taken, as where the names themselves are a safety catch.
     """
 
     MEDIA: ClassVar[frozenset[str]] = frozenset()
     SENTENCES: ClassVar[frozenset[str]] = frozenset()
+    IS_EXACT: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -77,7 +79,7 @@ def parse_arguments(model: type[A], raw: Mapping[str, Any]) -> A:
     problems: list[Problem] = []
     values: dict[str, Any] = {}
     fields = model.model_fields
-    named = name_arguments(raw, tuple(fields))
+    named = name_arguments(raw, tuple(fields), has_synonyms=not model.IS_EXACT)
     problems += [_unknown_name(name, meant, known) for name, meant in named.unknown.items()]
     try:
         if named.pictures is not None:
@@ -277,7 +279,8 @@ def _unknown_name(name: str, meant: str, known: list[str]) -> Problem:
     rule = "must be an argument of this tool"
     if meant:
         return Problem(quote(name, 40), rule, f"another name of {meant}, which is given, too", "send only one of them")
-    near = difflib.get_close_matches(name[:_SHOWN].lower(), known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:_SHOWN].lower(), known, n=1, cutoff=0.6)
+    near = near or [own for own in known if own.endswith(f"_{name[:_SHOWN].lower()}")]
     fix = f"did you mean {near[0]}?" if near else "leave it out"
     return Problem(quote(name, 40), rule, "an unknown name", f"{fix}; the arguments are {', '.join(known) or 'none'}")
 

@@ -126,6 +126,20 @@ class Settings:
             return self.output_dir or None
         return None if transport == "http" or self.sandbox else default_output_dir()
 
+    def why_unsaved(self, transport: Transport) -> str:
+        """Why results are not saved and what to do, in a sentence that names the variable; "" if they are saved."""
+        if wrong := self.fault_sentences("saving"):
+            return f"Results are not saved: {wrong}"
+        if self.read_only:
+            return "Results are not saved, because this server changes nothing (KLING_MCP_READ_ONLY)."
+        if self.output_folder(transport) is not None:
+            return ""
+        do = (
+            "download them" if transport == "http" else "to save them, set KLING_MCP_OUTPUT_DIR to a folder's full path"
+        )
+        why = "KLING_MCP_OUTPUT_DIR is off" if self.output_dir is False else "no KLING_MCP_OUTPUT_DIR is set"
+        return f"Results are not saved here ({why}), and Kling's links end after 30 days: {do}."
+
     def sandbox_folder(self) -> Path | None:
         """Where commands of a shell keep the sandbox; None if there is no place. Another version begins anew."""
         with suppress(ConfigurationError):
@@ -146,13 +160,17 @@ class Settings:
             raise ConfigurationError(said, **FAULT_DETAILS)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, *, tolerant: bool = False) -> Settings:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, tolerant: bool = False, at_shell: bool = False
+    ) -> Settings:
         """Read and validate. If `tolerant`, as over stdio, what is wrong is in `faults` instead of an error.
+
+        If `at_shell`, a relative output folder begins at the working directory.
 
         Raises:
             ConfigurationError: one sentence that names the variable.
         """
-        env = Environment(os.environ if environ is None else environ, tolerant=tolerant)
+        env = Environment(os.environ if environ is None else environ, tolerant=tolerant, at_shell=at_shell)
         api_key, access_key, secret_key = _read_credentials(env)
         region: Region = env.read("kling", lambda: read_region(env.text("KLING_REGION")), "global")
         count = partial(env.number, must_be_filled=True)
@@ -235,7 +253,7 @@ def _read_output_dir(env: Environment) -> Path | Literal[False] | None:
     name = "KLING_MCP_OUTPUT_DIR"
     if env.text(name).lower() in {"off", "0", "no", "false", "none"}:
         return False
-    return env.full_path(name, "a folder, or off")
+    return env.shell_path(name, "a folder, or off")
 
 
 def _home_dir() -> Path | None:

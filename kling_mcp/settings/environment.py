@@ -34,11 +34,12 @@ class Environment:
     """Typed reading of single variables; an empty variable counts as unset.
 
     If `tolerant`, an unfilled placeholder counts as unset, and `read` replaces what cannot be right; `faults` lists
-    both.
+    both. If `at_shell`, `shell_path` takes relative paths.
     """
 
-    def __init__(self, values: Mapping[str, str], *, tolerant: bool = False) -> None:
+    def __init__(self, values: Mapping[str, str], *, tolerant: bool = False, at_shell: bool = False) -> None:
         self._values = values
+        self._at_shell = at_shell
         self._tolerant = tolerant
         self._known: set[str] = set()
         self.faults: list[Fault] = []
@@ -138,6 +139,17 @@ class Environment:
         if value and _UNFILLED_IN_PATH.search(value):
             value = self._counts_as(name, value, "")
         return _full_path(name, value, what) if value else None
+
+    def shell_path(self, name: str, what: str) -> Path | None:
+        """As `full_path`; at a shell a relative path begins at the working directory, as a person there means it."""
+        value = self.text(name)
+        is_relative = value and not _UNFILLED_IN_PATH.search(value) and not _without_tilde(name, value).is_absolute()
+        if not (self._at_shell and is_relative) or "\0" in value:
+            return self.full_path(name, what)
+        try:
+            return Path(os.path.abspath(value))  # noqa: PTH100 - resolves no links
+        except OSError:  # the working directory was deleted
+            return self.full_path(name, what)
 
     def folders(self, name: str) -> tuple[Path, ...] | None:
         """The folders; None if the variable is unset. If tolerant, one that does not exist yet is kept."""

@@ -42,7 +42,7 @@ def test_text_is_the_default_and_progress_stays_on_stderr(run: Run, pictures: tu
     made = run("create_element_and_wait", *LOOKS, *pictures)
     assert made.code == 0
     assert made.out.startswith("Ready: element_ids=")
-    assert made.err.splitlines()[0] == 'Creating "Mia" at Kling'
+    assert made.err.splitlines()[0] == 'Checking "Mia"', "so far nothing was sent"
 
 
 def test_synonyms_and_comma_lists_are_those_of_a_chat(run: Run, mia: str, pictures: tuple[str, ...]) -> None:
@@ -95,14 +95,22 @@ def test_single_shot_keeps_its_commas(run: Run, mia: str) -> None:
     ("words", "said"),
     [
         (("bake_element",), "must be a tool"),
+        ((), "TOOL: must be a tool; got nothing"),
         (("find_element", "query=x"), "did you mean find_elements?"),
+        (("generate_picture", "prompt=x"), "did you mean generate_image?"),
+        (("make-movie",), "did you mean generate_video?"),
         (("find_elements", "Mia"), "must be name=value, @file or -; got a word without a name"),
+        (("get_element", "Mia Otto"), "write 'id=Mia Otto'"),
         (("find_elements", "--query=Mia"), "write query=Mia"),
+        (("generate_image", "--dry-run"), "write dry_run=true"),
         (("generate_image", "--save-as", "scene one"), "write 'save_as=scene one'"),
         (("find_elements", "@nowhere.json"), "No such file or directory"),
         (("find_elements", "-"), "no JSON at line 1 column 1"),
         (("find_elements", "[1]"), "must be name=value"),
-        (("find_elements", "colour=red"), "must be an argument of this tool"),
+        (("find_elements", "colour=red"), "an unknown name. Fix: leave it out"),
+        (("generate_image", "prompt=x", "resolution=3k"), "resolution: must be one of 1k, 2k, 4k"),
+        (("generate_image", "prompt=x", "aspect_ratio=5:3"), "aspect_ratio: must be one of 16:9"),
+        (("generate_video", "prompt=x", "duration=2"), "duration: must be 3 to 15 whole seconds"),
         (("find_elements", "limit=many"), "limit: must be a whole number"),
         (("generate_image",), "prompt: must be given"),
         (("create_element", "element_name=Mia"), "element_description: must be given"),
@@ -110,15 +118,40 @@ def test_single_shot_keeps_its_commas(run: Run, mia: str) -> None:
     ],
 )
 def test_wrong_use_has_a_code_of_its_own_in_text_and_json(run: Run, words: tuple[str, ...], said: str) -> None:
-    refused = run(*words)
-    assert (refused.code, refused.out) == (2, "")
-    assert said in refused.err
-    assert refused.err.splitlines()[-1].startswith("kind=bad_input created=no retry=never")
+    if words:  # without any, the tools are listed
+        refused = run(*words)
+        assert (refused.code, refused.out) == (2, "")
+        assert said in refused.err
+        assert refused.err.splitlines()[-1].startswith("kind=bad_input created=no retry=never")
     told = run(*words, "--json")
     assert (told.code, told.err) == (2, "")
     held = told.envelope()
     assert (held["ok"], held["error"]["kind"], held["resume"]) == (False, "bad_input", "")
     assert said in held["error"]["message"]
+
+
+def test_element_that_does_not_exist_is_a_refusal_and_no_wrong_use(run: Run, mia: str) -> None:
+    for words in (("generate_image", "prompt=@Miau smiles"), ("get_element", "id=Miau")):
+        refused = run(*words)
+        assert refused.code == 1
+        assert refused.err.splitlines()[-1].startswith("kind=not_found")
+
+
+def test_missing_picture_is_looked_for_from_the_working_directory(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = run("generate_image", "prompt=x", "images=nowhere.png")
+    assert refused.code == 2
+    assert f'check the path; a relative one begins at the working directory, "{tmp_path}".' in refused.err
+    assert "chat" not in refused.err
+
+
+def test_tool_in_place_of_a_command_is_named_with_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    from kling_mcp import cli  # noqa: PLC0415 - only here without the fixture
+
+    assert cli.main(["generate-image", "prompt=x"], {}) == 2
+    assert capsys.readouterr().err == "kling-mcp: generate_image is a tool: write kling-mcp call generate_image\n"
 
 
 def test_closed_stdin_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
@@ -192,6 +225,10 @@ def test_price_comes_first_and_max_units_agrees_to_it(run: Run, mia: str, kling:
     assert "repeat the same command with max_units=8" in asked.err
     assert asked.err.splitlines()[-1].startswith("kind=needs_confirmation created=no")
     assert run(*PICTURE, "--json").envelope()["resume"] == "", "a program that goes on by itself pays nothing"
+    dry = run(*PICTURE, "dry_run=true", "--json").envelope()
+    assert dry["result"]["price"].startswith("8 image units ($0.028 at list price of ")
+    assert "repeat the same command without dry_run and with max_units=8" in dry["result"]["next_step"]
+    assert dry["resume"] == ""
     assert run(*PICTURE, "max_units=7").code == 1
     assert not kling.world.accepted_creations()
     made = run(*PICTURE, "max_units=8", "--json")

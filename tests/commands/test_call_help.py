@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from commands.conftest import Run
-from kling_mcp.commands.call_help import EXAMPLES, meaning_of
+from kling_mcp.commands.call_help import EXAMPLES, SENTENCES, describe_tool, meaning_of
 from kling_mcp.commands.call_words import read_arguments, sort_words
 from kling_mcp.server.arguments import parse_arguments
 from kling_mcp.server.tools import NAMES, TOOLSETS, load, read_wire
@@ -46,6 +46,15 @@ def test_example_of_a_tool_can_be_sent(run: Run, tool: str) -> None:
     arguments = read_arguments(sort_words([tool, *EXAMPLES[tool]]), lambda: b"")
     parse_arguments(load(tool).arguments, arguments)
     assert f"\n  kling-mcp call {tool}" in run(tool, "--help").out
+
+
+def test_help_says_of_lists_whose_entries_keep_their_commas_that_the_name_is_repeated() -> None:
+    own = {name for tool in NAMES for name in load(tool).arguments.SENTENCES}
+    assert own == SENTENCES
+    lines = describe_tool("generate_video", 45).splitlines()
+    (shots,) = (line for line in lines if line.startswith("  shots "))
+    assert "repeat it" in shots
+    assert "commas" not in shots
 
 
 def test_wait_of_the_settings_is_the_default_that_help_shows(run: Run) -> None:

@@ -90,7 +90,13 @@ def test_sheet_is_planned_applied_once_and_then_done(
     planned = command("plan", sheet)
     assert (planned.returncode, planned.stderr) == (4, "")
     assert "create Mia, Sara: no element has this name" in planned.stdout
-    assert f"To carry it out: kling-mcp production apply {sheet}" in planned.stdout
+    step = f"To carry it out, if the person agrees to this price: kling-mcp production apply {sheet} --max-units 3"
+    assert planned.stdout.splitlines()[-1] == step
+
+    resume = result_of(command("plan", sheet, "--json"))["resume"]
+    assert resume.endswith("episode.json --json"), "it agrees to no price"
+    unsaved = command("plan", sheet, KLING_MCP_OUTPUT_DIR="off").stdout
+    assert "kitchen: Results are not saved here (KLING_MCP_OUTPUT_DIR is off)" in unsaved
 
     refused = command("apply", sheet)
     assert (refused.returncode, refused.stdout) == (1, "")

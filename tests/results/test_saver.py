@@ -175,7 +175,10 @@ class TestSavedOnce:
             (first,) = await saver(store, out).save(results(store), described(save_as="scenes/one"))
             (again,) = await saver(store, out).save([Result(store.link())], described(save_as="two"))
             assert len(store.asked) == 1
-        assert again == first
+            assert again == replace(first, note=f'It was saved already, as "{first.path}"; save_as was not used.')
+            for where in ("", "scenes/one", "scenes/", "scenes/one.mp4"):
+                (same,) = await saver(store, out).save([Result(store.link())], described(save_as=where))
+                assert same == first, where
 
     async def test_name_of_a_task_is_never_taken_by_the_next(self, out: Path) -> None:
         bodies = [CLIP, clip(3001), clip(3002)]

@@ -51,13 +51,11 @@ def refusal(tool: str, /, **raw: Any) -> str:
             {"element_ids": "7", "route": "omni-video"},
             {"elements": ["7"], "target": "omni-video"},
         ),
-        ("delete_voice", {"id": "7", "name": "Mia"}, {"voice_id": "7", "voice_name": "Mia"}),
         (
             "create_voice",
             {"name": "Mia", "audio_url": "https://a", "budget": "1"},
             {"voice_name": "Mia", "voice_url": "https://a", "max_units": 1},
         ),
-        ("delete_element", {"id": "7", "name": "Mia"}, {"element_id": "7", "element_name": "Mia"}),
         ("generate_image", {"text": "x", "image_urls": ["a.png"]}, {"prompt": "x", "images": ["a.png"]}),
         ("generate_video", {"prompt": "x", "Images": "a.png"}, {"prompt": "x", "images": ["a.png"]}),
         (
@@ -100,6 +98,13 @@ def test_synonym_is_read_as_the_argument_that_it_means(tool: str, given: dict[st
 )
 def test_letter_case_and_separators_of_a_name_do_not_matter(name: str, spelling: str) -> None:
     assert read("delete_element", element_id="7", **{name: "Mia"})["element_name"] == "Mia", spelling
+
+
+@pytest.mark.parametrize("kind", ["element", "voice"])
+def test_deletion_takes_no_synonyms_because_its_names_are_the_safety_catch(kind: str) -> None:
+    told = refusal(f"delete_{kind}", id="7", name="Mia")
+    assert f"did you mean {kind}_id?" in told
+    assert f"did you mean {kind}_name?" in told
 
 
 ADDED = {

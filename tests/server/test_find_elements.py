@@ -192,15 +192,19 @@ async def test_number_that_no_name_has_is_explained(connect: Connect, world: Wor
         assert sorted(shown) == [f"Hero 0{number}" for number in range(10, 20)]
 
 
+ALL_WORDS = "An element is found only if it has all of these words; search for fewer."
+
+
 @pytest.mark.parametrize(
     ("query", "notes"),
     [
         ("Hero 99", ['The closest names: "Hero 019", "Hero 500" (pending).']),
-        ("Zebra 5", []),
-        ("Grey Zebra", []),  # the heron is an official one
+        ("Zebra", []),
+        ("Zebra 5", [ALL_WORDS]),
+        ("Grey Zebra", [ALL_WORDS]),  # the heron is an official one
     ],
 )
-async def test_search_without_hits_names_what_is_close_or_nothing(
+async def test_search_without_hits_names_what_is_close_or_that_all_words_count(
     connect: Connect, world: World, creation: dict[str, Any], query: str, notes: list[str]
 ) -> None:
     add(world, "Hero 019")

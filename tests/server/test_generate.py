@@ -356,7 +356,9 @@ class TestDryRun:
         assert (view["units_estimated"], view["task_id"], view["files"]) == ("3", "", [])
         assert '"POST": "/omni-video/kling-3.0-omni"' in view["request"]
         assert any("Sara" in warning for warning in view["warnings"])
-        assert f"Price: {PRICE}" in text_of(result)
+        assert view["price"].startswith(PRICE)
+        assert f"Price: {view['price']}\n" in text_of(result)
+        assert view["next_step"].endswith("repeat the same call without dry_run and with max_units=3.")
         assert person.asked == []
         assert made(world) == 0
 
@@ -365,6 +367,19 @@ class TestDryRun:
             await video(client)
             result = await video(client, dry_run=True)
         assert "An identical request was made before" in text_of(result)
+        assert made(world) == 1
+
+
+class TestUnsavedResults:
+    async def test_question_and_answer_say_that_results_are_not_saved(self, connect: Connect, world: World) -> None:
+        person = agreeing()
+        async with connect("auto", person, output_dir=False) as client:
+            result = await video(client, save_as="kitchen")
+        told = "Results are not saved here (KLING_MCP_OUTPUT_DIR is off), and Kling's links end after 30 days"
+        assert f"Note: {told}" in person.asked[0]
+        assert "Note: save_as is not used, because nothing is saved." in person.asked[0]
+        assert text_of(result).count(told) == 1
+        assert structured(result)["files"][0]["path"] == ""
         assert made(world) == 1
 
 

@@ -119,6 +119,15 @@ class SqliteCatalogue:
             return []
         return await self._file.run(lambda db: _unpacked(db.execute(sql, values)), write=False)
 
+    async def own_names_among(self, texts: Sequence[str]) -> list[str]:
+        """The names of ready elements of one's own that are like one of these texts, by letters and digits."""
+        sql = """
+            SELECT DISTINCT name FROM elements
+            WHERE name_key IN (SELECT value FROM json_each(?)) AND source = 'custom' AND status = 'ready' LIMIT ?
+        """
+        keys = json.dumps(sorted({name_key(text) for text in texts} - {""}))
+        return await self._file.run(lambda db: [name for (name,) in db.execute(sql, (keys, MAX_PER_NAME))], write=False)
+
     async def shared_names(self, names: Sequence[str]) -> list[str]:
         """Which of these names belong to several ready records, compared as they are shown."""
         sql = "SELECT count(*) FROM elements WHERE name_key = ? AND name = ? AND status = 'ready'"

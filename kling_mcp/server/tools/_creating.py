@@ -77,6 +77,8 @@ async def answer_creation(
         await call.bind_tasks(name)
 
     def message() -> str:
+        if not external_task_id:
+            return f"Checking {quote(element_name, 40)}"
         sent = call.account.sending(external_task_id)
         return f"Creating {quote(element_name, 40)} at Kling{f': sending {sent}' if sent else ''}"
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kling_mcp.errors import StillSendingError
+from kling_mcp.generation.unmarked import unmarked_notes
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.consent import purchase_of, require_consent
+from kling_mcp.server.consent import enough_units, purchase_of, require_consent
 from kling_mcp.server.gallery.results import results_data
 from kling_mcp.server.tool import SENDING, Answer
 from kling_mcp.server.tools._ending import ending_of
@@ -43,20 +44,35 @@ async def answer_generation(draft: VideoDraft | ImageDraft, arguments: PaidArgum
         KlingError: whatever preparing, consent, submitting or waiting raises.
     """
     call.settings.require("spending")
+    if arguments.dry_run:
+        call.settings.require("saving")
     generator = call.account.generator
     request = await generator.prepare(draft, take=arguments.take, save_as=arguments.save_as)
+    if arguments.save_as.strip() and generator.saver.why_not:
+        request = request.with_note("save_as is not used, because nothing is saved.")
+    for note in await unmarked_notes(call.account.library, draft, request.prepared.elements):
+        request = request.with_note(note)
     is_known = await generator.is_known(request)
     if arguments.dry_run:
-        step = "An identical request was made before: calling without dry_run shows its result and pays nothing."
-        view = generation_view(request, next_step=step if is_known else "Call again without dry_run to make it.")
-        return Answer(view, generation_text(view, str(request.prepared.estimate)))
+        view = generation_view(request, next_step=_after_dry_run(request, call, is_known=is_known))
+        return Answer(view, generation_text(view))
     if not is_known:
+        call.settings.require("saving")  # what cannot be saved is not paid for
         await require_consent(call, purchase_of(request), arguments.max_units)
-    return await _make(request, arguments, call)
+    return await _make(request, arguments, call, is_known=is_known)
 
 
-async def _make(request: GenerationRequest, arguments: PaidArguments, call: ToolContext) -> Answer:
+def _after_dry_run(request: GenerationRequest, call: ToolContext, *, is_known: bool) -> str:
+    estimate, again = request.prepared.estimate, call.caller.again
+    if is_known:
+        return f"An identical request was made before: {again} without dry_run to see its result; that pays nothing."
+    agreed = f" and with max_units={enough_units(estimate)}" if estimate.is_known else ""
+    return f"If the person agrees to this price, {again} without dry_run{agreed}."
+
+
+async def _make(request: GenerationRequest, arguments: PaidArguments, call: ToolContext, *, is_known: bool) -> Answer:
     name, expected = "", expected_time([call.account.generator.kinds[request.intent.kind]])
+    prompt = quote(request.memo.prompt, 40)
 
     async def on_claim(external_task_id: str) -> None:
         nonlocal name
@@ -66,20 +82,18 @@ async def _make(request: GenerationRequest, arguments: PaidArguments, call: Tool
     def message() -> str:
         if slots := call.account.waits_for(name):
             return f"Waiting for a free slot at Kling: {slots}"
-        sent = call.account.sending(name)
-        ending = f": sending {sent}" if sent else f"; {expected}"
-        return f"Making {quote(request.memo.prompt, 40)} at Kling{ending}"
+        if not name:
+            return f"Checking {prompt}"
+        ending = f": sending {sent}" if (sent := call.account.sending(name)) else f"; {expected}"
+        return f"{'Waiting for' if is_known else 'Making'} {prompt} at Kling{ending}"
 
     seconds = call.wait_seconds(arguments)
     try:
         async with call.report_progress(message, seconds):
             made = await call.account.generator.generate_and_wait(request, wait_seconds=seconds, on_claim=on_claim)
     except StillSendingError as error:
-        view = generation_view(
-            request,
-            external_task_id=error.external_task_id,
-            next_step=f"It is still being sent: repeat the same call, or call wait_for_tasks with ids=[{quote(name)}].",
-        )
+        step = f"It is still being sent: repeat the same call, or call wait_for_tasks with ids=[{quote(name)}]."
+        view = generation_view(request, external_task_id=error.external_task_id, next_step=step)
         return Answer(view, generation_text(view), ending=SENDING)
     view = generation_view(
         request,

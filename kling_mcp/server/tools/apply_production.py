@@ -67,7 +67,7 @@ async def _require_consent(call: ToolContext, planner: Planner, stored: StoredPl
     """Return if the rest of the plan may be paid; a person is asked once for the whole of it.
 
     Raises:
-        ConfigurationError: a setting of what may be spent is wrong.
+        ConfigurationError: a setting of what may be spent, or of where results are saved, is wrong.
         OverBudgetError: it may cost more than `max_units`.
         ConfirmationError: a person declined, or must be asked first.
     """
@@ -75,6 +75,8 @@ async def _require_consent(call: ToolContext, planner: Planner, stored: StoredPl
     if not price:
         return
     call.settings.require("spending")
+    if plan.shot_work:
+        call.settings.require("saving")
     is_agreed = all(each.high <= stored.agreed.get(each.product, -1) for each in price)
     for each in price:
         require_within(each, max_units)

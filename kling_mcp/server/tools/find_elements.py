@@ -169,7 +169,7 @@ def _text(view: FoundView, arguments: FindElementsArguments) -> str:
     names = ", ".join(quote(name, 60) for name in view.duplicate_names)
     by_tag = ", ".join(f"{identifier(tag)} {count}" for tag, count in view.by_tag.items())
     lines = [
-        f"{of} elements ({what}); total={view.total} complete={str(view.complete).lower()}",
+        f"{of} element{'' if of == '1' else 's'} ({what}); total={view.total} complete={str(view.complete).lower()}",
         f"by_tag: {by_tag}" if by_tag else "",
         *rows_text(view.elements),
         f"duplicate_names: {names}; use element_id to tell them apart." if names else "",

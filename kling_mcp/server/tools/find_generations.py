@@ -77,7 +77,9 @@ async def find_generations(arguments: FindGenerationsArguments, call: ToolContex
         total=len(found.generations),
         next_cursor=_cursor(page[-1], arguments) if len(rest) > len(page) else "",
         complete=found.is_whole,
-        notes=notes_on_found(found, now, saves=history.saves) if after is None else [],
+        notes=[]
+        if after is not None
+        else notes_on_found(found, now, saves=history.saves, why_not=call.account.generator.saver.why_not),
     )
     for_page = await _page_data(page, now, saves=history.saves) if call.caller.shows_pages else None
     return Answer(view, _text(view, arguments, now), page_data=for_page)

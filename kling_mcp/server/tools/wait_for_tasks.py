@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kling_mcp.errors import StorageError
 from kling_mcp.generation.memo import GenerationMemo
+from kling_mcp.results.links import LIFETIME_SECONDS
 from kling_mcp.server.arguments import ToolArguments, require_exact_ids
 from kling_mcp.server.gallery import RESULTS_URI
 from kling_mcp.server.gallery.results import results_data
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from kling_mcp.results.saver import SavedFile
     from kling_mcp.tasks.collector import CollectedTask
     from kling_mcp.tasks.entry import JournalEntry
+
+
+_MAX_IDS = 20
 
 
 class WaitArguments(ToolArguments):
@@ -94,7 +98,7 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
         view.task_id for view, rows in zip(tasks, files, strict=True) if any(row.may_be_saved_later for row in rows)
     ]
     names = [name for name in names if name]
-    view = WaitView(tasks=tasks, pending=len(pending), next_step=_next_step(tasks, names))
+    view = WaitView(tasks=tasks, pending=len(pending), next_step=await _next_step(tasks, names, call))
     ending = Ending(tuple(names), has_failed=any(task.task_status == "failed" for task in tasks))
     all_files = [file for rows in files for file in rows]
     for_page = await _page_data(account, collected, all_files) if call.caller.shows_pages else None
@@ -169,10 +173,16 @@ def _progress(account: Account, collected: Sequence[CollectedTask]) -> str:
     return f"{waiting}; {expected}" if expected else waiting
 
 
-def _next_step(tasks: list[CollectedTaskView], names: list[str]) -> str:
-    if not tasks:
+async def _next_step(tasks: list[CollectedTaskView], names: list[str], call: ToolContext) -> str:
+    """What to do next; without any task, what was made while there was no folder can be saved now."""
+    if tasks:
+        return next_wait(names)
+    unsaved = await call.account.generations.unsaved(call.clock.wall() - LIFETIME_SECONDS)
+    if not unsaved:
         return "Nothing is unfinished; find_elements and find_generations show what exists."
-    return next_wait(names)
+    what = "1 finished generation has" if len(unsaved) == 1 else f"{len(unsaved)} finished generations have"
+    step = next_wait(unsaved[:_MAX_IDS], ".")
+    return f"Nothing is unfinished, but {what} no file in the output folder. To save: {step[0].lower()}{step[1:]}"
 
 
 def _text(view: WaitView) -> str:

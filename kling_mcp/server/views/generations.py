@@ -32,7 +32,7 @@ class FileRow(View):
 
 
 class GenerationView(View):
-    """A generation. `request` is JSON text of what is sent, media shortened."""
+    """A generation. `request` is JSON text of what is sent, media shortened; `price` is told if nothing was sent."""
 
     SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "files")
 
@@ -46,6 +46,7 @@ class GenerationView(View):
     files: list[FileRow]
     units_estimated: str
     units_deducted: str
+    price: str
     request: str
     waited_seconds: float
     created_at: str
@@ -67,8 +68,9 @@ def file_row(file: SavedFile) -> FileRow:
 
 
 def file_warnings(files: Sequence[SavedFile]) -> list[str]:
-    """Why files are not saved, a sentence each."""
-    return list(dict.fromkeys(f"{file.error.message} {file.error.advice}".strip() for file in files if file.error))
+    """Why files are not saved, or not where they were wanted, a sentence each."""
+    errors = [f"{file.error.message} {file.error.advice}".strip() if file.error else file.note for file in files]
+    return list(dict.fromkeys(filter(None, errors)))
 
 
 def next_step_after(task: GenerationTask, files: Sequence[SavedFile]) -> str:
@@ -105,11 +107,12 @@ def generation_view(
         files=[file_row(file) for file in files],
         units_estimated=estimate.units,
         units_deducted=clean(task.units_deducted, 20) if task else "",
+        price="" if task or external_task_id else str(estimate),
         request=request.memo.request,
         waited_seconds=round(waited_seconds, 1),
         created_at=iso_utc(task.created_at) if task else "",
         updated_at=iso_utc(task.updated_at) if task else "",
-        warnings=[*request.prepared.notes, *warnings, *file_warnings(files)],
+        warnings=list(dict.fromkeys([*request.prepared.notes, *warnings, *file_warnings(files)])),
         next_step=next_step,
     )
 
@@ -129,6 +132,7 @@ def followed_view(
         files=[file_row(file) for file in files],
         units_estimated=entry.units_estimated or "unknown",
         units_deducted=clean(task.units_deducted, 20),
+        price="",
         request=entry.memo.get("request", ""),
         waited_seconds=round(waited_seconds, 1),
         created_at=iso_utc(task.created_at),
@@ -138,9 +142,9 @@ def followed_view(
     )
 
 
-def generation_text(view: GenerationView, price: str = "") -> str:
-    """The facts of a generation, the most important first. `price` is told where it is still to be paid."""
-    lines = [_headline(view), *(file_text(row) for row in view.files), price and f"Price: {price}"]
+def generation_text(view: GenerationView) -> str:
+    """The facts of a generation, the most important first."""
+    lines = [_headline(view), *(file_text(row) for row in view.files), view.price and f"Price: {view.price}"]
     facts = [
         view.task_id and f"task_id={identifier(view.task_id)}",
         view.external_task_id and f"external_task_id={identifier(view.external_task_id, _ID)}",

@@ -114,8 +114,13 @@ def _file_text(file: FileRow, now: str, folder: str) -> str:
     return "; ".join(fact for fact in (where, ends) if fact)
 
 
-def notes_on_found(found: Found, now: float, *, saves: bool) -> list[str]:
-    """What could not be read, and which results may be lost. `now` is in seconds since 1970."""
+def notes_on_found(found: Found, now: float, *, saves: bool, why_not: str = "") -> list[str]:
+    """What could not be read, and which results may be lost.
+
+    Args:
+        now: in seconds since 1970.
+        why_not: why nothing is saved, as a sentence.
+    """
     notes = [f"Not everything could be read: {error.message}" for error in found.errors]
     if found.known and not found.generations:
         notes.append(f"None of {found.known} fits; without query, element, kind and status all are listed.")
@@ -128,6 +133,8 @@ def notes_on_found(found: Found, now: float, *, saves: bool) -> list[str]:
     forgotten = [past for past in found.generations if _is_forgotten(past, now)]
     if soon:
         notes.append(f"The links of {_count(soon)} end within 3 days. {_rescue(soon, saves=saves)}")
+    if (soon or later) and not saves and why_not:
+        notes.append(why_not)
     if later and saves:
         notes.append(f"{_count(later)} not saved on this computer. {_rescue(later, saves=saves)}")
     if lost := ended + forgotten:

@@ -47,6 +47,8 @@ async def notes_on_hits(
         if query and not hits.total and not hidden:
             notes += await _closest_notes(catalogue, query, filters)
         notes += await _nameless_notes(catalogue, query, filters, has_hits=bool(hits.total))
+        if not notes and not hits.total and len(query.split()) > 1:
+            notes.append("An element is found only if it has all of these words; search for fewer.")
     if "custom" in filters.sources and is_complete and not (await catalogue.census()).of("custom"):
         notes.append(_EMPTY)
     return notes
