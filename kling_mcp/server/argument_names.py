@@ -121,13 +121,13 @@ class NamedArguments:
     unknown: dict[str, str] = field(default_factory=dict)
 
 
-def name_arguments(raw: Mapping[str, Any], own: tuple[str, ...], *, has_synonyms: bool = True) -> NamedArguments:
+def name_arguments(raw: Mapping[str, Any], own: tuple[str, ...]) -> NamedArguments:
     """The arguments under their own names; what clients add is left out.
 
-    If `has_synonyms`, one is taken that means one argument of this tool that is not given otherwise.
+    A synonym is taken if it means one argument of this tool that is not given otherwise.
     """
     named = NamedArguments({name: raw[name] for name in own if name in raw})
-    meanings = _meanings(own) if has_synonyms else {_key(name): name for name in own}
+    meanings = _meanings(own)
     pictures: dict[str, Any] = {}
     for name, value in raw.items():
         key = _key(name)

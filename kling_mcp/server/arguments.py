@@ -46,12 +46,10 @@ class ToolArguments(BaseModel):
     Attributes:
         MEDIA: the names of the texts and lists that may hold whole pictures; all others are short.
         SENTENCES: the names of lists whose entries may have commas, so that a bare text is one entry.
-        IS_EXACT: no synonyms are taken, as where the names themselves are a safety catch.
     """
 
     MEDIA: ClassVar[frozenset[str]] = frozenset()
     SENTENCES: ClassVar[frozenset[str]] = frozenset()
-    IS_EXACT: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -79,7 +77,7 @@ def parse_arguments(model: type[A], raw: Mapping[str, Any]) -> A:
     problems: list[Problem] = []
     values: dict[str, Any] = {}
     fields = model.model_fields
-    named = name_arguments(raw, tuple(fields), has_synonyms=not model.IS_EXACT)
+    named = name_arguments(raw, tuple(fields))
     problems += [_unknown_name(name, meant, known) for name, meant in named.unknown.items()]
     try:
         if named.pictures is not None:

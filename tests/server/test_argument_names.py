@@ -101,10 +101,8 @@ def test_letter_case_and_separators_of_a_name_do_not_matter(name: str, spelling:
 
 
 @pytest.mark.parametrize("kind", ["element", "voice"])
-def test_deletion_takes_no_synonyms_because_its_names_are_the_safety_catch(kind: str) -> None:
-    told = refusal(f"delete_{kind}", id="7", name="Mia")
-    assert f"did you mean {kind}_id?" in told
-    assert f"did you mean {kind}_name?" in told
+def test_deletion_takes_synonyms_since_its_safety_catch_is_the_exact_value(kind: str) -> None:
+    assert read(f"delete_{kind}", id="7", name="Mia") == {f"{kind}_id": "7", f"{kind}_name": "Mia"}
 
 
 ADDED = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -35,8 +35,6 @@ _MAX_CANDIDATES = 10
 
 class DeleteElementArguments(ToolArguments):
     """Which element, by id and by name."""
-
-    IS_EXACT: ClassVar[bool] = True
 
     element_id: str = Field(description="Not a task_id")
     element_name: str = Field(description="Its exact name")

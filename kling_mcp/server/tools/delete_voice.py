@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -24,8 +24,6 @@ _MAX_NAMED = 10
 
 class DeleteVoiceArguments(ToolArguments):
     """Which voice, by id and by name."""
-
-    IS_EXACT: ClassVar[bool] = True
 
     voice_id: str = Field(description="Not a task_id")
     voice_name: str = Field(description="Its exact name")
