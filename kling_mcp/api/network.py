@@ -56,6 +56,11 @@ def open_network(url: str, setting: str, *, limits: httpx.Limits | None = None) 
     return Network(transport, way_to(url, setting, proxy))
 
 
+def load_http_library() -> None:
+    """Load what the first request would, for a process that has time before it."""
+    import httpx  # noqa: F401, PLC0415 - as above
+
+
 def settle_async_library() -> None:
     """Where `sniffio` is not installed, say so once: httpcore tries to import it four times for each request.
 

@@ -8,6 +8,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from kling_mcp.api.network import load_http_library
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
@@ -55,8 +56,7 @@ def load_what_stays() -> None:
     A full collection would otherwise walk through every module, which takes a tenth of a second and stops all calls.
     Small ones are made less often: most of what a call makes is no garbage that needs them.
     """
-    import httpx  # noqa: F401, PLC0415 - for the first request to Kling
-
+    load_http_library()
     load_all_tools()
     gc.collect()
     gc.freeze()
