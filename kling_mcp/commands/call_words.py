@@ -32,7 +32,7 @@ _JSON, _HELP = frozenset({"--json"}), frozenset({"--help", "-h"})
 OUTPUT_DIR = "--output-dir"
 _SHOWN = 60
 # What the tools' parser reads as something else than one entry.
-_NOT_ONE_ENTRY = re.compile(r"[,\n\r]|\s*[\[{\"]")
+_NOT_ONE_ENTRY = re.compile(r'[,\n\r\[{"]')
 _FORM = "must be name=value, @file or -"
 
 

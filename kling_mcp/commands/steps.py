@@ -21,7 +21,7 @@ _STEP = re.compile(
     rf"\b(?P<call>[Cc]all )?(?P<tool>{'|'.join(NAMES)}) with (?P<words>[a-z_]++={_VALUE}(?: [a-z_]++={_VALUE})*+)"
     r"(?P<again> again)?"
 )
-_WORD = re.compile(rf"([a-z_]++)=({_VALUE})")
+_WORD = re.compile(rf"(?<![a-z_])([a-z_]++)=({_VALUE})")
 _TEXT = re.compile(r'"([^"\n]*+)"')
 _SENTENCES = frozenset({"next_step", "notes", "warnings"})
 _SAME = re.compile(r"\b([Rr])epeat (the same|this) call\b")

@@ -18,7 +18,7 @@ import pytest
 from helpers import API_KEY
 from never_twice.real_server import Kling
 from never_twice.wishes import elements_at
-from processes import COMMAND, environ_with
+from processes import COMMAND, environ_with, uncounted
 
 from commands.conftest import LOOKS
 
@@ -169,7 +169,7 @@ def test_help_loads_neither_mcp_nor_pydantic(environ: dict[str, str]) -> None:
         "print(sorted({'mcp', 'pydantic', 'httpx', 'sqlite3', 'anyio'} & {*sys.modules}), file=sys.stderr)"
     )
     ran = subprocess.run(
-        [COMMAND[0], "-c", program], env=environ_with(**environ), capture_output=True, text=True, check=True
+        [COMMAND[0], "-c", program], env=uncounted(environ_with(**environ)), capture_output=True, text=True, check=True
     )
     assert ran.stderr.strip() == "[]"
 

@@ -77,7 +77,7 @@ async def test_progress_is_reported_until_the_element_is_ready(serve: Serve, fau
         wish = {**creation("Mia"), "wait_seconds": 120}
         made = structured(await client.call_tool("create_element_and_wait", wish, progress_callback=hear))
     assert len(made["element_ids"]) == 1
-    assert heard[0][1] == 'Creating "Mia" at Kling (0 s)'
+    assert [message for _, message in heard[:2]] == ['Checking "Mia" (0 s)', 'Creating "Mia" at Kling (4 s)']
     seconds = [progress for progress, _ in heard]
     assert seconds == sorted(set(seconds))
     assert len(heard) >= 30 / 5

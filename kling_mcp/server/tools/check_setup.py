@@ -45,7 +45,7 @@ class SetupView(View):
     search_hint="login key diagnose",
 )
 async def check_setup(arguments: NoArguments, call: ToolContext) -> Answer:
-    """Check credentials, region, clock and network with one free read. For errors about these."""
+    """Check credentials, region, clock and network; free. For errors about these."""
     settings = call.settings
     told, is_stopped = call.runtime.setting_problems()
     try:

@@ -43,7 +43,7 @@ class FindElementsArguments(ToolArguments):
     has_voice: Literal["any", "yes", "no"] = "any"
     limit: int = Field(20, ge=1, le=100)
     cursor: str = Field("", description="Previous next_cursor; all else unchanged")
-    pictures: bool = Field(False, description="Also return thumbnails")
+    pictures: bool = Field(False, description="With thumbnails")
 
 
 class FoundView(View):
