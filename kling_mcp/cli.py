@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
+    from kling_mcp.commands.option_types import Commands
 
 logger = logging.getLogger(__name__)
 

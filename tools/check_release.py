@@ -5,7 +5,7 @@
 Without a tag: whether all files agree with `kling_mcp/_version.py`. With one: also whether the tag does, whether its
 heading in CHANGELOG.md has a date, and whether its interface is frozen in `tests/released`. Exits with 1 and one line
 for each difference.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

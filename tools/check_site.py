@@ -4,7 +4,7 @@ elsewhere.
     python tools/check_site.py build/site
 
 Links to this repository must name files that it has; other addresses are counted, not opened.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The pages of docs/ as docs/nav.toml lists them: for the site, for llms.txt and for the tests of both.
 
 It reads files of docs/ and changes none.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 Pip is a solid body in space that is turned about its upright axis, so that both pictures show the same one.
 Units are pixels of the finished picture; x goes right, y up, z towards the viewer, and the body's centre is 0.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     python tools/draw_icon.py
 
 Clients show it beside the server's name, and the registry in its list. A test draws it again and compares.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

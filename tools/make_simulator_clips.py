@@ -4,7 +4,7 @@
 
 Needs `ffmpeg` with libx264 (Debian's package `ffmpeg`), which nothing else here uses.
 The clips are committed, so the script runs only when they are to change.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

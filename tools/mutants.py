@@ -9,7 +9,7 @@ the aim is to look at each, not to have none. Mutmut runs here, too, but it spen
 removes no calls.
 
 Mutants are made in copies of the repository's files, never in the repository itself.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
 Whatever changed needs a heading for the next version in CHANGELOG.md. A breaking change needs a line under it that
 has the changed names in code marks, and the version raised for it: 0.x in its second number, later in its first.
 Exit: 0 nothing to object to, 1 a change that the changelog does not announce, 2 wrong usage.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

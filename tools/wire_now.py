@@ -3,7 +3,7 @@
     python tools/wire_now.py
 
 Only reads; `wire_rules.py` compares such documents and says what a change means for users.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Pure. What callers say may become freer and never stricter; what they are told may become stricter and never freer.
 Texts may change. Whatever these rules cannot judge counts as breaking.
-"""  # noqa: INP001 - for the scripts beside it, not a module of a package
+"""
 
 from __future__ import annotations
 

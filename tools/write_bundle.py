@@ -5,7 +5,7 @@
 The manifest is made from server.json, pyproject.toml, the tools and the prompts. tests/bundle/run.sh packs the folder
 with the official tool and starts what it holds. The bundle's pyproject.toml lists the dependencies alone: the package
 lies beside it and needs no build, so a first start downloads no build tools.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

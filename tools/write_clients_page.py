@@ -4,7 +4,7 @@
 
 tests/connect compares, so a client that changes without the page fails the build. README.md has them between the marks
 IN_README and END.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

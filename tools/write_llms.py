@@ -5,7 +5,7 @@
 
 The site has both, llms.txt and llms-full.txt; docs/conf.py takes them from here.
 tests/docs/test_site.py compares, so a page that is added or renamed without llms.txt fails the build.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 Words and settings come from server.json, pyproject.toml and tools/write_bundle.py; the skill from skills/kling.
 tests/test_plugins.py compares, so a manifest that is not current fails the build. docs/plugins.md explains each file.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     python tools/write_production_schema.py
 
 tests/production/test_schema.py compares, so a key that changes without them fails the build.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

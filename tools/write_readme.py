@@ -3,7 +3,7 @@
     python tools/write_readme.py
 
 tests/test_readme.py compares, so a tool that changes without the README fails the build.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     python tools/write_reference.py
 
 tests/docs/test_reference.py compares, so a kind or a limit that changes without its page fails the build.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

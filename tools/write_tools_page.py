@@ -3,7 +3,7 @@
     python tools/write_tools_page.py
 
 tests/docs/test_reference.py compares, so a tool that changes without the page fails the build.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 tests/server/test_schemas.py compares, so a tool that changes without its file fails the build. Read the difference
 before you commit it: it is what models are told.
-"""  # noqa: INP001 - a script, not a module of a package
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from kling_mcp.errors import ConfigurationError
 if TYPE_CHECKING:
     import argparse
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
+    from kling_mcp.commands.option_types import Commands
 
 
 def add_demo(commands: Commands) -> argparse.ArgumentParser:
