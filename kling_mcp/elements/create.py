@@ -225,11 +225,10 @@ class ElementCreator:
     async def _body(self, prepared: PreparedElement, entry: JournalEntry) -> Mapping[str, object]:
         """What is sent; a caller's own callback address replaces ours, which is not part of the request."""
         body = prepared.body()
-        if self._callback_url_for is not None and "callback_url" not in body:
-            with suppress(StorageError):  # waits also poll
-                if url := await self._callback_url_for(entry.external_task_id):
-                    body["callback_url"] = url
-        return body
+        if self._callback_url_for is None or "callback_url" in body:
+            return body
+        url = await self._callback_url_for(entry.external_task_id)
+        return {**body, "callback_url": url} if url else body
 
 
 def intent_for(account: str, prepared: PreparedElement) -> Intent:

@@ -6,7 +6,6 @@ all is decided before `submit` is called.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -173,8 +172,7 @@ class Generator:
         async def make_body(entry: JournalEntry) -> Mapping[str, object]:
             external_id, callback_url = entry.external_task_id, ""
             if self._callback_url_for is not None:
-                with suppress(StorageError):  # waits also poll
-                    callback_url = await self._callback_url_for(external_id)
+                callback_url = await self._callback_url_for(external_id)
             sent = request.prepared.request
             return {PATH: sent.route.path, BODY: sent.body(external_id, callback_url)}
 

@@ -12,6 +12,7 @@ import binascii
 import hmac
 from typing import TYPE_CHECKING
 
+from kling_mcp.errors import StorageError
 from kling_mcp.store.shared_keys import shared_key
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _CODE_BYTES = 24
 
 
 class CallbackUrls:
-    """Makes and reads callback addresses. Its methods may raise `StorageError`."""
+    """Makes and reads callback addresses."""
 
     def __init__(self, open_store: Callable[[], Store], public_url: str) -> None:
         """Nothing is opened here. Without a `public_url` requests carry no address."""
@@ -40,11 +41,19 @@ class CallbackUrls:
         return bool(self._public_url)
 
     async def url_for(self, external_task_id: str) -> str:
-        """The address that Kling should call when this task changes; "" if callbacks are off."""
+        """The address that Kling should call when this task changes.
+
+        "" if callbacks are off, or the state cannot be used just now: a creation goes on without one, since waits also
+        poll.
+        """
         if not self._public_url:
             return ""
         name = base64.urlsafe_b64encode(external_task_id.encode()).decode().rstrip("=")
-        return f"{self._public_url}{CALLBACKS}/{name}.{await self._code(external_task_id)}"
+        try:
+            code = await self._code(external_task_id)
+        except StorageError:
+            return ""
+        return f"{self._public_url}{CALLBACKS}/{name}.{code}"
 
     async def waiters_for(self, part: str, task_id: str = "") -> set[tuple[str, str]]:
         """(account, name) of every wait that such an address concerns; empty for a forged address.
@@ -52,6 +61,9 @@ class CallbackUrls:
         Args:
             part: what follows `CALLBACKS/` in the address.
             task_id: from the callback, for a request whose reply is not recorded yet.
+
+        Raises:
+            StorageError: the state cannot be read.
         """
         name, _, code = part.partition(".")
         try:

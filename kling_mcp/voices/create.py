@@ -124,10 +124,8 @@ class VoiceCreator:
 
         async def make_body(entry: JournalEntry) -> Mapping[str, object]:
             body = request.prepared.body()
-            if self._callback_url_for is not None:
-                with suppress(StorageError):  # waits also poll
-                    if url := await self._callback_url_for(entry.external_task_id):
-                        body["callback_url"] = url
+            if self._callback_url_for is not None and (url := await self._callback_url_for(entry.external_task_id)):
+                body["callback_url"] = url
             return body
 
         submitted = await self.kind.submitter.submit(

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -251,16 +252,16 @@ async def test_kling_is_asked_to_call_back_only_where_it_can(
     await runtime.aclose()
 
 
-async def test_state_that_fails_costs_a_creation_its_callback_and_nothing_else(
-    host: Callable[..., Any],
+async def test_state_that_fails_costs_a_request_its_callback_and_nothing_else(
+    tmp_path: Path, clock: VirtualClock
 ) -> None:
-    async def broken(_: str) -> str:
-        raise StorageError("the disk is gone")
-
-    async with host() as hosted:
-        hosted.account.creator._callback_url_for = broken
-        await hosted.create()
-        assert [task.callback_url for task in hosted.tasks()] == [""]
+    """Of whatever kind: without an address, a request asks for no call."""
+    no_folder = tmp_path / "state"
+    no_folder.write_text("a file")
+    store = SqliteStore(no_folder, clock)
+    with pytest.raises(StorageError):
+        await store.run(lambda tx: tx.fetch("SELECT 1"), write=False)
+    assert await CallbackUrls(lambda: store, PUBLIC).url_for("mia-1") == ""
 
 
 # --- what is refused, and what a refusal costs
