@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _PAUSES_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.2, 0.5, 0.5)
 
 
-def replace_file(replace: Callable[[], object], pause: Callable[[float], None] = time.sleep) -> None:
+def replace_file(replace: Callable[[], object], pause: Callable[[float], None] | None = None) -> None:
     """Run `replace`, which puts a file in the place of another one; call it from a worker thread.
 
     Windows refuses it while another program has either file open, which mostly ends at once, so there it is tried
@@ -27,7 +27,7 @@ def replace_file(replace: Callable[[], object], pause: Callable[[float], None] =
         try:
             replace()
         except PermissionError:
-            pause(seconds)
+            (pause or time.sleep)(seconds)
         else:
             return
     replace()
