@@ -176,7 +176,7 @@ export const castStories = ({ open, check, same, HOSTILE, sheets }) => {
       const args = { path: write("long.json", { cast, shots }) };
       const narrow = await open({ tool: "plan_production", args, width: 340, height: 560, context: { theme: "light" }, scheme: "dark" });
       check("a narrow frame needs no sideways scrolling", await narrow.frame.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-      check("and all of the page fits into it", await narrow.frame.evaluate(() => document.body.getBoundingClientRect().height <= innerHeight));
+      check("and all of the page fits into it", await narrow.fits());
       same("every shot is a line", (await lines(narrow)).length, 40);
       await narrow.until(() => [...document.images].filter((image) => image.naturalWidth > 0).length >= 5);
       await narrow.shot("cast-narrow");

@@ -8,6 +8,19 @@ const ALL = { openLinks: {}, serverTools: {}, serverResources: {}, logging: {}, 
 // What the view asked of the host.
 window.seen = { messages: [], links: [], sizes: [], reads: [], calls: [] };
 
+// Until the view has worked off what was sent to it: messages arrive in order, and it answers a ping after them.
+let pings = 0;
+window.workedOff = () => new Promise((resolve) => {
+  const id = "ping-" + ++pings;
+  const onAnswer = ({ source, data }) => {
+    if (source !== window.frame.contentWindow || data?.id !== id) return;
+    removeEventListener("message", onAnswer);
+    resolve();
+  };
+  addEventListener("message", onAnswer);
+  window.frame.contentWindow.postMessage({ jsonrpc: "2.0", id, method: "ping" }, "*");
+});
+
 window.open = async ({ server, sandbox, tool: wanted = "find_elements", args, context, capabilities = ALL, refuse = false, height = 640, width = 760 }) => {
   const client = new Client({ name: "host", version: "1" }, { capabilities: { extensions: { [EXTENSION]: { mimeTypes: [RESOURCE_MIME_TYPE] } } } });
   await client.connect(new StreamableHTTPClientTransport(new URL(server), { requestInit: { headers: { "X-Kling-Api-Key": "gallery-key" } } }));
@@ -43,5 +56,6 @@ window.open = async ({ server, sandbox, tool: wanted = "find_elements", args, co
   const result = await client.callTool({ name: wanted, arguments: args });
   await bridge.sendToolResult(result);
   Object.assign(window, { bridge, client, frame });
+  await window.workedOff();
   return { uri, csp: page._meta?.ui?.csp, html: page.text.length, result };
 };

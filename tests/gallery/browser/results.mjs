@@ -205,7 +205,7 @@ export const resultStories = ({ open, check, same, HOSTILE }) => ({
     const narrow = await open({ tool: "find_generations", width: 340, height: 560, context: { theme: "light" }, scheme: "dark" });
     same("the host's theme wins over the system's", await colours(narrow), ["rgb(24, 24, 27)", "rgb(255, 255, 255)"]);
     check("a narrow frame needs no sideways scrolling", await narrow.frame.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-    check("and all of the page fits into it", await narrow.frame.evaluate(() => document.body.getBoundingClientRect().height <= innerHeight));
+    check("and all of the page fits into it", await narrow.fits());
     await narrow.shot("results-narrow");
     await narrow.page.evaluate(() => window.bridge.setHostContext({ theme: "dark" }));
     await narrow.until(() => document.documentElement.style.colorScheme === "dark");

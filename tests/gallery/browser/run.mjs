@@ -103,7 +103,6 @@ async function open({ args = {}, scheme = "light", ...options } = {}) {
   await page.goto(places.host, { waitUntil: "load" });
   const opened = await page.evaluate((asked) => window.open(asked), { ...places, args, ...options });
   const frame = page.frames().find((one) => one.parentFrame()?.parentFrame());
-  await frame.waitForFunction(() => !document.getElementById("status").textContent.startsWith("Waiting"));
   const view = {
     page, frame, trouble, requests, opened,
     seen: () => page.evaluate(() => window.seen),
@@ -115,7 +114,8 @@ async function open({ args = {}, scheme = "light", ...options } = {}) {
     press: async (...keys) => { for (const key of keys) await page.keyboard.press(key); },
     shot: async (name) => { if (SHOTS) await page.screenshot({ path: path.join(SHOTS, name + ".png") }); },
     until: (test, ...values) => frame.waitForFunction(test, { timeout: 30_000 }, ...values),
-    result: (result) => page.evaluate((one) => window.bridge.sendToolResult(one), result),
+    result: (result) => page.evaluate(async (one) => { await window.bridge.sendToolResult(one); await window.workedOff(); }, result),
+    fits: () => view.until(() => document.body.getBoundingClientRect().height <= innerHeight).then(() => true, () => false), // measured after the next frame
   };
   return view;
 }
@@ -309,7 +309,7 @@ const stories = {
     same("the host's colours are taken, links in them are not", await colours(styled), ["rgb(1, 2, 3)", "rgb(255, 255, 255)"]);
     const narrow = await open({ width: 340, height: 560, args: { limit: 20, status: "any" } });
     check("a narrow frame needs no sideways scrolling", await narrow.frame.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-    check("and all of the page fits into it", await narrow.frame.evaluate(() => document.body.getBoundingClientRect().height <= innerHeight));
+    check("and all of the page fits into it", await narrow.fits());
     await narrow.until(() => document.querySelectorAll("#grid img").length >= 2);
     await narrow.shot("narrow");
   },
@@ -322,7 +322,7 @@ const stories = {
     })), -32601);
     same("teardown is acknowledged", await view.page.evaluate(() => window.bridge.teardownResource({})), {});
     const before = (await view.seen()).sizes.length;
-    await view.result(answer([row(1), row(2)]));
+    await view.page.evaluate((one) => window.bridge.sendToolResult(one), answer([row(1), row(2)]));
     await view.until(() => document.querySelectorAll("#grid li").length === 2);
     same("and nothing is sent after it", (await view.seen()).sizes.length, before);
   },
