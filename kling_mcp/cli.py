@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_mcp._version import __version__
+from kling_mcp.commands.check_options import add_check
 from kling_mcp.commands.connect_options import add_connect
 from kling_mcp.commands.demo_options import add_demo, film_folder
 from kling_mcp.commands.option_types import key_pair, port
 from kling_mcp.commands.production_options import add_production
-from kling_mcp.commands.serve_options import LOCALHOST, add_serve, output_environ, serve_environ
+from kling_mcp.commands.serve_options import DEFAULT_PORT, LOCALHOST, add_serve, output_environ, serve_environ
 from kling_mcp.errors import KlingError
 from kling_mcp.guide import DOCS, guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
@@ -32,9 +33,7 @@ from kling_mcp.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kling_mcp.api.diagnostics import SetupReport
     from kling_mcp.commands.console import Terminal
-    from kling_mcp.store.report import StateReport
 
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
@@ -112,13 +111,16 @@ def _build_parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "stdio":
         _require_open_streams()
+        if getattr(options, "port", None) is not None:
+            _note("kling-mcp: --port has no effect over stdio; to serve on a port, add --transport http.")
     is_tolerant = options.transport == "stdio"
     settings = _read_settings(serve_environ(options, environ), tolerant=is_tolerant, at_shell=False)
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
         _heed_interrupts()
-        serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C stops it)"))
+        chosen = DEFAULT_PORT if options.port is None else options.port
+        serve_http(settings, options.host, chosen, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C stops it)"))
     else:
         if sys.stdin.isatty():
             _note(_AT_A_TERMINAL)
@@ -171,45 +173,18 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _add_check(commands: Commands) -> None:
-    check = commands.add_parser("check", help="check credentials, region, clock and network")
-    check.set_defaults(run=_check)
+    add_check(commands).set_defaults(run=_check)
 
 
-def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    import anyio  # noqa: PLC0415 - half of the commands do without
+def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.check import run_check  # noqa: PLC0415 - one command's own
 
-    from kling_mcp.api.diagnostics import check  # noqa: PLC0415 - one command's own
-    from kling_mcp.runtime import Runtime  # noqa: PLC0415 - one command's own
-
-    runtime = Runtime(_read_settings(environ), keeps_sandbox=True)
+    at_shell = options.transport == "stdio"
+    settings = Settings.from_env(environ, tolerant=True, at_shell=at_shell)
+    configure_logging(settings.log_level, settings.secrets, settings.log_format)
     _print_every_character()
-
-    async def look() -> tuple[SetupReport, StateReport]:
-        try:
-            return await check(runtime.own_account().client, runtime.clock), await runtime.state_report()
-        finally:
-            await runtime.aclose()
-
-    return _tell(*anyio.run(look), runtime.settings)
-
-
-def _tell(found: SetupReport, state: StateReport, settings: Settings) -> int:
-    where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
-    print(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
-    problems = [*found.problems, *filter(None, [state.problem])]
-    for problem in problems:
-        print(f"Problem: {problem}")
-    if problems:
-        return FAILED
-    print("Credentials, region, clock and network are fine.")
-    more = " on the first page; there are more" if found.is_full else ""
-    print(f"Elements in your library: {found.elements}{more}.")
-    if state.note:
-        print(state.note)
-    return DONE
-
-
-_CREDENTIALS = {"api_key": "an API key", "key_pair": "an access key and a secret key", "sandbox": "no credentials"}
+    variables = environ if options.json else None
+    return run_check(settings, transport=options.transport, host=options.host, variables=variables, say=_say)
 
 
 # --- tasks

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kling_mcp.commands.option_types import Commands
 
-LOCALHOST = "127.0.0.1"
+LOCALHOST, DEFAULT_PORT = "127.0.0.1", 8000
 
 
 def add_serve(commands: Commands) -> argparse.ArgumentParser:
@@ -31,7 +31,7 @@ def add_serve(commands: Commands) -> argparse.ArgumentParser:
     )
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
     serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=port, default=8000, help="for http; 0 picks a free port (default: %(default)s)")
+    serve.add_argument("--port", type=port, help=f"for http; 0 picks a free port (default: {DEFAULT_PORT})")
     # A bundle's host writes all chosen folders behind one option, and none behind it if nothing was chosen.
     serve.add_argument(
         "--media-dir",

@@ -165,8 +165,11 @@ class _Readiness:
         try:
             with anyio.fail_after(_READING_SECONDS):
                 await self._runtime.store.run(_touch, write=False)
-        except (StorageError, TimeoutError) as error:
-            logger.warning("Not ready, because the state cannot be read: %s", error)
+        except StorageError as error:
+            logger.warning("Not ready, because the state cannot be read: %s", error.message)
+            return False
+        except TimeoutError:
+            logger.warning("Not ready, because the state did not answer within %g seconds.", _READING_SECONDS)
             return False
         return True
 
