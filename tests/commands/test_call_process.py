@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 from helpers import API_KEY
 from never_twice.real_server import Kling
@@ -30,12 +31,12 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def start(environ: dict[str, str]) -> Start:
-    """`start("find_elements")`: a process that makes one call."""
+    """`start("find_elements")`: a process that makes one call; `by=COMMAND` one that is looked at as a process."""
 
-    def run(*words: str, **settings: str) -> subprocess.Popen[bytes]:
-        pipe = subprocess.PIPE
+    def run(*words: str, by: Sequence[str] = (), **settings: str) -> subprocess.Popen[bytes]:
+        pipe, command = subprocess.PIPE, by or preloaded.command()
         variables = environ_with(**environ, **settings)
-        return subprocess.Popen([*COMMAND, "call", *words], env=variables, stdin=pipe, stdout=pipe, stderr=pipe)
+        return subprocess.Popen([*command, "call", *words], env=variables, stdin=pipe, stdout=pipe, stderr=pipe)
 
     return run
 
@@ -54,7 +55,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def test_call_that_is_killed_and_repeated_pays_once(start: Start, kling: Kling) -> None:
     kling.faults.delay(20, after_commit=True, route="v1-omni-image")
-    first = start(*PAID)
+    first = start(*PAID, by=COMMAND)
     kling.wait_for("v1-omni-image", committed=True)
     kill(first)
     held = result_of(start(*PAID))
@@ -77,7 +78,7 @@ def test_two_processes_with_the_same_call_make_one_element(
 
 def test_interrupted_call_says_how_to_go_on_and_the_same_command_finds_the_task(start: Start, kling: Kling) -> None:
     kling.world.durations = lambda _kind, _rng: 2.0
-    process = start(*PAID)
+    process = start(*PAID, by=COMMAND)
     kling.wait_for("v1-omni-image", committed=True)
     time.sleep(0.5)  # the reply arrives, and the wait begins
     process.send_signal(signal.SIGINT)
@@ -125,7 +126,7 @@ def test_closed_streams_crash_nothing(environ: dict[str, str], closed: str) -> N
 @pytest.mark.parametrize("words", [(), ("--json",)])
 def test_old_code_page_shows_every_name_and_json_stays_json(start: Start, kling: Kling, words: tuple[str, ...]) -> None:
     kling.world.add_element(kling.world.account_of(API_KEY), "Zoë 小美 🎬")
-    process = start("find_elements", *words, PYTHONIOENCODING="cp1252")
+    process = start("find_elements", *words, by=COMMAND, PYTHONIOENCODING="cp1252")
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, b"")
     if words:
