@@ -6,8 +6,8 @@ launcher's arguments, streams, folder, umask and environment, runs `kling_mcp.cl
 program does; the launcher passes its exit code on. What such a command does with its words, its settings, its files
 and Kling is what a started one does, and it shares no more with other commands than a started one does.
 
-Not for tests of the process itself - signals, `kill -9`, what is loaded, closed streams, terminals, encodings, and
-variables that Python reads when it starts - which use `processes.COMMAND`.
+Not for tests of the start itself - what is loaded, closed streams, terminals, encodings, ignored signals, and variables
+that Python reads when it starts - which use `processes.COMMAND`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from processes import COMMAND, environ_with, uncounted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _HERE = Path(__file__).parent
 
@@ -46,6 +50,27 @@ def command() -> list[str]:
     assert server.stdout.readline() == b"listening\n"
     atexit.register(_end, server, folder)
     return [sys.executable, "-ISE", str(_HERE / "launcher.py"), str(address)]
+
+
+class Command(subprocess.Popen[str]):
+    """A process that runs `kling-mcp` with these words. Signals, `kill -9` among them, reach it, not its launcher."""
+
+    def __init__(self, words: Sequence[str] = (), **options: Any) -> None:
+        """`options` are those of `Popen`; text is UTF-8."""
+        if command() == COMMAND:
+            super().__init__([*COMMAND, *words], encoding="utf-8", **options)
+            self.pid_of_command = self.pid
+            return
+        reader, writer = os.pipe()
+        all_words = [*command(), f"--pid-to={writer}", *words]
+        super().__init__(all_words, encoding="utf-8", pass_fds=[writer], **options)
+        os.close(writer)
+        with os.fdopen(reader) as told:
+            self.pid_of_command = int(told.read())
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid_of_command, sig)
 
 
 def put_command(folder: Path) -> None:

@@ -41,7 +41,7 @@ def take_requests(listener: socket.socket) -> None:
     while True:
         ready, _, _ = select.select([listener.fileno(), 0], [], [])
         if 0 in ready:
-            os._exit(0)  # stdin is closed
+            os.killpg(0, signal.SIGKILL)  # stdin is closed: end with all commands that still run
         connection, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
@@ -60,6 +60,7 @@ def become_command(connection: socket.socket) -> None:
     if command := os.fork():
         for stream in streams:
             os.close(stream)
+        connection.sendall(f"{command:<16}".encode())
         _, status = os.waitpid(command, 0)
         connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
