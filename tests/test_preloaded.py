@@ -11,10 +11,17 @@ from pathlib import Path
 
 import preloaded
 import pytest
-from processes import COMMAND, environ_with
+from processes import COMMAND, environ_with, until
+
+from kling_mcp.store.process_owner import is_process_gone
 
 PATIENCE = 60
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every start is a whole one")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # real time
 
 
 @pytest.fixture
@@ -66,3 +73,11 @@ def test_signal_reaches_the_command_and_its_end_is_seen(number: signal.Signals, 
     assert server.returncode == 128 + number
     with pytest.raises(ProcessLookupError):
         os.kill(server.pid_of_command, 0)
+
+
+@linux_only
+@pytest.mark.anyio
+async def test_command_ends_when_its_launcher_is_killed(environ: dict[str, str]) -> None:
+    with preloaded.Command(env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        os.kill(server.pid, signal.SIGKILL)
+    await until(lambda: is_process_gone(str(server.pid_of_command)))

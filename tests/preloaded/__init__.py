@@ -52,6 +52,11 @@ def command() -> list[str]:
     return [sys.executable, "-ISE", str(_HERE / "launcher.py"), str(address)]
 
 
+def script() -> list[str]:
+    """What runs a Python file that is about to run `kling-mcp`; the file and its words follow."""
+    return [sys.executable] if command() == COMMAND else [*command(), "--script"]
+
+
 class Command(subprocess.Popen[str]):
     """A process that runs `kling-mcp` with these words. Signals, `kill -9` among them, reach it, not its launcher."""
 

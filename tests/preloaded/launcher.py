@@ -15,9 +15,8 @@ connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
 connection.connect(address)
 streams = _socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", (0, 1, 2))
 given = ascii((words, os.getcwd(), umask, dict(os.environ))).encode("ascii")  # noqa: PTH109 - as above
-sent = connection.sendmsg([given], [streams])
-connection.sendall(given[sent:])
-connection.shutdown(_socket.SHUT_WR)
+connection.sendmsg([b"%16d" % len(given)], [streams])
+connection.sendall(given)
 pid = connection.recv(16)
 if reader is not None:
     os.write(reader, pid)

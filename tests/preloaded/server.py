@@ -8,11 +8,13 @@ import importlib
 import io
 import os
 import pkgutil
+import runpy
 import select
 import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 
 import coverage
 
@@ -21,7 +23,6 @@ from kling_mcp import cli
 
 # What the package's dependencies load only when it is needed.
 LATE = ("anyio._backends._asyncio", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "uvicorn.protocols.http.h11_impl")
-PIECE = 65_536
 STREAMS = 3  # stdin, stdout and stderr
 
 
@@ -52,20 +53,17 @@ def take_requests(listener: socket.socket) -> None:
 
 def become_command(connection: socket.socket) -> None:
     """Return in the process of the command. Another one waits for it, and passes its exit code on."""
-    request, streams, _, _ = socket.recv_fds(connection, PIECE, STREAMS)
-    while piece := connection.recv(PIECE):
-        request += piece
+    size, streams, _, _ = socket.recv_fds(connection, 16, STREAMS)
+    request = connection.recv(int(size), socket.MSG_WAITALL)
     words, folder, umask, environ = ast.literal_eval(request.decode("ascii"))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if command := os.fork():
         for stream in streams:
             os.close(stream)
-        connection.sendall(f"{command:<16}".encode())
-        _, status = os.waitpid(command, 0)
-        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        watch(command, connection)
         os._exit(0)
     connection.close()
-    sys.argv[1:] = words
+    sys.argv[:] = words if words[:1] == ["--script"] else ["kling-mcp", *words]
     os.chdir(folder)
     os.umask(umask)
     os.environ.clear()
@@ -73,6 +71,18 @@ def become_command(connection: socket.socket) -> None:
     time.tzset()
     use_streams(streams)
     coverage.process_startup()  # as in every program that is started, if this is a run that measures
+
+
+def watch(command: int, connection: socket.socket) -> None:
+    """Say its process id and how it ended. It ends with its launcher, which may have been killed."""
+    with suppress(BrokenPipeError):
+        connection.sendall(f"{command:<16}".encode())
+    ready, _, _ = select.select([connection.fileno(), ended := os.pidfd_open(command)], [], [])
+    if ended not in ready:
+        os.kill(command, signal.SIGKILL)
+    _, status = os.waitpid(command, 0)
+    with suppress(BrokenPipeError):
+        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def use_streams(streams: list[int]) -> None:
@@ -96,4 +106,7 @@ if __name__ == "__main__":
         sys.stdout.write("listening\n")
         sys.stdout.flush()
         take_requests(listening)
+    if sys.argv[0] == "--script":
+        del sys.argv[0]
+        runpy.run_path(sys.argv[0], run_name="__main__")
     sys.exit(cli.main())
