@@ -28,12 +28,16 @@ LONG = (
     "postgres",
     "production/test_crashes.py",
     "production/test_kill.py",
+    "commands/test_call_process.py",
+    "commands/test_page.py",
+    "commands/test_sandbox.py",
     "docs/test_commands.py",
     "hosting/test_process.py",
     "hosting/test_same_server.py",
     "hosting/test_tenants.py",
     "portability",
     "requests",
+    "test_demo.py",
     "soak",
 )
 

@@ -12,12 +12,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import preloaded
 from documentation import Block
 from processes import environ_with
 from readings import plain_variables, variables_read
@@ -30,6 +30,8 @@ from kling_mcp.settings import Settings
 # On Windows, `bash` may be one of another system.
 BASH = "" if os.name == "nt" else shutil.which("bash") or ""
 MOST_SECONDS = 60
+# Its results are looked at, too, so tests/commands/test_page.py runs it instead of tests/docs.
+RUN_BY_ITSELF = ROOT / "docs" / "command-line.md"
 # Run as they are, where they are installed.
 REAL = (
     "basename",
@@ -67,7 +69,7 @@ record() {
 goes_on() { [ "$1" = 3 ] || [ "$1" = 4 ] || return "$1"; }
 kling-mcp() {
 	record kling-mcp "$@"
-	case "${1-}" in "" | LONG) ;; *) "$PYTHON" -m kling_mcp "$@" || goes_on $? ;; esac
+	case "${1-}" in "" | LONG) ;; *) command kling-mcp "$@" || goes_on $? ;; esac
 }
 uv() { [ "$1" = run ] && shift && "$@"; }
 git() { record git "$@" && mkdir -p "$(basename "$2" .git)"; }
@@ -199,7 +201,7 @@ def run(block: Block, room: Path, kling: str) -> str:
     ran = subprocess.run(
         [BASH, "-euo", "pipefail", "-c", _prelude() + script],
         cwd=room,
-        env=environ_with(**_settings(room, kling), PATH=str(tools), CALLS=str(calls), PYTHON=sys.executable),
+        env=environ_with(**_settings(room, kling), PATH=str(tools), CALLS=str(calls)),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -244,9 +246,7 @@ def _furnish(room: Path, script: str) -> None:
     for name in REAL:
         if (found := shutil.which(name)) and not (room / "bin" / name).exists():
             (room / "bin" / name).symlink_to(found)
-    launcher = room / "bin" / "kling-mcp"  # for programs that start it; bash itself has a function of that name
-    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m kling_mcp "$@"\n', "utf-8")
-    launcher.chmod(0o755)
+    preloaded.put_command(room / "bin")
     for number, name in enumerate(dict.fromkeys(re.findall(r"[\w/-]+\.jpe?g\b", script))):
         _put(PICTURES[number % len(PICTURES)], room / name)
     if ".yaml" in script:
