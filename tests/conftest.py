@@ -21,9 +21,10 @@ from costs import coverage_rests, is_long, is_uncounted
 from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
 from mcp.client.session import ElicitationFnT
+from mcp.server.mcpserver.resources import ResourceTemplate
 from never_twice.crashable import Process, Processes
 from PIL import Image
-from virtual_time import VirtualClock, VirtualLoop
+from virtual_time import SingleThreadLoop, VirtualClock
 
 from kling_mcp.account import Account
 from kling_mcp.runtime import Runtime
@@ -41,6 +42,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a directory of its own be
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
+
+# Each of thousands of servers has the same two templates. From their signatures the SDK would build models for each.
+ResourceTemplate.from_function = functools.cache(ResourceTemplate.from_function)  # type: ignore[method-assign]
 
 # Thousands of modules and tests are no garbage: each round of the collector would walk them again.
 gc.disable()
@@ -74,7 +78,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    return "asyncio", {"loop_factory": VirtualLoop}
+    """Virtual time, and the state's thread is the loop's own; `tests/store` and others that are about threads have them."""
+    return "asyncio", {"loop_factory": SingleThreadLoop}
 
 
 @pytest.fixture
