@@ -44,7 +44,7 @@ if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000
 
 
 # Each of thousands of servers has the same two templates. From their signatures the SDK would build models for each.
-ResourceTemplate.from_function = functools.cache(ResourceTemplate.from_function)  # type: ignore[method-assign]
+ResourceTemplate.from_function = functools.cache(ResourceTemplate.from_function)  # type: ignore[assignment, method-assign]
 
 # Thousands of modules and tests are no garbage: each round of the collector would walk them again.
 gc.disable()
@@ -78,7 +78,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    """Virtual time, and the state's thread is the loop's own; `tests/store` and others that are about threads have them."""
+    """Virtual time, and no thread for the state; `tests/store` and others that are about threads have it."""
     return "asyncio", {"loop_factory": SingleThreadLoop}
 
 
