@@ -51,8 +51,7 @@ gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # garbage with it: the little there is costs less than the search for it
     gc.enable()
 
 
