@@ -17,7 +17,7 @@ from typing import Any
 
 import profiles
 import pytest
-from costs import coverage_rests, is_long, is_uncounted
+from costs import coverage_rests, is_long, is_uncounted, workers
 from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -53,6 +53,12 @@ gc.disable()
 def pytest_collection_finish() -> None:
     gc.freeze()  # garbage with it: the little there is costs less than the search for it
     gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """What `-n auto` means; None leaves it to pytest-xdist, which reads the variable."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else workers()
 
 
 @pytest.hookimpl(trylast=True)
