@@ -173,7 +173,7 @@ class Runtime:
         account = self._accounts.get(key)
         if account is None:
             account = self._accounts[key] = self._make_account(sender, credential)
-            weakref.finalize(account, account.library.close)
+            weakref.finalize(account, account.library.catalogue.close)  # the library's own would keep all this alive
         self._keep(key, account)
         return account
 
