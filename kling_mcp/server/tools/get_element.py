@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from kling_mcp.elements.create import KIND
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
+from kling_mcp.library.records import KIND
 from kling_mcp.library.voices import KIND as VOICE
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments

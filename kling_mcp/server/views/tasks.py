@@ -12,9 +12,9 @@ from kling_mcp.library.records import LibraryElement, Submitted
 from kling_mcp.library.voices import voices_of
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.elements import ElementRow, element_row, row_text
-from kling_mcp.server.views.generations import FileRow, file_row, file_text, file_warnings
+from kling_mcp.server.views.files import FileRow, file_row, file_text, file_warnings
 from kling_mcp.server.views.view import View
-from kling_mcp.tasks.submit import ASK_FIRST
+from kling_mcp.tasks.entry import ASK_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
