@@ -18,7 +18,7 @@ from kling_mcp.elements.outcomes import OutcomeRecorder
 from kling_mcp.elements.refusals import Refusals
 from kling_mcp.elements.submissions import Submissions
 from kling_mcp.library.index import Library
-from kling_mcp.library.records import KIND
+from kling_mcp.library.records import ELEMENT, VOICE
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.store.verified import VerifiedStore
 from kling_mcp.tasks.journal import Journal
@@ -341,11 +341,11 @@ async def _need_no_proof() -> None:
 
 def element_route(client: KlingClient) -> TaskRoute[ElementTask]:
     """Elements as a kind of task. fact: element-routes"""
-    return TaskRoute(KIND, client.create_element, client.get_task, client.list_elements, ElementTask, client.ahead_of)
+    return TaskRoute(
+        ELEMENT, client.create_element, client.get_task, client.list_elements, ElementTask, client.ahead_of
+    )
 
 
 def voice_route(client: KlingClient) -> TaskRoute[VoiceTask]:
     """Voices as a kind of task. facts: voice-create, voice-lookup, voice-page"""
-    from kling_mcp.library.voices import KIND as VOICE  # noqa: PLC0415 - most calls use no voice
-
     return TaskRoute(VOICE, client.create_voice, client.get_voice_task, client.list_voices, VoiceTask, client.ahead_of)

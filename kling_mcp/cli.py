@@ -54,7 +54,7 @@ _AT_A_TERMINAL = (
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command and return its exit code. `argv` and `environ` default to the process's own."""
     try:
-        options = _build_parser().parse_args(_with_hint(sys.argv[1:] if argv is None else argv))
+        options = _read_options(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:  # argparse has printed the error or the help
         return int(stop.code or DONE)
     run: Command = options.run
@@ -70,6 +70,15 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except BrokenPipeError:  # as in `kling-mcp demo | head -3`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         return FAILED
+
+
+def _read_options(argv: Sequence[str]) -> argparse.Namespace:
+    """Without words, as most clients start it, no parser is built, which would take longer than all the settings.
+
+    Raises:
+        SystemExit: as argparse.
+    """
+    return _build_parser().parse_args(_with_hint(argv)) if argv else argparse.Namespace(**_WITHOUT_WORDS)
 
 
 def _with_hint(argv: Sequence[str]) -> Sequence[str]:
@@ -95,7 +104,7 @@ def _build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,  # the other one breaks links in two
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
+    parser.set_defaults(**_WITHOUT_WORDS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_serve(commands).set_defaults(run=_serve)
     for add in (_add_demo, _add_check, _add_call, _add_tasks, _add_simulate):
@@ -127,6 +136,9 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
             serve_stdio(settings, stdout)
     return DONE
+
+
+_WITHOUT_WORDS = {"run": _serve, "transport": "stdio", "media_dir": [], "output_dir": None}
 
 
 def _require_open_streams() -> None:

@@ -62,12 +62,6 @@ MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must n
 MAX_STRANGERS_EXCHANGES = 4
 MAX_CALLS_PER_ACCOUNT = 200
 
-_FILES_OFF: dict[Transport, str] = {
-    "http": "this server is reached over http and cannot see files on your computer; its operator can allow folders "
-    "with KLING_MCP_MEDIA_DIRS",
-    "stdio": "this server has neither a home folder nor a working folder; KLING_MCP_MEDIA_DIRS can allow others",
-}
-
 
 class Runtime:
     """One per process: the store, the connections, and the accounts that use them."""
@@ -310,9 +304,9 @@ class Runtime:
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
-        reason = self.settings.fault_sentences("files") or _FILES_OFF[self.transport]
+        folders, why_none = self.settings.readable_dirs(self.transport), self.settings.why_no_files(self.transport)
         # Only commands of a shell keep the sandbox for the next one.
-        return MediaPolicy(self.settings.readable_dirs(self.transport), reason, is_at_shell=self._keeps_sandbox)
+        return MediaPolicy(folders, why_none, is_at_shell=self._keeps_sandbox)
 
     def notify(self, account: str, task_id: str) -> None:
         """Kling called back about this task of this account (its fingerprint): waits for it poll now.

@@ -16,7 +16,7 @@ from kling_mcp.elements.preflight import prepare
 from kling_mcp.elements.refusals import MATERIAL
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError
-from kling_mcp.library.records import KIND
+from kling_mcp.library.records import ELEMENT
 from kling_mcp.sanitize import as_shown
 from kling_mcp.tasks.intent import Intent, make_intent, make_key
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
@@ -224,7 +224,7 @@ def intent_for(account: str, prepared: PreparedElement) -> Intent:
         MATERIAL: make_key(MATERIAL, account, sorted({frontal, *others}), prepared.video_url),
     }
     return make_intent(
-        KIND,
+        ELEMENT,
         account,
         content,
         label=as_shown(prepared.element_name),
