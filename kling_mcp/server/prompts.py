@@ -121,56 +121,27 @@ def _prompts(tools: frozenset[str]) -> tuple[Prompt, ...]:
     ending = "This server cannot create elements, so stop there."
     if CREATE in tools:
         ending = f"When I agree, call {CREATE}."
-    found.append(
-        _prompt(
-            _pictures_prompt(ending),
-            "Prepare reference pictures",
-            subject="Who or what the element should be, in a few words",
-            tag="Character, Animal, Item, Costume, Scene or Effect",
-        )
-    )
+    found.append(_pictures_prompt(ending))
     if FILM in tools:
         ending += f" Then tell me the price of each shot with {FILM} and dry_run, before anything is paid."
-    found.append(
-        _prompt(
-            _cast_prompt(ending),
-            "Plan the cast of a story",
-            story="The story, script or shot list",
-            elements=_NAMES_OF_ELEMENTS,
-        )
-    )
+    found.append(_cast_prompt(ending))
     if FILM in tools:
         find = f"Call {FIND}" if FIND in tools else "Ask me for the exact name of the element"
-        found.append(
-            _prompt(
-                _shot_prompt(find),
-                "Make a shot with elements",
-                scene="What happens in the shot; @Name names an element",
-                elements=_NAMES_OF_ELEMENTS,
-                aspect_ratio="16:9, 9:16 or 1:1",
-            )
-        )
+        found.append(_shot_prompt(find))
     if PLAN in tools:
         told = f"Then call {PLAN} with its full path, and tell me what is missing, what is wrong and what it costs."
         if APPLY in tools:
             told += (
                 f" When I agree, call {APPLY} with the plan_id, again until nothing is pending; then list the files."
             )
-        found.append(
-            _prompt(
-                _sheet_prompt(told),
-                "Make a production sheet from a script",
-                script="The script, or a page of it",
-                path="Where to save the sheet, such as ~/episode-1/episode.yaml",
-            )
-        )
+        found.append(_sheet_prompt(told))
     return tuple(found)
 
 
 def _prompt(write: Callable[..., str], title: str, **arguments: str) -> Prompt:
     """The prompt that `write` writes. `arguments` says what each of them is.
 
-    `Prompt.from_function` would build a model and a schema for each, a hundredth of the start.
+    The SDK's own way would build a model and a schema for each: together a hundredth of the start.
     """
     parameters = inspect.signature(write).parameters
     return Prompt(
@@ -186,7 +157,7 @@ def _prompt(write: Callable[..., str], title: str, **arguments: str) -> Prompt:
     )
 
 
-def _pictures_prompt(ending: str) -> Callable[..., str]:
+def _pictures_prompt(ending: str) -> Prompt:
     def prepare_reference_pictures(subject: str, tag: str = "") -> str:
         """Which pictures make a good element, and how to check the ones you have."""
         # facts: image-count, image-formats, image-bytes, image-pixels, image-ratio, frontal-may-repeat
@@ -202,10 +173,15 @@ def _pictures_prompt(ending: str) -> Callable[..., str]:
             ending=ending,
         )
 
-    return prepare_reference_pictures
+    return _prompt(
+        prepare_reference_pictures,
+        "Prepare reference pictures",
+        subject="Who or what the element should be, in a few words",
+        tag="Character, Animal, Item, Costume, Scene or Effect",
+    )
 
 
-def _cast_prompt(ending: str) -> Callable[..., str]:
+def _cast_prompt(ending: str) -> Prompt:
     def plan_cast(story: str, elements: str = "") -> str:
         """Which recurring subjects of a story should be elements, which already exist, and what is missing."""
         # facts: name-20, handle-new
@@ -216,10 +192,15 @@ def _cast_prompt(ending: str) -> Callable[..., str]:
             ending=ending,
         )
 
-    return plan_cast
+    return _prompt(
+        plan_cast,
+        "Plan the cast of a story",
+        story="The story, script or shot list",
+        elements=_NAMES_OF_ELEMENTS,
+    )
 
 
-def _sheet_prompt(ending: str) -> Callable[..., str]:
+def _sheet_prompt(ending: str) -> Prompt:
     def write_production_sheet(script: str, path: str = "") -> str:
         """A file with the cast and the shots of a script, to be planned, priced and made in one go."""
         # facts: name-20, image-count, gen30-models
@@ -233,10 +214,15 @@ def _sheet_prompt(ending: str) -> Callable[..., str]:
             ending=ending,
         )
 
-    return write_production_sheet
+    return _prompt(
+        write_production_sheet,
+        "Make a production sheet from a script",
+        script="The script, or a page of it",
+        path="Where to save the sheet, such as ~/episode-1/episode.yaml",
+    )
 
 
-def _shot_prompt(find: str) -> Callable[..., str]:
+def _shot_prompt(find: str) -> Prompt:
     def make_shot(scene: str, elements: str = "", aspect_ratio: str = "") -> str:
         """One video with elements: which exist, what it costs, and then the file."""
         shape = aspect_ratio.strip() if len(aspect_ratio) < _NAME else ""
@@ -248,7 +234,13 @@ def _shot_prompt(find: str) -> Callable[..., str]:
             shape=f" and aspect_ratio {shape}" if shape in SHAPES else "",
         )
 
-    return make_shot
+    return _prompt(
+        make_shot,
+        "Make a shot with elements",
+        scene="What happens in the shot; @Name names an element",
+        elements=_NAMES_OF_ELEMENTS,
+        aspect_ratio="16:9, 9:16 or 1:1",
+    )
 
 
 def _as_material(text: str) -> str:

@@ -87,7 +87,7 @@ def pages_extension(uris: Collection[str]) -> Apps:
     apps = Apps()
     for page in (page for page in PAGES.values() if page.uri in uris):
         csp = ResourceCsp(connect_domains=[], resource_domains=[*page.hosts], frame_domains=[], base_uri_domains=[])
-        apps.add_resource(  # not `add_html_resource`, which would read each page at the start
+        apps.add_resource(  # its way for HTML would read each page at the start
             FunctionResource(
                 uri=page.uri,
                 name=Path(page.file).stem,
