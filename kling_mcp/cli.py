@@ -8,7 +8,6 @@ Exit codes: 0 success, 1 failure with a message on stderr, 2 wrong usage, 130 in
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import os
@@ -16,21 +15,18 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from kling_mcp._version import __version__
-from kling_mcp.commands.check_options import add_check
-from kling_mcp.commands.connect_options import add_connect
-from kling_mcp.commands.demo_options import add_demo, film_folder
-from kling_mcp.commands.option_types import key_pair, port
-from kling_mcp.commands.production_options import add_production
-from kling_mcp.commands.serve_options import DEFAULT_PORT, LOCALHOST, add_serve, output_environ, serve_environ
+from kling_mcp.commands.serve_options import DEFAULT_PORT, add_serve, output_environ, serve_environ
 from kling_mcp.errors import KlingError
 from kling_mcp.guide import DOCS, guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping, Sequence
 
     from kling_mcp.commands.console import Terminal
@@ -43,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 _WRONG_USE = 2
+_ALL_THE_REST = "..."  # argparse.REMAINDER
 
 _AT_A_TERMINAL = (
     "kling-mcp is serving MCP over stdin and stdout; normally an assistant starts it. "
@@ -53,7 +50,7 @@ _AT_A_TERMINAL = (
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command and return its exit code. `argv` and `environ` default to the process's own."""
     try:
-        options = _build_parser().parse_args(_with_hint(sys.argv[1:] if argv is None else argv))
+        options = _read_options(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:  # argparse has printed the error or the help
         return int(stop.code or DONE)
     run: Command = options.run
@@ -69,6 +66,15 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except BrokenPipeError:  # as in `kling-mcp demo | head -3`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         return FAILED
+
+
+def _read_options(argv: Sequence[str]) -> Any:
+    """Without words, as most clients start it, no parser is built: that would take longer than all the settings.
+
+    Raises:
+        SystemExit: as argparse.
+    """
+    return _build_parser().parse_args(_with_hint(argv)) if argv else SimpleNamespace(**_WITHOUT_WORDS)
 
 
 def _with_hint(argv: Sequence[str]) -> Sequence[str]:
@@ -87,6 +93,14 @@ def _with_hint(argv: Sequence[str]) -> Sequence[str]:
 
 
 def _build_parser() -> argparse.ArgumentParser:
+    import argparse  # noqa: PLC0415 - most clients give no words
+
+    from kling_mcp.commands.check_options import add_check  # noqa: PLC0415 - as above
+    from kling_mcp.commands.connect_options import add_connect  # noqa: PLC0415 - as above
+    from kling_mcp.commands.demo_options import add_demo  # noqa: PLC0415 - as above
+    from kling_mcp.commands.production_options import add_production  # noqa: PLC0415 - as above
+    from kling_mcp.commands.simulate_options import add_simulate  # noqa: PLC0415 - as above
+
     parser = argparse.ArgumentParser(
         prog="kling-mcp",
         description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
@@ -94,11 +108,14 @@ def _build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,  # the other one breaks links in two
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
+    parser.set_defaults(**_WITHOUT_WORDS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_serve(commands).set_defaults(run=_serve)
-    for add in (_add_demo, _add_check, _add_call, _add_tasks, _add_simulate):
-        add(commands)
+    add_demo(commands).set_defaults(run=_demo)
+    add_check(commands).set_defaults(run=_check)
+    _add_call(commands)
+    _add_tasks(commands)
+    add_simulate(commands).set_defaults(run=_simulate)
     add_production(commands).set_defaults(run=_production)
     add_connect(commands).set_defaults(run=_connect)
     _add_completion(commands)
@@ -111,7 +128,7 @@ def _build_parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "stdio":
         _require_open_streams()
-        if getattr(options, "port", None) is not None:
+        if options.port is not None:
             _note("kling-mcp: --port has no effect over stdio; to serve on a port, add --transport http.")
     is_tolerant = options.transport == "stdio"
     settings = _read_settings(serve_environ(options, environ), tolerant=is_tolerant, at_shell=False)
@@ -129,6 +146,9 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
             serve_stdio(settings, stdout)
     return DONE
+
+
+_WITHOUT_WORDS = {"run": _serve, "transport": "stdio", "media_dir": [], "output_dir": None, "port": None}
 
 
 def _require_open_streams() -> None:
@@ -151,11 +171,8 @@ def _require_open_streams() -> None:
 # --- demo
 
 
-def _add_demo(commands: Commands) -> None:
-    add_demo(commands).set_defaults(run=_demo)
-
-
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.demo_options import film_folder  # noqa: PLC0415 - one command's own
     from kling_mcp.demo.request import demo_request  # noqa: PLC0415 - one command's own
     from kling_mcp.demo.run import run_live_demo, run_sandbox_demo  # noqa: PLC0415 - loads the MCP client
 
@@ -170,10 +187,6 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 # --- check
-
-
-def _add_check(commands: Commands) -> None:
-    add_check(commands).set_defaults(run=_check)
 
 
 def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -220,7 +233,7 @@ def _add_call(commands: Commands) -> None:
     about = "call any tool; call --help lists them"
     # No word is an option to argparse here: values begin as they like, and flags stand anywhere.
     call = commands.add_parser("call", help=about, add_help=False, prefix_chars="\0")
-    call.add_argument("words", nargs=argparse.REMAINDER)
+    call.add_argument("words", nargs=_ALL_THE_REST)
     call.set_defaults(run=_call)
 
 
@@ -240,7 +253,7 @@ def _call(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _add_completion(commands: Commands) -> None:
     about = "print a script that completes commands, tools and names in bash, zsh or fish"
     completion = commands.add_parser("completion", help=about, add_help=False, prefix_chars="\0")
-    completion.add_argument("words", nargs=argparse.REMAINDER)
+    completion.add_argument("words", nargs=_ALL_THE_REST)
     completion.set_defaults(run=_completion)
 
 
@@ -279,20 +292,6 @@ def _connect(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 # --- simulate
-
-
-def _add_simulate(commands: Commands) -> None:
-    simulate = commands.add_parser("simulate", help="run the Kling simulator as an http server")
-    simulate.add_argument("--port", type=port, required=True, help="0 picks a free port")
-    simulate.add_argument("--host", choices=[LOCALHOST, "localhost"], default=LOCALHOST, help="loopback only")
-    simulate.add_argument("--control", action="store_true", help="add routes under /_simulator/ that arm faults")
-    key = "accept only this API key (repeatable); without keys, every API key is its own account"
-    simulate.add_argument("--api-key", action="append", default=[], metavar="KEY", help=key)
-    pair = "accept tokens made from this key pair (repeatable)"
-    simulate.add_argument("--key-pair", type=key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
-    size = "refuse larger requests, as Kling seems to do above 40 million (default: %(default)s)"
-    simulate.add_argument("--max-body-bytes", type=int, default=40_000_000, metavar="N", help=size)
-    simulate.set_defaults(run=_simulate)
 
 
 def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:

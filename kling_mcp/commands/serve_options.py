@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kling_mcp.commands.option_types import port
 from kling_mcp.errors import KlingError
 from kling_mcp.settings.values import BLANK
 
@@ -20,6 +19,8 @@ LOCALHOST, DEFAULT_PORT = "127.0.0.1", 8000
 
 def add_serve(commands: Commands) -> argparse.ArgumentParser:
     """The command with its options; `serve_environ` reads the folders among them."""
+    from kling_mcp.commands.option_types import port  # noqa: PLC0415 - argparse comes with it
+
     serve = commands.add_parser(
         "serve",
         help="serve MCP over stdin and stdout, or over http",

@@ -15,7 +15,7 @@ from kling_mcp.errors import KlingError, StorageError
 from kling_mcp.generation.generator import results_of
 from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.library.folding import fold
-from kling_mcp.library.voices import KIND as VOICE
+from kling_mcp.library.records import VOICE
 from kling_mcp.results.sidecar import Description
 
 if TYPE_CHECKING:
