@@ -14,7 +14,7 @@ from kling_mcp._version import __version__
 from kling_mcp.errors import StorageError
 from kling_mcp.server.build import build_server
 from kling_mcp.server.http.accept import AcceptedForm
-from kling_mcp.server.http.addresses import AddressCheck, AddressRules, add_cors, is_public
+from kling_mcp.server.http.addresses import AddressCheck, AddressRules, is_public
 from kling_mcp.server.http.auth import check_access, metadata_routes, require_token, verifier_for
 from kling_mcp.server.http.bodies import Bodies
 from kling_mcp.server.http.callers import RecognizeCaller
@@ -88,12 +88,12 @@ def build_http_app(
     checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
-        """From the outside in: host and origin, CORS, token, caller, shares, size and time, sessions, form."""
+        """From the outside in: host and origin, CORS for pages, token, caller, shares, size and time, sessions, form."""
         sessions = Sessions(AcceptedForm(inner), runtime.clock, most_sessions)
         requests = OpenRequests(Bodies(sessions, runtime.clock, largest=largest), runtime.clock)
         app.state.requests = requests
         signed_in = require_token(RecognizeCaller(requests, runtime), hosting, checking)
-        return AddressCheck(add_cors(signed_in), AddressRules(settings, host))
+        return AddressCheck(signed_in, AddressRules(settings, host))
 
     open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
     app.add_middleware(_PathGuard, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
