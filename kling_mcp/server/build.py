@@ -63,10 +63,15 @@ def build_server(
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[LazyRuntime]) -> AsyncIterator[LazyRuntime]:
+        if lazy_runtime.is_served:  # over http the server has two forms, see `one_piece`
+            yield lazy_runtime
+            return
+        lazy_runtime.is_served = True
         try:
             async with _listening(lazy_runtime), extension.running():
                 yield lazy_runtime
         finally:
+            lazy_runtime.is_served = False
             if lazy_runtime.instance is not None:
                 await lazy_runtime.instance.aclose()
 

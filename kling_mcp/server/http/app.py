@@ -18,6 +18,7 @@ from kling_mcp.server.http.addresses import AddressCheck, AddressRules, is_publi
 from kling_mcp.server.http.auth import check_access, metadata_routes, require_token, verifier_for
 from kling_mcp.server.http.bodies import Bodies
 from kling_mcp.server.http.callers import RecognizeCaller
+from kling_mcp.server.http.one_piece import OnePiece
 from kling_mcp.server.http.open_requests import OpenRequests
 from kling_mcp.server.http.request_state import RequestStateKeys
 from kling_mcp.server.http.sessions import Sessions
@@ -74,13 +75,17 @@ def build_http_app(
     seal = RequestStateKeys(runtime)
     server = build_server(settings, runtime, request_state=seal.security())
     largest = hosting.largest_request_bytes(is_public=is_public(settings, host))
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # `AddressCheck` does it
+    plain = server.streamable_http_app(
+        json_response=True, stateless_http=True, max_request_body_size=largest, transport_security=security
+    )
     app = server.streamable_http_app(
         max_request_body_size=largest,
         max_sessions=2 * most_sessions,  # ours must count first; an opening that is refused is there for a moment
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # `AddressCheck` does it
+        transport_security=security,
     )
     app.state.server = server
-    app.router.lifespan_context = _within(app.router.lifespan_context, seal)
+    app.router.lifespan_context = _within(app.router.lifespan_context, plain, seal)
     app.add_route(HEALTH, _healthz, methods=["GET"])
     app.add_route(READINESS, _Readiness(runtime).answer, methods=["GET"])
     routes = metadata_routes(hosting.oauth)
@@ -89,7 +94,8 @@ def build_http_app(
 
     def guard(inner: ASGIApp) -> ASGIApp:
         """From the outside in: host and origin, CORS for pages, token, caller, shares, size and time, sessions, form."""
-        sessions = Sessions(AcceptedForm(inner), runtime.clock, most_sessions)
+        forms = AcceptedForm(OnePiece(inner, plain.router))
+        sessions = Sessions(forms, runtime.clock, most_sessions)
         requests = OpenRequests(Bodies(sessions, runtime.clock, largest=largest), runtime.clock)
         app.state.requests = requests
         signed_in = require_token(RecognizeCaller(requests, runtime), hosting, checking)
@@ -100,12 +106,12 @@ def build_http_app(
     return app
 
 
-def _within(lifespan: Lifespan, seal: RequestStateKeys) -> Lifespan:
-    """The app's lifespan, with the encryption key read while the state is open."""
+def _within(lifespan: Lifespan, plain: Starlette, seal: RequestStateKeys) -> Lifespan:
+    """The app's lifespan, with that of its plain form, and the encryption key read while the state is open."""
 
     @asynccontextmanager
     async def sealed(app: Starlette) -> AsyncIterator[Any]:
-        async with lifespan(app) as state, seal.kept():
+        async with lifespan(app) as state, plain.router.lifespan_context(plain), seal.kept():
             yield state
 
     return sealed

@@ -65,6 +65,8 @@ TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
         "account": frozenset({"check_balance"}),
     }
 )
+# Each is one request to Kling, reads, and reports no progress.
+SHORT = frozenset({"list_elements", "list_preset_elements"})
 PAID = frozenset({"generate_video", "generate_image", "create_voice", "apply_production"})
 
 
