@@ -93,7 +93,7 @@ def build_http_app(
     checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
-        """From the outside in: host and origin, CORS for pages, token, caller, shares, size and time, sessions, form."""
+        """From the outside in: host and origin, CORS, token, caller, shares, size and time, sessions, form, pieces."""
         forms = AcceptedForm(OnePiece(inner, plain.router))
         sessions = Sessions(forms, runtime.clock, most_sessions)
         requests = OpenRequests(Bodies(sessions, runtime.clock, largest=largest), runtime.clock)

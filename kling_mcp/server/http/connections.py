@@ -43,7 +43,7 @@ class GuardedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """If there are too many, the one that has waited longest for a request makes room."""
-        super().connection_made(cast("asyncio.Transport", _AnswerTransport(transport, self)))
+        super().connection_made(cast("asyncio.Transport", AnswerTransport(transport, self)))
         if len(self.connections) > self.most_connections:
             everyone = cast("set[GuardedProtocol]", self.connections)
             waiting = {other: since for other in everyone if (since := other.waits_since) is not None}
@@ -103,7 +103,7 @@ class _BoundedParser(h11.Connection):
         return event
 
 
-class _AnswerTransport:
+class AnswerTransport:
     """A transport that sends the head of an answer together with what follows it, which halves the system calls.
 
     At the end it waits a moment for a cut-short peer to read the answer: a reset would take it away.
