@@ -41,7 +41,7 @@ async def test_name_of_a_short_call_lets_no_other_call_in(serve: Serve, world: W
     assert not requests_to(world, "create")
 
 
-async def test_both_forms_share_accounts_and_end_together(serve: Serve) -> None:
+async def test_forms_of_the_server_share_accounts_and_end_together(serve: Serve) -> None:
     async with serve() as house:
         await house.post(calling("list_elements"), ANNA)
         await house.post(calling("find_elements", query="Mia"), ANNA)

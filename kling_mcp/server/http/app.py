@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.auth.provider import TokenVerifier
+    from mcp.server.mcpserver import MCPServer
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -75,15 +76,7 @@ def build_http_app(
     seal = RequestStateKeys(runtime)
     server = build_server(settings, runtime, request_state=seal.security())
     largest = hosting.largest_request_bytes(is_public=is_public(settings, host))
-    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # `AddressCheck` does it
-    plain = server.streamable_http_app(
-        json_response=True, stateless_http=True, max_request_body_size=largest, transport_security=security
-    )
-    app = server.streamable_http_app(
-        max_request_body_size=largest,
-        max_sessions=2 * most_sessions,  # ours must count first; an opening that is refused is there for a moment
-        transport_security=security,
-    )
+    app, plain = _two_forms(server, largest, most_sessions)
     app.state.server = server
     app.router.lifespan_context = _within(app.router.lifespan_context, plain, seal)
     app.add_route(HEALTH, _healthz, methods=["GET"])
@@ -104,6 +97,20 @@ def build_http_app(
     open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
     app.add_middleware(_PathGuard, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
     return app
+
+
+def _two_forms(server: MCPServer[Any], largest: int, most_sessions: int) -> tuple[Starlette, Starlette]:
+    """The server with sessions and event streams, and without them for `OnePiece`."""
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # `AddressCheck` does it
+    plain = server.streamable_http_app(
+        json_response=True, stateless_http=True, max_request_body_size=largest, transport_security=security
+    )
+    app = server.streamable_http_app(  # last, because the server's session manager is that of the last
+        max_request_body_size=largest,
+        max_sessions=2 * most_sessions,  # ours must count first; an opening that is refused is there for a moment
+        transport_security=security,
+    )
+    return app, plain
 
 
 def _within(lifespan: Lifespan, plain: Starlette, seal: RequestStateKeys) -> Lifespan:
