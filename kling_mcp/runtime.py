@@ -108,7 +108,7 @@ class Runtime:
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
         self._strangers: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
-        self._proved = ProvedCredentials()
+        self.proved = ProvedCredentials()
 
     def own_account(self) -> Account:
         """The account of the server's own settings.
@@ -140,7 +140,7 @@ class Runtime:
         sender = self._sender(self._base_url(region))
         account = self._accounts.get((credential, sender.base_url))
         fingerprint = account.fingerprint if account else credential_fingerprint(credential, sender.host)
-        return fingerprint if fingerprint in self._proved else ""
+        return fingerprint if fingerprint in self.proved else ""
 
     def _credential_of(self, headers: Mapping[str, str] | None) -> tuple[Credential, Region | None]:
         """Over http: the caller's, or the server's own where the settings allow it."""
@@ -177,7 +177,7 @@ class Runtime:
 
     def _note_proof(self, fingerprint: str, is_accepted: bool) -> None:
         """Kling accepts a credential, or refuses it; an account is kept among the known ones from its first proof."""
-        self._proved.note(fingerprint, is_accepted)
+        self.proved.note(fingerprint, is_accepted)
         for key, account in list(self._accounts.items()):
             if account.client.is_verified and key not in self._recent:
                 self._keep(key, account)
