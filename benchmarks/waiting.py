@@ -42,6 +42,7 @@ from kling_mcp.generation.routes import BODY, PATH, generation_routes
 from kling_mcp.simulator import SimulatorTransport, World
 from kling_mcp.simulator.generation.ledger import Pack
 from kling_mcp.tasks.poller import Poller
+from kling_mcp.tasks.rounds import Rounds
 from kling_mcp.tasks.route import TaskRoute
 from kling_mcp.tasks.schedule import ELEMENT_SECONDS, IMAGE_SECONDS, VIDEO_SECONDS, PollSchedule
 
@@ -157,7 +158,11 @@ def ours(known: Schedules | None = None) -> Callable[[Scene], Wait]:
 
     def make(scene: Scene) -> Wait:
         taught = known if known is not None else schedules()
-        pollers = {kind: Poller(route, scene.clock, taught[kind]) for kind, route in scene.routes.items()}
+        together = Rounds(scene.routes["video"], scene.clock)
+        pollers = {
+            kind: Poller(route, scene.clock, taught[kind], rounds=None if kind == "element" else together)
+            for kind, route in scene.routes.items()
+        }
 
         async def wait(_: Scene, kind: str, task: KlingTask) -> None:
             states = await pollers[kind].wait([task.task_id], WAIT_SECONDS, known={task.task_id: task})

@@ -33,6 +33,7 @@ from kling_mcp.store.verified import VerifiedStore
 from kling_mcp.tasks.collector import TaskCollector
 from kling_mcp.tasks.journal import Journal
 from kling_mcp.tasks.kind import TaskKind, make_kind
+from kling_mcp.tasks.rounds import Rounds
 from kling_mcp.tasks.route import T, TaskRoute
 from kling_mcp.tasks.schedule import ELEMENT_SECONDS, IMAGE_SECONDS, VIDEO_SECONDS, VOICE_SECONDS, PollSchedule
 from kling_mcp.tasks.slots import Ceilings
@@ -258,9 +259,11 @@ class AccountFactory:
     ) -> Generator:
         has_api_key = client.credential_kind != "key_pair"
         durations = {"video": VIDEO_SECONDS, "image": IMAGE_SECONDS}
+        routes = generation_routes(GenerationApi(client), has_api_key=has_api_key)
+        together = Rounds(routes[0], self.clock) if has_api_key else None  # every route reads `/tasks`
         kinds = {
-            route.kind: self._make_kind(route, journal, ceilings, durations[route.product])
-            for route in generation_routes(GenerationApi(client), has_api_key=has_api_key)
+            route.kind: self._make_kind(route, journal, ceilings, durations[route.product], rounds=together)
+            for route in routes
         }
         surroundings = Surroundings(
             library=library,
@@ -287,7 +290,13 @@ class AccountFactory:
         return ceilings_of(await read_packs(client, self.clock.wall()))
 
     def _make_kind(
-        self, route: TaskRoute[T], journal: Journal, ceilings: Ceilings, durations: PublishedDurations
+        self,
+        route: TaskRoute[T],
+        journal: Journal,
+        ceilings: Ceilings,
+        durations: PublishedDurations,
+        *,
+        rounds: Rounds[T] | None = None,
     ) -> TaskKind[T]:
         gate = CreateGate(self.max_creates, self.clock, self.rng)
         return make_kind(
@@ -299,6 +308,7 @@ class AccountFactory:
             in_flight=self.in_flight,
             shutdown=self.shutdown,
             ceilings=ceilings,
+            rounds=rounds,
         )
 
     def _store_for(self, client: KlingClient, credential: Credential) -> Store:

@@ -97,7 +97,7 @@ def _through_tasks(api: GenerationApi, product: Product) -> TaskRoute[Generation
         raise NotFoundError(f"Kling knows no task {quote(name, 80)}.", advice="Check the id and the region.")
 
     async def page(page_num: int, page_size: int) -> list[GenerationTask]:
-        tasks, cursor = await api.recent(limit=page_size, product=product)
+        tasks, cursor = await api.recent(limit=page_size)
         for _ in range(page_num - 1):
             if not cursor:
                 return []
@@ -112,7 +112,7 @@ def _through_tasks(api: GenerationApi, product: Product) -> TaskRoute[Generation
         GenerationTask,
         api.ahead_of,
         get_many=api.get_many,
-        running=partial(api.running, product),
+        running=api.running,
         product=product,
         finds_external_ids=True,
     )
