@@ -23,8 +23,9 @@ from kling_mcp.elements.refusals import Refusals
 from kling_mcp.elements.submissions import Submissions
 from kling_mcp.generation.generator import Generator
 from kling_mcp.generation.history import GenerationHistory
+from kling_mcp.generation.past_lists import past_lists
 from kling_mcp.generation.prepare import Surroundings
-from kling_mcp.generation.routes import generation_lists, generation_routes
+from kling_mcp.generation.routes import generation_routes
 from kling_mcp.library.index import Library
 from kling_mcp.library.sqlite.catalogue import SqliteCatalogue
 from kling_mcp.library.voices import KIND as VOICE
@@ -207,7 +208,7 @@ class AccountFactory:
             calls=CallLimit(self.max_calls),
             in_flight=self.in_flight,
             generator=generator,
-            generations=self._make_history(client, journal),
+            generations=self._make_history(client, store),
             balance=BalanceReader(BillingApi(client, self.clock), journal, self.clock),
         )
 
@@ -282,9 +283,10 @@ class AccountFactory:
             callback_url_for=self.callback_url_for,
         )
 
-    def _make_history(self, client: KlingClient, journal: Journal) -> GenerationHistory:
-        lists = generation_lists(GenerationApi(client), has_api_key=client.credential_kind != "key_pair")
-        return GenerationHistory(journal, lists, self.saver.saver)
+    def _make_history(self, client: KlingClient, store: Store) -> GenerationHistory:
+        has_api_key = client.credential_kind != "key_pair"
+        lists = past_lists(GenerationApi(client), self.clock, has_api_key=has_api_key)
+        return GenerationHistory(store, client.account, lists, self.saver.saver)
 
     async def _read_ceilings(self, client: KlingClient) -> Mapping[str, int]:
         return ceilings_of(await read_packs(client, self.clock.wall()))
