@@ -1,7 +1,7 @@
 """Ten thousand generations, generated: what Kling lists of them, what the journal knows of them, and a bare look.
 
-The bare look reads the same pages and the same rows as JSON, and keeps what has all words in its prompt: it decodes
-nothing into types, joins nothing, orders nothing and knows no files.
+The bare look reads all pages and rows as JSON, and keeps what has all words in its prompt: it decodes nothing into
+types, joins nothing, orders nothing, knows no files, and keeps nothing from look to look.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ QUESTIONS = (
     Question("two words", Wanted(query="dances harbour"), "dances harbour"),
     Question("a number", Wanted(query="take 777"), "take 777"),
     Question("pictures alone", Wanted(query="kitchen", product="image"), "kitchen"),
+    Question("lookalike letters", Wanted(query="ｋｉｔｃｈｅｎ"), "kitchen"),
     Question("no hit", Wanted(query="zeppelin"), "zeppelin"),
 )
 
@@ -147,9 +148,9 @@ async def look(generations: int, made_here: int, state: Path, rounds: int) -> li
     account = runtime.own_account()
     await fill(account, range(generations - made_here + 1, generations + 1))
     rows: list[tuple[object, ...]] = []
-    for question in QUESTIONS:
+    for question in (Question("first call", Wanted()), *QUESTIONS):
         mine, bare, hits = [], [], 0
-        for _ in range(rounds):
+        for _ in range(1 if not rows else rounds):
             began = time.process_time()
             found = await account.generations.find(question.wanted)
             await account.generations.with_files(found.generations[:PAGE])
