@@ -215,8 +215,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.tasks, options.rounds = [3], 1
-    titles = ("waiter", "tasks", "requests/task", "median lag, s", "mean", "p95")
-    titles += ("requests / loop", "lag / loop", "least requests / loop")
+    beside = ("requests / loop", "lag / loop", "least requests / loop")
+    titles = ("waiter", "tasks", "requests/task", "median lag, s", "mean", "p95", *beside)
     for name, kinds in {"elements": KINDS[:1], "mixed": KINDS}.items():
         rows = []
         for tasks in options.tasks:

@@ -14,7 +14,7 @@ import anyio
 from kling_mcp.errors import KlingError, NotFoundError
 from kling_mcp.sanitize import quote
 from kling_mcp.tasks.route import T
-from kling_mcp.tasks.schedule import MIN_GAP, gap_for_all
+from kling_mcp.tasks.schedule import MAX_GAP, MIN_GAP, gap_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -311,7 +311,7 @@ class Rounds(Generic[T]):
         """Until the next look at these tasks together; longer while changes are announced."""
         now = self._clock.monotonic()
         gap = gap_for_all((item.schedule, now - item.started, item.company) for item in items)
-        return gap * (SLOWER_WHEN_NOTIFIED if self._is_notified else 1.0)
+        return min(MAX_GAP, gap * SLOWER_WHEN_NOTIFIED) if self._is_notified else gap
 
     def _record_failure(self, item: Watched[T], error: KlingError) -> None:
         """Temporary errors are waited out; others end the wait for this task."""

@@ -23,7 +23,7 @@ from kling_mcp.simulator.generation.ledger import Pack
 from kling_mcp.tasks.poller import Poller
 from kling_mcp.tasks.rounds import Rounds
 from kling_mcp.tasks.route import TaskRoute
-from kling_mcp.tasks.schedule import IMAGE_SECONDS, VIDEO_SECONDS, PollSchedule, longest_gap
+from kling_mcp.tasks.schedule import IMAGE_SECONDS, MAX_GAP, VIDEO_SECONDS, PollSchedule, longest_gap
 
 if TYPE_CHECKING:
     from kling_mcp.simulator.request_log import RequestRecord
@@ -144,12 +144,32 @@ async def test_videos_and_pictures_are_looked_at_together() -> None:
     assert len(looks) <= 12
 
 
-async def test_lost_callback_costs_twice_the_usual_lag_at_most() -> None:
+@pytest.mark.parametrize("seconds", [1.0, 28.0, 100.0, 900.0])
+async def test_lost_callback_costs_a_minute_at_most(seconds: float) -> None:
     """fact: callback-best-effort"""
     crowd = Crowd("image")
     crowd.poller.notify("another task")  # callbacks come, so that polling is only a fallback
+    crowd.world.durations = lambda _kind, _rng: seconds
     await crowd.submit(1)
-    assert await crowd.wait() < 2 * longest_gap(32.0)
+    assert await crowd.wait(2000) <= MAX_GAP
+
+
+async def test_long_queue_costs_no_more_than_the_longest_gap() -> None:
+    """Three hundred tasks of which each takes another time, and durations that are wrong for all of them."""
+    crowd = Crowd("image")
+    crowd.world.durations = lambda _kind, rng: rng.uniform(1.0, 400.0)
+    await crowd.submit(300)
+    late: list[float] = []
+
+    async def wait(name: str) -> None:
+        await crowd.poller.wait([name], 600)
+        late.append(crowd.clock.wall() - crowd.world.account_of(KEY).tasks[name].ended)
+
+    async with anyio.create_task_group() as group:
+        for name in crowd.names:
+            group.start_soon(wait, name)
+    assert len(late) == 300
+    assert max(late) <= longest_gap(0.0)
 
 
 async def test_wait_that_runs_out_tells_what_has_just_ended() -> None:
