@@ -189,10 +189,7 @@ class ResultSaver:
         return [task_id for task_id in task_ids if task_id not in known]
 
     async def recorded(self, task_ids: Collection[str]) -> Mapping[str, Collection[int]]:
-        """The places, from 1, of the results of each task that were saved here; none if the disk fails.
-
-        A file that a person removed leaves a record.
-        """
+        """The places, from 1, of the results of each task that were saved here; none if the disk fails."""
         try:
             return await to_thread.run_sync(self._recorded, task_ids)
         except OSError:

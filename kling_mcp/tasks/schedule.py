@@ -23,7 +23,7 @@ _REMEMBERED = 60
 _STEP = 0.25
 # The weight of what is not known: tasks that take any time, half of them up to so many seconds. It counts much where
 # only published durations are known, and little beside many observed ones.
-_UNKNOWN, _UNKNOWN_SECONDS = 1.0, 100.0
+_UNKNOWN, _UNKNOWN_SECONDS = 0.7, 100.0
 # Seconds of lag that weigh as much as a look: for any task, for each that was looked at together with it, and at most.
 # benchmarks/waiting.py shows what both come to.
 _PRICE, _PRICE_OF_COMPANY, _HIGHEST_PRICE = 0.14, 0.06, 8.0
@@ -63,8 +63,8 @@ class PollSchedule:
     def _share_running(self, age: float) -> float:
         running, total = _UNKNOWN * _UNKNOWN_SECONDS / (_UNKNOWN_SECONDS + age), _UNKNOWN
         for low, high, weight in self._durations():
-            low, high = low * (1 - _SPREAD) - 0.3, high * (1 + _SPREAD) + 0.3  # noqa: PLW2901
-            running += weight * min(1.0, max(0.0, (high - age) / (high - low)))
+            first, last = low * (1 - _SPREAD) - 0.3, high * (1 + _SPREAD) + 0.3
+            running += weight * min(1.0, max(0.0, (last - age) / (last - first)))
             total += weight
         return running / total
 

@@ -98,7 +98,7 @@ async def test_refused_request_leaves_the_kept_entries(looks: tuple[Look, Look])
     assert await here.labels() == []
 
 
-async def test_no_more_than_the_limit_are_kept(looks: tuple[Look, Look]) -> None:
+async def test_entries_beyond_the_limit_are_not_kept(looks: tuple[Look, Look]) -> None:
     here, _ = looks
     here.entries.limit = 3
     for number in range(5):

@@ -172,7 +172,7 @@ async def test_long_queue_costs_no_more_than_the_longest_gap() -> None:
     assert max(late) <= longest_gap(0.0)
 
 
-async def test_wait_that_runs_out_tells_what_has_just_ended() -> None:
+async def test_wait_that_runs_out_ends_with_a_look() -> None:
     crowd = Crowd("element")
     crowd.world.durations = lambda _kind, _rng: 27.0
     await crowd.submit(1)

@@ -80,7 +80,7 @@ def test_wrong_durations_cost_half_a_minute_or_a_quarter_of_the_age(believed: fl
 
 def test_tasks_that_take_half_a_minute_here_are_soon_met_on_time() -> None:
     before, after = looks_until(PollSchedule(), 30.0), looks_until(taught(30.0, times=30), 30.0)
-    assert after[-1] - 30.0 < before[-1] - 30.0
+    assert after[-1] - 30.0 <= min(1.0, before[-1] - 30.0)
     assert len(after) <= 4
 
 
