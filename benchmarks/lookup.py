@@ -14,9 +14,10 @@ The plain scan looks at lists in memory that were folded beforehand.
 A number that no name has is matched by its beginning, which bare FTS5 is asked for at once. A search without a hit is
 followed by the question for names that are close, as the tool does it. Lookalikes are names in full-width letters.
 
-Ten thousand generations are searched as `find_generations` does: Kling's lists are read at each call, joined with the
-journal's entries, a thousand of them, and looked up on the disk. Beside it stands a bare look, which reads the same
-pages and rows as JSON and keeps what has all words in its prompt: the least that any search without an index costs.
+Ten thousand generations are searched as `find_generations` does: Kling's lists, joined with the journal's entries, a
+thousand of them, and the files of a page looked up on the disk. The first call reads all; later ones read what may have
+changed. Beside it stands a bare look, which reads all pages and rows as JSON at each call and keeps what has all words
+in its prompt: the least that any search costs that keeps nothing.
 All times are processor time, so that a busy computer does not count.
 """
 

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from kling_mcp.results.saver import SavedFile
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
-    from kling_mcp.tasks.poller import TaskSnapshot
+    from kling_mcp.tasks.rounds import TaskSnapshot
     from kling_mcp.voices.create import VoiceCreation, VoiceRequest
     from kling_mcp.voices.preflight import VoiceDraft
 else:  # kept from the type checker, which would take it as leave to ask for any name
@@ -163,7 +163,7 @@ _HOMES = dict.fromkeys((name for name in __all__ if name.endswith("Error") or na
     "Sender": "api.sender",
     "Settings": "settings",
     "SystemClock": "concurrency.clock",
-    "TaskSnapshot": "tasks.poller",
+    "TaskSnapshot": "tasks.rounds",
     "VideoDraft": "generation.draft",
     "Voice": "api.models",
     "VoiceCreation": "voices.create",

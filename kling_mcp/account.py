@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.in_flight import InFlight
     from kling_mcp.tasks.kind import TaskKind
     from kling_mcp.tasks.quota import SubmitQuota
+    from kling_mcp.tasks.rounds import Rounds
     from kling_mcp.tasks.schedule import PublishedDurations
     from kling_mcp.tasks.slots import Ceilings
     from kling_mcp.thumbnails.cache import ThumbnailCache
@@ -214,9 +215,12 @@ class Account:
         from kling_mcp.generation.generator import Generator  # noqa: PLC0415 - as above
         from kling_mcp.generation.prepare import Surroundings  # noqa: PLC0415 - as above
         from kling_mcp.generation.routes import generation_routes  # noqa: PLC0415 - as above
+        from kling_mcp.tasks.rounds import Rounds  # noqa: PLC0415 - as above
 
         durations = {"video": VIDEO_SECONDS, "image": IMAGE_SECONDS}
         routes = generation_routes(GenerationApi(self.client), has_api_key=self._has_api_key)
+        together = Rounds(routes[0], self._shared.clock) if self._has_api_key else None  # every route reads `/tasks`
+        kinds = {route.kind: self._make_kind(route, durations[route.product], rounds=together) for route in routes}
         surroundings = Surroundings(
             library=self.library,
             policy=self._shared.media_policy,
@@ -225,7 +229,7 @@ class Account:
             extra_routes=extra_routes(self._shared.extra_models),
         )
         return Generator(
-            {route.kind: self._make_kind(route, durations[route.product]) for route in routes},
+            kinds,
             surroundings,
             account=self.client.account,
             journal=self.journal,
@@ -239,10 +243,10 @@ class Account:
         """The videos and pictures that were made."""
         from kling_mcp.api.generations import GenerationApi  # noqa: PLC0415 - most calls look for no generation
         from kling_mcp.generation.history import GenerationHistory  # noqa: PLC0415 - as above
-        from kling_mcp.generation.routes import generation_lists  # noqa: PLC0415 - as above
+        from kling_mcp.generation.past_lists import past_lists  # noqa: PLC0415 - as above
 
-        lists = generation_lists(GenerationApi(self.client), has_api_key=self._has_api_key)
-        return GenerationHistory(self.journal, lists, self._shared.open_saver().saver)
+        lists = past_lists(GenerationApi(self.client), self._shared.clock, has_api_key=self._has_api_key)
+        return GenerationHistory(self.store, self.client.account, lists, self._shared.open_saver().saver)
 
     @cached_property
     def balance(self) -> BalanceReader:
@@ -289,7 +293,9 @@ class Account:
     def _has_api_key(self) -> bool:
         return self.client.credential_kind != "key_pair"
 
-    def _make_kind(self, route: TaskRoute[T], durations: PublishedDurations) -> TaskKind[T]:
+    def _make_kind(
+        self, route: TaskRoute[T], durations: PublishedDurations, *, rounds: Rounds[T] | None = None
+    ) -> TaskKind[T]:
         from kling_mcp.api.throttle import CreateGate  # noqa: PLC0415 - most calls create nothing and wait for nothing
         from kling_mcp.tasks.kind import make_kind  # noqa: PLC0415 - as above
 
@@ -303,6 +309,7 @@ class Account:
             in_flight=self.in_flight,
             shutdown=shared.shutdown,
             ceilings=self._ceilings,
+            rounds=rounds,
         )
 
     @cached_property

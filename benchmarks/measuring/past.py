@@ -1,7 +1,7 @@
 """Ten thousand generations, generated: what Kling lists of them, what the journal knows of them, and a bare look.
 
-The bare look reads the same pages and the same rows as JSON, and keeps what has all words in its prompt: it decodes
-nothing into types, joins nothing, orders nothing and knows no files.
+The bare look reads all pages and rows as JSON, and keeps what has all words in its prompt: it decodes nothing into
+types, joins nothing, orders nothing, knows no files, and keeps nothing from look to look.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import httpx
 from kling_mcp.account import Account
 from kling_mcp.generation.history import Wanted
 from kling_mcp.generation.memo import GenerationMemo
+from kling_mcp.generation.past_lists import PAGE_SIZE
 from kling_mcp.runtime import Runtime
 from kling_mcp.settings import Settings
 from kling_mcp.tasks.budget import Cost
 from kling_mcp.tasks.intent import make_intent
 
+PAGE = 20
 NEWEST_MS = 1_790_000_000_000
 _SCENES = ("harbour", "kitchen", "forest", "rooftop", "station", "desert", "market", "library", "meadow", "canyon")
 _DEEDS = ("waves", "dances", "sleeps", "runs", "paints", "reads", "sings", "climbs", "waits", "laughs")
@@ -52,7 +54,7 @@ class GeneratedList(httpx.AsyncBaseTransport):
             product: [_record(number) for number in numbers if product_of(number) == product]
             for product in ("video", "image")
         }
-        self.pages: dict[str, bytes] = {}
+        self.pages: dict[tuple[str, int], bytes] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         asked = json.loads(await request.aread())
@@ -61,7 +63,7 @@ class GeneratedList(httpx.AsyncBaseTransport):
 
     def page(self, cursor: str, limit: int) -> bytes:
         """From a product and a place in its list."""
-        if cursor not in self.pages:
+        if (cursor, limit) not in self.pages:
             product, start = cursor.split(maxsplit=1)[0], int(cursor.split()[1])
             rows, end = self.rows[product], int(start) + limit
             data = {
@@ -70,8 +72,8 @@ class GeneratedList(httpx.AsyncBaseTransport):
                 "next_cursor": f"{product} {end}" if end < len(rows) else "",
             }
             answer = {"code": 0, "message": "SUCCEED", "request_id": "bench", "data": data}
-            self.pages[cursor] = json.dumps(answer).encode()
-        return self.pages[cursor]
+            self.pages[cursor, limit] = json.dumps(answer).encode()
+        return self.pages[cursor, limit]
 
 
 def _record(number: int) -> dict[str, Any]:
@@ -104,6 +106,7 @@ QUESTIONS = (
     Question("two words", Wanted(query="dances harbour"), "dances harbour"),
     Question("a number", Wanted(query="take 777"), "take 777"),
     Question("pictures alone", Wanted(query="kitchen", product="image"), "kitchen"),
+    Question("lookalike letters", Wanted(query="ｋｉｔｃｈｅｎ"), "kitchen"),
     Question("no hit", Wanted(query="zeppelin"), "zeppelin"),
 )
 
@@ -128,8 +131,9 @@ async def fill(account: Account, numbers: Sequence[int]) -> None:
 
 def bare_look(kling: GeneratedList, state: Path, words: str) -> int:
     """How many have all the words; nothing is kept from look to look."""
-    for content in kling.pages.values():
-        json.loads(content)
+    for (_, limit), content in kling.pages.items():
+        if limit == PAGE_SIZE:
+            json.loads(content)
     with sqlite3.connect(next(state.glob("*.sqlite3"))) as db:
         rows = db.execute("SELECT memo FROM tasks WHERE product <> '' ORDER BY created_at DESC").fetchall()
     prompts = [str(json.loads(memo).get("prompt", "")).casefold() for (memo,) in rows]
@@ -144,12 +148,14 @@ async def look(generations: int, made_here: int, state: Path, rounds: int) -> li
     account = runtime.own_account()
     await fill(account, range(generations - made_here + 1, generations + 1))
     rows: list[tuple[object, ...]] = []
-    for question in QUESTIONS:
+    for question in (Question("first call", Wanted()), *QUESTIONS):
         mine, bare, hits = [], [], 0
-        for _ in range(rounds):
+        for _ in range(1 if not rows else rounds):
             began = time.process_time()
-            hits = len((await account.generations.find(question.wanted)).generations)
+            found = await account.generations.find(question.wanted)
+            await account.generations.with_files(found.generations[:PAGE])
             mine.append(time.process_time() - began)
+            hits = len(found.generations)
             began = time.process_time()
             bare_look(kling, state, question.words)
             bare.append(time.process_time() - began)

@@ -71,9 +71,9 @@ class GenerationApi:
         found = await self._query("task_ids", by_id)
         return found + await self._query("external_task_ids", by_external_id)
 
-    async def running(self, product: str) -> list[GenerationTask]:
-        """The newest tasks of a product that have not ended, up to 2,000. fact: tasks-list-filters"""
-        tasks, cursor = await self.recent(limit=MAX_LISTED, product=product, statuses=RUNNING)
+    async def running(self) -> list[GenerationTask]:
+        """The newest tasks that have not ended, up to 2,000, elements among them. fact: tasks-list-filters"""
+        tasks, cursor = await self.recent(limit=MAX_LISTED, statuses=RUNNING)
         for _ in range(MAX_PAGES_OF_RUNNING - 1):
             if not cursor:
                 break

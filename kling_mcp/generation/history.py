@@ -1,75 +1,35 @@
 """What was made: the journal's generations with what Kling lists, those of other programs among them.
 
 The journal knows prompts, elements and takes; Kling knows states and links. Reads only, and records nothing: a wait
-for everything unfinished must still find what nobody has saved.
+for everything unfinished must still find what nobody has saved. What was read before is kept, and read again where it
+may have changed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import anyio
 
 from kling_mcp.errors import KlingError, StorageError
-from kling_mcp.generation.generator import results_of
-from kling_mcp.generation.memo import GenerationMemo
+from kling_mcp.generation.past import joined, of_entry
 from kling_mcp.library.folding import fold
 from kling_mcp.library.records import VOICE
 from kling_mcp.results.sidecar import Description
+from kling_mcp.tasks.paid_entries import PaidEntries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from kling_mcp.api.generation_models import GenerationTask
+    from kling_mcp.generation.past import GenerationStatus, PastGeneration
+    from kling_mcp.generation.past_lists import Listed, PastList
     from kling_mcp.generation.prices import Product
-    from kling_mcp.generation.routes import Listed, ReadList
-    from kling_mcp.results.saver import Result, ResultSaver, SavedFile
+    from kling_mcp.results.saver import ResultSaver
+    from kling_mcp.store import Store
     from kling_mcp.tasks.entry import JournalEntry
-    from kling_mcp.tasks.journal import Journal
 
 MAX_ENTRIES = 5000
-
-GenerationStatus = Literal["ready", "pending", "failed", "unknown"]
-_OF_TASK: Mapping[str, GenerationStatus] = {
-    "succeed": "ready",
-    "failed": "failed",
-    "submitted": "pending",
-    "processing": "pending",
-}
-_OF_ENTRY: Mapping[str, GenerationStatus] = {"ready": "ready", "failed": "failed"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastGeneration:
-    """One generation, from the journal, from Kling, or from both.
-
-    Attributes:
-        memo: what was asked for; empty for one that was not made here.
-        created_at: milliseconds since 1970.
-        units: Kling's figure, else our estimate, as text; "" if neither is known.
-        files: a row for each result that has a link or is on the disk.
-    """
-
-    product: Product
-    task_id: str
-    external_task_id: str
-    status: GenerationStatus
-    message: str
-    memo: GenerationMemo
-    created_at: int
-    units: str
-    files: tuple[SavedFile, ...] = ()
-
-    @property
-    def place(self) -> tuple[int, str]:
-        """Its place in the order; it stays the same from call to call."""
-        return self.created_at, self.task_id or self.external_task_id
-
-    @property
-    def is_unsaved(self) -> bool:
-        """Whether it has results that are not on the disk."""
-        return any(not file.path for file in self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,24 +44,41 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All hits, newest first, of `known` generations.
+    """All hits, newest first, of `known` generations, without their files.
 
-    `errors` say what could not be read; `is_whole` is False also for lists too long.
+    `errors` say what could not be read; `is_whole` is False also for lists too long. `recorded` are the places, from
+    1, of those results of a task that were saved.
     """
 
     generations: Sequence[PastGeneration]
     errors: Sequence[KlingError]
     is_whole: bool
     known: int
+    recorded: Mapping[str, Collection[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Every:
+    """All generations, newest first, of these entries and lists."""
+
+    made: Sequence[PastGeneration | None] = ()
+    listed: Sequence[Listed] = ()
+    generations: Sequence[PastGeneration] = field(default_factory=list)
+
+    def is_of(self, made: Sequence[PastGeneration | None], listed: Sequence[Listed]) -> bool:
+        """Whether nothing has changed."""
+        same = len(listed) == len(self.listed) and all(a is b for a, b in zip(listed, self.listed, strict=True))
+        return same and made is self.made
 
 
 class GenerationHistory:
     """The generations of one account."""
 
-    def __init__(self, journal: Journal, lists: Sequence[ReadList], saver: ResultSaver) -> None:
-        self._journal = journal
+    def __init__(self, store: Store, account: str, lists: Sequence[PastList], saver: ResultSaver) -> None:
+        self._entries = PaidEntries(store, account, MAX_ENTRIES, _made_here)
         self._lists = lists
         self._saver = saver
+        self._every = _Every()
 
     @property
     def saves(self) -> bool:
@@ -115,117 +92,101 @@ class GenerationHistory:
             since: seconds since 1970; the links of older ones have ended.
         """
         try:
-            entries = await self._journal.paid(MAX_ENTRIES)
+            entries = await self._entries.newest()
         except StorageError:
             return []
-        made = [entry for entry in entries if entry.kind != VOICE and entry.state == "ready" and entry.task_id]
-        return await self._saver.never_saved([entry.task_id for entry in made if entry.created_at >= since])
+        made = [past for past in entries if past and past.status == "ready" and past.task_id]
+        return await self._saver.never_saved([past.task_id for past in made if past.created_at >= since * 1000])
 
     async def find(self, wanted: Wanted) -> Found:
-        """Every generation that fits, with its files.
+        """Every generation that fits.
 
         Raises:
             KlingError: Kling could not be read, and the journal has nothing.
         """
         listed, errors = await self._listed()
-        entries: Sequence[JournalEntry] = ()
+        entries: Sequence[PastGeneration | None] = ()
         try:
-            entries = await self._journal.paid(MAX_ENTRIES)
+            entries = await self._entries.newest()
         except StorageError as error:
             errors.append(error)
         if errors and not listed and not entries:
             raise errors[0]
-        made = [entry for entry in entries if entry.kind != VOICE]
-        every = list(_joined(made, listed))
-        hits = [hit for hit in every if _fits(hit[0], wanted)]
-        hits.sort(key=lambda hit: hit[0].place, reverse=True)
+        if not self._every.is_of(entries, listed):
+            self._every = _Every(entries, listed, _in_order(entries, listed))
+        every = self._every.generations
+        hits = _fitting(every, wanted)
         is_whole = not errors and all(one.is_whole for one in listed) and len(entries) < MAX_ENTRIES
-        return Found(await self._with_files(hits), errors, is_whole, len(every))
+        return Found(hits, errors, is_whole, len(every), await self._saver.recorded({hit.task_id for hit in hits}))
+
+    async def with_files(self, page: Sequence[PastGeneration]) -> list[PastGeneration]:
+        """The same with their files."""
+        rows = await self._saver.look(
+            [
+                (
+                    [link.result for link in past.links],
+                    Description(kind=past.product, task_id=past.task_id, updated_at=past.updated_at),
+                )
+                for past in page
+            ]
+        )
+        return [replace(past, files=tuple(files)) for past, files in zip(page, rows, strict=True)]
 
     async def _listed(self) -> tuple[list[Listed], list[KlingError]]:
-        listed: list[Listed] = []
+        read: dict[int, Listed] = {}
         errors: list[KlingError] = []
 
-        async def read(one: ReadList) -> None:
+        async def fill(place: int, one: PastList) -> None:
             try:
-                listed.append(await one())
+                read[place] = await one.read()
             except KlingError as error:
                 errors.append(error)
 
         async with anyio.create_task_group() as group:
-            for one in self._lists:
-                group.start_soon(read, one)
-        return listed, errors
-
-    async def _with_files(self, hits: Sequence[_Hit]) -> list[PastGeneration]:
-        rows = await self._saver.look([_results(past, task) for past, task in hits])
-        return [replace(past, files=tuple(files)) for (past, _), files in zip(hits, rows, strict=True)]
+            for place, one in enumerate(self._lists):
+                group.start_soon(fill, place, one)
+        return [read[place] for place in sorted(read)], errors
 
 
-_Hit = tuple[PastGeneration, "GenerationTask | None"]
+def _made_here(entry: JournalEntry) -> PastGeneration | None:
+    """None for a voice, which costs something, too."""
+    return None if entry.kind == VOICE else of_entry(entry)
 
 
-def _joined(entries: Iterable[JournalEntry], listed: Iterable[Listed]) -> Iterable[_Hit]:
-    """What was made here, each with Kling's record if there is one, then what was made elsewhere.
-
-    In a list with elements, a task that was made elsewhere is known to be a generation by its results alone.
-    """
-    listed = list(listed)
-    tasks = {name: task for one in listed for task in one.tasks for name in (task.task_id, task.external_task_id)}
+def _in_order(entries: Sequence[PastGeneration | None], listed: Sequence[Listed]) -> Sequence[PastGeneration]:
+    """What was made here, each with Kling's record if there is one, and what was made elsewhere; newest first."""
+    tasks = {name: past for one in listed for name, past in one.by_name.items()}
+    every: list[PastGeneration] = []
     ours = set()
-    for entry in entries:
-        task = tasks.get(entry.task_id or entry.external_task_id)
+    for made in entries:
+        if made is None:
+            continue
+        task = tasks.get(made.task_id or made.external_task_id)
         ours.add(task.task_id if task else "")
-        yield _of_entry(entry, task), task
+        every.append(joined(made, task) if task else made)
     for one in listed:
-        for task in one.tasks:
-            if task.task_id not in ours and (task.product or not one.is_mixed):
-                yield _of_task(task.product or one.product, task), task
+        every += [row.past for row in one.rows if row.is_generation and row.past.task_id not in ours]
+    return sorted(every, key=lambda past: past.place, reverse=True)
 
 
-def _of_entry(entry: JournalEntry, task: GenerationTask | None) -> PastGeneration:
-    status = _OF_TASK.get(task.task_status, "unknown") if task else _OF_ENTRY.get(entry.state, "pending")
-    return PastGeneration(
-        product="image" if entry.product == "image" else "video",
-        task_id=entry.task_id or (task.task_id if task else ""),
-        external_task_id=entry.external_task_id,
-        status=status,
-        message=task.task_status_msg if task else "",
-        memo=GenerationMemo.from_journal(entry.memo),
-        created_at=round(entry.created_at * 1000),
-        units=(task.units_deducted if task else "") or entry.units_deducted or entry.units_estimated,
-    )
+def _fitting(every: Sequence[PastGeneration], wanted: Wanted) -> Sequence[PastGeneration]:
+    hits = every
+    if wanted.product:
+        hits = [past for past in hits if past.product == wanted.product]
+    if wanted.status:
+        hits = [past for past in hits if past.status == wanted.status]
+    if element := fold(wanted.element).strip():
+        hits = [past for past in hits if _has_element(past, element, wanted.element.strip())]
+    if query := wanted.query.strip():
+        words = fold(query).split()
+        hits = [
+            past
+            for past in hits
+            if (past.words and all(word in past.words for word in words))
+            or query in (past.task_id, past.external_task_id)
+        ]
+    return hits
 
 
-def _of_task(product: Product, task: GenerationTask) -> PastGeneration:
-    return PastGeneration(
-        product=product,
-        task_id=task.task_id,
-        external_task_id=task.external_task_id,
-        status=_OF_TASK.get(task.task_status, "unknown"),
-        message=task.task_status_msg,
-        memo=GenerationMemo(),
-        created_at=task.created_at,
-        units=task.units_deducted,
-    )
-
-
-def _results(past: PastGeneration, task: GenerationTask | None) -> tuple[Sequence[Result], Description]:
-    about = Description(kind=past.product, task_id=past.task_id, updated_at=task.updated_at if task else 0)
-    return results_of(task) if task and past.status == "ready" else [], about
-
-
-def _fits(past: PastGeneration, wanted: Wanted) -> bool:
-    if wanted.product and past.product != wanted.product:
-        return False
-    if wanted.status and past.status != wanted.status:
-        return False
-    if (element := fold(wanted.element).strip()) and not any(
-        element_id == wanted.element.strip() or fold(name) == element for element_id, name in past.memo.elements
-    ):
-        return False
-    query = wanted.query.strip()
-    if query in {past.task_id, past.external_task_id}:
-        return True
-    prompt = fold(past.memo.prompt)
-    return all(word in prompt for word in fold(query).split())
+def _has_element(past: PastGeneration, folded: str, element_id: str) -> bool:
+    return any(used == element_id or fold(name) == folded for used, name in past.memo.elements)

@@ -7,8 +7,6 @@ is a kind of its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,27 +17,13 @@ from kling_mcp.sanitize import quote
 from kling_mcp.tasks.route import TaskRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from kling_mcp.api.generations import GenerationApi
     from kling_mcp.api.request_body import Upload
     from kling_mcp.generation.prices import Product
 
 PATH, BODY = "path", "body"
-PAGE_SIZE, LIST_PAGES = 500, 20
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Tasks as Kling lists them. `is_mixed`: tasks of elements may be among them, and have no results of `product`."""
-
-    product: Product
-    tasks: Sequence[GenerationTask]
-    is_whole: bool
-    is_mixed: bool = False
-
-
-ReadList = Callable[[], Awaitable[Listed]]
 
 
 def generation_routes(api: GenerationApi, *, has_api_key: bool) -> tuple[TaskRoute[GenerationTask], ...]:
@@ -59,37 +43,6 @@ def kind_of(path: str, product: Product, *, has_api_key: bool) -> str:
     return product if has_api_key else path.removeprefix("/v1/").replace("/", "-")
 
 
-def generation_lists(api: GenerationApi, *, has_api_key: bool) -> tuple[ReadList, ...]:
-    """What this credential can list, newest first; each read says whether it came to the end. facts: tasks-list,
-    old-query
-    """
-    if has_api_key:
-        return partial(_recent, api, "video"), partial(_recent, api, "image")
-    products: dict[str, Product] = {route.path: "video" for route in VIDEO_ROUTES if not route.needs_api_key}
-    products |= {route.path: "image" for route in IMAGE_ROUTES}
-    return tuple(partial(_on_route, api, path, product) for path, product in products.items())
-
-
-async def _recent(api: GenerationApi, product: Product) -> Listed:
-    tasks, cursor = await api.recent(limit=PAGE_SIZE, product=product)
-    for _ in range(LIST_PAGES - 1):
-        if not cursor:
-            break
-        more, cursor = await api.recent(limit=PAGE_SIZE, cursor=cursor)
-        tasks += more
-    return Listed(product, tasks, is_whole=not cursor, is_mixed=True)
-
-
-async def _on_route(api: GenerationApi, path: str, product: Product) -> Listed:
-    tasks: list[GenerationTask] = []
-    for page_num in range(1, LIST_PAGES + 1):
-        page = await api.page(path, page_num, PAGE_SIZE)
-        tasks += page
-        if len(page) < PAGE_SIZE:
-            return Listed(product, tasks, is_whole=True)
-    return Listed(product, tasks, is_whole=False)
-
-
 def _through_tasks(api: GenerationApi, product: Product) -> TaskRoute[GenerationTask]:
     async def get(name: str) -> GenerationTask:
         if found := await api.get_many([name]):
@@ -97,7 +50,7 @@ def _through_tasks(api: GenerationApi, product: Product) -> TaskRoute[Generation
         raise NotFoundError(f"Kling knows no task {quote(name, 80)}.", advice="Check the id and the region.")
 
     async def page(page_num: int, page_size: int) -> list[GenerationTask]:
-        tasks, cursor = await api.recent(limit=page_size, product=product)
+        tasks, cursor = await api.recent(limit=page_size)
         for _ in range(page_num - 1):
             if not cursor:
                 return []
@@ -112,7 +65,7 @@ def _through_tasks(api: GenerationApi, product: Product) -> TaskRoute[Generation
         GenerationTask,
         api.ahead_of,
         get_many=api.get_many,
-        running=partial(api.running, product),
+        running=api.running,
         product=product,
         finds_external_ids=True,
     )

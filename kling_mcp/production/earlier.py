@@ -64,5 +64,6 @@ async def _files_of(account: Account, tasks: set[str]) -> dict[str, tuple[SavedF
         past = await account.generations.find(Wanted(product="video"))
     except KlingError:
         return found
-    linked = {one.task_id: one.files for one in past.generations if one.task_id in tasks and one.files}
+    ours = await account.generations.with_files([one for one in past.generations if one.task_id in tasks])
+    linked = {one.task_id: one.files for one in ours if one.files}
     return {**linked, **found}

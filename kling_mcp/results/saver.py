@@ -30,7 +30,7 @@ from kling_mcp.results.sidecar import Content, Sidecars, has_file, key_of, recor
 from kling_mcp.sanitize import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from kling_mcp.concurrency.clock import Clock
@@ -179,24 +179,27 @@ class ResultSaver:
             return [_rows_of(root, results, about, known.get(about.task_id, {})) for results, about in tasks]
 
     async def never_saved(self, task_ids: Sequence[str]) -> list[str]:
-        """Those of these tasks of which this folder has no record; none if nothing is saved or the disk fails.
-
-        A file that a person removed leaves a record.
-        """
-
-        def find() -> set[str]:
-            if self.folder is None or not self.folder.is_dir():
-                return set()
-            with Folder.output(self.folder) as root:
-                return set(self._sidecars.find_all(root, set(task_ids)))
-
+        """Those of these tasks of which this folder has no record; none if nothing is saved or the disk fails."""
         if not self.saves:
             return []
         try:
-            known = await to_thread.run_sync(find)
+            known = await to_thread.run_sync(self._recorded, set(task_ids))
         except OSError:
             return []
         return [task_id for task_id in task_ids if task_id not in known]
+
+    async def recorded(self, task_ids: Collection[str]) -> Mapping[str, Collection[int]]:
+        """The places, from 1, of the results of each task that were saved here; none if the disk fails."""
+        try:
+            return await to_thread.run_sync(self._recorded, task_ids)
+        except OSError:
+            return {}
+
+    def _recorded(self, task_ids: Collection[str]) -> Mapping[str, Collection[int]]:
+        if self.folder is None or not self.folder.is_dir():
+            return {}
+        with Folder.output(self.folder) as root:
+            return self._sidecars.find_all(root, task_ids)
 
     async def require_save_as(self, save_as: str) -> None:
         """Check `save_as` before anything is paid for. What is wrong with the disk is told when files are saved.

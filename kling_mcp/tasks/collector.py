@@ -15,7 +15,7 @@ import anyio
 from kling_mcp.errors import KlingError, NotFoundError, StorageError
 from kling_mcp.sanitize import quote
 from kling_mcp.tasks.entry import mark_abandoned
-from kling_mcp.tasks.poller import TaskSnapshot
+from kling_mcp.tasks.rounds import TaskSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

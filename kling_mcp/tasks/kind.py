@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.shutdown import Shutdown
     from kling_mcp.tasks.in_flight import InFlight
     from kling_mcp.tasks.journal import Journal
+    from kling_mcp.tasks.rounds import Rounds
     from kling_mcp.tasks.schedule import PollSchedule
     from kling_mcp.tasks.slots import Ceilings
 
@@ -59,10 +60,11 @@ def make_kind(
     in_flight: InFlight,
     shutdown: Shutdown,
     ceilings: Ceilings,
+    rounds: Rounds[T] | None = None,
 ) -> TaskKind[T]:
-    """Wire one kind. `gate` and `schedule` are per kind, `ceilings` per account."""
+    """Wire one kind. `gate` and `schedule` are per kind, `ceilings` per account, `rounds` as in `Poller`."""
     lookup = TaskLookup(route, journal, clock)
-    poller = Poller(route, clock, schedule, shutdown=shutdown)
+    poller = Poller(route, clock, schedule, shutdown=shutdown, rounds=rounds)
     slots = SlotQueue(journal, poller, ceilings, clock)
     runner = AttemptRunner(route, journal, lookup, gate, slots, clock, shutdown)
     return TaskKind(route, lookup, poller, Submitter(runner, in_flight), slots)

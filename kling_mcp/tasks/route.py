@@ -38,13 +38,14 @@ class TaskRoute(Generic[T]):
         kind: `element`, `voice`, ...; recorded in the journal and part of every request's identity.
         submit: sends a body under an external task id.
         get: one task by its task id or external task id; NotFoundError if Kling has none.
-        list: one page of the account's tasks by page number (from 1) and page size (up to 500).
+        list: one page of the account's tasks by page number (from 1) and page size (up to 500); others than of this
+            kind may be among them.
         model: what `get` and `list` return.
         ahead_of: how many seconds Kling's clock is ahead of a time, by its last reply; 0 if that is not known.
         get_many: several tasks by task ids or external task ids in few requests, without those that Kling does not
             have; None if there is no such operation.
-        running: tasks of this kind that have not ended, in one request; perhaps not all of them, and None if there is
-            no such operation.
+        running: tasks that have not ended, of this kind and perhaps others, in few requests; perhaps not all of them,
+            and None if there is no such operation.
         product: what callers call this kind, if not `kind`: several routes may make videos.
         finds_external_ids: whether it is known that `get` finds every task by its external task id.
     """

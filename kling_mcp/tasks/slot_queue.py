@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
-    from kling_mcp.tasks.poller import Poller, TaskSnapshot
+    from kling_mcp.tasks.poller import Poller
+    from kling_mcp.tasks.rounds import TaskSnapshot
     from kling_mcp.tasks.slots import Ceilings
 
 LOOK_SECONDS = 2.0  # how often the journal is read for what other calls and processes did

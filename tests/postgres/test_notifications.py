@@ -22,7 +22,7 @@ from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.store.change import Change
 from kling_mcp.store.postgres.notify import CHANNEL, MAX_UNSENT, Notifications
 from kling_mcp.store.postgres.store import PostgresStore
-from kling_mcp.tasks.poller import TaskSnapshot
+from kling_mcp.tasks.rounds import TaskSnapshot
 from postgres.clocks import StandingClock
 from postgres.conftest import Database
 from postgres.server import Server
@@ -247,7 +247,7 @@ async def test_a_callback_that_cannot_be_passed_on_wakes_here_all_the_same(
     runtime = Runtime(settings, clock=StandingClock())
     with caplog.at_level(logging.WARNING):
         runtime.notify(runtime.own_account().client.account, "t1")
-    assert runtime.own_account().element_tasks.poller._is_notified
+    assert runtime.own_account().element_tasks.poller._rounds._is_notified
     assert caplog.text == ""
     await runtime.aclose()
 

@@ -132,7 +132,7 @@ async def test_pages_follow_each_other_without_gaps(connect: Connect) -> None:
 
 
 async def test_tasks_of_other_programs_are_listed_and_elements_are_not(
-    connect: Connect, world: World, account: Account
+    connect: Connect, world: World, account: Account, clock: VirtualClock
 ) -> None:
     """fact: tasks-list"""
     body = {"model_name": "kling-v3", "prompt": "A plane", "n": 1}
@@ -141,6 +141,7 @@ async def test_tasks_of_other_programs_are_listed_and_elements_are_not(
     world.add_element(world.account_of(API_KEY), "Mia")
     async with connect() as client:
         await make(client, "A red boat")
+        await clock.sleep(60)  # what runs shows no product
         rows = (await find(client))["generations"]
     assert {row["task_id"]: row["prompt"] for row in rows}[other.task_id] == ""
     assert len(rows) == 2

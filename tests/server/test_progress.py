@@ -12,6 +12,7 @@ from mcp import Client
 from virtual_time import VirtualClock
 
 from kling_mcp.simulator import Faults, World
+from kling_mcp.tasks.schedule import MAX_GAP
 
 pytestmark = pytest.mark.anyio
 
@@ -167,7 +168,7 @@ class TestTime:
         times = [request.time for request in requests_to(world, "query", "list")]
         gaps = [after - before for before, after in pairwise(times)]
         assert len(times) < 100
-        assert max(gaps) <= 15
+        assert max(gaps) <= MAX_GAP
 
 
 class TestCancelling:

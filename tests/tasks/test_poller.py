@@ -16,7 +16,8 @@ from kling_mcp.api.models import ElementTask
 from kling_mcp.api.sender import Sender
 from kling_mcp.errors import NotFoundError
 from kling_mcp.simulator import Faults, Quirks, SimulatorTransport, World
-from kling_mcp.tasks.poller import MIN_PAGE_SIZE, Poller
+from kling_mcp.tasks.poller import Poller
+from kling_mcp.tasks.rounds import MIN_PAGE_SIZE
 
 if TYPE_CHECKING:
     from kling_mcp.simulator.request_log import RequestRecord

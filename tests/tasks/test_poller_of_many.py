@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+import anyio
 import pytest
 from virtual_time import VirtualClock, VirtualLoop
 
@@ -20,8 +21,9 @@ from kling_mcp.generation.routes import BODY, PATH, generation_routes
 from kling_mcp.simulator import Faults, SimulatorTransport, World
 from kling_mcp.simulator.generation.ledger import Pack
 from kling_mcp.tasks.poller import Poller
+from kling_mcp.tasks.rounds import Rounds
 from kling_mcp.tasks.route import TaskRoute
-from kling_mcp.tasks.schedule import IMAGE_SECONDS, PollSchedule
+from kling_mcp.tasks.schedule import IMAGE_SECONDS, MAX_GAP, VIDEO_SECONDS, PollSchedule, longest_gap
 
 if TYPE_CHECKING:
     from kling_mcp.simulator.request_log import RequestRecord
@@ -102,16 +104,79 @@ async def test_three_hundred_pictures_need_a_request_for_every_five_at_most() ->
     assert len(crowd.looks()) <= 60
 
 
-async def test_pictures_that_run_are_seen_in_a_list_and_only_the_others_are_asked_for_by_id() -> None:
-    """fact: tasks-list-filters"""
+async def test_a_hundred_pictures_are_all_seen_in_one_page_of_the_list() -> None:
+    """fact: tasks-list"""
     crowd = Crowd("image")
     await crowd.submit(100)
     await crowd.poller.wait(crowd.names, 0)
     assert [request.method for request in crowd.looks()] == ["POST"]
+    assert await crowd.wait() < 5.0
+    looks = crowd.looks()
+    assert len({look.time for look in looks}) == len(looks)  # a round is one request
+    assert len(looks) <= 25
+
+
+async def test_pictures_that_run_are_seen_in_a_list_and_only_the_others_are_asked_for_by_id() -> None:
+    """Where they are too many for a page. fact: tasks-list-filters"""
+    crowd = Crowd("image")
+    await crowd.submit(300)
+    await crowd.poller.wait(crowd.names, 0)
+    assert [request.method for request in crowd.looks()] == ["POST"]
     await crowd.wait()
-    by_id = [request for request in crowd.looks() if request.method == "GET"]
-    assert len({name for request in by_id for name in ids_in(request)}) == 100
-    assert sum(len(ids_in(request)) for request in by_id) == 100  # each once, when it had ended
+    by_id = [name for request in crowd.looks() if request.method == "GET" for name in ids_in(request)]
+    assert len(by_id) == len(set(by_id))  # each once, when it had ended
+    assert len(by_id) > 50
+
+
+async def test_videos_and_pictures_are_looked_at_together() -> None:
+    """One request shows both; each is met by the durations of its own kind. fact: gen-lookup"""
+    crowd = Crowd("image")
+    rounds = Rounds(crowd.route, crowd.clock)
+    pictures = Poller(crowd.route, crowd.clock, PollSchedule(IMAGE_SECONDS), rounds=rounds)
+    videos = Poller(crowd.route, crowd.clock, PollSchedule(VIDEO_SECONDS), rounds=rounds)
+    await crowd.submit(10)
+    async with anyio.create_task_group() as group:
+        group.start_soon(videos.wait, crowd.names[:5], 600)
+        group.start_soon(pictures.wait, crowd.names[5:], 600)
+    looks = crowd.looks()
+    assert len({look.time for look in looks}) == len(looks)
+    assert len(ids_in(looks[1])) == 10
+    assert len(looks) <= 12
+
+
+@pytest.mark.parametrize("seconds", [1.0, 28.0, 100.0, 900.0])
+async def test_lost_callback_costs_a_minute_at_most(seconds: float) -> None:
+    """fact: callback-best-effort"""
+    crowd = Crowd("image")
+    crowd.poller.notify("another task")  # callbacks come, so that polling is only a fallback
+    crowd.world.durations = lambda _kind, _rng: seconds
+    await crowd.submit(1)
+    assert await crowd.wait(2000) <= MAX_GAP
+
+
+async def test_long_queue_costs_no_more_than_the_longest_gap() -> None:
+    """Three hundred tasks of which each takes another time, and durations that are wrong for all of them."""
+    crowd = Crowd("image")
+    crowd.world.durations = lambda _kind, rng: rng.uniform(1.0, 400.0)
+    await crowd.submit(300)
+    late: list[float] = []
+
+    async def wait(name: str) -> None:
+        await crowd.poller.wait([name], 600)
+        late.append(crowd.clock.wall() - crowd.world.account_of(KEY).tasks[name].ended)
+
+    async with anyio.create_task_group() as group:
+        for name in crowd.names:
+            group.start_soon(wait, name)
+    assert len(late) == 300
+    assert max(late) <= longest_gap(0.0)
+
+
+async def test_wait_that_runs_out_ends_with_a_look() -> None:
+    crowd = Crowd("element")
+    crowd.world.durations = lambda _kind, _rng: 27.0
+    await crowd.submit(1)
+    assert await crowd.wait(seconds=30) <= 3.0
 
 
 async def test_pictures_are_asked_for_by_id_where_the_list_fails() -> None:

@@ -21,7 +21,7 @@ from kling_mcp.server.views.view import View
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.generation.history import PastGeneration
+    from kling_mcp.generation.past import PastGeneration
 
 
 class FindGenerationsArguments(ToolArguments):
@@ -71,7 +71,7 @@ async def find_generations(arguments: FindGenerationsArguments, call: ToolContex
         )
     )
     rest = [past for past in found.generations if after is None or past.place < after]
-    page = rest[: arguments.limit]
+    page = await history.with_files(rest[: arguments.limit])
     view = FoundGenerationsView(
         generations=[past_row(past) for past in page],
         total=len(found.generations),

@@ -15,7 +15,8 @@ from kling_mcp.server.views.view import View
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kling_mcp.generation.history import Found, PastGeneration
+    from kling_mcp.generation.history import Found
+    from kling_mcp.generation.past import Link, PastGeneration
 
 SOON_SECONDS = 3 * 24 * 3600
 _ID, _PROMPT, _NAME, _MESSAGE = 128, 200, 60, 200
@@ -126,30 +127,34 @@ def notes_on_found(found: Found, now: float, *, saves: bool, why_not: str = "") 
         notes.append(f"None of {found.known} fits; without query, element, kind and status all are listed.")
     if not found.is_whole and not notes:
         notes.append("There are more than can be read at once; narrow the search.")
-    unsaved = [past for past in found.generations if past.status == "ready" and past.is_unsaved]
-    ended = [past for past in unsaved if _ends_before(past, now)]
-    soon = [past for past in unsaved if past not in ended and _ends_before(past, now + SOON_SECONDS)]
-    later = [past for past in unsaved if past not in ended and past not in soon]
-    forgotten = [past for past in found.generations if _is_forgotten(past, now)]
+    ended: list[PastGeneration] = []
+    soon: list[PastGeneration] = []
+    later: list[PastGeneration] = []
+    for past in found.generations:
+        if not (unsaved := past.unsaved(found.recorded)):
+            if _is_forgotten(past, now) and past.task_id not in found.recorded:
+                ended.append(past)
+            continue
+        group = ended if _ends_before(unsaved, now) else soon if _ends_before(unsaved, now + SOON_SECONDS) else later
+        group.append(past)
     if soon:
         notes.append(f"The links of {_count(soon)} end within 3 days. {_rescue(soon, saves=saves)}")
     if (soon or later) and not saves and why_not:
         notes.append(why_not)
     if later and saves:
         notes.append(f"{_count(later)} not saved on this computer. {_rescue(later, saves=saves)}")
-    if lost := ended + forgotten:
-        notes.append(f"The links of {_count(lost)} ended and no file is on this computer, so nothing can save them.")
+    if ended:
+        notes.append(f"The links of {_count(ended)} ended and no file is on this computer, so nothing can save them.")
     return notes
 
 
-def _ends_before(past: PastGeneration, moment: float) -> bool:
-    limit = iso_utc(round(moment * 1000))
-    return any(not file.path and file.expires_at and file.expires_at <= limit for file in past.files)
+def _ends_before(links: Sequence[Link], moment: float) -> bool:
+    return any(0 < link.ends_at <= moment for link in links)
 
 
 def _is_forgotten(past: PastGeneration, now: float) -> bool:
-    """Kling lists it no more, and it is not here."""
-    return past.status == "ready" and not past.files and past.created_at / 1000 < now - LIFETIME_SECONDS
+    """Kling lists no result of it any more."""
+    return past.status == "ready" and not past.links and past.created_at / 1000 < now - LIFETIME_SECONDS
 
 
 def _count(some: Sequence[PastGeneration]) -> str:
