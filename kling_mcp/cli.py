@@ -8,7 +8,6 @@ Exit codes: 0 success, 1 failure with a message on stderr, 2 wrong usage, 130 in
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import os
@@ -16,25 +15,21 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from kling_mcp._version import __version__
-from kling_mcp.commands.connect_options import add_connect
-from kling_mcp.commands.demo_options import add_demo, film_folder
-from kling_mcp.commands.option_types import key_pair, port
-from kling_mcp.commands.production_options import add_production
-from kling_mcp.commands.serve_options import LOCALHOST, add_serve, output_environ, serve_environ
+from kling_mcp.commands.serve_options import DEFAULT_PORT, add_serve, output_environ, serve_environ
 from kling_mcp.errors import KlingError
 from kling_mcp.guide import DOCS, guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
 from kling_mcp.settings import Settings
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping, Sequence
 
-    from kling_mcp.api.diagnostics import SetupReport
     from kling_mcp.commands.console import Terminal
-    from kling_mcp.store.report import StateReport
 
     # A command gets its options and the environment, and returns the exit code.
     Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
@@ -44,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 _WRONG_USE = 2
+_ALL_THE_REST = "..."  # argparse.REMAINDER
 
 _AT_A_TERMINAL = (
     "kling-mcp is serving MCP over stdin and stdout; normally an assistant starts it. "
@@ -54,7 +50,7 @@ _AT_A_TERMINAL = (
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command and return its exit code. `argv` and `environ` default to the process's own."""
     try:
-        options = _build_parser().parse_args(_with_hint(sys.argv[1:] if argv is None else argv))
+        options = _read_options(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:  # argparse has printed the error or the help
         return int(stop.code or DONE)
     run: Command = options.run
@@ -70,6 +66,15 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except BrokenPipeError:  # as in `kling-mcp demo | head -3`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         return FAILED
+
+
+def _read_options(argv: Sequence[str]) -> Any:
+    """Without words, as most clients start it, no parser is built: that would take longer than all the settings.
+
+    Raises:
+        SystemExit: as argparse.
+    """
+    return _build_parser().parse_args(_with_hint(argv)) if argv else SimpleNamespace(**_WITHOUT_WORDS)
 
 
 def _with_hint(argv: Sequence[str]) -> Sequence[str]:
@@ -88,6 +93,14 @@ def _with_hint(argv: Sequence[str]) -> Sequence[str]:
 
 
 def _build_parser() -> argparse.ArgumentParser:
+    import argparse  # noqa: PLC0415 - most clients give no words
+
+    from kling_mcp.commands.check_options import add_check  # noqa: PLC0415 - as above
+    from kling_mcp.commands.connect_options import add_connect  # noqa: PLC0415 - as above
+    from kling_mcp.commands.demo_options import add_demo  # noqa: PLC0415 - as above
+    from kling_mcp.commands.production_options import add_production  # noqa: PLC0415 - as above
+    from kling_mcp.commands.simulate_options import add_simulate  # noqa: PLC0415 - as above
+
     parser = argparse.ArgumentParser(
         prog="kling-mcp",
         description="MCP server for Kling AI's Elements API. Without a command it serves over stdin and stdout.",
@@ -95,11 +108,14 @@ def _build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,  # the other one breaks links in two
     )
     parser.add_argument("--version", action="version", version=f"kling-mcp {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio", media_dir=[], output_dir=None)
+    parser.set_defaults(**_WITHOUT_WORDS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_serve(commands).set_defaults(run=_serve)
-    for add in (_add_demo, _add_check, _add_call, _add_tasks, _add_simulate):
-        add(commands)
+    add_demo(commands).set_defaults(run=_demo)
+    add_check(commands).set_defaults(run=_check)
+    _add_call(commands)
+    _add_tasks(commands)
+    add_simulate(commands).set_defaults(run=_simulate)
     add_production(commands).set_defaults(run=_production)
     add_connect(commands).set_defaults(run=_connect)
     _add_completion(commands)
@@ -112,13 +128,16 @@ def _build_parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.transport == "stdio":
         _require_open_streams()
+        if options.port is not None:
+            _note("kling-mcp: --port has no effect over stdio; to serve on a port, add --transport http.")
     is_tolerant = options.transport == "stdio"
     settings = _read_settings(serve_environ(options, environ), tolerant=is_tolerant, at_shell=False)
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
         _heed_interrupts()
-        serve_http(settings, options.host, options.port, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C stops it)"))
+        chosen = DEFAULT_PORT if options.port is None else options.port
+        serve_http(settings, options.host, chosen, lambda url: _note(f"kling-mcp serves {url} (Ctrl-C stops it)"))
     else:
         if sys.stdin.isatty():
             _note(_AT_A_TERMINAL)
@@ -127,6 +146,9 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
             serve_stdio(settings, stdout)
     return DONE
+
+
+_WITHOUT_WORDS = {"run": _serve, "transport": "stdio", "media_dir": [], "output_dir": None, "port": None}
 
 
 def _require_open_streams() -> None:
@@ -149,11 +171,8 @@ def _require_open_streams() -> None:
 # --- demo
 
 
-def _add_demo(commands: Commands) -> None:
-    add_demo(commands).set_defaults(run=_demo)
-
-
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.demo_options import film_folder  # noqa: PLC0415 - one command's own
     from kling_mcp.demo.request import demo_request  # noqa: PLC0415 - one command's own
     from kling_mcp.demo.run import run_live_demo, run_sandbox_demo  # noqa: PLC0415 - loads the MCP client
 
@@ -170,46 +189,15 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 # --- check
 
 
-def _add_check(commands: Commands) -> None:
-    check = commands.add_parser("check", help="check credentials, region, clock and network")
-    check.set_defaults(run=_check)
+def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from kling_mcp.commands.check import run_check  # noqa: PLC0415 - one command's own
 
-
-def _check(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    import anyio  # noqa: PLC0415 - half of the commands do without
-
-    from kling_mcp.api.diagnostics import check  # noqa: PLC0415 - one command's own
-    from kling_mcp.runtime import Runtime  # noqa: PLC0415 - one command's own
-
-    runtime = Runtime(_read_settings(environ), keeps_sandbox=True)
+    at_shell = options.transport == "stdio"
+    settings = Settings.from_env(environ, tolerant=True, at_shell=at_shell)
+    configure_logging(settings.log_level, settings.secrets, settings.log_format)
     _print_every_character()
-
-    async def look() -> tuple[SetupReport, StateReport]:
-        try:
-            return await check(runtime.own_account().client, runtime.clock), await runtime.state_report()
-        finally:
-            await runtime.aclose()
-
-    return _tell(*anyio.run(look), runtime.settings)
-
-
-def _tell(found: SetupReport, state: StateReport, settings: Settings) -> int:
-    where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
-    print(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
-    problems = [*found.problems, *filter(None, [state.problem])]
-    for problem in problems:
-        print(f"Problem: {problem}")
-    if problems:
-        return FAILED
-    print("Credentials, region, clock and network are fine.")
-    more = " on the first page; there are more" if found.is_full else ""
-    print(f"Elements in your library: {found.elements}{more}.")
-    if state.note:
-        print(state.note)
-    return DONE
-
-
-_CREDENTIALS = {"api_key": "an API key", "key_pair": "an access key and a secret key", "sandbox": "no credentials"}
+    variables = environ if options.json else None
+    return run_check(settings, transport=options.transport, host=options.host, variables=variables, say=_say)
 
 
 # --- tasks
@@ -245,7 +233,7 @@ def _add_call(commands: Commands) -> None:
     about = "call any tool; call --help lists them"
     # No word is an option to argparse here: values begin as they like, and flags stand anywhere.
     call = commands.add_parser("call", help=about, add_help=False, prefix_chars="\0")
-    call.add_argument("words", nargs=argparse.REMAINDER)
+    call.add_argument("words", nargs=_ALL_THE_REST)
     call.set_defaults(run=_call)
 
 
@@ -265,7 +253,7 @@ def _call(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _add_completion(commands: Commands) -> None:
     about = "print a script that completes commands, tools and names in bash, zsh or fish"
     completion = commands.add_parser("completion", help=about, add_help=False, prefix_chars="\0")
-    completion.add_argument("words", nargs=argparse.REMAINDER)
+    completion.add_argument("words", nargs=_ALL_THE_REST)
     completion.set_defaults(run=_completion)
 
 
@@ -304,20 +292,6 @@ def _connect(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 # --- simulate
-
-
-def _add_simulate(commands: Commands) -> None:
-    simulate = commands.add_parser("simulate", help="run the Kling simulator as an http server")
-    simulate.add_argument("--port", type=port, required=True, help="0 picks a free port")
-    simulate.add_argument("--host", choices=[LOCALHOST, "localhost"], default=LOCALHOST, help="loopback only")
-    simulate.add_argument("--control", action="store_true", help="add routes under /_simulator/ that arm faults")
-    key = "accept only this API key (repeatable); without keys, every API key is its own account"
-    simulate.add_argument("--api-key", action="append", default=[], metavar="KEY", help=key)
-    pair = "accept tokens made from this key pair (repeatable)"
-    simulate.add_argument("--key-pair", type=key_pair, action="append", default=[], metavar="ACCESS:SECRET", help=pair)
-    size = "refuse larger requests, as Kling seems to do above 40 million (default: %(default)s)"
-    simulate.add_argument("--max-body-bytes", type=int, default=40_000_000, metavar="N", help=size)
-    simulate.set_defaults(run=_simulate)
 
 
 def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import TASK_STATUS_IGNORED
 
-from kling_mcp.account import Account, AccountFactory
+from kling_mcp.account import Account, SharedParts
 from kling_mcp.api.auth import credential_fingerprint
-from kling_mcp.api.network import Network, way_to
 from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import (
     SANDBOX_KEY,
@@ -31,13 +30,8 @@ from kling_mcp.caller_credentials import (
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.generation.extra_models import extra_routes
 from kling_mcp.media.policy import MediaPolicy
 from kling_mcp.observability.audit import FILE_NAME, AuditLog
-from kling_mcp.results.background import BackgroundSaver
-from kling_mcp.results.download import SETTING, Downloader
-from kling_mcp.results.links import LinkRules
-from kling_mcp.results.saver import ResultSaver
 from kling_mcp.settings import FAULT_DETAILS, HOSTS, Settings, Transport, default_state_dir
 from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
@@ -48,7 +42,6 @@ from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.callback_urls import CallbackUrls
 from kling_mcp.tasks.in_flight import InFlight
 from kling_mcp.tasks.quota import SubmitQuota
-from kling_mcp.thumbnails.fetch import PictureFetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,21 +50,17 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from kling_mcp.api.auth import Credential
+    from kling_mcp.results.background import BackgroundSaver
     from kling_mcp.settings.values import Region
     from kling_mcp.store import Store
     from kling_mcp.store.change import ChangeKind
     from kling_mcp.store.postgres.store import PostgresStore
+    from kling_mcp.thumbnails.fetch import PictureFetcher
 
 MAX_IDLE_ACCOUNTS = 256
 MAX_IDLE_STRANGERS = 16  # whose credentials Kling has not accepted: they must not push out the others
 MAX_STRANGERS_EXCHANGES = 4
 MAX_CALLS_PER_ACCOUNT = 200
-
-_FILES_OFF: dict[Transport, str] = {
-    "http": "this server is reached over http and cannot see files on your computer; its operator can allow folders "
-    "with KLING_MCP_MEDIA_DIRS",
-    "stdio": "this server has neither a home folder nor a working folder; KLING_MCP_MEDIA_DIRS can allow others",
-}
 
 
 class Runtime:
@@ -101,7 +90,7 @@ class Runtime:
         self._keeps_sandbox = keeps_sandbox
         self.clock = clock or SystemClock()
         self._make_transport = make_transport
-        self._fetcher = fetcher if fetcher or settings.sandbox or make_transport else PictureFetcher()
+        self._fetcher = fetcher
         self._shared = _shared_store(settings, self.clock)
         self.owner = owner or (f"{self._shared.computer}." if self._shared else "") + current_owner()
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
@@ -119,7 +108,7 @@ class Runtime:
         self._accounts: weakref.WeakValueDictionary[tuple[Credential, str], Account] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
         self._strangers: OrderedDict[tuple[Credential, str], Account] = OrderedDict()
-        self._proved = ProvedCredentials()
+        self.proved = ProvedCredentials()
 
     def own_account(self) -> Account:
         """The account of the server's own settings.
@@ -151,7 +140,7 @@ class Runtime:
         sender = self._sender(self._base_url(region))
         account = self._accounts.get((credential, sender.base_url))
         fingerprint = account.fingerprint if account else credential_fingerprint(credential, sender.host)
-        return fingerprint if fingerprint in self._proved else ""
+        return fingerprint if fingerprint in self.proved else ""
 
     def _credential_of(self, headers: Mapping[str, str] | None) -> tuple[Credential, Region | None]:
         """Over http: the caller's, or the server's own where the settings allow it."""
@@ -173,7 +162,7 @@ class Runtime:
         account = self._accounts.get(key)
         if account is None:
             account = self._accounts[key] = self._make_account(sender, credential)
-            weakref.finalize(account, account.library.close)
+            weakref.finalize(account, account.library.catalogue.close)  # the library's own would keep all this alive
         self._keep(key, account)
         return account
 
@@ -188,7 +177,7 @@ class Runtime:
 
     def _note_proof(self, fingerprint: str, is_accepted: bool) -> None:
         """Kling accepts a credential, or refuses it; an account is kept among the known ones from its first proof."""
-        self._proved.note(fingerprint, is_accepted)
+        self.proved.note(fingerprint, is_accepted)
         for key, account in list(self._accounts.items()):
             if account.client.is_verified and key not in self._recent:
                 self._keep(key, account)
@@ -240,15 +229,15 @@ class Runtime:
         return tuple(told), bool(missing) or any(fault.need != "nothing" for fault in faults)
 
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
-        account = self._factory.make(sender, credential)
+        account = Account(self._shared_parts, sender, credential)
         if self._shared is not None:
             account.library.invalidate()  # earlier announcements of other replicas were missed
         return account
 
     @cached_property
-    def _factory(self) -> AccountFactory:
+    def _shared_parts(self) -> SharedParts:
         settings, is_http = self.settings, self.transport == "http"
-        return AccountFactory(
+        return SharedParts(
             clock=self.clock,
             rng=self._rng,
             owner=self.owner,
@@ -257,7 +246,7 @@ class Runtime:
             open_store=lambda: self.store,
             state_folder=self._place[0],
             keeps_thumbnails=settings.thumbnails,
-            fetcher=self._fetcher,
+            open_fetcher=self._open_fetcher,
             media_policy=self.media_policy(),
             callback_url_for=self.callback_urls.url_for,
             announce=self._announce if self._shared else None,
@@ -267,30 +256,41 @@ class Runtime:
             callers_bring_credentials=is_http,
             note_proof=self._note_proof,
             strangers=anyio.Semaphore(MAX_STRANGERS_EXCHANGES) if is_http else None,
-            extra_routes=extra_routes(settings.extra_models),
-            saver=self._background_saver(),
+            extra_models=settings.extra_models,
+            open_saver=self._open_saver,
             budget=Budget(settings.spending.per_day(over_http=is_http), settings.spending.per_call(over_http=is_http)),
         )
 
-    @cached_property
-    def _saver(self) -> ResultSaver:
+    def _open_fetcher(self) -> PictureFetcher | None:
+        """Opens links to pictures, for every account."""
+        from kling_mcp.thumbnails.fetch import PictureFetcher  # noqa: PLC0415 - most calls show no pictures
+
+        if self._fetcher is None and not (self.settings.sandbox or self._make_transport):
+            self._fetcher = PictureFetcher()
+        return self._fetcher
+
+    def _open_saver(self) -> BackgroundSaver:
         """Saves results for every account. The sandbox's links lead to its own simulator, and nowhere else."""
-        settings = self.settings
-        folder = settings.output_folder(self.transport)
-        rules = LinkRules(SANDBOX_URL, in_process=True) if settings.sandbox else LinkRules(settings.base_url)
-        downloader = Downloader(rules, self.clock, open_way=self._way_to_results)
-        why_not = settings.why_unsaved(self.transport)
-        return ResultSaver(folder, downloader, self.clock, read_only=settings.read_only, why_not=why_not)
+        from kling_mcp.results.background import make_saver  # noqa: PLC0415 - most calls have no results
+
+        if self._saving is None:
+            settings = self.settings
+            self._saving = make_saver(
+                settings.output_folder(self.transport),
+                self._base_url(None),
+                self.clock,
+                self.shutdown,
+                make_transport=self._replaced_network,
+                in_process=settings.sandbox,
+                read_only=settings.read_only,
+                why_not=settings.why_unsaved(self.transport),
+            )
+        return self._saving
 
     @property
-    def _way_to_results(self) -> Callable[[str], Network] | None:
-        """The network of `make_transport` or the sandbox, where that replaces the real one."""
-        make = self._make_transport or (self._sandbox if self.settings.sandbox else None)
-        return None if make is None else lambda link: Network(make(), way_to(link, SETTING))
-
-    def _background_saver(self) -> BackgroundSaver:
-        self._saving = BackgroundSaver(self._saver, self.shutdown)
-        return self._saving
+    def _replaced_network(self) -> Callable[[], httpx.AsyncBaseTransport] | None:
+        """Makes connections where the network is replaced, by `make_transport` or the sandbox."""
+        return self._make_transport or (self._sandbox if self.settings.sandbox else None)
 
     def _audit_log(self) -> AuditLog | None:
         """The file of KLING_MCP_AUDIT_LOG; by default one in the state folder over http, and none over stdio."""
@@ -304,9 +304,9 @@ class Runtime:
 
     def media_policy(self) -> MediaPolicy:
         """Which local files may be read."""
-        reason = self.settings.fault_sentences("files") or _FILES_OFF[self.transport]
+        folders, why_none = self.settings.readable_dirs(self.transport), self.settings.why_no_files(self.transport)
         # Only commands of a shell keep the sandbox for the next one.
-        return MediaPolicy(self.settings.readable_dirs(self.transport), reason, is_at_shell=self._keeps_sandbox)
+        return MediaPolicy(folders, why_none, is_at_shell=self._keeps_sandbox)
 
     def notify(self, account: str, task_id: str) -> None:
         """Kling called back about this task of this account (its fingerprint): waits for it poll now.
@@ -370,8 +370,7 @@ class Runtime:
     def _sender(self, base_url: str) -> Sender:
         sender = self._senders.get(base_url)
         if sender is None:
-            make_transport = self._make_transport or (self._sandbox if self.settings.sandbox else None)
-            sender = self._senders[base_url] = Sender(base_url, self.clock, make_transport=make_transport)
+            sender = self._senders[base_url] = Sender(base_url, self.clock, make_transport=self._replaced_network)
         return sender
 
     @cached_property

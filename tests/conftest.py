@@ -17,13 +17,14 @@ from typing import Any
 
 import profiles
 import pytest
-from costs import coverage_rests, is_long, is_uncounted
+from costs import coverage_rests, is_long, is_uncounted, workers
 from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
 from mcp.client.session import ElicitationFnT
+from mcp.server.mcpserver.resources import ResourceTemplate
 from never_twice.crashable import Process, Processes
 from PIL import Image
-from virtual_time import VirtualClock, VirtualLoop
+from virtual_time import SingleThreadLoop, VirtualClock
 
 from kling_mcp.account import Account
 from kling_mcp.runtime import Runtime
@@ -42,14 +43,22 @@ if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+# Each of thousands of servers has the same two templates. From their signatures the SDK would build models for each.
+ResourceTemplate.from_function = functools.cache(ResourceTemplate.from_function)  # type: ignore[assignment, method-assign]
+
 # Thousands of modules and tests are no garbage: each round of the collector would walk them again.
 gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # garbage with it: the little there is costs less than the search for it
     gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """What `-n auto` means; None leaves it to pytest-xdist, which reads the variable."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else workers()
 
 
 @pytest.hookimpl(trylast=True)
@@ -74,7 +83,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    return "asyncio", {"loop_factory": VirtualLoop}
+    """Virtual time, and no thread for the state; `tests/store` and others that are about threads have it."""
+    return "asyncio", {"loop_factory": SingleThreadLoop}
 
 
 @pytest.fixture

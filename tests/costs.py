@@ -1,4 +1,4 @@
-"""Which tests take long, and which are left out of the measured coverage: the one place that knows it.
+"""Which tests take long, how many run at once, and which are left out of the coverage: the one place that knows it.
 
 `make slow` shows what takes long today.
 """
@@ -28,12 +28,16 @@ LONG = (
     "postgres",
     "production/test_crashes.py",
     "production/test_kill.py",
+    "commands/test_call_process.py",
+    "commands/test_page.py",
+    "commands/test_sandbox.py",
     "docs/test_commands.py",
     "hosting/test_process.py",
     "hosting/test_same_server.py",
     "hosting/test_tenants.py",
     "portability",
     "requests",
+    "test_demo.py",
     "soak",
 )
 
@@ -62,6 +66,15 @@ UNCOUNTED = (
     "test_references.py",
     "test_repository.py",
 )
+
+
+def workers() -> int:
+    """How many run tests at the same time: two for each processor, as many tests wait for programs; 0.4 GB each.
+
+    Each collects all tests first, so where there are many processors, one for each does.
+    """
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(processors, min(2 * processors, 8))
 
 
 def is_long(path: Path) -> bool:

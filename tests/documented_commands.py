@@ -12,12 +12,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import preloaded
 from documentation import Block
 from processes import environ_with
 from readings import plain_variables, variables_read
@@ -30,6 +30,8 @@ from kling_mcp.settings import Settings
 # On Windows, `bash` may be one of another system.
 BASH = "" if os.name == "nt" else shutil.which("bash") or ""
 MOST_SECONDS = 60
+# Its results are looked at, too, so tests/commands/test_page.py runs it instead of tests/docs.
+RUN_BY_ITSELF = ROOT / "docs" / "command-line.md"
 # Run as they are, where they are installed.
 REAL = (
     "basename",
@@ -67,7 +69,7 @@ record() {
 goes_on() { [ "$1" = 3 ] || [ "$1" = 4 ] || return "$1"; }
 kling-mcp() {
 	record kling-mcp "$@"
-	case "${1-}" in "" | LONG) ;; *) "$PYTHON" -m kling_mcp "$@" || goes_on $? ;; esac
+	case "${1-}" in "" | LONG) ;; *) command kling-mcp "$@" || goes_on $? ;; esac
 }
 uv() { [ "$1" = run ] && shift && "$@"; }
 git() { record git "$@" && mkdir -p "$(basename "$2" .git)"; }
@@ -116,7 +118,7 @@ def _docker(call: Call) -> None:
     """What follows the image is for kling-mcp, and `-e` gives it settings."""
     _, action, *rest = call.argv
     if action != "run":
-        assert action in {"build", "compose"}, call.argv
+        assert action in {"build", "compose", "inspect", "restart", "rm", "stop"}, call.argv
         return
     image = rest.index("kling-mcp")
     given = [after for word, after in pairwise(rest[: image + 1]) if word == "-e"]
@@ -154,6 +156,10 @@ def _python(call: Call) -> None:
     assert [option for option in options if f'"{option}"' not in source] == []
 
 
+def _environment(call: Call) -> None:
+    assert call.argv[1:3] == ["-m", "venv"]
+
+
 def _clone(call: Call) -> None:
     assert call.argv[1:] == ["clone", "https://github.com/kling-mcp/kling-mcp"]
 
@@ -180,6 +186,7 @@ STAND_INS: Mapping[str, StandIn] = {
     "make": StandIn("takes long; CI runs the targets", _make),
     "bash": StandIn("takes long; CI runs it", _bash),
     "python": StandIn("needs a model, or writes into the repository", _python),
+    "python3": StandIn("would make an environment outside the room", _environment),
     "pip": StandIn("needs a network", lambda _: None),
 }
 
@@ -195,11 +202,11 @@ def run(block: Block, room: Path, kling: str) -> str:
     shutil.rmtree(calls, ignore_errors=True)
     calls.mkdir()
     script = _FAILS.sub(r"if \1; then false; else [ $? = \2 ]; fi", block.text)
-    script = re.sub(r"(?<=[\s=>])/etc/", f"{room}/etc/", script)
+    script = re.sub(r"(?<=[\s=>])/(etc|opt)/", rf"{room}/\1/", script)
     ran = subprocess.run(
         [BASH, "-euo", "pipefail", "-c", _prelude() + script],
         cwd=room,
-        env=environ_with(**_settings(room, kling), PATH=str(tools), CALLS=str(calls), PYTHON=sys.executable),
+        env=environ_with(**_settings(room, kling), PATH=str(tools), CALLS=str(calls)),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -239,14 +246,15 @@ def _settings(room: Path, kling: str) -> dict[str, str]:
 
 def _furnish(room: Path, script: str) -> None:
     """Tools, and the files that the block reads: any picture it names is one of the demo's, any sheet the example."""
-    for folder in ("bin", "home", "results", "etc/kling-mcp"):
+    for folder in ("bin", "home", "results", "etc/kling-mcp", "opt/kling-mcp/bin"):
         (room / folder).mkdir(parents=True, exist_ok=True)
     for name in REAL:
         if (found := shutil.which(name)) and not (room / "bin" / name).exists():
             (room / "bin" / name).symlink_to(found)
-    launcher = room / "bin" / "kling-mcp"  # for programs that start it; bash itself has a function of that name
-    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -m kling_mcp "$@"\n', "utf-8")
-    launcher.chmod(0o755)
+    preloaded.put_command(room / "bin")  # for programs that start it; bash itself has a function of that name
+    installer = room / "opt" / "kling-mcp" / "bin" / "pip"  # as that of an environment there, without a network
+    installer.write_text("#!/bin/sh\n", "utf-8")
+    installer.chmod(0o755)
     for number, name in enumerate(dict.fromkeys(re.findall(r"[\w/-]+\.jpe?g\b", script))):
         _put(PICTURES[number % len(PICTURES)], room / name)
     if ".yaml" in script:

@@ -158,6 +158,20 @@ def test_two_replicas_run_behind_the_proxy() -> None:
     assert f"127.0.0.1:{options.port}{READINESS}" in SERVICE["healthcheck"]["test"][-1]
 
 
+def test_proxies_keep_secrets_out_of_their_logs_and_close_slow_connections() -> None:
+    """The global options of Caddy are the same in compose.yaml and on the page."""
+    page = (ROOT / "docs" / "hosting.md").read_text("utf-8")
+    caddy, nginx = (page.split(f"```{language}\n{begin}", 1)[1] for language, begin in (("text", "{\n"), ("nginx", "")))
+    options = caddy.split("\n}\n", 1)[0].split()
+    assert {"read_header", "request>headers", "request>uri"} <= set(options)
+    assert COMPOSE["configs"]["caddyfile"]["content"].split()[1 : len(options) + 1] == options
+    callbacks = nginx.split("location /callbacks/ {", 1)[1].split("}", 1)[0]
+    assert re.findall(r"^ +(\w+_log) +([^;]+);", callbacks, re.MULTILINE) == [
+        ("access_log", "off"),
+        ("error_log", "/dev/null crit"),
+    ]
+
+
 def test_service_of_compose_would_start() -> None:
     """Its host is open to others, so it must say who may come, and Kling must be able to call it."""
     host = "kling.example.com"

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import pytest
-from repository_files import files_of, named, tree_of
+from repository_files import files_of, named
 
 # Of one text: a linear pattern takes a thousandth of it, a quadratic one several times as much.
 MOST_CPU_SECONDS = 0.1
@@ -29,7 +29,8 @@ def uses() -> list[Use]:
         if "/simulator/" in named(path):
             continue
         module = named(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for node in ast.walk(tree_of(path)):
+        # Not `tree_of`, which would keep them: every worker asks for the uses when it collects the tests.
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             method, owner = node.func.attr, node.func.value

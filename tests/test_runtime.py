@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +189,19 @@ class TestSandbox:
 async def test_state_goes_into_its_folder(runtime: Runtime, tmp_path: Path) -> None:
     assert await runtime.own_account().journal.find("nothing") is None
     assert (tmp_path / "state").is_dir()
+
+
+@pytest.mark.anyio
+async def test_memory_of_a_closed_runtime_is_free_again(tmp_path: Path, world: World) -> None:
+    """Although its accounts close their files at the latest when they are gone, which the interpreter notes down."""
+    runtime = Runtime(
+        Settings(state_dir=tmp_path / "state", api_key=API_KEY),
+        clock=VirtualClock(),
+        make_transport=lambda: SimulatorTransport(world),
+    )
+    await runtime.own_account().library.refresh()
+    await runtime.aclose()
+    kept = weakref.ref(runtime)
+    del runtime
+    gc.collect()
+    assert kept() is None

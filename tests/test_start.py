@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,47 @@ from kling_mcp.simulator import World, served_in_background
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 ASKED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 
-# A call needs them; a start does not.
+# Every call needs them; a start does not.
 LATE = {
     "httpx",
     "sqlite3",
     "kling_mcp.api.client",
-    "kling_mcp.elements.create",
     "kling_mcp.tasks.journal",
     "kling_mcp.library.index",
     "kling_mcp.runtime",
     "kling_mcp.server.run_tool",
-    "kling_mcp.server.views.tasks",
-    "kling_mcp.tasks.poller",
+    "kling_mcp.server.views.view",
 }
-# Not even that call needs them.
-LATER = {"PIL", "jwt", "psycopg", "kling_mcp.server.http.app", "kling_mcp.demo", "kling_mcp.simulator"}
+# Not even an ordinary call needs them.
+LATER = {
+    "PIL",
+    "jwt",
+    "psycopg",
+    "kling_mcp.server.http.app",
+    "kling_mcp.demo",
+    "kling_mcp.simulator",
+}
+# What creates, waits, generates, spends, saves and draws: an account wires it for the calls that do so.
+ROOMS_OF_OTHER_CALLS = ("billing", "generation", "production", "results", "thumbnails", "voices")
+PARTS_OF_OTHER_CALLS = {
+    "kling_mcp.elements.create",
+    "kling_mcp.elements.preflight",
+    "kling_mcp.tasks.collector",
+    "kling_mcp.tasks.poller",
+    "kling_mcp.tasks.send",
+    "kling_mcp.tasks.submit",
+    "kling_mcp.server.mcp_tasks.background_call",
+    "kling_mcp.server.views.collected",
+    "kling_mcp.server.views.generations",
+    "opentelemetry.metrics",
+}
 
 
 @pytest.fixture(scope="module")
 def kling() -> Iterator[str]:
-    with served_in_background(World(api_keys=[API_KEY])) as url:
+    world = World(api_keys=[API_KEY])
+    world.add_element(world.account_of(API_KEY), "Mia")
+    with served_in_background(world) as url:
         yield url
 
 
@@ -50,8 +71,10 @@ def ask(server: subprocess.Popen[str], method: str, params: dict[str, Any] | Non
     return answer
 
 
-def loaded_after(kling: str, folder: Path, *, call: bool) -> tuple[set[str], set[str]]:
-    """The modules that a server has loaded when its lists were read, and perhaps one tool called.
+def loaded_after(
+    kling: str, folder: Path, *, call: str = "", arguments: Mapping[str, object] | None = None, said: str = ""
+) -> tuple[set[str], set[str]]:
+    """The modules that a server has loaded when its lists were read, and perhaps the tool `call`, which says `said`.
 
     What the interpreter itself loads before anything of ours, the second set, is not our choice: whoever measures
     coverage loads a lot there.
@@ -67,8 +90,8 @@ def loaded_after(kling: str, folder: Path, *, call: bool) -> tuple[set[str], set
             ask(server, "initialize", HELLO)
             assert all("result" in ask(server, method) for method in ASKED)
             if call:
-                answer = ask(server, "tools/call", {"name": "get_element", "arguments": {"id": "1"}})
-                assert "kind=not_found" in answer["result"]["content"][0]["text"]
+                answer = ask(server, "tools/call", {"name": call, "arguments": arguments or {}})
+                assert said in answer["result"]["content"][0]["text"]
         log.seek(0)
         lines = log.readlines()
     modules = [line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")]
@@ -77,15 +100,28 @@ def loaded_after(kling: str, folder: Path, *, call: bool) -> tuple[set[str], set
 
 
 def test_start_loads_no_tool_and_none_of_its_imports(kling: str, tmp_path: Path) -> None:
-    loaded, _ = loaded_after(kling, tmp_path, call=False)
+    loaded, _ = loaded_after(kling, tmp_path)
     assert "kling_mcp.server.build" in loaded
-    assert not loaded & (LATE | LATER)
+    assert not loaded & (LATE | LATER | PARTS_OF_OTHER_CALLS)
 
 
-def test_a_call_loads_what_it_needs_and_no_more(kling: str, tmp_path: Path) -> None:
-    loaded, before = loaded_after(kling, tmp_path, call=True)
+# What a plain call says. None of them creates, waits, or shows pictures.
+PLAIN_CALLS: Mapping[str, tuple[Mapping[str, object], str]] = {
+    "get_element": ({"id": "Mia"}, "Mia"),
+    "list_elements": ({}, "Mia"),
+    "find_elements": ({"query": "Mia"}, "Mia"),
+    "check_setup": ({}, "The setup works."),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN_CALLS)
+def test_a_call_loads_what_it_needs_and_no_more(kling: str, tmp_path: Path, name: str) -> None:
+    arguments, said = PLAIN_CALLS[name]
+    loaded, before = loaded_after(kling, tmp_path, call=name, arguments=arguments, said=said)
     assert loaded | before >= LATE
-    assert not loaded & LATER
+    assert not loaded & (LATER | PARTS_OF_OTHER_CALLS)
+    rooms = tuple(f"kling_mcp.{room}" for room in ROOMS_OF_OTHER_CALLS)
+    assert not [module for module in loaded if module.startswith(rooms)]
 
 
 @pytest.mark.parametrize("said", [None, "", "logfire"])

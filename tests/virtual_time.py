@@ -22,7 +22,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-class _JumpingSelector(selectors.BaseSelector):
+class JumpingSelector(selectors.BaseSelector):
     """A selector that never sleeps while only timers are left: it moves the clock to the next one instead."""
 
     def __init__(self, has_busy_threads: Callable[[], bool]) -> None:
@@ -58,9 +58,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop on virtual seconds, which begin at 0."""
 
     started_last: ClassVar[VirtualLoop | None] = None
+    selector: ClassVar[type[JumpingSelector]] = JumpingSelector
 
     def __init__(self) -> None:
-        self._jumping = _JumpingSelector(self.has_busy_threads)
+        self._jumping = self.selector(self.has_busy_threads)
         self._in_executors: set[asyncio.Future[Any]] = set()
         super().__init__(self._jumping)
 

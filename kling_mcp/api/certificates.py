@@ -1,6 +1,6 @@
 """Which certificates are trusted: the system's, as a company's own are installed there, and SSL_CERT_FILE's.
 
-`truststore` and the certificates are loaded at the first request.
+`truststore` and the certificates are loaded at the first request, and once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,16 +30,22 @@ _BUNDLES = (
 
 
 def make_tls(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """A context that checks certificate and name.
+    """A context that checks certificate and name; the same one for the same variables, as long as the process lives.
 
     Raises:
         ConnectionFailedError: a sentence that names the variable that leads nowhere.
     """
-    context = _with_system_store()
     # As OpenSSL: an empty value counts as unset.
-    if file := environ.get(FILE, "").strip():
+    return _with_those_of(environ.get(FILE, "").strip(), environ.get(FOLDER, "").strip())
+
+
+# To read a system's certificates takes 16 ms, and each result is downloaded over a connection of its own.
+@lru_cache(maxsize=4)
+def _with_those_of(file: str, listed: str) -> ssl.SSLContext:
+    context = _with_system_store()
+    if file:
         _add_file(context, Path(file))
-    if listed := environ.get(FOLDER, "").strip():
+    if listed:
         _add_folders(context, listed)
     return context
 

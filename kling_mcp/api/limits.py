@@ -29,6 +29,8 @@ REFER_IMAGES_MAX: Final = Limit(3, "image-count")
 # "10 MB" may mean 10,000,000 or 10,485,760 bytes; the page does not say. We use the smaller one, which is valid
 # either way: a file between the two must be saved again, but is never refused by Kling.
 MAX_IMAGE_BYTES: Final = Limit(10_000_000, "image-bytes")
+# Of a picture in a text: Base64 with line ends, and with all percent signs that are decoded.
+MAX_DATA_CHARACTERS: Final = MAX_IMAGE_BYTES * 2
 MIN_IMAGE_SIDE_PX: Final = Limit(300, "image-pixels")
 # The longer side may be at most 5/2 of the shorter one; whole numbers keep the boundary exact.
 IMAGE_RATIO_LONG: Final = Limit(5, "image-ratio")

@@ -58,8 +58,8 @@ def ask_at_terminal(note: Callable[[str], None]) -> Callable[[str], bool] | None
         return None
 
     def ask(question: str) -> bool:
-        note(f"{question}\nType yes to go on:")
-        with _interruptible():
+        with _interruptible():  # from before the question is seen
+            note(f"{question}\nType yes to go on:")
             return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
     return ask

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kling_mcp.commands.option_types import port
 from kling_mcp.errors import KlingError
 from kling_mcp.settings.values import BLANK
 
@@ -15,11 +14,13 @@ if TYPE_CHECKING:
 
     from kling_mcp.commands.option_types import Commands
 
-LOCALHOST = "127.0.0.1"
+LOCALHOST, DEFAULT_PORT = "127.0.0.1", 8000
 
 
 def add_serve(commands: Commands) -> argparse.ArgumentParser:
     """The command with its options; `serve_environ` reads the folders among them."""
+    from kling_mcp.commands.option_types import port  # noqa: PLC0415 - argparse comes with it
+
     serve = commands.add_parser(
         "serve",
         help="serve MCP over stdin and stdout, or over http",
@@ -31,7 +32,7 @@ def add_serve(commands: Commands) -> argparse.ArgumentParser:
     )
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
     serve.add_argument("--host", default=LOCALHOST, help="for http: the address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=port, default=8000, help="for http; 0 picks a free port (default: %(default)s)")
+    serve.add_argument("--port", type=port, help=f"for http; 0 picks a free port (default: {DEFAULT_PORT})")
     # A bundle's host writes all chosen folders behind one option, and none behind it if nothing was chosen.
     serve.add_argument(
         "--media-dir",

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,9 @@ from kling_mcp.elements.name_guard import NameGuard
 from kling_mcp.elements.preflight import prepare
 from kling_mcp.elements.refusals import MATERIAL
 from kling_mcp.elements.voice_check import voice_warnings
-from kling_mcp.errors import KlingError, StorageError
+from kling_mcp.errors import KlingError
+from kling_mcp.library.records import ELEMENT
 from kling_mcp.sanitize import as_shown
-from kling_mcp.tasks.entry import end_state
 from kling_mcp.tasks.intent import Intent, make_intent, make_key
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
@@ -27,18 +26,15 @@ if TYPE_CHECKING:
 
     from kling_mcp.concurrency.clock import Clock
     from kling_mcp.elements.draft import ElementDraft, PreparedElement
+    from kling_mcp.elements.outcomes import OutcomeRecorder
     from kling_mcp.elements.refusals import Refusals
-    from kling_mcp.elements.submissions import Submissions
     from kling_mcp.library.index import Library
-    from kling_mcp.library.records import Submitted
     from kling_mcp.media.policy import MediaPolicy
     from kling_mcp.tasks.entry import JournalEntry
     from kling_mcp.tasks.journal import Journal
     from kling_mcp.tasks.kind import TaskKind
     from kling_mcp.tasks.submit import OnClaim
 
-KIND = "element"
-MAX_RECORDED = 10_000
 MIN_TIMEOUT_SECONDS = 5.0  # wait_seconds=0 still leaves time for one real attempt
 
 
@@ -60,7 +56,7 @@ class ElementCreator:
         policy: MediaPolicy,
         journal: Journal,
         library: Library,
-        submissions: Submissions,
+        outcomes: OutcomeRecorder,
         refusals: Refusals,
         clock: Clock,
         save_picture: Callable[[str, bytes], Awaitable[None]] | None = None,
@@ -77,14 +73,12 @@ class ElementCreator:
         self._policy = policy
         self._journal = journal
         self._library = library
-        self._submissions = submissions
+        self._outcomes = outcomes
         self._refusals = refusals
         self._names = NameGuard(library, journal, kind, clock)
         self._clock = clock
         self._save_picture = save_picture
         self._callback_url_for = callback_url_for
-        # What the journal was told of each task: a finished one changes no more, so it is not told again.
-        self._recorded: dict[str, str] = {}
 
     async def check(self, draft: ElementDraft) -> tuple[PreparedElement, Intent]:
         """What would be sent, and its identity. Nothing is sent.
@@ -157,7 +151,7 @@ class ElementCreator:
         left = wait_seconds - (self._clock.monotonic() - started)
         waited = await self.kind.wait(creation, left)
         task = waited.task
-        await self.record_results([task])
+        await self._outcomes.record([task])
         raise_if_failed(task, creation.external_task_id, await self._refusals.facts_on(task))
         return replace(
             creation,
@@ -165,32 +159,6 @@ class ElementCreator:
             warnings=tuple(dict.fromkeys([*waited.warnings, *voice_warnings(task, draft.element_voice_id)])),
             waited_seconds=self._clock.monotonic() - started,
         )
-
-    async def record_results(self, tasks: list[ElementTask]) -> Mapping[str, Submitted]:
-        """Record the state of tasks that were just read, and return what was asked for those created from here.
-
-        Never fails: the next poll shows the same.
-        """
-        unrecorded = [task for task in tasks if not self._is_recorded(task)]
-        with suppress(StorageError):
-            if unrecorded:
-                self._remember(unrecorded, await self._journal.record_results(unrecorded))
-        asked = self._submissions.known(task.task_id for task in tasks)
-        await self._library.record_results(tasks, asked)
-        return asked
-
-    def _is_recorded(self, task: ElementTask) -> bool:
-        """Whether the journal was told of this end, and has said what it knows of the task: neither changes again."""
-        ended = end_state(task)
-        return ended != "" and ended == self._recorded.get(task.task_id) and self._submissions.has_asked(task.task_id)
-
-    def _remember(self, tasks: list[ElementTask], entries: Mapping[str, JournalEntry]) -> None:
-        """What the journal was told, and what it said."""
-        ends = {task.task_id: end_state(task) for task in tasks}
-        self._submissions.learn(entries, {task.task_id: task.created_at for task in tasks if ends[task.task_id]})
-        if len(self._recorded) > MAX_RECORDED:
-            self._recorded.clear()
-        self._recorded |= ends
 
     async def _submit(
         self, draft: ElementDraft, deadline: float, on_claim: OnClaim | None, *, allow_duplicate_name: bool
@@ -210,8 +178,7 @@ class ElementCreator:
                 warnings=prepared.warnings,
             )
         )
-        self._submissions.forget(submission.task.task_id)
-        self._recorded.pop(submission.task.task_id, None)
+        self._outcomes.forget(submission.task.task_id)
         await self._library.record_results([submission.task])
         if self._save_picture and prepared.frontal_image and prepared.frontal_image.data:
             await self._save_picture(submission.task.task_id, prepared.frontal_image.data)
@@ -257,7 +224,7 @@ def intent_for(account: str, prepared: PreparedElement) -> Intent:
         MATERIAL: make_key(MATERIAL, account, sorted({frontal, *others}), prepared.video_url),
     }
     return make_intent(
-        KIND,
+        ELEMENT,
         account,
         content,
         label=as_shown(prepared.element_name),

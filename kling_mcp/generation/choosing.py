@@ -12,7 +12,7 @@ from kling_mcp.api.ids import EXACT_FIX, is_rounded
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
 from kling_mcp.library.index import EVERYWHERE
 from kling_mcp.sanitize import as_shown, quote
-from kling_mcp.tasks.submit import ASK_FIRST
+from kling_mcp.tasks.entry import ASK_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

@@ -15,7 +15,7 @@ import anyio
 from kling_mcp.errors import KlingError, StorageError
 from kling_mcp.generation.past import joined, of_entry
 from kling_mcp.library.folding import fold
-from kling_mcp.library.voices import KIND as VOICE
+from kling_mcp.library.records import VOICE
 from kling_mcp.results.sidecar import Description
 from kling_mcp.tasks.paid_entries import PaidEntries
 

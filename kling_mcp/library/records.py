@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ELEMENT, VOICE = "element", "voice"  # kinds of tasks
 Source = Literal["custom", "preset"]
 ElementStatus = Literal["ready", "pending", "failed", "deleted"]
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     ReadPage = Callable[[int, int], Awaitable[list[VoiceTask]]]
 
-KIND = "voice"  # of its tasks
 PAGE_SIZE = 1000  # fact: voice-page
 MAX_PAGES = 20
 VOICES_TTL_SECONDS: dict[Source, float] = {"custom": 60.0, "preset": 3600.0}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
-from kling_mcp.api.limits import MAX_IMAGE_BYTES
+from kling_mcp.api.limits import MAX_DATA_CHARACTERS, MAX_IMAGE_BYTES
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.media import foreign_paths
 from kling_mcp.media.links import require_link, show_link
@@ -37,8 +37,6 @@ _BASE64_ONLY = re.compile(r"[A-Za-z0-9+/_\s-]++=*+")
 _BASE64_FOR_SURE_CHARACTERS = 512
 _BASE64_LIKELY_CHARACTERS = 40
 _MAX_PATH_CHARACTERS = 4096
-# Base64 with line ends, and with all percent signs that are decoded.
-MAX_DATA_CHARACTERS = MAX_IMAGE_BYTES * 2
 _MAX_HEADER_CHARACTERS = 1024
 # Decoding them is slow. Base64 of the largest picture has fewer + and /, and nobody writes such a picture otherwise.
 _MAX_PERCENT_SIGNS = 500_000

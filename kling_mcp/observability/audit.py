@@ -56,17 +56,24 @@ class AuditLog:
         if written < len(line):
             raise self._unwritable("the disk is full")
 
+    def open(self) -> None:
+        """Make the file if it is missing, and write nothing. Raises OSError."""
+        os.close(self._opened())
+
     def _append(self, line: bytes) -> int:
         """One write, so that lines of several processes do not mix."""
-        try:
-            file = os.open(self.path, _APPEND_FLAGS, 0o600)
-        except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = os.open(self.path, _APPEND_FLAGS, 0o600)
+        file = self._opened()
         try:
             return os.write(file, line)
         finally:
             os.close(file)
+
+    def _opened(self) -> int:
+        try:
+            return os.open(self.path, _APPEND_FLAGS, 0o600)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return os.open(self.path, _APPEND_FLAGS, 0o600)
 
     def _unwritable(self, why: str) -> StorageError:
         """The path is for the operator's log, not for callers."""

@@ -7,6 +7,7 @@ docs/operating.md lists every metric; a test compares.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -72,7 +73,6 @@ _current: ContextVar[ToolCallRecord | None] = ContextVar("kling_mcp_tool_call", 
 
 @dataclass(frozen=True, slots=True)
 class _Instruments:
-    tracer: Tracer
     tool_calls: Counter
     tool_seconds: Histogram
     waited_seconds: Histogram
@@ -82,13 +82,25 @@ class _Instruments:
 
 
 @cache
-def _instruments() -> _Instruments:
-    """Proxies: they start working when an SDK is installed, even later. Imported on first use."""
-    from opentelemetry import metrics, trace  # noqa: PLC0415 - the library starts without them
+def _tracer() -> Tracer:
+    """A proxy: it starts working when an SDK is installed, even later."""
+    from opentelemetry import trace  # noqa: PLC0415 - the library starts without it
+
+    return trace.get_tracer(NAME, __version__)
+
+
+def _instruments() -> _Instruments | None:
+    """None as long as nothing else has loaded OpenTelemetry's metrics, as an SDK does: then nothing would read them."""
+    return _make_instruments() if "opentelemetry.metrics" in sys.modules else None
+
+
+@cache
+def _make_instruments() -> _Instruments:
+    """Proxies, as above."""
+    from opentelemetry import metrics  # noqa: PLC0415 - loaded already
 
     meter = metrics.get_meter(NAME, __version__)
     return _Instruments(
-        tracer=trace.get_tracer(NAME, __version__),
         tool_calls=meter.create_counter("kling_mcp.tool.calls", "{call}", "tool calls, by outcome"),
         tool_seconds=meter.create_histogram("kling_mcp.tool.duration", "s", "how long tool calls took"),
         waited_seconds=meter.create_histogram("kling_mcp.tool.waited", "s", "how long calls waited for elements"),
@@ -102,10 +114,9 @@ def _instruments() -> _Instruments:
 def tool_call(tool: str, clock: Clock) -> Iterator[ToolCallRecord]:
     """A span and the metrics of a tool call; the block records its outcome in the yielded record."""
     call = ToolCallRecord(tool)
-    of = _instruments()
     started = clock.monotonic()
     token = _current.set(call)
-    with _span(of.tracer, f"kling_mcp.tool {tool}") as span:
+    with _span(f"kling_mcp.tool {tool}") as span:
         try:
             yield call
         finally:
@@ -113,10 +124,11 @@ def tool_call(tool: str, clock: Clock) -> Iterator[ToolCallRecord]:
             span.set_attributes({**call.attributes, "kling.requests": call.requests_sent})
             span.set_attribute("waited_seconds", call.waited_seconds)
             _mark(span, failed=call.outcome == "error")
-            of.tool_calls.add(1, call.attributes)
-            of.tool_seconds.record(clock.monotonic() - started, call.attributes)
-            if call.waited_seconds:
-                of.waited_seconds.record(call.waited_seconds, {"tool": tool})
+            if of := _instruments():
+                of.tool_calls.add(1, call.attributes)
+                of.tool_seconds.record(clock.monotonic() - started, call.attributes)
+                if call.waited_seconds:
+                    of.waited_seconds.record(call.waited_seconds, {"tool": tool})
 
 
 @contextmanager
@@ -126,13 +138,12 @@ def kling_request(operation: str, clock: Clock) -> Iterator[Exchange]:
     Waits of one account share their polls, so a request counts for the call that happened to send it.
     """
     exchange = Exchange(operation)
-    of = _instruments()
     started = clock.monotonic()
     told: Attributes = {"operation": operation, "outcome": ABANDONED}
     call = _current.get()
     if call is not None:
         call.requests_sent += 1
-    with _span(of.tracer, f"kling_mcp.kling {operation}") as span:
+    with _span(f"kling_mcp.kling {operation}") as span:
         try:
             yield exchange
             told["outcome"] = "ok"
@@ -149,22 +160,24 @@ def kling_request(operation: str, clock: Clock) -> Iterator[Exchange]:
                 call.change_ids.append(exchange.request_id)
             span.set_attributes(told)
             _mark(span, failed=told["outcome"] == "error")
-            of.kling_requests.add(1, told)
-            of.kling_seconds.record(clock.monotonic() - started, told)
+            if of := _instruments():
+                of.kling_requests.add(1, told)
+                of.kling_seconds.record(clock.monotonic() - started, told)
 
 
 def count_callback(outcome: str) -> None:
     """One callback: `woke`, `repeated`, `unknown`, or why it was refused."""
-    _instruments().callbacks.add(1, {"outcome": outcome})
+    if of := _instruments():
+        of.callbacks.add(1, {"outcome": outcome})
 
 
-def _span(tracer: Tracer, name: str) -> AbstractContextManager[Span]:
+def _span(name: str) -> AbstractContextManager[Span]:
     """A span that keeps no error: its text may quote a caller. Without an SDK it is none, at no cost."""
     from opentelemetry import trace  # noqa: PLC0415 - loaded already
 
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return nullcontext(trace.INVALID_SPAN)
-    return tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)
+    return _tracer().start_as_current_span(name, record_exception=False, set_status_on_exception=False)
 
 
 def _mark(span: Span, *, failed: bool) -> None:

@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from kling_mcp.api.network import Network, way_to
 from kling_mcp.errors import ResultError
+from kling_mcp.results.download import SETTING, Downloader
+from kling_mcp.results.links import LinkRules
+from kling_mcp.results.saver import ResultSaver
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    import httpx
+
+    from kling_mcp.concurrency.clock import Clock
     from kling_mcp.concurrency.shutdown import Shutdown
-    from kling_mcp.results.saver import Result, ResultSaver, SavedFile
+    from kling_mcp.results.saver import Result, SavedFile
     from kling_mcp.results.sidecar import Description
 
 logger = logging.getLogger(__name__)
@@ -69,6 +77,29 @@ class BackgroundSaver:
         del self._running[task_id]
         if not work.cancelled() and (error := work.exception()):  # a call that waits gets it, too
             logger.info("Saving the results of task %s failed: %s", task_id, error)
+
+
+def make_saver(
+    folder: Path | None,
+    base_url: str,
+    clock: Clock,
+    shutdown: Shutdown,
+    *,
+    make_transport: Callable[[], httpx.AsyncBaseTransport] | None,
+    in_process: bool,
+    read_only: bool,
+    why_not: str,
+) -> BackgroundSaver:
+    """Wire it.
+
+    Args:
+        folder: where results are saved; None saves none, and `why_not` says why.
+        base_url, in_process: of the API, see `LinkRules`.
+        make_transport: replaces the network.
+    """
+    open_way = None if make_transport is None else lambda link: Network(make_transport(), way_to(link, SETTING))
+    downloader = Downloader(LinkRules(base_url, in_process=in_process), clock, open_way=open_way)
+    return BackgroundSaver(ResultSaver(folder, downloader, clock, read_only=read_only, why_not=why_not), shutdown)
 
 
 def _still_saving() -> ResultError:

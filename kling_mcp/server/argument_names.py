@@ -130,10 +130,10 @@ def name_arguments(raw: Mapping[str, Any], own: tuple[str, ...]) -> NamedArgumen
     meanings = _meanings(own)
     pictures: dict[str, Any] = {}
     for name, value in raw.items():
-        key = _key(name)
-        meant = meanings.get(key, "")
         if name in own:
             continue
+        key = _key(name)
+        meant = meanings.get(key, "")
         if meant == PICTURES and PICTURES not in own:
             pictures[name] = value
         elif meant and meant not in named.values:

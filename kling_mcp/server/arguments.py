@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kling_mcp.api.ids import EXACT_FIX, MAX_SAFE_INTEGER, is_rounded
+from kling_mcp.api.limits import MAX_DATA_CHARACTERS
 from kling_mcp.choices import nearest
 from kling_mcp.errors import MAX_PROBLEMS_LISTED, InputError, Problem
-from kling_mcp.media.source import MAX_DATA_CHARACTERS
 from kling_mcp.sanitize import quote
 from kling_mcp.server.argument_names import FRONTAL_IMAGE, PICTURES, REFER_IMAGES, name_arguments
 from kling_mcp.server.list_spellings import unwrap_list

@@ -28,7 +28,8 @@ from kling_mcp.server.tool_selection import hidden_tools, switched_off, unknown_
 from kling_mcp.server.tools import NAMES, TOOLSETS, may_create
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
     from mcp.server.request_state import RequestStateSecurity
@@ -61,15 +62,6 @@ def build_server(
     if settings.state_url:
         lazy_runtime.get()  # a database that cannot be used must fail at start
 
-    @asynccontextmanager
-    async def lifespan(_: MCPServer[LazyRuntime]) -> AsyncIterator[LazyRuntime]:
-        try:
-            async with _listening(lazy_runtime), extension.running():
-                yield lazy_runtime
-        finally:
-            if lazy_runtime.instance is not None:
-                await lazy_runtime.instance.aclose()
-
     pages = {tool.page_uri for tool in chosen if tool.page_uri}
     server = MCPServer(
         NAME,
@@ -79,7 +71,7 @@ def build_server(
         instructions=instructions_for(frozenset(tool.name for tool in chosen), is_sandbox=settings.sandbox),
         version=__version__,
         tools=[*chosen],
-        lifespan=lifespan,
+        lifespan=_lifespan_with(lazy_runtime, extension),
         extensions=[extension, pages_extension(pages)] if pages else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
@@ -87,6 +79,28 @@ def build_server(
     )
     _register_the_rest(server, chosen)
     return server
+
+
+def _lifespan_with(
+    lazy_runtime: LazyRuntime, extension: TasksExtension
+) -> Callable[[MCPServer[LazyRuntime]], AbstractAsyncContextManager[LazyRuntime]]:
+    """What surrounds the server while it serves; the runtime is closed at its end."""
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[LazyRuntime]) -> AsyncIterator[LazyRuntime]:
+        if lazy_runtime.is_served:  # over http the server has two forms, see `one_piece`
+            yield lazy_runtime
+            return
+        lazy_runtime.is_served = True
+        try:
+            async with _listening(lazy_runtime), extension.running():
+                yield lazy_runtime
+        finally:
+            lazy_runtime.is_served = False
+            if lazy_runtime.instance is not None:
+                await lazy_runtime.instance.aclose()
+
+    return lifespan
 
 
 def _register_the_rest(server: MCPServer[LazyRuntime], chosen: Sequence[KlingTool]) -> None:

@@ -21,10 +21,14 @@ class LazyRuntime:
         Args:
             runtime: an existing one.
             on_created: called once, when the runtime exists.
+
+        Attributes:
+            is_served: whether it is in use; it ends with the first who used it, and others share it until then.
         """
         self._settings = settings
         self._on_created = on_created
         self.instance: Runtime | None = runtime
+        self.is_served = False
         if runtime is not None:
             on_created(runtime)
 

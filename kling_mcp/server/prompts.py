@@ -7,10 +7,11 @@ our instructions.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated
+import inspect
+from typing import TYPE_CHECKING
 
 from mcp.server.mcpserver.prompts import Prompt
-from pydantic import Field
+from mcp.server.mcpserver.prompts.base import PromptArgument
 
 from kling_mcp.api import limits
 from kling_mcp.sanitize import clean, quote
@@ -26,6 +27,7 @@ PICTURES_PROMPT, CAST_PROMPT = "prepare_reference_pictures", "plan_cast"
 SHOT_PROMPT, SHEET_PROMPT = "make_shot", "write_production_sheet"
 TAG_ARGUMENT, NAME_ARGUMENT, SCENE_ARGUMENT, SHAPE_ARGUMENT = "tag", "elements", "scene", "aspect_ratio"
 SHAPES = ("16:9", "9:16", "1:1")
+_NAMES_OF_ELEMENTS = "Names of elements to use, separated by commas"
 CREATE, FILM, FIND = "create_element_and_wait", "generate_video", "find_elements"
 PLAN, APPLY = "plan_production", "apply_production"
 _SUBJECT, _NAME, _LINE = 300, 60, 1000
@@ -114,33 +116,49 @@ def register_prompts(server: MCPServer[LazyRuntime], tools: Collection[str]) -> 
 
 @functools.cache
 def _prompts(tools: frozenset[str]) -> tuple[Prompt, ...]:
-    """Made once for all servers of a process, since the SDK takes as long for them as for everything else together."""
-    make, found = Prompt.from_function, []
+    """Made once for all servers of a process."""
+    found = []
     ending = "This server cannot create elements, so stop there."
     if CREATE in tools:
         ending = f"When I agree, call {CREATE}."
-    found.append(make(_pictures_prompt(ending), PICTURES_PROMPT, "Prepare reference pictures"))
+    found.append(_pictures_prompt(ending))
     if FILM in tools:
         ending += f" Then tell me the price of each shot with {FILM} and dry_run, before anything is paid."
-    found.append(make(_cast_prompt(ending), CAST_PROMPT, "Plan the cast of a story"))
+    found.append(_cast_prompt(ending))
     if FILM in tools:
         find = f"Call {FIND}" if FIND in tools else "Ask me for the exact name of the element"
-        found.append(make(_shot_prompt(find), SHOT_PROMPT, "Make a shot with elements"))
+        found.append(_shot_prompt(find))
     if PLAN in tools:
         told = f"Then call {PLAN} with its full path, and tell me what is missing, what is wrong and what it costs."
         if APPLY in tools:
             told += (
                 f" When I agree, call {APPLY} with the plan_id, again until nothing is pending; then list the files."
             )
-        found.append(make(_sheet_prompt(told), SHEET_PROMPT, "Make a production sheet from a script"))
+        found.append(_sheet_prompt(told))
     return tuple(found)
 
 
-def _pictures_prompt(ending: str) -> Callable[..., str]:
-    def prepare_reference_pictures(
-        subject: Annotated[str, Field(description="Who or what the element should be, in a few words")],
-        tag: Annotated[str, Field(description="Character, Animal, Item, Costume, Scene or Effect")] = "",
-    ) -> str:
+def _prompt(write: Callable[..., str], title: str, **arguments: str) -> Prompt:
+    """The prompt that `write` writes. `arguments` says what each of them is.
+
+    The SDK's own way would build a model and a schema for each: together a hundredth of the start.
+    """
+    parameters = inspect.signature(write).parameters
+    return Prompt(
+        name=write.__name__,
+        title=title,
+        description=write.__doc__,
+        arguments=[
+            PromptArgument(name=name, description=told, required=parameters[name].default is inspect.Parameter.empty)
+            for name, told in arguments.items()
+        ],
+        fn=write,
+        context_kwarg=None,
+    )
+
+
+def _pictures_prompt(ending: str) -> Prompt:
+    def prepare_reference_pictures(subject: str, tag: str = "") -> str:
         """Which pictures make a good element, and how to check the ones you have."""
         # facts: image-count, image-formats, image-bytes, image-pixels, image-ratio, frontal-may-repeat
         return _PICTURES.format(
@@ -155,14 +173,16 @@ def _pictures_prompt(ending: str) -> Callable[..., str]:
             ending=ending,
         )
 
-    return prepare_reference_pictures
+    return _prompt(
+        prepare_reference_pictures,
+        "Prepare reference pictures",
+        subject="Who or what the element should be, in a few words",
+        tag="Character, Animal, Item, Costume, Scene or Effect",
+    )
 
 
-def _cast_prompt(ending: str) -> Callable[..., str]:
-    def plan_cast(
-        story: Annotated[str, Field(description="The story, script or shot list")],
-        elements: Annotated[str, Field(description="Names of elements to use, separated by commas")] = "",
-    ) -> str:
+def _cast_prompt(ending: str) -> Prompt:
+    def plan_cast(story: str, elements: str = "") -> str:
         """Which recurring subjects of a story should be elements, which already exist, and what is missing."""
         # facts: name-20, handle-new
         return _CAST.format(
@@ -172,14 +192,16 @@ def _cast_prompt(ending: str) -> Callable[..., str]:
             ending=ending,
         )
 
-    return plan_cast
+    return _prompt(
+        plan_cast,
+        "Plan the cast of a story",
+        story="The story, script or shot list",
+        elements=_NAMES_OF_ELEMENTS,
+    )
 
 
-def _sheet_prompt(ending: str) -> Callable[..., str]:
-    def write_production_sheet(
-        script: Annotated[str, Field(description="The script, or a page of it")],
-        path: Annotated[str, Field(description="Where to save the sheet, such as ~/episode-1/episode.yaml")] = "",
-    ) -> str:
+def _sheet_prompt(ending: str) -> Prompt:
+    def write_production_sheet(script: str, path: str = "") -> str:
         """A file with the cast and the shots of a script, to be planned, priced and made in one go."""
         # facts: name-20, image-count, gen30-models
         return _SHEET.format(
@@ -192,15 +214,16 @@ def _sheet_prompt(ending: str) -> Callable[..., str]:
             ending=ending,
         )
 
-    return write_production_sheet
+    return _prompt(
+        write_production_sheet,
+        "Make a production sheet from a script",
+        script="The script, or a page of it",
+        path="Where to save the sheet, such as ~/episode-1/episode.yaml",
+    )
 
 
-def _shot_prompt(find: str) -> Callable[..., str]:
-    def make_shot(
-        scene: Annotated[str, Field(description="What happens in the shot; @Name names an element")],
-        elements: Annotated[str, Field(description="Names of elements to use, separated by commas")] = "",
-        aspect_ratio: Annotated[str, Field(description="16:9, 9:16 or 1:1")] = "",
-    ) -> str:
+def _shot_prompt(find: str) -> Prompt:
+    def make_shot(scene: str, elements: str = "", aspect_ratio: str = "") -> str:
         """One video with elements: which exist, what it costs, and then the file."""
         shape = aspect_ratio.strip() if len(aspect_ratio) < _NAME else ""
         return _SHOT.format(
@@ -211,7 +234,13 @@ def _shot_prompt(find: str) -> Callable[..., str]:
             shape=f" and aspect_ratio {shape}" if shape in SHAPES else "",
         )
 
-    return make_shot
+    return _prompt(
+        make_shot,
+        "Make a shot with elements",
+        scene="What happens in the shot; @Name names an element",
+        elements=_NAMES_OF_ELEMENTS,
+        aspect_ratio="16:9, 9:16 or 1:1",
+    )
 
 
 def _as_material(text: str) -> str:

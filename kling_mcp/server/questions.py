@@ -23,7 +23,7 @@ from mcp.server.mcpserver.resolve import Elicit, Resolve, build_resolver_plans, 
 from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 from pydantic import BaseModel, ValidationError
 
-from kling_mcp.server.mcp_tasks.background_call import current_background_call
+from kling_mcp.server.mcp_tasks.current import current_background_call
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context

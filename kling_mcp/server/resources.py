@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.resources import FunctionResource
 
 from kling_mcp.errors import KlingError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mcp.server.mcpserver import MCPServer
 
     from kling_mcp.account import Account
@@ -55,24 +54,26 @@ def register_resources(server: MCPServer[LazyRuntime]) -> None:
         (ERRORS_URI, "errors", "Errors", "What the last line of a failed call means, and Kling's codes."),
         (LIMITS_URI, "limits", "Limits", "What Kling accepts in a creation, and per generation target."),
     ):
-        add(uri, name=name, title=title, description=description, mime_type=JSON_TYPE)(_table(name))
-    add(
-        SHEET_URI,
-        name="production_sheet",
-        title="The form of a production sheet",
-        description="How a production sheet is written: an example and every key.",
-        mime_type=TEXT_TYPE,
-    )(_table("production_sheet"))
+        server.add_resource(_table(uri, name, title, description, JSON_TYPE))
+    server.add_resource(
+        _table(
+            SHEET_URI,
+            "production_sheet",
+            "The form of a production sheet",
+            "How a production sheet is written: an example and every key.",
+            TEXT_TYPE,
+        )
+    )
 
 
-def _table(name: str) -> Callable[[], str]:
-    """Reads a table of `kling_mcp.server.resource_tables`."""
+def _table(uri: str, name: str, title: str, description: str, mime_type: str) -> FunctionResource:
+    """A table of `kling_mcp.server.resource_tables`."""
 
     def read() -> str:
         text: str = getattr(import_module("kling_mcp.server.resource_tables"), name)()
         return text
 
-    return read
+    return FunctionResource(uri=uri, name=name, title=title, description=description, mime_type=mime_type, fn=read)
 
 
 async def read_element(id: str, ctx: Context[Any, Any]) -> str:  # noqa: A002 - named as in the URI of the contract

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from kling_mcp.concurrency.background import run_in_background
 from kling_mcp.errors import ConfigurationError
-from kling_mcp.server.mcp_tasks.background_call import current_background_call
+from kling_mcp.server.mcp_tasks.current import current_background_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -47,6 +47,11 @@ HOSTS: dict[Region, str] = {
 MAX_WAIT_SECONDS = 600
 # Other programs for Kling call the address so; the first one that is set counts.
 ADDRESS_NAMES = ("KLING_BASE_URL", "KLING_API_BASE_URL", "KLING_API_BASE")
+_FILES_OFF: dict[Transport, str] = {
+    "http": "this server is reached over http and cannot see files on your computer; its operator can allow folders "
+    "with KLING_MCP_MEDIA_DIRS",
+    "stdio": "this server has neither a home folder nor a working folder; KLING_MCP_MEDIA_DIRS can allow others",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +120,10 @@ class Settings:
         if transport == "http":
             return ()
         return tuple(folder for folder in (_working_dir(), _home_dir()) if folder and folder.parent != folder)
+
+    def why_no_files(self, transport: Transport) -> str:
+        """Why a local picture outside of `readable_dirs` may not be read, where there are none."""
+        return self.fault_sentences("files") or _FILES_OFF[transport]
 
     def output_folder(self, transport: Transport) -> Path | None:
         """Where results are saved, as a full path; None if they are not.

@@ -176,7 +176,7 @@ class Environment:
         )
         if not (self._tolerant and folder.is_absolute()):
             raise ConfigurationError(sentence)
-        self.faults.append(fault("nothing", f"{sentence} Pictures there are refused while it is missing."))
+        self.faults.append(fault("nothing", sentence, "Pictures there are refused while it is missing."))
         return folder
 
     def _value(self, name: str) -> str:
@@ -184,7 +184,7 @@ class Environment:
         return self._values.get(name, "")
 
     def _note(self, need: Need, error: ConfigurationError, meanwhile: str) -> None:
-        noted = fault(need, f"{error.message} {meanwhile}" if need == "nothing" else error.message)
+        noted = fault(need, error.message, meanwhile if need == "nothing" else "")
         if noted not in self.faults:  # a variable may be looked at twice
             self.faults.append(noted)
 

@@ -27,15 +27,27 @@ _SIMILAR = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One sentence that names the variable, and what cannot be done because of it."""
+    """One message that names the variable, and what cannot be done because of it.
+
+    `meanwhile` says how a tolerant server goes on. `is_name`: no value is wrong, but no setting has this name;
+    `is_misspelt`: and one has a name much like it.
+    """
 
     need: Need
-    sentence: str
+    message: str
+    meanwhile: str = ""
+    is_name: bool = False
+    is_misspelt: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and how the server goes on."""
+        return f"{self.message} {self.meanwhile}".rstrip()
 
 
-def fault(need: Need, sentence: str) -> Fault:
-    """The fault with a sentence that is safe to show: values of variables may hold any bytes."""
-    return Fault(need, clean(sentence, _MAX_CHARACTERS))
+def fault(need: Need, message: str, meanwhile: str = "") -> Fault:
+    """The fault with a message that is safe to show: values of variables may hold any bytes."""
+    return Fault(need, clean(message, _MAX_CHARACTERS), meanwhile)
 
 
 def unknown_names(names: Collection[str], known: Collection[str]) -> list[Fault]:
@@ -52,9 +64,11 @@ def unknown_names(names: Collection[str], known: Collection[str]) -> list[Fault]
         rest = _without_prefix(name.upper()[:_MAX_NAME_CHARACTERS])
         near = difflib.get_close_matches(rest, by_rest, 1, _SIMILAR)
         hint = f"; did you mean {by_rest[near[0]]}?" if near else "."
-        found.append(fault("nothing", f"{clean(name, _MAX_NAME_CHARACTERS)} is not a setting of kling-mcp{hint}"))
+        message = f"{clean(name, _MAX_NAME_CHARACTERS)} is not a setting of kling-mcp{hint}"
+        found.append(Fault("nothing", message, is_name=True, is_misspelt=bool(near)))
     if (more := len(unknown) - _MAX_UNKNOWN_NAMES) > 0:
-        found.append(fault("nothing", f"{more} more variables that begin with KLING_ are not settings of kling-mcp."))
+        message = f"{more} more variables that begin with KLING_ are not settings of kling-mcp."
+        found.append(Fault("nothing", message, is_name=True))
     return found
 
 

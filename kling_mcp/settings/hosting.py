@@ -103,7 +103,7 @@ def read_hosting(env: Environment) -> HostingSettings:
         ConfigurationError: one sentence that names the variable.
     """
     url = env.text("KLING_MCP_PUBLIC_URL")
-    public_url = env.read("nothing", lambda: read_address("KLING_MCP_PUBLIC_URL", url).rstrip("/"), "")
+    public_url = env.read("nothing", lambda: _read_public_url(url), "")
     token = env.tolerant_secret("KLING_MCP_HTTP_TOKEN", "nothing")
     hosts, origins = env.names("KLING_MCP_ALLOWED_HOSTS"), env.names("KLING_MCP_ALLOWED_ORIGINS")
     secrets = env.tolerant_secret("KLING_WEBHOOK_SECRET", "nothing")
@@ -120,6 +120,16 @@ def read_hosting(env: Environment) -> HostingSettings:
         creates_per_minute=env.read("creating", lambda: _number_or_none(env, "KLING_MCP_CREATES_PER_MINUTE"), None),
         creates_per_day=env.read("creating", lambda: _number_or_none(env, "KLING_MCP_CREATES_PER_DAY"), None),
     )
+
+
+def _read_public_url(value: str) -> str:
+    """Without a final slash. Callbacks and `/mcp` lie below it, so the address of `/mcp` itself is another one."""
+    address = read_address("KLING_MCP_PUBLIC_URL", value).rstrip("/")
+    if address.endswith("/mcp"):
+        raise ConfigurationError(
+            "KLING_MCP_PUBLIC_URL must be this server's public address without /mcp, such as https://kling.example.com."
+        )
+    return address
 
 
 def _read_sign_in(env: Environment, token: str, public_url: str) -> OAuthSettings | None:

@@ -42,6 +42,7 @@ LONGEST_SETTLING = max(SETTLES_AFTER_ABANDONMENT, SETTLES_AFTER_BREAK, SETTLES_A
 UNFINISHED: tuple[State, ...] = ("claimed", "sending", "unclear", "accepted")
 OVER: tuple[State, ...] = ("failed", "deleted")
 UNSENT: tuple[State, ...] = ("claimed", "refused")
+ASK_FIRST = "Ask the person before trying again; what Kling refused may be a picture, the name or the description."
 _MAX_REASON_CHARACTERS = 200
 
 

@@ -24,7 +24,7 @@ from kling_mcp.errors import (
     UnknownOutcomeError,
 )
 from kling_mcp.sanitize import clean, quote
-from kling_mcp.tasks.entry import end_state, external_id_conflict, names_other_content
+from kling_mcp.tasks.entry import ASK_FIRST, end_state, external_id_conflict, names_other_content
 from kling_mcp.tasks.journal import RENEW_SECONDS, ClaimResult, LeaseLostError
 from kling_mcp.tasks.route import T
 from kling_mcp.tasks.send import Attempt, AttemptRunner, Outcome
@@ -41,7 +41,6 @@ OnClaim = Callable[[str], Awaitable[None]]
 
 INITIAL_CLAIM_DELAY, MAX_CLAIM_DELAY = 0.1, 1.0
 ENDS_WITHIN_SECONDS = 0.5  # how often a call looks whether work that has no time left is still busy
-ASK_FIRST = "Ask the person before trying again; what Kling refused may be a picture, the name or the description."
 VISIBLE_WITHIN_SECONDS = 30.0  # a younger task that Kling does not show does not count as deleted
 
 

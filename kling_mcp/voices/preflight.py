@@ -13,7 +13,7 @@ from kling_mcp.api.ids import ROUNDED, is_rounded
 from kling_mcp.elements import text_rules
 from kling_mcp.errors import InputError, Problem
 from kling_mcp.generation.prices import Estimate, estimate_voice
-from kling_mcp.library.voices import KIND as VOICE
+from kling_mcp.library.records import VOICE
 from kling_mcp.media.inputs import Findings, check_voice_link
 from kling_mcp.sanitize import quote
 

@@ -12,6 +12,7 @@ from network_calls import READ, failure_at, kling_at
 from network_stand import Authority, Kling, listening
 
 from kling_mcp.api.certificates import make_tls
+from kling_mcp.errors import ConnectionFailedError
 from kling_mcp.server.http.jwks import fetch_bytes
 
 pytestmark = pytest.mark.anyio
@@ -81,6 +82,17 @@ def test_certificate_file_adds_to_the_certificates_of_the_system(tmp_path: Path)
     assert len(trusted(more) - trusted(plain)) == 1
     assert trusted(more) > trusted(plain)
     assert (more.verify_mode, more.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_certificates_are_read_once_for_the_same_variables(tmp_path: Path) -> None:
+    named = {"SSL_CERT_FILE": str(tmp_path / "company.pem")}
+    with pytest.raises(ConnectionFailedError, match="names a file that does not exist"):
+        make_tls(named)
+    Path(named["SSL_CERT_FILE"]).write_bytes(Authority(tmp_path).pem.read_bytes())
+    first = make_tls(named)  # a failure is not remembered
+    assert make_tls(named) is first
+    assert make_tls({}) is make_tls({"SSL_CERT_FILE": " "})
+    assert make_tls({}) is not first
 
 
 async def test_company_certificate_is_trusted_once_the_variable_names_it(authority: Authority) -> None:

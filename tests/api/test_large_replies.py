@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from work import counted_work
@@ -11,6 +11,9 @@ from work import counted_work
 from kling_mcp.api.models import ElementTask, VoiceTask
 from kling_mcp.api.protocol import HttpReply, decode, decode_tasks, page_of
 from kling_mcp.errors import ApiError, UnexpectedReplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 N = 500_000
 MOST_CALLS = 200_000
@@ -26,23 +29,24 @@ def task(**element: Any) -> dict[str, Any]:
     return {"task_id": "8", "task_status": "succeed", "task_result": {"elements": elements}}
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        [{}] * N,
-        [1] * N,
-        [[]] * N,
-        [task(tag_list=["o_102"] * N)],
-        [task(tag_list=[{}] * N)],
-        [task(element_image_list={"refer_images": [{}] * N})],
-        [task(element_video_list={"refer_videos": [{}] * N})],
-        [{"task_id": "8", "task_result": {"elements": [{}] * N}}],
-        [{"task_id": "8", "task_result": {"voices": [{"voice_id": "1"}] * N}}],
-        [dict.fromkeys(map(str, range(N)))],
-    ],
-)
-def test_reply_of_too_many_parts_is_not_read(data: Any) -> None:
-    large = reply(data)
+# Made when they are needed: they are large.
+TOO_MANY: dict[str, Callable[[], Any]] = {
+    "empty records": lambda: [{}] * N,
+    "numbers": lambda: [1] * N,
+    "lists": lambda: [[]] * N,
+    "tags": lambda: [task(tag_list=["o_102"] * N)],
+    "tags with names": lambda: [task(tag_list=[{}] * N)],
+    "pictures": lambda: [task(element_image_list={"refer_images": [{}] * N})],
+    "clips": lambda: [task(element_video_list={"refer_videos": [{}] * N})],
+    "elements": lambda: [{"task_id": "8", "task_result": {"elements": [{}] * N}}],
+    "voices": lambda: [{"task_id": "8", "task_result": {"voices": [{"voice_id": "1"}] * N}}],
+    "fields": lambda: [dict.fromkeys(map(str, range(N)))],
+}
+
+
+@pytest.mark.parametrize("parts", TOO_MANY)
+def test_reply_of_too_many_parts_is_not_read(parts: str) -> None:
+    large = reply(TOO_MANY[parts]())
     with counted_work() as work, pytest.raises(UnexpectedReplyError, match="not in Kling's format"):
         decode(PAGE, large)
     assert work.calls < 1000

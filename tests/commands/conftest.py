@@ -15,6 +15,7 @@ import pytest
 from helpers import API_KEY
 from never_twice.real_server import Kling
 from PIL import Image
+from skipped_time import skip_waits
 
 from kling_mcp import cli
 from kling_mcp.simulator import served_in_background
@@ -87,8 +88,11 @@ def environ(kling: Kling, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    environ: dict[str, str], kling: Kling, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
     """`run("find_elements", "query=Mia", KLING_MCP_SPENDING="off")`: one call, with what stdin holds."""
+    skip_waits(kling.world, monkeypatch)
 
     def call(*words: str, stdin: io.TextIOWrapper | None = None, **changes: str) -> Ran:
         monkeypatch.setattr(sys, "stdin", stdin or io.TextIOWrapper(io.BytesIO(), "utf-8"))

@@ -297,7 +297,7 @@ def test_failed_task_exits_with_one_from_its_call_and_from_a_wait(
 
 
 def test_request_that_is_being_sent_is_sent_to_its_end(run: Run, kling: Kling, pictures: tuple[str, ...]) -> None:
-    kling.faults.delay(2, route="create")
+    kling.faults.delay(0.5, route="create")
     made = run("create_element", *LOOKS, *pictures, "--json", KLING_MCP_WAIT_SECONDS="0")
     assert made.code == 3, made
     assert made.envelope()["result"]["task_id"]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 from helpers import API_KEY
 from never_twice.real_server import Kling
@@ -25,29 +26,28 @@ from commands.conftest import LOOKS
 PATIENCE = 30.0
 BASH = shutil.which("bash") or ""
 PAID = ("generate_image", "prompt=A cup of coffee", "max_units=8", "wait_seconds=30", "--json")
-Start = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., preloaded.Command]
 
 
 @pytest.fixture
 def start(environ: dict[str, str]) -> Start:
     """`start("find_elements")`: a process that makes one call."""
 
-    def run(*words: str, **settings: str) -> subprocess.Popen[bytes]:
+    def run(*words: str) -> preloaded.Command:
         pipe = subprocess.PIPE
-        variables = environ_with(**environ, **settings)
-        return subprocess.Popen([*COMMAND, "call", *words], env=variables, stdin=pipe, stdout=pipe, stderr=pipe)
+        return preloaded.Command(["call", *words], env=environ_with(**environ), stdin=pipe, stdout=pipe, stderr=pipe)
 
     return run
 
 
-def result_of(process: subprocess.Popen[bytes], code: int = 0) -> dict[str, Any]:
+def result_of(process: preloaded.Command, code: int = 0) -> dict[str, Any]:
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, err
     held: dict[str, Any] = json.loads(out)
     return held
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: preloaded.Command) -> None:
     process.kill()
     process.communicate()
 
@@ -76,18 +76,17 @@ def test_two_processes_with_the_same_call_make_one_element(
 
 
 def test_interrupted_call_says_how_to_go_on_and_the_same_command_finds_the_task(start: Start, kling: Kling) -> None:
-    kling.world.durations = lambda _kind, _rng: 2.0
     process = start(*PAID)
     kling.wait_for("v1-omni-image", committed=True)
     time.sleep(0.5)  # the reply arrives, and the wait begins
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out) == (130, b"")
-    *_, last = err.decode().splitlines()
+    assert (process.returncode, out) == (130, "")
+    *_, last = err.splitlines()
     assert "nothing is made or paid twice" in last
     command = last.rpartition("To go on: ")[2]
     assert command == shlex.join(["kling-mcp", "call", *PAID])
-    assert b"Traceback" not in err
+    assert "Traceback" not in err
     held = result_of(start(*shlex.split(command)[2:]))
     assert held["result"]["outcome"] == "already_submitted"
     assert sum(kling.world.accepted_creations().values()) == 1
@@ -95,7 +94,7 @@ def test_interrupted_call_says_how_to_go_on_and_the_same_command_finds_the_task(
 
 @pytest.mark.skipif(not BASH, reason="there is no bash here")
 def test_reader_that_is_gone_ends_the_command_quietly(environ: dict[str, str]) -> None:
-    command = shlex.join([*COMMAND, "call", "--help"])
+    command = shlex.join([*preloaded.command(), "call", "--help"])
     ran = subprocess.run(
         [BASH, "-c", f"{command} | head -0; exit ${{PIPESTATUS[0]}}"],
         env=environ_with(**environ),
@@ -123,15 +122,18 @@ def test_closed_streams_crash_nothing(environ: dict[str, str], closed: str) -> N
 
 
 @pytest.mark.parametrize("words", [(), ("--json",)])
-def test_old_code_page_shows_every_name_and_json_stays_json(start: Start, kling: Kling, words: tuple[str, ...]) -> None:
+def test_old_code_page_shows_every_name_and_json_stays_json(
+    environ: dict[str, str], kling: Kling, words: tuple[str, ...]
+) -> None:
     kling.world.add_element(kling.world.account_of(API_KEY), "Zoë 小美 🎬")
-    process = start("find_elements", *words, PYTHONIOENCODING="cp1252")
-    out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (0, b"")
+    variables = environ_with(**environ, PYTHONIOENCODING="cp1252")
+    command = [*COMMAND, "call", "find_elements", *words]
+    ran = subprocess.run(command, env=variables, capture_output=True, timeout=PATIENCE, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
     if words:
-        assert json.loads(out.decode("ascii"))["result"]["elements"][0]["element_name"] == "Zoë 小美 🎬"
+        assert json.loads(ran.stdout.decode("ascii"))["result"]["elements"][0]["element_name"] == "Zoë 小美 🎬"
     else:
-        assert "Zoë \\u5c0f\\u7f8e" in out.decode("cp1252")
+        assert "Zoë \\u5c0f\\u7f8e" in ran.stdout.decode("cp1252")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
@@ -141,10 +143,12 @@ def test_person_at_a_real_terminal_answers_or_interrupts(
 ) -> None:
     import pty  # noqa: PLC0415 - POSIX only
 
+    # Ctrl-C goes to the process that the shell has started.
+    command = COMMAND if typed == b"\x03" else preloaded.command()
     child, terminal = pty.fork()
     if child == 0:  # pragma: no cover - replaced by the command at once
-        words = ["call", "generate_image", "prompt=A cup of coffee"]
-        os.execve(COMMAND[0], [*COMMAND, *words], environ_with(**environ))  # noqa: S606 - as a shell does
+        words = [*command, "call", "generate_image", "prompt=A cup of coffee"]
+        os.execve(words[0], words, environ_with(**environ))  # noqa: S606 - as a shell does
     shown = b""
     with os.fdopen(terminal, "r+b", buffering=0) as screen:
         while b"Type yes to go on:" not in shown:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import preloaded
 import pytest
 from helpers import API_KEY
 from never_twice.real_server import Kling
@@ -175,10 +176,7 @@ def screen(request: pytest.FixtureRequest, environ: dict[str, str], tmp_path: Pa
     if not SHELLS[name] or sys.platform == "win32":
         pytest.skip(f"there is no {name} here")
     programs = tmp_path / "bin"
-    programs.mkdir()
-    launcher = programs / "kling-mcp"
-    launcher.write_text(f'#!/bin/sh\nexec {COMMAND[0]} -m kling_mcp "$@"\n', "utf-8")
-    launcher.chmod(0o755)
+    preloaded.put_command(programs)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     variables = environ_with(**environ, PATH=path, TERM="xterm", HOME=str(tmp_path), COLUMNS="300", HISTFILE="")
     options, script = START[name]

@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 from PIL import Image
-from processes import COMMAND, environ_with
+from processes import environ_with
 
 from commands.conftest import LOOKS
 from kling_mcp._version import __version__
@@ -30,7 +31,7 @@ def variables(tmp_path: Path) -> dict[str, str]:
 
 
 def start(variables: dict[str, str], *words: str) -> subprocess.Popen[str]:
-    command = [*COMMAND, "call", *words, "--json"]
+    command = [*preloaded.command(), "call", *words, "--json"]
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -10,7 +10,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import INTERNAL_ERROR, ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
-from kling_mcp.server.mcp_tasks.background_call import current_background_call
+from kling_mcp.server.mcp_tasks.current import current_background_call
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer

@@ -7,10 +7,14 @@ import io
 import struct
 import zipfile
 import zlib
+from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 from media.pictures import PNG_START, chunk, jpeg, mpo, other, png, png_claiming
 from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MP4 = b"\0\0\0\x18ftypisom" + bytes(12) + b"\0\0\0\x08moov" + b"\xff" * 200
 MOV = b"\0\0\0\x14ftypqt  " + bytes(8) + b"\0\0\0\x08mdat" + bytes(200)
@@ -52,62 +56,73 @@ def _jpeg_claiming(width: int, height: int) -> bytes:
     return bytes(whole)
 
 
+def _rows() -> bytes:
+    return chunk(b"IDAT", _packed_zeros(60))
+
+
+# True files of every kind that somebody may give. Made when they are needed, which takes a second.
+WHOLE: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: jpeg(orientation=6),
+    "two jpegs": mpo,
+    "png": png,
+    "animated png": lambda: png(frames=2),
+    "webp": lambda: other("WEBP"),
+    "gif": lambda: other("GIF"),
+    "tiff": lambda: other("TIFF"),
+    "bmp": lambda: other("BMP"),
+    "heic": lambda: b"\0\0\0\x18ftypheic" + bytes(300),
+    "mp4": lambda: MP4,
+    "mov": lambda: MOV,
+}
+# Files that somebody made on purpose; none is larger than a few hundred kilobytes.
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "nothing": lambda: b"",
+    "png of 100 000 x 100 000": lambda: png_claiming(100_000, 100_000),
+    "png of 2^31": lambda: png_claiming(2**31 - 1, 2**31 - 1),
+    "png of no width": lambda: png_claiming(0, 400),
+    "png of just too many": lambda: png_claiming(7_000, 7_000),
+    "png with more rows than it says": lambda: _png_with(_rows()),
+    "png with a huge profile": lambda: _png_with(chunk(b"iCCP", b"x\0\0" + _packed_zeros(150)), _rows()),
+    "png with huge text": lambda: _png_with(chunk(b"zTXt", b"x\0\0" + _packed_zeros(150)), _rows()),
+    "png with many texts": lambda: _png_with(*[chunk(b"zTXt", b"x\0\0" + _packed_zeros(1))] * 300, _rows()),
+    "png with international text": lambda: _png_with(chunk(b"iTXt", b"x\0\1\0\0\0" + _packed_zeros(150)), _rows()),
+    "png of ten thousand chunks": lambda: _png_with(*[chunk(b"prVt", b"")] * 10_000, _rows()),
+    "png whose chunk is endless": lambda: PNG_START + b"\xff\xff\xff\xffIHDR" + bytes(100),
+    "jpeg of 65 535 x 65 535": lambda: _jpeg_claiming(65_535, 65_535),
+    "jpeg of no height": lambda: _jpeg_claiming(400, 0),
+    "jpeg of marks alone": lambda: b"\xff\xd8\xff" + b"\xff\xd0" * 30_000,
+    "jpeg of fill alone": lambda: b"\xff\xd8" + b"\xff" * 100_000,
+    "jpeg of empty segments": lambda: b"\xff\xd8" + b"\xff\xe0\0\2" * 5_000 + jpeg()[2:],
+    "jpeg with a turning exif": lambda: jpeg(exif=b"Exif\0\0MM\0*\0\0\0\x08" + b"\xff" * 60_000),
+    "webp of 16 384 x 16 384": lambda: _webp(16_384, 16_384),
+    "webp of 2^24": lambda: _webp(2**24, 2**24),
+    "jpeg and archive": lambda: _archive(jpeg()),
+    "png and archive": lambda: _archive(png()),
+    "jpeg and page": lambda: jpeg() + b"<html><script>alert(1)</script>",
+    "page that begins as jpeg": lambda: b"\xff\xd8\xff<html><script>alert(1)</script>",
+    "drawing": lambda: b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+    "drawing with entities": lambda: (
+        b'<!DOCTYPE x [<!ENTITY a "' + b"a" * 1000 + b'">]><svg>' + b"&a;" * 1000 + b"</svg>"
+    ),
+}
+
+
 @functools.cache
 def whole() -> dict[str, bytes]:
-    """True files of every kind that somebody may give."""
-    return {
-        "jpeg": jpeg(orientation=6),
-        "two jpegs": mpo(),
-        "png": png(),
-        "animated png": png(frames=2),
-        "webp": other("WEBP"),
-        "gif": other("GIF"),
-        "tiff": other("TIFF"),
-        "bmp": other("BMP"),
-        "heic": b"\0\0\0\x18ftypheic" + bytes(300),
-        "mp4": MP4,
-        "mov": MOV,
-    }
+    """Each of `WHOLE`."""
+    return {name: make() for name, make in WHOLE.items()}
 
 
 @functools.cache
 def hostile() -> dict[str, bytes]:
-    """Files that somebody made on purpose; none is larger than a few hundred kilobytes."""
-    image = chunk(b"IDAT", _packed_zeros(60))
-    return {
-        "nothing": b"",
-        "png of 100 000 x 100 000": png_claiming(100_000, 100_000),
-        "png of 2^31": png_claiming(2**31 - 1, 2**31 - 1),
-        "png of no width": png_claiming(0, 400),
-        "png of just too many": png_claiming(7_000, 7_000),
-        "png with more rows than it says": _png_with(image),
-        "png with a huge profile": _png_with(chunk(b"iCCP", b"x\0\0" + _packed_zeros(150)), image),
-        "png with huge text": _png_with(chunk(b"zTXt", b"x\0\0" + _packed_zeros(150)), image),
-        "png with many texts": _png_with(*[chunk(b"zTXt", b"x\0\0" + _packed_zeros(1))] * 300, image),
-        "png with international text": _png_with(chunk(b"iTXt", b"x\0\1\0\0\0" + _packed_zeros(150)), image),
-        "png of ten thousand chunks": _png_with(*[chunk(b"prVt", b"")] * 10_000, image),
-        "png whose chunk is endless": PNG_START + b"\xff\xff\xff\xffIHDR" + bytes(100),
-        "jpeg of 65 535 x 65 535": _jpeg_claiming(65_535, 65_535),
-        "jpeg of no height": _jpeg_claiming(400, 0),
-        "jpeg of marks alone": b"\xff\xd8\xff" + b"\xff\xd0" * 30_000,
-        "jpeg of fill alone": b"\xff\xd8" + b"\xff" * 100_000,
-        "jpeg of empty segments": b"\xff\xd8" + b"\xff\xe0\0\2" * 5_000 + jpeg()[2:],
-        "jpeg with a turning exif": jpeg(exif=b"Exif\0\0MM\0*\0\0\0\x08" + b"\xff" * 60_000),
-        "webp of 16 384 x 16 384": _webp(16_384, 16_384),
-        "webp of 2^24": _webp(2**24, 2**24),
-        "jpeg and archive": _archive(jpeg()),
-        "png and archive": _archive(png()),
-        "jpeg and page": jpeg() + b"<html><script>alert(1)</script>",
-        "page that begins as jpeg": b"\xff\xd8\xff<html><script>alert(1)</script>",
-        "drawing": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
-        "drawing with entities": b'<!DOCTYPE x [<!ENTITY a "' + b"a" * 1000 + b'">]><svg>' + b"&a;" * 1000 + b"</svg>",
-    }
+    """Each of `HOSTILE`."""
+    return {name: make() for name, make in HOSTILE.items()}
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
     """A true file after an accident."""
-    data = bytearray(draw(st.sampled_from(sorted(whole().items())))[1])
+    data = bytearray(whole()[draw(st.sampled_from(sorted(WHOLE)))])
     for _ in range(draw(st.integers(1, 6))):
         if not data:
             break

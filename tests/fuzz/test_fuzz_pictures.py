@@ -15,7 +15,7 @@ from mcp_types import ImageContent
 from profiles import fuzzing
 from thumbnails.internet import Internet, picture
 
-from fuzz.files import damaged, hostile, whole
+from fuzz.files import HOSTILE, WHOLE, damaged, hostile, whole
 from fuzz.guards import ends, memory_below, run
 from fuzz.replies import Change, Spoilt, changing
 from fuzz.served import FRONT, SIDE, served
@@ -38,7 +38,7 @@ CREATION = {
 
 
 # By name: as bytes they would be too long to print.
-files = st.one_of(damaged(), st.sampled_from(sorted(hostile())))
+files = st.one_of(damaged(), st.sampled_from(sorted(HOSTILE)))
 
 
 def bytes_of(file: str | bytes) -> bytes:
@@ -64,7 +64,7 @@ def test_a_damaged_file_is_read_or_refused(data: bytes) -> None:
         take_in(data)
 
 
-@pytest.mark.parametrize("name", sorted({**hostile(), **whole()}))
+@pytest.mark.parametrize("name", sorted({**HOSTILE, **WHOLE}))
 def test_hostile_picture_files_stay_within_memory_and_time(name: str) -> None:
     data = {**hostile(), **whole()}[name]
     with ends(), memory_below(MAX_INSPECT_BYTES + MAX_RESIZE_BYTES):

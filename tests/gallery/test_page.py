@@ -39,7 +39,7 @@ def uri(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def text(uri: str) -> str:
-    return PAGES[uri].text
+    return PAGES[uri].read()
 
 
 @pytest.fixture
@@ -117,11 +117,11 @@ def test_results_come_from_the_hosts_that_the_server_follows() -> None:
     """fact: gen-links"""
     assert [*RESULT_HOSTS] == [f"https://{first}{suffix}" for suffix in HOST_SUFFIXES for first in ("", "*.")]
     names = ", ".join(f'"{suffix}"' for suffix in HOST_SUFFIXES)
-    assert f"const HOSTS = [{names}];" in script_of(PAGES[RESULTS_URI].text)
+    assert f"const HOSTS = [{names}];" in script_of(PAGES[RESULTS_URI].read())
 
 
 def test_links_are_opened_without_a_referrer() -> None:
-    metas = [attributes for tag, attributes in Tags(PAGES[RESULTS_URI].text).found if tag == "meta"]
+    metas = [attributes for tag, attributes in Tags(PAGES[RESULTS_URI].read()).found if tag == "meta"]
     assert {"name": "referrer", "content": "no-referrer"} in metas
 
 
@@ -143,7 +143,7 @@ def test_every_control_has_a_name_for_a_screen_reader(tags: list[tuple[str, dict
 
 
 def test_pages_and_the_server_mean_the_same_names() -> None:
-    gallery, results, cast = (script_of(PAGES[uri].text) for uri in (GALLERY_URI, RESULTS_URI, CAST_URI))
+    gallery, results, cast = (script_of(PAGES[uri].read()) for uri in (GALLERY_URI, RESULTS_URI, CAST_URI))
     assert f'"{PICTURES_KEY}"' in gallery
     assert f'"{RESULTS_KEY}"' in results
     assert f'"{CAST_KEY}"' in cast
@@ -167,7 +167,7 @@ def test_page_calls_no_tool_that_costs(text: str, tools: list[str]) -> None:
 
 
 def test_page_of_a_production_knows_every_state_of_an_entry() -> None:
-    states = script_of(PAGES[CAST_URI].text).split("const CAST = {")[1].split("const ACTIONS")[0]
+    states = script_of(PAGES[CAST_URI].read()).split("const CAST = {")[1].split("const ACTIONS")[0]
     cast, shots = (re.findall(r"(\w+): \[\"", part) for part in states.split("const SHOTS = {"))
     assert {*get_args(CastAction), *get_args(OutcomeStatus), "orphan"} == {*cast}
     assert {*get_args(ShotAction), *get_args(OutcomeStatus), "stuck"} == {*shots}

@@ -103,7 +103,9 @@ class TestToken:
             for body in (calling("list_elements"), initializing()):
                 reply = await house.post(body, {**kling("somebody"), **headers})
                 assert reply.status_code == 401
-                assert reply.headers["WWW-Authenticate"].startswith("Bearer ")
+                assert reply.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+                assert "Authorization: Bearer TOKEN" in reply.json()["error_description"]
+                assert "KLING_MCP_HTTP_TOKEN" in reply.headers["WWW-Authenticate"]
                 assert "Mcp-Session-Id" not in reply.headers
         assert world.requests == []
 

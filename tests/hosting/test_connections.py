@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -10,15 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio.lowlevel
 import h11
 import httpx
 import pytest
+import uvicorn
 from sse_starlette.sse import AppStatus
 
 from hosting.http_server import TOKEN, bearer, headers_for, message
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
-from kling_mcp.server.http.connections import FREE_CHUNKS, LEAST_CHUNK_BYTES, LINGER_BYTES, GuardedProtocol
+from kling_mcp.server.http.connections import (
+    FREE_CHUNKS,
+    LEAST_CHUNK_BYTES,
+    LINGER_BYTES,
+    AnswerTransport,
+    GuardedProtocol,
+)
 from kling_mcp.server.http.serve import make_server
 from kling_mcp.settings import Settings
 from kling_mcp.settings.hosting import HostingSettings
@@ -182,3 +191,60 @@ class TestForm:
             line.sendall(head("Transfer-Encoding: chunked"))
             line.sendall(b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, *padding, b""]))
             assert line.recv(12) == b"HTTP/1.1 200"
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.pieces.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.pieces.append(b"closed")
+
+
+class TestHeads:
+    HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+
+    @pytest.fixture
+    async def wire(self) -> Wire:
+        return Wire()
+
+    @pytest.fixture
+    async def transport(self, wire: Wire) -> AnswerTransport:
+        app = build_http_app(Runtime(Settings(), transport="http"))
+        config = uvicorn.Config(app, log_config=None)
+        return AnswerTransport(wire, GuardedProtocol(config, uvicorn.server.ServerState(), {}))
+
+    @pytest.mark.anyio
+    async def test_head_and_body_leave_together(self, wire: Wire, transport: AnswerTransport) -> None:
+        transport.write(self.HEAD)
+        transport.write(b"body")
+        transport.write(b"more")
+        assert wire.pieces == [self.HEAD + b"body", b"more"]
+        await anyio.lowlevel.checkpoint()
+        assert len(wire.pieces) == 2
+
+    @pytest.mark.anyio
+    async def test_head_of_a_stream_leaves_before_its_first_event(self, wire: Wire, transport: AnswerTransport) -> None:
+        transport.write(self.HEAD)
+        await anyio.lowlevel.checkpoint()
+        assert wire.pieces == [self.HEAD]
+        transport.write(b"event")
+        assert wire.pieces == [self.HEAD, b"event"]
+
+    @pytest.mark.anyio
+    async def test_head_without_a_body_leaves_before_the_end(self, wire: Wire, transport: AnswerTransport) -> None:
+        transport.write(self.HEAD)
+        transport.close()
+        assert wire.pieces == [self.HEAD, b"closed"]

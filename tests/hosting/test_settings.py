@@ -115,6 +115,8 @@ def test_oauth_is_read(changes: dict[str, str], expected: dict[str, object]) -> 
         ({**OAUTH, "KLING_MCP_OAUTH_JWKS_URL": "https://a.example/ x"}, "it is not one"),
         ({**OAUTH, "KLING_MCP_OAUTH_SCOPES": 'el"ements'}, "KLING_MCP_OAUTH_SCOPES holds"),
         ({"KLING_MCP_PUBLIC_URL": "kling.example.com"}, "KLING_MCP_PUBLIC_URL must be an https address"),
+        ({"KLING_MCP_PUBLIC_URL": "https://kling.example.com/mcp"}, "public address without /mcp"),
+        ({"KLING_MCP_PUBLIC_URL": "https://kling.example.com/base/mcp/"}, "public address without /mcp"),
         ({"KLING_MCP_HTTP_TOKEN": "two words CANARY"}, "KLING_MCP_HTTP_TOKEN contains white space"),
         ({"KLING_MCP_HTTP_TOKEN": "${CANARY}"}, "KLING_MCP_HTTP_TOKEN holds a placeholder"),
         ({"KLING_MCP_ALLOWED_HOSTS": "*"}, "KLING_MCP_ALLOWED_HOSTS must list the host names"),

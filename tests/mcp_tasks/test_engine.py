@@ -22,7 +22,7 @@ from mcp_types import (
     InputRequiredResult,
 )
 
-from kling_mcp.server.mcp_tasks.background_call import current_background_call
+from kling_mcp.server.mcp_tasks.current import current_background_call
 from kling_mcp.server.mcp_tasks.extension import TasksExtension
 from kling_mcp.settings import Settings
 from kling_mcp.store.sqlite import FILE_NAME

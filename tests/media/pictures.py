@@ -1,8 +1,9 @@
-"""Makes real picture files for the tests, and a few that lie."""
+"""Makes real picture files for the tests, and a few that lie. The same one is encoded once."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import struct
 import zlib
@@ -12,6 +13,7 @@ from PIL import Image
 PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
+@functools.cache
 def jpeg(width: int = 640, height: int = 480, *, orientation: int = 0, exif: bytes = b"", shade: int = 90) -> bytes:
     """A one-coloured JPEG; `orientation` writes an EXIF block, `exif` any bytes in its place."""
     out = io.BytesIO()
@@ -23,6 +25,7 @@ def jpeg(width: int = 640, height: int = 480, *, orientation: int = 0, exif: byt
     return out.getvalue()
 
 
+@functools.cache
 def png(width: int = 640, height: int = 480, *, shade: int = 90, frames: int = 1) -> bytes:
     """A one-coloured PNG; more than one frame makes it an animated one."""
     out = io.BytesIO()
@@ -31,6 +34,7 @@ def png(width: int = 640, height: int = 480, *, shade: int = 90, frames: int = 1
     return out.getvalue()
 
 
+@functools.cache
 def other(format_name: str) -> bytes:
     """A true picture in a format that Kling does not take."""
     out = io.BytesIO()
@@ -38,6 +42,7 @@ def other(format_name: str) -> bytes:
     return out.getvalue()
 
 
+@functools.cache
 def mpo() -> bytes:
     """Two JPEGs in one file, as iPhones and stereo cameras write them."""
     out = io.BytesIO()

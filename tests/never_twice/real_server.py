@@ -9,8 +9,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+import preloaded
 from helpers import API_KEY, requests_to
-from processes import COMMAND, environ_with, uncounted
+from processes import environ_with, uncounted
 
 from kling_mcp.simulator import Faults, Quirks, World
 
@@ -55,13 +56,11 @@ class Server:
             "KLING_MCP_OUTPUT_DIR": str(folder / "results"),
             "KLING_MCP_SPENDING": "allow",
         }
-        self._process = subprocess.Popen(
-            COMMAND,
+        self._process = preloaded.Command(
             env=uncounted(environ_with(**environ)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            encoding="utf-8",
         )
         self._numbers = itertools.count(1)
 

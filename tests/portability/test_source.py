@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from repository_files import ROOT, files_of, named, tree_of
 
-MODULES = {named(path): tree_of(path) for path in files_of(".py", below="kling_mcp")}
+MODULES = {named(path): path for path in files_of(".py", below="kling_mcp")}
 
 # Windows' event loop has none of them.
 LOOP_METHODS = {"add_reader", "add_writer", "remove_reader", "add_signal_handler", "remove_signal_handler"}
@@ -46,7 +46,7 @@ REPLACES_FILES = {
 
 
 def calls(name: str) -> Iterator[ast.Call]:
-    for node in ast.walk(MODULES[name]):
+    for node in ast.walk(tree_of(MODULES[name])):
         if isinstance(node, ast.Call):
             yield node
 
@@ -72,7 +72,10 @@ def flags_of(module: ast.Module) -> set[str]:
 
 def test_modules_ask_event_loops_for_what_all_of_them_have() -> None:
     found = {
-        (name, node.attr) for name in MODULES for node in ast.walk(MODULES[name]) if isinstance(node, ast.Attribute)
+        (name, node.attr)
+        for name in MODULES
+        for node in ast.walk(tree_of(MODULES[name]))
+        if isinstance(node, ast.Attribute)
     }
     assert not {(name, attribute) for name, attribute in found if attribute in LOOP_METHODS}
 
@@ -84,7 +87,7 @@ def test_descriptors_are_opened_as_binary() -> None:
         for name in MODULES
         for call in calls(name)
         if attribute_of(call) == "os.open"
-        if not any(flags in ast.unparse(call) for flags in flags_of(MODULES[name]))
+        if not any(flags in ast.unparse(call) for flags in flags_of(tree_of(MODULES[name])))
     }
     assert without == set(OPENS_WITHOUT_BINARY)
 
@@ -114,7 +117,7 @@ def test_folders_of_one_system_are_named_only_where_others_are_thought_of() -> N
     found = {
         name
         for name in MODULES
-        for node in ast.walk(MODULES[name])
+        for node in ast.walk(tree_of(MODULES[name]))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if node.value.startswith(("/proc/", "/dev/", "/tmp", "/etc/", "/usr/", "/var/", "/sys/"))  # noqa: S108 - looked for
         if not name.startswith("kling_mcp/simulator/")
@@ -137,7 +140,7 @@ def test_files_are_replaced_with_patience() -> None:
         or (attribute_of(call) == ".replace" and len(call.args) == 1 and not call.keywords)
     }
     assert found == set(REPLACES_FILES)
-    assert all("replace_file" in ast.unparse(MODULES[name]) for name in found)
+    assert all("replace_file" in ast.unparse(tree_of(MODULES[name])) for name in found)
 
 
 def test_files_of_tests_can_be_loaded_on_every_system() -> None:

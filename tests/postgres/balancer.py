@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import preloaded
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from processes import COMMAND, ROOT, environ_with, uncounted
+from processes import ROOT, environ_with, uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ class Replica:
 
     port: int
     settings: dict[str, str]
-    process: subprocess.Popen[str] | None = None
+    process: preloaded.Command | None = None
 
     @property
     def address(self) -> str:
@@ -80,7 +81,7 @@ class Replica:
     def pid(self) -> int:
         """Of the process that runs."""
         assert self.process is not None
-        return self.process.pid
+        return self.process.pid_of_command
 
     def start(self) -> None:
         """Start it, and return once it listens."""
@@ -89,12 +90,11 @@ class Replica:
 
     def begin(self) -> None:
         """Start it."""
-        self.process = subprocess.Popen(
-            [*COMMAND, "serve", "--transport", "http", "--port", str(self.port)],
+        self.process = preloaded.Command(
+            ["serve", "--transport", "http", "--port", str(self.port)],
             env=uncounted(environ_with(**self.settings)),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
         )
 
     def await_start(self) -> None:

@@ -119,6 +119,26 @@ class TestLoss:
         assert "Nothing was sent" in error.advice
         assert clock.monotonic() - began < 10
         assert "CANARY" not in caplog.text
+        await failure(store)
+        assert caplog.text.count("The state database cannot be used: ") == 1, "an outage is one line"
+
+    async def test_log_has_the_reason_of_an_outage_before_callers_give_up(
+        self, store: PostgresStore, wire: Wire, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As whoever asks whether the server is ready does after two seconds."""
+        await store.run(lambda tx: put_handle(tx, "h0"), write=True)
+        wire.close()
+        with anyio.move_on_after(2):
+            await store.run(lambda tx: put_handle(tx, "h1"), write=True)
+        assert "The state database cannot be used: " in caplog.text
+
+    async def test_break_that_is_mended_at_once_is_no_line_in_the_log(
+        self, store: PostgresStore, wire: Wire, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        await store.run(lambda tx: put_handle(tx, "h1"), write=True)
+        wire.cut_all()
+        assert await handles(store) == ["h1"]
+        assert caplog.text == ""
 
     async def test_a_server_that_restarts_is_waited_for(self, database: Database, clock: VirtualClock) -> None:
         store = PostgresStore(database.url, clock)

@@ -6,6 +6,7 @@ A sheet is written as JSON, which is YAML as well, so that a test changes it as 
 from __future__ import annotations
 
 import colorsys
+import functools
 import io
 import json
 from dataclasses import dataclass, field
@@ -60,10 +61,7 @@ class Episode:
     def picture(self, name: str, version: int = 1) -> str:
         """A picture like no other, in a file of this name."""
         hue = (sum(ord(letter) * place for place, letter in enumerate(name, 7)) + 53 * version) % 997 / 997
-        out = io.BytesIO()
-        shade = tuple(round(part * 255) for part in colorsys.hsv_to_rgb(hue, 0.8, 0.9))
-        Image.new("RGB", (400, 500), shade).save(out, "PNG")
-        (self.folder / f"{name}.png").write_bytes(out.getvalue())
+        (self.folder / f"{name}.png").write_bytes(_one_coloured(hue))
         return f"{name}.png"
 
     def save(self) -> str:
@@ -80,6 +78,14 @@ class Episode:
     def ids(self) -> dict[str, str]:
         """The element of each entry, by the lock file."""
         return {name: element.element_id for name, element in self.lock.cast.items()}
+
+
+@functools.cache
+def _one_coloured(hue: float) -> bytes:
+    out = io.BytesIO()
+    shade = tuple(round(part * 255) for part in colorsys.hsv_to_rgb(hue, 0.8, 0.9))
+    Image.new("RGB", (400, 500), shade).save(out, "PNG")
+    return out.getvalue()
 
 
 def planner_of(runtime: Runtime) -> Planner:

@@ -10,7 +10,7 @@ import pytest
 from helpers import dice
 from never_twice.crashable import DiesAtStep, Processes
 from profiles import IS_NIGHTLY
-from virtual_time import SingleThreadLoop
+from virtual_time import SingleThreadLoop, VirtualLoop
 
 from kling_mcp.simulator import Faults
 from production.episodes import NAMES
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-# One process at a time. With several, the threads of their stores are part of what is tested.
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    """With several processes, the threads of their stores are part of what is tested."""
+    return "asyncio", {"loop_factory": VirtualLoop}
+
+
+# One process at a time.
 in_one_thread = pytest.mark.parametrize(
     "anyio_backend", [("asyncio", {"loop_factory": SingleThreadLoop})], ids=["one thread"]
 )

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from helpers import API_KEY
 from never_twice.real_server import Kling
+from skipped_time import skip_waits
 
 from kling_mcp import cli
 from kling_mcp.simulator import served_in_background
@@ -60,7 +61,10 @@ def episode(tmp_path: Path) -> Episode:
 
 
 @pytest.fixture
-def command(kling: Kling, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def command(
+    kling: Kling, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
+    skip_waits(kling.world, monkeypatch)
     with served_in_background(kling.world, kling.faults) as url:
         environ = {
             "KLING_BASE_URL": url,

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 
 # At the end: the folder has the name of a library, so it can be no package, and must not come first.
 sys.path.append(str(Path(__file__).parent))
 
 import run_with_model
+from evaluation import agent
 from evaluation.scene import KEY
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="agents are commands for a POSIX shell")
@@ -64,7 +66,8 @@ class Drive:
 
 
 @pytest.fixture
-def drive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Drive:
+def drive(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Drive:
+    monkeypatch.setattr(agent, "PYTHON", preloaded.script())
     return Drive(tmp_path, capsys)
 
 
@@ -179,7 +182,8 @@ def test_request_with_a_network_of_its_own_is_left_out(drive: Drive) -> None:
 # ---- two versions
 
 
-def test_agent_runs_the_code_of_each_checkout(drive: Drive, tmp_path: Path) -> None:
+def test_agent_runs_the_code_of_each_checkout(drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "PYTHON", [sys.executable])  # loads what PYTHONPATH leads to
     changed = tmp_path / "checkout"
     shutil.copytree(ROOT / "kling_mcp", changed / "kling_mcp", ignore=shutil.ignore_patterns("__pycache__"))
     (changed / "kling_mcp" / "_version.py").write_text('__version__ = "9.9.9"\n', "utf-8")

@@ -13,7 +13,8 @@ from kling_mcp.errors import TaskFailedError
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.server.views.elements import ElementPage, element_row, page_text, page_view
 from kling_mcp.server.views.tasks import next_step_for, task_text, task_view
-from kling_mcp.tasks.submit import ASK_FIRST, raise_if_failed
+from kling_mcp.tasks.entry import ASK_FIRST
+from kling_mcp.tasks.submit import raise_if_failed
 
 
 def task_of(**changes: Any) -> ElementTask:

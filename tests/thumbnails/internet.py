@@ -58,15 +58,17 @@ class Internet:
 
 
 class Body(httpx.AsyncByteStream):
-    """A body as it comes from a network: in pieces."""
+    """A body as it comes from a network: in pieces, tiny ones at first, where a picture is recognised."""
 
-    def __init__(self, content: bytes, piece: int = 7) -> None:
+    def __init__(self, content: bytes) -> None:
         self._content = content
-        self._piece = piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._content), self._piece):
-            yield self._content[start : start + self._piece]
+        start = 0
+        while start < len(self._content):
+            end = start + (7 if start < 1_000 else 1_400)
+            yield self._content[start:end]
+            start = end
 
 
 def picture(content: bytes, content_type: str = "image/jpeg") -> Answer:

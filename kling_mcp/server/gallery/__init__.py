@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp.server.apps import Apps, ResourceCsp
+from mcp.server.apps import APP_MIME_TYPE, Apps, ResourceCsp
+from mcp.server.mcpserver.resources import FunctionResource
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -50,8 +51,7 @@ class Page:
     description: str
     hosts: tuple[str, ...] = ()
 
-    @property
-    def text(self) -> str:
+    def read(self) -> str:
         """The whole page, with the parts that the pages share."""
         return _INCLUDE.sub(lambda found: _read(found[1]), _read(self.file))
 
@@ -86,14 +86,17 @@ def pages_extension(uris: Collection[str]) -> Apps:
     """The MCP Apps extension with these pages; a tool names its page itself (`ToolSpec.page_uri`)."""
     apps = Apps()
     for page in (page for page in PAGES.values() if page.uri in uris):
-        apps.add_html_resource(
-            page.uri,
-            page.text,
-            name=Path(page.file).stem,
-            title=page.title,
-            description=page.description,
-            csp=ResourceCsp(connect_domains=[], resource_domains=[*page.hosts], frame_domains=[], base_uri_domains=[]),
-            prefers_border=True,
+        csp = ResourceCsp(connect_domains=[], resource_domains=[*page.hosts], frame_domains=[], base_uri_domains=[])
+        apps.add_resource(  # its way for HTML would read each page at the start
+            FunctionResource(
+                uri=page.uri,
+                name=Path(page.file).stem,
+                title=page.title,
+                description=page.description,
+                mime_type=APP_MIME_TYPE,
+                meta={"ui": {"csp": csp.model_dump(by_alias=True), "prefersBorder": True}},
+                fn=page.read,
+            )
         )
     return apps
 

@@ -77,19 +77,21 @@ class AddressRules:
 
 
 class AddressCheck:
-    """Refuses foreign hosts with 421 and foreign pages with 403, unread."""
+    """Refuses foreign hosts with 421 and foreign pages with 403, unread. Only pages need the answers of CORS."""
 
     def __init__(self, app: ASGIApp, rules: AddressRules) -> None:
         self._app = app
+        self._app_for_pages = add_cors(app)
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
+        origin = headers.get("origin")
         status, why = 421, self._rules.why_not_host(headers.get("host", ""))
         if not why:
-            status, why = 403, self._rules.why_not_origin(headers.get("origin", ""))
+            status, why = 403, self._rules.why_not_origin(origin or "")
         if not why:
-            await self._app(scope, receive, send)
+            await (self._app if origin is None else self._app_for_pages)(scope, receive, send)
             return
         logger.info("Refused with %d: %s", status, why)  # at INFO, because anyone can cause it
         await refusal(status, why)(scope, receive, send)

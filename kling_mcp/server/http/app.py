@@ -14,10 +14,11 @@ from kling_mcp._version import __version__
 from kling_mcp.errors import StorageError
 from kling_mcp.server.build import build_server
 from kling_mcp.server.http.accept import AcceptedForm
-from kling_mcp.server.http.addresses import AddressCheck, AddressRules, add_cors, is_public
+from kling_mcp.server.http.addresses import AddressCheck, AddressRules, is_public
 from kling_mcp.server.http.auth import check_access, metadata_routes, require_token, verifier_for
 from kling_mcp.server.http.bodies import Bodies
 from kling_mcp.server.http.callers import RecognizeCaller
+from kling_mcp.server.http.one_piece import OnePiece
 from kling_mcp.server.http.open_requests import OpenRequests
 from kling_mcp.server.http.request_state import RequestStateKeys
 from kling_mcp.server.http.sessions import Sessions
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.auth.provider import TokenVerifier
+    from mcp.server.mcpserver import MCPServer
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -74,13 +76,9 @@ def build_http_app(
     seal = RequestStateKeys(runtime)
     server = build_server(settings, runtime, request_state=seal.security())
     largest = hosting.largest_request_bytes(is_public=is_public(settings, host))
-    app = server.streamable_http_app(
-        max_request_body_size=largest,
-        max_sessions=2 * most_sessions,  # ours must count first; an opening that is refused is there for a moment
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # `AddressCheck` does it
-    )
+    app, plain = _two_forms(server, largest, most_sessions)
     app.state.server = server
-    app.router.lifespan_context = _within(app.router.lifespan_context, seal)
+    app.router.lifespan_context = _within(app.router.lifespan_context, plain, seal)
     app.add_route(HEALTH, _healthz, methods=["GET"])
     app.add_route(READINESS, _Readiness(runtime).answer, methods=["GET"])
     routes = metadata_routes(hosting.oauth)
@@ -88,24 +86,39 @@ def build_http_app(
     checking = verifier or verifier_for(hosting, runtime.clock)
 
     def guard(inner: ASGIApp) -> ASGIApp:
-        """From the outside in: host and origin, CORS, token, caller, shares, size and time, sessions, form."""
-        sessions = Sessions(AcceptedForm(inner), runtime.clock, most_sessions)
+        """From the outside in: host and origin, CORS, token, caller, shares, size and time, sessions, form, pieces."""
+        forms = AcceptedForm(OnePiece(inner, plain.router))
+        sessions = Sessions(forms, runtime.clock, most_sessions)
         requests = OpenRequests(Bodies(sessions, runtime.clock, largest=largest), runtime.clock)
         app.state.requests = requests
         signed_in = require_token(RecognizeCaller(requests, runtime), hosting, checking)
-        return AddressCheck(add_cors(signed_in), AddressRules(settings, host))
+        return AddressCheck(signed_in, AddressRules(settings, host))
 
     open_paths = {HEALTH, READINESS, *(route.path for route in routes)}
     app.add_middleware(_PathGuard, guard=guard, open_paths=open_paths, open_below=add_callbacks(app, runtime))
     return app
 
 
-def _within(lifespan: Lifespan, seal: RequestStateKeys) -> Lifespan:
-    """The app's lifespan, with the encryption key read while the state is open."""
+def _two_forms(server: MCPServer[Any], largest: int, most_sessions: int) -> tuple[Starlette, Starlette]:
+    """The server with sessions and event streams, and without them for `OnePiece`."""
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # `AddressCheck` does it
+    plain = server.streamable_http_app(
+        json_response=True, stateless_http=True, max_request_body_size=largest, transport_security=security
+    )
+    app = server.streamable_http_app(  # last, because the server's session manager is that of the last
+        max_request_body_size=largest,
+        max_sessions=2 * most_sessions,  # ours must count first; an opening that is refused is there for a moment
+        transport_security=security,
+    )
+    return app, plain
+
+
+def _within(lifespan: Lifespan, plain: Starlette, seal: RequestStateKeys) -> Lifespan:
+    """The app's lifespan, with that of its plain form, and the encryption key read while the state is open."""
 
     @asynccontextmanager
     async def sealed(app: Starlette) -> AsyncIterator[Any]:
-        async with lifespan(app) as state, seal.kept():
+        async with lifespan(app) as state, plain.router.lifespan_context(plain), seal.kept():
             yield state
 
     return sealed
@@ -165,8 +178,11 @@ class _Readiness:
         try:
             with anyio.fail_after(_READING_SECONDS):
                 await self._runtime.store.run(_touch, write=False)
-        except (StorageError, TimeoutError) as error:
-            logger.warning("Not ready, because the state cannot be read: %s", error)
+        except StorageError as error:
+            logger.warning("Not ready, because the state cannot be read: %s", error.message)
+            return False
+        except TimeoutError:
+            logger.warning("Not ready, because the state did not answer within %g seconds.", _READING_SECONDS)
             return False
         return True
 

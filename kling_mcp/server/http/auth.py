@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from kling_mcp.settings.hosting import HostingSettings, OAuthSettings
 
 NOT_KEPT = "[not kept]"
+WANTED = (
+    "This server wants its own token: send the header Authorization: Bearer TOKEN, with the server's "
+    "KLING_MCP_HTTP_TOKEN."
+)
 
 
 def check_access(settings: Settings, host: str) -> None:
@@ -103,7 +108,33 @@ def require_token(app: ASGIApp, hosting: HostingSettings, verifier: TokenVerifie
     scopes = list(oauth.scopes) if oauth else []
     metadata = build_resource_metadata_url(AnyHttpUrl(oauth.resource)) if oauth else None
     guarded = AuthContextMiddleware(RequireAuthMiddleware(app, scopes, metadata))
-    return _ScopeChallenge(AuthenticationMiddleware(guarded, backend=BearerAuthBackend(verifier)), scopes)
+    signed_in = AuthenticationMiddleware(guarded, backend=BearerAuthBackend(verifier))
+    return _ScopeChallenge(signed_in, scopes) if oauth else _TokenChallenge(signed_in)
+
+
+class _TokenChallenge:
+    """Says in the SDK's refusals which token is wanted: a person copied it into a client's configuration."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._refusal = JSONResponse(
+            {"error": "invalid_token", "error_description": WANTED},
+            401,
+            {"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{WANTED}"'},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_refused = False
+
+        async def with_advice(message: Message) -> None:
+            nonlocal is_refused
+            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.UNAUTHORIZED:
+                is_refused = True
+                await self._refusal(scope, receive, send)
+            elif not is_refused:
+                await send(message)
+
+        await self._app(scope, receive, with_advice)
 
 
 class _ScopeChallenge:

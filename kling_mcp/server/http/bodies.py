@@ -7,7 +7,7 @@ size of a single body.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -44,7 +44,7 @@ class _Body(Place):
 
     arrived: int = 0
     is_complete: bool = False
-    reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    reading: anyio.CancelScope | None = None  # while it waits for the next part
 
 
 class Bodies:
@@ -91,7 +91,8 @@ class Bodies:
                 raise _RefusedError(refusal(503, _FULL, _RETRY)) from None
             for other in lost:
                 other.gives_way = False
-                other.reading.cancel()
+                if other.reading is not None:
+                    other.reading.cancel()
         if not message.get("more_body", False):
             body.is_complete = True
             body.gives_way = False

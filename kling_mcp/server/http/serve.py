@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from kling_mcp.api.network import load_http_library
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
 from kling_mcp.server.http.app import build_http_app
+from kling_mcp.server.http.before import doubts, require_means
 from kling_mcp.server.tool_list import load_all_tools
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from kling_mcp.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 3.0  # for requests on their way to Kling; waits end at once
 _GRACE_SECONDS = 1  # for connections that the other side does not close
@@ -37,11 +41,14 @@ def serve_http(settings: Settings, host: str, port: int, on_listening: Callable[
     each caller gets the ids and the next call; tasks are left to the next server; then streams are closed.
 
     Raises:
-        ConfigurationError: as `build_http_app`, or the port cannot be used.
+        ConfigurationError: as `build_http_app`, or a folder, a file or the port cannot be used.
         KeyboardInterrupt: Ctrl-C, after the graceful shutdown.
     """
     runtime = Runtime(settings, transport="http")
     app = build_http_app(runtime, host)
+    require_means(runtime)
+    for doubt in doubts(settings):
+        logger.warning("%s", doubt)
     load_what_stays()
     _allow_many_files()
     with contextlib.closing(_listen(host, port)) as listener:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.errors import StorageError
+from kling_mcp.server.mcp_tasks.current import current
 from kling_mcp.server.mcp_tasks.handles import KEEP_SECONDS
 from kling_mcp.tasks.stored_error import StoredError
 
@@ -39,13 +39,6 @@ CallStatus = Literal["working", "input_required", "completed", "failed", "cancel
 _EARLY_POLL_MS, _LATER_POLL_MS = 2000, 5000  # fact: poll
 _EARLY_SECONDS = 30.0
 _MAX_MESSAGE_CHARACTERS = 200
-
-_current: ContextVar[BackgroundCall | None] = ContextVar("kling_mcp_background_call", default=None)
-
-
-def current_background_call() -> BackgroundCall | None:
-    """The background call that this code runs in, or None in an ordinary call."""
-    return _current.get()
 
 
 class _Question:
@@ -125,7 +118,7 @@ class BackgroundCall:
 
     async def run(self, work: Callable[[], Awaitable[HandlerResult]]) -> None:
         """Run the call to its end. Shutdown cancels it and leaves the handle for the next server."""
-        _current.set(self)
+        current.set(self)
         try:
             with self._scope:
                 self._ended(await work())

@@ -24,8 +24,6 @@ from pydantic import Field
 
 from kling_mcp.errors import AuthError, ClockError, ConfigurationError, KlingError, StorageError
 from kling_mcp.server.lazy_runtime import runtime_of
-from kling_mcp.server.mcp_tasks.background_call import CANCELLED, BackgroundCall, wire_form
-from kling_mcp.server.mcp_tasks.handles import Handle, HandleStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
     from mcp_types import CallToolRequestParams
 
     from kling_mcp.account import Account
+    from kling_mcp.server.mcp_tasks.background_call import BackgroundCall
+    from kling_mcp.server.mcp_tasks.handles import Handle, HandleStore
 
     RequestContext = ServerRequestContext[Any, Any]
 
@@ -163,7 +163,12 @@ class TasksExtension(Extension):
         except KlingError as error:
             logger.info("%s runs without a task handle: %s", tool, error)
             return None
-        return None if handle is None else BackgroundCall(handle, handles, runtime_of(ctx).clock, self._seconds)
+        return None if handle is None else self._make_call(handle, ctx)
+
+    def _make_call(self, handle: Handle, ctx: RequestContext) -> BackgroundCall:
+        from kling_mcp.server.mcp_tasks.background_call import BackgroundCall  # noqa: PLC0415 - most calls are ordinary
+
+        return BackgroundCall(handle, _handles_of(ctx), runtime_of(ctx).clock, self._seconds)
 
     def _start(self, background: BackgroundCall, work: Any) -> None:
         async def to_the_end() -> None:
@@ -195,6 +200,8 @@ class TasksExtension(Extension):
             await background.handles.discard(background.handle.handle_id)
 
     async def _get(self, ctx: RequestContext, params: HandleParams) -> HandlerResult:
+        from kling_mcp.server.mcp_tasks.background_call import CANCELLED, wire_form  # noqa: PLC0415 - see `_make_call`
+
         handle = await self._find(ctx, params.task_id)
         background = self._calls.get(handle.handle_id)
         if handle.status == "cancelled" and (background is None or not background.is_over):
@@ -249,7 +256,7 @@ class TasksExtension(Extension):
 
     def _resume(self, handle: Handle, ctx: RequestContext) -> BackgroundCall:
         """Follow a call that this process does not run: after a restart, or because another process runs it."""
-        background = BackgroundCall(handle, _handles_of(ctx), runtime_of(ctx).clock, self._seconds)
+        background = self._make_call(handle, ctx)
         background.detach()
 
         async def follow() -> HandlerResult:
@@ -292,6 +299,8 @@ def _handles_of(ctx: RequestContext) -> HandleStore:
     Raises:
         ConfigurationError: the caller has none.
     """
+    from kling_mcp.server.mcp_tasks.handles import HandleStore  # noqa: PLC0415 - most calls are ordinary
+
     runtime = runtime_of(ctx)
     return HandleStore(_account_of(ctx).store, runtime.clock, runtime.owner)
 

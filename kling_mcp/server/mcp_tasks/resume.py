@@ -14,7 +14,8 @@ from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import KlingError, NotFoundError, StorageError, UnknownOutcomeError
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
-from kling_mcp.server.mcp_tasks.background_call import BackgroundCall, current_background_call
+from kling_mcp.server.mcp_tasks.background_call import BackgroundCall
+from kling_mcp.server.mcp_tasks.current import current_background_call
 from kling_mcp.server.tool import CREATES, PAYS, READS, Answer, ToolSpec, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools.create_element_and_wait import create_element_and_wait
@@ -25,13 +26,12 @@ from kling_mcp.server.tools.wait_for_tasks import WaitArguments, WaitView, wait_
 from kling_mcp.server.views.generations import GenerationView, followed_view, generation_text
 from kling_mcp.server.views.tasks import (
     TaskView,
-    VoiceTaskView,
     creation_view,
     next_step_for,
     next_wait,
     task_text,
-    voice_view,
 )
+from kling_mcp.server.views.voice_tasks import VoiceTaskView, voice_view
 from kling_mcp.tasks.collector import NEVER_ARRIVED
 from kling_mcp.tasks.submit import raise_if_failed
 

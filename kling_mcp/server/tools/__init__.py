@@ -7,6 +7,7 @@ compares them. Models read them, so review every change there as product text.
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -64,6 +65,8 @@ TOOLSETS: Mapping[str, frozenset[str]] = MappingProxyType(
         "account": frozenset({"check_balance"}),
     }
 )
+# Each is one request to Kling, reads, and reports no progress.
+SHORT = frozenset({"list_elements", "list_preset_elements"})
 PAID = frozenset({"generate_video", "generate_image", "create_voice", "apply_production"})
 
 
@@ -80,8 +83,12 @@ def changes_something(name: str) -> bool:
 
 def may_create(name: str) -> bool:
     """Whether a call of this tool may create something; False for a name that is no tool."""
-    if name not in NAMES:
-        return False
+    return name in NAMES and _may_create(name)
+
+
+@cache
+def _may_create(name: str) -> bool:
+    """Of a tool; every call asks."""
     hints = read_wire(name)["annotations"]
     return not hints["readOnlyHint"] and not hints["destructiveHint"]
 

@@ -16,7 +16,8 @@ from kling_mcp.server.tool import PAYS, SENDING, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._ending import ending_of
 from kling_mcp.server.tools._expected_time import expected_time
-from kling_mcp.server.views.tasks import VoiceTaskView, next_step_for, next_wait, task_text, voice_view
+from kling_mcp.server.views.tasks import next_step_for, next_wait, task_text
+from kling_mcp.server.views.voice_tasks import VoiceTaskView, voice_view
 from kling_mcp.settings import MAX_WAIT_SECONDS
 from kling_mcp.voices.preflight import VoiceDraft
 

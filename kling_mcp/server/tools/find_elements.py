@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from kling_mcp.api.limits import TAGS
-from kling_mcp.elements.text_rules import tag_id
 from kling_mcp.errors import InputError
 from kling_mcp.library.catalogue import Filters, Position
 from kling_mcp.library.folding import fold
@@ -19,14 +18,16 @@ from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
 from kling_mcp.server.views.elements import ElementRow, element_row, rows_text
 from kling_mcp.server.views.library import sync_notes
-from kling_mcp.server.views.pictures import RenderedPictures, render_pictures
 from kling_mcp.server.views.search_notes import notes_on_hits, refusal_notes
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kling_mcp.library.catalogue import SearchPage, Spelling
     from kling_mcp.library.index import Library
-    from kling_mcp.library.records import Source
+    from kling_mcp.library.records import LibraryElement, Source
+    from kling_mcp.server.views.pictures import RenderedPictures
 
 _SOURCES: dict[str, tuple[Source, ...]] = {"custom": ("custom",), "preset": ("preset",), "all": ("custom", "preset")}
 _SPELLINGS: dict[str, Spelling] = {"e": "exact", "b": "begun", "c": "corrected", "s": "similar"}
@@ -77,10 +78,9 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
     filters = await _filters(arguments, library)
     after = _position(arguments) if arguments.cursor.strip() else None
     found = await library.search(arguments.query, filters, arguments.limit, after)
-    draws = arguments.pictures and call.caller.shows_pictures
     shared = await library.catalogue.shared_names([record.element_name for record in found.page.elements])
-    shown = await render_pictures(account.thumbnails, found.page.elements) if draws else RenderedPictures()
-    notes = [*sync_notes(found.sync), *shown.notes]
+    shown = await _pictures(call, found.page.elements) if arguments.pictures else None
+    notes = [*sync_notes(found.sync), *(shown.notes if shown else ())]
     next_position = found.page.next_position
     query = arguments.query.strip()
     if after is None:
@@ -103,7 +103,14 @@ async def find_elements(arguments: FindElementsArguments, call: ToolContext) -> 
         notes=notes,
     )
     for_page = await page_data(account.thumbnails, found.page.elements) if call.caller.shows_pages else None
-    return Answer(view, _text(view, arguments), shown.blocks, for_page)
+    return Answer(view, _text(view, arguments), shown.blocks if shown else (), for_page)
+
+
+async def _pictures(call: ToolContext, elements: Sequence[LibraryElement]) -> RenderedPictures | None:
+    """Of these elements, where the caller can show them."""
+    from kling_mcp.server.views.pictures import render_pictures  # noqa: PLC0415 - most searches show none
+
+    return await render_pictures(call.account.thumbnails, elements) if call.caller.shows_pictures else None
 
 
 async def _filters(arguments: FindElementsArguments, library: Library) -> Filters:
@@ -117,6 +124,8 @@ async def _filters(arguments: FindElementsArguments, library: Library) -> Filter
 
 
 async def _tag(given: str, place: int, library: Library) -> str:
+    from kling_mcp.elements.text_rules import tag_id  # noqa: PLC0415 - most searches name no tag
+
     try:
         return TAGS[tag_id(given, f"tags[{place}]")]
     except InputError:

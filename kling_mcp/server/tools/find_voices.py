@@ -12,8 +12,8 @@ from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._cursor import bad_cursor, make_cursor, read_cursor
-from kling_mcp.server.views.tasks import MAX_TRIAL_URL_CHARACTERS
 from kling_mcp.server.views.view import View
+from kling_mcp.server.views.voice_tasks import MAX_TRIAL_URL_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

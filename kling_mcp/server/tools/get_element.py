@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from kling_mcp.elements.create import KIND
 from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem, StorageError
-from kling_mcp.library.voices import KIND as VOICE
+from kling_mcp.library.records import ELEMENT, VOICE
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.tool import READS, Answer, tool
@@ -107,7 +106,7 @@ async def _entry_of_journal(account: Account, wanted: str) -> JournalEntry | Non
     with suppress(StorageError):
         found = await account.journal.find(wanted)
         named = [found] if found else await account.journal.named(wanted)
-        if len(named) == 1 and named[0].kind == KIND:
+        if len(named) == 1 and named[0].kind == ELEMENT:
             return named[0]
     return None
 

@@ -17,8 +17,9 @@ from kling_mcp.server.gallery.results import results_data
 from kling_mcp.server.tool import READS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._expected_time import expected_time
+from kling_mcp.server.views.collected import CollectedTaskView, collected_view
 from kling_mcp.server.views.result_blocks import result_blocks
-from kling_mcp.server.views.tasks import CollectedTaskView, collected_view, next_wait, task_text
+from kling_mcp.server.views.tasks import next_wait, task_text
 from kling_mcp.server.views.view import View
 from kling_mcp.settings import MAX_WAIT_SECONDS
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.sanitize import clean, identifier, quote
+from kling_mcp.server.views.files import FileRow, file_row, file_text, file_warnings
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:
@@ -17,18 +18,7 @@ if TYPE_CHECKING:
     from kling_mcp.results.saver import SavedFile
     from kling_mcp.tasks.entry import JournalEntry
 
-_MESSAGE, _ID, _LINK = 300, 128, 2048
-
-
-class FileRow(View):
-    """One result. `path` is "" if it is not on this computer's disk; `seconds` is 0 for a picture."""
-
-    path: str
-    url: str
-    expires_at: str
-    mime_type: str
-    seconds: float
-    bytes: int
+_MESSAGE, _ID = 300, 128
 
 
 class GenerationView(View):
@@ -53,24 +43,6 @@ class GenerationView(View):
     updated_at: str
     warnings: list[str]
     next_step: str
-
-
-def file_row(file: SavedFile) -> FileRow:
-    """A result as callers see it."""
-    return FileRow(
-        path=file.path,
-        url=clean(file.url, _LINK),
-        expires_at=file.expires_at,
-        mime_type=file.mime_type,
-        seconds=file.seconds,
-        bytes=file.bytes,
-    )
-
-
-def file_warnings(files: Sequence[SavedFile]) -> list[str]:
-    """Why files are not saved, or not where they were wanted, a sentence each."""
-    errors = [f"{file.error.message} {file.error.advice}".strip() if file.error else file.note for file in files]
-    return list(dict.fromkeys(filter(None, errors)))
 
 
 def next_step_after(task: GenerationTask, files: Sequence[SavedFile]) -> str:
@@ -166,19 +138,6 @@ def generation_text(view: GenerationView) -> str:
         lines.append(f"Request: {view.request}")
     lines.append(view.next_step)
     return "\n".join(line for line in lines if line)
-
-
-def file_text(row: FileRow) -> str:
-    """One result in a line: where it is, and until when its link lives."""
-    facts = [
-        row.path and f"path={quote(row.path, 1000)}",
-        row.url and f"url={row.url}",
-        row.expires_at and f"link ends {row.expires_at}",
-        row.mime_type,
-        row.seconds and f"{row.seconds:g} s",
-        row.bytes and f"{row.bytes} bytes",
-    ]
-    return "- " + "; ".join(str(fact) for fact in facts if fact)
 
 
 def _headline(view: GenerationView) -> str:

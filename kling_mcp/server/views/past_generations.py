@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from kling_mcp.concurrency.clock import iso_utc
 from kling_mcp.results.links import LIFETIME_SECONDS
 from kling_mcp.sanitize import clean, identifier, quote, quote_prose
-from kling_mcp.server.views.generations import FileRow, file_row
+from kling_mcp.server.views.files import FileRow, file_row
 from kling_mcp.server.views.tasks import next_wait
 from kling_mcp.server.views.view import View
 

@@ -12,7 +12,7 @@ from kling_mcp.generation.video_rules import DEFAULT_RATIO, DEFAULT_SECONDS
 from kling_mcp.production.check_shots import draft_of
 from kling_mcp.production.mentions import ALWAYS_WITH_SOUND, text_of
 from kling_mcp.sanitize import clean, identifier, quote_prose
-from kling_mcp.server.views.generations import FileRow, file_row
+from kling_mcp.server.views.files import FileRow, file_row
 from kling_mcp.server.views.view import View
 
 if TYPE_CHECKING:

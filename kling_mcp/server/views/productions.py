@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kling_mcp.production.outcome import EntryKind, OutcomeStatus
 from kling_mcp.sanitize import clean, identifier, quote
-from kling_mcp.server.views.generations import FileRow, file_row, file_warnings
+from kling_mcp.server.views.files import FileRow, file_row, file_warnings
 from kling_mcp.server.views.planned_shots import file_lines
 from kling_mcp.server.views.view import View
 from kling_mcp.tasks.budget import show_units, units_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kling_mcp.library.catalogue import Filters
 from kling_mcp.sanitize import clean, identifier, quote
-from kling_mcp.tasks.submit import ASK_FIRST
+from kling_mcp.tasks.entry import ASK_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

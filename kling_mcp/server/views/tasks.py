@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from kling_mcp.api.models import ElementTask, VoiceTask
+from kling_mcp.api.models import ElementTask
 from kling_mcp.concurrency.clock import iso_utc
-from kling_mcp.elements.voice_check import voice_warnings
 from kling_mcp.library.from_kling import records_of
 from kling_mcp.library.records import LibraryElement, Submitted
-from kling_mcp.library.voices import voices_of
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.elements import ElementRow, element_row, row_text
-from kling_mcp.server.views.generations import FileRow, file_row, file_text, file_warnings
 from kling_mcp.server.views.view import View
-from kling_mcp.tasks.submit import ASK_FIRST
+from kling_mcp.tasks.entry import ASK_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +19,9 @@ if TYPE_CHECKING:
     from kling_mcp.api.models import KlingTask
     from kling_mcp.elements.create import Creation
     from kling_mcp.errors import StillSendingError
-    from kling_mcp.results.saver import SavedFile
-    from kling_mcp.tasks.collector import CollectedTask
 
-_MESSAGE, _ID, _EXTERNAL_ID, _PROMPT, _NAME = 300, 80, 128, 200, 60
-MAX_TRIAL_URL_CHARACTERS = 500
-GENERATIONS = ("video", "image")
+MAX_ID_CHARACTERS = 80
+_MESSAGE, _EXTERNAL_ID = 300, 128
 _OUTCOMES = {
     "submitted": "",
     "already_submitted": "An identical request was sent before; this is its task, and no second one was made.",
@@ -54,29 +48,28 @@ class TaskView(View):
     warnings: list[str]
     next_step: str
 
+    def headline(self) -> str:
+        """How it stands, in a sentence."""
+        if self.element_ids:
+            is_deleted = all(row.status == "deleted" for row in self.elements)
+            return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, self.element_ids))}"
+        if self.task_status == "failed":
+            return "Failed: Kling refused the inputs."
+        if not self.task_id:
+            return "Kling has no task for it yet."
+        if self.task_status == "unknown" and not self.created_at:
+            return "Kling has not shown this task yet, so its state is not known."
+        if self.task_status == "unknown":
+            return "Kling reports a status that this version does not know."
+        return "Not ready yet: the task is still running at Kling."
 
-class CollectedTaskView(TaskView):
-    """A task that was waited for: `kind` is `element`, `voice`, `video` or `image`.
+    def lines_of_results(self) -> list[str]:
+        """What it made besides elements."""
+        return []
 
-    `prompt`, `units_estimated` and `files` belong to videos and pictures, `voice_id` to a voice.
-    """
-
-    kind: str
-    voice_id: str
-    prompt: str
-    units_estimated: str
-    files: list[FileRow]
-
-
-class VoiceTaskView(TaskView):
-    """A voice and its creation; `trial_url` is an https link that people can listen to, once it is ready."""
-
-    SHOWN: ClassVar[tuple[str, ...]] = ("task_id", "task_status", "voice_id")
-
-    voice_id: str
-    voice_name: str
-    trial_url: str
-    units_estimated: str
+    def facts_of_kind(self) -> list[str]:
+        """What only a task of its kind has."""
+        return []
 
 
 class FoundTaskView(TaskView):
@@ -103,12 +96,12 @@ def task_view(
     """
     made_elements = isinstance(task, ElementTask) and bool(task.elements)
     return TaskView(
-        task_id=clean(task.task_id, _ID),
+        task_id=clean(task.task_id, MAX_ID_CHARACTERS),
         external_task_id=clean(task.external_task_id or external_task_id, _EXTERNAL_ID),
         task_status=task.task_status,
         task_status_msg=clean(task.task_status_msg, _MESSAGE),
         outcome=outcome,
-        element_ids=[clean(element_id, _ID) for element_id in task.result_ids] if made_elements else [],
+        element_ids=[clean(element_id, MAX_ID_CHARACTERS) for element_id in task.result_ids] if made_elements else [],
         elements=_rows(task, submitted) if isinstance(task, ElementTask) else [],
         waited_seconds=round(waited_seconds, 1),
         units_deducted=clean(task.units_deducted, 20),
@@ -128,85 +121,15 @@ def _rows(task: ElementTask, submitted: Submitted | None) -> list[ElementRow]:
     return [element_row(record) for record in records if record.element_id or record.element_name]
 
 
-def collected_view(
-    item: CollectedTask,
-    kind: str,
-    waited_seconds: float,
-    *,
-    refusal: Sequence[str] = (),
-    files: Sequence[SavedFile] = (),
-    units_estimated: str = "",
-) -> CollectedTaskView:
-    """A task that was waited for. `kind` is what callers call it; `refusal` is what is known of a failed one."""
-    task: KlingTask = item.snapshot.task or ElementTask(task_id=item.name if item.name != item.external_task_id else "")
-    error = item.snapshot.error or item.snapshot.last_poll_error
-    warnings = [*refusal, item.warning or (error.message if error else ""), *file_warnings(files)]
-    is_generation = kind in GENERATIONS
-    if isinstance(task, ElementTask):
-        warnings += voice_warnings(task, item.memo.get("voice_id", ""))
-    view = task_view(
-        task,
-        external_task_id=item.external_task_id,
-        waited_seconds=waited_seconds,
-        warnings=[warning for warning in warnings if warning],
-        next_step=next_step_for(task, running="") if task.is_final else "",
-        submitted=_submitted(item) if kind == "element" else None,
-    )
-    voice_ids = task.result_ids if isinstance(task, VoiceTask) else []
-    return CollectedTaskView(
-        **dict(view),
-        kind=kind,
-        voice_id=clean(voice_ids[0], _ID) if voice_ids else "",
-        prompt=clean(item.memo.get("prompt", ""), _PROMPT) if is_generation else "",
-        units_estimated=units_estimated,
-        files=[file_row(file) for file in files],
-    )
-
-
-def voice_view(
-    task: VoiceTask,
-    *,
-    voice_name: str,
-    units_estimated: str,
-    external_task_id: str = "",
-    outcome: str = "",
-    waited_seconds: float = 0.0,
-    warnings: Sequence[str] = (),
-    next_step: str = "",
-) -> VoiceTaskView:
-    """A voice that was asked for under this name."""
-    view = task_view(
-        task,
-        external_task_id=external_task_id,
-        outcome=outcome,
-        waited_seconds=waited_seconds,
-        warnings=warnings,
-        next_step=next_step,
-    )
-    made = voices_of(task, "custom")[0] if task.voices else None
-    return VoiceTaskView(
-        **dict(view),
-        voice_id=clean(made.voice_id, _ID) if made else "",
-        voice_name=clean(voice_name or (made.voice_name if made else ""), _NAME),
-        trial_url=made.trial_url if made and len(made.trial_url) <= MAX_TRIAL_URL_CHARACTERS else "",
-        units_estimated=units_estimated,
-    )
-
-
-def _submitted(item: CollectedTask) -> Submitted | None:
-    """What was asked for, if it is known and may exist."""
-    return Submitted.of(item.label, item.memo) if item.label and item.standing != "never_arrived" else None
-
-
 def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> TaskView:
     """A record with an element, shown like the task that created it."""
     return TaskView(
-        task_id=clean(record.task_id, _ID),
+        task_id=clean(record.task_id, MAX_ID_CHARACTERS),
         external_task_id=clean(record.external_task_id, _EXTERNAL_ID),
         task_status="succeed",
         task_status_msg="",
         outcome="",
-        element_ids=[clean(record.element_id, _ID)],
+        element_ids=[clean(record.element_id, MAX_ID_CHARACTERS)],
         elements=[element_row(record)],
         waited_seconds=0.0,
         units_deducted="",
@@ -220,24 +143,14 @@ def record_view(record: LibraryElement, *, warnings: Sequence[str] = ()) -> Task
 def task_text(view: TaskView) -> str:
     """The facts of a task, the most important first."""
     lines = [
-        _headline(view),
+        view.headline(),
         *(row_text(row, task_id=view.task_id, created_at=view.created_at) for row in view.elements),
+        *view.lines_of_results(),
     ]
-    of_generation: list[str] = []
-    if isinstance(view, VoiceTaskView):
-        of_generation = [f"voice_name={quote(view.voice_name, _NAME)}", f"units_estimated={view.units_estimated}"]
-        lines.append(view.trial_url and f"Listen at trial_url={view.trial_url}")
-    if isinstance(view, CollectedTaskView):
-        lines += [file_text(row) for row in view.files]
-        of_generation = [
-            f"kind={view.kind}",
-            view.prompt and f"prompt={quote(view.prompt, _PROMPT)}",
-            view.units_estimated and f"units_estimated={identifier(view.units_estimated)}",
-        ]
     facts = [
         f"task_id={identifier(view.task_id)}",
         view.external_task_id and f"external_task_id={identifier(view.external_task_id, _EXTERNAL_ID)}",
-        *of_generation,
+        *view.facts_of_kind(),
         f"task_status={view.task_status}",
         view.task_status_msg and f"task_status_msg={quote(view.task_status_msg, _MESSAGE)}",
         view.outcome and f"outcome={view.outcome}",
@@ -253,26 +166,6 @@ def task_text(view: TaskView) -> str:
     lines.extend(f"{label}: {warning}" for warning in view.warnings)
     lines.append(view.next_step)
     return "\n".join(line for line in lines if line)
-
-
-def _headline(view: TaskView) -> str:
-    if isinstance(view, CollectedTaskView | VoiceTaskView) and view.voice_id:
-        return f"Ready: voice_id={identifier(view.voice_id)}"
-    if isinstance(view, CollectedTaskView) and view.files:
-        saved = ", saved" if all(row.path for row in view.files) else ""
-        return f"Ready: {'video' if view.kind == 'video' else 'pictures'}{saved}."
-    if view.element_ids:
-        is_deleted = all(row.status == "deleted" for row in view.elements)
-        return f"{'Deleted' if is_deleted else 'Ready'}: element_ids={', '.join(map(identifier, view.element_ids))}"
-    if view.task_status == "failed":
-        return "Failed: Kling refused the inputs."
-    if not view.task_id:
-        return "Kling has no task for it yet."
-    if view.task_status == "unknown" and not view.created_at:
-        return "Kling has not shown this task yet, so its state is not known."
-    if view.task_status == "unknown":
-        return "Kling reports a status that this version does not know."
-    return "Not ready yet: the task is still running at Kling."
 
 
 def next_wait(task_ids: Sequence[str], purpose: str = "") -> str:

@@ -122,6 +122,7 @@ class PostgresDatabase:
         self._steps = steps
         self._identity = ""
         self._was_recreated = False
+        self._is_gone = False
 
     @property
     def was_recreated(self) -> bool:
@@ -138,25 +139,36 @@ class PostgresDatabase:
         """
         deadline = self._clock.monotonic() + PATIENCE_SECONDS
         job = _Job(work, lock)
-        backoff = Backoff(INITIAL_DELAY, MAX_DELAY, self._rng)
+        backoff, is_repeated = Backoff(INITIAL_DELAY, MAX_DELAY, self._rng), False
         while True:
             try:
                 await self._enter(deadline)
                 try:
-                    return await to_thread.run_sync(self._attempt, job)
+                    result = await to_thread.run_sync(self._attempt, job)
                 finally:
                     self._places.release()
             except psycopg.Error as error:
-                is_over = self._clock.monotonic() >= deadline
-                if is_over or not may_pass(error):
-                    logger.warning("The state database cannot be used: %s", logged(error))
+                is_over = self._clock.monotonic() >= deadline or not may_pass(error)
+                if is_over or (is_gone(error) and is_repeated):
+                    self._note_trouble(error)
+                if is_over:
                     raise explained(error) from None
+            else:
+                self._is_gone = False
+                return result
             await self._clock.sleep(backoff.next_delay())
+            is_repeated = True
 
     def close(self) -> None:
         """Close the unused connections; a later call opens new ones."""
         while self._idle:
             self._idle.pop().connection.close()
+
+    def _note_trouble(self, error: psycopg.Error) -> None:
+        """Say it as soon as one repetition has failed, as callers may give up before this does; once for an outage."""
+        if not self._is_gone:
+            logger.warning("The state database cannot be used: %s", logged(error))
+        self._is_gone = is_gone(error)
 
     async def _enter(self, deadline: float) -> None:
         """Wait for one of the places at the database, but not for ever."""

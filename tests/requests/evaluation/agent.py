@@ -38,6 +38,7 @@ answer, in the user's language. The user sees nothing else. The user writes:"""
 _MOST_SECONDS = 1.0  # of a task: the agent waits in real time
 _RECORDER = Path(__file__).parent / "recorder.py"
 _PACKAGE = Path(__file__).parents[3]
+PYTHON = [sys.executable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _environment(scene: Scene, code: Path, folder: Path) -> dict[str, str]:
     commands.mkdir(parents=True)
     journal.mkdir()
     command = commands / "kling-mcp"
-    words = shlex.join([sys.executable, str(_RECORDER), str(journal)])
+    words = shlex.join([*PYTHON, str(_RECORDER), str(journal)])
     command.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(code))} exec {words} "$@"\n', "utf-8")
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     own = {name: text for name, text in os.environ.items() if not name.startswith("KLING_")}

@@ -1,0 +1,13 @@
+"""Several processes at once, with the threads of their stores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from virtual_time import VirtualLoop
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    return "asyncio", {"loop_factory": VirtualLoop}
