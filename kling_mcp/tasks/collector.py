@@ -119,12 +119,13 @@ class TaskCollector:
         """Whether an unknown id may be a task of another kind. fact: gen-route-bound"""
         if item.external_task_id or not isinstance(item.snapshot.error, NotFoundError):
             return False
-        names = list(self._kinds)
+        names, asked = list(self._kinds), self._kinds[item.kind].poller
         following = names[names.index(item.kind) + 1 :]
-        if not following:
-            return False
-        item.kind, item.snapshot = following[0], TaskSnapshot()
-        return True
+        # What is read by the same requests was looked for just now.
+        other = next((name for name in following if not self._kinds[name].poller.reads_with(asked)), "")
+        if other:
+            item.kind, item.snapshot = other, TaskSnapshot()
+        return bool(other)
 
     async def _from_name(self, name: str) -> list[CollectedTask]:
         entries: list[JournalEntry] = []

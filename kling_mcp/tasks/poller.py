@@ -5,7 +5,7 @@ Reads only. `rounds` polls, for one kind or for several that one request shows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from kling_mcp.concurrency.shutdown import Shutdown
 from kling_mcp.tasks.rounds import Rounds, TaskSnapshot
@@ -80,6 +80,10 @@ class Poller(Generic[T]):
                 self._rounds.hasten(watched)
             with self._shutdown.move_on_after(left):
                 await self._rounds.until(done)
+
+    def reads_with(self, other: Poller[Any]) -> bool:
+        """Whether the same requests show the tasks of both."""
+        return self._rounds is other._rounds
 
     def usual_seconds(self) -> tuple[float, float]:
         """How long most tasks of this kind take: half of them end between these two."""

@@ -107,6 +107,15 @@ async def test_unknown_ids_are_an_error_only_if_no_given_id_is_known(client: Cli
     assert (alone["kind"], alone["created"]) == ("not_found", "no")
 
 
+async def test_unknown_id_is_looked_for_once_on_each_route(client: Client, world: World) -> None:
+    """Videos and pictures of every kind are read on one. fact: gen-route-bound"""
+    before = len(world.requests)
+    await client.call_tool(WAIT, {"ids": ["870000000000000009"], "wait_seconds": 0})
+    asked = [request.route for request in world.requests[before:]]
+    assert len(asked) >= 3
+    assert len(asked) == len(set(asked)), asked
+
+
 async def test_a_lost_reply_is_settled_by_waiting(client: Client, world: World, faults: Faults) -> None:
     faults.lose_reply_after_create()
     faults.reply_code(5000, times=None, route="query")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 PUBLIC = "https://kling.example.com/kling"
-SECONDS = 90.0
+SECONDS = 95.0
 
 SECRET = "whsec_dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI="
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of the same kind!").decode()
