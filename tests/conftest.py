@@ -17,7 +17,7 @@ from typing import Any
 
 import profiles
 import pytest
-from costs import coverage_rests, is_long, is_uncounted, workers
+from costs import coverage_rests, dealt, is_long, is_uncounted, workers
 from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -62,9 +62,14 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests come first, so that no worker is alone with one at the end; the others keep their random order."""
-    items.sort(key=lambda item: not is_long(item.path))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of the long tests, so that none is alone with them at the end.
+
+    The others keep their random order.
+    """
+    long = [item for item in items if is_long(item.path)]
+    others = [item for item in items if not is_long(item.path)]
+    items[:] = dealt(long, others, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,12 +13,14 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import kling_mcp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+T = TypeVar("T")
 
 TESTS = Path(__file__).parent
 
@@ -80,6 +82,20 @@ def workers() -> int:
 def is_long(path: Path) -> bool:
     """Whether a file of tests is among those that take long."""
     return _is_among(LONG, path)
+
+
+def dealt(first: list[T], others: list[T], workers: int) -> list[T]:
+    """All of these in the order in which each of so many workers begins with its share of the first ones.
+
+    Workers get even pieces of the whole, one after the other, and exchange what is left at the ends of theirs.
+    """
+    total, all_of_them, rest = len(first) + len(others), list[T](), list(others)
+    for number in range(workers):
+        share = first[number::workers]
+        more = max(0, (total - len(all_of_them)) // (workers - number) - len(share))
+        all_of_them += [*share, *rest[:more]]
+        del rest[:more]
+    return all_of_them + rest
 
 
 def is_uncounted(path: Path) -> bool:
