@@ -36,6 +36,8 @@ PAUSE_AFTER_ERROR = 5.0
 SLOWER_WHEN_NOTIFIED = 2.0
 GAP_WHEN_NOTIFIED = 0.2  # after another round; an announced change should not wait for a whole gap
 FRESH_SECONDS = 5.0
+# A task that Kling refuses for its content may end at once, which no duration tells: few tasks are worth a look for it.
+EARLY_LOOK_SECONDS, MOST_LOOKED_AT_EARLY = 2.0, 3
 NOT_FOUND_GRACE = 30.0  # a task this young may not be visible everywhere yet
 
 
@@ -310,6 +312,9 @@ class Rounds(Generic[T]):
     def _gap_for(self, items: Sequence[Watched[T]]) -> float:
         """Until the next look at these tasks together; longer while changes are announced."""
         now = self._clock.monotonic()
+        youngest = min(now - item.started for item in items)
+        if youngest < EARLY_LOOK_SECONDS and len(self._watched_tasks) <= MOST_LOOKED_AT_EARLY:
+            return max(MIN_GAP, EARLY_LOOK_SECONDS - youngest)
         gap = gap_for_all((item.schedule, now - item.started, item.company) for item in items)
         return min(MAX_GAP, gap * SLOWER_WHEN_NOTIFIED) if self._is_notified else gap
 

@@ -80,6 +80,20 @@ async def test_a_task_is_answered_soon_after_it_ends(scene: Scene) -> None:
     assert 90 <= scene.clock.monotonic() <= 96
 
 
+async def test_task_that_kling_refuses_at_once_is_answered_after_two_seconds(scene: Scene) -> None:
+    """No known duration is that short, but a person should not wait for what is over."""
+    ended = await scene.wait(await scene.submit(seconds=0.5))
+    assert ended is not None
+    assert scene.clock.monotonic() == pytest.approx(2.0)
+
+
+async def test_many_tasks_are_not_looked_at_early(scene: Scene) -> None:
+    made = [await scene.submit(seconds=90) for _ in range(12)]
+    begun = len(scene.looks())
+    await scene.poller.wait([task.task_id for task in made], 4, known={task.task_id: task for task in made})
+    assert len(scene.looks()) - begun <= 2
+
+
 async def test_a_final_task_is_answered_without_looking(scene: Scene) -> None:
     task = await scene.submit()
     await scene.clock.sleep(10)
