@@ -102,12 +102,21 @@ class Rounds(Generic[T]):
         if item is None:
             item = self._watched_tasks[name] = Watched(name, schedule, started=now, due=now)
             self._wake_leader()
+            if len(self._watched_tasks) == MOST_LOOKED_AT_EARLY + 1:
+                self._forgo_early_looks(now)
         if known is not None and item.snapshot.task is None:
             item.snapshot.task = known
             item.started = now - self._age(known)
             item.due = now + self._gap_for([item])
         item.waiters += 1
         return item
+
+    def _forgo_early_looks(self, now: float) -> None:
+        """Of those that were among few when they were joined, as a caller joins the tasks of one wait in turn."""
+        for other in self._watched_tasks.values():
+            is_young = now - other.started < EARLY_LOOK_SECONDS
+            if is_young and other.snapshot.task is not None and other.polled_at < 0 and not other.was_notified:
+                other.due = now + self._gap_for([other])
 
     def leave(self, item: Watched[T]) -> None:
         """One call waits for it no more."""
