@@ -113,13 +113,21 @@ def _build_parser() -> argparse.ArgumentParser:
     add_serve(commands).set_defaults(run=_serve)
     add_demo(commands).set_defaults(run=_demo)
     add_check(commands).set_defaults(run=_check)
-    _add_call(commands)
+    _add_reader_of_words(commands, "call", "call any tool; call --help lists them").set_defaults(run=_call)
     _add_tasks(commands)
     add_simulate(commands).set_defaults(run=_simulate)
     add_production(commands).set_defaults(run=_production)
     add_connect(commands).set_defaults(run=_connect)
-    _add_completion(commands)
+    about = "print a script that completes commands, tools and names in bash, zsh or fish"
+    _add_reader_of_words(commands, "completion", about).set_defaults(run=_completion)
     return parser
+
+
+def _add_reader_of_words(commands: Commands, name: str, about: str) -> argparse.ArgumentParser:
+    """A command that reads its own words: to argparse none is an option, so values begin as they like."""
+    command = commands.add_parser(name, help=about, add_help=False, prefix_chars="\0")
+    command.add_argument("words", nargs=_ALL_THE_REST)
+    return command
 
 
 # --- serve
@@ -229,14 +237,6 @@ def _tasks(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 # --- call
 
 
-def _add_call(commands: Commands) -> None:
-    about = "call any tool; call --help lists them"
-    # No word is an option to argparse here: values begin as they like, and flags stand anywhere.
-    call = commands.add_parser("call", help=about, add_help=False, prefix_chars="\0")
-    call.add_argument("words", nargs=_ALL_THE_REST)
-    call.set_defaults(run=_call)
-
-
 def _call(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from kling_mcp.commands.call import run_call  # noqa: PLC0415 - one command's own
     from kling_mcp.commands.call_words import sort_words  # noqa: PLC0415 - one command's own
@@ -248,13 +248,6 @@ def _call(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 # --- completion
-
-
-def _add_completion(commands: Commands) -> None:
-    about = "print a script that completes commands, tools and names in bash, zsh or fish"
-    completion = commands.add_parser("completion", help=about, add_help=False, prefix_chars="\0")
-    completion.add_argument("words", nargs=_ALL_THE_REST)
-    completion.set_defaults(run=_completion)
 
 
 def _completion(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 import gc
 import io
+import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     with coverage_rests():
         return (yield)
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """A command configures logging for good; here it ends with the test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

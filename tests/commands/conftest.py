@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,13 +51,8 @@ class Terminal(io.TextIOWrapper):
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """A command configures logging for good; here it ends with the test."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+def logging_ends_with_the_test(logging_as_before: None) -> None:
+    """Every test here runs a command."""
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,19 +20,15 @@ Check = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Check]:
+def check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Check:
     """`check("--json", KLING_API_KEY="...")`: exit code, stdout and stderr, with these variables alone."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
 
     def command(*options: str, **environ: str) -> tuple[int, str, str]:
         code = cli.main(["check", *options], {"KLING_MCP_STATE_DIR": str(tmp_path / "state"), **environ})
         out, err = capsys.readouterr()
         return code, out, err
 
-    yield command
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return command
 
 
 @pytest.fixture(scope="module")

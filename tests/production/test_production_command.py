@@ -6,7 +6,6 @@ In this process, in front of a simulated Kling behind a real socket.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ from kling_mcp import cli
 from kling_mcp.simulator import served_in_background
 from production.episodes import Episode
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -32,16 +33,6 @@ class Ran:
 
 
 Command = Callable[..., Ran]
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """A command configures logging for good; here it ends with the test."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture
