@@ -11,6 +11,7 @@ import io
 import logging
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,6 +47,10 @@ if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2_000_000_000
 
 # Each of thousands of servers has the same two templates. From their signatures the SDK would build models for each.
 ResourceTemplate.from_function = functools.cache(ResourceTemplate.from_function)  # type: ignore[assignment, method-assign]
+
+# A shell starts a background job with this signal ignored, and whatever is started here would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Thousands of modules and tests are no garbage: each round of the collector would walk them again.
 gc.disable()

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,9 +75,9 @@ def test_two_processes_with_the_same_call_make_one_element(
 
 
 def test_interrupted_call_says_how_to_go_on_and_the_same_command_finds_the_task(start: Start, kling: Kling) -> None:
+    kling.faults.delay(PATIENCE, route="tasks-get")
     process = start(*PAID)
-    kling.wait_for("v1-omni-image", committed=True)
-    time.sleep(0.5)  # the reply arrives, and the wait begins
+    kling.wait_for("tasks-get")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
