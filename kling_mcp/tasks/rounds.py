@@ -77,7 +77,12 @@ class Watched(Generic[T]):
     company: int = 1  # the most tasks that one look showed together with it, itself included
     polled_at: float = -1.0  # monotonic time at which Kling last showed it
     waiters: int = 0
-    was_notified: bool = False  # a change was announced
+    notified_at: float = -1.0  # monotonic time at which a change was last announced
+
+    @property
+    def was_notified(self) -> bool:
+        """Whether a change was announced."""
+        return self.notified_at >= 0
 
 
 class Rounds(Generic[T]):
@@ -139,8 +144,7 @@ class Rounds(Generic[T]):
         """
         self._is_notified = True
         if item := self._watched_tasks.get(name):
-            item.was_notified = True
-            item.due = self._clock.monotonic()
+            item.due = item.notified_at = self._clock.monotonic()
             self._wake_leader()
 
     async def until(self, done: Callable[[], bool]) -> None:
@@ -197,15 +201,19 @@ class Rounds(Generic[T]):
                 group.start_soon(self._poll_one, item, limiter)
 
     def _space_next_round(self, unfinished: Sequence[Watched[T]]) -> None:
-        """Tasks that one round showed are due together, so that the next one shows them all, too."""
+        """Tasks that one round showed are due together, so that the next one shows them all, too.
+
+        But for those that were announced meanwhile: what was shown may be older than that.
+        """
         shown = [item for item in unfinished if item.polled_at >= self._last_round and not item.snapshot.is_final]
-        if len(shown) < LIST_FROM:
+        if not shown:
             return
         for item in shown:
             item.company = max(item.company, len(shown))
-        due = self._clock.monotonic() + self._gap_for(shown)
+        now = self._clock.monotonic()
+        due = now + self._gap_for(shown)
         for item in shown:
-            item.due = due
+            item.due = now if item.notified_at >= self._last_round else due
 
     async def _poll_many(
         self,
@@ -316,7 +324,6 @@ class Rounds(Generic[T]):
             self._is_notified = item.was_notified
             item.schedule.learn((task.updated_at - task.created_at) / 1000)
         item.polled_at = now
-        item.due = now + self._gap_for([item])
 
     def _gap_for(self, items: Sequence[Watched[T]]) -> float:
         """Until the next look at these tasks together; longer while changes are announced."""

@@ -154,6 +154,22 @@ async def test_lost_callback_costs_a_minute_at_most(seconds: float) -> None:
     assert await crowd.wait(2000) <= MAX_GAP
 
 
+async def test_callback_during_a_look_is_answered_by_the_next_one() -> None:
+    """The reply that is under way may have been written before the task ended. fact: callback-best-effort"""
+    crowd = Crowd("image")
+    crowd.world.durations = lambda _kind, _rng: 3.0
+    await crowd.submit(1)
+    crowd.faults.delay(5, after_commit=True, route="tasks-get")
+    async with anyio.create_task_group() as group:
+
+        async def announce() -> None:
+            await crowd.clock.sleep(4)
+            crowd.poller.notify(crowd.names[0])
+
+        group.start_soon(announce)
+        assert await crowd.wait() <= 2.5
+
+
 async def test_long_queue_costs_no_more_than_the_longest_gap() -> None:
     """Three hundred tasks of which each takes another time, and durations that are wrong for all of them."""
     crowd = Crowd("image")
