@@ -19,7 +19,7 @@ from typing import Any
 
 import profiles
 import pytest
-from costs import coverage_rests, dealt, is_long, is_uncounted, workers
+from costs import coverage_rests, dealt, is_long, is_reading, is_uncounted, workers
 from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -71,10 +71,10 @@ def pytest_xdist_auto_num_workers() -> int | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Each worker begins with its share of the long tests, so that none is alone with them at the end.
 
-    The others keep their random order.
+    The others keep their order, but for those that share what they read.
     """
     long = [item for item in items if is_long(item.path)]
-    others = [item for item in items if not is_long(item.path)]
+    others = sorted((item for item in items if not is_long(item.path)), key=lambda item: not is_reading(item.path))
     items[:] = dealt(long, others, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
@@ -85,7 +85,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     if not is_uncounted(item.path):
         return (yield)
     with coverage_rests():

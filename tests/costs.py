@@ -43,6 +43,18 @@ LONG = (
     "soak",
 )
 
+# What reads the files of the repository as syntax. One worker runs them all and parses each file once, unless others are
+# out of work.
+READING = (
+    "test_facts.py",
+    "test_mutants.py",
+    "test_patterns.py",
+    "test_problem_rules.py",
+    "test_references.py",
+    "test_repository.py",
+    "portability/test_source.py",
+)
+
 # Coverage doubles what a test takes. A line that only one of these reaches needs a test of its own, so it shall be seen
 # as missing.
 UNCOUNTED = (
@@ -120,6 +132,11 @@ def workers() -> int:
 def is_long(path: Path) -> bool:
     """Whether a file of tests is among those that take long."""
     return _is_among(LONG, path)
+
+
+def is_reading(path: Path) -> bool:
+    """Whether a file of tests reads many files."""
+    return _is_among(READING, path)
 
 
 def dealt(first: list[T], others: list[T], workers: int) -> list[T]:
