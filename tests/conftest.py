@@ -19,7 +19,7 @@ from typing import Any
 
 import profiles
 import pytest
-from costs import coverage_rests, dealt, is_long, is_reading, is_uncounted, workers
+from costs import coverage_rests, dealt, is_busy, is_reading, is_uncounted, is_waiting, workers
 from helpers import ACCESS_KEY, API_KEY, ERAS, OLDEST_HANDSHAKE, SECRET_KEY, Connect, OlderClient, Pictures
 from mcp import Client
 from mcp.client.session import ElicitationFnT
@@ -69,13 +69,15 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each worker begins with its share of the long tests, so that none is alone with them at the end.
+    """Workers begin with tests that take long, so that none is alone with them at the end.
 
     The others keep their order, but for those that share what they read.
     """
-    long = [item for item in items if is_long(item.path)]
-    others = sorted((item for item in items if not is_long(item.path)), key=lambda item: not is_reading(item.path))
-    items[:] = dealt(long, others, getattr(config, "workerinput", {}).get("workercount", 1))
+    waiting = [item for item in items if is_waiting(item.path)]
+    busy = [item for item in items if is_busy(item.path)]
+    others = [item for item in items if not (is_waiting(item.path) or is_busy(item.path))]
+    others.sort(key=lambda item: not is_reading(item.path))
+    items[:] = dealt(waiting, busy, others, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,27 +24,42 @@ T = TypeVar("T")
 
 TESTS = Path(__file__).parent
 
-# Files with a test of several seconds. They begin first.
-LONG = (
-    "never_twice",
+# Files with tests that wait in real time, for programs most of all. Half of the workers begin with them.
+WAITING = (
+    "never_twice/test_kill.py",
+    "never_twice/test_kill_while_filming.py",
+    "never_twice/test_slow_network.py",
     "postgres",
-    "production/test_crashes.py",
     "production/test_kill.py",
+    "commands/test_call.py",
+    "commands/test_call_help.py",
     "commands/test_call_process.py",
+    "commands/test_completion.py",
     "commands/test_page.py",
     "commands/test_sandbox.py",
     "docs/test_commands.py",
-    "hosting/test_process.py",
+    "hosting/test_serving.py",
+    "portability/test_console.py",
+    "portability/test_poor_system.py",
+    "requests/test_requests_agent.py",
+    "server/test_stdin.py",
+    "test_demo.py",
+    "test_faulty_settings.py",
+)
+
+# Files with a test that keeps a processor busy for seconds. The other half begins with them.
+BUSY = (
+    "never_twice",
+    "production/test_crashes.py",
     "hosting/test_same_server.py",
     "hosting/test_tenants.py",
-    "portability",
-    "requests",
-    "test_demo.py",
+    "requests/test_requests_replay.py",
+    "tasks/test_slots_learned.py",
     "soak",
 )
 
-# What reads the files of the repository as syntax. One worker runs them all and parses each file once, unless others are
-# out of work.
+# What reads the files of the repository as syntax. One worker runs them all and parses each file once, unless others
+# are out of work.
 READING = (
     "test_facts.py",
     "test_mutants.py",
@@ -129,9 +144,14 @@ def workers() -> int:
     return max(processors, min(2 * processors, 8))
 
 
-def is_long(path: Path) -> bool:
-    """Whether a file of tests is among those that take long."""
-    return _is_among(LONG, path)
+def is_waiting(path: Path) -> bool:
+    """Whether a file has tests that take long and need little of a processor."""
+    return _is_among(WAITING, path)
+
+
+def is_busy(path: Path) -> bool:
+    """Whether a file has tests that take long and need a processor all the time."""
+    return _is_among(BUSY, path) and not is_waiting(path)
 
 
 def is_reading(path: Path) -> bool:
@@ -139,15 +159,18 @@ def is_reading(path: Path) -> bool:
     return _is_among(READING, path)
 
 
-def dealt(first: list[T], others: list[T], workers: int) -> list[T]:
-    """All of these in the order in which each of so many workers begins with its share of the first ones.
+def dealt(waiting: list[T], busy: list[T], others: list[T], workers: int) -> list[T]:
+    """All of these in the order in which half of so many workers begin with those that wait, the others with busy ones.
 
-    Workers get even pieces of the whole, one after the other, and exchange what is left at the ends of theirs.
+    So no processor is idle while workers wait. Workers get even pieces of the whole, one after the other, and exchange
+    what is left at the ends of theirs.
     """
-    total, all_of_them, rest = len(first) + len(others), list[T](), list(others)
-    for number in range(workers):
-        share = first[number::workers]
-        more = max(0, (total - len(all_of_them)) // (workers - number) - len(share))
+    half = max(1, workers // 2)
+    shares = [waiting[number::half] for number in range(half)]
+    shares += [busy[number :: workers - half] for number in range(workers - half)] or [busy]
+    total, all_of_them, rest = len(waiting) + len(busy) + len(others), list[T](), list(others)
+    for number, share in enumerate(shares):
+        more = max(0, (total - len(all_of_them)) // (len(shares) - number) - len(share))
         all_of_them += [*share, *rest[:more]]
         del rest[:more]
     return all_of_them + rest
