@@ -58,6 +58,7 @@ gc.disable()
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # garbage with it: the little there is costs less than the search for it
+    gc.set_threshold(20_000, 20)  # a test ends with less
     gc.enable()
 
 
