@@ -31,8 +31,15 @@ from kling_mcp.production.planning import Planner
 from kling_mcp.runtime import Runtime
 from kling_mcp.sanitize import quote
 from kling_mcp.server.consent import enough_units
-from kling_mcp.server.views.plans import plan_details, plan_text, plan_view, price_text
-from kling_mcp.server.views.productions import goes_on, production_text, production_view
+from kling_mcp.server.views.plans import (
+    applying_leaves_out,
+    correction,
+    plan_details,
+    plan_text,
+    plan_view,
+    price_text,
+)
+from kling_mcp.server.views.productions import goes_on, has_failed, production_text, production_view, what_is_left
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +50,8 @@ if TYPE_CHECKING:
     from kling_mcp.production.planning import KeptPlan
     from kling_mcp.server.views.view import View
     from kling_mcp.settings import Settings
+
+_WHOLE = "--part all"
 
 
 def run_production(options: argparse.Namespace, settings: Settings, terminal: Terminal) -> int:
@@ -103,28 +112,29 @@ async def _plan(command: _Command) -> int:
     _, kept = await command.plan()
     plan = kept.plan
     view = plan_view(kept.plan_id, plan, await outcomes_of_earlier(command.runtime.own_account(), plan))
-    resume = _resume(command.options) if plan.has_work else ""
+    # Nothing goes on by itself before the sheet is corrected.
+    resume = _resume(command.options) if plan.has_work and not correction(plan) else ""
     # The next step of the view is a tool's; a shell has a command.
     told = view.model_copy(update={"next_step": _step_after_plan(command.options, plan)})
     command.tell(told, plan_text(told), resume)
-    return PENDING if plan.has_work else _left(plan)
+    if plan.has_work:
+        return PENDING
+    return FAILED if has_failed(plan, []) else DONE
 
 
 def _step_after_plan(options: argparse.Namespace, plan: Plan) -> str:
-    """The command that applies it. Only this one, which a person agrees to, has the price; `resume` agrees to none."""
+    """What to correct, and the command that applies it.
+
+    Only this command, which a person agrees to, has the price; `resume` agrees to none.
+    """
+    price, told = plan.price(), correction(plan, _WHOLE)
     if not plan.has_work:
-        return ""
-    price = plan.price()
-    if not price or not all(each.is_known for each in price):
-        return f"To carry it out: {_resume(options)}"
-    most = max(enough_units(each) for each in price)
-    return f"To carry it out, if the person agrees to this price: {_resume(options, most)}"
-
-
-def _left(plan: Plan) -> int:
-    """Whether something of the sheet cannot be done by its plan."""
-    has_gap = any(not each.comes for each in plan.cast) or any(each.is_stuck for each in plan.shots)
-    return FAILED if has_gap or plan.missing else DONE
+        return told
+    is_known = bool(price) and all(each.is_known for each in price)
+    apply = _resume(options, max(enough_units(each) for each in price) if is_known else 0)
+    if told:
+        return f"{told} {applying_leaves_out(plan)}. Only if the person wants that: {apply}"
+    return f"To carry it out{', if the person agrees to this price' if is_known else ''}: {apply}"
 
 
 # --- apply
@@ -153,17 +163,21 @@ async def _apply(command: _Command) -> int:
         )
         outcomes = await applier.run()
     earlier = [] if goes_on(outcomes) else await outcomes_of_earlier(command.runtime.own_account(), plan)
-    view = production_view(kept.plan_id, outcomes, clock.monotonic() - started, earlier)
+    view = production_view(kept.plan_id, plan, outcomes, clock.monotonic() - started, earlier)
     resume = _resume(command.options) if goes_on(outcomes) else ""
-    told = view.model_copy(update={"next_step": f"To go on: {resume}" if resume else ""})
-    command.tell(told, production_text(told, nothing_more=not resume and _code(plan, outcomes) == DONE), resume)
-    return _code(plan, outcomes)
-
-
-def _code(plan: Plan, outcomes: list[EntryOutcome]) -> int:
-    if any(each.status == "failed" for each in outcomes):
+    told = view.model_copy(update={"next_step": _step_after_apply(plan, outcomes, resume)})
+    command.tell(told, production_text(told), resume)
+    if has_failed(plan, outcomes):
         return FAILED
-    return RUNNING if goes_on(outcomes) else _left(plan)
+    return RUNNING if resume else DONE
+
+
+def _step_after_apply(plan: Plan, outcomes: list[EntryOutcome], resume: str) -> str:
+    if resume:
+        return f"To go on: {resume}"
+    if any(each.status == "failed" for each in outcomes):
+        return "Correct the sheet; if the cause may have passed, repeat the same command."
+    return what_is_left(plan, _WHOLE)
 
 
 def _require_consent(command: _Command, plan: Plan) -> None:

@@ -304,6 +304,19 @@ def test_request_that_is_being_sent_is_sent_to_its_end(run: Run, kling: Kling, p
     assert len(kling.requests("create")) == 1
 
 
+def test_production_that_leaves_out_a_shot_is_no_success(run: Run, pictures: tuple[str, ...], tmp_path: Path) -> None:
+    front, side = (word.partition("=")[2] for word in pictures)
+    cast = {"Mia": {"description": "Barista", "front": front, "others": [side]}}
+    sheet = {"version": 1, "cast": cast, "shots": {"bad": "@Mia and @Ghost"}}
+    (tmp_path / "sheet.json").write_text(json.dumps(sheet), "utf-8")
+    plan_id = run("plan_production", f"path={tmp_path / 'sheet.json'}", "--json").envelope()["result"]["plan_id"]
+    running = run("apply_production", f"plan_id={plan_id}", "wait_seconds=0")
+    assert running.code == 3, running
+    applied = run("apply_production", f"plan_id={plan_id}", "wait_seconds=30")
+    assert applied.code == 1, applied
+    assert "Left out: shot bad." in applied.out
+
+
 def test_production_goes_on_with_the_same_call(
     run: Run, kling: Kling, pictures: tuple[str, ...], tmp_path: Path
 ) -> None:

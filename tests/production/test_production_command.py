@@ -154,6 +154,39 @@ def test_library_becomes_a_sheet_that_needs_nothing_more(command: Command, episo
     assert command("export", "library.txt").returncode == 1
 
 
+def test_shot_that_is_left_out_is_named_before_and_after(command: Command, episode: Episode) -> None:
+    episode.film("bad", "@Mia and @Ghost")
+    sheet = episode.save()
+    first = "Correct the sheet first (1 missing), and plan again."
+    step = f"Applying this one leaves out shot bad. Only if the person wants that: kling-mcp production apply {sheet}"
+    planned = command("plan", sheet)
+    assert planned.returncode == 4
+    assert planned.stdout.splitlines()[-1] == f"{first} {step} --max-units 3"
+    as_json = result_of(command("plan", sheet, "--json"))
+    assert (as_json["resume"], as_json["result"]["next_step"]) == ("", f"{first} {step} --max-units 3 --json")
+
+    for _ in range(2):  # made now, made before
+        applied = command("apply", sheet, "--max-units", "3")
+        assert applied.returncode == 1
+        assert '- shot bad take 1: not_started; It is left out: no element is named "Ghost".' in applied.stdout
+        assert applied.stdout.splitlines()[-1] == f"Left out: shot bad. {first}"
+    assert command("plan", sheet).stdout.splitlines()[-1] == first
+    told = result_of(command("apply", sheet, "--json"))["result"]
+    assert (told["ready"], told["not_started"], told["next_step"]) == (3, 2, f"Left out: shot bad. {first}")
+
+
+def test_plan_for_shots_alone_says_how_to_make_the_cast(command: Command, episode: Episode) -> None:
+    planned = command("plan", str(episode.path), "--part", "shots")
+    assert planned.returncode == 1
+    assert planned.stdout.splitlines()[-1].endswith("plan with --part all to make those that shots need.")
+
+
+def test_required_name_that_was_just_made_is_no_failure(command: Command, episode: Episode) -> None:
+    applied = command("apply", str(episode.path), "--require", "Mia", "--max-units", "3")
+    assert applied.returncode == 0, applied.stdout
+    assert applied.stdout.splitlines()[-1] == "Everything is done."
+
+
 def test_allowed_spending_needs_no_number_and_switched_off_spending_refuses(command: Command, episode: Episode) -> None:
     off = command("apply", str(episode.path), KLING_MCP_SPENDING="off")
     assert off.returncode == 1
