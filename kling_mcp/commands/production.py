@@ -17,9 +17,9 @@ from kling_mcp.commands.console import (
     StateNotes,
     command_line,
     envelope,
-    error_envelope,
     interrupted,
     program_words,
+    tell_error,
 )
 from kling_mcp.errors import ConfigurationError, ConfirmationError, InputError, KlingError, OverBudgetError, Problem
 from kling_mcp.production.apply import Applier
@@ -58,7 +58,6 @@ def run_production(options: argparse.Namespace, settings: Settings, terminal: Te
     """Run one action; its exit code.
 
     Raises:
-        KlingError: it was refused or failed; with `--json` that is printed instead.
         KeyboardInterrupt: after a note that says how to go on.
     """
     actions = {"plan": _plan, "apply": _apply, "export": _export}
@@ -77,10 +76,9 @@ def run_production(options: argparse.Namespace, settings: Settings, terminal: Te
             terminal.note(interrupted(_resume(options), changes=True))
         raise
     except KlingError as error:
-        if not options.json:
-            raise
-        terminal.say_json(error_envelope(error))
-        return FAILED
+        resume = "" if error.retry == "never" else _again(options)
+        may_create = options.action == "apply"
+        return tell_error(error, terminal, wants_json=options.json, may_create=may_create, resume=resume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,10 +281,27 @@ def _write_new(path: Path, text: str) -> None:
 
 def _resume(options: argparse.Namespace, most: int = 0) -> str:
     """The literal next command, which agrees to `most` units, or to as many as this one did."""
-    words = [*program_words(), "production", "apply", options.file]
-    words += ["--part", options.part] if options.part != "all" else []
-    words += [word for name in options.require for word in ("--require", name)]
     most = most or getattr(options, "max_units", 0)
-    words += ["--max-units", str(most)] if most else []
-    words += ["--json"] if options.json else []
-    return command_line(words)
+    units = ["--max-units", str(most)] if most else []
+    return _line(options, "apply", [*_of_sheet(options), *units])
+
+
+def _again(options: argparse.Namespace) -> str:
+    """The same command."""
+    if options.action == "apply":
+        return _resume(options)
+    if options.action == "plan":
+        return _line(options, "plan", _of_sheet(options))
+    named = [("--tag", tag) for tag in options.tag] + [("--name", name) for name in options.name]
+    query = ["--query", options.query] if options.query else []
+    return _line(options, "export", [*(word for pair in named for word in pair), *query])
+
+
+def _of_sheet(options: argparse.Namespace) -> list[str]:
+    part = ["--part", options.part] if options.part != "all" else []
+    return part + [word for name in options.require for word in ("--require", name)]
+
+
+def _line(options: argparse.Namespace, action: str, words: list[str]) -> str:
+    json = ["--json"] if options.json else []
+    return command_line([*program_words(), "production", action, options.file, *words, *json])

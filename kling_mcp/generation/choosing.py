@@ -60,14 +60,12 @@ class Choice:
         matched: the text of each naming that was matched, or "".
         problems: why namings cannot be used.
         verdicts: the kind and retry of each problem.
-        is_about_elements: whether a problem is about a naming, and not about the rest of the input.
     """
 
     elements: list[LibraryElement | None] = field(default_factory=list)
     matched: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     verdicts: set[tuple[Kind, Retry]] = field(default_factory=set)
-    is_about_elements: bool = False
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Add problems of the input that are not about a naming."""
@@ -100,23 +98,25 @@ async def choose_elements(library: Library, namings: Sequence[Named], explain: E
             choice.verdicts.add(("bad_input", "later" if element.status == "pending" else "never"))
             element = None
         choice.problems.extend([problem] if problem else [])
-        choice.is_about_elements = choice.is_about_elements or problem is not None
         choice.elements.append(element)
         choice.matched.append(matched)
     return choice
 
 
 async def refusal(library: Library, choice: Choice, advice: str) -> KlingError:
-    """One error for all problems, in order, with their common kind if there is one; nothing was sent."""
+    """One error for all problems, in order, with their common kind if there is one; nothing was sent.
+
+    An InputError, unless the only thing wrong is an element that is not there, not ready, or one of several.
+    """
     doubt = ""
     if ("not_found", "never") in choice.verdicts and not await _is_whole(library):
         doubt = f"{_GAPS} what is missing may still exist. "
     problems = sorted(choice.problems, key=lambda problem: (len(problem.argument), problem.argument))
-    told = InputError(problems, advice=advice)
-    if not choice.is_about_elements:
+    told = InputError(problems, advice=doubt + advice)
+    if len(choice.verdicts) > 1 or ("bad_input", "never") in choice.verdicts:
         return told
-    kind, retry = next(iter(choice.verdicts)) if len(choice.verdicts) == 1 else (told.kind, told.retry)
-    return KlingError(told.message, kind=kind, retry=retry, advice=doubt + advice)
+    ((kind, retry),) = choice.verdicts
+    return KlingError(told.message, kind=kind, retry=retry, advice=told.advice)
 
 
 async def namesake_doubts(library: Library, choice: Choice) -> list[str]:

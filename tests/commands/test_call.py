@@ -216,6 +216,16 @@ def test_repeatable_refusal_has_the_same_command_as_its_next(run: Run, kling: Kl
     assert "To try again: kling-mcp call list_elements page_size=5" in run("list_elements", "page_size=5").err
 
 
+def test_unknown_name_beside_values_that_cannot_be_right_is_wrong_use(run: Run, mia: str) -> None:
+    wrong = run("generate_video", "prompt=@Nope waves", "duration=99")
+    assert wrong.code == 2
+    assert wrong.err.splitlines()[-1].startswith("kind=bad_input created=no retry=never")
+    assert "- prompt: must be the exact name or the id of an element" in wrong.err
+    assert "- duration: must be" in wrong.err
+    alone = run("generate_video", "prompt=@Nope waves")
+    assert (alone.code, alone.err.splitlines()[-1].split()[0]) == (1, "kind=not_found")
+
+
 # --- consent
 
 

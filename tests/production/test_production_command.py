@@ -125,10 +125,38 @@ def test_failure_and_wrong_use_have_codes_of_their_own(command: Command, episode
     assert failed.returncode == 1
     assert "the face is covered" in failed.stdout
     missing = command("plan", str(episode.path.with_name("nowhere.yaml")), "--json")
-    assert missing.returncode == 1
+    assert missing.returncode == 2
     assert result_of(missing)["error"]["kind"] == "bad_input"
     assert command("plan").returncode == 2
     assert command("apply", str(episode.path), "--max-units", "many").returncode == 2
+
+
+@pytest.mark.parametrize("action", ["plan", "apply"])
+def test_sheet_with_a_problem_is_wrong_use_and_has_the_line_for_programs(
+    command: Command, episode: Episode, action: str
+) -> None:
+    episode.path.write_text('{"version": 1, "shotz": {}}', "utf-8")
+    told = command(action, str(episode.path))
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith("One problem with the input:\n- line 1, shotz: must be one of the keys")
+    assert told.stderr.splitlines()[-1] == "kind=bad_input created=no retry=never code=- request_id=-"
+
+
+def test_error_that_may_pass_comes_with_the_same_command(command: Command, episode: Episode, kling: Kling) -> None:
+    sheet = str(episode.path)
+    kling.faults.reply_status(503, times=None)
+    told = command("plan", sheet, "--require", "Mia", "--json")
+    assert (told.returncode, result_of(told)["resume"]) == (
+        1,
+        f"kling-mcp production plan {sheet} --require Mia --json",
+    )
+    exported = command("export", str(episode.path.with_name("new.yaml")), "--tag", "Character", "--query", "red hair")
+    *_, again, last = exported.stderr.splitlines()
+    assert again == (
+        f"To try again: kling-mcp production export {episode.path.with_name('new.yaml')} --tag Character "
+        "--query 'red hair'"
+    )
+    assert "retry=later" in last or "retry=now" in last
 
 
 def test_required_name_that_does_not_exist_fails_a_check(command: Command, episode: Episode) -> None:
@@ -150,8 +178,8 @@ def test_library_becomes_a_sheet_that_needs_nothing_more(command: Command, episo
     assert command("export", str(ids), "--name", "Mia", "--name", "Nemo").returncode == 1
     assert json.loads(ids.read_text("utf-8")) == {"Mia": episode.ids()["Mia"]}
     assert command("plan", str(ids)).returncode == 4
-    assert command("export", str(sheet)).returncode == 1
-    assert command("export", "library.txt").returncode == 1
+    assert command("export", str(sheet)).returncode == 2
+    assert command("export", "library.txt").returncode == 2
 
 
 def test_shot_that_is_left_out_is_named_before_and_after(command: Command, episode: Episode) -> None:
