@@ -166,7 +166,7 @@ async def test_cap_of_the_day_leaves_the_rest_for_later(connect: Connect, world:
 
 @pytest.mark.parametrize("cap", ["units_per_call", "units_per_day"])
 async def test_shot_that_no_wait_makes_payable_has_failed(connect: Connect, episode: Episode, cap: str) -> None:
-    spending = SpendingSettings(mode="allow", **{cap: 2})  # type: ignore[arg-type] # a cap
+    spending = SpendingSettings(mode="allow", **{cap: 2})
     async with connect(spending=spending) as client:
         planned = await plan(client, episode)
         result = structured(await apply(client, planned["plan_id"]))
