@@ -133,13 +133,15 @@ def tell_error(
 ) -> int:
     """The text on stderr, with the line for programs at its end; or the object on stdout. Returns the exit code.
 
-    Every input that cannot be right is wrong use, whether the form says so or what is behind it.
+    Every input that cannot be right is wrong use, whether the form says so or what is behind it; an element that is
+    not there may have been yesterday.
 
     Args:
         may_create: whether the command could have created anything.
         resume: the literal command that may succeed later.
     """
-    code = WRONG_USE if isinstance(error, InputError) and error.retry == "never" else FAILED
+    is_wrong_use = isinstance(error, InputError) and (error.kind, error.retry) == ("bad_input", "never")
+    code = WRONG_USE if is_wrong_use else FAILED
     if wants_json:
         terminal.say_json(error_envelope(error, resume))
         return code

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kling_mcp.api.ids import EXACT_FIX, is_rounded
-from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
+from kling_mcp.errors import AmbiguousNameError, InputError, NotFoundError, Problem
 from kling_mcp.library.index import EVERYWHERE
 from kling_mcp.sanitize import as_shown, quote
 from kling_mcp.tasks.entry import ASK_FIRST
@@ -103,20 +103,16 @@ async def choose_elements(library: Library, namings: Sequence[Named], explain: E
     return choice
 
 
-async def refusal(library: Library, choice: Choice, advice: str) -> KlingError:
-    """One error for all problems, in order, with their common kind if there is one; nothing was sent.
-
-    An InputError, unless the only thing wrong is an element that is not there, not ready, or one of several.
-    """
+async def refusal(library: Library, choice: Choice, advice: str) -> InputError:
+    """One error for all problems, in order, with their common kind if there is one; nothing was sent."""
     doubt = ""
     if ("not_found", "never") in choice.verdicts and not await _is_whole(library):
         doubt = f"{_GAPS} what is missing may still exist. "
     problems = sorted(choice.problems, key=lambda problem: (len(problem.argument), problem.argument))
     told = InputError(problems, advice=doubt + advice)
-    if len(choice.verdicts) > 1 or ("bad_input", "never") in choice.verdicts:
-        return told
-    ((kind, retry),) = choice.verdicts
-    return KlingError(told.message, kind=kind, retry=retry, advice=told.advice)
+    if len(choice.verdicts) == 1:
+        ((told.kind, told.retry),) = choice.verdicts
+    return told
 
 
 async def namesake_doubts(library: Library, choice: Choice) -> list[str]:
