@@ -52,6 +52,14 @@ class Named:
     is_optional: bool = False
 
 
+def name_listed(elements: Sequence[str]) -> list[Named]:
+    """The namings of a list; a handle such as `@Mia` is the name without its @, unless a name really begins so."""
+    return [
+        Named(f"elements[{place}]", (text, text[1:]) if text.startswith("@") and text[1:].strip() else (text,))
+        for place, text in enumerate(elements)
+    ]
+
+
 @dataclass(slots=True)
 class Choice:
     """What the namings turned out to be, in their order; None where one cannot be used.
