@@ -69,7 +69,7 @@ async def test_corrected_sheet_is_done_with_its_next_plan(connect: Connect, epis
     assert text_of(done).endswith("Everything is done.")
 
 
-async def test_what_is_left_out_stays_in_sight_while_the_rest_is_made(connect: Connect, episode: Episode) -> None:
+async def test_left_out_entries_stay_in_sight_while_the_rest_is_made(connect: Connect, episode: Episode) -> None:
     async with connect(spending=ALLOW) as client:
         result = structured(await apply(client, (await plan(client, episode))["plan_id"], wait_seconds=0))
     assert {name: status for name, (status, _) in entries(result).items()} == {

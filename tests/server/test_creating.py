@@ -250,7 +250,7 @@ class TestLists:
         assert sorted(row["status"] for row in rows) == ["deleted", "failed", "pending", "ready", "ready"]
         assert len({row["task_id"] for row in rows}) == 5
 
-    async def test_list_tells_why_kling_refused_an_element(
+    async def test_list_says_why_kling_refused_an_element(
         self, client: Client, faults: Faults, creation: dict[str, Any]
     ) -> None:
         faults.fail_task("The face is covered")

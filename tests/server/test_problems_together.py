@@ -36,7 +36,7 @@ async def problems(client: Client, tool: str, **given: Any) -> list[str]:
     ],
     ids=" ".join,
 )
-async def test_problems_of_a_video_are_told_together(
+async def test_problems_of_a_video_come_in_one_answer(
     connect: Connect, given: dict[str, Any], arguments: list[str]
 ) -> None:
     async with connect() as client:
@@ -52,7 +52,7 @@ async def test_problems_of_a_video_are_told_together(
     ],
     ids=" ".join,
 )
-async def test_problems_of_a_picture_are_told_together(
+async def test_problems_of_a_picture_come_in_one_answer(
     connect: Connect, given: dict[str, Any], arguments: list[str]
 ) -> None:
     async with connect() as client:
