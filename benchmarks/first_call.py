@@ -22,10 +22,11 @@ from typing import Any
 
 from calls import META, Kling, arguments_of, environ_of, kling_running, processor_ms
 from measuring.contestants import Contestant, own_environment
-from measuring.report import Spread, load, table, take_turns
+from measuring.report import Spread, load, ratio, table, take_turns
 
 HERE = Path(__file__).resolve().parent
 CALLS = 3
+FLOOR = "SDK, one tool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class Reading:
     def dearer(self) -> float:
         """The first call less the second."""
         return self.calls[0] - self.calls[1]
+
+    @property
+    def both(self) -> float:
+        """Start and first call: what a chat with one call takes."""
+        return self.start + self.calls[0]
 
 
 def read(way: str, server: Contestant, kling: Kling) -> Reading:
@@ -78,7 +84,7 @@ def main() -> None:
             "SDK", (str(folder / "python"), str(HERE / "calls.py"), "--serve", "SDK", "--kling", kling.url)
         )
         readers: dict[str, Callable[[], Reading]] = {
-            "SDK, one tool": partial(read, "SDK", bare, kling),
+            FLOOR: partial(read, "SDK", bare, kling),
             "kling-mcp": partial(read_ours, str(folder / "kling-mcp"), kling),
         }
         readings = take_turns(readers, rounds, warm_up=warm_up)
@@ -86,10 +92,11 @@ def main() -> None:
     for name, found in readings.items():
         figures = [[one.start for one in found], *([one.calls[place] for one in found] for place in range(CALLS))]
         figures.append([one.dearer for one in found])
-        figures.append([one.start + one.calls[0] for one in found])
-        rows.append([name, *(Spread.of(values).cell(1) for values in figures)])
+        both = [one.both for one in found]
+        cells = [Spread.of(values).cell(1) for values in [*figures, both]]
+        rows.append([name, *cells, ratio(both, [one.both for one in readings[FLOOR]]).cell(2)])
     print(f"{rounds} rounds, {load()}")
-    titles = ["ms of processor", "start", "first call", "second", "third", "first - second", "start + first"]
+    titles = ["ms of processor", "start", "first call", "second", "third", "first - second", "start + first", "/ SDK"]
     print(table(titles, rows), flush=True)
 
 
