@@ -22,8 +22,8 @@ from kling_mcp.commands.console import (
     WRONG_USE,
     StateNotes,
     envelope,
-    error_envelope,
     interrupted,
+    tell_error,
 )
 from kling_mcp.commands.steps import as_commands, result_as_commands
 from kling_mcp.errors import InputError, KlingError, Problem
@@ -66,7 +66,7 @@ def run_call(words: CallWords, settings: Settings, terminal: Terminal) -> int:
             return DONE
         arguments = _read(words)
     except KlingError as error:
-        return _tell_error(error, words, terminal, may_create=may_create(name))
+        return tell_error(error, terminal, wants_json=words.wants_json, may_create=may_create(name))
     return _Call(words, name, arguments, terminal).run(settings)
 
 
@@ -144,7 +144,13 @@ class _Call:
         assert isinstance(outcome, KlingError)  # noqa: S101 - a shell is never asked to repeat a call with an answer
         resume = "" if outcome.retry == "never" else self._again()
         outcome.advice = as_commands(outcome.advice, self._command)
-        return _tell_error(outcome, self._words, self._terminal, may_create=may_create(self._name), resume=resume)
+        return tell_error(
+            outcome,
+            self._terminal,
+            wants_json=self._words.wants_json,
+            may_create=may_create(self._name),
+            resume=resume,
+        )
 
     def _tell_answer(self, answer: Answer) -> int:
         ending = answer.ending
@@ -178,18 +184,3 @@ def _with_step(text: str, step: str, instead: str) -> str:
     """The text with its last step in the words of a shell."""
     before, found, after = text.rpartition(step) if step else (text, "", "")
     return f"{before}{instead}{after}" if found else f"{text}\n{instead}"
-
-
-def _tell_error(error: KlingError, words: CallWords, terminal: Terminal, *, may_create: bool, resume: str = "") -> int:
-    """The text on stderr, with the line for programs at its end; or the object on stdout.
-
-    Every argument that cannot be right is wrong use, whether the tool's schema says so or its handler.
-    """
-    code = WRONG_USE if isinstance(error, InputError) and error.retry == "never" else FAILED
-    if words.wants_json:
-        terminal.say_json(error_envelope(error, resume))
-        return code
-    *lines, last = error.for_caller(may_create=may_create).split("\n")
-    again = [f"To try again: {resume}"] if resume else []
-    terminal.note("\n".join([*lines, *again, last]))
-    return code

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kling_mcp.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
@@ -124,3 +126,26 @@ def error_envelope(error: KlingError, resume: str = "") -> dict[str, Any]:
     """What `--json` prints of an error: the fields of its last line, and its text in parts."""
     fields = ("message", "advice", "kind", "created", "retry", "code", "request_id")
     return {"ok": False, "error": {name: getattr(error, name) for name in fields}, "resume": resume}
+
+
+def tell_error(
+    error: KlingError, terminal: Terminal, *, wants_json: bool, may_create: bool = True, resume: str = ""
+) -> int:
+    """The text on stderr, with the line for programs at its end; or the object on stdout. Returns the exit code.
+
+    Every input that cannot be right is wrong use, whether the form says so or what is behind it; an element that is
+    not there may have been yesterday.
+
+    Args:
+        may_create: whether the command could have created anything.
+        resume: the literal command that may succeed later.
+    """
+    is_wrong_use = isinstance(error, InputError) and (error.kind, error.retry) == ("bad_input", "never")
+    code = WRONG_USE if is_wrong_use else FAILED
+    if wants_json:
+        terminal.say_json(error_envelope(error, resume))
+        return code
+    *lines, last = error.for_caller(may_create=may_create).split("\n")
+    again = [f"To try again: {resume}"] if resume else []
+    terminal.note("\n".join([*lines, *again, last]))
+    return code

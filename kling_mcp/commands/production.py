@@ -17,9 +17,9 @@ from kling_mcp.commands.console import (
     StateNotes,
     command_line,
     envelope,
-    error_envelope,
     interrupted,
     program_words,
+    tell_error,
 )
 from kling_mcp.errors import ConfigurationError, ConfirmationError, InputError, KlingError, OverBudgetError, Problem
 from kling_mcp.production.apply import Applier
@@ -31,8 +31,15 @@ from kling_mcp.production.planning import Planner
 from kling_mcp.runtime import Runtime
 from kling_mcp.sanitize import quote
 from kling_mcp.server.consent import enough_units
-from kling_mcp.server.views.plans import plan_details, plan_text, plan_view, price_text
-from kling_mcp.server.views.productions import goes_on, production_text, production_view
+from kling_mcp.server.views.plans import (
+    applying_leaves_out,
+    correction,
+    plan_details,
+    plan_text,
+    plan_view,
+    price_text,
+)
+from kling_mcp.server.views.productions import goes_on, has_failed, production_text, production_view, what_is_left
 
 if TYPE_CHECKING:
     import argparse
@@ -44,12 +51,13 @@ if TYPE_CHECKING:
     from kling_mcp.server.views.view import View
     from kling_mcp.settings import Settings
 
+_WHOLE = "--part all"
+
 
 def run_production(options: argparse.Namespace, settings: Settings, terminal: Terminal) -> int:
     """Run one action; its exit code.
 
     Raises:
-        KlingError: it was refused or failed; with `--json` that is printed instead.
         KeyboardInterrupt: after a note that says how to go on.
     """
     actions = {"plan": _plan, "apply": _apply, "export": _export}
@@ -68,10 +76,9 @@ def run_production(options: argparse.Namespace, settings: Settings, terminal: Te
             terminal.note(interrupted(_resume(options), changes=True))
         raise
     except KlingError as error:
-        if not options.json:
-            raise
-        terminal.say_json(error_envelope(error))
-        return FAILED
+        resume = "" if error.retry == "never" else _again(options)
+        may_create = options.action == "apply"
+        return tell_error(error, terminal, wants_json=options.json, may_create=may_create, resume=resume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +110,29 @@ async def _plan(command: _Command) -> int:
     _, kept = await command.plan()
     plan = kept.plan
     view = plan_view(kept.plan_id, plan, await outcomes_of_earlier(command.runtime.own_account(), plan))
-    resume = _resume(command.options) if plan.has_work else ""
+    # Nothing goes on by itself before the sheet is corrected.
+    resume = _resume(command.options) if plan.has_work and not correction(plan) else ""
     # The next step of the view is a tool's; a shell has a command.
     told = view.model_copy(update={"next_step": _step_after_plan(command.options, plan)})
     command.tell(told, plan_text(told), resume)
-    return PENDING if plan.has_work else _left(plan)
+    if plan.has_work:
+        return PENDING
+    return FAILED if has_failed(plan, []) else DONE
 
 
 def _step_after_plan(options: argparse.Namespace, plan: Plan) -> str:
-    """The command that applies it. Only this one, which a person agrees to, has the price; `resume` agrees to none."""
+    """What to correct, and the command that applies it.
+
+    Only this command, which a person agrees to, has the price; `resume` agrees to none.
+    """
+    price, told = plan.price(), correction(plan, _WHOLE)
     if not plan.has_work:
-        return ""
-    price = plan.price()
-    if not price or not all(each.is_known for each in price):
-        return f"To carry it out: {_resume(options)}"
-    most = max(enough_units(each) for each in price)
-    return f"To carry it out, if the person agrees to this price: {_resume(options, most)}"
-
-
-def _left(plan: Plan) -> int:
-    """Whether something of the sheet cannot be done by its plan."""
-    has_gap = any(not each.comes for each in plan.cast) or any(each.is_stuck for each in plan.shots)
-    return FAILED if has_gap or plan.missing else DONE
+        return told
+    is_known = bool(price) and all(each.is_known for each in price)
+    apply = _resume(options, max(enough_units(each) for each in price) if is_known else 0)
+    if told:
+        return f"{told} {applying_leaves_out(plan)}. Only if the person wants that: {apply}"
+    return f"To carry it out{', if the person agrees to this price' if is_known else ''}: {apply}"
 
 
 # --- apply
@@ -153,17 +161,21 @@ async def _apply(command: _Command) -> int:
         )
         outcomes = await applier.run()
     earlier = [] if goes_on(outcomes) else await outcomes_of_earlier(command.runtime.own_account(), plan)
-    view = production_view(kept.plan_id, outcomes, clock.monotonic() - started, earlier)
+    view = production_view(kept.plan_id, plan, outcomes, clock.monotonic() - started, earlier)
     resume = _resume(command.options) if goes_on(outcomes) else ""
-    told = view.model_copy(update={"next_step": f"To go on: {resume}" if resume else ""})
-    command.tell(told, production_text(told, nothing_more=not resume and _code(plan, outcomes) == DONE), resume)
-    return _code(plan, outcomes)
-
-
-def _code(plan: Plan, outcomes: list[EntryOutcome]) -> int:
-    if any(each.status == "failed" for each in outcomes):
+    told = view.model_copy(update={"next_step": _step_after_apply(plan, outcomes, resume)})
+    command.tell(told, production_text(told), resume)
+    if has_failed(plan, outcomes):
         return FAILED
-    return RUNNING if goes_on(outcomes) else _left(plan)
+    return RUNNING if resume else DONE
+
+
+def _step_after_apply(plan: Plan, outcomes: list[EntryOutcome], resume: str) -> str:
+    if resume:
+        return f"To go on: {resume}"
+    if any(each.status == "failed" for each in outcomes):
+        return "Correct the sheet; if the cause may have passed, repeat the same command."
+    return what_is_left(plan, _WHOLE)
 
 
 def _require_consent(command: _Command, plan: Plan) -> None:
@@ -269,10 +281,27 @@ def _write_new(path: Path, text: str) -> None:
 
 def _resume(options: argparse.Namespace, most: int = 0) -> str:
     """The literal next command, which agrees to `most` units, or to as many as this one did."""
-    words = [*program_words(), "production", "apply", options.file]
-    words += ["--part", options.part] if options.part != "all" else []
-    words += [word for name in options.require for word in ("--require", name)]
     most = most or getattr(options, "max_units", 0)
-    words += ["--max-units", str(most)] if most else []
-    words += ["--json"] if options.json else []
-    return command_line(words)
+    units = ["--max-units", str(most)] if most else []
+    return _line(options, "apply", [*_of_sheet(options), *units])
+
+
+def _again(options: argparse.Namespace) -> str:
+    """The same command."""
+    if options.action == "apply":
+        return _resume(options)
+    if options.action == "plan":
+        return _line(options, "plan", _of_sheet(options))
+    named = [("--tag", tag) for tag in options.tag] + [("--name", name) for name in options.name]
+    query = ["--query", options.query] if options.query else []
+    return _line(options, "export", [*(word for pair in named for word in pair), *query])
+
+
+def _of_sheet(options: argparse.Namespace) -> list[str]:
+    part = ["--part", options.part] if options.part != "all" else []
+    return part + [word for name in options.require for word in ("--require", name)]
+
+
+def _line(options: argparse.Namespace, action: str, words: list[str]) -> str:
+    json = ["--json"] if options.json else []
+    return command_line([*program_words(), "production", action, options.file, *words, *json])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.generation.bodies import UsedElement
-from kling_mcp.generation.choosing import Choice, Named, choose_elements
+from kling_mcp.generation.choosing import Choice, Named, choose_elements, name_listed
 from kling_mcp.generation.element_use import find_misfit, find_problems, make_handles
 from kling_mcp.generation.targets import TARGETS
 from kling_mcp.sanitize import quote
@@ -85,7 +85,7 @@ async def choose_cast(library: Library, texts: RequestTexts, listed: Sequence[st
         KlingError: the library cannot be read.
     """
     named = [(argument, prompt, mention) for argument, prompt, mention in texts.mentions() if not mention.media]
-    namings = [Named(f"elements[{place}]", (text,)) for place, text in enumerate(listed)]
+    namings = name_listed(listed)
     namings += [
         Named(argument, tuple(name for name, _ in mention.names), is_optional=mention.may_be_text)
         for argument, _, mention in named

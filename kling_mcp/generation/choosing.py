@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kling_mcp.api.ids import EXACT_FIX, is_rounded
-from kling_mcp.errors import AmbiguousNameError, InputError, KlingError, NotFoundError, Problem
+from kling_mcp.errors import AmbiguousNameError, InputError, NotFoundError, Problem
 from kling_mcp.library.index import EVERYWHERE
 from kling_mcp.sanitize import as_shown, quote
 from kling_mcp.tasks.entry import ASK_FIRST
@@ -52,6 +52,14 @@ class Named:
     is_optional: bool = False
 
 
+def name_listed(elements: Sequence[str]) -> list[Named]:
+    """The namings of a list; a handle such as `@Mia` is the name without its @, unless a name really begins so."""
+    return [
+        Named(f"elements[{place}]", (text, text[1:]) if text.startswith("@") and text[1:].strip() else (text,))
+        for place, text in enumerate(elements)
+    ]
+
+
 @dataclass(slots=True)
 class Choice:
     """What the namings turned out to be, in their order; None where one cannot be used.
@@ -60,14 +68,12 @@ class Choice:
         matched: the text of each naming that was matched, or "".
         problems: why namings cannot be used.
         verdicts: the kind and retry of each problem.
-        is_about_elements: whether a problem is about a naming, and not about the rest of the input.
     """
 
     elements: list[LibraryElement | None] = field(default_factory=list)
     matched: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     verdicts: set[tuple[Kind, Retry]] = field(default_factory=set)
-    is_about_elements: bool = False
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Add problems of the input that are not about a naming."""
@@ -100,23 +106,21 @@ async def choose_elements(library: Library, namings: Sequence[Named], explain: E
             choice.verdicts.add(("bad_input", "later" if element.status == "pending" else "never"))
             element = None
         choice.problems.extend([problem] if problem else [])
-        choice.is_about_elements = choice.is_about_elements or problem is not None
         choice.elements.append(element)
         choice.matched.append(matched)
     return choice
 
 
-async def refusal(library: Library, choice: Choice, advice: str) -> KlingError:
+async def refusal(library: Library, choice: Choice, advice: str) -> InputError:
     """One error for all problems, in order, with their common kind if there is one; nothing was sent."""
     doubt = ""
     if ("not_found", "never") in choice.verdicts and not await _is_whole(library):
         doubt = f"{_GAPS} what is missing may still exist. "
     problems = sorted(choice.problems, key=lambda problem: (len(problem.argument), problem.argument))
-    told = InputError(problems, advice=advice)
-    if not choice.is_about_elements:
-        return told
-    kind, retry = next(iter(choice.verdicts)) if len(choice.verdicts) == 1 else (told.kind, told.retry)
-    return KlingError(told.message, kind=kind, retry=retry, advice=doubt + advice)
+    told = InputError(problems, advice=doubt + advice)
+    if len(choice.verdicts) == 1:
+        ((told.kind, told.retry),) = choice.verdicts
+    return told
 
 
 async def namesake_doubts(library: Library, choice: Choice) -> list[str]:

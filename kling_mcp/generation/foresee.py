@@ -16,7 +16,7 @@ from kling_mcp.generation.prices import Estimate, VideoCost, estimate_unlisted, 
 from kling_mcp.generation.prompt import Prompt
 from kling_mcp.generation.shots import parse_shots
 from kling_mcp.generation.texts import RequestTexts
-from kling_mcp.generation.video_rules import choose_route, find_video_problems, seconds_of
+from kling_mcp.generation.video_rules import choose_route, find_problems_of_any_model, find_video_problems, seconds_of
 
 if TYPE_CHECKING:
     from kling_mcp.generation.draft import VideoDraft
@@ -48,16 +48,18 @@ async def foresee_video(draft: VideoDraft, within: Surroundings, elements: Fores
     """
     shots, problems = parse_shots(draft.shots)
     route = choose_route(draft, has_api_key=within.has_api_key, extra=within.extra_routes)
-    if isinstance(route, Problem):
-        raise InputError([route, *problems])
     texts = RequestTexts(Prompt(draft.prompt), shots)
     media = await to_thread.run_sync(load_video_media, draft, within.policy)
     found = [
         *problems,
         *media.problems,
         *texts.find_problems(len(draft.images), has_video=bool(draft.video_url)),
-        *find_video_problems(draft, route, shots, names_elements=True),
     ]
+    if isinstance(route, Problem):
+        has_api_key, extra = within.has_api_key, within.extra_routes
+        others = find_problems_of_any_model(draft, shots, names_elements=True, has_api_key=has_api_key, extra=extra)
+        raise InputError([route, *found, *others])
+    found += find_video_problems(draft, route, shots, names_elements=True)
     if found:
         raise InputError(found)
     seconds = seconds_of(draft, [shot.seconds for shot in shots])

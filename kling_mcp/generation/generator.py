@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from kling_mcp.api.generation_models import GenerationTask
-from kling_mcp.errors import StorageError
+from kling_mcp.errors import InputError, StorageError
 from kling_mcp.generation.draft import VideoDraft
 from kling_mcp.generation.foresee import foresee_video
 from kling_mcp.generation.inputs import load_video_media
@@ -27,9 +27,10 @@ from kling_mcp.tasks.slots import SlotUse
 from kling_mcp.tasks.submit import Submission, SubmitRequest, raise_if_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from kling_mcp.concurrency.clock import Clock
+    from kling_mcp.errors import Problem
     from kling_mcp.generation.draft import ImageDraft
     from kling_mcp.generation.foresee import ForeseenElements, ForeseenVideo
     from kling_mcp.generation.inputs import LoadedMedia
@@ -114,12 +115,17 @@ class Generator:
         Raises:
             KlingError: every problem of the input.
         """
-        await self.saver.require_save_as(save_as)
+        known: Sequence[Problem] = ()
+        try:
+            await self.saver.require_save_as(save_as)
+        except InputError as error:
+            known = error.problems
         prepared: PreparedVideo | PreparedImages
         if isinstance(draft, VideoDraft):
-            prepared, prompt = await prepare_video(draft, self._surroundings), draft.prompt or "\n".join(draft.shots)
+            prepared = await prepare_video(draft, self._surroundings, known)
+            prompt = draft.prompt or "\n".join(draft.shots)
         else:
-            prepared, prompt = await prepare_images(draft, self._surroundings), draft.prompt
+            prepared, prompt = await prepare_images(draft, self._surroundings, known), draft.prompt
         memo = memo_of(prepared, prompt, take=take, save_as=save_as)
         estimate, path = prepared.estimate, prepared.request.route.path
         kind = kind_of(path, estimate.product, has_api_key=self._surroundings.has_api_key)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from kling_mcp.errors import InputError, Problem
+from kling_mcp.errors import Problem
 from kling_mcp.generation.bodies import ImageRequest, VideoRequest
 from kling_mcp.generation.cast import choose_cast, find_cast_notes
 from kling_mcp.generation.choosing import namesake_doubts, refusal
@@ -24,6 +24,7 @@ from kling_mcp.generation.texts import RequestTexts, find_length_problems, find_
 from kling_mcp.generation.video_rules import (
     cases_of,
     choose_route,
+    find_problems_of_any_model,
     find_video_notes,
     find_video_problems,
     ratio_of,
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.generation.bodies import UsedElement
+    from kling_mcp.generation.cast import Cast
     from kling_mcp.generation.choosing import ExplainFailure
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
     from kling_mcp.generation.inputs import LoadedMedia
     from kling_mcp.generation.models import VideoRoute
+    from kling_mcp.generation.shots import Shot
     from kling_mcp.generation.texts import RenderedTexts
     from kling_mcp.library.index import Library
     from kling_mcp.library.records import LibraryElement
@@ -87,21 +90,25 @@ class Surroundings:
     extra_routes: tuple[VideoRoute, ...] = ()
 
 
-async def prepare_video(draft: VideoDraft, within: Surroundings) -> PreparedVideo:
+async def prepare_video(draft: VideoDraft, within: Surroundings, known: Sequence[Problem] = ()) -> PreparedVideo:
     """The video request in the form that may be sent.
+
+    Args:
+        known: what else is wrong, to be told with the rest.
 
     Raises:
         KlingError: every problem of the input, as `bad_input` or the kind that they share.
     """
     shots, shot_problems = parse_shots(draft.shots)
     route = choose_route(draft, has_api_key=within.has_api_key, extra=within.extra_routes)
-    if isinstance(route, Problem):
-        raise InputError([route, *shot_problems], advice=_ADVICE)
     texts = RequestTexts(Prompt(draft.prompt), shots)
     media = await to_thread.run_sync(load_video_media, draft, within.policy)
     cast = await choose_cast(within.library, texts, draft.elements, within.explain)
-    cast.choice.refuse([*shot_problems, *media.problems, *find_shape_problems(media, draft.aspect_ratio)])
+    cast.choice.refuse([*known, *shot_problems, *media.problems, *find_shape_problems(media, draft.aspect_ratio)])
     cast.choice.refuse(texts.find_problems(len(draft.images), has_video=bool(draft.video_url)))
+    if isinstance(route, Problem):
+        cast.choice.refuse([route, *_problems_of_any_model(draft, within, shots, cast)])
+        raise await refusal(within.library, cast.choice, _ADVICE)
     cast.choice.refuse(find_video_problems(draft, route, shots, names_elements=cast.names_elements))
     cast.choice.refuse(cast.find_problems(route.target, cases_of(draft), len(draft.images) + bool(draft.first_frame)))
     used, rendered = cast.write(texts, route.target, route.standard)
@@ -120,8 +127,11 @@ async def prepare_video(draft: VideoDraft, within: Surroundings) -> PreparedVide
     return PreparedVideo(request=request, estimate=estimate, elements=tuple(cast.elements), notes=tuple(notes))
 
 
-async def prepare_images(draft: ImageDraft, within: Surroundings) -> PreparedImages:
+async def prepare_images(draft: ImageDraft, within: Surroundings, known: Sequence[Problem] = ()) -> PreparedImages:
     """The picture request in the form that may be sent.
+
+    Args:
+        known: what else is wrong, to be told with the rest.
 
     Raises:
         KlingError: every problem of the input, as `bad_input` or the kind that they share.
@@ -130,7 +140,7 @@ async def prepare_images(draft: ImageDraft, within: Surroundings) -> PreparedIma
     texts = RequestTexts(Prompt(draft.prompt))
     media = await to_thread.run_sync(load_image_media, draft, within.policy)
     cast = await choose_cast(within.library, texts, draft.elements, within.explain)
-    cast.choice.refuse([*find_image_problems(draft, route), *media.problems])
+    cast.choice.refuse([*known, *find_image_problems(draft, route), *media.problems])
     cast.choice.refuse(texts.find_problems(len(draft.images) if route.names_pictures else 0, has_video=False))
     cast.choice.refuse(cast.find_problems(route.target, (), len(draft.images)))
     used, rendered = cast.write(texts, route.target, "older")
@@ -153,6 +163,16 @@ async def prepare_images(draft: ImageDraft, within: Surroundings) -> PreparedIma
     ]
     estimate = estimate_images(draft.model, draft.resolution, draft.count)
     return PreparedImages(request=request, estimate=estimate, elements=tuple(cast.elements), notes=tuple(notes))
+
+
+def _problems_of_any_model(draft: VideoDraft, within: Surroundings, shots: Sequence[Shot], cast: Cast) -> list[Problem]:
+    return find_problems_of_any_model(
+        draft,
+        shots,
+        names_elements=cast.names_elements,
+        has_api_key=within.has_api_key,
+        extra=within.extra_routes,
+    )
 
 
 def _video_request(

@@ -6,6 +6,7 @@ problems of a request are found at once.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.choices import nearest
@@ -40,10 +41,10 @@ def choose_route(draft: VideoDraft, *, has_api_key: bool, extra: Sequence[VideoR
     if not known:
         return _unknown_model(draft.model, extra)
     routes = [route for route in known if route.needs_api_key == has_api_key]
+    fitting = [route for route in routes if _takes_frame_of(draft, route)]
     if not routes:
         fix = f'use model "{_OMNI}", or set KLING_API_KEY instead of the key pair.'
         return Problem("model", "must be a model that takes a key pair", quote(draft.model), fix)
-    fitting = [route for route in routes if route.first_frame != ("none" if draft.first_frame else "required")]
     if fitting:
         return fitting[0]
     if draft.first_frame:
@@ -51,6 +52,10 @@ def choose_route(draft: VideoDraft, *, has_api_key: bool, extra: Sequence[VideoR
         return Problem("first_frame", f"must be empty for model {draft.model}", "a picture", fix)
     fix = f'give one, or use model "{_OMNI}", which makes videos from text{_by_credential(routes[0], ", too")}.'
     return Problem("first_frame", f"must be given for model {draft.model}{_by_credential(routes[0])}", "none", fix)
+
+
+def _takes_frame_of(draft: VideoDraft, route: VideoRoute) -> bool:
+    return route.first_frame != ("none" if draft.first_frame else "required")
 
 
 def seconds_of(draft: VideoDraft, shots: Sequence[int]) -> int:
@@ -91,6 +96,33 @@ def find_video_problems(
         *_setting_problems(draft, route),
         *_time_problems(draft, route, shots, names_elements=names_elements),
     ]
+
+
+def find_problems_of_any_model(
+    draft: VideoDraft,
+    shots: Sequence[Shot],
+    *,
+    names_elements: bool,
+    has_api_key: bool,
+    extra: Sequence[VideoRoute] = (),
+) -> list[Problem]:
+    """What is wrong whichever model is chosen, in the words of the usual one, where a draft has no route.
+
+    Args:
+        shots, names_elements: as for `find_video_problems`.
+    """
+    routes = [
+        route
+        for route in (*VIDEO_ROUTES, *extra)
+        if route.needs_api_key == has_api_key and _takes_frame_of(draft, route)
+    ]
+    found = [
+        find_video_problems(replace(draft, model=route.model), route, shots, names_elements=names_elements)
+        for route in routes
+    ]
+    always = set.intersection(*({problem.argument for problem in problems} for problems in found))
+    usual = found[[route.model for route in routes].index(_OMNI)]
+    return [problem for problem in usual if problem.argument in always]
 
 
 def find_video_notes(draft: VideoDraft, route: VideoRoute) -> list[str]:

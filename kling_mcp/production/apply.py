@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kling_mcp.concurrency.clock import iso_utc
-from kling_mcp.errors import KlingError, OverBudgetError, StillSendingError, UnknownOutcomeError
+from kling_mcp.errors import KlingError, StillSendingError, UnknownOutcomeError
 from kling_mcp.production.content import hash_of
 from kling_mcp.production.decide import CastDecision, ShotDecision
 from kling_mcp.production.model import LockedElement, LockedShot
@@ -286,6 +286,6 @@ def _failed(blank: EntryOutcome, error: KlingError) -> EntryOutcome:
     )
     if isinstance(error, StillSendingError | UnknownOutcomeError) or error.created == "maybe":
         return replace(told, status="pending")
-    if (error.created == "no" and error.retry == "later") or isinstance(error, OverBudgetError):
+    if error.created == "no" and error.retry == "later":
         return replace(told, status="not_started")
     return replace(told, status="failed", can_repeat=error.retry != "never")

@@ -12,7 +12,7 @@ from kling_mcp.generation.draft import VideoDraft
 from kling_mcp.generation.inputs import VIDEO_FORM
 from kling_mcp.generation.prompt import Prompt
 from kling_mcp.generation.shots import parse_shots
-from kling_mcp.generation.video_rules import choose_route, find_video_problems
+from kling_mcp.generation.video_rules import choose_route, find_problems_of_any_model, find_video_problems
 from kling_mcp.media.inputs import check_video_link
 from kling_mcp.production.check_cast import check_alias
 from kling_mcp.production.fields import split_index, way
@@ -120,11 +120,12 @@ def _find_problems(shot: Shot, names: frozenset[str]) -> list[Problem]:
     shots, found = parse_shots(draft.shots)
     # The kind of credential with more routes: what a key pair cannot do is said by a plan, which knows it.
     route = choose_route(draft, has_api_key=True)
+    prompts = [Prompt(draft.prompt), *(shot.prompt for shot in shots)]
+    named = _names_elements(prompts, names, surely=shot.model != "o1")
     if isinstance(route, Problem):
-        found.append(route)
+        others = find_problems_of_any_model(draft, shots, names_elements=named, has_api_key=True)
+        found += [route, *others]
     else:
-        prompts = [Prompt(draft.prompt), *(shot.prompt for shot in shots)]
-        named = _names_elements(prompts, names, surely=shot.model != "o1")
         found += find_video_problems(draft, route, shots, names_elements=named)
     for check, value in ((_check_save_as, shot.save_as), (_check_video, shot.video_url)):
         try:

@@ -136,7 +136,7 @@ def make_plan(sheet: Sheet, lock: Lock, world: World, *, part: Part, require: Se
         counted_on=tuple(counted_on.values()),
         cast_facts=world.cast,
         shots=shots,
-        missing=tuple(_find_missing(decided.values(), world, require, NearNames(sheet.cast))),
+        missing=tuple(_find_missing(decided.values(), world, require, NearNames(sheet.cast), part)),
         orphans=tuple(_find_orphans(sheet, lock)),
         kept=tuple(_find_kept(lock, cast, world)),
     )
@@ -196,7 +196,7 @@ def _decide_shots(sheet: Sheet, lock: Lock, world: World, cast: Mapping[str, Cas
 
 
 def _find_missing(
-    cast: Iterable[CastDecision], world: World, require: Sequence[str], near: NearNames
+    cast: Iterable[CastDecision], world: World, require: Sequence[str], near: NearNames, part: Part
 ) -> Iterable[Missing]:
     by_name = {as_shown(each.name): each for each in cast}
     told = {each.name: Missing(each.name, each.why) for each in by_name.values() if each.action == "missing"}
@@ -205,7 +205,8 @@ def _find_missing(
         if entry is None and not world.in_library.get(name):
             told[name] = Missing(name, "it is not in the sheet, and no element has this name")
         elif entry is not None and entry.action not in {"unchanged", "adopt", "replace", "missing"}:
-            why = "applying this plan makes it" if entry.action == "create" else "its entry has a problem"
+            makes = "applying this plan makes it" if part != "shots" else "a plan for shots alone does not make it"
+            why = makes if entry.action == "create" else "its entry has a problem"
             told[entry.name] = Missing(entry.name, why)
     yield from told.values()
     lost: dict[str, list[str]] = {}

@@ -96,11 +96,11 @@ def parse_arguments(model: type[A], raw: Mapping[str, Any]) -> A:
 
 
 def _is_not_given(value: Any, field: FieldInfo) -> bool:
-    """Several clients send null for an optional argument that they do not give, or an empty text for a choice."""
+    """Several clients send null for an optional argument that they do not give, or an empty text where none fits."""
     if field.is_required() or value is None:
         return value is None and not field.is_required()
-    is_choice = get_origin(field.annotation) is Literal
-    return is_choice and isinstance(value, str) and len(value) <= _MAX_CHARACTERS and not value.strip()
+    can_be_blank = field.annotation is int or get_origin(field.annotation) is Literal
+    return can_be_blank and isinstance(value, str) and len(value) <= _MAX_CHARACTERS and not value.strip()
 
 
 def require_exact_ids(argument: str, ids: Sequence[str]) -> None:
@@ -292,9 +292,13 @@ def _from_pydantic(name: str, detail: Any, field: FieldInfo) -> Problem:
 
 
 def _fix_for(field: FieldInfo) -> str:
-    """How to stay within the bounds of a number, which has both, or within the length of a text."""
-    bounds = [getattr(rule, side) for side in ("ge", "le") for rule in field.metadata if hasattr(rule, side)]
-    return f"send {bounds[0]} to {bounds[1]}" if len(bounds) == 2 else "shorten it"
+    """How to stay within the bounds of a number, or within the length of a text."""
+    bounds = {side: getattr(rule, side) for side in ("ge", "le") for rule in field.metadata if hasattr(rule, side)}
+    if len(bounds) == 2:
+        return f"send {bounds['ge']} to {bounds['le']}"
+    if bounds:
+        return f"send {bounds['ge']} or more" if "ge" in bounds else f"send {bounds['le']} or less"
+    return "shorten it"
 
 
 def _as_rule(sentence: str) -> str:

@@ -58,8 +58,10 @@ class Budget:
         if not cost.is_known and any(caps):
             raise _unknown_price(cost)
         if (most := self.per_call.get(cost.product, 0)) and cost.units > most:
-            raise _too_dear(cost, most)
+            raise _too_dear(cost, f"{most} for one call", "KLING_MCP_MAX_UNITS_PER_CALL")
         if most := self.per_day.get(cost.product, 0):
+            if cost.units > most:  # no wait helps
+                raise _too_dear(cost, f"{most} in 24 hours", "KLING_MCP_MAX_UNITS_PER_DAY")
             spent = _spent(tx, account, cost.product, now, but)
             if spent + cost.units > most:
                 raise _used_up(cost, spent, most)
@@ -79,11 +81,11 @@ def _spent(tx: Transaction, account: str, product: str, now: float, but: str) ->
     return sum((units_of(row["units_deducted"] or row["units_estimated"]) for row in rows), Decimal(0))
 
 
-def _too_dear(cost: Cost, most: int) -> OverBudgetError:
+def _too_dear(cost: Cost, most: str, variable: str) -> OverBudgetError:
     return OverBudgetError(
-        f"This request may cost {cost}, and this server allows {most} for one call.",
+        f"This request may cost {cost}, and this server allows {most}.",
         advice="Nothing was sent and nothing was paid. Make it cheaper (shorter, fewer, lower resolution), or ask the "
-        "operator to raise KLING_MCP_MAX_UNITS_PER_CALL.",
+        f"operator to raise {variable}.",
     )
 
 

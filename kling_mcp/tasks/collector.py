@@ -59,6 +59,12 @@ class CollectedTask:
         return str(self.work.attempt.upload) if self.work and self.standing == "sending" else ""
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether neither the journal nor Kling knows a task of this id; then its `kind` says nothing."""
+        is_missing = self.snapshot.task is None and isinstance(self.snapshot.error, NotFoundError)
+        return is_missing and not self.external_task_id
+
+    @property
     def warning(self) -> str:
         """What the caller should know about a task that is not known to exist, or ""."""
         if self.standing in {"never_arrived", "refused"} and self.snapshot.error:

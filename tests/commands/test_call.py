@@ -216,6 +216,16 @@ def test_repeatable_refusal_has_the_same_command_as_its_next(run: Run, kling: Kl
     assert "To try again: kling-mcp call list_elements page_size=5" in run("list_elements", "page_size=5").err
 
 
+def test_unknown_name_beside_values_that_cannot_be_right_is_wrong_use(run: Run, mia: str) -> None:
+    wrong = run("generate_video", "prompt=@Nope waves", "duration=99")
+    assert wrong.code == 2
+    assert wrong.err.splitlines()[-1].startswith("kind=bad_input created=no retry=never")
+    assert "- prompt: must be the exact name or the id of an element" in wrong.err
+    assert "- duration: must be" in wrong.err
+    alone = run("generate_video", "prompt=@Nope waves")
+    assert (alone.code, alone.err.splitlines()[-1].split()[0]) == (1, "kind=not_found")
+
+
 # --- consent
 
 
@@ -302,6 +312,19 @@ def test_request_that_is_being_sent_is_sent_to_its_end(run: Run, kling: Kling, p
     assert made.code == 3, made
     assert made.envelope()["result"]["task_id"]
     assert len(kling.requests("create")) == 1
+
+
+def test_production_that_leaves_out_a_shot_is_no_success(run: Run, pictures: tuple[str, ...], tmp_path: Path) -> None:
+    front, side = (word.partition("=")[2] for word in pictures)
+    cast = {"Mia": {"description": "Barista", "front": front, "others": [side]}}
+    sheet = {"version": 1, "cast": cast, "shots": {"bad": "@Mia and @Ghost"}}
+    (tmp_path / "sheet.json").write_text(json.dumps(sheet), "utf-8")
+    plan_id = run("plan_production", f"path={tmp_path / 'sheet.json'}", "--json").envelope()["result"]["plan_id"]
+    running = run("apply_production", f"plan_id={plan_id}", "wait_seconds=0")
+    assert running.code == 3, running
+    applied = run("apply_production", f"plan_id={plan_id}", "wait_seconds=30")
+    assert applied.code == 1, applied
+    assert "Left out: shot bad." in applied.out
 
 
 def test_production_goes_on_with_the_same_call(

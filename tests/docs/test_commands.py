@@ -51,7 +51,7 @@ def test_commands_of_a_page_work_one_after_the_other(path: Path, kling: str, tmp
 
 
 @needs_bash
-@pytest.mark.parametrize(("code", "holds"), [(1, True), (2, False)])
+@pytest.mark.parametrize(("code", "holds"), [(2, True), (1, False)])
 def test_command_may_fail_where_the_page_says_so(code: int, holds: bool, kling: str, tmp_path: Path) -> None:
     script = f"kling-mcp production plan no-such-file  # no such sheet: exit code {code}\necho goes on\n"
     block = Block(ROOT / "README.md", 1, "sh", script)

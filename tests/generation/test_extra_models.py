@@ -111,3 +111,12 @@ class TestPrice:
         estimate = (await video(account, PRICED, prompt="@video_1 at night", video_url=CLIP, video_use="base")).estimate
         assert (estimate.low, estimate.high, estimate.units) == (Decimal("4.5"), Decimal("22.5"), "4.5 to 22.5")
         assert "the base video decides" in estimate.doubt
+
+
+async def test_length_that_only_an_added_model_takes_is_no_problem_of_any_model(account: Account) -> None:
+    (route,) = extra_routes([OMNI])
+    long = replace(within(account), extra_routes=(replace(route, seconds=range(3, 31)),))
+    for seconds, told in ((20, ("model",)), (31, ("model", "duration"))):
+        with pytest.raises(InputError) as caught:
+            await prepare_video(VideoDraft(prompt="x", model="5.0", duration=seconds), long)
+        assert tuple(problem.argument for problem in caught.value.problems) == told

@@ -90,6 +90,12 @@ async def test_listed_elements_come_first_and_are_named_once(account: Account, w
     assert [element.element_id for element in prepared.elements] == [mama, sara]
 
 
+async def test_handle_in_the_list_is_the_name_that_it_stands_for(account: Account, world: World) -> None:
+    mama = add(world, "Mama")
+    (element,) = (await video(account, prompt="A kitchen", elements=("@Mama",))).elements
+    assert element.element_id == mama
+
+
 async def test_name_with_digits_means_that_very_element(account: Account, world: World) -> None:
     add(world, "Hero 5")
     fifty = add(world, "Hero 50")

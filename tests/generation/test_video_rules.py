@@ -13,7 +13,12 @@ from kling_mcp.errors import Problem
 from kling_mcp.generation.draft import VideoDraft
 from kling_mcp.generation.models import VIDEO_ROUTES
 from kling_mcp.generation.shots import parse_shots
-from kling_mcp.generation.video_rules import choose_route, find_video_notes, find_video_problems
+from kling_mcp.generation.video_rules import (
+    choose_route,
+    find_problems_of_any_model,
+    find_video_notes,
+    find_video_problems,
+)
 
 LINK = "https://example.com/a.png"
 CLIP = "https://example.com/a.mp4"
@@ -97,6 +102,16 @@ def test_error_names_a_model_that_a_key_pair_can_use(
     assert isinstance(problem, Problem)
     assert problem.argument == argument
     assert fix in problem.fix
+
+
+@pytest.mark.parametrize("has_api_key", [API_KEY, KEY_PAIR])
+@pytest.mark.parametrize("inputs", [{}, FRAME])
+def test_draft_without_a_route_is_checked_by_what_holds_for_every_model(
+    inputs: dict[str, Any], has_api_key: bool
+) -> None:
+    draft = draft_of(model="4.0", duration=2, audio="original", resolution="4k", **inputs)
+    found = find_problems_of_any_model(draft, [], names_elements=False, has_api_key=has_api_key)
+    assert [problem.argument for problem in found] == ["audio", "duration"]
 
 
 # model, inputs, refused durations, allowed durations

@@ -37,7 +37,7 @@ def test_sheet_with_foreign_names_is_planned_on_any_console(console: str, tmp_pa
     (tmp_path / "episode.yaml").write_text(SHEET, "utf-8")
     done = run("production", "plan", "episode.yaml", console=console, folder=tmp_path)
     said = (done.stdout + done.stderr).decode(console.partition(":")[0], "strict")
-    assert done.returncode == 1, said
+    assert done.returncode == 2, said
     assert "Traceback" not in said
     assert "UnicodeEncodeError" not in said
     assert "front" in said, "the problem is named"
@@ -52,7 +52,7 @@ def test_commands_print_on_the_poorest_console(words: tuple[str, ...], tmp_path:
 @pytest.mark.parametrize("console", CONSOLES[:2])
 def test_error_with_foreign_characters_is_printed_on_any_console(console: str, tmp_path: Path) -> None:
     done = run("production", "plan", f"{NAME}.yaml", console=console, folder=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert b"Traceback" not in done.stderr
 
 

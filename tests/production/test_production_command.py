@@ -125,10 +125,38 @@ def test_failure_and_wrong_use_have_codes_of_their_own(command: Command, episode
     assert failed.returncode == 1
     assert "the face is covered" in failed.stdout
     missing = command("plan", str(episode.path.with_name("nowhere.yaml")), "--json")
-    assert missing.returncode == 1
+    assert missing.returncode == 2
     assert result_of(missing)["error"]["kind"] == "bad_input"
     assert command("plan").returncode == 2
     assert command("apply", str(episode.path), "--max-units", "many").returncode == 2
+
+
+@pytest.mark.parametrize("action", ["plan", "apply"])
+def test_sheet_with_a_problem_is_wrong_use_and_has_the_line_for_programs(
+    command: Command, episode: Episode, action: str
+) -> None:
+    episode.path.write_text('{"version": 1, "shotz": {}}', "utf-8")
+    told = command(action, str(episode.path))
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith("One problem with the input:\n- line 1, shotz: must be one of the keys")
+    assert told.stderr.splitlines()[-1] == "kind=bad_input created=no retry=never code=- request_id=-"
+
+
+def test_error_that_may_pass_comes_with_the_same_command(command: Command, episode: Episode, kling: Kling) -> None:
+    sheet = str(episode.path)
+    kling.faults.reply_status(503, times=None)
+    told = command("plan", sheet, "--require", "Mia", "--json")
+    assert (told.returncode, result_of(told)["resume"]) == (
+        1,
+        f"kling-mcp production plan {sheet} --require Mia --json",
+    )
+    exported = command("export", str(episode.path.with_name("new.yaml")), "--tag", "Character", "--query", "red hair")
+    *_, again, last = exported.stderr.splitlines()
+    assert again == (
+        f"To try again: kling-mcp production export {episode.path.with_name('new.yaml')} --tag Character "
+        "--query 'red hair'"
+    )
+    assert "retry=later" in last or "retry=now" in last
 
 
 def test_required_name_that_does_not_exist_fails_a_check(command: Command, episode: Episode) -> None:
@@ -150,8 +178,41 @@ def test_library_becomes_a_sheet_that_needs_nothing_more(command: Command, episo
     assert command("export", str(ids), "--name", "Mia", "--name", "Nemo").returncode == 1
     assert json.loads(ids.read_text("utf-8")) == {"Mia": episode.ids()["Mia"]}
     assert command("plan", str(ids)).returncode == 4
-    assert command("export", str(sheet)).returncode == 1
-    assert command("export", "library.txt").returncode == 1
+    assert command("export", str(sheet)).returncode == 2
+    assert command("export", "library.txt").returncode == 2
+
+
+def test_shot_that_is_left_out_is_named_before_and_after(command: Command, episode: Episode) -> None:
+    episode.film("bad", "@Mia and @Ghost")
+    sheet = episode.save()
+    first = "Correct the sheet first (1 missing), and plan again."
+    step = f"Applying this one leaves out shot bad. Only if the person wants that: kling-mcp production apply {sheet}"
+    planned = command("plan", sheet)
+    assert planned.returncode == 4
+    assert planned.stdout.splitlines()[-1] == f"{first} {step} --max-units 3"
+    as_json = result_of(command("plan", sheet, "--json"))
+    assert (as_json["resume"], as_json["result"]["next_step"]) == ("", f"{first} {step} --max-units 3 --json")
+
+    for _ in range(2):  # made now, made before
+        applied = command("apply", sheet, "--max-units", "3")
+        assert applied.returncode == 1
+        assert '- shot bad take 1: not_started; It is left out: no element is named "Ghost".' in applied.stdout
+        assert applied.stdout.splitlines()[-1] == f"Left out: shot bad. {first}"
+    assert command("plan", sheet).stdout.splitlines()[-1] == first
+    told = result_of(command("apply", sheet, "--json"))["result"]
+    assert (told["ready"], told["not_started"], told["next_step"]) == (3, 2, f"Left out: shot bad. {first}")
+
+
+def test_plan_for_shots_alone_says_how_to_make_the_cast(command: Command, episode: Episode) -> None:
+    planned = command("plan", str(episode.path), "--part", "shots")
+    assert planned.returncode == 1
+    assert planned.stdout.splitlines()[-1].endswith("plan with --part all to make those that shots need.")
+
+
+def test_required_name_that_was_just_made_is_no_failure(command: Command, episode: Episode) -> None:
+    applied = command("apply", str(episode.path), "--require", "Mia", "--max-units", "3")
+    assert applied.returncode == 0, applied.stdout
+    assert applied.stdout.splitlines()[-1] == "Everything is done."
 
 
 def test_allowed_spending_needs_no_number_and_switched_off_spending_refuses(command: Command, episode: Episode) -> None:

@@ -164,6 +164,17 @@ async def test_cap_of_the_day_leaves_the_rest_for_later(connect: Connect, world:
     assert "in 24 hours" in late["reason"]
 
 
+@pytest.mark.parametrize("cap", ["units_per_call", "units_per_day"])
+async def test_shot_that_no_wait_makes_payable_has_failed(connect: Connect, episode: Episode, cap: str) -> None:
+    spending = SpendingSettings(mode="allow", **{cap: 2})
+    async with connect(spending=spending) as client:
+        planned = await plan(client, episode)
+        result = structured(await apply(client, planned["plan_id"]))
+    assert (result["ready"], result["failed"], result["not_started"]) == (2, 2, 0)
+    assert all("may cost 3 video units" in row["reason"] for row in result["entries"] if row["kind"] == "shot")
+    assert result["next_step"].startswith("Correct the sheet and plan again")
+
+
 async def test_read_only_server_plans_and_does_not_apply(connect: Connect, episode: Episode) -> None:
     async with connect(read_only=True) as client:
         assert (await plan(client, episode))["plan_id"]

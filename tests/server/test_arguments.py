@@ -32,6 +32,14 @@ class Required(ToolArguments):
     kind: Literal["image_refer", "video_refer"]
 
 
+class Bounded(ToolArguments):
+    """Numbers with one bound, and a short text."""
+
+    least: int = Field(ge=0)
+    most: int = Field(5, le=10)
+    text: str = Field("", max_length=3)
+
+
 class Ids(ToolArguments):
     """Texts without defaults."""
 
@@ -145,11 +153,25 @@ class TestLists:
 
 
 class TestNumbersAndSwitches:
+    @pytest.mark.parametrize("blank", ["", "  ", None])
+    def test_blank_number_that_is_optional_counts_as_not_given(self, blank: str | None) -> None:
+        arguments = read(size=blank)
+        assert (arguments.size, "size" in arguments.model_fields_set) == (30, False)
+
+    def test_blank_number_that_must_be_given_is_refused(self) -> None:
+        (problem,) = refusal(Bounded, least="").problems
+        assert problem.rule == "must be a whole number"
+
+    def test_fix_names_the_bounds_that_a_number_has(self) -> None:
+        told = refusal(Bounded, least=-1, most=11, text="abcd").problems
+        assert [problem.fix for problem in told] == ["send 0 or more", "send 10 or less", "shorten it"]
+        assert refusal(size=0).problems[0].fix == "send 1 to 500"
+
     @pytest.mark.parametrize("given", [7, "7", " 7 ", "7.0", 7.0])
     def test_integers_are_read_in_every_encoding(self, given: object) -> None:
         assert read(size=given).size == 7
 
-    @pytest.mark.parametrize("given", ["seven", "7.5", 7.5, True, "", "1e2", [7], {}, "9" * 40, float("inf")])
+    @pytest.mark.parametrize("given", ["seven", "7.5", 7.5, True, "1e2", [7], {}, "9" * 40, float("inf")])
     def test_value_that_is_no_integer_is_refused(self, given: object) -> None:
         (problem,) = refusal(size=given).problems
         assert (problem.argument, problem.rule) == ("size", "must be a whole number")

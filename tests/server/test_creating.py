@@ -250,10 +250,21 @@ class TestLists:
         assert sorted(row["status"] for row in rows) == ["deleted", "failed", "pending", "ready", "ready"]
         assert len({row["task_id"] for row in rows}) == 5
 
+    async def test_list_says_why_kling_refused_an_element(
+        self, client: Client, faults: Faults, creation: dict[str, Any]
+    ) -> None:
+        faults.fail_task("The face is covered")
+        await client.call_tool(CREATE, creation)
+        result = await client.call_tool("list_elements", {})
+        why, advice = structured(result)["notes"]
+        assert why == '"Mia" was refused by Kling: "The face is covered".'
+        assert advice.startswith("Ask the person before trying again")
+        assert f"Note: {why}" in text_of(result).splitlines()
+
     async def test_empty_account_has_an_empty_list(self, client: Client) -> None:
         """fact: list-no-total: an empty account gives []"""
         result = await client.call_tool("list_elements", {})
-        assert structured(result) == {"elements": [], "page_num": 1, "page_size": 30, "has_more": False}
+        assert structured(result) == {"elements": [], "page_num": 1, "page_size": 30, "has_more": False, "notes": []}
         assert text_of(result).startswith("0 of your elements")
 
     async def test_official_elements_are_listed_as_ready_and_owned_by_kling(self, client: Client) -> None:

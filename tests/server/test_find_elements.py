@@ -122,6 +122,21 @@ async def test_list_of_twenty_is_at_most_5_kb_of_text(connect: Connect, world: W
     assert text.count("\n- ") == 20
 
 
+@pytest.mark.parametrize("failed", [1, 10, 20])
+async def test_reasons_of_refused_elements_fit_into_a_list_of_5_kb(connect: Connect, world: World, failed: int) -> None:
+    for number in range(20):
+        status = "failed" if number < failed else "ready"
+        add(world, f"Isabel Unicorn {number:04}"[:20], description="A coat, a hat. " * 6, status=status)
+    for task in world.account_of(API_KEY).element_tasks:
+        task.failure = "Failure to pass the risk control system, " * 8 if task.failure else ""
+    async with connect() as client:
+        result = await client.call_tool("list_elements", {"page_size": 20})
+    assert len(text_of(result).encode()) <= 5000
+    notes = structured(result)["notes"]
+    assert notes[-1].startswith("Ask the person before trying again")
+    assert ("get_element tells the reason of each other failed one." in notes) is (failed > 5)
+
+
 async def test_failed_page_of_the_library_is_reported(settings: Settings, clock: VirtualClock, world: World) -> None:
     add_620(world)
     lists = Lists(world)

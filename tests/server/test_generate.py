@@ -230,8 +230,10 @@ class TestCaps:
         person = agreeing()
         async with connect(elicitation=person, spending=SpendingSettings(**{cap: 2})) as client:  # type: ignore[arg-type] # a cap
             result = await video(client)
-        assert last_line(result)["kind"] == "over_budget"
+        assert last_line(result).items() >= {"kind": "over_budget", "retry": "never"}.items(), "no wait helps"
         assert "3 video units" in text_of(result)
+        assert f"raise KLING_MCP_MAX_{cap.upper()}." in text_of(result)
+        assert "Wait" not in text_of(result)
         assert (person.asked, made(world)) == ([], 0)
 
     async def test_day_ends_for_two_servers_together(self, connect: Connect, world: World) -> None:

@@ -56,6 +56,14 @@ async def test_names_and_ids_become_ids_handles_and_a_fragment_in_the_order_give
     assert any('<<<element_1>>> for "Red Fox", <<<element_2>>> for "Mia"' in each for each in given["notes"])
 
 
+async def test_handle_is_read_as_its_name_unless_a_name_begins_so(client: Client, world: World) -> None:
+    mia, at_mia, leo = add(world, "Mia"), add(world, "@Mia"), add(world, "Leo")
+    handles = structured(await use(client, ["Leo"], "omni-video/kling-3.0-omni"))["prompt_handles"]
+    assert handles == ["@Leo"]
+    assert structured(await use(client, [*handles, "@Mia", "Mia"]))["element_ids"] == [leo, at_mia, mia]
+    assert_refused_without_ids(await use(client, ["@"]), kind="not_found")
+
+
 async def test_the_newer_standard_gets_texts_and_names(client: Client, world: World) -> None:
     mia, fox = add(world, "Mia"), add(world, "Red Fox", reference_type="video_refer")
     given = structured(await use(client, "Mia, Red Fox", OMNI_3))

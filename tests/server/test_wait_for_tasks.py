@@ -107,6 +107,24 @@ async def test_unknown_ids_are_an_error_only_if_no_given_id_is_known(client: Cli
     assert (alone["kind"], alone["created"]) == ("not_found", "no")
 
 
+async def test_unknown_id_beside_a_known_one_gets_no_kind_and_a_way_to_find_it(client: Client) -> None:
+    task_id = (await submit(client, "Mia"))["task_id"]
+    result = await client.call_tool(WAIT, {"ids": ["nope", task_id], "wait_seconds": 600})
+    unknown, known = structured(result)["tasks"]
+    assert (unknown["kind"], unknown["task_status"]) == ("", "unknown")
+    assert unknown["next_step"].startswith("Call find_elements or find_generations")
+    assert known["kind"] == "element"
+    assert "There is no such task.\ntask_id=nope task_status=unknown" in text_of(result)
+    assert "Kling has not shown this task yet" not in text_of(result)
+
+
+async def test_unknown_ids_alone_are_all_named_with_a_way_to_find_them(client: Client) -> None:
+    result = await client.call_tool(WAIT, {"ids": ["nope", "neither"]})
+    assert last_line(result).items() >= {"kind": "not_found", "retry": "never"}.items()
+    assert text_of(result).startswith('Kling knows no task "nope", "neither".')
+    assert "wait_for_tasks without ids" in text_of(result)
+
+
 async def test_unknown_id_is_looked_for_once_on_each_route(client: Client, world: World) -> None:
     """Videos and pictures of every kind are read on one. fact: gen-route-bound"""
     before = len(world.requests)

@@ -18,6 +18,7 @@
     stuck: ["!", "Cannot be made", "gap", "that cannot be made"], failed: ["!", "Failed", "gap", "failed"],
   };
   const MATERIAL = "a picture from the front with 1 to 3 others, or a clip.";
+  const GAPS = ["missing", "problem", "stuck"];
   const ACTIONS = ["create", "adopt", "replace", "unchanged", "missing"];
   const cast = new Map(), shots = new Map();
   let plan = { id: "", path: "", price: "", part: "all", require: [] };
@@ -36,7 +37,7 @@
     // Where the rows of the page have not come with the result, those for programs say the most of it.
     for (const action of ACTIONS) for (const raw of list(data[action])) plannedEntry(action, object(raw));
     for (const action of ["render", "unchanged", "blocked"]) for (const raw of list(object(data.shots)[action])) putShot(action, object(raw));
-    for (const raw of list(data.entries)) outcome(object(raw));
+    for (const raw of list(data.entries)) outcome(object(raw), Array.isArray(meta.cast));
     draw(object(meta.pictures));
     others(data, Array.isArray(meta.cast));
     foot();
@@ -93,9 +94,12 @@
     if (action === "missing" && known.state !== "missing") known.required = plain(raw.why, 200);
   }
 
-  /** What became of an entry that the plan was about. */
-  function outcome(raw) {
+  /** What became of an entry that the plan was about. What it left out stays a gap: going on does not fill it. */
+  function outcome(raw, hasRows) {
     const isElement = raw.kind === "element", key = isElement ? plain(raw.name, 60) : keyOf(raw.name, takeOf(raw));
+    const known = (isElement ? cast : shots).get(key);
+    if (raw.status === "not_started" && known && GAPS.includes(known.state)) return;
+    if (raw.status === "not_started" && !known && isElement && hasRows) return putEntry("missing", { ...raw, why: raw.reason });
     (isElement ? putEntry : putShot)(raw.status, raw);
     const row = (isElement ? cast : shots).get(key);
     if (!row || !(isElement ? CAST : SHOTS)[raw.status]) return;

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import Field
 
-from kling_mcp.errors import StillSendingError
+from kling_mcp.errors import InputError, KlingError, StillSendingError
 from kling_mcp.generation.unmarked import unmarked_notes
 from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
@@ -21,10 +21,15 @@ from kling_mcp.server.views.result_blocks import result_blocks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kling_mcp.errors import Problem
     from kling_mcp.generation.draft import ImageDraft, VideoDraft
     from kling_mcp.generation.generator import GenerationRequest
     from kling_mcp.results.saver import SavedFile
+    from kling_mcp.server.arguments import ArgumentsError
     from kling_mcp.server.tool_context import ToolContext
+
+
+P = TypeVar("P", bound="PaidArguments")
 
 
 class PaidArguments(ToolArguments):
@@ -35,6 +40,38 @@ class PaidArguments(ToolArguments):
     save_as: str = Field("", description="Name or folder in the output folder")
     dry_run: bool = Field(False, description="Show the price, send nothing")
     wait_seconds: int = Field(45, ge=0, le=600)
+
+
+# Without these, what others say of them cannot be judged.
+_CONTENT = frozenset({"elements", "images", "first_frame", "last_frame", "video_url", "video_use", "shots"})
+
+
+async def further_problems(
+    arguments: PaidArguments, draft: VideoDraft | ImageDraft, refused: ArgumentsError, call: ToolContext
+) -> list[Problem]:
+    """The other problems of a request whose arguments do not fit the schema, so that one answer lists them all.
+
+    Args:
+        arguments: those that could be read; the others have their defaults.
+        draft: made from them.
+    """
+    told = {problem.argument for problem in refused.problems}
+    if told & _CONTENT:
+        return []
+    try:
+        await call.account.generator.prepare(draft, take=arguments.take, save_as=arguments.save_as)
+    except InputError as more:
+        return [problem for problem in more.problems if problem.argument not in told]
+    except KlingError:  # the library cannot be read: what is known already is told
+        return []
+    return []
+
+
+def readable(model: type[P], refused: ArgumentsError) -> P:
+    """The arguments that could be read, unchecked; the others have their defaults, or are empty."""
+    told = {problem.argument for problem in refused.problems}
+    blank = {name: "" for name, field in model.model_fields.items() if field.is_required()}
+    return model.model_construct(**blank | {name: value for name, value in refused.values.items() if name not in told})
 
 
 async def answer_generation(draft: VideoDraft | ImageDraft, arguments: PaidArguments, call: ToolContext) -> Answer:

@@ -17,7 +17,7 @@ from kling_mcp.server.gallery.cast import cast_data
 from kling_mcp.server.tool import PAYS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.views.plans import plan_details
-from kling_mcp.server.views.productions import ProductionView, goes_on, production_text, production_view
+from kling_mcp.server.views.productions import ProductionView, goes_on, has_failed, production_text, production_view
 from kling_mcp.server.views.result_blocks import result_blocks
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ async def apply_production(arguments: ApplyArguments, call: ToolContext) -> Answ
     async with call.report_progress(lambda: str(applier.progress), seconds):
         outcomes = await applier.run()
         earlier = [] if goes_on(outcomes) else await outcomes_of_earlier(call.account, plan)
-    view = production_view(stored.plan_id, outcomes, call.clock.monotonic() - started, earlier)
+    view = production_view(stored.plan_id, plan, outcomes, call.clock.monotonic() - started, earlier)
     files = [file for outcome in (*earlier, *outcomes) for file in outcome.files]
     for_page = await cast_data(plan, call.account, policy) if call.caller.shows_pages else None
-    ending = Ending(repeats=goes_on(outcomes), has_failed=view.failed > 0)
+    ending = Ending(repeats=goes_on(outcomes), has_failed=has_failed(plan, outcomes))
     return Answer(view, production_text(view), await result_blocks(files, call), for_page, ending)
 
 

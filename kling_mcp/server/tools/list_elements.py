@@ -5,7 +5,10 @@ from __future__ import annotations
 from kling_mcp.server.tool import READS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._paging import PageArguments
-from kling_mcp.server.views.elements import ElementPage, page_text, page_view
+from kling_mcp.server.views.elements import ElementPage, page_text, page_view, room_for_notes
+from kling_mcp.server.views.search_notes import refusal_notes
+
+_WHAT = "of your elements and tasks"
 
 
 @tool(
@@ -24,4 +27,6 @@ async def list_elements(arguments: PageArguments, call: ToolContext) -> Answer:
     is_full = len(tasks) >= arguments.page_size
     records = await account.library.records_of(tasks)
     view = page_view(records, arguments.page_num, arguments.page_size, is_full=is_full)
-    return Answer(view, page_text(view, "of your elements and tasks"))
+    room = room_for_notes(page_text(view, _WHAT), len(view.elements))
+    told = view.model_copy(update={"notes": await refusal_notes(account, records[: arguments.page_size], room)})
+    return Answer(told, page_text(told, _WHAT))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kling_mcp.generation.choosing import Named, choose_elements, namesake_doubts, refusal
+from kling_mcp.generation.choosing import choose_elements, name_listed, namesake_doubts, refusal
 from kling_mcp.generation.element_use import find_problems, prepare_use, refuse_too_many
 from kling_mcp.generation.targets import NEWEST_MODEL, TARGETS, RouteName, TargetName
 from kling_mcp.sanitize import quote
@@ -86,8 +86,7 @@ async def _choose(account: Account, target: Target, named: list[str]) -> tuple[l
         KlingError: with every element that is missing, ambiguous, not ready or not fit for the target.
     """
     library = account.library
-    namings = [Named(f"elements[{place}]", (text,)) for place, text in enumerate(named)]
-    choice = await choose_elements(library, namings, account.refusals.facts)
+    choice = await choose_elements(library, name_listed(named), account.refusals.facts)
     choice.refuse(find_problems(target, choice.elements))
     if choice.problems:
         raise await refusal(library, choice, _ADVICE)

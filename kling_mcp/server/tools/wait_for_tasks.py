@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 import anyio
 from pydantic import Field
 
-from kling_mcp.errors import StorageError
+from kling_mcp.errors import NotFoundError, StorageError
 from kling_mcp.generation.memo import GenerationMemo
 from kling_mcp.results.links import LIFETIME_SECONDS
+from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments, require_exact_ids
 from kling_mcp.server.gallery import RESULTS_URI
 from kling_mcp.server.gallery.results import results_data
 from kling_mcp.server.tool import READS, Answer, Ending, tool
 from kling_mcp.server.tool_context import ToolContext
 from kling_mcp.server.tools._expected_time import expected_time
-from kling_mcp.server.views.collected import CollectedTaskView, collected_view
+from kling_mcp.server.views.collected import FIND_TASKS, CollectedTaskView, collected_view
 from kling_mcp.server.views.result_blocks import result_blocks
-from kling_mcp.server.views.tasks import next_wait, task_text
+from kling_mcp.server.views.tasks import MAX_ID_CHARACTERS, next_wait, task_text
 from kling_mcp.server.views.view import View
 from kling_mcp.settings import MAX_WAIT_SECONDS
 
@@ -74,9 +75,7 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
         collected = await account.collector.resolve(arguments.ids)
         await call.bind_tasks(*(item.external_task_id or item.name for item in collected))
         await account.collector.wait(collected, max(0.0, seconds - (call.clock.monotonic() - started)))
-        errors = [item.snapshot.error for item in collected]
-        if collected and all(errors) and errors[0] is not None:
-            raise errors[0]
+        _require_one(collected)
         await account.record_results(item.snapshot.task for item in collected if item.snapshot.task)
         entries = await _entries(account, collected)
         left = seconds - (call.clock.monotonic() - started)
@@ -100,10 +99,21 @@ async def wait_for_tasks(arguments: WaitArguments, call: ToolContext) -> Answer:
     ]
     names = [name for name in names if name]
     view = WaitView(tasks=tasks, pending=len(pending), next_step=await _next_step(tasks, names, call))
-    ending = Ending(tuple(names), has_failed=any(task.task_status == "failed" for task in tasks))
+    ending = Ending(tuple(names), has_failed=any(task.task_status == "failed" or not task.kind for task in tasks))
     all_files = [file for rows in files for file in rows]
     for_page = await _page_data(account, collected, all_files) if call.caller.shows_pages else None
     return Answer(view, _text(view), await result_blocks(all_files, call), for_page, ending)
+
+
+def _require_one(collected: Sequence[CollectedTask]) -> None:
+    """Raises KlingError if nothing is known of any of them."""
+    errors = [item.snapshot.error for item in collected]
+    if not collected or not all(errors):
+        return
+    if all(item.is_unknown for item in collected):
+        names = ", ".join(quote(item.name, MAX_ID_CHARACTERS) for item in collected)
+        raise NotFoundError(f"Kling knows no task {names}.", advice=FIND_TASKS)
+    raise next(error for error in errors if error)
 
 
 async def _page_data(
@@ -152,6 +162,8 @@ async def _save(
 
 def _shown_kind(account: Account, item: CollectedTask) -> str:
     """What callers call its kind. A task that was made elsewhere is what its results are, as soon as it has some."""
+    if item.is_unknown:
+        return ""
     kind = account.generator.kinds.get(item.kind)
     if kind is None:
         return item.kind

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from kling_mcp.tasks.collector import CollectedTask
 
 GENERATIONS = ("video", "image")
+FIND_TASKS = (
+    "Call find_elements or find_generations to see what exists, or wait_for_tasks without ids for all that is "
+    "unfinished."
+)
 _PROMPT = 200
 
 
 class CollectedTaskView(TaskView):
-    """A task that was waited for: `kind` is `element`, `voice`, `video` or `image`.
+    """A task that was waited for: `kind` is `element`, `voice`, `video` or `image`, or "" if there is no such task.
 
     `prompt`, `units_estimated` and `files` belong to videos and pictures, `voice_id` to a voice.
     """
@@ -41,7 +45,7 @@ class CollectedTaskView(TaskView):
         if self.files:
             saved = ", saved" if all(row.path for row in self.files) else ""
             return f"Ready: {'video' if self.kind == 'video' else 'pictures'}{saved}."
-        return super().headline()
+        return super().headline() if self.kind else "There is no such task."
 
     def lines_of_results(self) -> list[str]:
         """See `TaskView`."""
@@ -50,7 +54,7 @@ class CollectedTaskView(TaskView):
     def facts_of_kind(self) -> list[str]:
         """See `TaskView`."""
         return [
-            f"kind={self.kind}",
+            self.kind and f"kind={self.kind}",
             self.prompt and f"prompt={quote(self.prompt, _PROMPT)}",
             self.units_estimated and f"units_estimated={identifier(self.units_estimated)}",
         ]
@@ -65,7 +69,12 @@ def collected_view(
     files: Sequence[SavedFile] = (),
     units_estimated: str = "",
 ) -> CollectedTaskView:
-    """A task that was waited for. `kind` is what callers call it; `refusal` is what is known of a failed one."""
+    """A task that was waited for.
+
+    Args:
+        kind: what callers call it; "" if there is no such task.
+        refusal: what is known of a failed one.
+    """
     task: KlingTask = item.snapshot.task or ElementTask(task_id=item.name if item.name != item.external_task_id else "")
     error = item.snapshot.error or item.snapshot.last_poll_error
     warnings = [*refusal, item.warning or (error.message if error else ""), *file_warnings(files)]
@@ -77,7 +86,7 @@ def collected_view(
         external_task_id=item.external_task_id,
         waited_seconds=waited_seconds,
         warnings=[warning for warning in warnings if warning],
-        next_step=next_step_for(task, running="") if task.is_final else "",
+        next_step=FIND_TASKS if item.is_unknown else next_step_for(task, running="") if task.is_final else "",
         submitted=_submitted(item) if kind == "element" else None,
     )
     voice_ids = task.result_ids if isinstance(task, VoiceTask) else []

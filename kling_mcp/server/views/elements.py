@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LAST_PAGE_NUM = 1000  # fact: list-range
 BYTES_A_ROW, FEW_ROWS = 215, 20  # twenty rows with their frame stay below 5 kB
+BYTES_OF_NOTES = 600
 _NAME, _DESCRIPTION, _ID, _OWNER, _TAG = 60, 120, 80, 40, 40
 _DATE = len("2026-11-27")
 _MAX_TAGS = 8
@@ -44,7 +45,7 @@ class ElementRow(View):
 
 
 class ElementPage(View):
-    """One page of a list."""
+    """One page of a list. `notes` say why Kling refused what has failed."""
 
     SHOWN: ClassVar[tuple[str, ...]] = ("elements", "has_more")
 
@@ -52,6 +53,7 @@ class ElementPage(View):
     page_num: int
     page_size: int
     has_more: bool
+    notes: list[str]
 
 
 def element_row(record: LibraryElement) -> ElementRow:
@@ -140,6 +142,7 @@ def page_view(records: Sequence[LibraryElement], page_num: int, page_size: int, 
         page_num=page_num,
         page_size=page_size,
         has_more=is_full and page_num < LAST_PAGE_NUM,
+        notes=[],
     )
 
 
@@ -151,4 +154,9 @@ def page_text(view: ElementPage, what: str) -> str:
         if view.has_more
         else "has_more=false: this is the last page."
     )
-    return "\n".join([head, *rows_text(view.elements), more])
+    return "\n".join([head, *rows_text(view.elements), *(f"Note: {note}" for note in view.notes), more])
+
+
+def room_for_notes(text: str, rows: int) -> int:
+    """How many bytes notes may have below a page of so many rows, so that twenty rows stay below 5 kB."""
+    return BYTES_OF_NOTES + BYTES_A_ROW * max(rows, FEW_ROWS) - len(text.encode())

@@ -201,20 +201,37 @@ def _counts(view: PlanView) -> str:
 
 
 def _next_step(plan_id: str, plan: Plan) -> str:
-    apply = f"apply_production with plan_id={quote(plan_id)}"
-    left = list(dict.fromkeys(each.shot_id for each in plan.left_out))
-    without = f"leaves out {name_shots(left)}" if left else "makes only the rest"
+    apply = f"call apply_production with plan_id={quote(plan_id)}"
+    if told := correction(plan):
+        return f"{told} {applying_leaves_out(plan)}: only if the person wants that, {apply}." if plan.has_work else told
+    if plan.has_work:
+        return f"Show the person this plan with its settings and notes; if they agree, {apply}."
+    return ""
+
+
+def correction(plan: Plan, whole: str = "part=all") -> str:
+    """What must be done before a plan can make everything, in a sentence; "" if this one can.
+
+    Args:
+        whole: how a plan for elements and shots is asked for.
+    """
     if plan.gaps:
-        told = f"Correct the sheet first ({', '.join(plan.gaps)}), and plan again."
-    elif left:
-        told = "This plan makes no elements; plan with part=all to make those that shots need."
-    elif plan.has_work:
-        return f"Show the person this plan with its settings and notes; if they agree, call {apply}."
-    else:
-        return ""
-    return (
-        f"{told} Applying this one {without}: only if the person wants that, call {apply}." if plan.has_work else told
-    )
+        return f"Correct the sheet first ({', '.join(plan.gaps)}), and plan again."
+    if plan.left_out:
+        return f"This plan makes no elements; plan with {whole} to make those that shots need."
+    return ""
+
+
+def left_out_shots(plan: Plan) -> str:
+    """The shots that applying leaves out, in words; "" if there are none."""
+    left = list(dict.fromkeys(each.shot_id for each in plan.left_out))
+    return name_shots(left) if left else ""
+
+
+def applying_leaves_out(plan: Plan) -> str:
+    """What applying a plan means that cannot make everything, in a sentence without a full stop."""
+    left = left_out_shots(plan)
+    return f"Applying this one {f'leaves out {left}' if left else 'makes only the rest'}"
 
 
 def _entries(plan: Plan, action: CastAction) -> list[PlannedEntry]:

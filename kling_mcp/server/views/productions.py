@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from kling_mcp.production.left_out import outcomes_of_left_out
 from kling_mcp.production.outcome import EntryKind, OutcomeStatus
 from kling_mcp.sanitize import clean, identifier, quote
 from kling_mcp.server.views.files import FileRow, file_row, file_warnings
 from kling_mcp.server.views.planned_shots import file_lines
+from kling_mcp.server.views.plans import correction, left_out_shots
 from kling_mcp.server.views.view import View
 from kling_mcp.tasks.budget import show_units, units_of
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kling_mcp.production.outcome import EntryOutcome
+    from kling_mcp.production.plan import Plan
 
 Paid = Literal["", "now", "before"]
 
@@ -45,7 +48,8 @@ class ProducedEntry(View):
 class ProductionView(View):
     """What became of a plan: how many entries are in which status, and each of them.
 
-    As soon as nothing is under way any more, the entries are those of the whole plan, with all files.
+    As soon as nothing is under way any more, the entries are those of the whole plan, with all files. What the plan
+    leaves out, because the sheet must be corrected first, is always among them, as not started.
     `units_paid` is what this call spent, by product type; what is still being made counts as estimated.
     """
 
@@ -63,14 +67,18 @@ class ProductionView(View):
 
 
 def production_view(
-    plan_id: str, outcomes: Sequence[EntryOutcome], waited_seconds: float, earlier: Sequence[EntryOutcome] = ()
+    plan_id: str,
+    plan: Plan,
+    outcomes: Sequence[EntryOutcome],
+    waited_seconds: float,
+    earlier: Sequence[EntryOutcome] = (),
 ) -> ProductionView:
-    """The outcomes of one run.
+    """The outcomes of one run, and what its plan left out.
 
     Args:
         earlier: what was made before; shown with the rest as soon as nothing is under way.
     """
-    shown = [*([] if goes_on(outcomes) else earlier), *outcomes]
+    shown = [*([] if goes_on(outcomes) else earlier), *outcomes, *outcomes_of_left_out(plan)]
     statuses = [each.status for each in shown]
     return ProductionView(
         plan_id=plan_id,
@@ -81,16 +89,12 @@ def production_view(
         not_started=statuses.count("not_started"),
         units_paid=_paid(outcomes),
         waited_seconds=round(waited_seconds, 1),
-        next_step=_next_step(plan_id, outcomes),
+        next_step=_next_step(plan_id, plan, outcomes),
     )
 
 
-def production_text(view: ProductionView, *, nothing_more: bool = True) -> str:
-    """The facts of a run, a line each; files that were there before by folder.
-
-    Args:
-        nothing_more: whether everything of the sheet is done if there is no next step.
-    """
+def production_text(view: ProductionView) -> str:
+    """The facts of a run, a line each; files that were there before by folder."""
     counts = f"ready={view.ready} pending={view.pending} failed={view.failed} not_started={view.not_started}"
     there = [row for row in view.entries if _was_there(row)]
     lines = [
@@ -100,7 +104,7 @@ def production_text(view: ProductionView, *, nothing_more: bool = True) -> str:
         f"Made before: {', '.join(map(_named, there[:_MOST_NAMED]))}{_more(there)}." if there else "",
         *file_lines([file for row in there for file in row.files]),
         *(f"- {_named(row)}: {row.reason}" for row in there if row.reason),
-        view.next_step or ("Everything is done." if nothing_more and not view.failed else ""),
+        view.next_step or "Everything is done.",
     ]
     return "\n".join(line for line in lines if line)
 
@@ -139,13 +143,26 @@ def goes_on(outcomes: Sequence[EntryOutcome]) -> bool:
     return any(each.status in {"pending", "not_started"} and each.can_repeat for each in outcomes)
 
 
-def _next_step(plan_id: str, outcomes: Sequence[EntryOutcome]) -> str:
+def has_failed(plan: Plan, outcomes: Sequence[EntryOutcome]) -> bool:
+    """Whether an entry failed, or all is over and something was left out."""
+    return any(each.status == "failed" for each in outcomes) or (
+        not goes_on(outcomes) and bool(outcomes_of_left_out(plan))
+    )
+
+
+def what_is_left(plan: Plan, whole: str = "part=all") -> str:
+    """What was left out and what to do about it, after a run; "" if nothing was."""
+    left = left_out_shots(plan)
+    return " ".join(filter(None, [f"Left out: {left}." if left else "", correction(plan, whole)]))
+
+
+def _next_step(plan_id: str, plan: Plan, outcomes: Sequence[EntryOutcome]) -> str:
     again = f"apply_production with plan_id={quote(plan_id)}"
     if goes_on(outcomes):
         return f"Call {again} again: it goes on where it was, and nothing is made or paid twice."
     if any(each.status == "failed" for each in outcomes):
         return f"Correct the sheet and plan again; if the cause may have passed, call {again} again."
-    return ""
+    return what_is_left(plan)
 
 
 def _row(each: EntryOutcome) -> ProducedEntry:

@@ -21,6 +21,8 @@ _UNREADY: tuple[ElementStatus, ...] = ("pending", "failed", "deleted")
 _NAMELESS: tuple[ElementStatus, ...] = ("pending", "failed")
 _CLOSEST = 5
 _EXPLAINED = 5
+_OTHERS = "get_element tells the reason of each other failed one."
+_MUCH_ROOM, _FRAME = 100_000, 10  # bytes; those around a note
 _SHOWN = 60
 # What is reported of the two libraries is the fact library-web-separate.
 _EMPTY = (
@@ -110,18 +112,27 @@ async def _nameless_notes(catalogue: SqliteCatalogue, query: str, filters: Filte
     return [f"Kling shows no name for {told} {what} could not be matched."]
 
 
-async def refusal_notes(account: Account, records: Sequence[LibraryElement]) -> list[str]:
-    """Why the failed ones among these were refused, what else is known of them, and what to do."""
+async def refusal_notes(account: Account, records: Sequence[LibraryElement], room: int = _MUCH_ROOM) -> list[str]:
+    """Why the failed ones among these were refused, what else is known of them, and what to do.
+
+    Args:
+        room: bytes that the reasons may have in all; what does not fit is left to get_element.
+    """
     failed = [record for record in records if record.status == "failed"]
-    notes = []
+    notes: list[str] = []
+    room -= len(ASK_FIRST) + len(_OTHERS) + _FRAME
     for record in failed[:_EXPLAINED]:
         named = clean(record.element_name, _SHOWN)
         who = quote(named) if named else f"Task {identifier(record.task_id)}"
         why = f": {quote(record.failure_reason, 300)}" if record.failure_reason else " and gave no reason"
         known = await account.refusals.facts(record.task_id)
-        notes.append(" ".join([f"{who} was refused by Kling{why}.", *known]))
-    if len(failed) > _EXPLAINED:
-        notes.append("get_element tells the reason of each other failed one.")
+        told = " ".join([f"{who} was refused by Kling{why}.", *known])
+        room -= len(told.encode()) + _FRAME
+        if room < 0:
+            break
+        notes.append(told)
+    if len(failed) > len(notes):
+        notes.append(_OTHERS if notes else _OTHERS.replace("other ", ""))
     if failed:
         notes.append(ASK_FIRST)
     return notes

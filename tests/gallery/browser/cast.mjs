@@ -136,6 +136,18 @@ export const castStories = ({ open, check, same, HOSTILE, sheets }) => {
       same("a refusal is told line by line", [await run.text("#status"), await run.frame.$$eval("#notes li", (nodes) => nodes.map((node) => node.textContent))], ["The plan no longer fits:", ["Lea is new", "Nothing was sent."]]);
     },
 
+    async "a production that leaves something out"() {
+      const file = write("left.json", { cast: { Ole: made(2, "Fisher"), Tor: {} }, shots: { d1: { prompt: "@Ole rows" }, d2: { prompt: "@Ole and @Nobody" }, d3: { prompt: "@Tor rows" } } });
+      const first = await open({ tool: "plan_production", args: { path: file } });
+      const run = await open({ tool: "apply_production", args: { plan_id: first.opened.result.structuredContent.plan_id, wait_seconds: 120 } });
+      same("what was left out is still a gap", [await cards(run), await lines(run)], [
+        [["Ole", "Ready"], ["Tor", "Missing"], ["Nobody", "Missing"]], [["d1", "Rendered"], ["d2", "Cannot be made"], ["d3", "Cannot be made"]],
+      ]);
+      await shows(run, "Nobody", "Needs an entry in the sheet", "shot d2 names it");
+      same("which going on does not fill", await buttons(run), ["Look again", "Add what is missing"]);
+      same("no error in the console", run.trouble, []);
+    },
+
     async "hostile sheets, straight from the host"() {
       const view = await open({ tool: "plan_production", refuse: true, args: { path: write("empty.json", { shots: { c1: { prompt: "A hill" } } }), part: "cast" } });
       same("a plan of nothing says so", [await view.frame.$eval("#empty", (node) => node.hidden), await view.text("#status")], [false, "empty.json: nothing to do"]);
