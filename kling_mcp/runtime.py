@@ -216,17 +216,10 @@ class Runtime:
         report = await report_on(self.store, self.state_location)
         return report if self.transport == "stdio" else StateReport(report.trouble)
 
-    def setting_problems(self) -> tuple[tuple[str, ...], bool]:
-        """What is wrong with the settings, in sentences, and whether it stops any call.
-
-        Over http these are the operator's, whose log has them, and no business of callers.
-        """
-        if self.transport == "http":
-            return (), False
-        faults = self.settings.faults
-        _, missing = self._place
-        told = dict.fromkeys([*(fault.sentence for fault in faults), *([missing] if missing else [])])
-        return tuple(told), bool(missing) or any(fault.need != "nothing" for fault in faults)
+    @property
+    def why_no_place(self) -> str:
+        """Why there is no place for the state, in a sentence that names the variable; "" if there is one."""
+        return self._place[1]
 
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
         account = Account(self._shared_parts, sender, credential)

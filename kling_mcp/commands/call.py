@@ -29,7 +29,7 @@ from kling_mcp.commands.steps import as_commands, result_as_commands
 from kling_mcp.errors import InputError, KlingError, Problem
 from kling_mcp.sanitize import quote
 from kling_mcp.server.tool_aliases import current_name
-from kling_mcp.server.tool_selection import hidden_tools, switched_off, unknown_tools, unknown_toolsets
+from kling_mcp.server.tool_selection import hidden_tools, switched_off, tolerating_wrong_names
 from kling_mcp.server.tools import NAMES, changes_something, load, may_create
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ def run_call(words: CallWords, settings: Settings, terminal: Terminal) -> int:
         KeyboardInterrupt: after a note that says how to go on.
     """
     name = current_name(words.tool)
-    for unknown in (*unknown_tools(settings), *unknown_toolsets(settings)):
-        logger.warning("KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names %s, which does not exist.", unknown[:80])
+    said, settings = len(settings.faults), tolerating_wrong_names(settings)
+    for fault in settings.faults[said:]:
+        logger.warning("%s", fault.sentence)
     hidden = hidden_tools(settings)
     try:
         if not words.tool and (words.wants_help or not (words.strange or words.wants_json)):

@@ -24,8 +24,8 @@ from kling_mcp.server.resources import register_resources
 from kling_mcp.server.text_arguments import read_text_arguments
 from kling_mcp.server.tool_aliases import answer_older_names
 from kling_mcp.server.tool_list import KlingTool, all_tools
-from kling_mcp.server.tool_selection import hidden_tools, switched_off, unknown_tools, unknown_toolsets
-from kling_mcp.server.tools import NAMES, TOOLSETS, may_create
+from kling_mcp.server.tool_selection import hidden_tools, switched_off, wrong_names
+from kling_mcp.server.tools import may_create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -44,6 +44,7 @@ def build_server(
     *,
     tasks: TasksExtension | None = None,
     request_state: RequestStateSecurity | None = None,
+    is_tolerant: bool = False,
 ) -> MCPServer[LazyRuntime]:
     """The server with the tools that the settings allow.
 
@@ -52,10 +53,13 @@ def build_server(
         tasks: for tests, whose own tools may also become tasks.
         request_state: encrypts what clients carry between the rounds of a question; by default with a key of this
             process.
+        is_tolerant: names of tools and toolsets that do not exist are left out; without them nothing is offered.
 
     Raises:
         ConfigurationError: KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names what does not exist.
     """
+    if wrong := [] if is_tolerant else wrong_names(settings):
+        raise ConfigurationError(" ".join(wrong))
     chosen, hidden = select_tools(settings)
     extension = tasks or TasksExtension()
     lazy_runtime = LazyRuntime(settings, runtime, lambda instance: instance.shutdown.on_start(extension.hand_over))
@@ -127,21 +131,7 @@ async def _listening(lazy_runtime: LazyRuntime) -> AsyncIterator[None]:
 
 
 def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
-    """The tools to register, and for each one left out the variable that hides it.
-
-    Raises:
-        ConfigurationError: KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names what does not exist.
-    """
-    if unknown := unknown_tools(settings):
-        raise ConfigurationError(
-            f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is not a tool; "
-            f"the tools are {', '.join(sorted(NAMES))}."
-        )
-    if unknown := unknown_toolsets(settings):
-        raise ConfigurationError(
-            f"KLING_MCP_TOOLSETS names {', '.join(unknown)[:200]}, which is not a toolset; "
-            f"the toolsets are {', '.join(TOOLSETS)}."
-        )
+    """The tools to register, and for each one left out the variable that hides it."""
     hidden = hidden_tools(settings)
     return [tool for tool in all_tools(settings) if tool.name not in hidden], hidden
 

@@ -93,7 +93,8 @@ class Environment:
         except ConfigurationError as error:
             if not self._tolerant:
                 raise
-            self._note(unfilled if isinstance(error, UnfilledError) else need, error, "It counts as unset.")
+            is_unset = isinstance(error, UnfilledError)
+            self._note(unfilled if is_unset else need, error, "It counts as unset.", is_unset=is_unset)
             return ""
 
     def flag(self, name: str, *, default: bool = False, unfilled: str = "") -> bool:
@@ -183,8 +184,8 @@ class Environment:
         self._known.add(name)
         return self._values.get(name, "")
 
-    def _note(self, need: Need, error: ConfigurationError, meanwhile: str) -> None:
-        noted = fault(need, error.message, meanwhile if need == "nothing" else "")
+    def _note(self, need: Need, error: ConfigurationError, meanwhile: str, *, is_unset: bool = False) -> None:
+        noted = fault(need, error.message, meanwhile if need == "nothing" else "", is_unset=is_unset)
         if noted not in self.faults:  # a variable may be looked at twice
             self.faults.append(noted)
 
@@ -192,7 +193,7 @@ class Environment:
         error = _unfilled(name, value)
         if not self._tolerant:
             raise error
-        self._note("nothing", error, f"It counts as {'on' if instead else 'unset'}.")
+        self._note("nothing", error, f"It counts as {'on' if instead else 'unset'}.", is_unset=not instead)
         return instead
 
 
