@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import ConfigurationError
+from kling_mcp.choices import nearest_tool
+from kling_mcp.errors import ConfigurationError, InputError, Problem
+from kling_mcp.sanitize import quote
 from kling_mcp.server.tool_aliases import current_name
 from kling_mcp.server.tools import NAMES, PAID, TOOLSETS, changes_something
 from kling_mcp.settings.faults import fault
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from kling_mcp.settings import Settings
 
 
@@ -41,6 +45,14 @@ def switched_off(name: str, variable: str, where: str = "on this server") -> Con
         kind="read_only",
         advice=f"The operator can allow it by changing {variable}.",
     )
+
+
+def no_such_tool(name: str, hidden: Collection[str], *, argument: str, advice: str) -> InputError:
+    """The error of a call of a tool that does not exist; a hidden one is not suggested."""
+    meant = nearest_tool(name, [*NAMES])
+    fix = f"did you mean {meant}?" if meant and meant not in hidden else "choose one of the list"
+    problem = Problem(argument, "must be a tool", quote(name, 60) if name else "nothing", fix)
+    return InputError([problem], advice=advice)
 
 
 def wrong_names(settings: Settings) -> list[str]:
