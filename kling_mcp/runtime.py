@@ -37,6 +37,7 @@ from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.report import StateReport, report_on
 from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.store.sqlite_errors import explained_sandbox
 from kling_mcp.store.unusable import UnusableStore
 from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.callback_urls import CallbackUrls
@@ -371,7 +372,7 @@ class Runtime:
         """Makes connections to one simulated Kling, for the API and for files."""
         from kling_mcp.simulator import sandbox_transports  # noqa: PLC0415 - sandbox only
 
-        return sandbox_transports(self.clock.wall, SANDBOX_KEY, self._place[0])
+        return sandbox_transports(self.clock.wall, SANDBOX_KEY, self._place[0], explained_sandbox)
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:

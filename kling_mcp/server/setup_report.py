@@ -76,6 +76,8 @@ async def look_at_setup(runtime: Runtime, account_of: Callable[[], Account]) -> 
     # What callers over http bring must be good for Kling before anything is opened for them.
     state = await runtime.state_report() if found.ok or runtime.transport == "stdio" else StateReport()
     trouble = [state.problem] if state.trouble and state.trouble.message not in wrong else []
+    if runtime.settings.sandbox and not found.ok:
+        trouble = []  # the simulated Kling lies in the same folder, and nothing but that can be its trouble
     unsaved = await unsavable(runtime)
     wrong += await _audit_log(runtime)
     is_named = bool(runtime.settings.output_dir)  # the usual folder is nobody's mistake
