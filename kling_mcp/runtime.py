@@ -20,12 +20,12 @@ from kling_mcp.account import Account, SharedParts
 from kling_mcp.api.auth import credential_fingerprint
 from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import (
-    SANDBOX_KEY,
     SANDBOX_URL,
     ProvedCredentials,
     no_caller_credentials,
     own_credential,
     read_caller_headers,
+    sandbox_credential,
 )
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
@@ -147,7 +147,7 @@ class Runtime:
         """Over http: the caller's, or the server's own where the settings allow it."""
         credential, region = read_caller_headers(headers or {})
         if credential is not None:
-            return credential, region
+            return sandbox_credential(credential) if self.settings.sandbox else credential, region
         if self.settings.sandbox or self.settings.shared_account:
             return own_credential(self.settings), None
         raise no_caller_credentials()
@@ -372,7 +372,7 @@ class Runtime:
         """Makes connections to one simulated Kling, for the API and for files."""
         from kling_mcp.simulator import sandbox_transports  # noqa: PLC0415 - sandbox only
 
-        return sandbox_transports(self.clock.wall, SANDBOX_KEY, self._place[0], explained_sandbox)
+        return sandbox_transports(self.clock.wall, self._place[0], explained_sandbox)
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:

@@ -13,19 +13,17 @@ FILE_NAME = "kling.sqlite3"
 
 
 def sandbox_transports(
-    clock: Callable[[], float],
-    api_key: str,
-    folder: Path | None,
-    unusable: Unusable | None = None,
+    clock: Callable[[], float], folder: Path | None, unusable: Unusable | None = None
 ) -> Callable[[], SimulatorTransport | WorldFileTransport]:
     """Makes connections to one simulated Kling, for the API and for files; one in `folder` outlives this process.
 
-    `unusable` makes the error for a folder that cannot be used, see `WorldFileTransport`.
+    Every API key has an account of its own. `unusable` makes the error for a folder that cannot be used, see
+    `WorldFileTransport`.
     """
     if folder is None:
-        in_memory = World(clock, api_keys=[api_key], durations=brisk_durations)
+        in_memory = World(clock, any_api_key=True, durations=brisk_durations)
         return lambda: SimulatorTransport(in_memory)
     # Of pictures that were sent, the file holds no bytes to show.
-    world = World(clock, api_keys=[api_key], durations=brisk_durations, quirks=Quirks(pictures="links"))
+    world = World(clock, any_api_key=True, durations=brisk_durations, quirks=Quirks(pictures="links"))
     file = WorldFile(world, folder / FILE_NAME)
     return lambda: WorldFileTransport(world, file, unusable)
