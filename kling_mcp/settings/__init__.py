@@ -170,16 +170,23 @@ class Settings:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, tolerant: bool = False, at_shell: bool = False
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        tolerant: bool = False,
+        at_shell: bool = False,
+        options: Mapping[str, str] | None = None,
     ) -> Settings:
         """Read and validate. If `tolerant`, as over stdio, what is wrong is in `faults` instead of an error.
 
-        If `at_shell`, a relative output folder begins at the working directory.
+        If `at_shell`, a relative output folder begins at the working directory. `options` has, for each variable that
+        an option of the command has set, the option, which a sentence then names.
 
         Raises:
             ConfigurationError: one sentence that names the variable.
         """
-        env = Environment(os.environ if environ is None else environ, tolerant=tolerant, at_shell=at_shell)
+        values = os.environ if environ is None else environ
+        env = Environment(values, tolerant=tolerant, at_shell=at_shell, options=options)
         api_key, access_key, secret_key = _read_credentials(env)
         region: Region = env.read("kling", lambda: read_region(env.text("KLING_REGION")), "global")
         count = partial(env.number, must_be_filled=True)

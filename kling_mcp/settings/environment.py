@@ -34,13 +34,21 @@ class Environment:
     """Typed reading of single variables; an empty variable counts as unset.
 
     If `tolerant`, an unfilled placeholder counts as unset, and `read` replaces what cannot be right; `faults` lists
-    both. If `at_shell`, `shell_path` takes relative paths.
+    both. If `at_shell`, `shell_path` takes relative paths. `options` has the options from which variables come.
     """
 
-    def __init__(self, values: Mapping[str, str], *, tolerant: bool = False, at_shell: bool = False) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        *,
+        tolerant: bool = False,
+        at_shell: bool = False,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         self._values = values
         self._at_shell = at_shell
         self._tolerant = tolerant
+        self._options = options or {}
         self._known: set[str] = set()
         self.faults: list[Fault] = []
 
@@ -171,10 +179,10 @@ class Environment:
             return folder
         if _UNFILLED_IN_PATH.search(part):
             raise _unfilled(name, part)
-        sentence = (
-            f"{name} must list existing folders by their full paths, separated by {os.pathsep!r}; "
-            f"{str(folder)[:200]!r} is not one."
-        )
+        rule = f"{name} must list existing folders by their full paths, separated by {os.pathsep!r}"
+        if option := self._options.get(name):
+            rule = f"{option} must be an existing folder"
+        sentence = f"{rule}; {str(folder)[:200]!r} is not one."
         if not (self._tolerant and folder.is_absolute()):
             raise ConfigurationError(sentence)
         self.faults.append(fault("nothing", sentence, "Pictures there are refused while it is missing."))
