@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 from facts import FACTS, anchor_of
-from repository_files import ROOT, files_of, named, tree_of
+from repository_files import ROOT, all_files, files_of, named, nodes_of, tree_of
 
 MARKDOWN = list(files_of(".md"))
 PYTHON = list(files_of(".py"))
@@ -91,7 +91,7 @@ Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 def documented(path: Path) -> tuple[tuple[Documented, ast.Constant], ...]:
     """Everything that has a docstring, with the docstring."""
     found = []
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, Documented) and ast.get_docstring(node) is not None:
             first = node.body[0]
             assert isinstance(first, ast.Expr)
@@ -171,8 +171,8 @@ def test_path_in_prose_leads_to_something_that_exists() -> None:
 @functools.cache
 def all_paths() -> tuple[str, ...]:
     """Every file and folder, for the look-up of the end of a path."""
-    files = {named(path) for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts}
-    return tuple(f"/{path}" for path in files)
+    hidden = (".agents", ".ci", ".claude-plugin", ".codex-plugin", ".cursor-plugin", ".github")
+    return tuple(f"/{named(path)}" for path in all_files(*hidden))
 
 
 def is_end_of_a_path(text: str) -> bool:
@@ -213,7 +213,7 @@ def names_in(path: Path) -> frozenset[str]:
         return frozenset()
     docstrings = {id(docstring) for _, docstring in documented(path)}
     names: set[str] = set()
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
                 names.add(name)
@@ -232,9 +232,8 @@ def names_in(path: Path) -> frozenset[str]:
 def defined_in(path: Path) -> frozenset[str]:
     """Functions, classes and constants that a file defines."""
     definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    tree = tree_of(path)
-    names = {node.name for node in ast.walk(tree) if isinstance(node, definition)}
-    return frozenset(names | {name for name in stored_in(tree.body) if not name.islower()})
+    names = {node.name for node in nodes_of(path) if isinstance(node, definition)}
+    return frozenset(names | {name for name in stored_in(tree_of(path).body) if not name.islower()})
 
 
 def stored_in(body: list[ast.stmt]) -> set[str]:

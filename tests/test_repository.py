@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 from costs import BUSY, READING, TESTS, UNCOUNTED, WAITING
-from repository_files import ROOT, files_of, named, tree_of
+from repository_files import ROOT, files_of, named, nodes_of, tree_of
 
 from kling_mcp._version import __version__
 
@@ -69,7 +69,7 @@ def test_names_of_tests_are_sentences_with_a_subject() -> None:
         f"{named(path)}:{node.name}": what_is_wrong_with(node.name)
         for path in PYTHON
         if path.name.startswith("test_")
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
     }
     assert {name: why for name, why in wrong.items() if why} == {}
@@ -100,7 +100,7 @@ def test_functions_stay_within_the_length_limit() -> None:
     long = {
         f"{named(path)}:{node.name}": length_of(node)
         for path in PYTHON
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length_of(node) > MAX_FUNCTION_LINES
     }
     assert long == {}
@@ -120,7 +120,7 @@ def test_private_module_is_imported_by_its_neighbours_alone() -> None:
     strangers = {
         (named(path), node.module)
         for path in PYTHON
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kling_mcp.")
         for module in [node.module or "", *(f"{node.module}.{name.name}" for name in node.names)]
         for room, dot, private in [module.rpartition("._")]
@@ -135,7 +135,7 @@ def test_only_the_command_line_and_the_demo_print() -> None:
     printing = {
         named(path)
         for path in PACKAGE
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
     assert all(name == "kling_mcp/cli.py" or name.startswith("kling_mcp/demo/") for name in printing)
@@ -146,7 +146,7 @@ def test_broad_exceptions_are_caught_in_one_place_only() -> None:
     catching = {
         named(path)
         for path in PACKAGE
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     }

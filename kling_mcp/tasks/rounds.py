@@ -6,6 +6,7 @@ ends or is cancelled, a follower takes over, so there is no background task to s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic
 
@@ -74,6 +75,7 @@ class Watched(Generic[T]):
     started: float  # monotonic time at which the task began, as far as known
     due: float
     snapshot: TaskSnapshot[T] = field(default_factory=TaskSnapshot)
+    early_look: float = math.inf  # monotonic time of a look besides, while few are waited for
     company: int = 1  # the most tasks that one look showed together with it, itself included
     polled_at: float = -1.0  # monotonic time at which Kling last showed it
     waiters: int = 0
@@ -83,6 +85,11 @@ class Watched(Generic[T]):
     def was_notified(self) -> bool:
         """Whether a change was announced."""
         return self.notified_at >= 0
+
+    def began(self, started: float, now: float) -> None:
+        """Kling has shown it for the first time."""
+        self.started = started
+        self.early_look = started + EARLY_LOOK_SECONDS if now < started + EARLY_LOOK_SECONDS else math.inf
 
 
 class Rounds(Generic[T]):
@@ -107,21 +114,12 @@ class Rounds(Generic[T]):
         if item is None:
             item = self._watched_tasks[name] = Watched(name, schedule, started=now, due=now)
             self._wake_leader()
-            if len(self._watched_tasks) == MOST_LOOKED_AT_EARLY + 1:
-                self._forgo_early_looks(now)
         if known is not None and item.snapshot.task is None:
             item.snapshot.task = known
-            item.started = now - self._age(known)
+            item.began(now - self._age(known), now)
             item.due = now + self._gap_for([item])
         item.waiters += 1
         return item
-
-    def _forgo_early_looks(self, now: float) -> None:
-        """Of those that were among few when they were joined, as a caller joins the tasks of one wait in turn."""
-        for other in self._watched_tasks.values():
-            is_young = now - other.started < EARLY_LOOK_SECONDS
-            if is_young and other.snapshot.task is not None and other.polled_at < 0 and not other.was_notified:
-                other.due = now + self._gap_for([other])
 
     def leave(self, item: Watched[T]) -> None:
         """One call waits for it no more."""
@@ -173,7 +171,12 @@ class Rounds(Generic[T]):
         await self._poll(unfinished)
 
     def _due(self, item: Watched[T]) -> float:
-        return max(item.due, self._last_round + (GAP_WHEN_NOTIFIED if item.was_notified else MIN_GAP))
+        return max(self._wanted(item), self._last_round + (GAP_WHEN_NOTIFIED if item.was_notified else MIN_GAP))
+
+    def _wanted(self, item: Watched[T]) -> float:
+        """When it is to be looked at, whenever the last round was."""
+        are_few = len(self._watched_tasks) <= MOST_LOOKED_AT_EARLY
+        return min(item.due, item.early_look) if are_few else item.due
 
     def _wake_leader(self) -> None:
         self._wake.set()
@@ -181,7 +184,7 @@ class Rounds(Generic[T]):
     async def _poll(self, unfinished: Sequence[Watched[T]]) -> None:
         """One round: a page of the list if that covers many tasks, queries for the rest of what is due."""
         now = self._last_round = self._clock.monotonic()
-        due = [item for item in unfinished if item.due <= now + MIN_GAP / 2]
+        due = [item for item in unfinished if self._wanted(item) <= now + MIN_GAP / 2]
         if (get_many := self._route.get_many) is not None:
             await self._poll_many(get_many, unfinished, due)
         else:
@@ -194,7 +197,7 @@ class Rounds(Generic[T]):
             due = [item for item in due if item.name not in seen]
         else:
             self._rounds_without_list -= 1
-        due.sort(key=lambda item: item.due)
+        due.sort(key=self._wanted)
         limiter = anyio.CapacityLimiter(QUERIES_AT_ONCE)
         async with anyio.create_task_group() as group:
             for item in due[:QUERIES_PER_ROUND]:
@@ -229,7 +232,7 @@ class Rounds(Generic[T]):
             unfinished = await self._leave_out_listed(unfinished)
             names = {item.name for item in unfinished}
             due = [item for item in due if item.name in names]
-        by_due = sorted(unfinished, key=lambda item: item.due)
+        by_due = sorted(unfinished, key=self._wanted)
         asked = by_due[: -(-len(due) // IDS_PER_REQUEST) * IDS_PER_REQUEST]
         try:
             found = await get_many([item.name for item in asked]) if asked else []
@@ -319,7 +322,9 @@ class Rounds(Generic[T]):
         first_sight = item.snapshot.task is None
         item.snapshot.task, item.snapshot.last_poll_error = task, None
         if first_sight:
-            item.started = now - self._age(task)
+            item.began(now - self._age(task), now)
+        elif now >= item.early_look:
+            item.early_look = math.inf
         if task.is_final:
             self._is_notified = item.was_notified
             item.schedule.learn((task.updated_at - task.created_at) / 1000)
@@ -328,9 +333,6 @@ class Rounds(Generic[T]):
     def _gap_for(self, items: Sequence[Watched[T]]) -> float:
         """Until the next look at these tasks together; longer while changes are announced."""
         now = self._clock.monotonic()
-        youngest = min(now - item.started for item in items)
-        if youngest < EARLY_LOOK_SECONDS and len(self._watched_tasks) <= MOST_LOOKED_AT_EARLY:
-            return max(MIN_GAP, EARLY_LOOK_SECONDS - youngest)
         gap = gap_for_all((item.schedule, now - item.started, item.company) for item in items)
         return min(MAX_GAP, gap * SLOWER_WHEN_NOTIFIED) if self._is_notified else gap
 
@@ -343,7 +345,7 @@ class Rounds(Generic[T]):
         if error.retry == "never" and not too_young:
             item.snapshot.error = error
         item.snapshot.last_poll_error = error
-        item.due = now + PAUSE_AFTER_ERROR
+        item.due, item.early_look = now + PAUSE_AFTER_ERROR, math.inf
 
     def _age(self, task: KlingTask) -> float:
         """The age of the task by our clock; never negative."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from repository_files import ROOT, files_of, named, tree_of
+from repository_files import ROOT, files_of, named, nodes_of, tree_of
 
 MODULES = {named(path): path for path in files_of(".py", below="kling_mcp")}
 
@@ -46,7 +46,7 @@ REPLACES_FILES = {
 
 
 def calls(name: str) -> Iterator[ast.Call]:
-    for node in ast.walk(tree_of(MODULES[name])):
+    for node in nodes_of(MODULES[name]):
         if isinstance(node, ast.Call):
             yield node
 
@@ -72,10 +72,7 @@ def flags_of(module: ast.Module) -> set[str]:
 
 def test_modules_ask_event_loops_for_what_all_of_them_have() -> None:
     found = {
-        (name, node.attr)
-        for name in MODULES
-        for node in ast.walk(tree_of(MODULES[name]))
-        if isinstance(node, ast.Attribute)
+        (name, node.attr) for name in MODULES for node in nodes_of(MODULES[name]) if isinstance(node, ast.Attribute)
     }
     assert not {(name, attribute) for name, attribute in found if attribute in LOOP_METHODS}
 
@@ -117,7 +114,7 @@ def test_folders_of_one_system_are_named_only_where_others_are_thought_of() -> N
     found = {
         name
         for name in MODULES
-        for node in ast.walk(tree_of(MODULES[name]))
+        for node in nodes_of(MODULES[name])
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if node.value.startswith(("/proc/", "/dev/", "/tmp", "/etc/", "/usr/", "/var/", "/sys/"))  # noqa: S108 - looked for
         if not name.startswith("kling_mcp/simulator/")

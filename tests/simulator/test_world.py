@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from repository_files import tree_of
+from repository_files import nodes_of
 
 from kling_mcp import simulator as kling_in_a_box
 from simulator.box import ELEMENTS, START, Box, as_base64, data, element, images, picture_bytes
@@ -121,7 +121,7 @@ def test_public_names_load_on_first_use_and_no_others() -> None:
 def test_the_simulator_is_an_independent_reading_of_the_facts(path: Path) -> None:
     imported = {
         name
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])
     }
