@@ -130,7 +130,7 @@ async def unsavable(runtime: Runtime) -> list[str]:
     folder = settings.output_folder(runtime.transport)
     if runtime.transport == "http" or settings.read_only or folder is None:
         return []
-    from kling_mcp.results.probe import why_unusable  # noqa: PLC0415 - most servers are asked for nothing of this
+    from kling_mcp.server.folder_probe import why_unusable  # noqa: PLC0415 - most servers are asked for nothing of this
 
     reason = await to_thread.run_sync(why_unusable, folder)
     if not reason:

@@ -336,7 +336,7 @@ class TestSavingThatFails:
         assert structured(again)["next_step"] == ""
         assert made(world) == 1
 
-    async def test_folder_that_cannot_be_used_is_named_before_anybody_pays(
+    async def test_folder_that_cannot_be_used_is_named_before_a_payment(
         self, connect: Connect, world: World, tmp_path: Path
     ) -> None:
         (tmp_path / "results").write_text("a file is in the way")
