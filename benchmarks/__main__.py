@@ -20,7 +20,7 @@ from measuring.report import machine
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-ORDER = ("context", "start", "calls", "waiting", "store", "hosting", "lookup")  # others follow
+ORDER = ("context", "start", "first_call", "calls", "waiting", "store", "hosting", "lookup")  # others follow
 
 
 def names() -> list[str]:

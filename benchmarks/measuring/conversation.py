@@ -60,6 +60,11 @@ class Conversation:
             bufsize=0,
         )
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def hello(self) -> tuple[dict[str, Any], float]:
         """The handshake of the older protocol: the answer and its moment."""
         params = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": _CLIENT}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kling_mcp.server.loading import collector_rests
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,9 +41,10 @@ class LazyRuntime:
             ConfigurationError: as `Runtime`.
         """
         if self.instance is None:
-            from kling_mcp.runtime import Runtime  # noqa: PLC0415 - most servers are started and never need it
+            with collector_rests():
+                from kling_mcp.runtime import Runtime  # noqa: PLC0415 - most servers are started and never need it
 
-            self.instance = Runtime(self._settings)
+                self.instance = Runtime(self._settings)
             self._on_created(self.instance)
         return self.instance
 

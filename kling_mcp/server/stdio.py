@@ -5,7 +5,6 @@ Clients start the server for every chat, so start-up must be fast; see `_startin
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kling_mcp.errors import ConfigurationError, KlingError
+from kling_mcp.server.loading import collector_rests, own_the_process
 from kling_mcp.server.stdin import checked_stdin
 from kling_mcp.settings.faults import fault
 
@@ -101,14 +101,10 @@ def build_anyway(settings: Settings) -> MCPServer[LazyRuntime]:
 def _starting() -> Iterator[None]:
     """Load modules in the block, without two costs that are a tenth of the start and bring nothing.
 
-    - Garbage collection: almost nothing created while modules load becomes garbage, and what remains stays, so later
-      collections can skip it.
+    - Garbage collection.
     - Pydantic's search for plugins in every installed package. PYDANTIC_DISABLE_PLUGINS= (set, but empty) allows it.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    gc.disable()
-    try:
+    own_the_process()
+    with collector_rests():
         yield
-    finally:
-        gc.freeze()
-        gc.enable()

@@ -5,8 +5,7 @@ A tool is loaded on its first call, because most chats start a server, list its 
 
 from __future__ import annotations
 
-from functools import partial
-from importlib import import_module
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.tools import Tool
@@ -14,10 +13,11 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from pydantic import PrivateAttr
 
 from kling_mcp.server.host_hints import REQUIRES_PERSON
+from kling_mcp.server.loading import collector_rests
 from kling_mcp.server.tools import NAMES, load, read_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from mcp.server.mcpserver import Context
     from mcp_types import CallToolResult, InputRequiredResult
@@ -61,9 +61,14 @@ class KlingTool(Tool):
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> CallToolResult | InputRequiredResult:
         """Load the tool and run it."""
-        from kling_mcp.server.run_tool import load_and_run_tool  # noqa: PLC0415 - with it come all the tools
+        return await _runner()(self.name, self._load, arguments, context)
 
-        return await load_and_run_tool(self.name, self._load, arguments, context)
+
+@cache
+def _runner() -> Callable[..., Awaitable[CallToolResult | InputRequiredResult]]:
+    with collector_rests():
+        from kling_mcp.server.run_tool import load_and_run_tool  # noqa: PLC0415 - with it come all the tools
+    return load_and_run_tool
 
 
 def all_tools(settings: Settings) -> list[KlingTool]:
@@ -84,6 +89,6 @@ def _with_defaults(wire: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def load_all_tools() -> None:
     """For a long-running server, so that no first call waits for a tool to load."""
-    import_module("kling_mcp.server.run_tool")
+    _runner()
     for name in NAMES:
         load(name)

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from kling_mcp.server.loading import collector_rests
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -70,9 +72,11 @@ SHORT = frozenset({"list_elements", "list_preset_elements"})
 PAID = frozenset({"generate_video", "generate_image", "create_voice", "apply_production"})
 
 
+@cache
 def load(name: str) -> ToolSpec:
     """The tool itself, with its handler; `name` is one of NAMES."""
-    spec: ToolSpec = getattr(import_module(f"{__name__}.{name}"), name)
+    with collector_rests():
+        spec: ToolSpec = getattr(import_module(f"{__name__}.{name}"), name)
     return spec
 
 
