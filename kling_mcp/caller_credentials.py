@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from kling_mcp.api.auth import ApiKey, Credential, KeyPair
@@ -81,6 +82,14 @@ def read_caller_headers(headers: Mapping[str, str]) -> tuple[Credential | None, 
     if api_key:
         return ApiKey(api_key), region
     return (KeyPair(access_key, secret_key) if access_key else None), region
+
+
+def sandbox_credential(caller: Credential) -> ApiKey:
+    """The key of a caller's own account in the sandbox, which needs no credentials but keeps callers apart.
+
+    The whole credential counts, and the simulated Kling never sees it.
+    """
+    return ApiKey(f"{SANDBOX_KEY}-{sha256(repr(caller.secrets).encode()).hexdigest()}", "sandbox")
 
 
 def no_caller_credentials() -> ConfigurationError:

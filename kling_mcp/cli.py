@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from kling_mcp._version import __version__
-from kling_mcp.commands.serve_options import DEFAULT_PORT, add_serve, output_environ, serve_environ
+from kling_mcp.commands.serve_options import DEFAULT_PORT, add_serve, options_of_serve, output_environ, serve_environ
 from kling_mcp.errors import KlingError
 from kling_mcp.guide import DOCS, guide_to
 from kling_mcp.observability.logs import STDOUT, StdoutGuard, configure_logging
@@ -139,7 +139,8 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if options.port is not None:
             _note("kling-mcp: --port has no effect over stdio; to serve on a port, add --transport http.")
     is_tolerant = options.transport == "stdio"
-    settings = _read_settings(serve_environ(options, environ), tolerant=is_tolerant, at_shell=False)
+    given = serve_environ(options, environ)
+    settings = _read_settings(given, tolerant=is_tolerant, at_shell=False, options=options_of_serve(options))
     if options.transport == "http":
         from kling_mcp.server.http.serve import serve_http  # noqa: PLC0415 - half a second
 
@@ -315,15 +316,22 @@ def _simulate(options: argparse.Namespace, _: Mapping[str, str]) -> int:
 # --- shared
 
 
-def _read_settings(environ: Mapping[str, str], *, tolerant: bool = False, at_shell: bool = True) -> Settings:
+def _read_settings(
+    environ: Mapping[str, str],
+    *,
+    tolerant: bool = False,
+    at_shell: bool = True,
+    options: Mapping[str, str] | None = None,
+) -> Settings:
     """The settings; from here on no log line contains one of their secrets.
 
     `at_shell`: a relative output folder begins at the working directory; a server's must be a full path.
+    `options`: see `Settings.from_env`.
 
     Raises:
         ConfigurationError: names the variable that is wrong, unless `tolerant`.
     """
-    settings = Settings.from_env(environ, tolerant=tolerant, at_shell=at_shell)
+    settings = Settings.from_env(environ, tolerant=tolerant, at_shell=at_shell, options=options)
     configure_logging(settings.log_level, settings.secrets, settings.log_format)
     for fault in settings.faults:
         logger.warning("%s", fault.sentence)

@@ -20,12 +20,12 @@ from kling_mcp.account import Account, SharedParts
 from kling_mcp.api.auth import credential_fingerprint
 from kling_mcp.api.sender import Sender
 from kling_mcp.caller_credentials import (
-    SANDBOX_KEY,
     SANDBOX_URL,
     ProvedCredentials,
     no_caller_credentials,
     own_credential,
     read_caller_headers,
+    sandbox_credential,
 )
 from kling_mcp.concurrency.clock import Clock, SystemClock
 from kling_mcp.concurrency.shutdown import Shutdown
@@ -37,6 +37,7 @@ from kling_mcp.store.change import Change
 from kling_mcp.store.process_owner import current_owner
 from kling_mcp.store.report import StateReport, report_on
 from kling_mcp.store.sqlite import SqliteStore
+from kling_mcp.store.sqlite_errors import explained_sandbox
 from kling_mcp.store.unusable import UnusableStore
 from kling_mcp.tasks.budget import Budget
 from kling_mcp.tasks.callback_urls import CallbackUrls
@@ -146,7 +147,7 @@ class Runtime:
         """Over http: the caller's, or the server's own where the settings allow it."""
         credential, region = read_caller_headers(headers or {})
         if credential is not None:
-            return credential, region
+            return sandbox_credential(credential) if self.settings.sandbox else credential, region
         if self.settings.sandbox or self.settings.shared_account:
             return own_credential(self.settings), None
         raise no_caller_credentials()
@@ -216,17 +217,10 @@ class Runtime:
         report = await report_on(self.store, self.state_location)
         return report if self.transport == "stdio" else StateReport(report.trouble)
 
-    def setting_problems(self) -> tuple[tuple[str, ...], bool]:
-        """What is wrong with the settings, in sentences, and whether it stops any call.
-
-        Over http these are the operator's, whose log has them, and no business of callers.
-        """
-        if self.transport == "http":
-            return (), False
-        faults = self.settings.faults
-        _, missing = self._place
-        told = dict.fromkeys([*(fault.sentence for fault in faults), *([missing] if missing else [])])
-        return tuple(told), bool(missing) or any(fault.need != "nothing" for fault in faults)
+    @property
+    def why_no_place(self) -> str:
+        """Why there is no place for the state, in a sentence that names the variable; "" if there is one."""
+        return self._place[1]
 
     def _make_account(self, sender: Sender, credential: Credential) -> Account:
         account = Account(self._shared_parts, sender, credential)
@@ -378,7 +372,7 @@ class Runtime:
         """Makes connections to one simulated Kling, for the API and for files."""
         from kling_mcp.simulator import sandbox_transports  # noqa: PLC0415 - sandbox only
 
-        return sandbox_transports(self.clock.wall, SANDBOX_KEY, self._place[0])
+        return sandbox_transports(self.clock.wall, self._place[0], explained_sandbox)
 
 
 def _shared_store(settings: Settings, clock: Clock) -> PostgresStore | None:

@@ -14,6 +14,7 @@ from mcp import Client
 
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
+from kling_mcp.server.setup_report import fault_sentences
 from kling_mcp.server.stdio import build_anyway
 from kling_mcp.settings import HOSTS, Settings, default_state_dir
 from kling_mcp.settings.faults import Need, unknown_names
@@ -192,7 +193,7 @@ async def test_unknown_tools_are_reported_and_the_others_offered(serve: Serve) -
     async with serve(KLING_MCP_TOOLS="get_element,check_setup,bake_element") as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == {"get_element", "check_setup"}
         found = await setup(client)
-    assert found["ok"]
+    assert not found["ok"]
     assert found["problems"][0].startswith("KLING_MCP_TOOLS names bake_element, which is not a tool")
     async with serve(KLING_MCP_TOOLS="bake_element") as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == {"check_setup"}
@@ -205,7 +206,8 @@ async def test_unknown_toolsets_are_reported_and_the_others_offered(serve: Serve
     assert names == {"find_voices", "create_voice", "delete_voice", "wait_for_tasks", "check_setup"}
     assert found["problems"][0].startswith("KLING_MCP_TOOLSETS names film, which is not a toolset")
     async with serve(KLING_MCP_TOOLSETS="film") as client:
-        assert {tool.name for tool in (await client.list_tools()).tools} == {"check_setup"}
+        assert {tool.name for tool in (await client.list_tools()).tools} == {"wait_for_tasks", "check_setup"}
+        assert "switched off on this server (KLING_MCP_TOOLSETS)" in await told(client, "find_elements")
 
 
 @pytest.mark.parametrize(
@@ -234,13 +236,34 @@ async def test_misspelled_names_are_reported_with_the_nearest_one(serve: Serve) 
     async with serve(KLING_MCP_STATE_FOLDER="/x", KLING_APIKEY="secret-CANARY") as client:
         found = await setup(client)
         said = await told(client, "check_setup")
-    assert found["ok"]
+    assert not found["ok"]
     assert found["problems"] == [
         "KLING_APIKEY is not a setting of kling-mcp; did you mean KLING_API_KEY?",
         "KLING_MCP_STATE_FOLDER is not a setting of kling-mcp; did you mean KLING_MCP_STATE_DIR?",
     ]
-    assert said.startswith("The setup works, but:")
+    assert said.startswith("The setup has a problem:")
     assert said.endswith("docs/troubleshooting.md#settings")
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"KLING_MCP_WAIT_SECONDS": "${WAIT}"},
+        {"KLING_MCP_STATE_URL": "${DATABASE}"},
+        {"KLING_ACCESS_KEY": "${ACCESS}", "KLING_SECRET_KEY": "${SECRET}"},
+        {"KLING_QQQQQQ": "1"},
+    ],
+    ids=str,
+)
+async def test_variable_that_changes_nothing_is_a_note(serve: Serve, environ: dict[str, str]) -> None:
+    async with serve(**environ) as client:
+        found = await setup(client)
+        said = await told(client, "check_setup")
+    assert (found["ok"], found["problems"]) == (True, [])
+    for name in environ:
+        assert any(name in note for note in found["notes"])
+    assert said.startswith("The setup works.\n")
+    assert all(note in said for note in found["notes"])
 
 
 @pytest.mark.parametrize(
@@ -262,8 +285,8 @@ def test_callers_over_http_learn_nothing_of_the_operators_variables(tmp_path: Pa
     environ = {"KLING_APIKEY": "x", "KLING_MCP_STATE_DIR": str(tmp_path)}
     settings = Settings.from_env(environ)
     assert [fault.need for fault in settings.faults] == ["nothing"]
-    assert Runtime(settings, transport="http").setting_problems() == ((), False)
-    assert len(Runtime(settings).setting_problems()[0]) == 1
+    assert fault_sentences(Runtime(settings, transport="http")) == ([], [])
+    assert len(fault_sentences(Runtime(settings))[0]) == 1
 
 
 def test_unknown_names_are_bounded() -> None:
@@ -396,7 +419,7 @@ class TestFolders:
             found = await setup(client)
             said = await told(client, "create_element", **picture, frontal_image=str(stick / "a" / "mia.png"))
             other = await told(client, "create_element", **picture, frontal_image=str(here / "mia.png"))
-        assert found["ok"]
+        assert not found["ok"]
         assert f"'{stick}' is not one. Pictures there are refused while it is missing." in found["problems"][0]
         assert f'"{stick}" of KLING_MCP_MEDIA_DIRS is missing' in said
         assert "must be an existing file" in other

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kling_mcp.cli import _build_parser
+from kling_mcp.cli import _build_parser, main
 from kling_mcp.commands.serve_options import serve_environ
 from kling_mcp.settings import Settings
 
@@ -51,6 +51,17 @@ def test_blank_media_folder_counts_as_unset(argv: list[str]) -> None:
 
 def test_placeholder_of_another_program_allows_no_local_file() -> None:
     assert media_dirs("--media-dir", "${PICTURES}") == ()
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_missing_folder_of_the_option_names_the_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    serve = ["serve", "--transport", "http", "--media-dir"]
+    assert main([*serve, missing], {}) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"kling-mcp: --media-dir must be an existing folder; {missing!r} is not one.")
+    assert main([*serve, BLANK], {"KLING_MCP_MEDIA_DIRS": missing}) == 1
+    assert capsys.readouterr().err.startswith("kling-mcp: KLING_MCP_MEDIA_DIRS must list existing folders")
 
 
 def test_blank_output_folder_of_a_host_counts_as_unset() -> None:

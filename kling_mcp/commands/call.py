@@ -12,7 +12,6 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kling_mcp.choices import nearest_tool
 from kling_mcp.commands.call_help import describe_tool, list_tools
 from kling_mcp.commands.call_words import call_line, read_arguments, same_call, wait_call
 from kling_mcp.commands.console import (
@@ -26,10 +25,9 @@ from kling_mcp.commands.console import (
     tell_error,
 )
 from kling_mcp.commands.steps import as_commands, result_as_commands
-from kling_mcp.errors import InputError, KlingError, Problem
-from kling_mcp.sanitize import quote
+from kling_mcp.errors import InputError, KlingError
 from kling_mcp.server.tool_aliases import current_name
-from kling_mcp.server.tool_selection import hidden_tools, switched_off, unknown_tools, unknown_toolsets
+from kling_mcp.server.tool_selection import hidden_tools, no_such_tool, switched_off, tolerating_wrong_names
 from kling_mcp.server.tools import NAMES, changes_something, load, may_create
 
 if TYPE_CHECKING:
@@ -53,8 +51,9 @@ def run_call(words: CallWords, settings: Settings, terminal: Terminal) -> int:
         KeyboardInterrupt: after a note that says how to go on.
     """
     name = current_name(words.tool)
-    for unknown in (*unknown_tools(settings), *unknown_toolsets(settings)):
-        logger.warning("KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names %s, which does not exist.", unknown[:80])
+    said, settings = len(settings.faults), tolerating_wrong_names(settings)
+    for fault in settings.faults[said:]:
+        logger.warning("%s", fault.sentence)
     hidden = hidden_tools(settings)
     try:
         if not words.tool and (words.wants_help or not (words.strange or words.wants_json)):
@@ -77,10 +76,8 @@ def _require_tool(words: CallWords, hidden: Mapping[str, str]) -> None:
         raise switched_off(name, hidden[name], "by the settings of this shell")
     if name in NAMES:
         return
-    meant = nearest_tool(words.tool, [each for each in NAMES if each not in hidden])
-    fix = f"did you mean {meant}?" if meant else "choose one of the list"
-    problem = Problem("TOOL", "must be a tool", quote(words.tool, 60) if words.tool else "nothing", fix)
-    raise InputError([problem], advice=_WORDS_ADVICE.format("kling-mcp call --help lists the tools and"))
+    advice = _WORDS_ADVICE.format("kling-mcp call --help lists the tools and")
+    raise no_such_tool(words.tool, hidden, argument="TOOL", advice=advice)
 
 
 def _read(words: CallWords) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kling_mcp._version import __version__
-from kling_mcp.api.diagnostics import check
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.runtime import Runtime
+from kling_mcp.server.setup_report import look_at_setup
+from kling_mcp.server.tool_selection import tolerating_wrong_names
 from kling_mcp.store.report import report_on
 
 if TYPE_CHECKING:
@@ -28,12 +29,21 @@ _PACKAGES = ("mcp", "httpx", "pydantic", "anyio", "PyJWT")
 
 @dataclass(slots=True)
 class Found:
-    """Sentences on what was looked at, what is wrong, and what a person should know; and figures for programs."""
+    """Sentences on what was looked at, what is wrong, and what a person should know; and figures for programs.
+
+    `refusal` is why nothing could be looked at; then it is the first of the problems.
+    """
 
     lines: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     figures: dict[str, object] = field(default_factory=dict)
+    refusal: ConfigurationError | None = None
+
+    def refused(self, error: ConfigurationError) -> None:
+        """Nothing can be looked at because of this."""
+        self.refusal = error
+        self.problems.insert(0, error.for_setup())
 
 
 def run_check(
@@ -51,61 +61,65 @@ def run_check(
         variables: the environment, for one JSON object; None for sentences.
 
     Raises:
-        ConfigurationError: without `variables`: wrong settings, or no credentials.
+        ConfigurationError: without `variables`: nothing can be looked at, as without credentials; it lists everything.
     """
     found = Found()
+    look = _look_at_hosting if transport == "http" else _look_at_account
     try:
-        if wrong := _wrong_values(settings, found):
-            raise wrong
-        look = _look_at_hosting if transport == "http" else _look_at_account
-        anyio.run(look, settings, host, found)
-    except ConfigurationError as error:
-        if variables is None:
-            raise
-        found.problems.append(error.for_setup())
-    if variables is None:
-        _tell(found, say)
-    else:
+        anyio.run(look, tolerating_wrong_names(settings), host, found)
+    except ConfigurationError as error:  # what is used by all calls cannot be made
+        found.refused(error)
+    if variables is not None:
         say(json.dumps(_report(settings, transport, variables, found), ensure_ascii=False, indent=2))
+    elif found.refusal:
+        raise _everything(found.refusal, found)
+    else:
+        _tell(found, say)
     return 1 if found.problems else 0
 
 
-def _wrong_values(settings: Settings, found: Found) -> ConfigurationError | None:
-    """The error for all values that cannot be right, if there are any. Names that no setting has are told."""
-    for fault in settings.faults:
-        if fault.is_name:
-            (found.problems if fault.is_misspelt else found.notes).append(fault.message)
-    wrong = list(dict.fromkeys(fault.message for fault in settings.faults if not fault.is_name))
-    if len(wrong) > 1:
-        listed = "\n- ".join(["Several settings are wrong:", *wrong])
-        return ConfigurationError(f"{listed}\nCorrect these variables, or remove them.", topic="settings")
-    return ConfigurationError(*wrong, topic="settings") if wrong else None
+def _everything(refusal: ConfigurationError, found: Found) -> ConfigurationError:
+    """The error for a person, with whatever else is known to be wrong."""
+    others = [*found.problems[1:], *found.notes]
+    if not others:
+        return refusal
+    first = " ".join(filter(None, [refusal.message, refusal.advice if refusal.kind == "missing_credentials" else ""]))
+    listed = "\n- ".join(["Several settings are wrong:", first, *others])
+    return ConfigurationError(f"{listed}\nCorrect these variables, or remove them.", topic="settings")
 
 
 async def _look_at_account(settings: Settings, _: str, found: Found) -> None:
-    """Ask Kling for a page of the library, and open the state."""
+    """What a chat's `check_setup` looks at."""
     runtime = Runtime(settings, keeps_sandbox=True)
     try:
-        report = await check(runtime.own_account().client, runtime.clock)
-        state = await runtime.state_report()
+        setup = await look_at_setup(runtime, runtime.own_account)
     finally:
         await runtime.aclose()
-    where = "the built-in simulator" if settings.sandbox else f"{settings.base_url} (region {settings.region})"
-    found.lines.append(f"Asked {where} with {_CREDENTIALS[settings.credential_kind]}.")
-    found.problems += [*report.problems, *filter(None, [state.problem])]
-    found.figures = {"clock_skew_seconds": report.clock_skew_seconds, "elements": report.elements}
-    if not found.problems:
-        more = " on the first page; there are more" if report.is_full else ""
+    found.problems += setup.problems
+    found.notes += setup.notes
+    found.refusal = setup.refusal
+    if setup.refusal:
+        return
+    where = "the built-in simulator" if settings.sandbox else f"{setup.base_url} (region {setup.region})"
+    found.lines.append(f"Asked {where} with {_CREDENTIALS[setup.credential]}.")
+    found.figures = {
+        "base_url": setup.base_url,
+        "clock_skew_seconds": setup.clock_skew_seconds,
+        "elements": setup.elements,
+    }
+    if setup.ok:
+        more = " on the first page; there are more" if setup.is_full else ""
         found.lines.append("Credentials, region, clock and network are fine.")
-        found.lines.append(f"Elements in your library: {report.elements}{more}.")
-    found.notes += filter(None, [state.note])
+        found.lines.append(f"Elements in your library: {setup.elements}{more}.")
 
 
 async def _look_at_hosting(settings: Settings, host: str, found: Found) -> None:
-    """Make what `serve --transport http` makes, up to the port."""
+    """Make what `serve --transport http` makes, up to the port; for it every wrong value is an error."""
     from kling_mcp.server.http.app import build_http_app  # noqa: PLC0415 - half a second
     from kling_mcp.server.http.before import doubts, require_means  # noqa: PLC0415 - the same
 
+    if _has_wrong_values(settings, found):
+        return
     runtime = Runtime(settings, transport="http")
     try:
         build_http_app(runtime, host)
@@ -124,9 +138,20 @@ async def _look_at_hosting(settings: Settings, host: str, found: Found) -> None:
     found.notes += [*doubts(settings), *filter(None, [state.note])]
 
 
+def _has_wrong_values(settings: Settings, found: Found) -> bool:
+    """Whether the server would refuse to start; a name that no setting has is only told."""
+    for fault in settings.faults:
+        if fault.is_name:
+            (found.problems if fault.is_misspelt else found.notes).append(fault.message)
+    first, *others = [*dict.fromkeys(fault.message for fault in settings.faults if not fault.is_name)] or [""]
+    if first:
+        found.problems += others
+        found.refused(ConfigurationError(first, topic="settings"))
+    return bool(first)
+
+
 def _tell(found: Found, say: Callable[[str], None]) -> None:
-    problems = [f"Problem: {problem}" for problem in found.problems]
-    for line in (*found.lines, *problems, *([] if problems else found.notes)):
+    for line in (*found.lines, *(f"Problem: {problem}" for problem in found.problems), *found.notes):
         say(line)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kling_mcp.clients.table import Client
 
 DONE, WRONG_USE = 0, 2
+_IN_VS_CODE = "VS Code asks for what is secret, and keeps it out of the file."
 
 
 def run_connect(
@@ -51,7 +52,7 @@ def describe(client: Client, server: Server) -> dict[str, Any]:
         "project_file": client.files.project,
         "language": LANGUAGES.get(client.form, "json"),
         "block": block(client, server),
-        "command": command_line(client, server, for_windows=sys.platform == "win32"),
+        "command": _command(client, server),
         "link": app_link(client, server),
         "web_link": web_link(client, server),
         "fill_in": [*server.secrets],
@@ -66,25 +67,30 @@ def file_of(client: Client, platform: str = sys.platform) -> str:
 
 
 def overview(server: Server) -> str:
-    """The clients, one a line."""
-    width = max(len(client.id) for client in CLIENTS)
-    rows = [f"  {client.id:<{width}}  {client.name}: {_ways(client, server)}" for client in CLIENTS]
-    return "\n".join(["Clients that can start this installation:", *rows, "", "Show one: kling-mcp connect CLIENT"])
+    """Each client under a heading, with every way to connect it; what holds for all of them is at the end."""
+    last = [_about_secrets(server), "All steps for one client: kling-mcp connect CLIENT"]
+    return "\n\n\n".join([*(_in_short(client, server) for client in CLIENTS), "\n".join(filter(None, last))])
 
 
-def _ways(client: Client, server: Server) -> str:
-    ways = {
-        "a link": app_link(client, server),
-        "a command": command_line(client, server),
-        f"a block for {file_of(client) or 'its file'}": client.form,
-    }
-    return ", ".join(way for way, is_there in ways.items() if is_there)
+def _in_short(client: Client, server: Server) -> str:
+    link, command = app_link(client, server), _command(client, server)
+    told = [
+        f"--- {client.name} ({client.id}) ---",
+        link and f"Link:\n{link}",
+        command and f"Command:\n{command}",
+        f"Block for {file_of(client) or 'its configuration'}:\n{block(client, server)}",
+    ]
+    return "\n".join(part for part in told if part)
+
+
+def _command(client: Client, server: Server) -> str:
+    return command_line(client, server, for_windows=sys.platform == "win32")
 
 
 def instructions(client: Client, server: Server) -> str:
     """What a person does to connect the client; every way in a paragraph of its own."""
     link = app_link(client, server)
-    command = command_line(client, server, for_windows=sys.platform == "win32")
+    command = _command(client, server)
     places = " or ".join(
         filter(None, [file_of(client), client.files.project and f"{client.files.project} in a project"])
     )
@@ -93,17 +99,15 @@ def instructions(client: Client, server: Server) -> str:
         link and f"With a click: open this link, in a browser for example.\n{link}",
         command and f"With a command:\n{command}",
         f"By hand: add this to {places or 'its configuration'}, beside what is there.\n{block(client, server)}",
-        _about_secrets(client, server),
+        _IN_VS_CODE if client.form == "vscode" and server.secrets else _about_secrets(server),
         f"{client.then} Then ask your assistant to check the Kling setup.",
     ]
     return "\n\n".join(part for part in told if part)
 
 
-def _about_secrets(client: Client, server: Server) -> str:
+def _about_secrets(server: Server) -> str:
     if not server.secrets:
         return ""
-    if client.form == "vscode":
-        return "VS Code asks for what is secret, and keeps it out of the file."
     return (
         f"Put your own in place of {' and '.join(map(placeholder, server.secrets))}: no secret is printed here. "
         f"Or set {server.secrets[0]}_FILE to the path of a file that holds it."

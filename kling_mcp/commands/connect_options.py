@@ -17,7 +17,7 @@ def add_connect(commands: Commands) -> argparse.ArgumentParser:
         help="show how to connect an assistant to this installation",
         description="Prints the configuration block of a client for this very installation, with its install link and "
         "its own command where it has them. The settings that are set in the environment are part of it; secrets are "
-        "not, only placeholders for them. Without a client it lists the clients.",
+        "not, only placeholders for them. Without a client it prints this for each of them.",
         epilog="exit codes: 0 done, 2 no such client",
     )
     connect.add_argument("client", nargs="?", default="", metavar="CLIENT", help="such as cursor or claude-desktop")

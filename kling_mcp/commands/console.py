@@ -125,7 +125,9 @@ def envelope(result: dict[str, Any], resume: str = "") -> dict[str, Any]:
 def error_envelope(error: KlingError, resume: str = "") -> dict[str, Any]:
     """What `--json` prints of an error: the fields of its last line, and its text in parts."""
     fields = ("message", "advice", "kind", "created", "retry", "code", "request_id")
-    return {"ok": False, "error": {name: getattr(error, name) for name in fields}, "resume": resume}
+    said = {name: getattr(error, name) for name in fields}
+    without = {name: "-" for name in ("code", "request_id") if said[name] in {None, ""}}
+    return {"ok": False, "error": said | without, "resume": resume}
 
 
 def tell_error(

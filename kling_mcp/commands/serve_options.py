@@ -62,6 +62,11 @@ def serve_environ(options: argparse.Namespace, environ: Mapping[str, str]) -> Ma
     return output_environ(options.output_dir, environ)
 
 
+def options_of_serve(options: argparse.Namespace) -> Mapping[str, str]:
+    """For the variable that `--media-dir` sets, that option: a sentence names what a person has written."""
+    return {"KLING_MCP_MEDIA_DIRS": "--media-dir"} if any(not _is_blank(each) for each in options.media_dir) else {}
+
+
 def output_environ(output: str | None, environ: Mapping[str, str]) -> Mapping[str, str]:
     """The environment with this output folder, or `off`; None and a blank one are as if they were not there.
 

@@ -24,15 +24,16 @@ from kling_mcp.server.resources import register_resources
 from kling_mcp.server.text_arguments import read_text_arguments
 from kling_mcp.server.tool_aliases import answer_older_names
 from kling_mcp.server.tool_list import KlingTool, all_tools
-from kling_mcp.server.tool_selection import hidden_tools, switched_off, unknown_tools, unknown_toolsets
-from kling_mcp.server.tools import NAMES, TOOLSETS, may_create
+from kling_mcp.server.tool_selection import hidden_tools, no_such_tool, switched_off, wrong_names
+from kling_mcp.server.tools import NAMES, may_create
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
     from mcp.server.request_state import RequestStateSecurity
+    from mcp_types import Tool
 
     from kling_mcp.runtime import Runtime
     from kling_mcp.settings import Settings
@@ -44,6 +45,7 @@ def build_server(
     *,
     tasks: TasksExtension | None = None,
     request_state: RequestStateSecurity | None = None,
+    is_tolerant: bool = False,
 ) -> MCPServer[LazyRuntime]:
     """The server with the tools that the settings allow.
 
@@ -52,10 +54,13 @@ def build_server(
         tasks: for tests, whose own tools may also become tasks.
         request_state: encrypts what clients carry between the rounds of a question; by default with a key of this
             process.
+        is_tolerant: names of tools and toolsets that do not exist are left out; without them nothing is offered.
 
     Raises:
         ConfigurationError: KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names what does not exist.
     """
+    if wrong := [] if is_tolerant else wrong_names(settings):
+        raise ConfigurationError(" ".join(wrong))
     chosen, hidden = select_tools(settings)
     extension = tasks or TasksExtension()
     lazy_runtime = LazyRuntime(settings, runtime, lambda instance: instance.shutdown.on_start(extension.hand_over))
@@ -63,7 +68,7 @@ def build_server(
         lazy_runtime.get()  # a database that cannot be used must fail at start
 
     pages = {tool.page_uri for tool in chosen if tool.page_uri}
-    server = MCPServer(
+    server: MCPServer[LazyRuntime] = MCPServer(
         NAME,
         title=TITLE,
         website_url=WEBSITE,
@@ -75,7 +80,7 @@ def build_server(
         extensions=[extension, pages_extension(pages)] if pages else [extension],
         log_level=_sdk_log_level(),
         request_state_security=request_state,
-        middleware=_middleware(hidden),
+        middleware=_middleware(_AbsentTools(hidden, lambda: server.list_tools())),  # noqa: PLW0108 - not made yet
     )
     _register_the_rest(server, chosen)
     return server
@@ -110,10 +115,9 @@ def _register_the_rest(server: MCPServer[LazyRuntime], chosen: Sequence[KlingToo
     register_completions(server)
 
 
-def _middleware(hidden: Mapping[str, str]) -> list[ServerMiddleware[LazyRuntime]]:
+def _middleware(absent_tools: _AbsentTools) -> list[ServerMiddleware[LazyRuntime]]:
     """What every request passes, outermost first."""
-    always: list[ServerMiddleware[LazyRuntime]] = [refuse_long_names, answer_older_names, read_text_arguments]
-    return [*always, _HiddenTools(hidden)] if hidden else always
+    return [refuse_long_names, answer_older_names, read_text_arguments, absent_tools]
 
 
 @asynccontextmanager
@@ -127,40 +131,37 @@ async def _listening(lazy_runtime: LazyRuntime) -> AsyncIterator[None]:
 
 
 def select_tools(settings: Settings) -> tuple[list[KlingTool], dict[str, str]]:
-    """The tools to register, and for each one left out the variable that hides it.
-
-    Raises:
-        ConfigurationError: KLING_MCP_TOOLS or KLING_MCP_TOOLSETS names what does not exist.
-    """
-    if unknown := unknown_tools(settings):
-        raise ConfigurationError(
-            f"KLING_MCP_TOOLS names {', '.join(unknown)[:200]}, which is not a tool; "
-            f"the tools are {', '.join(sorted(NAMES))}."
-        )
-    if unknown := unknown_toolsets(settings):
-        raise ConfigurationError(
-            f"KLING_MCP_TOOLSETS names {', '.join(unknown)[:200]}, which is not a toolset; "
-            f"the toolsets are {', '.join(TOOLSETS)}."
-        )
+    """The tools to register, and for each one left out the variable that hides it."""
     hidden = hidden_tools(settings)
     return [tool for tool in all_tools(settings) if tool.name not in hidden], hidden
 
 
-class _HiddenTools:
-    """Answers a call of a tool that the operator switched off; the SDK would only say that it is unknown."""
+class _AbsentTools:
+    """Answers a call of a tool that the operator switched off, or that does not exist.
 
-    def __init__(self, hidden: Mapping[str, str]) -> None:
+    The SDK would only say that it is unknown: not which one was meant, nor anything for programs.
+    """
+
+    def __init__(self, hidden: Mapping[str, str], offered: Callable[[], Awaitable[Sequence[Tool]]]) -> None:
+        """`hidden` has for each tool that is switched off the variable that does it."""
         self._hidden = hidden
+        self._offered = offered
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        name = str((ctx.params or {}).get("name", "")) if ctx.method == "tools/call" else ""
-        variable = self._hidden.get(name)
-        if variable is None:
+        name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
+        text = await self._why_absent(name) if isinstance(name, str) else ""
+        if not text:
             return await call_next(ctx)
-        error = switched_off(name, variable)
-        return CallToolResult(
-            content=[TextContent(type="text", text=error.for_caller(may_create=may_create(name)))], is_error=True
-        )
+        return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+
+    async def _why_absent(self, name: str) -> str:
+        """The text of the error; "" for a tool that is offered."""
+        if variable := self._hidden.get(name):
+            return switched_off(name, variable).for_caller(may_create=may_create(name))
+        if name in NAMES or name in {tool.name for tool in await self._offered()}:
+            return ""
+        advice = "tools/list has the tools and their arguments."
+        return no_such_tool(name, self._hidden, argument="name", advice=advice).for_caller()
 
 
 def _sdk_log_level() -> Any:

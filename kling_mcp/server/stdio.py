@@ -18,7 +18,7 @@ from kling_mcp.server.stdin import checked_stdin
 from kling_mcp.settings.faults import fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from mcp.server.mcpserver import MCPServer
 
@@ -77,36 +77,24 @@ def _broken_stream(failed: BaseExceptionGroup[OSError]) -> KlingError:
 def build_anyway(settings: Settings) -> MCPServer[LazyRuntime]:
     """The server, whatever the settings are: what cannot be used is a fault that its calls tell.
 
-    Of unknown tools in KLING_MCP_TOOLS nothing is offered, and `check_setup` if nothing else is left; of unknown
-    toolsets in KLING_MCP_TOOLSETS likewise.
+    If no name in KLING_MCP_TOOLSETS is right, only the tools that are always there are offered; if none in
+    KLING_MCP_TOOLS is, only `check_setup`.
     """
     from kling_mcp.server.build import build_server  # noqa: PLC0415 - loading in `_starting` is faster
-    from kling_mcp.server.tool_selection import unknown_tools, unknown_toolsets  # noqa: PLC0415 - as above
+    from kling_mcp.server.tool_selection import tolerating_wrong_names  # noqa: PLC0415 - as above
 
-    while True:
-        try:
-            return build_server(settings)
-        except ConfigurationError as error:
-            unknown = unknown_tools(settings) or unknown_toolsets(settings)
-            if not (unknown or settings.state_url):
-                raise
-            found = fault("nothing" if unknown else "state", f"{error.message} {error.advice}".rstrip())
-            logger.warning("%s", found.sentence)
-            faults = (*settings.faults, found)
-        if unknown:
-            settings = replace(_without(settings, unknown), faults=faults)
-        else:  # the database of KLING_MCP_STATE_URL
-            settings = replace(settings, state_url="", faults=faults)
-
-
-def _without(settings: Settings, unknown: Sequence[str]) -> Settings:
-    """The settings without these tools and toolsets; a list that becomes empty does not mean all of them."""
-    left = {
-        "tools": tuple(name for name in settings.tools if name not in unknown),
-        "toolsets": tuple(name for name in settings.toolsets if name not in unknown),
-    }
-    is_emptied = any(getattr(settings, name) and not names for name, names in left.items())
-    return replace(settings, tools=("check_setup",) if is_emptied else left["tools"], toolsets=left["toolsets"])
+    tolerated = tolerating_wrong_names(settings)
+    for found in tolerated.faults[len(settings.faults) :]:
+        logger.warning("%s", found.sentence)
+    try:
+        return build_server(tolerated, is_tolerant=True)
+    except ConfigurationError as error:
+        if not settings.state_url:
+            raise
+        found = fault("state", f"{error.message} {error.advice}".rstrip())
+        logger.warning("%s", found.sentence)
+        # The database of KLING_MCP_STATE_URL cannot be used.
+        return build_server(replace(tolerated, state_url="", faults=(*tolerated.faults, found)), is_tolerant=True)
 
 
 @contextmanager

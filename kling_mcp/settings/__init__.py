@@ -170,16 +170,23 @@ class Settings:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, tolerant: bool = False, at_shell: bool = False
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        tolerant: bool = False,
+        at_shell: bool = False,
+        options: Mapping[str, str] | None = None,
     ) -> Settings:
         """Read and validate. If `tolerant`, as over stdio, what is wrong is in `faults` instead of an error.
 
-        If `at_shell`, a relative output folder begins at the working directory.
+        If `at_shell`, a relative output folder begins at the working directory. `options` has, for each variable that
+        an option of the command has set, the option, which a sentence then names.
 
         Raises:
             ConfigurationError: one sentence that names the variable.
         """
-        env = Environment(os.environ if environ is None else environ, tolerant=tolerant, at_shell=at_shell)
+        values = os.environ if environ is None else environ
+        env = Environment(values, tolerant=tolerant, at_shell=at_shell, options=options)
         api_key, access_key, secret_key = _read_credentials(env)
         region: Region = env.read("kling", lambda: read_region(env.text("KLING_REGION")), "global")
         count = partial(env.number, must_be_filled=True)
@@ -190,12 +197,8 @@ class Settings:
             region=region,
             base_url=env.read("kling", lambda: _read_base_url(env), "") or HOSTS[region],
             sandbox=env.read("kling", lambda: env.flag("KLING_MCP_SANDBOX"), otherwise=False),
-            read_only=env.read(
-                "nothing", lambda: env.flag("KLING_MCP_READ_ONLY", unfilled="1"), otherwise=True, meanwhile=_ON
-            ),
-            confirm_deletions=env.read(
-                "nothing", lambda: env.flag("KLING_MCP_CONFIRM_DELETIONS", unfilled="1"), otherwise=True, meanwhile=_ON
-            ),
+            read_only=_read_safety(env, "KLING_MCP_READ_ONLY"),
+            confirm_deletions=_read_safety(env, "KLING_MCP_CONFIRM_DELETIONS"),
             tools=env.names("KLING_MCP_TOOLS"),
             media_dirs=env.read("files", lambda: env.folders("KLING_MCP_MEDIA_DIRS"), ()),
             output_dir=env.read("saving", lambda: _read_output_dir(env), otherwise=False),
@@ -203,9 +206,7 @@ class Settings:
             state_url=_read_state_url(env),
             wait_seconds=env.read("nothing", lambda: env.number("KLING_MCP_WAIT_SECONDS", 45, 0, MAX_WAIT_SECONDS), 45),
             max_creates=env.read("creating", lambda: count("KLING_MCP_MAX_CREATES", 3, 1, 100), 1),
-            thumbnails=env.read(
-                "nothing", lambda: env.flag("KLING_MCP_THUMBNAILS", default=True), otherwise=False, meanwhile=_OFF
-            ),
+            thumbnails=_read_thumbnails(env),
             shared_account=env.read("nothing", lambda: env.flag("KLING_MCP_SHARED_ACCOUNT"), otherwise=False),
             extra_models=env.read("nothing", lambda: read_extra_models(env), ()),
             spending=read_spending(env),
@@ -243,6 +244,15 @@ def _read_credentials(env: Environment) -> tuple[str, str, str]:
 
     access_key, secret_key = env.read("credential", pair, ("", ""))
     return env.read("kling", api_key, ""), access_key, secret_key
+
+
+def _read_thumbnails(env: Environment) -> bool:
+    return env.read("nothing", lambda: env.flag("KLING_MCP_THUMBNAILS", default=True), otherwise=False, meanwhile=_OFF)
+
+
+def _read_safety(env: Environment, name: str) -> bool:
+    """A switch that keeps something from happening; one that is not clear is on."""
+    return env.read("nothing", lambda: env.flag(name, unfilled="1"), otherwise=True, meanwhile=_ON)
 
 
 def _read_base_url(env: Environment) -> str:

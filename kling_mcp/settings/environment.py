@@ -34,13 +34,21 @@ class Environment:
     """Typed reading of single variables; an empty variable counts as unset.
 
     If `tolerant`, an unfilled placeholder counts as unset, and `read` replaces what cannot be right; `faults` lists
-    both. If `at_shell`, `shell_path` takes relative paths.
+    both. If `at_shell`, `shell_path` takes relative paths. `options` has the options from which variables come.
     """
 
-    def __init__(self, values: Mapping[str, str], *, tolerant: bool = False, at_shell: bool = False) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        *,
+        tolerant: bool = False,
+        at_shell: bool = False,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         self._values = values
         self._at_shell = at_shell
         self._tolerant = tolerant
+        self._options = options or {}
         self._known: set[str] = set()
         self.faults: list[Fault] = []
 
@@ -93,7 +101,8 @@ class Environment:
         except ConfigurationError as error:
             if not self._tolerant:
                 raise
-            self._note(unfilled if isinstance(error, UnfilledError) else need, error, "It counts as unset.")
+            is_unset = isinstance(error, UnfilledError)
+            self._note(unfilled if is_unset else need, error, "It counts as unset.", is_unset=is_unset)
             return ""
 
     def flag(self, name: str, *, default: bool = False, unfilled: str = "") -> bool:
@@ -170,10 +179,10 @@ class Environment:
             return folder
         if _UNFILLED_IN_PATH.search(part):
             raise _unfilled(name, part)
-        sentence = (
-            f"{name} must list existing folders by their full paths, separated by {os.pathsep!r}; "
-            f"{str(folder)[:200]!r} is not one."
-        )
+        rule = f"{name} must list existing folders by their full paths, separated by {os.pathsep!r}"
+        if option := self._options.get(name):
+            rule = f"{option} must be an existing folder"
+        sentence = f"{rule}; {str(folder)[:200]!r} is not one."
         if not (self._tolerant and folder.is_absolute()):
             raise ConfigurationError(sentence)
         self.faults.append(fault("nothing", sentence, "Pictures there are refused while it is missing."))
@@ -183,8 +192,8 @@ class Environment:
         self._known.add(name)
         return self._values.get(name, "")
 
-    def _note(self, need: Need, error: ConfigurationError, meanwhile: str) -> None:
-        noted = fault(need, error.message, meanwhile if need == "nothing" else "")
+    def _note(self, need: Need, error: ConfigurationError, meanwhile: str, *, is_unset: bool = False) -> None:
+        noted = fault(need, error.message, meanwhile if need == "nothing" else "", is_unset=is_unset)
         if noted not in self.faults:  # a variable may be looked at twice
             self.faults.append(noted)
 
@@ -192,7 +201,7 @@ class Environment:
         error = _unfilled(name, value)
         if not self._tolerant:
             raise error
-        self._note("nothing", error, f"It counts as {'on' if instead else 'unset'}.")
+        self._note("nothing", error, f"It counts as {'on' if instead else 'unset'}.", is_unset=not instead)
         return instead
 
 

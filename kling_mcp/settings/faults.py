@@ -30,7 +30,7 @@ class Fault:
     """One message that names the variable, and what cannot be done because of it.
 
     `meanwhile` says how a tolerant server goes on. `is_name`: no value is wrong, but no setting has this name;
-    `is_misspelt`: and one has a name much like it.
+    `is_misspelt`: and one has a name much like it. `is_unset`: a placeholder that counts as unset.
     """
 
     need: Need
@@ -38,16 +38,22 @@ class Fault:
     meanwhile: str = ""
     is_name: bool = False
     is_misspelt: bool = False
+    is_unset: bool = False
 
     @property
     def sentence(self) -> str:
         """What is wrong, and how the server goes on."""
         return f"{self.message} {self.meanwhile}".rstrip()
 
+    @property
+    def is_harmless(self) -> bool:
+        """Whether the setup works as if the variable were not there: nothing of ours, or nothing filled in."""
+        return self.is_unset or (self.is_name and not self.is_misspelt)
 
-def fault(need: Need, message: str, meanwhile: str = "") -> Fault:
+
+def fault(need: Need, message: str, meanwhile: str = "", *, is_unset: bool = False) -> Fault:
     """The fault with a message that is safe to show: values of variables may hold any bytes."""
-    return Fault(need, clean(message, _MAX_CHARACTERS), meanwhile)
+    return Fault(need, clean(message, _MAX_CHARACTERS), meanwhile, is_unset=is_unset)
 
 
 def unknown_names(names: Collection[str], known: Collection[str]) -> list[Fault]:

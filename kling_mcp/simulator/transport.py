@@ -3,7 +3,8 @@
 The only module of the simulator that imports httpx. Must not decide what goes wrong: `faults` does.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import anyio
@@ -16,6 +17,9 @@ from kling_mcp.simulator.faults import Faults
 from kling_mcp.simulator.routes import CONTROL_PREFIX, FILES_PREFIX, match_route
 from kling_mcp.simulator.world import World
 from kling_mcp.simulator.world_file import WorldFile, WorldFileError
+
+# Makes the error for a file that cannot be used, from its path and what is wrong.
+Unusable = Callable[[Path, Exception], Exception]
 
 
 class SimulatorTransport(httpx.AsyncBaseTransport):
@@ -68,18 +72,24 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
 
 
 class WorldFileTransport(httpx.AsyncBaseTransport):
-    """Like `SimulatorTransport`, on a world that is kept in a file."""
+    """Like `SimulatorTransport`, on a world that is kept in a file.
 
-    def __init__(self, world: World, file: WorldFile) -> None:
+    A file that cannot be used is an error that `unusable` makes; without it, a Kling that cannot be reached.
+    """
+
+    def __init__(self, world: World, file: WorldFile, unusable: Unusable | None = None) -> None:
         self._inner = SimulatorTransport(world)
         self._file = file
+        self._unusable = unusable
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Carry out one request; a file that cannot be used is a Kling that cannot be reached."""
+        """Carry out one request."""
         try:
             async with self._file.request(may_change=request.method != "GET"):
                 return await self._inner.handle_async_request(request)
         except WorldFileError as error:
+            if self._unusable:
+                raise self._unusable(error.path, error.reason) from None
             raise httpx.ConnectError(f"The sandbox cannot be used: {error}", request=request) from None
 
 

@@ -41,7 +41,12 @@ _BILL_FAILED = "bill_failed"
 
 
 class WorldFileError(Exception):
-    """The file cannot be used, and why."""
+    """The file cannot be used; `reason` is why."""
+
+    def __init__(self, path: Path, reason: Exception) -> None:
+        super().__init__(f"{path.name}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class WorldFile:
@@ -78,7 +83,7 @@ class WorldFile:
             connection.execute("BEGIN IMMEDIATE" if may_change else "BEGIN")
             self._load(connection)
         except (sqlite3.Error, OSError, pickle.UnpicklingError, AttributeError, TypeError) as error:
-            raise WorldFileError(f"{self._path.name}: {error}") from error
+            raise WorldFileError(self._path, error) from error
         return connection
 
     def _open(self) -> sqlite3.Connection:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
-from kling_mcp.errors import StorageError
-from kling_mcp.store.sqlite_file import is_full, is_locked, lock_failure
+from kling_mcp.errors import ConnectionFailedError, StorageError
+from kling_mcp.store.sqlite_file import is_full, is_locked, lock_failure, primary_code
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
+
+_UNWRITABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_FULL}
 
 
 def explained(error: sqlite3.Error | OSError, folder: Path | None) -> StorageError:
@@ -33,6 +35,26 @@ def explained(error: sqlite3.Error | OSError, folder: Path | None) -> StorageErr
     return _creations_are_off(
         f"{where[0].upper()}{where[1:]} cannot be written ({error})",
         "Make the folder writable, or set KLING_MCP_STATE_DIR to one that is.",
+    )
+
+
+def explained_sandbox(path: Path, error: Exception) -> ConnectionFailedError:
+    """The error for a caller of the sandbox of a shell, whose simulated Kling is kept at `path`: nothing was done."""
+    if is_locked(error):
+        return ConnectionFailedError(
+            f"Another process holds the sandbox in {path.parent} locked.",
+            kind="busy",
+            topic="state",
+            advice="Nothing was sent. Call again.",
+        )
+    if isinstance(error, OSError) or primary_code(error) in _UNWRITABLE:
+        said = f"The state folder {path.parent} cannot be written ({error}), and the sandbox is kept there"
+        cure = "Make the folder writable, or set KLING_MCP_STATE_DIR to one that is."
+    else:
+        said = f"The file of the sandbox, {path}, cannot be read ({error})"
+        cure = "Remove the file: the sandbox begins anew."
+    return ConnectionFailedError(
+        f"{said}, so nothing was sent.", kind="read_only", retry="never", topic="state", advice=cure
     )
 
 

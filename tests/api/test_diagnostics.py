@@ -8,6 +8,7 @@ import pytest
 from helpers import ACCESS_KEY, API_KEY, SECRET_KEY, Connect, requests_to, structured, text_of
 from virtual_time import VirtualClock
 
+from kling_mcp._version import __version__
 from kling_mcp.account import Account
 from kling_mcp.api.diagnostics import PAGE_SIZE, check
 from kling_mcp.settings import HOSTS
@@ -26,8 +27,9 @@ async def setup_told(connect: Connect, era: str = "auto", **changes: Any) -> dic
     async with connect(era, **changes) as client:
         result = await client.call_tool("check_setup", {})
     told = structured(result)
-    for problem in told["problems"]:
-        assert problem in text_of(result)
+    for sentence in (*told["problems"], *told["notes"]):
+        assert sentence in text_of(result)
+    assert f"version={told['version']}" in text_of(result)
     return told
 
 
@@ -37,13 +39,17 @@ async def test_check_setup_with_a_good_setup_reports_no_problem(connect: Connect
     told = await setup_told(connect, era)
     assert told == {
         "ok": True,
+        "version": __version__,
         "region": "global",
         "base_url": "https://api-singapore.klingai.com",
         "credential": "api_key",
         "clock_skew_seconds": told["clock_skew_seconds"],
         "elements": 1,
         "problems": [],
+        "notes": told["notes"],
     }
+    (state,) = told["notes"]
+    assert "was made at this start" in state
     assert abs(told["clock_skew_seconds"]) <= 1  # the Date header has whole seconds
     assert [request.route for request in world.requests] == ["list"]  # one cheap read
 

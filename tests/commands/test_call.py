@@ -169,6 +169,7 @@ def test_refusal_exits_with_one_and_keeps_the_fields_of_the_error(run: Run) -> N
     assert missing.code == 1
     error = missing.envelope()["error"]
     assert (error["kind"], error["created"], error["retry"]) == ("not_found", "no", "never")
+    assert (error["code"], error["request_id"]) == ("-", "-"), "as in the line for programs"
     assert run("get_element", "id=Nemo").err.splitlines()[-1].startswith("kind=not_found")
 
 
@@ -211,7 +212,8 @@ def test_repeatable_refusal_has_the_same_command_as_its_next(run: Run, kling: Kl
     busy = run("list_elements", "page_size=5", "--json")
     assert busy.code == 1
     held = busy.envelope()
-    assert held["error"]["retry"] == "later"
+    assert (held["error"]["retry"], held["error"]["code"]) == ("later", 1303)
+    assert held["error"]["request_id"] not in {"", "-"}
     assert held["resume"] == "kling-mcp call list_elements page_size=5 --json"
     assert "To try again: kling-mcp call list_elements page_size=5" in run("list_elements", "page_size=5").err
 

@@ -42,6 +42,14 @@ def result_of(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
     return held
 
 
+def error_of(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
+    """The error of a call that failed, and stderr."""
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, (out, err)
+    held: dict[str, Any] = json.loads(out)["error"]
+    return held, err
+
+
 def creation(folder: Path, name: str) -> list[str]:
     pictures = [folder / f"{name}-{side}.png" for side in ("front", "side")]
     for number, picture in enumerate(pictures):
@@ -101,11 +109,24 @@ def test_file_of_the_sandbox_that_cannot_be_used_is_a_sentence(variables: dict[s
     folder = tmp_path / "state" / f"sandbox-{__version__}"
     folder.mkdir(parents=True)
     (folder / "kling.sqlite3").write_bytes(b"no database" * 100)
-    process = start(variables, "list_elements")
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert json.loads(out)["error"]["kind"] == "network"
+    error, err = error_of(start(variables, "list_elements"))
+    assert (error["kind"], error["created"], error["retry"]) == ("read_only", "no", "never")
+    assert f"The file of the sandbox, {folder / 'kling.sqlite3'}, cannot be read" in error["message"]
     assert "Traceback" not in err
+
+
+def test_folder_of_the_sandbox_that_cannot_be_written_is_named(variables: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file is in the way")
+    for words in (["list_elements"], creation(tmp_path, "Mia")):
+        error, err = error_of(start(variables, *words))
+        assert (error["kind"], error["created"], error["retry"]) == ("read_only", "no", "never")
+        assert f"The state folder {tmp_path / 'state'}" in error["message"]
+        assert "cannot be written" in error["message"]
+        assert "network" not in json.dumps(error)
+        assert "Traceback" not in err
+    process = start(variables, "check_setup")
+    (problem,) = json.loads(process.communicate(timeout=60)[0])["result"]["problems"]
+    assert problem.startswith(f"read_only: The state folder {tmp_path / 'state'}")
 
 
 @pytest.mark.anyio

@@ -32,10 +32,15 @@ def described(capsys: Output, *words: str) -> Any:
     return json.loads(shown(capsys, *words, "--json"))
 
 
-def test_connect_without_a_client_lists_all_of_them(capsys: Output) -> None:
+def test_connect_without_a_client_shows_every_way_of_each(capsys: Output) -> None:
     out = shown(capsys)
-    assert [line.split()[0] for line in out.splitlines()[1:-2]] == [client.id for client in CLIENTS]
-    assert "kling-mcp connect CLIENT" in out
+    *parts, last = out.rstrip("\n").split("\n\n\n")
+    for client, part, told in zip(CLIENTS, parts, described(capsys), strict=True):
+        assert part.startswith(f"--- {client.name} ({client.id}) ---\n")
+        assert part.endswith(f"\n{told['block']}")
+        assert all(f"\n{way}\n" in part for way in (told["link"], told["command"]) if way)
+    assert last.startswith("Put your own in place of <your API key>")
+    assert last.endswith("kling-mcp connect CLIENT")
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.id)

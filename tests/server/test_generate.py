@@ -338,6 +338,20 @@ class TestSavingThatFails:
         assert structured(again)["next_step"] == ""
         assert made(world) == 1
 
+    async def test_folder_that_cannot_be_used_is_named_before_a_payment(
+        self, connect: Connect, world: World, tmp_path: Path
+    ) -> None:
+        (tmp_path / "results").write_text("a file is in the way")
+        warning = f'KLING_MCP_OUTPUT_DIR: "{tmp_path / "results"}" cannot be made or written to'
+        person = Person(ElicitResult(action="decline"))
+        async with connect("auto", person) as client:
+            shown = structured(await video(client, dry_run=True))
+            await video(client)
+            assert [note.startswith(warning) for note in shown["warnings"]] == [True]
+            assert warning in person.asked[0]
+            assert warning in text_of(await client.call_tool("check_setup", {}))
+        assert made(world) == 0
+
     async def test_file_that_a_person_deleted_is_saved_again(self, connect: Connect, world: World) -> None:
         async with connect(**ALLOW) as client:
             (path,) = saved_files(await video(client))

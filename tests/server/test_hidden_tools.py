@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from helpers import Connect, last_line, structured, text_of
+from mcp import Client
 
 from kling_mcp.errors import ConfigurationError
 from kling_mcp.server.build import build_server, select_tools
@@ -141,12 +142,42 @@ async def test_listed_tools_still_work(connect: Connect, era: str) -> None:
         assert structured(await client.call_tool("list_elements", {}))["elements"] == []
 
 
-async def test_a_tool_that_does_not_exist_is_unknown(connect: Connect, era: str) -> None:
-    for changes in ({}, {"read_only": True}):
-        async with connect(era, **changes) as client:
-            result = await client.call_tool("make_coffee", {})
-        assert result.is_error
-        assert "make_coffee" in text_of(result)
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("make_coffee", "choose one of the list"),
+        ("find_element", "did you mean find_elements?"),
+        ("create_elements", "choose one of the list"),  # what is switched off is not suggested
+        ("", "choose one of the list"),
+        ("find_elements" + "\u202e\n" * 9, "did you mean find_elements?"),
+    ],
+)
+async def test_a_tool_that_does_not_exist_is_an_error_of_ours(
+    connect: Connect, era: str, world: World, name: str, fix: str
+) -> None:
+    async with connect(era, read_only=True) as client:
+        result = await client.call_tool(name, {})
+    assert result.is_error
+    text = text_of(result)
+    assert "name: must be a tool; got " in text
+    assert f"Fix: {fix}\n" in text
+    assert "Nothing was created.\n" in text
+    assert "\u202e" not in text
+    assert last_line(result) == {
+        "kind": "bad_input",
+        "created": "no",
+        "retry": "never",
+        "code": "-",
+        "request_id": "-",
+    }
+    assert world.requests == []
+
+
+async def test_tool_that_a_program_adds_to_the_server_is_called() -> None:
+    server = build_server(Settings(sandbox=True))
+    server.add_tool(lambda: "coffee", name="make_coffee")
+    async with Client(server) as client:
+        assert text_of(await client.call_tool("make_coffee", {})) == "coffee"
 
 
 def test_a_choice_of_a_tool_that_does_not_exist_is_refused() -> None:

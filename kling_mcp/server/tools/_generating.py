@@ -12,6 +12,7 @@ from kling_mcp.sanitize import quote
 from kling_mcp.server.arguments import ToolArguments
 from kling_mcp.server.consent import enough_units, purchase_of, require_consent
 from kling_mcp.server.gallery.results import results_data
+from kling_mcp.server.setup_report import unsavable
 from kling_mcp.server.tool import SENDING, Answer
 from kling_mcp.server.tools._ending import ending_of
 from kling_mcp.server.tools._expected_time import expected_time
@@ -90,12 +91,15 @@ async def answer_generation(draft: VideoDraft | ImageDraft, arguments: PaidArgum
     for note in await unmarked_notes(call.account.library, draft, request.prepared.elements):
         request = request.with_note(note)
     is_known = await generator.is_known(request)
+    asked = request
+    for note in await unsavable(call.runtime):  # a disk may be back by then; what was made tells its own trouble
+        asked = asked.with_note(note)
     if arguments.dry_run:
-        view = generation_view(request, next_step=_after_dry_run(request, call, is_known=is_known))
+        view = generation_view(asked, next_step=_after_dry_run(request, call, is_known=is_known))
         return Answer(view, generation_text(view))
     if not is_known:
         call.settings.require("saving")  # what cannot be saved is not paid for
-        await require_consent(call, purchase_of(request), arguments.max_units)
+        await require_consent(call, purchase_of(asked), arguments.max_units)
     return await _make(request, arguments, call, is_known=is_known)
 
 
