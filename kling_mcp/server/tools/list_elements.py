@@ -27,6 +27,9 @@ async def list_elements(arguments: PageArguments, call: ToolContext) -> Answer:
     is_full = len(tasks) >= arguments.page_size
     records = await account.library.records_of(tasks)
     view = page_view(records, arguments.page_num, arguments.page_size, is_full=is_full)
-    room = room_for_notes(page_text(view, _WHAT), len(view.elements))
-    told = view.model_copy(update={"notes": await refusal_notes(account, records[: arguments.page_size], room)})
-    return Answer(told, page_text(told, _WHAT))
+    text = page_text(view, _WHAT)
+    room = room_for_notes(text, len(view.elements))
+    if notes := await refusal_notes(account, records[: arguments.page_size], room):
+        view = view.model_copy(update={"notes": notes})
+        text = page_text(view, _WHAT)
+    return Answer(view, text)
