@@ -157,6 +157,22 @@ class TestRefused:
         assert said.startswith(b"HTTP/1.1 401")
         assert b"invalid_token" in said
 
+    def test_answer_before_the_body_announces_the_end_of_the_connection(self, address: Address) -> None:
+        """Else a client keeps it, and its next request is lost with it."""
+        with connect(address) as line:
+            line.sendall(head("Content-Length: 50", token="wrong"))
+            said = until_closed(line)
+        assert said.startswith(b"HTTP/1.1 401")
+        assert b"\r\nconnection: close\r\n" in said.lower()
+
+    def test_answer_after_the_body_leaves_the_connection_open(self, address: Address) -> None:
+        with connect(address) as line:
+            for _ in range(2):
+                line.sendall(head(f"Content-Length: {len(BODY)}", token="wrong") + BODY)
+                said = line.recv(65536)
+                assert said.startswith(b"HTTP/1.1 401")
+                assert b"connection: close" not in said.lower()
+
 
 class TestForm:
     def test_two_lengths_are_refused_and_the_connection_is_ended(self, address: Address) -> None:

@@ -174,8 +174,11 @@ async def test_http_process_keeps_secrets_at_debug_and_hands_over_waits_at_its_e
 
         async with anyio.create_task_group() as group:
             group.start_soon(read_log)
-            said = await provoke(url)
-            answers, seconds = await wait_and_end(url, process, world)
+            try:
+                said = await provoke(url)
+                answers, seconds = await wait_and_end(url, process, world)
+            finally:
+                process.kill()  # its log ends with it, and the group with its log
         said.append(process.stdout.read())
     for view in map(structured, answers):
         assert view["task_status"] in {"submitted", "processing"}

@@ -86,6 +86,13 @@ class _BoundedParser(h11.Connection):
 
     _chunks = _arrived = 0
 
+    def send(self, event: Any) -> Any:
+        """An answer to an unfinished request says that it ends the connection, so that the peer uses another one."""
+        if isinstance(event, h11.Response) and self.their_state is h11.SEND_BODY:
+            headers = [*event.headers.raw_items(), (b"connection", b"close")]
+            event = h11.Response(status_code=event.status_code, headers=headers, reason=event.reason)
+        return super().send(event)
+
     def next_event(self) -> Any:
         event = super().next_event()
         if isinstance(event, h11.Request):
