@@ -151,6 +151,15 @@ async def wait_and_end(url: str, process: subprocess.Popen[str], world: World) -
     return answers, ended_at - began
 
 
+async def talk(url: str, process: subprocess.Popen[str], world: World) -> tuple[list[str], list[Any], float]:
+    """Everything that is said to a server until its end; one that fails ends, too, since its log is waited for."""
+    try:
+        said = await provoke(url)
+        return said, *await wait_and_end(url, process, world)
+    finally:
+        process.kill()
+
+
 async def test_http_process_keeps_secrets_at_debug_and_hands_over_waits_at_its_end(
     tmp_path: Path, kling_at: str, world: World
 ) -> None:
@@ -174,11 +183,7 @@ async def test_http_process_keeps_secrets_at_debug_and_hands_over_waits_at_its_e
 
         async with anyio.create_task_group() as group:
             group.start_soon(read_log)
-            try:
-                said = await provoke(url)
-                answers, seconds = await wait_and_end(url, process, world)
-            finally:
-                process.kill()  # its log ends with it, and the group with its log
+            said, answers, seconds = await talk(url, process, world)
         said.append(process.stdout.read())
     for view in map(structured, answers):
         assert view["task_status"] in {"submitted", "processing"}
