@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from kling_mcp.server.tool_context import ToolContext
 
 
-P = TypeVar("P", bound="PaidArguments")
-
-
 class PaidArguments(ToolArguments):
     """What every paid tool takes."""
 
@@ -42,25 +39,23 @@ class PaidArguments(ToolArguments):
     dry_run: bool = Field(False, description="Show the price, send nothing")
     wait_seconds: int = Field(45, ge=0, le=600)
 
+    def draft(self) -> VideoDraft | ImageDraft:
+        """What is asked for."""
+        raise NotImplementedError
+
 
 # Without these, what others say of them cannot be judged.
 _CONTENT = frozenset({"elements", "images", "first_frame", "last_frame", "video_url", "video_use", "shots"})
 
 
-async def further_problems(
-    arguments: PaidArguments, draft: VideoDraft | ImageDraft, refused: ArgumentsError, call: ToolContext
-) -> list[Problem]:
-    """The other problems of a request whose arguments do not fit the schema, so that one answer lists them all.
-
-    Args:
-        arguments: those that could be read; the others have their defaults.
-        draft: made from them.
-    """
+async def further_problems(model: type[PaidArguments], refused: ArgumentsError, call: ToolContext) -> list[Problem]:
+    """The other problems of a request whose arguments do not fit the schema, so that one answer lists them all."""
     told = {problem.argument for problem in refused.problems}
     if told & _CONTENT:
         return []
+    arguments = _readable(model, refused)
     try:
-        await call.account.generator.prepare(draft, take=arguments.take, save_as=arguments.save_as)
+        await call.account.generator.prepare(arguments.draft(), take=arguments.take, save_as=arguments.save_as)
     except InputError as more:
         return [problem for problem in more.problems if problem.argument not in told]
     except KlingError:  # the library cannot be read: what is known already is told
@@ -68,7 +63,7 @@ async def further_problems(
     return []
 
 
-def readable(model: type[P], refused: ArgumentsError) -> P:
+def _readable(model: type[PaidArguments], refused: ArgumentsError) -> PaidArguments:
     """The arguments that could be read, unchecked; the others have their defaults, or are empty."""
     told = {problem.argument for problem in refused.problems}
     blank = {name: "" for name, field in model.model_fields.items() if field.is_required()}
@@ -92,7 +87,8 @@ async def answer_generation(draft: VideoDraft | ImageDraft, arguments: PaidArgum
         request = request.with_note(note)
     is_known = await generator.is_known(request)
     asked = request
-    for note in await unsavable(call.runtime):  # a disk may be back by then; what was made tells its own trouble
+    # A disk may be back by then; what was made already tells its own trouble.
+    for note in await unsavable(call.runtime) if arguments.dry_run or not is_known else ():
         asked = asked.with_note(note)
     if arguments.dry_run:
         view = generation_view(asked, next_step=_after_dry_run(request, call, is_known=is_known))

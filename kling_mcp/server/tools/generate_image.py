@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from kling_mcp.errors import Problem
 from kling_mcp.generation.draft import ImageDraft
-from kling_mcp.server.arguments import ArgumentsError
 from kling_mcp.server.gallery import RESULTS_URI
 from kling_mcp.server.tool import PAYS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.tools._generating import PaidArguments, answer_generation, further_problems, readable
+from kling_mcp.server.tools._generating import PaidArguments, answer_generation, further_problems
 from kling_mcp.server.views.generations import GenerationView
 
 
@@ -42,11 +41,6 @@ class ImageArguments(PaidArguments):
         )
 
 
-async def _further(refused: ArgumentsError, call: ToolContext) -> list[Problem]:
-    arguments = readable(ImageArguments, refused)
-    return await further_problems(arguments, arguments.draft(), refused, call)
-
-
 @tool(
     "generate_image",
     title="Generate pictures",
@@ -54,7 +48,7 @@ async def _further(refused: ArgumentsError, call: ToolContext) -> list[Problem]:
     arguments=ImageArguments,
     view=GenerationView,
     page_uri=RESULTS_URI,
-    extra_problems=_further,
+    extra_problems=partial(further_problems, ImageArguments),
     search_hint="photo still",
 )
 async def generate_image(arguments: ImageArguments, call: ToolContext) -> Answer:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from kling_mcp.errors import Problem
 from kling_mcp.generation.draft import VideoDraft
 from kling_mcp.generation.models import VideoModel
-from kling_mcp.server.arguments import ArgumentsError
 from kling_mcp.server.gallery import RESULTS_URI
 from kling_mcp.server.tool import PAYS, Answer, tool
 from kling_mcp.server.tool_context import ToolContext
-from kling_mcp.server.tools._generating import PaidArguments, answer_generation, further_problems, readable
+from kling_mcp.server.tools._generating import PaidArguments, answer_generation, further_problems
 from kling_mcp.server.views.generations import GenerationView
 
 _MODELS = get_args(VideoModel)
@@ -60,11 +59,6 @@ class VideoArguments(PaidArguments):
         )
 
 
-async def _further(refused: ArgumentsError, call: ToolContext) -> list[Problem]:
-    arguments = readable(VideoArguments, refused)
-    return await further_problems(arguments, arguments.draft(), refused, call)
-
-
 @tool(
     "generate_video",
     title="Generate a video",
@@ -72,7 +66,7 @@ async def _further(refused: ArgumentsError, call: ToolContext) -> list[Problem]:
     arguments=VideoArguments,
     view=GenerationView,
     page_uri=RESULTS_URI,
-    extra_problems=_further,
+    extra_problems=partial(further_problems, VideoArguments),
 )
 async def generate_video(arguments: VideoArguments, call: ToolContext) -> Answer:
     """Make a video with elements and save it. Costs units: asks first."""
