@@ -12,23 +12,40 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from helpers import API_KEY
 from PIL import Image
 
 from kling_mcp.production.apply import Applier
 from kling_mcp.production.lock import lock_path, read_lock
 from kling_mcp.production.lock_keeper import LockKeeper
 from kling_mcp.production.planning import Planner
+from kling_mcp.simulator import World
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from virtual_time import VirtualClock
 
     from kling_mcp.production.model import Lock
     from kling_mcp.production.outcome import EntryOutcome
     from kling_mcp.production.plan import Part, Plan
     from kling_mcp.runtime import Runtime
 
+FILES = "https://v1.klingai.com"  # only the vendor's own hosts are followed
 NAMES = ("Mia", "Sara", "Otto", "Bruno", "Kitchen", "Harbour", "Teapot", "Parrot", "Nurse", "Baker", "Pilot", "Clown")
 LONG = 100_000.0  # no virtual wait takes longer
+
+
+def filming_world(clock: VirtualClock) -> World:
+    """A Kling that takes twenty seconds for anything, and whose results lie at its own host."""
+    return World(clock.wall, api_keys=[API_KEY], durations=lambda _kind, _rng: 20.0, files_origin=FILES)
+
+
+def empty_episode(folder: Path) -> Episode:
+    """A sheet without entries in an allowed folder below this one."""
+    below = folder / "pictures" / "episode"
+    below.mkdir(parents=True)
+    return Episode(below)
 
 
 @dataclass(slots=True)

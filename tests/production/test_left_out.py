@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import API_KEY, Connect, structured, text_of
+from helpers import Connect, structured, text_of
 
 from kling_mcp.settings.spending import SpendingSettings
 from kling_mcp.simulator import World
-from production.episodes import Episode
-from production.test_production_tools import FILES, apply, plan
+from production.episodes import Episode, empty_episode, filming_world
+from production.test_production_tools import apply, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,14 +23,12 @@ ALLOW = SpendingSettings(mode="allow")
 
 @pytest.fixture
 def world(clock: VirtualClock) -> World:
-    return World(clock.wall, api_keys=[API_KEY], durations=lambda _kind, _rng: 20.0, files_origin=FILES)
+    return filming_world(clock)
 
 
 @pytest.fixture
 def episode(tmp_path: Path, pictures: object) -> Episode:
-    folder = tmp_path / "pictures" / "episode"
-    folder.mkdir(parents=True)
-    made = Episode(folder)
+    made = empty_episode(tmp_path)
     made.add("Mia")
     made.film("good", "@Mia hops")
     made.film("bad", "@Mia and @Ghost")

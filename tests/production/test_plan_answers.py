@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import API_KEY, Connect, structured, text_of
+from helpers import Connect, structured, text_of
 from server.test_generate import agreeing
 
 from kling_mcp.settings.spending import SpendingSettings
 from kling_mcp.simulator import World
-from production.episodes import Episode
-from production.test_production_tools import FILES, apply
+from production.episodes import FILES, Episode, empty_episode, filming_world
+from production.test_production_tools import apply
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -25,14 +25,12 @@ ALLOW = SpendingSettings(mode="allow")
 
 @pytest.fixture
 def world(clock: VirtualClock) -> World:
-    return World(clock.wall, api_keys=[API_KEY], durations=lambda _kind, _rng: 20.0, files_origin=FILES)
+    return filming_world(clock)
 
 
 @pytest.fixture
 def episode(tmp_path: Path, pictures: object) -> Episode:
-    folder = tmp_path / "pictures" / "episode"
-    folder.mkdir(parents=True)
-    made = Episode(folder)
+    made = empty_episode(tmp_path)
     made.add("Mara", "Ilja")
     made.film("s01", "@Mara climbs the stairs")
     made.film("s02", "@Mara waves to @Ilja", duration=8, audio="native", takes=2)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import API_KEY, Connect, last_line, structured, text_of
+from helpers import Connect, last_line, structured, text_of
 from mcp_types import ElicitResult
 from server.test_generate import Person, agreeing
 
 from kling_mcp.settings.spending import SpendingSettings
 from kling_mcp.simulator import World
-from production.episodes import Episode
+from production.episodes import Episode, empty_episode, filming_world
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -21,19 +21,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-FILES = "https://v1.klingai.com"
-
 
 @pytest.fixture
 def world(clock: VirtualClock) -> World:
-    return World(clock.wall, api_keys=[API_KEY], durations=lambda _kind, _rng: 20.0, files_origin=FILES)
+    return filming_world(clock)
 
 
 @pytest.fixture
 def episode(tmp_path: Path, pictures: object) -> Episode:
-    folder = tmp_path / "pictures" / "episode"
-    folder.mkdir(parents=True)
-    made = Episode(folder)
+    made = empty_episode(tmp_path)
     made.add("Mia", "Sara")
     made.film("kitchen", "@Mia dances with @Sara in a kitchen")
     made.film("harbour", "A quiet harbour at dawn")

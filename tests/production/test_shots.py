@@ -12,7 +12,7 @@ from never_twice.wishes import elements_at
 
 from kling_mcp.production.plan import differences
 from kling_mcp.simulator import World
-from production.episodes import Episode, apply, plan, run, statuses
+from production.episodes import Episode, apply, empty_episode, filming_world, plan, run, statuses
 
 if TYPE_CHECKING:
     from virtual_time import VirtualClock
@@ -23,19 +23,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-FILES = "https://v1.klingai.com"  # only the vendor's own hosts are followed
-
 
 @pytest.fixture
 def world(clock: VirtualClock) -> World:
-    return World(clock.wall, api_keys=[API_KEY], durations=lambda _kind, _rng: 20.0, files_origin=FILES)
+    return filming_world(clock)
 
 
 @pytest.fixture
 def episode(tmp_path: Path, pictures: object) -> Episode:
-    folder = tmp_path / "pictures" / "episode"
-    folder.mkdir(parents=True)
-    made = Episode(folder)
+    made = empty_episode(tmp_path)
     made.add("Mia", "Sara")
     made.film("kitchen", "@Mia dances with @Sara in a kitchen")
     made.film("harbour", "A quiet harbour at dawn", duration=10, resolution="1080p")
